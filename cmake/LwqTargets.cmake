@@ -1,0 +1,47 @@
+# lwq_library(NAME SOURCES a.cc … DEPS target …): one static library per folder. Sources that include generated or third
+# party headers add their own dependencies. A library without sources is an INTERFACE library.
+function(lwq_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  if(ARG_SOURCES)
+    add_library(${name} STATIC ${ARG_SOURCES})
+    target_include_directories(${name} PUBLIC "${CMAKE_SOURCE_DIR}")
+    target_link_libraries(${name} PUBLIC ${ARG_DEPS} PRIVATE lwq_warnings)
+  else()
+    add_library(${name} INTERFACE)
+    target_include_directories(${name} INTERFACE "${CMAKE_SOURCE_DIR}")
+    target_link_libraries(${name} INTERFACE ${ARG_DEPS})
+  endif()
+endfunction()
+
+# lwq_binary(NAME SOURCES … DEPS …): an executable under build/bin.
+function(lwq_binary name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_include_directories(${name} PRIVATE "${CMAKE_SOURCE_DIR}")
+  target_link_libraries(${name} PRIVATE ${ARG_DEPS} lwq_warnings)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
+endfunction()
+
+# lwq_test(NAME SUITE unit|property|conformance|simulation|numerics|integration|tidy SOURCES … DEPS … [TIMEOUT s] [SERIAL]):
+# one GoogleTest binary, one CTest entry; scripts/test adds up the cases of each suite from the binaries' own reports.
+# Test data: the macro LWQ_SOURCE_DIR is the repository's root, LWQ_BINARY_DIR the build folder.
+function(lwq_test name)
+  cmake_parse_arguments(ARG "SERIAL" "SUITE;TIMEOUT" "SOURCES;DEPS" ${ARGN})
+  if(NOT LWQ_TESTS)
+    return()
+  endif()
+  add_executable(${name} ${ARG_SOURCES})
+  target_include_directories(${name} PRIVATE "${CMAKE_SOURCE_DIR}")
+  target_compile_definitions(${name} PRIVATE
+    LWQ_SOURCE_DIR="${CMAKE_SOURCE_DIR}" LWQ_BINARY_DIR="${CMAKE_BINARY_DIR}")
+  target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gmock GTest::gtest_main lwq_warnings)
+  add_test(NAME ${name} COMMAND ${name} --gtest_output=json:${CMAKE_BINARY_DIR}/reports/${ARG_SUITE}/${name}.json)
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 300)
+  endif()
+  set_tests_properties(${name} PROPERTIES LABELS "${ARG_SUITE}" TIMEOUT ${ARG_TIMEOUT}
+    ENVIRONMENT "OMP_WAIT_POLICY=passive")
+  if(ARG_SERIAL)
+    set_tests_properties(${name} PROPERTIES RUN_SERIAL ON)
+  endif()
+endfunction()

@@ -1,0 +1,57 @@
+# Compiler launcher, linker, warnings and sanitizers: everything that applies to every target.
+find_program(LWQ_CCACHE ccache)
+if(LWQ_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${LWQ_CCACHE}")
+endif()
+
+find_program(LWQ_MOLD mold)
+if(LWQ_MOLD)
+  add_link_options(-fuse-ld=mold)
+endif()
+
+if(LWQ_SANITIZE)
+  add_compile_options(-fsanitize=${LWQ_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${LWQ_SANITIZE})
+endif()
+
+# Floating-point results are part of the contract: no contraction of a*b+c into a fused multiply-add behind our back.
+add_compile_options(-ffp-contract=off)
+
+add_library(lwq_warnings INTERFACE)
+target_compile_options(lwq_warnings INTERFACE
+  -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wswitch-enum -Wimplicit-fallthrough
+  -Wunused-result -Werror)
+
+find_package(Threads REQUIRED)
+find_package(absl CONFIG REQUIRED)
+find_package(nlohmann_json CONFIG REQUIRED)
+find_package(spdlog CONFIG REQUIRED)
+find_package(OpenSSL REQUIRED)
+find_package(Protobuf REQUIRED)
+find_package(gRPC CONFIG REQUIRED)
+find_package(yaml-cpp CONFIG REQUIRED)
+find_package(CLI11 CONFIG REQUIRED)
+find_package(ZLIB REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
+pkg_check_modules(SQLITE3 REQUIRED IMPORTED_TARGET sqlite3)
+find_package(SQLiteCpp CONFIG REQUIRED)
+if(LWQ_TESTS)
+  find_package(GTest CONFIG REQUIRED)
+  find_package(rapidcheck CONFIG REQUIRED)
+endif()
+if(LWQ_BENCH)
+  find_package(benchmark CONFIG REQUIRED)
+endif()
+
+# LibTorch is found here and linked by worker/qat alone (lwq_torch); nothing else may name it.
+find_package(Torch REQUIRED)
+add_library(lwq_torch INTERFACE)
+target_link_libraries(lwq_torch INTERFACE ${TORCH_LIBRARIES})
+target_include_directories(lwq_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
+# Debian's libblas.so.3 alternatives lead to a reference BLAS or to the pthread OpenBLAS; DT_RPATH (not DT_RUNPATH) is
+# also used for the dependencies of libtorch_cpu, and so pins the OpenMP build. See docs/adr/0003-blas.md.
+set(LWQ_OPENBLAS_DIR "/usr/lib/${CMAKE_LIBRARY_ARCHITECTURE}/openblas-openmp")
+if(EXISTS "${LWQ_OPENBLAS_DIR}")
+  target_link_options(lwq_torch INTERFACE "LINKER:--disable-new-dtags,-rpath,${LWQ_OPENBLAS_DIR}")
+endif()

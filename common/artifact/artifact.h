@@ -1,0 +1,92 @@
+// Immutable artifacts named by content: a manifest that lists parts, each part a blob named by its SHA-256.
+//
+// In the object store:
+//   blobs/<first two hex digits>/<digest>   the bytes of a part, or of a manifest
+//   results/<action key>                    which artifacts an action made (task_result.h), one conditional put
+// A manifest is canonical JSON {"kind","meta","parts":[{"name","digest","size_bytes"}]}; an artifact's name is the digest of its manifest,
+// so equal content has an equal name whoever made it. Publication is atomic: parts first, the manifest last.
+//
+// Thread-safety: every method may be called from any thread. Bytes are verified against their digest on read:
+// DATA_LOSS naming the blob when they differ; NOT_FOUND naming the blob when one is gone.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/bytes/bytes.h"
+#include "common/digest/digest.h"
+#include "common/json/json.h"
+#include "common/object_store/object_store.h"
+#include "common/status/status.h"
+
+namespace lwq {
+
+struct BlobRef {
+  Digest digest;
+  int64_t size_bytes = 0;
+  friend bool operator==(const BlobRef&, const BlobRef&) = default;
+};
+
+// What messages carry instead of bytes.
+struct ArtifactRef {
+  Digest digest;           // of the manifest
+  int64_t size_bytes = 0;  // content: the sum of the parts
+  friend auto operator<=>(const ArtifactRef&, const ArtifactRef&) = default;
+};
+
+struct Part {
+  std::string name;
+  BlobRef blob;
+};
+
+struct Manifest {
+  std::string kind;           // "files", "tokens", "activations", "block", …
+  Json meta = Json::object(); // small facts a reader needs before it reads parts
+  std::vector<Part> parts;    // in an order that means something to the kind
+};
+
+std::string SerializeManifest(const Manifest& manifest);
+// DATA_LOSS naming `what`.
+StatusOr<Manifest> ParseManifest(std::string_view text, std::string_view what);
+
+std::string BlobKey(const Digest& digest);
+
+// Where blobs are read from: the store itself, or a local cache in front of it (worker/io).
+class BlobSource {
+ public:
+  virtual ~BlobSource() = default;
+  // The whole blob, verified.
+  virtual StatusOr<Bytes> Fetch(const BlobRef& blob) = 0;
+};
+
+class ArtifactStore : public BlobSource {
+ public:
+  // The store must outlive this object.
+  explicit ArtifactStore(ObjectStore* store) : store_(store) {}
+
+  StatusOr<Bytes> Fetch(const BlobRef& blob) override;
+  // Uploads unless the store has it; equal bytes may be written twice, harmlessly.
+  StatusOr<BlobRef> PutBlob(std::span<const std::byte> data);
+  StatusOr<BlobRef> PutBlob(std::string_view text);
+  StatusOr<bool> HasBlob(const BlobRef& blob);
+
+  // All parts must have been put before. Requires unique part names.
+  StatusOr<ArtifactRef> Publish(const Manifest& manifest);
+  // True when the manifest and every one of its parts are present (sizes compared, bytes not read).
+  StatusOr<bool> IsComplete(const ArtifactRef& artifact);
+
+  ObjectStore* store() const { return store_; }
+
+ private:
+  ObjectStore* store_;
+};
+
+// Reads a manifest through any blob source. DATA_LOSS when it is not one or its parts do not add up to size_bytes.
+StatusOr<Manifest> LoadManifest(BlobSource& blobs, const ArtifactRef& artifact);
+
+}  // namespace lwq

@@ -1,0 +1,66 @@
+// SHA-256 names: artifacts, blobs, derivation keys and action keys are all named by one.
+//
+// A Digest is a value; its text form is 64 lowercase hexadecimal digits everywhere (proto, SQLite, JSON, object keys).
+// Thread-safety: values; a Sha256 hasher belongs to one thread.
+#pragma once
+
+#include <array>
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "common/status/status.h"
+
+namespace lwq {
+
+class Digest {
+ public:
+  static constexpr size_t kBytes = 32;
+  Digest() = default;  // all zero: "no digest"
+  explicit Digest(const std::array<uint8_t, kBytes>& bytes) : bytes_(bytes) {}
+
+  // INVALID_ARGUMENT unless `hex` is exactly 64 lowercase hexadecimal digits.
+  static StatusOr<Digest> FromHex(std::string_view hex);
+  std::string hex() const;
+  // First 12 hexadecimal digits, for messages and logs.
+  std::string short_hex() const { return hex().substr(0, 12); }
+  bool is_zero() const { return *this == Digest(); }
+  const std::array<uint8_t, kBytes>& bytes() const { return bytes_; }
+
+  friend auto operator<=>(const Digest&, const Digest&) = default;
+
+ private:
+  std::array<uint8_t, kBytes> bytes_{};
+};
+
+// Streaming SHA-256.
+class Sha256 {
+ public:
+  Sha256();
+  ~Sha256();
+  Sha256(const Sha256&) = delete;
+  Sha256& operator=(const Sha256&) = delete;
+  void Update(std::span<const std::byte> data);
+  void Update(std::string_view text);
+  // The digest of everything so far; the hasher may not be used afterwards.
+  Digest Finish();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+Digest DigestOf(std::string_view text);
+Digest DigestOf(std::span<const std::byte> data);
+
+}  // namespace lwq
+
+template <>
+struct std::hash<lwq::Digest> {
+  size_t operator()(const lwq::Digest& digest) const noexcept;
+};
