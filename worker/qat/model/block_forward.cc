@@ -1,0 +1,93 @@
+#include "worker/qat/model/block_forward.h"
+
+#include <ATen/ops/cat.h>
+#include <ATen/ops/linear.h>
+#include <ATen/ops/matmul.h>
+#include <ATen/ops/rsqrt.h>
+#include <ATen/ops/silu.h>
+#include <ATen/ops/softmax.h>
+
+#include <algorithm>
+#include <vector>
+
+namespace lwq::qat {
+namespace {
+
+// bf16 and fp16 are widened; float32 and float64 stay.
+at::Tensor Widened(const at::Tensor& x) {
+  return x.scalar_type() == at::kDouble ? x : x.to(at::kFloat);
+}
+
+// [B, T, heads·E] → [B, heads, T, E], a view.
+at::Tensor SplitHeads(const at::Tensor& x, int64_t heads) {
+  return x.view({x.size(0), x.size(1), heads, -1}).transpose(1, 2);
+}
+
+at::Tensor SelfAttention(const LlamaConfig& config, const BlockTensors& block, const SequenceTables& tables,
+                         const at::Tensor& x) {
+  const at::Tensor q =
+      Rotate(SplitHeads(at::linear(x, block[LinearKind::kQ]), config.num_attention_heads), tables.query);
+  const at::Tensor k = Rotate(SplitHeads(at::linear(x, block[LinearKind::kK]), config.num_key_value_heads), tables.key);
+  const at::Tensor v = SplitHeads(at::linear(x, block[LinearKind::kV]), config.num_key_value_heads);
+  const at::Tensor heads = Attention(q, k, v, tables, config);
+  return at::linear(heads.transpose(1, 2).reshape({x.size(0), x.size(1), -1}), block[LinearKind::kO]);
+}
+
+at::Tensor FeedForward(const BlockTensors& block, const at::Tensor& x) {
+  const at::Tensor gate = at::silu(at::linear(x, block[LinearKind::kGate]));
+  return at::linear(gate.mul(at::linear(x, block[LinearKind::kUp])), block[LinearKind::kDown]);
+}
+
+// Queries [first, first + count) against keys [begin, first + count). q [B, K, G, T, E] with G query heads a key head:
+// the group is folded into the rows of one product, so keys and values are never repeated.
+at::Tensor AttendChunk(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& mask,
+                       int64_t first, int64_t count, int64_t begin) {
+  const int64_t groups = q.size(2), keys = first + count - begin;
+  const at::Tensor rows = q.narrow(3, first, count).reshape({q.size(0), q.size(1), groups * count, q.size(4)});
+  at::Tensor scores = at::matmul(rows, k.narrow(2, begin, keys).transpose(2, 3));
+  scores = scores.view({q.size(0), q.size(1), groups, count, keys});
+  scores = scores.add(mask.narrow(0, first, count).narrow(1, begin, keys).to(scores.scalar_type()));
+  const at::Tensor weights = at::softmax(scores, -1).view({q.size(0), q.size(1), groups * count, keys});
+  return at::matmul(weights, v.narrow(2, begin, keys)).view({q.size(0), q.size(1), groups, count, q.size(4)});
+}
+
+}  // namespace
+
+at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps) {
+  const at::Tensor wide = Widened(x);
+  const at::Tensor inverse_rms = at::rsqrt(wide.pow(2).mean(-1, /*keepdim=*/true).add(eps));
+  return weight.mul(wide.mul(inverse_rms));
+}
+
+at::Tensor Rotate(const at::Tensor& x, const SequenceTables::Rotation& rotation) {
+  const int64_t half = x.size(3) / 2;
+  const at::Tensor cos = rotation.cos.narrow(0, 0, x.size(2)), sin = rotation.sin.narrow(0, 0, x.size(2));
+  const at::Tensor first = x.narrow(3, 0, half), second = x.narrow(3, half, half);
+  return at::cat({first.mul(cos).sub(second.mul(sin)), second.mul(cos).add(first.mul(sin))}, -1).to(x.scalar_type());
+}
+
+at::Tensor Attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const SequenceTables& tables,
+                     const LlamaConfig& config) {
+  const int64_t batch = q.size(0), tokens = q.size(2), kv_heads = k.size(1), head_dim = q.size(3);
+  const at::Tensor grouped = q.view({batch, kv_heads, q.size(1) / kv_heads, tokens, head_dim});
+  std::vector<at::Tensor> chunks;
+  for (int64_t first = 0; first < tokens; first += kQueryChunk) {
+    const int64_t count = std::min(kQueryChunk, tokens - first);
+    const int64_t begin = config.sliding_window ? std::max<int64_t>(0, first - *config.sliding_window + 1) : 0;
+    chunks.push_back(AttendChunk(grouped, k, v, tables.mask, first, count, begin));
+  }
+  const at::Tensor heads = chunks.size() == 1 ? chunks[0] : at::cat(chunks, 3);
+  return heads.view({batch, q.size(1), tokens, head_dim});
+}
+
+at::Tensor BlockForward(const LlamaConfig& config, const BlockTensors& block, const SequenceTables& tables,
+                        const at::Tensor& hidden) {
+  const at::ScalarType compute = block[LinearKind::kQ].scalar_type();
+  const at::Tensor residual = Widened(hidden);
+  const at::Tensor x = RmsNorm(residual, block.input_norm, config.rms_norm_eps).to(compute);
+  const at::Tensor attended = residual.add(SelfAttention(config, block, tables, x));
+  const at::Tensor y = RmsNorm(attended, block.post_attention_norm, config.rms_norm_eps).to(compute);
+  return attended.add(FeedForward(block, y));
+}
+
+}  // namespace lwq::qat

@@ -1,0 +1,42 @@
+// The forward pass of one Llama/Mistral decoder block as pure functions of tensors.
+//
+// Numerics: the residual stream, RMSNorm (variance and division) and the rotation are float32; matrix products run in
+// the dtype of the linear weights, their inputs cast to it (so bf16 weights give bf16 autocast's arithmetic without its
+// global state). Softmax of bf16 scores accumulates in float32. With float64 weights and input everything is float64.
+// Every operation is a plain at:: one: works on any device, and is differentiable twice.
+//
+// Attention runs over chunks of kQueryChunk queries against the keys those can see, so that scores take
+// kQueryChunk · seqlen elements a head at a time and the upper triangle is neither computed nor (in training) kept.
+//
+// Shapes: B batch, T tokens, D hidden, H query heads, K key/value heads, E head_dim.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+
+#include "common/model/llama_config.h"
+#include "worker/qat/model/block_tensors.h"
+#include "worker/qat/model/sequence_tables.h"
+
+namespace lwq::qat {
+
+inline constexpr int64_t kQueryChunk = 256;
+
+// hidden [B, T, D] (float32, or any float type, which is widened to float32) → [B, T, D] float32. tables.seqlen() ≥ T.
+at::Tensor BlockForward(const LlamaConfig& config, const BlockTensors& block, const SequenceTables& tables,
+                        const at::Tensor& hidden);
+
+// x / sqrt(mean(x²) + eps) · weight over the last dimension, computed in float32 (float64 for float64).
+at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps);
+
+// q [B, H, T, E] (rotated and scaled by 1/√E), k (rotated) and v [B, K, T, E] → [B, H, T, E]; head h reads key/value
+// head h·K/H.
+at::Tensor Attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const SequenceTables& tables,
+                     const LlamaConfig& config);
+
+// x [B, heads, T, E] rotated by position, halves paired as Hugging Face does (element i with i + E/2); computed in
+// float32 at least, returned in x's dtype.
+at::Tensor Rotate(const at::Tensor& x, const SequenceTables::Rotation& rotation);
+
+}  // namespace lwq::qat
