@@ -1,0 +1,132 @@
+#include "common/task/task_params.h"
+
+#include "common/task/json_fields.h"
+
+namespace lwq {
+namespace {
+
+// Each Fields function is instantiated for a const struct with the writer and for a mutable one with the reader.
+template <typename P, typename V>
+void Fields(P& p, V&& visit)
+  requires std::is_same_v<std::remove_const_t<P>, TokenizeParams>
+{
+  visit("mode", p.mode);
+  visit("seqlen", p.seqlen);
+  visit("train_size", p.train_size);
+  visit("val_size", p.val_size);
+  visit("seed", p.seed);
+  visit("disjoint", p.disjoint);
+}
+
+template <typename P, typename V>
+void Fields(P& p, V&& visit)
+  requires std::is_same_v<std::remove_const_t<P>, EmbedParams>
+{
+  visit("dtype", p.dtype);
+}
+
+template <typename P, typename V>
+void Fields(P& p, V&& visit)
+  requires std::is_same_v<std::remove_const_t<P>, AdvanceParams>
+{
+  visit("block", p.block);
+  visit("micro_batch", p.micro_batch);
+  visit("dtype", p.dtype);
+}
+
+template <typename P, typename V>
+void Fields(P& p, V&& visit)
+  requires std::is_same_v<std::remove_const_t<P>, TrainBlockParams>
+{
+  visit("block", p.block);
+  visit("train_size", p.train_size);
+  visit("val_size", p.val_size);
+  visit("bits", p.bits);
+  visit("group_size", p.group_size);
+  visit("epochs", p.epochs);
+  visit("batch_size", p.batch_size);
+  visit("gradient_accumulation_steps", p.gradient_accumulation_steps);
+  visit("quant_lr", p.quant_lr);
+  visit("zp_lr", p.zp_lr);
+  visit("weight_lr", p.weight_lr);
+  visit("min_lr_factor", p.min_lr_factor);
+  visit("wd", p.wd);
+  visit("early_stop", p.early_stop);
+  visit("early_stop_resets", p.early_stop_resets);
+  visit("keep_best", p.keep_best);
+  visit("fp16_scales", p.fp16_scales);
+  visit("range_contains_zero", p.range_contains_zero);
+  visit("lr_schedule", p.lr_schedule);
+}
+
+template <typename P, typename V>
+void Fields(P& p, V&& visit)
+  requires std::is_same_v<std::remove_const_t<P>, RtnBlockParams>
+{
+  visit("block", p.block);
+  visit("bits", p.bits);
+  visit("group_size", p.group_size);
+  visit("fp16_scales", p.fp16_scales);
+  visit("range_contains_zero", p.range_contains_zero);
+}
+
+template <typename P, typename V>
+void Fields(P& p, V&& visit)
+  requires std::is_same_v<std::remove_const_t<P>, EvaluatePplParams>
+{
+  visit("micro_batch", p.micro_batch);
+}
+
+template <typename P, typename V>
+void Fields(P& p, V&& visit)
+  requires std::is_same_v<std::remove_const_t<P>, ExportParams>
+{
+  visit("format", p.format);
+}
+
+template <typename P>
+Json Write(const P& params) {
+  JsonFieldWriter writer;
+  Fields(params, writer);
+  return writer.Take();
+}
+
+template <typename P>
+StatusOr<P> Read(const Json& json, std::string_view what) {
+  P params;
+  JsonFieldReader reader(json, what);
+  Fields(params, reader);
+  LWQ_RETURN_IF_ERROR(reader.Finish());
+  return params;
+}
+
+}  // namespace
+
+Json TokenizeParams::ToJson() const { return Write(*this); }
+StatusOr<TokenizeParams> TokenizeParams::FromJson(const Json& json) {
+  return Read<TokenizeParams>(json, "parameters of tokenize");
+}
+Json EmbedParams::ToJson() const { return Write(*this); }
+StatusOr<EmbedParams> EmbedParams::FromJson(const Json& json) { return Read<EmbedParams>(json, "parameters of embed"); }
+Json AdvanceParams::ToJson() const { return Write(*this); }
+StatusOr<AdvanceParams> AdvanceParams::FromJson(const Json& json) {
+  return Read<AdvanceParams>(json, "parameters of advance");
+}
+Json TrainBlockParams::ToJson() const { return Write(*this); }
+StatusOr<TrainBlockParams> TrainBlockParams::FromJson(const Json& json) {
+  return Read<TrainBlockParams>(json, "parameters of train_block");
+}
+Json RtnBlockParams::ToJson() const { return Write(*this); }
+StatusOr<RtnBlockParams> RtnBlockParams::FromJson(const Json& json) {
+  return Read<RtnBlockParams>(json, "parameters of rtn_block");
+}
+Json EvaluatePplParams::ToJson() const { return Write(*this); }
+StatusOr<EvaluatePplParams> EvaluatePplParams::FromJson(const Json& json) {
+  return Read<EvaluatePplParams>(json, "parameters of evaluate_ppl");
+}
+Json ExportParams::ToJson() const { return Write(*this); }
+StatusOr<ExportParams> ExportParams::FromJson(const Json& json) {
+  return Read<ExportParams>(json, "parameters of export");
+}
+
+}  // namespace lwq
