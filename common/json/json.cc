@@ -1,5 +1,11 @@
 #include "common/json/json.h"
 
+#include <functional>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
 namespace lwq {
 namespace {
 
@@ -17,9 +23,30 @@ Status WrongType(std::string_view what, std::string_view key, std::string_view w
       absl::StrCat(what, ": '", key, "' must be ", wanted, ", not ", got.dump(-1, ' ', true, Json::error_handler_t::replace).substr(0, 60)));
 }
 
+// Sees every key as it is parsed; remembers the first that its object already had.
+class DuplicateFinder {
+ public:
+  bool operator()(int /*depth*/, Json::parse_event_t event, Json& parsed) {
+    if (event == Json::parse_event_t::object_start) {
+      open_objects_.emplace_back();
+    } else if (event == Json::parse_event_t::object_end) {
+      open_objects_.pop_back();
+    } else if (event == Json::parse_event_t::key) {
+      const auto& key = parsed.get_ref<const std::string&>();
+      if (!open_objects_.back().insert(key).second && !found_) found_ = key;
+    }
+    return true;
+  }
+  const std::optional<std::string>& found() const { return found_; }
+
+ private:
+  std::vector<std::set<std::string>> open_objects_;
+  std::optional<std::string> found_;
+};
+
 }  // namespace
 
-StatusOr<Json> ParseJson(std::string_view text, std::string_view what) {
+StatusOr<Json> ParseJson(std::string_view text, std::string_view what, DuplicateKeys duplicates) {
   int depth = 0;
   bool in_string = false;
   for (size_t i = 0; i < text.size(); ++i) {
@@ -38,7 +65,14 @@ StatusOr<Json> ParseJson(std::string_view text, std::string_view what) {
     }
   }
   try {
-    return Json::parse(text);
+    if (duplicates == DuplicateKeys::kKeepLast) return Json::parse(text);
+    DuplicateFinder finder;
+    Json value = Json::parse(text, std::ref(finder));
+    if (finder.found()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(what, ": the key '", finder.found()->substr(0, 80), "' appears twice in one object"));
+    }
+    return value;
   } catch (const nlohmann::json::exception& e) {
     return absl::InvalidArgumentError(absl::StrCat(what, ": not valid JSON: ", e.what()));
   }

@@ -15,8 +15,12 @@ namespace lwq {
 
 using Json = nlohmann::json;
 
+// What to do with {"a":1,"a":2}: JSON leaves it open. Files whose meaning must not depend on the reader refuse it.
+enum class DuplicateKeys { kKeepLast, kRefuse };
+
 // INVALID_ARGUMENT with `what` (a file or field name) and the position when the text is not JSON.
-StatusOr<Json> ParseJson(std::string_view text, std::string_view what);
+StatusOr<Json> ParseJson(std::string_view text, std::string_view what,
+                         DuplicateKeys duplicates = DuplicateKeys::kKeepLast);
 std::string CanonicalJson(const Json& value);
 
 // Typed access with one-line errors: INVALID_ARGUMENT naming `what`.`key` when absent or of another type.

@@ -2,12 +2,13 @@
 //
 // There is no rename, no append, no partial overwrite and no directory. A Put is atomic: a reader sees the old object,
 // the new object or none, never a part. Read-after-write and list-after-write are consistent (as S3 is since 2020).
-// Keys: 1 to 512 bytes of [A-Za-z0-9._=/-], no leading or trailing '/', no empty, "." or ".." segment; others are
-// INVALID_ARGUMENT.
+// Keys: 1 to 512 bytes of [A-Za-z0-9._=/-], no leading or trailing '/', no empty, "." or ".." segment, no segment longer
+// than 200 bytes; others are INVALID_ARGUMENT. "a" and "a/b" are two unrelated objects and may both exist.
 //
 // Thread-safety: every method may be called from any thread. Ownership: returned Bytes are independent of the store.
-// Errors common to all: UNAVAILABLE (try again), RESOURCE_EXHAUSTED (disk or quota), DATA_LOSS (the store says its own
-// bytes are damaged). What the bytes mean, their digests and their publication are artifact/'s business.
+// Errors common to all: UNAVAILABLE (try again), RESOURCE_EXHAUSTED (disk or quota), FAILED_PRECONDITION (the store may not
+// be used like this: permissions, read-only), DATA_LOSS (the store says its own bytes are damaged). After UNAVAILABLE a
+// write may have happened or not. What the bytes mean, their digests and their publication are artifact/'s business.
 #pragma once
 
 #include <cstdint>
@@ -39,12 +40,14 @@ struct ListPage {
 };
 
 // A multipart upload: invisible until Commit. Destroying it without Commit aborts it and leaves nothing behind (a
-// process that dies leaves at most an invisible staging file or upload). One thread at a time.
+// process that dies leaves at most an invisible staging file or upload). One thread at a time. The store must outlive it.
 class Upload {
  public:
   virtual ~Upload() = default;
+  // A Write that failed with UNAVAILABLE appended nothing and may be repeated. FAILED_PRECONDITION after Commit.
   virtual Status Write(std::span<const std::byte> data) = 0;
-  // ALREADY_EXISTS if the upload was conditional and lost.
+  // ALREADY_EXISTS if the upload was conditional and lost. After UNAVAILABLE it may be repeated; after any other answer
+  // the upload is over.
   virtual Status Commit() = 0;
 };
 
@@ -71,9 +74,13 @@ class ObjectStore {
 
   // "file:///dir", "memory:": for messages.
   virtual std::string Describe() const = 0;
+
+  // True when Get maps or shares what the store itself holds on this machine, so that a local copy gains nothing.
+  virtual bool IsLocal() const = 0;
 };
 
-// Opens the store a URI names: "file:///absolute/dir" (created if absent) or "memory:" (a new empty one, for tests).
+// Opens the store a URI names: "file:///absolute/dir" (created if absent; "?fsync=off" behind it gives up durability
+// against power loss, for tests and scratch data) or "memory:" (a new empty one, for tests).
 // INVALID_ARGUMENT for anything else, naming what is supported.
 StatusOr<std::unique_ptr<ObjectStore>> OpenObjectStore(std::string_view uri);
 

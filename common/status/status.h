@@ -17,16 +17,50 @@
 
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 
+// Debian 12 builds absl for C++14, where absl::string_view is a class of its own that does not convert from
+// std::string_view. These overloads let StrCat and StrAppend take ours; with an absl for C++17 they are not compiled.
+#ifndef ABSL_USES_STD_STRING_VIEW
+namespace lwq::internal {
+template <typename... T>
+concept HasStdStringView = (std::is_same_v<T, std::string_view> || ...);
+template <typename T>
+decltype(auto) ForAbsl(const T& piece) {
+  if constexpr (std::is_same_v<T, std::string_view>) {
+    return absl::string_view(piece.data(), piece.size());
+  } else {
+    return (piece);
+  }
+}
+}  // namespace lwq::internal
+
+namespace absl {
+template <typename... T>
+requires ::lwq::internal::HasStdStringView<T...>
+std::string StrCat(const T&... pieces) {
+  return StrCat(AlphaNum(::lwq::internal::ForAbsl(pieces))...);
+}
+template <typename... T>
+requires ::lwq::internal::HasStdStringView<T...>
+void StrAppend(std::string* text, const T&... pieces) {
+  StrAppend(text, AlphaNum(::lwq::internal::ForAbsl(pieces))...);
+}
+}  // namespace absl
+#endif
+
 namespace lwq {
 
 using absl::Status;
 using absl::StatusOr;
+
+// status.message() as a std::string_view; valid while the status lives.
+inline std::string_view MessageOf(const Status& status) { return {status.message().data(), status.message().size()}; }
 
 // The same code (and payloads), with "context: " in front of the message. An OK status is returned unchanged.
 Status Annotate(const Status& status, std::string_view context);

@@ -1,0 +1,103 @@
+#include "common/object_store/memory_store.h"
+
+#include <utility>
+
+#include "common/object_store/store_checks.h"
+
+namespace lwq {
+namespace {
+
+class MemoryUpload : public Upload {
+ public:
+  MemoryUpload(MemoryStore* store, std::string key, const PutOptions& options)
+      : store_(store), key_(std::move(key)), options_(options) {}
+
+  Status Write(std::span<const std::byte> data) override {
+    if (over_) return absl::FailedPreconditionError(absl::StrCat("upload of '", key_, "' is already committed"));
+    data_.append(reinterpret_cast<const char*>(data.data()), data.size());
+    return absl::OkStatus();
+  }
+
+  Status Commit() override {
+    if (over_) return absl::FailedPreconditionError(absl::StrCat("upload of '", key_, "' is already committed"));
+    over_ = true;
+    return store_->Put(key_, std::as_bytes(std::span(data_.data(), data_.size())), options_);
+  }
+
+ private:
+  MemoryStore* store_;
+  const std::string key_;
+  const PutOptions options_;
+  std::string data_;
+  bool over_ = false;
+};
+
+}  // namespace
+
+Status MemoryStore::Put(std::string_view key, std::span<const std::byte> data, const PutOptions& options) {
+  LWQ_RETURN_IF_ERROR(ValidateObjectKey(key));
+  Bytes bytes = Bytes::FromString(std::string(reinterpret_cast<const char*>(data.data()), data.size()));
+  const std::lock_guard lock(mutex_);
+  const auto it = objects_.find(key);
+  if (it != objects_.end() && options.if_absent) return ObjectExists(key, Describe());
+  const int64_t replaced_bytes = it == objects_.end() ? 0 : static_cast<int64_t>(it->second.size());
+  const int64_t size_bytes = static_cast<int64_t>(data.size());
+  if (size_bytes > capacity_bytes_ - (held_bytes_ - replaced_bytes)) {
+    return absl::ResourceExhaustedError(absl::StrCat("object '", key, "' of ", size_bytes, " bytes does not fit: ",
+                                                     Describe(), " holds ", held_bytes_, " of ", capacity_bytes_));
+  }
+  held_bytes_ += size_bytes - replaced_bytes;
+  objects_.insert_or_assign(std::string(key), std::move(bytes));
+  return absl::OkStatus();
+}
+
+StatusOr<std::unique_ptr<Upload>> MemoryStore::StartUpload(std::string_view key, const PutOptions& options) {
+  LWQ_RETURN_IF_ERROR(ValidateObjectKey(key));
+  return std::make_unique<MemoryUpload>(this, std::string(key), options);
+}
+
+StatusOr<Bytes> MemoryStore::Get(std::string_view key) {
+  LWQ_RETURN_IF_ERROR(ValidateObjectKey(key));
+  const std::lock_guard lock(mutex_);
+  const auto it = objects_.find(key);
+  if (it == objects_.end()) return ObjectNotFound(key, Describe());
+  return it->second;
+}
+
+StatusOr<Bytes> MemoryStore::GetRange(std::string_view key, int64_t offset, int64_t length) {
+  LWQ_ASSIGN_OR_RETURN(const Bytes bytes, Get(key));
+  LWQ_RETURN_IF_ERROR(ValidateRange(key, offset, length, static_cast<int64_t>(bytes.size())));
+  return bytes.Slice(static_cast<size_t>(offset), static_cast<size_t>(length));
+}
+
+StatusOr<ObjectInfo> MemoryStore::Head(std::string_view key) {
+  LWQ_ASSIGN_OR_RETURN(const Bytes bytes, Get(key));
+  return ObjectInfo{std::string(key), static_cast<int64_t>(bytes.size())};
+}
+
+StatusOr<ListPage> MemoryStore::List(std::string_view prefix, std::string_view start_after, int limit) {
+  LWQ_RETURN_IF_ERROR(ValidateListArguments(prefix, start_after, limit));
+  const std::lock_guard lock(mutex_);
+  ListPage page;
+  auto it = start_after < prefix ? objects_.lower_bound(prefix) : objects_.upper_bound(start_after);
+  for (; it != objects_.end() && it->first.compare(0, prefix.size(), prefix) == 0; ++it) {
+    if (page.objects.size() == static_cast<size_t>(limit)) {
+      page.truncated = true;
+      break;
+    }
+    page.objects.push_back({it->first, static_cast<int64_t>(it->second.size())});
+  }
+  return page;
+}
+
+Status MemoryStore::Delete(std::string_view key) {
+  LWQ_RETURN_IF_ERROR(ValidateObjectKey(key));
+  const std::lock_guard lock(mutex_);
+  const auto it = objects_.find(key);
+  if (it == objects_.end()) return absl::OkStatus();
+  held_bytes_ -= static_cast<int64_t>(it->second.size());
+  objects_.erase(it);
+  return absl::OkStatus();
+}
+
+}  // namespace lwq

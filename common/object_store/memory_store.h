@@ -1,0 +1,39 @@
+// An object store in memory, for tests: as strict as S3 and then some, so that what passes here passes there.
+//
+// Thread-safety: any thread. Objects are immutable and shared: Get and GetRange never copy.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <mutex>
+#include <string>
+
+#include "common/object_store/object_store.h"
+
+namespace lwq {
+
+class MemoryStore : public ObjectStore {
+ public:
+  // RESOURCE_EXHAUSTED for a put that would make the objects hold more than capacity_bytes in sum.
+  explicit MemoryStore(int64_t capacity_bytes = std::numeric_limits<int64_t>::max())
+      : capacity_bytes_(capacity_bytes) {}
+
+  Status Put(std::string_view key, std::span<const std::byte> data, const PutOptions& options) override;
+  StatusOr<std::unique_ptr<Upload>> StartUpload(std::string_view key, const PutOptions& options) override;
+  StatusOr<Bytes> Get(std::string_view key) override;
+  StatusOr<Bytes> GetRange(std::string_view key, int64_t offset, int64_t length) override;
+  StatusOr<ObjectInfo> Head(std::string_view key) override;
+  StatusOr<ListPage> List(std::string_view prefix, std::string_view start_after, int limit) override;
+  Status Delete(std::string_view key) override;
+  std::string Describe() const override { return "memory:"; }
+  bool IsLocal() const override { return true; }
+
+ private:
+  const int64_t capacity_bytes_;
+  std::mutex mutex_;
+  int64_t held_bytes_ = 0;                           // guarded by mutex_
+  std::map<std::string, Bytes, std::less<>> objects_;  // guarded by mutex_
+};
+
+}  // namespace lwq
