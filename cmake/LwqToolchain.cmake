@@ -19,7 +19,7 @@ add_compile_options(-ffp-contract=off)
 
 add_library(lwq_warnings INTERFACE)
 target_compile_options(lwq_warnings INTERFACE
-  -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wswitch-enum -Wimplicit-fallthrough
+  -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wimplicit-fallthrough
   -Wunused-result -Werror)
 
 find_package(Threads REQUIRED)

@@ -1,0 +1,195 @@
+// The rules of the house as a test: which folder may include what, and what no file may say. Each message says what to do
+// instead.
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <regex>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "gtest/gtest.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Line {
+  std::string path;  // from the root
+  int number = 0;
+  std::string text;
+};
+
+std::string Where(const Line& line) { return line.path + ":" + std::to_string(line.number) + ": "; }
+
+bool StartsWith(const std::string& text, const std::string& prefix) { return text.rfind(prefix, 0) == 0; }
+
+std::vector<std::string> SourceFiles() {
+  std::vector<std::string> files;
+  for (const char* top : {"common", "coordinator", "worker", "client", "tests"}) {
+    for (const auto& entry : fs::recursive_directory_iterator(fs::path(LWQ_SOURCE_DIR) / top)) {
+      const std::string extension = entry.path().extension();
+      if (entry.is_regular_file() && (extension == ".h" || extension == ".cc")) {
+        files.push_back(fs::relative(entry.path(), LWQ_SOURCE_DIR).string());
+      }
+    }
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+std::vector<Line> LinesOf(const std::string& path) {
+  std::ifstream in(fs::path(LWQ_SOURCE_DIR) / path);
+  std::vector<Line> lines;
+  std::string text;
+  for (int number = 1; std::getline(in, text); ++number) lines.push_back({path, number, text});
+  return lines;
+}
+
+std::vector<Line> IncludesOf(const std::string& path) {
+  static const std::regex kInclude("^\\s*#\\s*include\\s+[\"<]([^\">]+)[\">].*");
+  std::vector<Line> includes;
+  for (Line& line : LinesOf(path)) {
+    std::smatch match;
+    if (std::regex_match(line.text, match, kInclude)) {
+      line.text = match[1];
+      includes.push_back(line);
+    }
+  }
+  return includes;
+}
+
+// What a folder may include of this repository: the longest matching prefix rules. Arrows point down only.
+const std::map<std::string, std::vector<std::string>>& AllowedArrows() {
+  static const std::map<std::string, std::vector<std::string>> kArrows = {
+      {"common/", {"common/"}},
+      {"coordinator/plan/", {"common/", "coordinator/plan/"}},
+      {"coordinator/graph/", {"common/", "coordinator/plan/", "coordinator/graph/"}},
+      {"coordinator/scheduler/", {"common/", "coordinator/plan/", "coordinator/graph/", "coordinator/scheduler/"}},
+      {"coordinator/store/", {"common/", "coordinator/plan/", "coordinator/graph/", "coordinator/scheduler/", "coordinator/store/"}},
+      {"coordinator/runtime/", {"common/", "coordinator/plan/", "coordinator/graph/", "coordinator/scheduler/", "coordinator/store/", "coordinator/runtime/"}},
+      {"coordinator/service/", {"common/", "coordinator/", "lwqat/v1/"}},
+      {"worker/session/", {"common/", "worker/session/"}},
+      {"worker/io/", {"common/", "worker/io/"}},
+      {"worker/text/", {"common/", "worker/text/"}},
+      {"worker/qat/", {"common/", "worker/qat/"}},
+      {"worker/tasks/", {"common/", "worker/qat/api/", "worker/qat/pack/", "worker/text/", "worker/io/", "worker/tasks/"}},
+      {"worker/runtime/", {"common/", "worker/", "lwqat/v1/"}},
+      {"client/", {"common/", "client/", "lwqat/v1/"}},
+  };
+  return kArrows;
+}
+
+bool IsOurs(const std::string& include) {
+  for (const char* top : {"common/", "coordinator/", "worker/", "client/", "tests/", "lwqat/v1/"}) {
+    if (StartsWith(include, top)) return true;
+  }
+  return false;
+}
+
+TEST(TidyTest, EveryFolderIncludesOnlyWhatItsArrowsAllow) {
+  for (const std::string& path : SourceFiles()) {
+    const std::vector<std::string>* allowed = nullptr;
+    for (const auto& [folder, targets] : AllowedArrows()) {
+      if (StartsWith(path, folder)) allowed = &targets;
+    }
+    if (StartsWith(path, "tests/")) continue;
+    ASSERT_NE(allowed, nullptr) << path << ": this folder has no rule; add it to AllowedArrows";
+    for (const Line& include : IncludesOf(path)) {
+      if (!IsOurs(include.text)) continue;
+      bool fits = false;
+      for (const std::string& target : *allowed) fits = fits || StartsWith(include.text, target);
+      EXPECT_TRUE(fits) << Where(include) << "includes " << include.text
+                        << ", against the arrows of the design: move the shared part to common/, or pass it in as a value";
+    }
+  }
+}
+
+TEST(TidyTest, LibTorchIsIncludedOnlyInWorkerQatAndOutsideItsFace) {
+  static const std::regex kTorch("^(torch|ATen|c10|caffe2)/.*");
+  for (const std::string& path : SourceFiles()) {
+    const bool may = (StartsWith(path, "worker/qat/") && !StartsWith(path, "worker/qat/api/") && !StartsWith(path, "worker/qat/pack/")) ||
+                     StartsWith(path, "tests/numerics/qat/") || StartsWith(path, "tests/unit/qat/") ||
+                     StartsWith(path, "tests/bench/qat/") || StartsWith(path, "tests/fixtures/");
+    if (may) continue;
+    for (const Line& include : IncludesOf(path)) {
+      EXPECT_FALSE(std::regex_match(include.text, kTorch))
+          << Where(include) << "includes LibTorch; use worker/qat/api instead";
+    }
+  }
+}
+
+TEST(TidyTest, PureCoresKnowNoClockNoThreadNoFileAndNoWire) {
+  static const std::regex kForbidden(
+      "(std::thread|std::mutex|system_clock|steady_clock|absl::Now|std::ofstream|std::ifstream|grpc::|lwqat::v1|random_device|spdlog::)");
+  for (const std::string& path : SourceFiles()) {
+    const bool pure = StartsWith(path, "coordinator/plan/") || StartsWith(path, "coordinator/graph/") ||
+                      StartsWith(path, "coordinator/scheduler/") || StartsWith(path, "worker/session/");
+    if (!pure) continue;
+    for (const Line& line : LinesOf(path)) {
+      EXPECT_FALSE(std::regex_search(line.text, kForbidden))
+          << Where(line) << line.text << "\n  a pure core is handed times and values; effects belong to runtime/";
+    }
+  }
+}
+
+TEST(TidyTest, NothingBannedIsUsed) {
+  struct Ban {
+    std::regex pattern;
+    const char* instead;
+    std::vector<std::string> except;
+  };
+  const std::string self = "tests/tidy/";
+  const std::vector<Ban> bans = {
+      {std::regex("\\bstd::rand\\b|\\bsrand\\("), "use a seeded generator that is passed in", {self}},
+      {std::regex("using namespace (?!std::(chrono_)?literals)"), "name what you use", {self}},
+      {std::regex("\\b(TODO|FIXME|XXX|HACK)\\b(?!\\(#[0-9]+\\))"), "open an issue and write TODO(#number)", {self}},
+      {std::regex("\\bsleep_for\\b|\\busleep\\("), "wait for the event itself (condition variable, a call that blocks)",
+       {self, "tests/testing/", "tests/integration/", "client/"}},
+      {std::regex("\\bstd::cout\\b|\\bstd::cerr\\b"), "daemons log with spdlog; the client prints through its own output layer",
+       {self, "tests/", "client/"}},
+      {std::regex("\\bDISABLED_"), "fix the test or delete it", {self}},
+  };
+  for (const std::string& path : SourceFiles()) {
+    for (const Line& line : LinesOf(path)) {
+      for (const Ban& ban : bans) {
+        bool excepted = false;
+        for (const std::string& prefix : ban.except) excepted = excepted || StartsWith(path, prefix);
+        if (excepted) continue;
+        EXPECT_FALSE(std::regex_search(line.text, ban.pattern)) << Where(line) << line.text << "\n  instead: " << ban.instead;
+      }
+    }
+  }
+}
+
+TEST(TidyTest, EverySourceFileIsBuiltByItsFolder) {
+  for (const std::string& path : SourceFiles()) {
+    if (fs::path(path).extension() != ".cc") continue;
+    // The folder's list, or that of the nearest folder above that has one.
+    bool listed = false;
+    for (fs::path folder = fs::path(path).parent_path(); !folder.empty() && !listed; folder = folder.parent_path()) {
+      std::ifstream in(fs::path(LWQ_SOURCE_DIR) / folder / "CMakeLists.txt");
+      std::stringstream text;
+      text << in.rdbuf();
+      listed = text.str().find(fs::path(path).filename().string()) != std::string::npos;
+    }
+    EXPECT_TRUE(listed) << path << " is in no CMakeLists.txt: build it or delete it";
+  }
+}
+
+TEST(TidyTest, HeadersAreGuardedOnceAndLinesFitAScreen) {
+  constexpr size_t kMostColumns = 140;
+  constexpr size_t kMostLines = 800;
+  for (const std::string& path : SourceFiles()) {
+    const std::vector<Line> lines = LinesOf(path);
+    EXPECT_LE(lines.size(), kMostLines) << path << ": split it: one concept per file";
+    bool guarded = fs::path(path).extension() != ".h";
+    for (const Line& line : lines) {
+      if (line.text == "#pragma once") guarded = true;
+      EXPECT_LE(line.text.size(), kMostColumns) << Where(line) << "longer than " << kMostColumns << " bytes";
+    }
+    EXPECT_TRUE(guarded) << path << ": add #pragma once";
+  }
+}
+
+}  // namespace

@@ -1,0 +1,89 @@
+#include "worker/runtime/coordinator_client.h"
+
+#include <chrono>
+#include <mutex>
+
+#include "grpcpp/create_channel.h"
+#include "grpcpp/security/credentials.h"
+
+namespace lwq::worker {
+namespace {
+
+constexpr auto kCallTimeout = std::chrono::seconds(10);
+
+Status ToStatus(const grpc::Status& status, std::string_view call) {
+  if (status.ok()) return absl::OkStatus();
+  return Status(static_cast<absl::StatusCode>(status.error_code()), absl::StrCat(call, ": ", status.error_message()));
+}
+
+}  // namespace
+
+struct CoordinatorClient::Waiting {
+  std::mutex mutex;
+  grpc::ClientContext* context = nullptr;
+  bool stopped = false;
+};
+
+CoordinatorClient::CoordinatorClient(const std::string& address) : waiting_(std::make_shared<Waiting>()) {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
+  // A coordinator that restarts is back within a second or two: do not let the channel's own back-off grow beyond that.
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
+  stub_ = lwqat::v1::WorkerService::NewStub(
+      grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments));
+}
+
+StatusOr<lwqat::v1::RegisterWorkerResponse> CoordinatorClient::Register(
+    const lwqat::v1::RegisterWorkerRequest& request) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kCallTimeout);
+  lwqat::v1::RegisterWorkerResponse response;
+  LWQ_RETURN_IF_ERROR(ToStatus(stub_->RegisterWorker(&context, request, &response), "register worker"));
+  return response;
+}
+
+StatusOr<lwqat::v1::LeaseTaskResponse> CoordinatorClient::Lease(const lwqat::v1::LeaseTaskRequest& request) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(request.max_wait().seconds()) +
+                       kCallTimeout);
+  {
+    std::lock_guard lock(waiting_->mutex);
+    if (waiting_->stopped) return absl::CancelledError("lease task: draining");
+    waiting_->context = &context;
+  }
+  lwqat::v1::LeaseTaskResponse response;
+  const grpc::Status status = stub_->LeaseTask(&context, request, &response);
+  {
+    std::lock_guard lock(waiting_->mutex);
+    waiting_->context = nullptr;
+  }
+  LWQ_RETURN_IF_ERROR(ToStatus(status, "lease task"));
+  return response;
+}
+
+StatusOr<lwqat::v1::HeartbeatResponse> CoordinatorClient::Heartbeat(const lwqat::v1::HeartbeatRequest& request) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kCallTimeout);
+  lwqat::v1::HeartbeatResponse response;
+  LWQ_RETURN_IF_ERROR(ToStatus(stub_->Heartbeat(&context, request, &response), "heartbeat"));
+  return response;
+}
+
+StatusOr<lwqat::v1::ReportTaskResponse> CoordinatorClient::Report(const lwqat::v1::ReportTaskRequest& request) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kCallTimeout);
+  lwqat::v1::ReportTaskResponse response;
+  LWQ_RETURN_IF_ERROR(ToStatus(stub_->ReportTask(&context, request, &response), "report task"));
+  return response;
+}
+
+void CoordinatorClient::StopWaiting() {
+  std::lock_guard lock(waiting_->mutex);
+  waiting_->stopped = true;
+  if (waiting_->context != nullptr) waiting_->context->TryCancel();
+}
+
+}  // namespace lwq::worker

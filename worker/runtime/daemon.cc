@@ -1,0 +1,272 @@
+#include "worker/runtime/daemon.h"
+
+#include <signal.h>
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <filesystem>
+#include <mutex>
+#include <thread>
+
+#include "absl/strings/str_replace.h"
+#include "common/artifact/artifact.h"
+#include "spdlog/spdlog.h"
+#include "worker/io/blob_cache.h"
+#include "worker/qat/api/execution.h"
+#include "worker/runtime/coordinator_client.h"
+#include "worker/runtime/lease_runner.h"
+#include "worker/runtime/task_monitor.h"
+#include "worker/session/session.h"
+
+namespace lwq::worker {
+namespace {
+
+namespace pb = lwqat::v1;
+using std::chrono::milliseconds;
+
+constexpr int kLeaseWaitSeconds = 20;
+
+// Whether the process was asked to stop, and a wait that such a request ends.
+class DrainSignal {
+ public:
+  void Request() {
+    {
+      std::lock_guard lock(mutex_);
+      requested_ = true;
+    }
+    changed_.notify_all();
+  }
+  bool requested() {
+    std::lock_guard lock(mutex_);
+    return requested_;
+  }
+  // Returns after `wait`, or as soon as a drain is requested.
+  void WaitFor(milliseconds wait) {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, wait, [this] { return requested_; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool requested_ = false;
+};
+
+std::string NumericsBase(const qat::DeviceInfo& info) {
+  const auto field = [](const std::string& text) { return absl::StrReplaceAll(text, {{"|", "/"}}); };
+  return absl::StrCat(field(info.device_model), "|", field(info.instruction_set), "|", field(info.libraries));
+}
+
+class Daemon {
+ public:
+  Daemon(const DaemonOptions& options, const qat::DeviceInfo& device)
+      : options_(options), client_(options.coordinator), session_(std::hash<std::string>()(options.name)) {
+    register_.set_name(options.name);
+    register_.set_device(options.device);
+    register_.set_numerics_class(NumericsBase(device));
+    register_.set_hardware_bf16(device.hardware_bf16);
+    register_.set_memory_bytes(options.memory_limit_bytes > 0 ? std::min(options.memory_limit_bytes, device.memory_bytes)
+                                                              : device.memory_bytes);
+    register_.set_max_threads(options.max_threads);
+  }
+
+  Status Run() {
+    std::thread heartbeats([this] { HeartbeatLoop(); });
+    std::thread signals([this] { SignalLoop(); });
+    const Status status = Loop();
+    stopping_.Request();
+    heartbeats.join();
+    signals.join();
+    return status;
+  }
+
+ private:
+  Status Loop() {
+    while (true) {
+      if (drain_.requested()) session_.RequestDrain();
+      const NextStep next = session_.Next();
+      if (next.delay_ms > 0) drain_.WaitFor(milliseconds(next.delay_ms));
+      switch (next.step) {
+        case Step::kRegister:
+          LWQ_RETURN_IF_ERROR(Register());
+          break;
+        case Step::kLease:
+          Lease();
+          break;
+        case Step::kExecute:
+          report_ = RunLease(lease_, runner_, monitor_);
+          session_.OnExecuted();
+          break;
+        case Step::kReport:
+          Report();
+          break;
+        case Step::kExit:
+          return session_.fatal();
+      }
+    }
+  }
+
+  Status Register() {
+    const StatusOr<pb::RegisterWorkerResponse> response = client_.Register(register_);
+    if (!response.ok()) {
+      Failed(Call::kRegister, response.status());
+      return absl::OkStatus();
+    }
+    if (artifacts_ == nullptr) LWQ_RETURN_IF_ERROR(OpenStore(*response));
+    {
+      std::lock_guard lock(mutex_);
+      worker_id_ = response->worker_id();
+      const auto& interval = response->heartbeat_interval();
+      heartbeat_interval_ = milliseconds(interval.seconds() * 1000 + interval.nanos() / 1'000'000);
+    }
+    spdlog::info("registered as {} with {}", response->worker_id(), options_.coordinator);
+    session_.OnRegistered();
+    return absl::OkStatus();
+  }
+
+  Status OpenStore(const pb::RegisterWorkerResponse& response) {
+    const std::string uri = options_.objects_uri.empty() ? response.objects_uri() : options_.objects_uri;
+    LWQ_ASSIGN_OR_RETURN(store_, OpenObjectStore(uri));
+    artifacts_ = std::make_unique<ArtifactStore>(store_.get());
+    LWQ_ASSIGN_OR_RETURN(cache_, BlobCache::Open(artifacts_.get(), {.directory = options_.cache_directory + "/blobs",
+                                                                   .cache_bytes = options_.cache_bytes}));
+    runner_.store = artifacts_.get();
+    runner_.blobs = cache_.get();
+    runner_.device = options_.device;
+    runner_.scratch_directory = options_.cache_directory + "/scratch";
+    return absl::OkStatus();
+  }
+
+  void Lease() {
+    pb::LeaseTaskRequest request;
+    request.set_worker_id(worker_id_);
+    request.mutable_max_wait()->set_seconds(kLeaseWaitSeconds);
+    StatusOr<pb::LeaseTaskResponse> response = client_.Lease(request);
+    if (!response.ok()) return Failed(Call::kLease, response.status());
+    if (response->has_lease()) Take(std::move(*response->mutable_lease()));
+    session_.OnLeaseAnswered(response->has_lease());
+  }
+
+  void Report() {
+    report_.set_worker_id(worker_id_);
+    report_.set_lease_next(!drain_.requested());
+    StatusOr<pb::ReportTaskResponse> response = client_.Report(report_);
+    if (!response.ok()) return Failed(Call::kReport, response.status());
+    if (response->has_next()) Take(std::move(*response->mutable_next()));
+    session_.OnReported(response->has_next());
+  }
+
+  void Take(pb::Lease lease) {
+    lease_ = std::move(lease);
+    spdlog::info("leased {} (attempt {}, token {})", lease_.title(), lease_.attempt(), lease_.token());
+  }
+
+  void Failed(Call call, const Status& status) {
+    // The first failure of a row is worth a line; the rest say nothing new.
+    if (session_.failures() == 0 && !drain_.requested()) spdlog::warn("{}", status.message());
+    session_.OnCallFailed(call, status);
+  }
+
+  void HeartbeatLoop() {
+    while (!stopping_.requested()) {
+      milliseconds interval{500};
+      pb::HeartbeatRequest request;
+      {
+        std::lock_guard lock(mutex_);
+        request.set_worker_id(worker_id_);
+        if (!worker_id_.empty()) interval = heartbeat_interval_;
+      }
+      if (!request.worker_id().empty()) Heartbeat(request);
+      stopping_.WaitFor(interval);
+    }
+  }
+
+  void Heartbeat(pb::HeartbeatRequest& request) {
+    request.set_draining(drain_.requested());
+    const std::optional<TaskMonitor::Snapshot> task = monitor_.Take();
+    if (task.has_value()) {
+      pb::TaskProgress& progress = *request.add_tasks();
+      progress.set_task_key(task->task_key);
+      progress.set_token(task->token);
+      progress.mutable_progress()->set_stage(task->progress.stage);
+      progress.mutable_progress()->set_step(task->progress.step);
+      progress.mutable_progress()->set_steps(task->progress.steps);
+      if (!std::isnan(task->progress.loss)) progress.mutable_progress()->set_loss(task->progress.loss);
+      for (const std::string& line : task->log_lines) progress.add_log_lines(line);
+    }
+    const StatusOr<pb::HeartbeatResponse> response = client_.Heartbeat(request);
+    if (!response.ok()) {
+      // Not known any more: whatever is in hand cannot be reported under this id.
+      if (absl::IsNotFound(response.status()) && task.has_value()) monitor_.CancelLease(task->task_key, task->token);
+      return;
+    }
+    for (const pb::LeaseLost& lost : response->lost()) {
+      spdlog::warn("lease of {} lost: {}", lost.task_key().substr(0, 12), lost.reason());
+      monitor_.CancelLease(lost.task_key(), lost.token());
+    }
+  }
+
+  // SIGTERM or SIGINT: drain; after drain_ms, or at the second signal, what is in hand is given back.
+  void SignalLoop() {
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    const timespec poll{0, 50'000'000};
+    std::optional<std::chrono::steady_clock::time_point> give_back_at;
+    while (!stopping_.requested()) {
+      if (::sigtimedwait(&signals, nullptr, &poll) > 0) {
+        const auto now = std::chrono::steady_clock::now();
+        if (!give_back_at.has_value()) {
+          spdlog::info("draining: finishing what is in hand");
+          give_back_at = now + milliseconds(options_.drain_ms);
+        } else {
+          give_back_at = now;
+        }
+        drain_.Request();
+        client_.StopWaiting();
+      }
+      if (give_back_at.has_value() && std::chrono::steady_clock::now() >= *give_back_at) monitor_.CancelCurrent();
+    }
+  }
+
+  const DaemonOptions& options_;
+  CoordinatorClient client_;
+  Session session_;  // main loop only
+  pb::RegisterWorkerRequest register_;
+  pb::Lease lease_;
+  pb::ReportTaskRequest report_;
+  RunnerOptions runner_;
+  std::unique_ptr<ObjectStore> store_;
+  std::unique_ptr<ArtifactStore> artifacts_;
+  std::unique_ptr<BlobCache> cache_;
+  TaskMonitor monitor_;
+  DrainSignal drain_;     // the process was asked to drain
+  DrainSignal stopping_;  // the main loop has ended
+
+  std::mutex mutex_;  // guards what the heartbeat thread reads; written by the main loop only
+  std::string worker_id_;
+  milliseconds heartbeat_interval_{1000};
+};
+
+}  // namespace
+
+Status RunDaemon(const DaemonOptions& options) {
+  std::error_code error;
+  std::filesystem::create_directories(options.cache_directory, error);
+  if (error) {
+    return absl::InvalidArgumentError(absl::StrCat("--cache-dir ", options.cache_directory, ": ", error.message()));
+  }
+  LWQ_RETURN_IF_ERROR(qat::InitRuntime({.device = options.device,
+                                        .max_threads = options.max_threads,
+                                        .memory_limit_bytes = options.memory_limit_bytes}));
+  const qat::DeviceInfo device = qat::InspectDevice();
+  spdlog::info("device {} ({}, {}), {}, {:.0f} GFLOP/s fp32 on one thread{}", device.device, device.device_model,
+               device.instruction_set, device.libraries, device.gemm_gflops,
+               device.hardware_bf16 ? ", bf16 in hardware" : "");
+  if (!device.problem.empty()) spdlog::error("{}", device.problem);
+  return Daemon(options, device).Run();
+}
+
+}  // namespace lwq::worker

@@ -1,0 +1,171 @@
+#include "worker/runtime/lease_runner.h"
+
+#include <chrono>
+#include <filesystem>
+
+#include "common/artifact/task_result.h"
+#include "common/task/numerics_class.h"
+#include "spdlog/spdlog.h"
+#include "worker/runtime/process_memory.h"
+#include "worker/session/failure.h"
+#include "worker/tasks/task.h"
+
+namespace lwq::worker {
+namespace {
+
+namespace pb = lwqat::v1;
+
+StatusOr<Task> TaskFromLease(const pb::Lease& lease) {
+  Task task;
+  LWQ_ASSIGN_OR_RETURN(task.kind, ParseTaskKind(lease.kind()));
+  LWQ_ASSIGN_OR_RETURN(task.params, ParseJson(lease.params_json(), "task parameters"));
+  for (const auto& [role, input] : lease.inputs()) {
+    ArtifactRef ref;
+    LWQ_ASSIGN_OR_RETURN(ref.digest, Digest::FromHex(input.digest()));
+    ref.size_bytes = input.size_bytes();
+    task.inputs[role] = ref;
+  }
+  task.lr_halvings = lease.lr_halvings();
+  return task;
+}
+
+// A result somebody has published already, if all it names is still there.
+StatusOr<std::optional<TaskResult>> PublishedResult(ArtifactStore& store, const Digest& action_key) {
+  StatusOr<TaskResult> found = ReadTaskResult(*store.store(), action_key);
+  if (absl::IsNotFound(found.status())) return std::nullopt;
+  LWQ_RETURN_IF_ERROR(found.status());
+  for (const auto& [role, artifact] : found->outputs) {
+    LWQ_ASSIGN_OR_RETURN(const bool complete, store.IsComplete(artifact));
+    if (!complete) return std::nullopt;
+  }
+  return *std::move(found);
+}
+
+void FillSuccess(const TaskResult& result, bool from_cache, pb::TaskSuccess& success) {
+  for (const auto& [role, artifact] : result.outputs) {
+    pb::ArtifactRef& output = (*success.mutable_outputs())[role];
+    output.set_digest(artifact.digest.hex());
+    output.set_size_bytes(artifact.size_bytes);
+  }
+  success.set_metrics_json(CanonicalJson(result.metrics));
+  success.set_from_cache(from_cache);
+}
+
+pb::FailureCause WireCause(FailureCause cause) {
+  switch (cause) {
+    case FailureCause::kTask:
+      return pb::FAILURE_CAUSE_TASK;
+    case FailureCause::kMemory:
+      return pb::FAILURE_CAUSE_MEMORY;
+    case FailureCause::kInfrastructure:
+      return pb::FAILURE_CAUSE_INFRASTRUCTURE;
+    case FailureCause::kInputLost:
+      return pb::FAILURE_CAUSE_INPUT_LOST;
+    case FailureCause::kReleased:
+      break;
+  }
+  return pb::FAILURE_CAUSE_UNSPECIFIED;
+}
+
+void FillFailure(const Status& status, const Task& task, ArtifactStore& store, pb::ReportTaskRequest& report) {
+  FailureCause cause = CauseOf(status);
+  if (cause == FailureCause::kReleased) {
+    report.mutable_released();
+    return;
+  }
+  std::string input;
+  if (cause == FailureCause::kInputLost) {
+    const StatusOr<std::optional<std::string>> lost = FindLostInput(task, store);
+    if (!lost.ok()) {
+      cause = FailureCause::kInfrastructure;
+    } else if (lost->has_value()) {
+      input = **lost;
+    } else {
+      cause = FailureCause::kTask;
+    }
+  }
+  pb::TaskFailure& failure = *report.mutable_failure();
+  failure.set_cause(WireCause(cause));
+  failure.set_message(std::string(status.message()));
+  failure.set_input(input);
+}
+
+Status PrepareScratch(const std::string& directory) {
+  std::error_code error;
+  std::filesystem::remove_all(directory, error);
+  std::filesystem::create_directories(directory, error);
+  if (error) return absl::UnavailableError(absl::StrCat("create ", directory, ": ", error.message()));
+  return absl::OkStatus();
+}
+
+// The whole of one lease; an error here is the task's failure.
+Status RunInto(const pb::Lease& lease, const Task& task, const RunnerOptions& options, TaskMonitor& monitor,
+               pb::ReportTaskRequest& report) {
+  LWQ_ASSIGN_OR_RETURN(const Digest action_key, Digest::FromHex(lease.action_key()));
+  LWQ_ASSIGN_OR_RETURN(const std::optional<TaskResult> published, PublishedResult(*options.store, action_key));
+  if (published.has_value()) {
+    monitor.Log(absl::StrCat("result ", action_key.short_hex(), " was already published"));
+    FillSuccess(*published, true, *report.mutable_success());
+    return absl::OkStatus();
+  }
+  LWQ_RETURN_IF_ERROR(PrepareScratch(options.scratch_directory));
+  const NumericsParts parts = PartsOf(lease.numerics_class());
+  TaskContext context;
+  context.store = options.store;
+  context.blobs = options.blobs;
+  context.execution.device = options.device;
+  context.execution.precision = parts.precision == "bf16" ? qat::Precision::kBF16 : qat::Precision::kF32;
+  context.execution.threads = parts.threads;
+  context.scratch_directory = options.scratch_directory;
+  context.progress = [&monitor](const qat::Progress& progress) { monitor.SetProgress(progress); };
+  context.cancel = &monitor.cancel();
+  LWQ_ASSIGN_OR_RETURN(const TaskOutcome outcome, Execute(task, context));
+  if (outcome.diverged.has_value()) {
+    report.mutable_failure()->set_cause(pb::FAILURE_CAUSE_DIVERGED);
+    report.mutable_failure()->set_message(outcome.diverged->message);
+    return absl::OkStatus();
+  }
+  LWQ_ASSIGN_OR_RETURN(const TaskResult result, PublishTaskResult(*options.store->store(), action_key, outcome.result));
+  FillSuccess(result, false, *report.mutable_success());
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+pb::ReportTaskRequest RunLease(const pb::Lease& lease, const RunnerOptions& options, TaskMonitor& monitor) {
+  pb::ReportTaskRequest report;
+  report.set_task_key(lease.task_key());
+  report.set_token(lease.token());
+  monitor.Begin(lease.task_key(), lease.token());
+  ResetPeakRss();
+  qat::ResetPeakMemoryUse();
+  const auto start = std::chrono::steady_clock::now();
+
+  const StatusOr<Task> task = TaskFromLease(lease);
+  if (!task.ok()) {
+    report.mutable_failure()->set_cause(pb::FAILURE_CAUSE_TASK);
+    report.mutable_failure()->set_message(std::string(task.status().message()));
+  } else if (const Status status = RunInto(lease, *task, options, monitor, report); !status.ok()) {
+    report.clear_outcome();
+    FillFailure(status, *task, *options.store, report);
+  }
+
+  report.set_seconds(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  report.set_peak_memory_bytes(qat::CurrentMemoryUse().peak_bytes);
+  report.set_peak_rss_bytes(PeakRssBytes());
+  if (report.has_failure()) {
+    spdlog::warn("{} failed: {}", lease.title(), report.failure().message());
+    monitor.Log(absl::StrCat("failed: ", report.failure().message()));
+  } else if (report.has_released()) {
+    spdlog::info("{} given back after {:.2f} s", lease.title(), report.seconds());
+  } else {
+    spdlog::info("{} done in {:.2f} s", lease.title(), report.seconds());
+  }
+  monitor.End();
+  for (std::string& line : monitor.TakeLog()) report.add_log_lines(std::move(line));
+  std::error_code ignored;
+  std::filesystem::remove_all(options.scratch_directory, ignored);
+  return report;
+}
+
+}  // namespace lwq::worker

@@ -1,0 +1,26 @@
+// Executes one lease: an existing result if there is one, else the task, then publication. From wire message to wire
+// message.
+//
+// Thread-safety: the compute thread only. Errors never leave: they become the report's failure with its cause.
+#pragma once
+
+#include <string>
+
+#include "common/artifact/artifact.h"
+#include "lwqat/v1/worker_service.pb.h"
+#include "worker/runtime/task_monitor.h"
+
+namespace lwq::worker {
+
+struct RunnerOptions {
+  ArtifactStore* store = nullptr;
+  BlobSource* blobs = nullptr;
+  std::string device = "cpu";
+  std::string scratch_directory;  // emptied before each task
+};
+
+// A report without worker_id and lease_next.
+lwqat::v1::ReportTaskRequest RunLease(const lwqat::v1::Lease& lease, const RunnerOptions& options,
+                                      TaskMonitor& monitor);
+
+}  // namespace lwq::worker

@@ -1,0 +1,13 @@
+// Resident memory of this process, from the kernel's own counters.
+#pragma once
+
+#include <cstdint>
+
+namespace lwq::worker {
+
+// Largest resident set since the last ResetPeakRss, in bytes; 0 where the kernel does not say.
+int64_t PeakRssBytes();
+// Starts a new maximum at the current resident set. Where the kernel refuses, the old maximum stays.
+void ResetPeakRss();
+
+}  // namespace lwq::worker

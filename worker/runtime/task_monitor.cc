@@ -1,0 +1,54 @@
+#include "worker/runtime/task_monitor.h"
+
+#include <utility>
+
+namespace lwq::worker {
+
+void TaskMonitor::Begin(const std::string& task_key, uint64_t token) {
+  std::lock_guard lock(mutex_);
+  active_ = true;
+  current_ = Snapshot{task_key, token, {}, {}};
+  cancel_.cancelled = false;
+}
+
+void TaskMonitor::End() {
+  std::lock_guard lock(mutex_);
+  active_ = false;
+}
+
+void TaskMonitor::SetProgress(const qat::Progress& progress) {
+  std::lock_guard lock(mutex_);
+  current_.progress = progress;
+}
+
+void TaskMonitor::Log(std::string line) {
+  std::lock_guard lock(mutex_);
+  auto& lines = current_.log_lines;
+  if (lines.size() >= kMaxLogLines) lines.erase(lines.begin());
+  lines.push_back(std::move(line));
+}
+
+std::optional<TaskMonitor::Snapshot> TaskMonitor::Take() {
+  std::lock_guard lock(mutex_);
+  if (!active_) return std::nullopt;
+  Snapshot snapshot = current_;
+  current_.log_lines.clear();
+  return snapshot;
+}
+
+std::vector<std::string> TaskMonitor::TakeLog() {
+  std::lock_guard lock(mutex_);
+  return std::exchange(current_.log_lines, {});
+}
+
+void TaskMonitor::CancelLease(const std::string& task_key, uint64_t token) {
+  std::lock_guard lock(mutex_);
+  if (active_ && current_.task_key == task_key && current_.token == token) cancel_.cancelled = true;
+}
+
+void TaskMonitor::CancelCurrent() {
+  std::lock_guard lock(mutex_);
+  if (active_) cancel_.cancelled = true;
+}
+
+}  // namespace lwq::worker

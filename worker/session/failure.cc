@@ -1,0 +1,33 @@
+#include "worker/session/failure.h"
+
+namespace lwq::worker {
+
+FailureCause CauseOf(const Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kCancelled:
+      return FailureCause::kReleased;
+    case absl::StatusCode::kResourceExhausted:
+      return FailureCause::kMemory;
+    case absl::StatusCode::kUnavailable:
+    case absl::StatusCode::kDeadlineExceeded:
+      return FailureCause::kInfrastructure;
+    case absl::StatusCode::kNotFound:
+    case absl::StatusCode::kDataLoss:
+      return FailureCause::kInputLost;
+    case absl::StatusCode::kOk:
+    case absl::StatusCode::kUnknown:
+    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kAlreadyExists:
+    case absl::StatusCode::kPermissionDenied:
+    case absl::StatusCode::kAborted:
+    case absl::StatusCode::kFailedPrecondition:
+    case absl::StatusCode::kOutOfRange:
+    case absl::StatusCode::kUnimplemented:
+    case absl::StatusCode::kInternal:
+    case absl::StatusCode::kUnauthenticated:
+    default:
+      return FailureCause::kTask;
+  }
+}
+
+}  // namespace lwq::worker

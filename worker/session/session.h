@@ -1,0 +1,74 @@
+// The worker's side of the lease protocol as a pure state machine: which call comes next, given how the last one ended.
+//
+//   registering ──▶ idle ──lease──▶ executing ──▶ reporting ──▶ idle …
+//        ▲            │ drain                        │ drain
+//        └─NOT_FOUND──┴──────────▶ done ◀────────────┘
+//
+// What each status code of each call means is one table (session.cc, tested row by row): UNAVAILABLE and DEADLINE_EXCEEDED are
+// tried again with back-off for as long as it takes, since a coordinator that restarts must not cost a task; NOT_FOUND means register
+// again; ABORTED on a report means the lease was stale and the result is dropped; anything else on a register ends the process.
+//
+// Thread-safety: none; the worker's main loop owns it. Determinism: back-off comes from the attempt number alone, spread by
+// a number the caller gives (`spread_seed`), no clock, no random device. Not here: gRPC, execution, heartbeats.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "common/status/status.h"
+
+namespace lwq::worker {
+
+enum class Call { kRegister, kLease, kReport };
+
+enum class Step {
+  kRegister,
+  kLease,    // wait for a task
+  kExecute,  // the task it was given
+  kReport,   // the outcome of the last execution
+  kExit,     // drained, or a fatal error: see fatal()
+};
+
+struct NextStep {
+  Step step = Step::kRegister;
+  int64_t delay_ms = 0;  // wait this long first (a drain request may cut it short)
+};
+
+class Session {
+ public:
+  explicit Session(uint64_t spread_seed) : spread_seed_(spread_seed) {}
+
+  NextStep Next() const;
+
+  void OnRegistered();
+  // `got_task` false: the wait ended without one.
+  void OnLeaseAnswered(bool got_task);
+  void OnExecuted();
+  // `got_next`: the answer carried the next lease.
+  void OnReported(bool got_next);
+  void OnCallFailed(Call call, const Status& status);
+
+  // Finish what is in hand (the caller may cancel it), ask for nothing more, then exit.
+  void RequestDrain() { draining_ = true; }
+  bool draining() const { return draining_; }
+  // Why the process must end with an error; OK after a drain.
+  const Status& fatal() const { return fatal_; }
+  // How often the current call has failed in a row.
+  int failures() const { return failures_; }
+
+ private:
+  enum class State { kRegistering, kIdle, kExecuting, kReporting, kDone };
+
+  State state_ = State::kRegistering;
+  bool report_after_register_ = false;  // the outcome is still in hand
+  bool draining_ = false;
+  int failures_ = 0;
+  uint64_t spread_seed_ = 0;
+  Status fatal_;
+};
+
+// Delay before try `failures` + 1 of a call: 100 ms doubled each time up to 5 s, less up to half of it by `spread`.
+int64_t BackOffMs(int failures, uint64_t spread);
+
+}  // namespace lwq::worker

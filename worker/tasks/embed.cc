@@ -1,0 +1,27 @@
+// Token windows → A(0): the rows of the embedding.
+#include "common/artifact/samples.h"
+#include "common/task/task_params.h"
+#include "worker/qat/api/block_ops.h"
+#include "worker/tasks/model_inputs.h"
+#include "worker/tasks/task.h"
+
+namespace lwq::worker {
+
+StatusOr<TaskOutcome> ExecuteEmbed(const Task& task, const TaskContext& context) {
+  LWQ_ASSIGN_OR_RETURN(const EmbedParams params, EmbedParams::FromJson(task.params));
+  LWQ_ASSIGN_OR_RETURN(const DType dtype, ParseDType(params.dtype));
+  LWQ_ASSIGN_OR_RETURN(const auto model, ModelInput::Open(task, context));
+  LWQ_ASSIGN_OR_RETURN(const ArtifactRef tokens_ref, InputOf(task, "tokens"));
+  LWQ_ASSIGN_OR_RETURN(const auto tokens, SampleSetReader::Open(context.blobs, tokens_ref));
+  LWQ_ASSIGN_OR_RETURN(const HostTensor embedding, model->tensors().Read("model.embed_tokens.weight"));
+  const int64_t seqlen = tokens->sample_shape().empty() ? 0 : tokens->sample_shape()[0];
+  const int64_t hidden = model->config().hidden_size;
+  SampleSetWriter writer(context.store, dtype, {seqlen, hidden},
+                         ChunkSamples(seqlen * hidden * DTypeBytes(dtype), 1));
+  LWQ_RETURN_IF_ERROR(qat::Embed(model->config(), embedding, *tokens, dtype, writer));
+  TaskOutcome outcome;
+  LWQ_ASSIGN_OR_RETURN(outcome.result.outputs["activations"], writer.Finish());
+  return outcome;
+}
+
+}  // namespace lwq::worker

@@ -1,0 +1,59 @@
+#include "worker/tasks/task.h"
+
+namespace lwq::worker {
+
+StatusOr<TaskOutcome> Execute(const Task& task, const TaskContext& context) {
+  switch (task.kind) {
+    case TaskKind::kTokenize:
+      return ExecuteTokenize(task, context);
+    case TaskKind::kEmbed:
+      return ExecuteEmbed(task, context);
+    case TaskKind::kAdvance:
+      return ExecuteAdvance(task, context);
+    case TaskKind::kTrainBlock:
+      return ExecuteTrainBlock(task, context);
+    case TaskKind::kRtnBlock:
+      return ExecuteRtnBlock(task, context);
+    case TaskKind::kEvaluatePpl:
+      return ExecuteEvaluatePpl(task, context);
+    case TaskKind::kExport:
+      return ExecuteExport(task, context);
+    case TaskKind::kNoop:
+      return TaskOutcome{};
+  }
+  return absl::InternalError("execute: unknown task kind");
+}
+
+StatusOr<ArtifactRef> InputOf(const Task& task, std::string_view role) {
+  const auto it = task.inputs.find(std::string(role));
+  if (it == task.inputs.end()) {
+    return absl::InternalError(absl::StrCat(TaskKindName(task.kind), " came without its input '", role, "'"));
+  }
+  return it->second;
+}
+
+StatusOr<std::optional<std::string>> FindLostInput(const Task& task, ArtifactStore& store) {
+  const auto intact = [&store](const BlobRef& blob) -> StatusOr<bool> {
+    const Status status = store.Fetch(blob).status();
+    if (status.ok()) return true;
+    if (absl::IsDataLoss(status)) {
+      LWQ_RETURN_IF_ERROR(store.store()->Delete(BlobKey(blob.digest)));
+      return false;
+    }
+    if (absl::IsNotFound(status)) return false;
+    return status;
+  };
+  for (const auto& [role, artifact] : task.inputs) {
+    const StatusOr<Manifest> manifest = LoadManifest(store, artifact);
+    if (absl::IsDataLoss(manifest.status())) LWQ_RETURN_IF_ERROR(store.store()->Delete(BlobKey(artifact.digest)));
+    if (absl::IsDataLoss(manifest.status()) || absl::IsNotFound(manifest.status())) return role;
+    LWQ_RETURN_IF_ERROR(manifest.status());
+    for (const Part& part : manifest->parts) {
+      LWQ_ASSIGN_OR_RETURN(const bool ok, intact(part.blob));
+      if (!ok) return role;
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace lwq::worker

@@ -1,0 +1,42 @@
+// The model a task works on, opened from its "model" input: configuration, tensors, and block states by index.
+//
+// Only the pieces that hold the tensors asked for are fetched. One thread. The BlobSource must outlive it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "common/artifact/file_tree.h"
+#include "common/model/llama_config.h"
+#include "common/model/tensor_source.h"
+#include "common/status/status.h"
+#include "worker/qat/api/block.h"
+#include "worker/tasks/task.h"
+
+namespace lwq::worker {
+
+class ModelInput {
+ public:
+  static StatusOr<std::unique_ptr<ModelInput>> Open(const Task& task, const TaskContext& context);
+
+  const LlamaConfig& config() const { return config_; }
+  const std::string& config_json() const { return config_json_; }
+  const FileTree& files() const { return files_; }
+  TensorSource& tensors() { return *tensors_; }
+
+  // The block as the model has it (full precision, or as its quantization_config says).
+  StatusOr<qat::BlockState> Block(int64_t block);
+  // Input "block.<block>" of the task where there is one, else Block(block).
+  StatusOr<qat::BlockState> CurrentBlock(int64_t block);
+
+ private:
+  ModelInput(const Task& task, const TaskContext& context) : task_(task), context_(context) {}
+  const Task& task_;
+  const TaskContext& context_;
+  FileTree files_;
+  std::string config_json_;
+  LlamaConfig config_;
+  std::unique_ptr<TensorSource> tensors_;
+};
+
+}  // namespace lwq::worker

@@ -1,0 +1,68 @@
+// A task in a worker's hands: Execute(task, context) → result.
+//
+// A task is a function of its inputs and parameters: no global state, no clock, no network but the object store (DESIGN). The same call
+// runs in the daemon and in a test. Call from the process's one compute thread.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "common/artifact/artifact.h"
+#include "common/artifact/task_result.h"
+#include "common/json/json.h"
+#include "common/status/status.h"
+#include "common/task/task_def.h"
+#include "worker/qat/api/execution.h"
+
+namespace lwq::worker {
+
+struct Task {
+  TaskKind kind = TaskKind::kNoop;
+  Json params = Json::object();
+  std::map<std::string, ArtifactRef> inputs;  // role → content
+  int lr_halvings = 0;
+};
+
+struct TaskContext {
+  ArtifactStore* store = nullptr;  // where outputs go
+  BlobSource* blobs = nullptr;     // where inputs come from: the store behind a local cache
+  qat::Execution execution;
+  std::string scratch_directory;   // empty at the start; the caller removes what is left
+  qat::ProgressSink progress;
+  const qat::CancelToken* cancel = nullptr;
+};
+
+// The loss stopped being finite: not an error of the program, so it is told apart from one.
+struct Diverged {
+  std::string message;  // block, epoch, step, bits, learning rates, loss
+};
+
+struct TaskOutcome {
+  TaskResult result;
+  std::optional<Diverged> diverged;  // then `result` is empty
+};
+
+// Errors: INVALID_ARGUMENT (bad parameters or inputs), CANCELLED, NOT_FOUND and DATA_LOSS (an input's blob), UNAVAILABLE,
+// RESOURCE_EXHAUSTED (memory), INTERNAL.
+StatusOr<TaskOutcome> Execute(const Task& task, const TaskContext& context);
+
+// The input of that role; INTERNAL when the coordinator did not send it.
+StatusOr<ArtifactRef> InputOf(const Task& task, std::string_view role);
+
+// After NOT_FOUND or DATA_LOSS: the first role whose manifest or parts are missing or damaged, or nothing if all are intact.
+// Reads everything; a damaged blob is deleted from the store, since equal content is never written over.
+StatusOr<std::optional<std::string>> FindLostInput(const Task& task, ArtifactStore& store);
+
+// One file per kind.
+StatusOr<TaskOutcome> ExecuteTokenize(const Task& task, const TaskContext& context);
+StatusOr<TaskOutcome> ExecuteEmbed(const Task& task, const TaskContext& context);
+StatusOr<TaskOutcome> ExecuteAdvance(const Task& task, const TaskContext& context);
+StatusOr<TaskOutcome> ExecuteTrainBlock(const Task& task, const TaskContext& context);
+StatusOr<TaskOutcome> ExecuteRtnBlock(const Task& task, const TaskContext& context);
+StatusOr<TaskOutcome> ExecuteEvaluatePpl(const Task& task, const TaskContext& context);
+StatusOr<TaskOutcome> ExecuteExport(const Task& task, const TaskContext& context);
+
+}  // namespace lwq::worker
