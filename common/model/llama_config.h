@@ -1,7 +1,8 @@
 // The shape of a Llama-family model, from Hugging Face's config.json, and the names and shapes of its tensors.
 //
-// Supported: LlamaForCausalLM (Llama-2, Llama-3/3.1 with rope_scaling "llama3" or "linear"-free default), MistralForCausalLM
-// (optional sliding_window). Anything else is FAILED_PRECONDITION naming what is not supported (architecture,
+// Supported: LlamaForCausalLM (Llama-2; Llama-3/3.1 with rope_scaling "llama3", as "rope_type" or the older "type", or
+// inside transformers 5's "rope_parameters"), MistralForCausalLM (optional sliding_window). What a file leaves out has
+// transformers' default. Anything else is FAILED_PRECONDITION naming what is not supported and what is (architecture,
 // hidden_act, attention_bias, rope_scaling type, …). Impossible numbers are INVALID_ARGUMENT naming the field.
 // Pure; used by the coordinator (plans, memory), the client (checks before upload) and the worker.
 #pragma once
@@ -40,8 +41,9 @@ struct LlamaConfig {
   std::optional<RopeScalingLlama3> rope_scaling;
   std::optional<int64_t> sliding_window;  // Mistral: a query sees at most this many positions, itself included
   bool tie_word_embeddings = false;
-  int64_t bos_token_id = 1;  // the first where the file has a list
+  int64_t bos_token_id = 1;  // the first where the file has a list; -1 where it has null
   int64_t eos_token_id = 2;
+  std::string torch_dtype;   // "float32" | "float16" | "bfloat16": what the file says of its weights; "" if nothing
   Json quantization_config;  // null for a full-precision model; its reader is worker/qat/pack
 
   static StatusOr<LlamaConfig> Parse(std::string_view config_json);
