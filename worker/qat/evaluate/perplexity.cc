@@ -1,0 +1,148 @@
+#include <ATen/ops/log_softmax.h>
+#include <c10/core/GradMode.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "worker/qat/api/block_ops.h"
+#include "worker/qat/evaluate/activation_spill.h"
+#include "worker/qat/evaluate/embed_rows.h"
+#include "worker/qat/model/block_forward.h"
+#include "worker/qat/model/llama_model.h"
+#include "worker/qat/model/load_block.h"
+#include "worker/qat/model/streaming.h"
+#include "worker/qat/runtime/device.h"
+#include "worker/qat/runtime/host_tensor.h"
+#include "worker/qat/runtime/threads.h"
+#include "worker/qat/runtime/torch_guard.h"
+
+namespace lwq::qat {
+namespace {
+
+// Logits held at a time: 16 MiB of float32.
+constexpr int64_t kLogitElements = 4 << 20;
+
+// One evaluation: embed all windows, pass them through block after block, score them.
+class Evaluation {
+ public:
+  Evaluation(const LlamaConfig& config, const HeadWeights& head, SampleSource& tokens, const PerplexityOptions& options,
+             at::Device device, const ProgressSink& progress, const CancelToken& cancel)
+      : config_(config),
+        head_(head),
+        tokens_(tokens),
+        options_(options),
+        compute_type_(ComputeType(options.execution.precision)),
+        device_(device),
+        progress_(progress),
+        cancel_(cancel),
+        seqlen_(CheckTokens(tokens, 2)),
+        spill_(options.scratch_directory, seqlen_, config.hidden_size) {}
+
+  StatusOr<PerplexityResult> Run(const std::function<StatusOr<BlockState>(int64_t)>& load_block) {
+    EmbedWindows();
+    const SequenceTables tables = MakeSequenceTables(config_, seqlen_, device_);
+    for (int64_t k = 0; k < config_.num_hidden_layers; ++k) {
+      LWQ_ASSIGN_OR_RETURN(const BlockState state, load_block(k));
+      const BlockTensors block = LoadBlock(config_, state, compute_type_, device_);
+      ForEachMicroBatch([&](int64_t first, int64_t count) {
+        spill_.Write(first, BlockForward(config_, block, tables, spill_.Read(first, count, device_)));
+      });
+    }
+    PerplexityResult result{.windows = tokens_.samples(), .tokens = tokens_.samples() * seqlen_};
+    result.nll_sum = ScoreWindows();
+    result.perplexity = std::exp(result.nll_sum / static_cast<double>(result.windows));
+    return result;
+  }
+
+ private:
+  template <typename Body>
+  void ForEachMicroBatch(Body body) {
+    for (int64_t first = 0; first < tokens_.samples(); first += options_.micro_batch) {
+      ThrowIfCancelled(cancel_);
+      const int64_t count = std::min(options_.micro_batch, tokens_.samples() - first);
+      body(first, count);
+      done_ += count;
+      if (progress_) {
+        progress_({.stage = "evaluate",
+                   .step = done_,
+                   .steps = tokens_.samples() * (config_.num_hidden_layers + 2),
+                   .loss = std::numeric_limits<double>::quiet_NaN()});
+      }
+    }
+  }
+
+  void EmbedWindows() {
+    ForEachMicroBatch([&](int64_t first, int64_t count) {
+      const HostTensor rows = OrThrow(EmbedRows(config_, head_.embedding, OrThrow(tokens_.Read(first, count))));
+      spill_.Write(first, ToTensor(rows, at::kFloat, at::kCPU));
+    });
+  }
+
+  double ScoreWindows() {
+    const at::Tensor norm = ToTensor(head_.final_norm, at::kFloat, device_);
+    const at::Tensor lm_head = ToTensor(head_.lm_head, compute_type_, device_);
+    double nll_sum = 0;
+    ForEachMicroBatch([&](int64_t first, int64_t count) {
+      const at::Tensor hidden = spill_.Read(first, count, device_);
+      const at::Tensor ids = ToTensor(OrThrow(tokens_.Read(first, count)), at::kLong, device_);
+      for (int64_t i = 0; i < count; ++i) nll_sum += WindowLoss(norm, lm_head, hidden[i], ids[i]);
+    });
+    return nll_sum;
+  }
+
+  // Mean cross-entropy of the window's next tokens; hidden [seqlen, hidden], ids [seqlen].
+  double WindowLoss(const at::Tensor& norm, const at::Tensor& lm_head, const at::Tensor& hidden,
+                    const at::Tensor& ids) {
+    const int64_t targets = seqlen_ - 1;
+    const int64_t rows = std::clamp<int64_t>(kLogitElements / config_.vocab_size, 1, targets);
+    double sum = 0;
+    for (int64_t first = 0; first < targets; first += rows) {
+      const int64_t count = std::min(rows, targets - first);
+      const at::Tensor logits = Logits(config_, norm, lm_head, hidden.narrow(0, first, count));
+      const at::Tensor next = ids.narrow(0, first + 1, count).unsqueeze(1);
+      sum -= at::log_softmax(logits, -1).gather(1, next).sum(at::kDouble).item<double>();
+    }
+    return sum / static_cast<double>(targets);
+  }
+
+  const LlamaConfig& config_;
+  const HeadWeights& head_;
+  SampleSource& tokens_;
+  const PerplexityOptions& options_;
+  at::ScalarType compute_type_;
+  at::Device device_;
+  const ProgressSink& progress_;
+  const CancelToken& cancel_;
+  int64_t seqlen_;
+  ActivationSpill spill_;
+  int64_t done_ = 0;
+};
+
+Status CheckHead(const LlamaConfig& config, const HeadWeights& head) {
+  LWQ_RETURN_IF_ERROR(CheckEmbedding(config, head.embedding));
+  LWQ_RETURN_IF_ERROR(Annotate(CheckEmbedding(config, head.lm_head), "lm_head"));
+  if (head.final_norm.shape != std::vector<int64_t>{config.hidden_size}) {
+    return absl::InvalidArgumentError(absl::StrCat("the final norm must be [", config.hidden_size, "]"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+StatusOr<PerplexityResult> EvaluatePerplexity(const LlamaConfig& config, const HeadWeights& head,
+                                              const std::function<StatusOr<BlockState>(int64_t)>& load_block,
+                                              SampleSource& tokens, const PerplexityOptions& options,
+                                              const ProgressSink& progress, const CancelToken& cancel) {
+  return TorchGuard("measuring perplexity", [&]() -> StatusOr<PerplexityResult> {
+    const c10::NoGradGuard no_grad;
+    const ScopedThreads threads(options.execution.threads);
+    LWQ_ASSIGN_OR_RETURN(const at::Device device, OpenDevice(options.execution.device));
+    LWQ_RETURN_IF_ERROR(CheckHead(config, head));
+    CheckMicroBatch(options.micro_batch);
+    if (tokens.samples() == 0) return absl::InvalidArgumentError("there are no token windows to measure perplexity on");
+    return Evaluation(config, head, tokens, options, device, progress, cancel).Run(load_block);
+  });
+}
+
+}  // namespace lwq::qat

@@ -1,0 +1,31 @@
+#include <c10/core/GradMode.h>
+
+#include "worker/qat/api/block_ops.h"
+#include "worker/qat/model/load_block.h"
+#include "worker/qat/quant/derive_codes.h"
+#include "worker/qat/quant/quantizer_reference.h"
+#include "worker/qat/runtime/host_tensor.h"
+#include "worker/qat/runtime/torch_guard.h"
+
+namespace lwq::qat {
+
+StatusOr<BlockState> QuantizeRtn(const LlamaConfig& config, const BlockState& block, const RtnOptions& options) {
+  return TorchGuard("round-to-nearest quantization", [&]() -> StatusOr<BlockState> {
+    const c10::NoGradGuard no_grad;
+    BlockState quantized;
+    for (const LinearKind kind : kAllLinears) {
+      const at::Tensor weight = LoadLinear(config, block, kind, at::kFloat, at::kCPU);
+      const QuantizerInit init = InitQuantizer(weight, options.bits, options.group_size, options.range_contains_zero);
+      const at::Tensor scale = options.fp16_scales ? RoundScaleToFp16Ste(init.scale) : init.scale;
+      auto linear = DeriveQuantizedLinear(weight, scale, init.zero_point, options.bits, options.group_size);
+      if (!linear.ok()) return Annotate(linear.status(), LinearName(kind));
+      quantized.linears[kind] = *std::move(linear);
+    }
+    quantized.input_norm = ToHostTensor(LoadNorm(config, block.input_norm, kInputNorm, at::kCPU));
+    quantized.post_attention_norm =
+        ToHostTensor(LoadNorm(config, block.post_attention_norm, kPostAttentionNorm, at::kCPU));
+    return quantized;
+  });
+}
+
+}  // namespace lwq::qat

@@ -1,0 +1,60 @@
+#include "worker/qat/model/load_block.h"
+
+#include "absl/strings/str_join.h"
+#include "worker/qat/quant/derive_codes.h"
+#include "worker/qat/runtime/host_tensor.h"
+#include "worker/qat/runtime/torch_guard.h"
+
+namespace lwq::qat {
+namespace {
+
+void CheckShape(const std::vector<int64_t>& actual, const std::vector<int64_t>& expected, std::string_view name) {
+  if (actual == expected) return;
+  throw StatusError(absl::InvalidArgumentError(
+      absl::StrCat(name, " has shape [", absl::StrJoin(actual, ", "), "], the model's configuration asks for [",
+                   absl::StrJoin(expected, ", "), "]: block and config.json belong to different models")));
+}
+
+}  // namespace
+
+at::ScalarType ComputeType(Precision precision) {
+  switch (precision) {
+    case Precision::kF32:
+      return at::kFloat;
+    case Precision::kBF16:
+      return at::kBFloat16;
+  }
+  throw StatusError(absl::InvalidArgumentError("unknown precision"));
+}
+
+at::Tensor LoadLinear(const LlamaConfig& config, const BlockState& block, LinearKind kind, at::ScalarType type,
+                      at::Device device) {
+  const LinearShape shape = ShapeOf(config, kind);
+  const std::vector<int64_t> expected = {shape.out_features, shape.in_features};
+  const auto found = block.linears.find(kind);
+  if (found == block.linears.end()) {
+    throw StatusError(absl::InvalidArgumentError(absl::StrCat("the block has no ", LinearName(kind))));
+  }
+  if (const auto* quantized = std::get_if<QuantizedLinear>(&found->second)) {
+    CheckShape({quantized->out_features, quantized->in_features}, expected, LinearName(kind));
+    return Dequantize(*quantized, device).to(type);
+  }
+  const auto& plain = std::get<HostTensor>(found->second);
+  CheckShape(plain.shape, expected, LinearName(kind));
+  return ToTensor(plain, type, device);
+}
+
+at::Tensor LoadNorm(const LlamaConfig& config, const HostTensor& norm, std::string_view name, at::Device device) {
+  CheckShape(norm.shape, {config.hidden_size}, name);
+  return ToTensor(norm, at::kFloat, device);
+}
+
+BlockTensors LoadBlock(const LlamaConfig& config, const BlockState& block, at::ScalarType type, at::Device device) {
+  BlockTensors tensors;
+  for (const LinearKind kind : kAllLinears) tensors[kind] = LoadLinear(config, block, kind, type, device);
+  tensors.input_norm = LoadNorm(config, block.input_norm, kInputNorm, device);
+  tensors.post_attention_norm = LoadNorm(config, block.post_attention_norm, kPostAttentionNorm, device);
+  return tensors;
+}
+
+}  // namespace lwq::qat

@@ -1,0 +1,26 @@
+// From a stored block to the tensors BlockForward takes.
+//
+// Throws StatusError (INVALID_ARGUMENT naming the tensor) when a shape does not fit the model; call inside TorchGuard.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "common/model/llama_config.h"
+#include "worker/qat/api/block.h"
+#include "worker/qat/api/execution.h"
+#include "worker/qat/model/block_tensors.h"
+
+namespace lwq::qat {
+
+// The dtype of a block's matrix products.
+at::ScalarType ComputeType(Precision precision);
+
+// One linear as a tensor [out, in] of `type`: a full-precision one converted, a quantized one decoded in float32 first.
+at::Tensor LoadLinear(const LlamaConfig& config, const BlockState& block, LinearKind kind, at::ScalarType type,
+                      at::Device device);
+// A norm weight [hidden], float32. `name` is for errors.
+at::Tensor LoadNorm(const LlamaConfig& config, const HostTensor& norm, std::string_view name, at::Device device);
+
+BlockTensors LoadBlock(const LlamaConfig& config, const BlockState& block, at::ScalarType type, at::Device device);
+
+}  // namespace lwq::qat

@@ -1,0 +1,82 @@
+#include "worker/qat/train/train_options.h"
+
+#include <cmath>
+
+#include "worker/qat/model/streaming.h"
+#include "worker/qat/quant/quantizer_reference.h"
+#include "worker/qat/runtime/torch_guard.h"
+
+namespace lwq::qat {
+namespace {
+
+constexpr double kMaxSteps = 1e9;
+
+Status Require(bool condition, const std::string& message) {
+  return condition ? absl::OkStatus() : absl::InvalidArgumentError(message);
+}
+
+Status RequireRate(double value, std::string_view name) {
+  return Require(std::isfinite(value) && value >= 0,
+                 absl::StrCat(name, " is ", value, ": it must be finite and not negative"));
+}
+
+Status CheckOptions(const TrainOptions& options) {
+  LWQ_RETURN_IF_ERROR(RequireRate(options.epochs, "epochs"));
+  LWQ_RETURN_IF_ERROR(RequireRate(options.quant_lr, "quant_lr"));
+  LWQ_RETURN_IF_ERROR(RequireRate(options.zp_lr.value_or(0), "zp_lr"));
+  LWQ_RETURN_IF_ERROR(RequireRate(options.weight_lr, "weight_lr"));
+  LWQ_RETURN_IF_ERROR(RequireRate(options.wd, "wd"));
+  LWQ_RETURN_IF_ERROR(RequireRate(options.early_stop, "early_stop"));
+  LWQ_RETURN_IF_ERROR(Require(std::isfinite(options.min_lr_factor) && options.min_lr_factor >= 1,
+                              absl::StrCat("min_lr_factor is ", options.min_lr_factor, ": it must be at least 1")));
+  LWQ_RETURN_IF_ERROR(
+      Require(options.batch_size >= 1, absl::StrCat("batch_size is ", options.batch_size, ": at least 1")));
+  LWQ_RETURN_IF_ERROR(
+      Require(options.gradient_accumulation_steps >= 1 && options.batch_size % options.gradient_accumulation_steps == 0,
+              absl::StrCat("gradient_accumulation_steps ", options.gradient_accumulation_steps,
+                           " does not divide batch_size ", options.batch_size)));
+  return Require(options.lr_halvings >= 0 && options.lr_halvings <= 64,
+                 absl::StrCat("lr_halvings is ", options.lr_halvings, ": 0 to 64"));
+}
+
+Status CheckPair(const LlamaConfig& config, const SampleSource* in, const SampleSource* target, std::string_view name) {
+  LWQ_RETURN_IF_ERROR(
+      Require(in != nullptr && target != nullptr, absl::StrCat(name, " inputs or targets are missing")));
+  LWQ_RETURN_IF_ERROR(
+      Require(in->samples() == target->samples(),
+              absl::StrCat(name, " set has ", in->samples(), " inputs and ", target->samples(), " targets")));
+  const int64_t seqlen = CheckActivations(config, *in, absl::StrCat(name, " inputs"));
+  return Require(CheckActivations(config, *target, absl::StrCat(name, " targets")) == seqlen,
+                 absl::StrCat(name, " inputs and targets differ in length"));
+}
+
+}  // namespace
+
+StatusOr<TrainPlan> PlanTraining(const LlamaConfig& config, const TrainInputs& inputs, const TrainOptions& options) {
+  return TorchGuard("training request", [&]() -> StatusOr<TrainPlan> {
+    LWQ_RETURN_IF_ERROR(CheckOptions(options));
+    CheckBits(options.bits);
+    for (const LinearKind kind : kAllLinears) ResolveGroupSize(ShapeOf(config, kind).in_features, options.group_size);
+    LWQ_RETURN_IF_ERROR(CheckPair(config, inputs.train_in, inputs.train_target, "training"));
+    LWQ_RETURN_IF_ERROR(CheckPair(config, inputs.val_in, inputs.val_target, "validation"));
+    TrainPlan plan;
+    plan.seqlen = inputs.train_in->sample_shape()[0];
+    LWQ_RETURN_IF_ERROR(
+        Require(inputs.val_in->sample_shape()[0] == plan.seqlen, "training and validation samples differ in length"));
+    plan.train_samples = inputs.train_in->samples();
+    plan.val_samples = inputs.val_in->samples();
+    plan.micro_batch = options.batch_size / options.gradient_accumulation_steps;
+    plan.batches_per_epoch = PlannedSteps(1, plan.train_samples, options.batch_size);
+    LWQ_RETURN_IF_ERROR(Require(options.epochs * static_cast<double>(plan.batches_per_epoch) <= kMaxSteps,
+                                absl::StrCat("epochs ", options.epochs, " is more than a billion steps")));
+    plan.steps = PlannedSteps(options.epochs, plan.train_samples, options.batch_size);
+    LWQ_RETURN_IF_ERROR(Require(options.epochs == 0 || plan.train_samples > 0, "there are no training samples"));
+    const bool trains = options.quant_lr > 0 || options.weight_lr > 0 || options.zp_lr.value_or(0) > 0;
+    LWQ_RETURN_IF_ERROR(Require(plan.steps == 0 || trains,
+                                "quant_lr, zp_lr and weight_lr are all 0: nothing would be trained (epochs: 0 is "
+                                "round-to-nearest)"));
+    return plan;
+  });
+}
+
+}  // namespace lwq::qat
