@@ -54,5 +54,8 @@ QuantizedParts QuantizeReference(const at::Tensor& weight, const at::Tensor& sca
 // other than 2, 3, 4, 5, 6, 8.
 int64_t ResolveGroupSize(int64_t in_features, int64_t group_size);
 void CheckBits(int bits);
+// The same for all three tensors of a quantizer; returns the columns a group spans.
+int64_t CheckQuantizerShapes(const at::Tensor& weight, const at::Tensor& scale, const at::Tensor& zero_point, int bits,
+                             int64_t group_size);
 
 }  // namespace lwq::qat

@@ -1,0 +1,120 @@
+#include "worker/qat/quant/quantizer_reference.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/amax.h>
+#include <ATen/ops/amin.h>
+#include <ATen/ops/clamp.h>
+#include <ATen/ops/round.h>
+#include <c10/core/GradMode.h>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "worker/qat/runtime/torch_guard.h"
+
+namespace lwq::qat {
+namespace {
+
+[[noreturn]] void ThrowInvalid(const std::string& message) { throw StatusError(absl::InvalidArgumentError(message)); }
+
+std::string Shape(const at::Tensor& tensor) { return absl::StrCat("[", absl::StrJoin(tensor.sizes(), ", "), "]"); }
+
+float MaxCode(int bits) { return static_cast<float>((1 << bits) - 1); }
+
+// f(x) with the gradient of x. In this order of operations because EfficientQAT computes it so: (f − x) + x is f wherever f rounds,
+// but may miss a clamp's bound by one ulp.
+at::Tensor StraightThrough(const at::Tensor& value, const at::Tensor& x) { return (value - x).detach() + x; }
+
+at::Tensor EffectiveScale(const at::Tensor& scale) {
+  return StraightThrough(at::clamp(scale, kMinScale, kMaxScale), scale);
+}
+
+at::Tensor EffectiveZero(const at::Tensor& zero_point, float max_code) {
+  const at::Tensor rounded = StraightThrough(at::round(zero_point), zero_point);
+  return StraightThrough(at::clamp(rounded, 0, max_code), rounded);
+}
+
+// Whole numbers 0 … max_code, [rows, group].
+at::Tensor Codes(const at::Tensor& grouped, const at::Tensor& scale, const at::Tensor& zero, float max_code) {
+  const at::Tensor ratio = grouped / scale;
+  return at::clamp(StraightThrough(at::round(ratio), ratio) + zero, 0, max_code);
+}
+
+}  // namespace
+
+void CheckBits(int bits) {
+  if (bits < 2 || bits > 8 || bits == 7) ThrowInvalid(absl::StrCat("bits is ", bits, ": use 2, 3, 4, 5, 6 or 8"));
+}
+
+int64_t ResolveGroupSize(int64_t in_features, int64_t group_size) {
+  if (group_size == -1) return in_features;
+  if (group_size < 1 || in_features % group_size != 0) {
+    ThrowInvalid(absl::StrCat("group_size ", group_size, " does not divide the ", in_features,
+                              " input features: use a divisor, or -1 for whole rows"));
+  }
+  return group_size;
+}
+
+int64_t CheckQuantizerShapes(const at::Tensor& weight, const at::Tensor& scale, const at::Tensor& zero_point, int bits,
+                             int64_t group_size) {
+  CheckBits(bits);
+  if (weight.dim() != 2 || weight.scalar_type() != at::kFloat) {
+    ThrowInvalid(absl::StrCat("a quantizer's weight is fp32 [out, in], not ", c10::toString(weight.scalar_type()), " ",
+                              Shape(weight)));
+  }
+  const int64_t group = ResolveGroupSize(weight.size(1), group_size);
+  const int64_t rows = group == 0 ? 0 : weight.numel() / group;
+  for (const at::Tensor& parameter : {scale, zero_point}) {
+    if (parameter.dim() != 2 || parameter.size(0) != rows || parameter.size(1) != 1 ||
+        parameter.scalar_type() != at::kFloat) {
+      ThrowInvalid(absl::StrCat("scale and zero_point of a weight ", Shape(weight), " at group_size ", group_size, " are fp32 [",
+                                rows, ", 1], not ", c10::toString(parameter.scalar_type()), " ", Shape(parameter)));
+    }
+  }
+  return group;
+}
+
+QuantizerInit InitQuantizer(const at::Tensor& weight, int bits, int64_t group_size, bool range_contains_zero) {
+  CheckBits(bits);
+  if (weight.dim() != 2 || weight.numel() == 0) {
+    ThrowInvalid(absl::StrCat("a quantizer's weight is [out, in] and not empty, not ", Shape(weight)));
+  }
+  c10::AutoGradMode no_grad(false);
+  const at::Tensor grouped = weight.detach().to(at::kFloat).reshape({-1, ResolveGroupSize(weight.size(1), group_size)});
+  at::Tensor minimum = at::amin(grouped, {-1}, /*keepdim=*/true);
+  at::Tensor maximum = at::amax(grouped, {-1}, /*keepdim=*/true);
+  if (range_contains_zero) {
+    minimum = minimum.clamp_max(0);
+    maximum = maximum.clamp_min(0);
+  }
+  const at::Tensor scale = at::clamp((maximum - minimum) / MaxCode(bits), kMinScale, kMaxScale);
+  const at::Tensor offset = at::clamp(minimum / scale, -kMaxInitialZeroPoint, kMaxInitialZeroPoint);
+  return {scale, at::round(-offset)};
+}
+
+at::Tensor FakeQuantReference(const at::Tensor& weight, const at::Tensor& scale, const at::Tensor& zero_point, int bits,
+                              int64_t group_size) {
+  const int64_t group = CheckQuantizerShapes(weight, scale, zero_point, bits, group_size);
+  if (weight.numel() == 0) return weight;
+  const at::Tensor s = EffectiveScale(scale);
+  const at::Tensor z = EffectiveZero(zero_point, MaxCode(bits));
+  const at::Tensor codes = Codes(weight.reshape({-1, group}), s, z, MaxCode(bits));
+  return ((codes - z) * s).reshape(weight.sizes());
+}
+
+at::Tensor RoundScaleToFp16Ste(const at::Tensor& scale) {
+  const at::Tensor stored = at::clamp(scale.detach(), kMinScale, kMaxScale).to(at::kHalf).to(at::kFloat);
+  return stored + (scale - scale.detach());  // exactly `stored`: the bracket is 0, and NaN where the scale is not finite
+}
+
+QuantizedParts QuantizeReference(const at::Tensor& weight, const at::Tensor& scale, const at::Tensor& zero_point,
+                                 int bits, int64_t group_size) {
+  const int64_t group = CheckQuantizerShapes(weight, scale, zero_point, bits, group_size);
+  c10::AutoGradMode no_grad(false);
+  QuantizedParts parts;
+  parts.scale = EffectiveScale(scale);
+  parts.zero = EffectiveZero(zero_point, MaxCode(bits));
+  parts.codes = Codes(weight.reshape({-1, group}), parts.scale, parts.zero, MaxCode(bits)).reshape(weight.sizes());
+  return parts;
+}
+
+}  // namespace lwq::qat

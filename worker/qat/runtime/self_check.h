@@ -1,0 +1,30 @@
+// What the libraries under LibTorch really are, and what is wrong with them. Debian's defaults give a worker that is 2 to 30 times
+// too slow without any error: a reference BLAS, the pthread OpenBLAS under an OpenMP program, spinning OpenMP threads.
+#pragma once
+
+#include <string>
+
+namespace lwq::qat {
+
+struct LibraryFacts {
+  std::string sgemm_path;           // shared object that sgemm_ comes from; "" when there is none (e.g. MKL inside LibTorch)
+  std::string openblas_path;        // shared object of OpenBLAS; "" when it is not loaded
+  int openblas_parallel = -1;       // 0 sequential, 1 pthread, 2 OpenMP; −1: not OpenBLAS
+  std::string openblas_version;     // "0.3.21"
+  std::string openblas_core;        // kernels in use, "Haswell"
+  std::string onednn_version;       // "2.6.3"
+  std::string torch_version;        // "1.13.0"
+  std::string omp_wait_policy;      // the environment's value when the process started
+  double gemm_gflops = 0;           // fp32 256³, one thread
+};
+
+// Looks at the loaded libraries; runs the GEMM probe (5–40 ms). Call on the compute thread.
+LibraryFacts InspectLibraries();
+
+// "torch-1.13.0 openblas-0.3.21-Haswell onednn-2.6.3": everything of them that can change bits.
+std::string DescribeLibraries(const LibraryFacts& facts);
+
+// Empty, or one line: what is wrong and the command that mends it. Pure.
+std::string DiagnoseLibraries(const LibraryFacts& facts, int max_threads);
+
+}  // namespace lwq::qat
