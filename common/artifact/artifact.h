@@ -26,6 +26,9 @@
 
 namespace lwq {
 
+// A BlobRef's size when only its digest is known (manifests).
+inline constexpr int64_t kSizeUnknown = -1;
+
 struct BlobRef {
   Digest digest;
   int64_t size_bytes = 0;
@@ -51,16 +54,20 @@ struct Manifest {
 };
 
 std::string SerializeManifest(const Manifest& manifest);
-// DATA_LOSS naming `what`.
+// DATA_LOSS naming `what` unless the text is exactly what SerializeManifest gives for a manifest with unique part names
+// and non-negative sizes whose sum is an int64.
 StatusOr<Manifest> ParseManifest(std::string_view text, std::string_view what);
 
 std::string BlobKey(const Digest& digest);
+
+// The bytes of the parts in sum. INVALID_ARGUMENT for an empty or repeated part name, a negative size, or a sum beyond int64.
+StatusOr<int64_t> ContentBytes(const Manifest& manifest);
 
 // Where blobs are read from: the store itself, or a local cache in front of it (worker/io).
 class BlobSource {
  public:
   virtual ~BlobSource() = default;
-  // The whole blob, verified.
+  // The whole blob, verified. DATA_LOSS also when it has not the size the reference says.
   virtual StatusOr<Bytes> Fetch(const BlobRef& blob) = 0;
 };
 
@@ -70,7 +77,7 @@ class ArtifactStore : public BlobSource {
   explicit ArtifactStore(ObjectStore* store) : store_(store) {}
 
   StatusOr<Bytes> Fetch(const BlobRef& blob) override;
-  // Uploads unless the store has it; equal bytes may be written twice, harmlessly.
+  // Uploads unless the store has it (by name and size); equal bytes may be written twice, harmlessly.
   StatusOr<BlobRef> PutBlob(std::span<const std::byte> data);
   StatusOr<BlobRef> PutBlob(std::string_view text);
   StatusOr<bool> HasBlob(const BlobRef& blob);
@@ -79,6 +86,9 @@ class ArtifactStore : public BlobSource {
   StatusOr<ArtifactRef> Publish(const Manifest& manifest);
   // True when the manifest and every one of its parts are present (sizes compared, bytes not read).
   StatusOr<bool> IsComplete(const ArtifactRef& artifact);
+  // Reads the blob again and deletes it if its bytes are wrong, so that whoever remakes it can store it: what to do after
+  // DATA_LOSS. True when it was deleted.
+  StatusOr<bool> DropIfDamaged(const Digest& digest);
 
   ObjectStore* store() const { return store_; }
 

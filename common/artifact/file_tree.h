@@ -20,7 +20,8 @@ namespace lwq {
 inline constexpr int64_t kPieceBytes = 16 << 20;
 
 // Uploads what the store lacks. `files` maps the path inside the tree to the path on this disk. `progress` (may be
-// null) is called with (bytes done, bytes in total). NOT_FOUND or UNAVAILABLE naming the file.
+// null) is called by the calling thread with (bytes done, bytes in total). INVALID_ARGUMENT for a bad path; NOT_FOUND, or
+// UNAVAILABLE (it changed meanwhile, try again), naming the file.
 StatusOr<ArtifactRef> UploadFiles(ArtifactStore& store, const std::map<std::string, std::string>& files,
                                   const std::function<void(int64_t, int64_t)>& progress);
 // The same for contents in memory (exports, small files).
@@ -46,6 +47,9 @@ class FileTree {
     int64_t size_bytes = 0;
     std::vector<BlobRef> pieces;
   };
+  static StatusOr<FileTree> FromManifest(BlobSource* blobs, const Manifest& manifest);
+  Status AddFile(const Json& entry, const Manifest& manifest, size_t& next_part);
+  StatusOr<const File*> Find(std::string_view path) const;
   BlobSource* blobs_ = nullptr;
   int64_t piece_bytes_ = kPieceBytes;
   std::map<std::string, File, std::less<>> files_;

@@ -161,11 +161,11 @@ StatusOr<SafetensorsFile> SafetensorsFile::Parse(Bytes file, std::string_view wh
 }
 
 bool SafetensorsFile::Contains(std::string_view name) const {
-  return header_.tensors.find(name) != header_.tensors.end();
+  return header_.tensors.count(std::string(name)) > 0;
 }
 
 StatusOr<HostTensor> SafetensorsFile::Get(std::string_view name) const {
-  const auto it = header_.tensors.find(name);
+  const auto it = header_.tensors.find(std::string(name));
   if (it == header_.tensors.end()) return absl::NotFoundError(absl::StrCat("tensor '", name, "' is not in ", what_));
   const SafetensorsEntry& entry = it->second;
   return HostTensor{entry.dtype, entry.shape,

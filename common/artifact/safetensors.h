@@ -6,7 +6,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -25,7 +24,7 @@ struct SafetensorsEntry {
 };
 
 struct SafetensorsHeader {
-  std::map<std::string, SafetensorsEntry, std::less<>> tensors;
+  std::map<std::string, SafetensorsEntry> tensors;
   std::map<std::string, std::string> metadata;  // "__metadata__"
   int64_t data_begin_bytes = 0;                 // where the data section starts in the file
 };

@@ -11,6 +11,8 @@
 #include <future>
 #include <memory>
 #include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "common/artifact/artifact.h"
@@ -56,18 +58,22 @@ class SampleSetWriter : public SampleSink {
 
  private:
   Status FlushChunk();
+  Status AwaitUpload();
   ArtifactStore* store_;
   DType dtype_;
   std::vector<int64_t> sample_shape_;
   int64_t chunk_samples_;
   int64_t sample_bytes_ = 0;
   int64_t samples_ = 0;
+  Status failed_;  // the first error; nothing is accepted after it
   std::string pending_;
   std::future<StatusOr<BlobRef>> upload_;
   std::vector<BlobRef> chunks_;
 };
 
-// Reads an artifact with the next chunk fetched ahead: at most three chunks are held (previous, current, next).
+// Reads an artifact; while it is read in order, the next chunk is fetched ahead (behind the last comes the first, once the
+// set has been read twice). At most three chunks are held (previous, current, next), besides those that tensors handed out
+// still point into.
 class SampleSetReader : public SampleSource {
  public:
   // `blobs` must outlive the reader.
@@ -81,6 +87,7 @@ class SampleSetReader : public SampleSource {
  private:
   SampleSetReader() = default;
   StatusOr<Bytes> Chunk(size_t index);
+  void FetchAhead(size_t index);
   BlobSource* blobs_ = nullptr;
   int64_t samples_ = 0;
   DType dtype_ = DType::kF32;
@@ -92,7 +99,9 @@ class SampleSetReader : public SampleSource {
     size_t index;
     Bytes bytes;
   };
-  std::deque<Held> held_;
+  std::deque<Held> held_;  // the two read last
+  std::optional<size_t> last_index_;
+  bool has_wrapped_ = false;  // read from the end to the beginning before: the set is read in epochs
   std::optional<size_t> ahead_index_;
   std::future<StatusOr<Bytes>> ahead_;
 };

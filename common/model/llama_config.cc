@@ -57,7 +57,7 @@ Status ReadOptionalPositive(const Json& object, std::string_view key, double& va
 }
 
 // A token id, the first of a list of them, or null.
-Status ReadTokenId(const Json& object, std::string_view key, int64_t& value) {
+Status ReadTokenId(const Json& object, std::string_view key, int64_t vocab_size, int64_t& value) {
   const auto it = object.find(key);
   if (it == object.end()) return absl::OkStatus();
   const Json& first = it->is_array() && !it->empty() ? it->front() : *it;
@@ -65,7 +65,9 @@ Status ReadTokenId(const Json& object, std::string_view key, int64_t& value) {
     value = -1;
     return absl::OkStatus();
   }
-  if (!first.is_number_integer()) return Impossible(key, absl::StrCat("must be a token id, not ", Shown(*it)));
+  if (!first.is_number_unsigned() || first.get<uint64_t>() >= static_cast<uint64_t>(vocab_size)) {
+    return Impossible(key, absl::StrCat("must be a token id below vocab_size ", vocab_size, ", not ", Shown(*it)));
+  }
   value = first.get<int64_t>();
   return absl::OkStatus();
 }
@@ -212,8 +214,8 @@ StatusOr<LlamaConfig> LlamaConfig::Parse(std::string_view config_json) {
   if (Find(config, "tie_word_embeddings") != nullptr) {
     LWQ_ASSIGN_OR_RETURN(out.tie_word_embeddings, JsonBool(config, "tie_word_embeddings", kWhat));
   }
-  LWQ_RETURN_IF_ERROR(ReadTokenId(config, "bos_token_id", out.bos_token_id));
-  LWQ_RETURN_IF_ERROR(ReadTokenId(config, "eos_token_id", out.eos_token_id));
+  LWQ_RETURN_IF_ERROR(ReadTokenId(config, "bos_token_id", out.vocab_size, out.bos_token_id));
+  LWQ_RETURN_IF_ERROR(ReadTokenId(config, "eos_token_id", out.vocab_size, out.eos_token_id));
   if (const Json* quantization = Find(config, "quantization_config"); quantization != nullptr) {
     if (!quantization->is_object()) return Impossible("quantization_config", "must be an object");
     out.quantization_config = *quantization;

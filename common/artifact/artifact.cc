@@ -1,0 +1,164 @@
+#include "common/artifact/artifact.h"
+
+#include <limits>
+#include <set>
+#include <utility>
+
+namespace lwq {
+namespace {
+
+constexpr size_t kManifestBytesMax = 256 << 20;
+
+std::span<const std::byte> AsBytes(std::string_view text) { return std::as_bytes(std::span(text.data(), text.size())); }
+
+Status Damaged(std::string_view what, std::string_view reason) {
+  return absl::DataLossError(absl::StrCat(what, " is not a valid manifest: ", reason));
+}
+
+StatusOr<Part> ParsePart(const Json& json) {
+  Part part;
+  LWQ_ASSIGN_OR_RETURN(part.name, JsonString(json, "name", "part"));
+  LWQ_ASSIGN_OR_RETURN(const std::string hex, JsonString(json, "digest", "part"));
+  LWQ_ASSIGN_OR_RETURN(part.blob.digest, Digest::FromHex(hex));
+  LWQ_ASSIGN_OR_RETURN(part.blob.size_bytes, JsonInt(json, "size_bytes", "part"));
+  return part;
+}
+
+StatusOr<Manifest> ParseFields(const Json& json) {
+  Manifest manifest;
+  LWQ_ASSIGN_OR_RETURN(manifest.kind, JsonString(json, "kind", "manifest"));
+  const auto meta = json.find("meta");
+  if (meta == json.end() || !meta->is_object()) return absl::InvalidArgumentError("'meta' is not an object");
+  manifest.meta = *meta;
+  const auto parts = json.find("parts");
+  if (parts == json.end() || !parts->is_array()) return absl::InvalidArgumentError("'parts' is not an array");
+  manifest.parts.reserve(parts->size());
+  for (const Json& part : *parts) {
+    LWQ_ASSIGN_OR_RETURN(Part parsed, ParsePart(part));
+    manifest.parts.push_back(std::move(parsed));
+  }
+  LWQ_RETURN_IF_ERROR(ContentBytes(manifest));
+  return manifest;
+}
+
+std::string BlobName(const Digest& digest) { return absl::StrCat("blob ", digest.hex()); }
+
+}  // namespace
+
+std::string SerializeManifest(const Manifest& manifest) {
+  Json parts = Json::array();
+  for (const Part& part : manifest.parts) {
+    parts.push_back({{"name", part.name}, {"digest", part.blob.digest.hex()}, {"size_bytes", part.blob.size_bytes}});
+  }
+  return CanonicalJson({{"kind", manifest.kind}, {"meta", manifest.meta}, {"parts", std::move(parts)}});
+}
+
+StatusOr<Manifest> ParseManifest(std::string_view text, std::string_view what) {
+  if (text.size() > kManifestBytesMax) return Damaged(what, absl::StrCat("it has ", text.size(), " bytes"));
+  const StatusOr<Json> json = ParseJson(text, "text");
+  if (!json.ok()) return Damaged(what, MessageOf(json.status()));
+  StatusOr<Manifest> manifest = ParseFields(*json);
+  if (!manifest.ok()) return Damaged(what, MessageOf(manifest.status()));
+  // One content, one text, one name. This also refuses repeated and unknown keys.
+  if (SerializeManifest(*manifest) != text) return Damaged(what, "it is not in canonical form");
+  return manifest;
+}
+
+StatusOr<int64_t> ContentBytes(const Manifest& manifest) {
+  std::set<std::string_view> names;
+  int64_t total_bytes = 0;
+  for (const Part& part : manifest.parts) {
+    if (part.name.empty()) return absl::InvalidArgumentError("a part has no name");
+    if (!names.insert(part.name).second) {
+      return absl::InvalidArgumentError(absl::StrCat("two parts are named '", part.name.substr(0, 200), "'"));
+    }
+    const int64_t size_bytes = part.blob.size_bytes;
+    if (size_bytes < 0) {
+      return absl::InvalidArgumentError(absl::StrCat("part '", part.name.substr(0, 200), "' has ", size_bytes, " bytes"));
+    }
+    if (size_bytes > std::numeric_limits<int64_t>::max() - total_bytes) {
+      return absl::InvalidArgumentError("the sizes of the parts overflow");
+    }
+    total_bytes += size_bytes;
+  }
+  return total_bytes;
+}
+
+std::string BlobKey(const Digest& digest) {
+  const std::string hex = digest.hex();
+  return absl::StrCat("blobs/", hex.substr(0, 2), "/", hex);
+}
+
+StatusOr<Bytes> ArtifactStore::Fetch(const BlobRef& blob) {
+  StatusOr<Bytes> bytes = store_->Get(BlobKey(blob.digest));
+  if (!bytes.ok()) return Annotate(bytes.status(), BlobName(blob.digest));
+  if (blob.size_bytes != kSizeUnknown && static_cast<int64_t>(bytes->size()) != blob.size_bytes) {
+    return absl::DataLossError(absl::StrCat(BlobName(blob.digest), " in ", store_->Describe(), " has ", bytes->size(),
+                                            " bytes instead of ", blob.size_bytes));
+  }
+  if (DigestOf(bytes->span()) != blob.digest) {
+    return absl::DataLossError(
+        absl::StrCat(BlobName(blob.digest), " in ", store_->Describe(), " is damaged: its bytes have another digest"));
+  }
+  return bytes;
+}
+
+StatusOr<BlobRef> ArtifactStore::PutBlob(std::span<const std::byte> data) {
+  const BlobRef blob{DigestOf(data), static_cast<int64_t>(data.size())};
+  LWQ_ASSIGN_OR_RETURN(const bool is_there, HasBlob(blob));
+  if (!is_there) {
+    const Status put = store_->Put(BlobKey(blob.digest), data, {});
+    if (!put.ok()) return Annotate(put, BlobName(blob.digest));
+  }
+  return blob;
+}
+
+StatusOr<BlobRef> ArtifactStore::PutBlob(std::string_view text) { return PutBlob(AsBytes(text)); }
+
+StatusOr<bool> ArtifactStore::HasBlob(const BlobRef& blob) {
+  const StatusOr<ObjectInfo> info = store_->Head(BlobKey(blob.digest));
+  if (absl::IsNotFound(info.status())) return false;
+  if (!info.ok()) return Annotate(info.status(), BlobName(blob.digest));
+  return blob.size_bytes == kSizeUnknown || info->size_bytes == blob.size_bytes;
+}
+
+StatusOr<ArtifactRef> ArtifactStore::Publish(const Manifest& manifest) {
+  const StatusOr<int64_t> content_bytes = ContentBytes(manifest);
+  if (!content_bytes.ok()) return Annotate(content_bytes.status(), absl::StrCat("artifact of kind '", manifest.kind, "'"));
+  LWQ_ASSIGN_OR_RETURN(const BlobRef blob, PutBlob(SerializeManifest(manifest)));
+  return ArtifactRef{blob.digest, *content_bytes};
+}
+
+StatusOr<bool> ArtifactStore::IsComplete(const ArtifactRef& artifact) {
+  const StatusOr<Manifest> manifest = LoadManifest(*this, artifact);
+  if (absl::IsNotFound(manifest.status())) return false;
+  LWQ_RETURN_IF_ERROR(manifest);
+  for (const Part& part : manifest->parts) {
+    LWQ_ASSIGN_OR_RETURN(const bool is_there, HasBlob(part.blob));
+    if (!is_there) return false;
+  }
+  return true;
+}
+
+StatusOr<bool> ArtifactStore::DropIfDamaged(const Digest& digest) {
+  const StatusOr<Bytes> bytes = Fetch({digest, kSizeUnknown});
+  if (bytes.ok() || absl::IsNotFound(bytes.status())) return false;
+  if (!absl::IsDataLoss(bytes.status())) return bytes.status();
+  LWQ_RETURN_IF_ERROR(store_->Delete(BlobKey(digest)));
+  return true;
+}
+
+StatusOr<Manifest> LoadManifest(BlobSource& blobs, const ArtifactRef& artifact) {
+  const std::string what = absl::StrCat("artifact ", artifact.digest.hex());
+  const StatusOr<Bytes> text = blobs.Fetch({artifact.digest, kSizeUnknown});
+  if (!text.ok()) return Annotate(text.status(), what);
+  LWQ_ASSIGN_OR_RETURN(Manifest manifest, ParseManifest(text->view(), what));
+  LWQ_ASSIGN_OR_RETURN(const int64_t content_bytes, ContentBytes(manifest));
+  if (content_bytes != artifact.size_bytes) {
+    return absl::DataLossError(absl::StrCat(what, ": its parts hold ", content_bytes, " bytes, its reference says ",
+                                            artifact.size_bytes));
+  }
+  return manifest;
+}
+
+}  // namespace lwq
