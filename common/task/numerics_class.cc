@@ -1,8 +1,9 @@
 #include "common/task/numerics_class.h"
 
-#include "absl/strings/numbers.h"
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
+#include <algorithm>
+#include <charconv>
+
+#include "common/status/status.h"
 
 namespace lwq {
 
@@ -12,17 +13,26 @@ std::string NumericsClass(std::string_view base, std::string_view precision, int
 
 bool NumericsClassFits(std::string_view numerics_class, std::string_view base) {
   if (numerics_class.empty()) return true;
-  return numerics_class.size() > base.size() && numerics_class.substr(0, base.size()) == base &&
-         numerics_class[base.size()] == '|';
+  if (numerics_class.substr(0, base.size()) != base) return false;
+  // Exactly precision and threads must follow, so that no base fits classes of a longer one.
+  const std::string_view rest = numerics_class.substr(base.size());
+  return !rest.empty() && rest[0] == '|' && std::count(rest.begin(), rest.end(), '|') == 2;
 }
 
 NumericsParts PartsOf(std::string_view numerics_class) {
   NumericsParts parts;
-  const std::vector<std::string> fields = absl::StrSplit(numerics_class, '|');
-  if (fields.size() < 3) return parts;
-  parts.precision = fields[fields.size() - 2];
-  int threads = 1;
-  if (absl::SimpleAtoi(std::string_view(fields.back()).substr(1), &threads)) parts.threads = threads;
+  const size_t threads_bar = numerics_class.rfind('|');
+  if (threads_bar == std::string_view::npos || threads_bar == 0) return parts;
+  const size_t precision_bar = numerics_class.rfind('|', threads_bar - 1);
+  if (precision_bar == std::string_view::npos) return parts;
+  parts.precision = std::string(numerics_class.substr(precision_bar + 1, threads_bar - precision_bar - 1));
+  const std::string_view threads_field = numerics_class.substr(threads_bar + 1);  // "t<number>"
+  int threads = 0;
+  if (threads_field.size() > 1 && threads_field[0] == 't') {
+    const char* end = threads_field.data() + threads_field.size();
+    const auto [rest, error] = std::from_chars(threads_field.data() + 1, end, threads);
+    if (error == std::errc() && rest == end && threads > 0) parts.threads = threads;
+  }
   return parts;
 }
 

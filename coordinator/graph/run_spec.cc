@@ -1,0 +1,177 @@
+#include "coordinator/graph/run_spec.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+namespace lwq::coordinator {
+namespace {
+
+constexpr size_t kMaxNameBytes = 200;
+constexpr size_t kMaxEvalTexts = 64;
+constexpr int kMaxPriority = 1'000'000;
+
+Status CheckName(std::string_view field, std::string_view name) {
+  if (name.size() > kMaxNameBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(field, " has ", name.size(), " bytes, at most ", kMaxNameBytes, " are allowed"));
+  }
+  const bool printable =
+      std::all_of(name.begin(), name.end(), [](char c) { return static_cast<unsigned char>(c) >= 0x20 && c != 0x7f; });
+  if (!printable)
+    return absl::InvalidArgumentError(absl::StrCat(field, " has a control character; use one line of text"));
+  return absl::OkStatus();
+}
+
+Status CheckArtifact(std::string_view field, const ArtifactRef& artifact) {
+  if (artifact.digest.is_zero())
+    return absl::InvalidArgumentError(absl::StrCat(field, " names no artifact: upload it first"));
+  if (artifact.size_bytes < 0) {
+    return absl::InvalidArgumentError(absl::StrCat(field, " has a size of ", artifact.size_bytes, " bytes"));
+  }
+  return absl::OkStatus();
+}
+
+// The first problem outside the recipe.
+Status CheckParts(const RunSpec& spec, const Recipe& recipe) {
+  LWQ_RETURN_IF_ERROR(CheckName("name", spec.name));
+  LWQ_RETURN_IF_ERROR(CheckName("numerics_class", spec.numerics_class));
+  if (spec.priority < -kMaxPriority || spec.priority > kMaxPriority) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("priority is ", spec.priority, ", must be between -", kMaxPriority, " and ", kMaxPriority));
+  }
+  if (spec.model.has_value()) {
+    LWQ_RETURN_IF_ERROR(CheckName("model.name", spec.model->name));
+    if (MethodNeedsModel(recipe.method)) LWQ_RETURN_IF_ERROR(CheckArtifact("model.files", spec.model->files));
+  }
+  const bool tokenizes =
+      recipe.method == "block_ap" || (recipe.method != "noop" && recipe.eval_ppl && !spec.eval_texts.empty());
+  if (tokenizes) LWQ_RETURN_IF_ERROR(CheckArtifact("model.tokenizer", spec.model->tokenizer));
+  if (recipe.method == "block_ap") {
+    if (!spec.calibration.has_value()) {
+      return absl::InvalidArgumentError("calibration is missing: method block_ap trains on a calibration text");
+    }
+    LWQ_RETURN_IF_ERROR(CheckName("calibration.name", spec.calibration->name));
+    LWQ_RETURN_IF_ERROR(CheckArtifact("calibration.files", spec.calibration->files));
+  }
+  if (spec.eval_texts.size() > kMaxEvalTexts) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("eval_texts has ", spec.eval_texts.size(), " texts, at most ", kMaxEvalTexts, " are allowed"));
+  }
+  std::set<std::string> names;
+  std::map<Digest, std::string> contents;
+  for (const TextSource& text : spec.eval_texts) {
+    LWQ_RETURN_IF_ERROR(CheckName("eval_texts.name", text.name));
+    LWQ_RETURN_IF_ERROR(CheckArtifact(absl::StrCat("eval_texts '", text.name, "'"), text.files));
+    if (!names.insert(text.name).second) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("eval_texts has '", text.name, "' twice: give each text its own name"));
+    }
+    const auto [same, added] = contents.emplace(text.files.digest, text.name);
+    if (!added) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("eval_texts '", same->second, "' and '", text.name, "' are the same text: list it once"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+Json ArtifactToJson(const ArtifactRef& artifact) {
+  return Json{{"digest", artifact.digest.hex()}, {"size_bytes", artifact.size_bytes}};
+}
+
+StatusOr<ArtifactRef> ArtifactFromJson(const Json& json, std::string_view field) {
+  if (!json.contains(field)) return absl::DataLossError(absl::StrCat("'", field, "' is missing"));
+  const Json& object = json[std::string(field)];
+  ArtifactRef artifact;
+  LWQ_ASSIGN_OR_RETURN(const std::string digest, JsonString(object, "digest", field));
+  LWQ_ASSIGN_OR_RETURN(artifact.digest, Digest::FromHex(digest));
+  LWQ_ASSIGN_OR_RETURN(artifact.size_bytes, JsonInt(object, "size_bytes", field));
+  return artifact;
+}
+
+Json TextToJson(const TextSource& text) {
+  return Json{{"name", text.name}, {"files", ArtifactToJson(text.files)}};
+}
+
+StatusOr<TextSource> TextFromJson(const Json& json) {
+  TextSource text;
+  LWQ_ASSIGN_OR_RETURN(text.name, JsonString(json, "name", "text"));
+  LWQ_ASSIGN_OR_RETURN(text.files, ArtifactFromJson(json, "files"));
+  return text;
+}
+
+StatusOr<RunSpec> ParseSpec(const Json& json) {
+  RunSpec spec;
+  LWQ_ASSIGN_OR_RETURN(spec.name, JsonString(json, "name", "spec"));
+  if (json.contains("model")) {
+    const Json& model = json["model"];
+    ModelSource source;
+    LWQ_ASSIGN_OR_RETURN(source.name, JsonString(model, "name", "model"));
+    LWQ_ASSIGN_OR_RETURN(source.config_json, JsonString(model, "config_json", "model"));
+    LWQ_ASSIGN_OR_RETURN(source.files, ArtifactFromJson(model, "files"));
+    LWQ_ASSIGN_OR_RETURN(source.tokenizer, ArtifactFromJson(model, "tokenizer"));
+    spec.model = std::move(source);
+  }
+  if (json.contains("calibration")) {
+    LWQ_ASSIGN_OR_RETURN(spec.calibration, TextFromJson(json["calibration"]));
+  }
+  if (!json.contains("eval_texts") || !json["eval_texts"].is_array() || !json.contains("recipe")) {
+    return absl::DataLossError("'eval_texts' or 'recipe' is missing");
+  }
+  for (const Json& text : json["eval_texts"]) {
+    LWQ_ASSIGN_OR_RETURN(TextSource source, TextFromJson(text));
+    spec.eval_texts.push_back(std::move(source));
+  }
+  LWQ_ASSIGN_OR_RETURN(spec.recipe, PartialRecipeFromJson(json["recipe"]));
+  LWQ_ASSIGN_OR_RETURN(const int64_t priority, JsonInt(json, "priority", "spec"));
+  spec.priority = static_cast<int>(priority);
+  LWQ_ASSIGN_OR_RETURN(spec.numerics_class, JsonString(json, "numerics_class", "spec"));
+  return spec;
+}
+
+}  // namespace
+
+StatusOr<ResolvedSpec> ResolveSpec(const RunSpec& spec) {
+  ResolvedSpec resolved;
+  resolved.spec = spec;
+  if (MethodNeedsModel(spec.recipe.method.value_or("block_ap"))) {
+    if (!spec.model.has_value()) return absl::InvalidArgumentError("model is missing");
+    StatusOr<LlamaConfig> config = LlamaConfig::Parse(spec.model->config_json);
+    if (!config.ok()) return Annotate(config.status(), absl::StrCat("model '", spec.model->name, "'"));
+    if (!config->quantization_config.is_null() && spec.recipe.method.value_or("block_ap") != "none") {
+      return absl::FailedPreconditionError(absl::StrCat("model '", spec.model->name,
+                                                        "' is already quantized: it can be evaluated (method none), "
+                                                        "but to quantize it, start from the full-precision model"));
+    }
+    resolved.model = std::make_shared<const LlamaConfig>(*std::move(config));
+  }
+  LWQ_ASSIGN_OR_RETURN(resolved.recipe, ResolveRecipe(spec.recipe, resolved.model.get()));
+  LWQ_RETURN_IF_ERROR(CheckParts(spec, resolved.recipe));
+  return resolved;
+}
+
+Json RunSpecToJson(const RunSpec& spec) {
+  Json json{{"name", spec.name},
+            {"eval_texts", Json::array()},
+            {"recipe", RecipeToJson(spec.recipe)},
+            {"priority", spec.priority},
+            {"numerics_class", spec.numerics_class}};
+  if (spec.model.has_value()) {
+    json["model"] = Json{{"name", spec.model->name},
+                         {"config_json", spec.model->config_json},
+                         {"files", ArtifactToJson(spec.model->files)},
+                         {"tokenizer", ArtifactToJson(spec.model->tokenizer)}};
+  }
+  if (spec.calibration.has_value()) json["calibration"] = TextToJson(*spec.calibration);
+  for (const TextSource& text : spec.eval_texts) json["eval_texts"].push_back(TextToJson(text));
+  return json;
+}
+
+StatusOr<RunSpec> RunSpecFromJson(const Json& json) {
+  StatusOr<RunSpec> spec = ParseSpec(json);
+  if (!spec.ok()) return absl::DataLossError(absl::StrCat("stored run: ", spec.status().message()));
+  return spec;
+}
+
+}  // namespace lwq::coordinator

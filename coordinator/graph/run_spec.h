@@ -1,0 +1,56 @@
+// What a user submits, without the wire's types: model, data, recipe. Artifacts are named, never opened.
+// Pure values.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/artifact/artifact.h"
+#include "common/json/json.h"
+#include "common/model/llama_config.h"
+#include "common/status/status.h"
+#include "coordinator/plan/recipe.h"
+
+namespace lwq::coordinator {
+
+struct ModelSource {
+  std::string name;  // for people
+  ArtifactRef files;
+  ArtifactRef tokenizer;
+  std::string config_json;  // the text of config.json
+};
+
+struct TextSource {
+  std::string name;  // for people; labels the perplexity measured on it
+  ArtifactRef files;
+};
+
+struct RunSpec {
+  std::string name;
+  std::optional<ModelSource> model;  // absent only for method "noop"
+  std::optional<TextSource> calibration;
+  std::vector<TextSource> eval_texts;
+  PartialRecipe recipe;
+  int priority = 0;
+  std::string numerics_class;  // base to pin to; "" = chosen
+};
+
+// A spec that passed every check, with what was derived from it.
+struct ResolvedSpec {
+  RunSpec spec;
+  std::shared_ptr<const LlamaConfig> model;  // null only for method "noop"
+  Recipe recipe;                             // "auto" not yet decided (PinRecipe)
+};
+
+// INVALID_ARGUMENT: an impossible value, a missing part, names that are not one line. FAILED_PRECONDITION: a model or a
+// combination that is not supported. One line each.
+StatusOr<ResolvedSpec> ResolveSpec(const RunSpec& spec);
+
+// For the store. FromJson: DATA_LOSS.
+Json RunSpecToJson(const RunSpec& spec);
+StatusOr<RunSpec> RunSpecFromJson(const Json& json);
+
+}  // namespace lwq::coordinator

@@ -1,0 +1,64 @@
+#include "coordinator/plan/memory.h"
+
+#include <algorithm>
+
+namespace lwq::coordinator {
+namespace {
+
+constexpr int64_t kFloatBytes = 4;
+constexpr int64_t kTrainingCopies = 7;
+constexpr int64_t kChunks = 4;
+constexpr int64_t kChunkBytes = int64_t{8} << 20;
+
+// Stored samples that a task holds: four chunks of 8 MiB, or of one sample where that is larger.
+int64_t ChunkBytes(const LlamaConfig& config, int64_t seqlen) {
+  return kChunks * std::max(kChunkBytes, seqlen * config.hidden_size * kFloatBytes);
+}
+
+// A forward pass without backward holds about a third of what training keeps.
+int64_t ForwardBytes(const LlamaConfig& config, int64_t micro_batch, int64_t seqlen) {
+  return ActivationBytes(config, micro_batch, seqlen) / 3;
+}
+
+}  // namespace
+
+int64_t ActivationBytes(const LlamaConfig& config, int64_t micro_batch, int64_t seqlen) {
+  const int64_t query = config.num_attention_heads * config.head_dim;
+  const int64_t key_value = config.num_key_value_heads * config.head_dim;
+  const int64_t floats_per_token = 8 * config.hidden_size + 4 * query + 4 * key_value + 6 * config.intermediate_size +
+                                   3 * config.num_attention_heads * seqlen;
+  return micro_batch * seqlen * floats_per_token * kFloatBytes;
+}
+
+int64_t TaskMemoryBytes(TaskKind kind, const LlamaConfig& config, const Recipe& recipe) {
+  const int64_t block = BlockParameters(config) * kFloatBytes;
+  const int64_t embedding = config.vocab_size * config.hidden_size * kFloatBytes;
+  switch (kind) {
+    case TaskKind::kTrainBlock: {
+      const int64_t micro_batch = recipe.batch_size / recipe.gradient_accumulation_steps;
+      return kTrainingCopies * block + ActivationBytes(config, micro_batch, recipe.training_seqlen) +
+             ChunkBytes(config, recipe.training_seqlen);
+    }
+    case TaskKind::kAdvance:
+      return block + ForwardBytes(config, recipe.batch_size, recipe.training_seqlen) +
+             ChunkBytes(config, recipe.training_seqlen);
+    case TaskKind::kEmbed:
+      return embedding + ChunkBytes(config, recipe.training_seqlen);
+    case TaskKind::kEvaluatePpl: {
+      // Logits and their log-softmax.
+      const int64_t head = embedding + 2 * recipe.batch_size * recipe.ppl_seqlen * config.vocab_size * kFloatBytes;
+      return std::max(block + ForwardBytes(config, recipe.batch_size, recipe.ppl_seqlen), head) +
+             ChunkBytes(config, recipe.ppl_seqlen);
+    }
+    case TaskKind::kRtnBlock:
+      return 3 * block;
+    case TaskKind::kExport:
+      return 2 * block + embedding;
+    case TaskKind::kTokenize:
+    case TaskKind::kNoop:
+      return 0;
+  }
+  return 0;
+}
+
+}  // namespace lwq::coordinator

@@ -1,0 +1,31 @@
+// How much memory a task needs at its peak, from the model's shape alone: what placement compares with what a worker
+// has.
+//
+//   train a block:   7 × block parameters × 4 B   weights, gradients, two moments, the quantized copy and its gradient,
+//   and
+//                                                 the full-precision original
+//                    + activations of one micro-batch (ActivationBytes) + four chunks of stored samples
+//   advance:         block parameters × 4 B + forward activations + four chunks
+//   evaluate:        the larger of a block and the head with its logits, + activations
+//   the others:      the tensors they hold at once
+//
+// Everything is counted in fp32, an upper bound for bf16. Pure; thread-safe. Bytes throughout.
+#pragma once
+
+#include <cstdint>
+
+#include "common/model/llama_config.h"
+#include "common/task/task_def.h"
+#include "coordinator/plan/recipe.h"
+
+namespace lwq::coordinator {
+
+// Activations that training a block keeps from forward to backward, and the gradients alive beside them, for
+// `micro_batch` samples of `seqlen` tokens: per token 8 vectors of the hidden size, 4 of all query heads, 4 of all
+// key/value heads, 6 of the intermediate size, and 3 rows of attention scores (heads × seqlen), 4 B each.
+int64_t ActivationBytes(const LlamaConfig& config, int64_t micro_batch, int64_t seqlen);
+
+// Peak of one task of the kind in a run of the recipe.
+int64_t TaskMemoryBytes(TaskKind kind, const LlamaConfig& config, const Recipe& recipe);
+
+}  // namespace lwq::coordinator

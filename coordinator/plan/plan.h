@@ -1,0 +1,44 @@
+// The plan: the recipe resolved block by block, with what it will cost to store and to run.
+//
+// Uniform for now; the shape already has what differs by block once policies decide it (bits, group size, epochs,
+// learning rates, patience, position in the training order). A plan is a pure function of recipe and model; it never
+// changes once a run has started. Thread-safety: values. Not here: tasks and their keys (graph/).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "common/model/llama_config.h"
+#include "coordinator/plan/recipe.h"
+
+namespace lwq::coordinator {
+
+struct BlockPlan {
+  int64_t layer_idx = 0;
+  int bit_width = 0;
+  int64_t group_size = 0;
+  double epochs = 0;
+  double quant_lr = 0;
+  double zp_lr = 0;
+  double weight_lr = 0;
+  double patience = 0;
+  int64_t position = 0;  // in the training order
+  double stored_bits_per_weight = 0;
+  int64_t steps = 0;
+};
+
+struct Plan {
+  std::vector<BlockPlan> blocks;  // by layer_idx; empty where the method quantizes nothing
+  double average_bits = 0;        // plain mean of bit_width
+  double stored_bits_per_weight = 0;
+  int64_t quantized_bytes = 0;    // codes, scales, zero points and padding of all quantized linears
+  int64_t export_bytes = 0;       // all tensors of the export; 0 where nothing is exported
+  int64_t peak_memory_bytes = 0;  // of the largest task
+  std::vector<std::string> remarks;
+};
+
+// `model` may be null only for method "noop". Requires a recipe that ResolveRecipe returned for this model.
+Plan MakePlan(const Recipe& recipe, const LlamaConfig* model);
+
+}  // namespace lwq::coordinator

@@ -1,0 +1,127 @@
+// The recipe: everything that decides how a run quantizes, under EfficientQAT's names.
+//
+// One list of fields serves the partial form (what a user wrote: every field may be absent) and the resolved form
+// (every field has a value). A field's value is the user's, else the preset's, else the default of SPEC section 9,
+// which may depend on the method, on wbits and on the model.
+//
+// Pure values. Thread-safety: none needed. Not here: which precision "auto" becomes (PinRecipe: known once a worker
+// class is), and what a recipe means block by block (plan.h).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "common/json/json.h"
+#include "common/model/llama_config.h"
+#include "common/status/status.h"
+
+namespace lwq::coordinator {
+
+template <template <typename> class Field>
+struct BasicRecipe {
+  Field<std::string> preset;  // "default" | "efficientqat" | "strong"
+  Field<std::string> method;  // "block_ap" | "rtn" | "none" | "noop"
+
+  Field<int> wbits;
+  Field<int64_t> group_size;  // −1: a whole row
+
+  Field<int64_t> train_size;  // windows; for method "noop": tasks
+  Field<int64_t> val_size;
+  Field<int64_t> training_seqlen;
+  Field<int64_t> seed;
+  Field<bool> disjoint_windows;
+
+  Field<double> epochs;
+  Field<int64_t> batch_size;
+  Field<int64_t> gradient_accumulation_steps;  // divides batch_size
+  Field<double> quant_lr;
+  Field<double> zp_lr;
+  Field<double> weight_lr;
+  Field<double> min_lr_factor;
+  Field<double> wd;
+  Field<double> early_stop;  // patience in validations; 0 = off
+  Field<bool> early_stop_resets;
+  Field<bool> keep_best;
+  Field<std::string> lr_schedule;  // "cosine" | "chained_cosine"
+  Field<bool> fp16_scales;
+  Field<bool> range_contains_zero;
+  Field<int> divergence_retries;
+
+  Field<std::string> precision;  // "auto" | "bf16" | "fp32"
+  Field<int> threads;
+  Field<std::string> activation_dtype;  // "auto" | "fp32" | "bf16"
+
+  Field<std::string> export_format;  // "gptq_v2" | "fake_quant" | "none"
+
+  Field<bool> eval_ppl;
+  Field<int64_t> ppl_seqlen;
+  Field<bool> eval_fp;
+};
+
+template <typename T>
+using ResolvedField = T;
+
+using PartialRecipe = BasicRecipe<std::optional>;
+using Recipe = BasicRecipe<ResolvedField>;
+
+// Calls visit(name, recipe.field…) for every field, with the same field of each recipe given.
+template <typename Visit, typename... R>
+void ForEachRecipeField(Visit&& visit, R&... recipe) {
+  visit("preset", recipe.preset...);
+  visit("method", recipe.method...);
+  visit("wbits", recipe.wbits...);
+  visit("group_size", recipe.group_size...);
+  visit("train_size", recipe.train_size...);
+  visit("val_size", recipe.val_size...);
+  visit("training_seqlen", recipe.training_seqlen...);
+  visit("seed", recipe.seed...);
+  visit("disjoint_windows", recipe.disjoint_windows...);
+  visit("epochs", recipe.epochs...);
+  visit("batch_size", recipe.batch_size...);
+  visit("gradient_accumulation_steps", recipe.gradient_accumulation_steps...);
+  visit("quant_lr", recipe.quant_lr...);
+  visit("zp_lr", recipe.zp_lr...);
+  visit("weight_lr", recipe.weight_lr...);
+  visit("min_lr_factor", recipe.min_lr_factor...);
+  visit("wd", recipe.wd...);
+  visit("early_stop", recipe.early_stop...);
+  visit("early_stop_resets", recipe.early_stop_resets...);
+  visit("keep_best", recipe.keep_best...);
+  visit("lr_schedule", recipe.lr_schedule...);
+  visit("fp16_scales", recipe.fp16_scales...);
+  visit("range_contains_zero", recipe.range_contains_zero...);
+  visit("divergence_retries", recipe.divergence_retries...);
+  visit("precision", recipe.precision...);
+  visit("threads", recipe.threads...);
+  visit("activation_dtype", recipe.activation_dtype...);
+  visit("export_format", recipe.export_format...);
+  visit("eval_ppl", recipe.eval_ppl...);
+  visit("ppl_seqlen", recipe.ppl_seqlen...);
+  visit("eval_fp", recipe.eval_fp...);
+}
+
+// Whether the recipe's method needs a model at all ("noop" does not).
+bool MethodNeedsModel(std::string_view method);
+
+// Fills every field, then validates. `model` may be null only when the method is "noop".
+// INVALID_ARGUMENT with every problem on one line, each naming its field and what would be allowed; FAILED_PRECONDITION
+// when the only problem is a width that export_format cannot hold (the message names the formats that can).
+StatusOr<Recipe> ResolveRecipe(const PartialRecipe& partial, const LlamaConfig* model);
+
+// The recipe with "auto" decided for a class of workers: precision bf16 where the hardware has it, else fp32;
+// activations in the precision's dtype. Requires a resolved recipe; idempotent.
+Recipe PinRecipe(Recipe recipe, bool hardware_bf16);
+
+// Optimizer steps of one block: round(epochs × ceil(train_size / batch_size)), also the learning rate's horizon.
+int64_t PlannedSteps(const Recipe& recipe);
+
+// For the store: an object with one member per field that has a value.
+Json RecipeToJson(const PartialRecipe& recipe);
+Json RecipeToJson(const Recipe& recipe);
+// DATA_LOSS for an unknown field, a wrong type or (resolved) a missing field.
+StatusOr<PartialRecipe> PartialRecipeFromJson(const Json& json);
+StatusOr<Recipe> RecipeFromJson(const Json& json);
+
+}  // namespace lwq::coordinator

@@ -1,0 +1,132 @@
+#include "coordinator/plan/recipe_check.h"
+
+#include <algorithm>
+#include <cmath>
+#include <initializer_list>
+#include <string>
+#include <vector>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_join.h"
+#include "coordinator/plan/storage.h"
+
+namespace lwq::coordinator {
+namespace {
+
+constexpr int kBits[] = {2, 3, 4, 5, 6, 8};
+// Activations of a calibration set: no store holds more, and the product stays far from int64's end.
+constexpr int64_t kMaxCalibrationBytes = int64_t{1} << 50;
+
+// Collects problems; each is a clause that names the field.
+class Problems {
+ public:
+  void Add(std::string problem) { problems_.push_back(std::move(problem)); }
+
+  void Integer(std::string_view field, int64_t value, int64_t low, int64_t high) {
+    if (value >= low && value <= high) return;
+    Add(absl::StrCat(field, " is ", value, ", must be between ", low, " and ", high));
+  }
+  void Number(std::string_view field, double value, double low, double high) {
+    if (std::isfinite(value) && value >= low && value <= high) return;
+    Add(absl::StrCat(field, " is ", value, ", must be a number between ", low, " and ", high));
+  }
+  void OneOf(std::string_view field, const std::string& value, std::initializer_list<const char*> allowed) {
+    if (std::find(allowed.begin(), allowed.end(), value) != allowed.end()) return;
+    Add(absl::StrCat(field, " '", absl::CHexEscape(value.substr(0, 40)), "' is unknown, must be one of ",
+                     absl::StrJoin(allowed, ", ")));
+  }
+
+  bool empty() const { return problems_.empty(); }
+  std::string Join() const { return absl::StrJoin(problems_, "; "); }
+
+ private:
+  std::vector<std::string> problems_;
+};
+
+void CheckFields(const Recipe& recipe, Problems& problems) {
+  problems.OneOf("preset", recipe.preset, {"default", "efficientqat", "strong"});
+  problems.OneOf("method", recipe.method, {"block_ap", "rtn", "none", "noop"});
+  if (std::find(std::begin(kBits), std::end(kBits), recipe.wbits) == std::end(kBits)) {
+    problems.Add(absl::StrCat("wbits is ", recipe.wbits, ", must be one of ", absl::StrJoin(kBits, ", ")));
+  }
+  problems.Integer("train_size", recipe.train_size, 1, 1'000'000);
+  problems.Integer("val_size", recipe.val_size, 0, 1'000'000);
+  problems.Integer("seed", recipe.seed, 0, int64_t{0xffffffff});
+  problems.Number("epochs", recipe.epochs, 0, 1000);
+  problems.Integer("batch_size", recipe.batch_size, 1, 4096);
+  problems.Integer("gradient_accumulation_steps", recipe.gradient_accumulation_steps, 1, 4096);
+  problems.Number("quant_lr", recipe.quant_lr, 0, 10);
+  problems.Number("zp_lr", recipe.zp_lr, 0, 10);
+  problems.Number("weight_lr", recipe.weight_lr, 0, 10);
+  problems.Number("min_lr_factor", recipe.min_lr_factor, 1, 1e9);
+  problems.Number("wd", recipe.wd, 0, 1);
+  problems.Number("early_stop", recipe.early_stop, 0, 1e6);
+  problems.OneOf("lr_schedule", recipe.lr_schedule, {"cosine", "chained_cosine"});
+  problems.Integer("divergence_retries", recipe.divergence_retries, 0, 16);
+  problems.OneOf("precision", recipe.precision, {"auto", "bf16", "fp32"});
+  problems.Integer("threads", recipe.threads, 1, 1024);
+  problems.OneOf("activation_dtype", recipe.activation_dtype, {"auto", "bf16", "fp32"});
+  problems.OneOf("export_format", recipe.export_format, {"gptq_v2", "fake_quant", "none"});
+}
+
+void CheckCombinations(const Recipe& recipe, Problems& problems) {
+  if (recipe.batch_size >= 1 && recipe.gradient_accumulation_steps >= 1 &&
+      recipe.batch_size % recipe.gradient_accumulation_steps != 0) {
+    problems.Add(absl::StrCat("gradient_accumulation_steps ", recipe.gradient_accumulation_steps,
+                              " does not divide batch_size ", recipe.batch_size));
+  }
+  if (recipe.early_stop > 0 && recipe.val_size == 0) {
+    problems.Add("early_stop needs validation windows: set val_size above 0 or early_stop to 0");
+  }
+  const bool quantizes = recipe.method == "block_ap" || recipe.method == "rtn";
+  if (!quantizes && recipe.export_format != "none") {
+    problems.Add(absl::StrCat("export_format ", recipe.export_format, " needs quantized blocks, but method '",
+                              recipe.method, "' makes none: use export_format none"));
+  }
+}
+
+void CheckAgainstModel(const Recipe& recipe, const LlamaConfig& model, Problems& problems) {
+  problems.Integer("training_seqlen", recipe.training_seqlen, 1, model.max_position_embeddings);
+  problems.Integer("ppl_seqlen", recipe.ppl_seqlen, 2, model.max_position_embeddings);
+  if (recipe.group_size != -1 && recipe.group_size < 1) {
+    problems.Add(absl::StrCat("group_size is ", recipe.group_size, ", must be -1 (a whole row) or at least 1"));
+  } else if (recipe.group_size != -1) {
+    std::vector<std::string> misfits;
+    for (const LinearKind kind : kAllLinears) {
+      const int64_t in_features = ShapeOf(model, kind).in_features;
+      if (in_features % recipe.group_size != 0) {
+        misfits.push_back(absl::StrCat(LinearName(kind), " (", in_features, ")"));
+      }
+    }
+    if (!misfits.empty()) {
+      problems.Add(absl::StrCat("group_size ", recipe.group_size, " does not divide in_features of ",
+                                absl::StrJoin(misfits, ", "), ": choose a divisor or -1"));
+    }
+  }
+  const double calibration_bytes = 4.0 *
+                                   (static_cast<double>(recipe.train_size) + static_cast<double>(recipe.val_size)) *
+                                   static_cast<double>(recipe.training_seqlen) * static_cast<double>(model.hidden_size);
+  if (calibration_bytes > static_cast<double>(kMaxCalibrationBytes)) {
+    problems.Add(absl::StrCat("train_size ", recipe.train_size, " + val_size ", recipe.val_size, " at training_seqlen ",
+                              recipe.training_seqlen, " need ", static_cast<int64_t>(calibration_bytes / 1e12),
+                              " TB of activations per block: choose fewer or shorter windows"));
+  }
+}
+
+}  // namespace
+
+Status CheckRecipe(const Recipe& recipe, const LlamaConfig* model) {
+  Problems problems;
+  CheckFields(recipe, problems);
+  CheckCombinations(recipe, problems);
+  if (model != nullptr) CheckAgainstModel(recipe, *model, problems);
+  if (!problems.empty()) return absl::InvalidArgumentError(absl::StrCat("recipe: ", problems.Join()));
+  if (!FormatHolds(recipe.export_format, recipe.wbits)) {
+    return absl::FailedPreconditionError(absl::StrCat("recipe: export_format ", recipe.export_format,
+                                                      " cannot hold wbits ", recipe.wbits, ": use ",
+                                                      FormatsThatHold(recipe.wbits), ", or 2, 3, 4 or 8 bits"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace lwq::coordinator

@@ -1,0 +1,14 @@
+// Which recipes make sense: every rule on a field's value and on combinations, reported all at once.
+// Pure; thread-safe.
+#pragma once
+
+#include "common/model/llama_config.h"
+#include "common/status/status.h"
+#include "coordinator/plan/recipe.h"
+
+namespace lwq::coordinator {
+
+// `model` may be null for method "noop". Codes as ResolveRecipe.
+Status CheckRecipe(const Recipe& recipe, const LlamaConfig* model);
+
+}  // namespace lwq::coordinator
