@@ -16,6 +16,7 @@ Status ErrnoStatus(int error, std::string_view action, std::string_view path) {
       return absl::NotFoundError(message);
     case ENOSPC:
     case EDQUOT:
+    case EFBIG:
       return absl::ResourceExhaustedError(absl::StrCat(message, "; free disk space or choose another folder"));
     case EMFILE:
     case ENFILE:

@@ -61,9 +61,9 @@ void SweepOne(const std::string& path) {
 
 }  // namespace
 
-StatusOr<std::unique_ptr<StagingFile>> StagingFile::Create(const std::string& directory) {
+StatusOr<std::unique_ptr<StagingFile>> StagingFile::Create(const std::string& directory, std::string_view prefix) {
   while (true) {
-    std::string path = absl::StrCat(directory, "/", UniqueName());
+    std::string path = absl::StrCat(directory, "/", prefix, UniqueName());
     StatusOr<UniqueFd> fd = OpenFile(path, O_RDWR | O_CREAT | O_EXCL);
     if (!fd.ok()) {
       if (::access(path.c_str(), F_OK) == 0) continue;  // another host drew the same name

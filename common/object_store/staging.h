@@ -12,6 +12,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "common/object_store/posix_file.h"
 #include "common/status/status.h"
@@ -20,8 +21,8 @@ namespace lwq {
 
 class StagingFile {
  public:
-  // Creates an empty file with a unique name in `directory`, which must exist.
-  static StatusOr<std::unique_ptr<StagingFile>> Create(const std::string& directory);
+  // Creates an empty file with a unique name, beginning with `prefix`, in `directory`, which must exist.
+  static StatusOr<std::unique_ptr<StagingFile>> Create(const std::string& directory, std::string_view prefix = "");
   ~StagingFile();  // removes the staging name, if it still has one
   StagingFile(const StagingFile&) = delete;
   StagingFile& operator=(const StagingFile&) = delete;

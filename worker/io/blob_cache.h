@@ -1,0 +1,103 @@
+// A bounded cache of verified blobs on a worker's own disk, in front of an artifact store.
+//
+// A fetched blob is verified once and kept as a file, which later fetches map without reading it again. When the files
+// exceed cache_bytes, those used least recently go first; a file whose mapping somebody still holds stays. What
+// does not fit, and what the disk refuses, is served from the store without being kept: a full cache never fails a fetch. The
+// folder survives a restart: its files are found again and each is verified when it is first used.
+//
+// Where the store is local (file://), a copy would cost a write and gain nothing: blobs are mapped in place, verified the
+// first time, and only their names are remembered. Mapped pages are the page cache's: the kernel takes them back
+// under pressure. (tests/bench/stores: in place 20 GB/s when verified, against 1 GB/s for the first fetch of a copy.)
+//
+// One process per folder, held by a lock file. Thread-safety: any thread; concurrent fetches of one blob make one
+// request. Errors: those of ArtifactStore::Fetch.
+#pragma once
+
+#include <cstdint>
+#include <future>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+
+#include "common/artifact/artifact.h"
+#include "common/object_store/posix_file.h"
+#include "common/status/status.h"
+
+namespace lwq {
+
+struct BlobCacheOptions {
+  std::string directory;    // created if absent
+  int64_t cache_bytes = 0;  // what the files may hold in sum; 0 keeps nothing
+};
+
+struct BlobCacheStats {
+  int64_t hits = 0;           // fetches answered without reading the store's bytes again
+  int64_t misses = 0;         // fetches that read and verified the store's bytes
+  int64_t joined = 0;         // fetches that waited for another thread's
+  int64_t damaged = 0;        // cached files that failed their verification and were fetched again
+  int64_t held_bytes = 0;     // in the folder now
+  int64_t fetched_bytes = 0;  // read from the store
+};
+
+class BlobCache : public BlobSource {
+ public:
+  // `store` must outlive the cache. FAILED_PRECONDITION when another process uses the folder; INVALID_ARGUMENT for a
+  // negative size.
+  static StatusOr<std::unique_ptr<BlobCache>> Open(ArtifactStore* store, const BlobCacheOptions& options);
+  ~BlobCache() override;
+
+  StatusOr<Bytes> Fetch(const BlobRef& blob) override;
+  BlobCacheStats stats() const;
+
+ private:
+  struct Entry {
+    int64_t size_bytes = 0;
+    bool is_verified = false;
+    std::weak_ptr<const void> mapping;    // of the bytes handed out last, if anybody still holds them
+    const std::byte* data = nullptr;      // where that mapping begins
+    std::list<Digest>::iterator recency;  // in recency_
+  };
+  struct Flight {
+    std::promise<StatusOr<Bytes>> promise;
+    std::shared_future<StatusOr<Bytes>> result{promise.get_future()};
+  };
+
+  BlobCache(ArtifactStore* store, BlobCacheOptions options) : store_(store), options_(std::move(options)) {}
+  Status LockFolder();
+  Status Rescan();
+
+  StatusOr<Bytes> FetchShared(const Digest& digest);
+  StatusOr<Bytes> FetchInPlace(const Digest& digest);
+  StatusOr<Bytes> FetchThroughDisk(const Digest& digest);
+  // The cached file, verified; nullopt if there is none that is good.
+  std::optional<Bytes> ReadCached(const Digest& digest);
+  // Keeps a copy and gives its mapping; the bytes themselves if they cannot be kept.
+  Bytes Keep(const Digest& digest, Bytes bytes);
+  StatusOr<Bytes> WriteCopy(const Digest& digest, const Bytes& bytes);
+  std::string PathOf(const Digest& digest) const;
+
+  // These need mutex_.
+  bool MakeRoom(int64_t size_bytes);
+  Entry& Insert(const Digest& digest, int64_t size_bytes);
+  void Use(Entry& entry, const Bytes& mapping);
+  void Remove(const Digest& digest);
+
+  ArtifactStore* const store_;
+  const BlobCacheOptions options_;
+  UniqueFd lock_;
+
+  mutable std::mutex mutex_;  // guards all below; not held while bytes are read, verified or written
+  std::unordered_map<Digest, Entry> entries_;
+  std::list<Digest> recency_;  // least recently used first
+  std::unordered_set<Digest> verified_in_place_;
+  std::unordered_map<Digest, std::shared_ptr<Flight>> flights_;
+  int64_t reserved_bytes_ = 0;  // of files being written
+  BlobCacheStats stats_;
+};
+
+}  // namespace lwq
