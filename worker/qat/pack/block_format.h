@@ -1,0 +1,53 @@
+// How a block is stored: per linear its shape and either (bits, group size) or the dtype of a full-precision weight, and the
+// dtypes of its norms. What an exporter must know of a block before it has read any of it.
+//
+// JSON form (manifest of a block checkpoint, metadata of its safetensors):
+//   {"version":1,
+//    "linears":{"self_attn.q_proj":{"out_features":64,"in_features":64,"bits":2,"group_size":64}, … or "dtype":"F16" …},
+//    "norms":{"input_layernorm.weight":"F32","post_attention_layernorm.weight":"F32"}}
+// Values; thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string_view>
+
+#include "common/artifact/tensor.h"
+#include "common/json/json.h"
+#include "common/model/llama_config.h"
+#include "common/status/status.h"
+#include "worker/qat/api/block.h"
+
+namespace lwq::qat {
+
+struct LinearFormat {
+  int64_t out_features = 0;
+  int64_t in_features = 0;
+  int bits = 0;                // 0: kept at full precision
+  int64_t group_size = 0;      // quantized only; a whole row is in_features
+  DType dtype = DType::kF16;   // full precision only
+  bool quantized() const { return bits != 0; }
+  friend bool operator==(const LinearFormat&, const LinearFormat&) = default;
+};
+
+struct BlockFormat {
+  std::map<LinearKind, LinearFormat> linears;  // all seven
+  DType input_norm = DType::kF32;
+  DType post_attention_norm = DType::kF32;
+  friend bool operator==(const BlockFormat&, const BlockFormat&) = default;
+};
+
+// Requires CheckBlock to have passed.
+BlockFormat FormatOf(const BlockState& block);
+
+// INVALID_ARGUMENT naming `what` and the part unless all seven linears and both norms are there, each well formed and consistent with
+// the others (codes and zero points within their bits, groups that divide the input, finite scales, one hidden size).
+Status CheckBlock(const BlockState& block, std::string_view what);
+// INVALID_ARGUMENT naming `what` and the linear when the shapes are not those of the model.
+Status CheckBlockFits(const LlamaConfig& config, const BlockFormat& format, std::string_view what);
+
+Json BlockFormatToJson(const BlockFormat& format);
+// DATA_LOSS naming `what` for a missing, unknown or impossible field.
+StatusOr<BlockFormat> BlockFormatFromJson(const Json& json, std::string_view what);
+
+}  // namespace lwq::qat

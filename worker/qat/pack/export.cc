@@ -1,0 +1,261 @@
+#include "worker/qat/pack/export.h"
+
+#include <map>
+#include <memory>
+#include <utility>
+#include <variant>
+
+#include "common/model/tensor_source.h"
+#include "worker/qat/pack/block_checkpoint.h"
+#include "worker/qat/pack/fake_quant_weight.h"
+#include "worker/qat/pack/file_tree_writer.h"
+#include "worker/qat/pack/gptq_config.h"
+#include "worker/qat/pack/gptq_layout.h"
+#include "worker/qat/pack/model_blocks.h"
+
+namespace lwq::qat {
+namespace {
+
+constexpr int64_t kCopiedFileBytesMax = int64_t{64} << 20;  // a tokenizer.json has a few MB
+
+bool EndsWith(std::string_view text, std::string_view ending) {
+  return text.size() >= ending.size() && text.substr(text.size() - ending.size()) == ending;
+}
+
+// Tokenizer, chat template, generation settings, licence: small files at the top of a model directory that are not weights and that this export does
+// not write itself.
+bool IsCopied(std::string_view path) {
+  if (path.find('/') != std::string_view::npos) return false;
+  if (path == "config.json" || path == "quantize_config.json" || EndsWith(path, ".index.json")) return false;
+  for (const std::string_view ending : {".json", ".model", ".txt", ".jinja"}) {
+    if (EndsWith(path, ending)) return true;
+  }
+  return path.substr(0, 7) == "LICENSE";
+}
+
+struct Roundings {
+  HalfRounding scales;
+  DecodeRounding weights;
+};
+
+Status AddLinear(const std::string& name, const LinearWeight& weight, ExportFormat format, Roundings& roundings,
+                 std::map<std::string, HostTensor>& tensors) {
+  const auto* quantized = std::get_if<QuantizedLinear>(&weight);
+  if (quantized == nullptr) {
+    tensors[name + ".weight"] = std::get<HostTensor>(weight);
+    return absl::OkStatus();
+  }
+  switch (format) {
+    case ExportFormat::kFakeQuant: {
+      LWQ_ASSIGN_OR_RETURN(tensors[name + ".weight"], DecodeToF16(*quantized, name, &roundings.weights));
+      return absl::OkStatus();
+    }
+    case ExportFormat::kGptqV2: {
+      LWQ_ASSIGN_OR_RETURN(GptqTensors packed, PackGptq(*quantized, name, &roundings.scales));
+      tensors[name + ".qweight"] = std::move(packed.qweight);
+      tensors[name + ".qzeros"] = std::move(packed.qzeros);
+      tensors[name + ".scales"] = std::move(packed.scales);
+      tensors[name + ".g_idx"] = std::move(packed.g_idx);
+      return absl::OkStatus();
+    }
+  }
+  LWQ_CHECK(false, "not an export format");
+}
+
+// One export, from plan to published tree.
+class Exporter {
+ public:
+  Exporter(const FileTree& model, BlockSource& blocks, const ExportOptions& options, ArtifactStore& store,
+           const ProgressSink& progress, const CancelToken& cancel)
+      : model_(model), blocks_(blocks), options_(options), writer_(&store), progress_(progress), cancel_(cancel) {}
+
+  StatusOr<ExportResult> Run() {
+    LWQ_RETURN_IF_ERROR(OpenModel());
+    LWQ_RETURN_IF_ERROR(Plan());
+    LWQ_RETURN_IF_ERROR(WriteSmallFiles());
+    LWQ_RETURN_IF_ERROR(WriteTensors());
+    ExportResult result;
+    result.metrics = Metrics();
+    LWQ_ASSIGN_OR_RETURN(result.files, writer_.Finish());
+    return result;
+  }
+
+ private:
+  Status OpenModel() {
+    LWQ_ASSIGN_OR_RETURN(config_, ReadModelConfig(model_));
+    if (!config_.quantization_config.is_null()) {
+      return absl::FailedPreconditionError(
+          "the model is quantized already (it has a quantization_config); export needs the full-precision model its blocks "
+          "were trained from");
+    }
+    LWQ_ASSIGN_OR_RETURN(source_, OpenModelTree(&model_));
+    return CheckModelTensors(config_, *source_);
+  }
+
+  DType SourceDType(const std::string& name) const { return source_->entries().at(name).dtype; }
+
+  Status Plan() {
+    if (blocks_.blocks() != config_.num_hidden_layers) {
+      return absl::InvalidArgumentError(absl::StrCat("export got ", blocks_.blocks(), " blocks of a model that has ",
+                                                     config_.num_hidden_layers));
+    }
+    for (int64_t block = 0; block < blocks_.blocks(); ++block) {
+      LWQ_ASSIGN_OR_RETURN(BlockFormat layout, blocks_.Format(block));
+      LWQ_RETURN_IF_ERROR(CheckBlockFits(config_, layout, absl::StrCat("block ", block)));
+      LWQ_RETURN_IF_ERROR(CheckFormatHolds(options_.format, block, layout));
+      formats_.push_back(std::move(layout));
+    }
+    HeadDTypes head{.embedding = SourceDType("model.embed_tokens.weight"), .final_norm = SourceDType("model.norm.weight")};
+    if (!config_.tie_word_embeddings) head.lm_head = SourceDType("lm_head.weight");
+    plan_ = PlanTensors(config_, head, options_.format, formats_);
+    shards_ = PlanShards(plan_, options_.shard_bytes);
+    return absl::OkStatus();
+  }
+
+  Status WriteSmallFiles() {
+    for (const std::string& path : model_.paths()) {
+      if (!IsCopied(path)) continue;
+      LWQ_ASSIGN_OR_RETURN(const int64_t size_bytes, model_.SizeBytes(path));
+      if (size_bytes > kCopiedFileBytesMax) continue;
+      LWQ_ASSIGN_OR_RETURN(const Bytes contents, model_.ReadAll(path));
+      LWQ_RETURN_IF_ERROR(writer_.Add(path, contents.view()));
+    }
+    LWQ_ASSIGN_OR_RETURN(const Bytes config_text, model_.ReadAll("config.json"));
+    LWQ_ASSIGN_OR_RETURN(Json config, ParseJson(config_text.view(), "config.json"));
+    config["torch_dtype"] = "float16";
+    if (config.contains("dtype")) config["dtype"] = "float16";
+    if (options_.format == ExportFormat::kGptqV2) {
+      LWQ_ASSIGN_OR_RETURN(const Json quantization, MakeGptqConfig(formats_));
+      config["quantization_config"] = quantization;
+      LWQ_RETURN_IF_ERROR(writer_.Add("quantize_config.json", quantization.dump(2) + "\n"));
+    }
+    LWQ_RETURN_IF_ERROR(writer_.Add("config.json", config.dump(2) + "\n"));
+    if (shards_.size() == 1) return absl::OkStatus();
+    return writer_.Add("model.safetensors.index.json", ShardIndex(plan_, shards_).dump(2) + "\n");
+  }
+
+  Status WriteTensors() {
+    std::map<std::string, HostTensor> block;  // the current block's
+    int64_t loaded_block = -1;
+    for (const PlannedShard& shard : shards_) {
+      LWQ_RETURN_IF_ERROR(writer_.Begin(shard.path));
+      LWQ_RETURN_IF_ERROR(writer_.Write(ShardHeader(plan_, shard)));
+      for (size_t i = shard.first; i < shard.first + shard.count; ++i) {
+        if (cancel_.cancelled.load()) return absl::CancelledError("export cancelled");
+        const PlannedTensor& planned = plan_[i];
+        const bool in_block = planned.block >= 0 && planned.block < config_.num_hidden_layers;
+        if (in_block && planned.block != loaded_block) {
+          block.clear();
+          LWQ_ASSIGN_OR_RETURN(block, MakeBlock(planned.block));
+          loaded_block = planned.block;
+        }
+        if (!in_block) block.clear();
+        HostTensor tensor;
+        if (in_block) {
+          tensor = block.at(planned.name);
+        } else {
+          LWQ_ASSIGN_OR_RETURN(tensor, source_->Read(planned.name));
+        }
+        LWQ_CHECK(tensor.dtype == planned.dtype && tensor.shape == planned.shape, planned.name, " is not as planned");
+        LWQ_RETURN_IF_ERROR(writer_.Write(tensor.bytes.span()));
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  StatusOr<std::map<std::string, HostTensor>> MakeBlock(int64_t index) {
+    if (progress_) progress_(Progress{.stage = "export", .step = index, .steps = config_.num_hidden_layers});
+    LWQ_ASSIGN_OR_RETURN(const BlockState block, blocks_.Load(index));
+    const std::string what = absl::StrCat("block ", index);
+    LWQ_RETURN_IF_ERROR(CheckBlock(block, what));
+    if (FormatOf(block) != formats_[static_cast<size_t>(index)]) {
+      return absl::DataLossError(absl::StrCat(what, " is not stored in the format it was announced in"));
+    }
+    std::map<std::string, HostTensor> tensors;
+    const std::string prefix = BlockPrefix(index);
+    for (const auto& [kind, weight] : block.linears) {
+      LWQ_RETURN_IF_ERROR(
+          AddLinear(absl::StrCat(prefix, LinearName(kind)), weight, options_.format, roundings_, tensors));
+    }
+    tensors[absl::StrCat(prefix, kInputNorm)] = block.input_norm;
+    tensors[absl::StrCat(prefix, kPostAttentionNorm)] = block.post_attention_norm;
+    return tensors;
+  }
+
+  Json Metrics() const {
+    int64_t tensor_bytes = 0;
+    int64_t stored_bytes = 0;
+    for (const PlannedTensor& tensor : plan_) {
+      tensor_bytes += tensor.bytes();
+      if (tensor.quantized_part) stored_bytes += tensor.bytes();
+    }
+    int64_t weights = 0;
+    int64_t code_bits = 0;
+    for (const BlockFormat& block : formats_) {
+      for (const auto& [kind, linear] : block.linears) {
+        if (!linear.quantized()) continue;
+        weights += linear.out_features * linear.in_features;
+        code_bits += linear.out_features * linear.in_features * linear.bits;
+      }
+    }
+    const auto per_weight = [weights](int64_t bits) {
+      return weights == 0 ? 0.0 : static_cast<double>(bits) / static_cast<double>(weights);
+    };
+    Json metrics = {{"format", std::string(ExportFormatName(options_.format))},
+                    {"file_bytes", writer_.total_bytes()},
+                    {"tensor_bytes", tensor_bytes},
+                    {"shards", shards_.size()},
+                    {"quantized_weights", weights},
+                    {"stored_bits_per_weight", per_weight(8 * stored_bytes)},
+                    {"average_bits", per_weight(code_bits)}};
+    switch (options_.format) {
+      case ExportFormat::kGptqV2:
+        metrics["scales_rounded"] = roundings_.scales.changed;
+        metrics["max_scale_rounding"] = roundings_.scales.max_relative_error;
+        break;
+      case ExportFormat::kFakeQuant:
+        metrics["weights_rounded"] = roundings_.weights.changed;
+        metrics["max_weight_rounding"] = roundings_.weights.max_absolute_error;
+        break;
+    }
+    return metrics;
+  }
+
+  const FileTree& model_;
+  BlockSource& blocks_;
+  const ExportOptions options_;
+  FileTreeWriter writer_;
+  const ProgressSink& progress_;
+  const CancelToken& cancel_;
+
+  LlamaConfig config_;
+  std::unique_ptr<TensorSource> source_;
+  std::vector<BlockFormat> formats_;
+  std::vector<PlannedTensor> plan_;
+  std::vector<PlannedShard> shards_;
+  Roundings roundings_;
+};
+
+}  // namespace
+
+StatusOr<BlockFormat> CheckpointBlocks::Format(int64_t block) {
+  const auto format = LoadBlockFormat(*blobs_, artifacts_[static_cast<size_t>(block)]);
+  if (!format.ok()) return Annotate(format.status(), absl::StrCat("block ", block));
+  return format;
+}
+
+StatusOr<BlockState> CheckpointBlocks::Load(int64_t block) {
+  auto state = LoadBlockCheckpoint(*blobs_, artifacts_[static_cast<size_t>(block)]);
+  if (!state.ok()) return Annotate(state.status(), absl::StrCat("block ", block));
+  return state;
+}
+
+StatusOr<ExportResult> ExportModel(const FileTree& model, BlockSource& blocks, const ExportOptions& options,
+                                   ArtifactStore& store, const ProgressSink& progress, const CancelToken& cancel) {
+  if (options.shard_bytes < 1) {
+    return absl::InvalidArgumentError(absl::StrCat("shard_bytes is ", options.shard_bytes, ", expected at least 1"));
+  }
+  return Exporter(model, blocks, options, store, progress, cancel).Run();
+}
+
+}  // namespace lwq::qat

@@ -1,0 +1,155 @@
+#include "worker/qat/pack/gptq_layout.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_join.h"
+#include "worker/qat/pack/bit_pack.h"
+
+namespace lwq::qat {
+namespace {
+
+Status CheckTensor(const HostTensor& tensor, std::initializer_list<DType> dtypes, const std::vector<int64_t>& shape,
+                   std::string_view what, std::string_view name) {
+  if (std::find(dtypes.begin(), dtypes.end(), tensor.dtype) == dtypes.end()) {
+    return absl::InvalidArgumentError(absl::StrCat(what, ".", name, " is ", DTypeName(tensor.dtype), ", expected ",
+                                                   DTypeName(*dtypes.begin())));
+  }
+  if (tensor.shape != shape) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(what, ".", name, " is ", ShapeText(tensor.shape), ", expected ", ShapeText(shape)));
+  }
+  LWQ_ASSIGN_OR_RETURN(const int64_t elements, ElementCount(shape));
+  if (tensor.bytes.size() == static_cast<size_t>(elements * DTypeBytes(tensor.dtype))) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(what, ".", name, " ", ShapeText(shape), " holds only ", tensor.bytes.size(), " bytes"));
+}
+
+Status CheckFinite(const HostTensor& scales, std::string_view what) {
+  const size_t count = scales.bytes.size() / sizeof(float);
+  for (size_t i = 0; i < count; ++i) {
+    float value;
+    std::memcpy(&value, scales.bytes.data() + i * sizeof(float), sizeof(float));
+    if (!std::isfinite(value)) {
+      return absl::DataLossError(absl::StrCat(what, ".scales holds ", value, " at element ", i, "; the model is damaged"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+HostTensor GroupIndex(int64_t in_features, int64_t group_size) {
+  std::string out(static_cast<size_t>(in_features) * 4, '\0');
+  for (int64_t i = 0; i < in_features; ++i) {
+    const int32_t group = static_cast<int32_t>(i / group_size);
+    std::memcpy(out.data() + i * 4, &group, 4);
+  }
+  return HostTensor{DType::kI32, {in_features}, Bytes::FromString(std::move(out))};
+}
+
+Status CheckGroupIndex(const HostTensor& g_idx, int64_t group_size, std::string_view what) {
+  for (int64_t i = 0; i < g_idx.shape[0]; ++i) {
+    int32_t group;
+    std::memcpy(&group, g_idx.bytes.data() + i * 4, 4);
+    if (group == i / group_size) continue;
+    return absl::FailedPreconditionError(absl::StrCat(what, ".g_idx[", i, "] is ", group, ", expected ", i / group_size,
+                                                      ": groups in activation order (desc_act) are not supported"));
+  }
+  return absl::OkStatus();
+}
+
+Status CheckGrouping(int64_t out_features, int64_t in_features, int bits, int64_t group_size, std::string_view what) {
+  if (!IsSupportedBits(bits)) {
+    return absl::InvalidArgumentError(absl::StrCat(what, ": ", bits, " bits; use 2, 3, 4, 5, 6 or 8"));
+  }
+  if (out_features <= 0 || in_features <= 0 || group_size <= 0 || in_features % group_size != 0) {
+    return absl::InvalidArgumentError(absl::StrCat(what, " [", out_features, ", ", in_features, "]: groups of ", group_size,
+                                                   " do not divide its input; choose a divisor of ", in_features));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+bool GptqHoldsBits(int bits) { return bits == 2 || bits == 3 || bits == 4 || bits == 8; }
+
+std::string ShapeText(const std::vector<int64_t>& shape) { return absl::StrCat("[", absl::StrJoin(shape, ", "), "]"); }
+
+HostTensor Transpose(const HostTensor& matrix) {
+  const int64_t rows = matrix.shape[0];
+  const int64_t columns = matrix.shape[1];
+  const size_t size = static_cast<size_t>(DTypeBytes(matrix.dtype));
+  std::string out(matrix.bytes.size(), '\0');
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t c = 0; c < columns; ++c) {
+      std::memcpy(out.data() + static_cast<size_t>(c * rows + r) * size,
+                  matrix.bytes.data() + static_cast<size_t>(r * columns + c) * size, size);
+    }
+  }
+  return HostTensor{matrix.dtype, {columns, rows}, Bytes::FromString(std::move(out))};
+}
+
+GptqShapes GptqShapesOf(int64_t out_features, int64_t in_features, int bits, int64_t group_size) {
+  const int64_t groups = in_features / group_size;
+  return GptqShapes{.qweight = {PackedWords(in_features, bits), out_features},
+                    .qzeros = {groups, PackedWords(out_features, bits)},
+                    .scales = {groups, out_features},
+                    .g_idx = {in_features}};
+}
+
+Status CheckQuantizedLinear(const QuantizedLinear& linear, std::string_view what) {
+  LWQ_RETURN_IF_ERROR(CheckGrouping(linear.out_features, linear.in_features, linear.bits, linear.group_size, what));
+  const std::vector<int64_t> groups = {linear.out_features, linear.in_features / linear.group_size};
+  LWQ_RETURN_IF_ERROR(CheckTensor(linear.codes, {DType::kU8}, {linear.out_features, linear.in_features}, what, "codes"));
+  LWQ_RETURN_IF_ERROR(CheckTensor(linear.scales, {DType::kF32}, groups, what, "scales"));
+  LWQ_RETURN_IF_ERROR(CheckTensor(linear.zeros, {DType::kU8}, groups, what, "zeros"));
+  LWQ_RETURN_IF_ERROR(CheckFinite(linear.scales, what));
+  const std::string_view zeros = linear.zeros.bytes.view();
+  for (size_t i = 0; i < zeros.size(); ++i) {
+    if (static_cast<uint8_t>(zeros[i]) >> linear.bits == 0) continue;
+    return absl::InvalidArgumentError(absl::StrCat(what, ": zero point ", static_cast<int>(static_cast<uint8_t>(zeros[i])),
+                                                   " at group ", i, " does not fit ", linear.bits, " bits"));
+  }
+  return absl::OkStatus();
+}
+
+StatusOr<GptqTensors> PackGptq(const QuantizedLinear& linear, std::string_view what, HalfRounding* rounding) {
+  LWQ_RETURN_IF_ERROR(CheckQuantizedLinear(linear, what));
+  if (!GptqHoldsBits(linear.bits)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(what, ": gptq_v2 has no layout for ", linear.bits, " bits, only for 2, 3, 4 and 8"));
+  }
+  auto qweight = PackRowsTransposed(linear.codes, linear.bits);
+  if (!qweight.ok()) return Annotate(qweight.status(), what);
+  LWQ_ASSIGN_OR_RETURN(HostTensor qzeros, PackRows(Transpose(linear.zeros), linear.bits));
+  LWQ_ASSIGN_OR_RETURN(HostTensor scales, RoundToF16(linear.scales, absl::StrCat(what, ".scales"), rounding));
+  return GptqTensors{.qweight = *std::move(qweight),
+                     .qzeros = std::move(qzeros),
+                     .scales = Transpose(scales),
+                     .g_idx = GroupIndex(linear.in_features, linear.group_size)};
+}
+
+StatusOr<QuantizedLinear> UnpackGptq(const GptqTensors& tensors, int64_t out_features, int64_t in_features, int bits,
+                                     int64_t group_size, std::string_view what) {
+  LWQ_RETURN_IF_ERROR(CheckGrouping(out_features, in_features, bits, group_size, what));
+  const GptqShapes shapes = GptqShapesOf(out_features, in_features, bits, group_size);
+  LWQ_RETURN_IF_ERROR(CheckTensor(tensors.qweight, {DType::kI32}, shapes.qweight, what, "qweight"));
+  LWQ_RETURN_IF_ERROR(CheckTensor(tensors.qzeros, {DType::kI32}, shapes.qzeros, what, "qzeros"));
+  LWQ_RETURN_IF_ERROR(
+      CheckTensor(tensors.scales, {DType::kF16, DType::kBF16, DType::kF32}, shapes.scales, what, "scales"));
+  LWQ_RETURN_IF_ERROR(CheckTensor(tensors.g_idx, {DType::kI32}, shapes.g_idx, what, "g_idx"));
+  LWQ_RETURN_IF_ERROR(CheckGroupIndex(tensors.g_idx, group_size, what));
+
+  QuantizedLinear linear{
+      .bits = bits, .group_size = group_size, .out_features = out_features, .in_features = in_features, .codes = {},
+      .scales = {}, .zeros = {}};
+  LWQ_ASSIGN_OR_RETURN(linear.codes, UnpackRowsTransposed(tensors.qweight, bits, in_features));
+  LWQ_ASSIGN_OR_RETURN(const HostTensor zeros, UnpackRows(tensors.qzeros, bits, out_features));
+  linear.zeros = Transpose(zeros);
+  LWQ_ASSIGN_OR_RETURN(linear.scales, ToF32(Transpose(tensors.scales), absl::StrCat(what, ".scales")));
+  LWQ_RETURN_IF_ERROR(CheckFinite(linear.scales, what));
+  return linear;
+}
+
+}  // namespace lwq::qat
