@@ -2,11 +2,13 @@
 
 #include <signal.h>
 
-#include <atomic>
 #include <chrono>
+#include <cmath>
 #include <condition_variable>
 #include <filesystem>
+#include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "absl/strings/str_replace.h"
@@ -164,7 +166,7 @@ class Daemon {
 
   void Failed(Call call, const Status& status) {
     // The first failure of a row is worth a line; the rest say nothing new.
-    if (session_.failures() == 0 && !drain_.requested()) spdlog::warn("{}", status.message());
+    if (session_.failures() == 0 && !drain_.requested()) spdlog::warn("{}", std::string(status.message()));
     session_.OnCallFailed(call, status);
   }
 

@@ -12,7 +12,7 @@ namespace {
 StatusOr<qat::BlockState> StateOf(const Task& task, const TaskContext& context, ModelInput& model, int64_t block) {
   const auto checkpoint = task.inputs.find("block");
   if (checkpoint == task.inputs.end()) return model.Block(block);
-  return qat::LoadBlockArtifact(*context.blobs, checkpoint->second, model.config());
+  return qat::LoadBlockCheckpoint(*context.blobs, checkpoint->second);
 }
 
 }  // namespace

@@ -13,7 +13,7 @@ StatusOr<TaskOutcome> ExecuteEvaluatePpl(const Task& task, const TaskContext& co
   LWQ_ASSIGN_OR_RETURN(const auto model, ModelInput::Open(task, context));
   LWQ_ASSIGN_OR_RETURN(const ArtifactRef tokens_ref, InputOf(task, "tokens"));
   LWQ_ASSIGN_OR_RETURN(const auto tokens, SampleSetReader::Open(context.blobs, tokens_ref));
-  LWQ_ASSIGN_OR_RETURN(const qat::HeadWeights head, qat::LoadHeadWeights(model->tensors(), model->config()));
+  LWQ_ASSIGN_OR_RETURN(const qat::HeadWeights head, qat::LoadHead(model->tensors(), model->config()));
   const qat::PerplexityOptions options{.micro_batch = params.micro_batch,
                                        .execution = context.execution,
                                        .scratch_directory = context.scratch_directory};

@@ -20,7 +20,6 @@ class ModelInput {
   static StatusOr<std::unique_ptr<ModelInput>> Open(const Task& task, const TaskContext& context);
 
   const LlamaConfig& config() const { return config_; }
-  const std::string& config_json() const { return config_json_; }
   const FileTree& files() const { return files_; }
   TensorSource& tensors() { return *tensors_; }
 
@@ -34,7 +33,6 @@ class ModelInput {
   const Task& task_;
   const TaskContext& context_;
   FileTree files_;
-  std::string config_json_;
   LlamaConfig config_;
   std::unique_ptr<TensorSource> tensors_;
 };

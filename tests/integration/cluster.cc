@@ -1,0 +1,122 @@
+#include "tests/integration/cluster.h"
+
+#include <chrono>
+#include <filesystem>
+#include <thread>
+
+#include "common/json/json.h"
+#include "grpcpp/create_channel.h"
+#include "grpcpp/security/credentials.h"
+
+namespace lwq::testing {
+namespace {
+
+namespace pb = lwqat::v1;
+using Clock = std::chrono::steady_clock;
+
+}  // namespace
+
+std::string Binary(const std::string& name) { return std::string(LWQ_BINARY_DIR) + "/bin/" + name; }
+
+Cluster::Cluster(std::string directory, ClusterOptions options)
+    : directory_(std::move(directory)), options_(options), workers_(static_cast<size_t>(options.workers)) {}
+
+void Cluster::StartCoordinator() {
+  const std::string address_file = directory_ + "/address";
+  std::filesystem::remove(address_file);
+  std::filesystem::create_directories(directory_ + "/coordinator");
+  coordinator_ = Process({Binary("lwq-coordinator"), "--listen", address_.empty() ? "127.0.0.1:0" : address_, "--store",
+                          "sqlite:" + directory_ + "/coordinator/state.db", "--objects", "file://" + objects_directory(),
+                          "--lease-seconds", std::to_string(options_.lease_seconds), "--heartbeat-seconds",
+                          std::to_string(options_.heartbeat_seconds), "--address-file", address_file},
+                         directory_ + "/coordinator.log");
+  const StatusOr<std::string> address = WaitForFile(address_file, 60);
+  LWQ_CHECK(address.ok(), address.status().message(), "\n", Logs());
+  address_ = *address;
+  if (stub_ == nullptr) {
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 50);
+    arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 200);
+    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 50);
+    stub_ = pb::RunService::NewStub(
+        grpc::CreateCustomChannel(address_, grpc::InsecureChannelCredentials(), arguments));
+  }
+}
+
+void Cluster::StartWorker(int index) {
+  const std::string name = "worker-" + std::to_string(index + 1);
+  workers_[static_cast<size_t>(index)] =
+      Process({Binary("lwq-worker"), "--coordinator", address_, "--device", "cpu", "--name", name, "--cache-dir",
+               directory_ + "/" + name},
+              directory_ + "/" + name + ".log", {{"OMP_WAIT_POLICY", "passive"}});
+}
+
+void Cluster::StartAll() {
+  StartCoordinator();
+  for (int i = 0; i < options_.workers; ++i) StartWorker(i);
+}
+
+void Cluster::KillCoordinator() { coordinator_.Kill(); }
+void Cluster::KillWorker(int index) { worker(index).Kill(); }
+
+std::string Cluster::Submit(const std::string& run_file) {
+  const Finished finished =
+      RunToEnd({Binary("lwq"), "submit", run_file, "--coordinator", address_, "--json"}, directory_);
+  LWQ_CHECK(finished.exit_code == 0, "lwq submit: ", finished.err, "\n", Logs());
+  const StatusOr<Json> json = ParseJson(finished.out, "lwq submit --json");
+  LWQ_CHECK(json.ok() && json->contains("id"), finished.out);
+  return (*json)["id"].get<std::string>();
+}
+
+StatusOr<pb::Run> Cluster::Get(const std::string& run_id) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));
+  context.set_wait_for_ready(true);
+  pb::GetRunRequest request;
+  request.set_run_id(run_id);
+  pb::GetRunResponse response;
+  const grpc::Status status = stub_->GetRun(&context, request, &response);
+  if (!status.ok()) return Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
+  return response.run();
+}
+
+StatusOr<pb::Run> Cluster::Wait(const std::string& run_id, double seconds,
+                                const std::function<void(const pb::Run&)>& seen) {
+  const auto end = Clock::now() + std::chrono::duration<double>(seconds);
+  pb::WatchRunRequest request;
+  request.set_run_id(run_id);
+  pb::Run last;
+  while (Clock::now() < end) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(5));
+    const auto stream = stub_->WatchRun(&context, request);
+    pb::WatchRunResponse response;
+    while (stream->Read(&response)) {
+      last = response.run();
+      if (seen) seen(last);
+    }
+    (void)stream->Finish();  // broken by a kill, or its deadline: asked again
+    if (last.state() >= pb::RUN_STATE_SUCCEEDED) return last;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  return absl::DeadlineExceededError(absl::StrCat("run ", run_id, " did not end within ", seconds, " s:\n",
+                                                  last.DebugString(), "\n", Logs()));
+}
+
+std::string Cluster::Logs() const {
+  std::string logs;
+  for (const char* name : {"coordinator.log", "worker-1.log", "worker-2.log"}) {
+    absl::StrAppend(&logs, "--- ", name, "\n", ReadFileOrEmpty(directory_ + "/" + name));
+  }
+  return logs;
+}
+
+int Executed(const pb::Run& run, const std::string& kind) {
+  int executed = 0;
+  for (const pb::Task& task : run.tasks()) {
+    if ((kind.empty() || task.kind() == kind) && !task.from_cache()) ++executed;
+  }
+  return executed;
+}
+
+}  // namespace lwq::testing

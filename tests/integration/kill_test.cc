@@ -1,0 +1,101 @@
+// Any one process may die at any moment: the run ends with the same packed weights as an undisturbed one.
+//
+// Method: an undisturbed run counts how many states of itself a watcher is sent; then, ten times with fresh stores, a seeded
+// victim is killed with SIGKILL at a seeded one of these states and started again.
+#include <filesystem>
+#include <random>
+
+#include "gtest/gtest.h"
+#include "tests/integration/cluster.h"
+#include "tests/integration/small_run.h"
+
+namespace lwq::testing {
+namespace {
+
+namespace pb = lwqat::v1;
+
+constexpr double kDeadlineSeconds = 120;
+
+pb::Run Undisturbed(const std::string& directory, const std::string& run_file, int* states) {
+  std::filesystem::create_directories(directory);
+  Cluster cluster(directory, {});
+  cluster.StartAll();
+  const std::string id = cluster.Submit(run_file);
+  const StatusOr<pb::Run> run = cluster.Wait(id, kDeadlineSeconds, [states](const pb::Run&) { ++*states; });
+  LWQ_CHECK(run.ok() && run->state() == pb::RUN_STATE_SUCCEEDED, run.ok() ? run->DebugString() : run.status().ToString(),
+            cluster.Logs());
+  return *run;
+}
+
+TEST(KillTest, TenSeededKillsOfAnyProcessLeaveTheSamePackedWeights) {
+  TemporaryDirectory directory;
+  const std::string run_file = WriteSmallRun(directory.path(), "kill", {});
+  int states = 0;
+  const pb::Run reference = Undisturbed(directory.path() + "/reference", run_file, &states);
+  ASSERT_FALSE(reference.result_digest().empty());
+  ASSERT_GE(states, 5);
+
+  for (uint32_t seed = 0; seed < 10; ++seed) {
+    std::mt19937 random(seed);
+    const int victim = static_cast<int>(random() % 3);
+    const int moment = 1 + static_cast<int>(random() % static_cast<uint32_t>(states - 1));
+    SCOPED_TRACE(absl::StrCat("seed ", seed, ": ", victim == 0 ? "coordinator" : absl::StrCat("worker ", victim),
+                              " killed at state ", moment, " of ", states));
+    const std::string home = absl::StrCat(directory.path(), "/seed-", seed);
+    std::filesystem::create_directories(home);
+    Cluster cluster(home, {});
+    cluster.StartAll();
+    const std::string id = cluster.Submit(run_file);
+    int seen = 0;
+    bool killed = false;
+    const StatusOr<pb::Run> run = cluster.Wait(id, kDeadlineSeconds, [&](const pb::Run&) {
+      if (killed || ++seen < moment) return;
+      killed = true;
+      if (victim == 0) {
+        cluster.KillCoordinator();
+        cluster.StartCoordinator();
+      } else {
+        cluster.KillWorker(victim - 1);
+        cluster.StartWorker(victim - 1);
+      }
+    });
+    ASSERT_TRUE(run.ok()) << run.status();
+    ASSERT_EQ(run->state(), pb::RUN_STATE_SUCCEEDED) << run->error() << cluster.Logs();
+    EXPECT_TRUE(killed);
+    EXPECT_EQ(run->result_digest(), reference.result_digest()) << cluster.Logs();
+    std::filesystem::remove_all(home);
+  }
+}
+
+TEST(KillTest, AWorkerThatIsToldToStopGivesItsTaskBackAndSpendsNoAttempt) {
+  TemporaryDirectory directory;
+  SmallRun small;
+  small.epochs = 40;  // long enough to be caught in the middle
+  const std::string run_file = WriteSmallRun(directory.path(), "drain", small);
+  ClusterOptions options;
+  options.workers = 1;
+  Cluster cluster(directory.path(), options);
+  cluster.StartAll();
+  const std::string id = cluster.Submit(run_file);
+  bool stopped = false;
+  const StatusOr<pb::Run> run = cluster.Wait(id, kDeadlineSeconds, [&](const pb::Run& state) {
+    if (stopped) return;
+    for (const pb::Task& task : state.tasks()) {
+      if (task.kind() == "train_block" && task.state() == pb::TASK_STATE_LEASED && task.progress().step() > 0) {
+        stopped = true;
+        cluster.worker(0).Signal(SIGTERM);
+        cluster.worker(0).Signal(SIGINT);  // the second signal does not wait for the task
+        EXPECT_EQ(cluster.worker(0).Wait(), 0);
+        cluster.StartWorker(0);
+        return;
+      }
+    }
+  });
+  ASSERT_TRUE(run.ok()) << run.status();
+  ASSERT_EQ(run->state(), pb::RUN_STATE_SUCCEEDED) << run->error();
+  EXPECT_TRUE(stopped);
+  for (const pb::Task& task : run->tasks()) EXPECT_LE(task.attempts(), 1) << task.title();
+}
+
+}  // namespace
+}  // namespace lwq::testing

@@ -1,0 +1,103 @@
+// Equal key, executed once: across runs, across stores, and while both run.
+#include <filesystem>
+#include <map>
+
+#include "gtest/gtest.h"
+#include "tests/integration/cluster.h"
+#include "tests/integration/small_run.h"
+
+namespace lwq::testing {
+namespace {
+
+namespace pb = lwqat::v1;
+
+constexpr double kDeadlineSeconds = 120;
+
+pb::Run Finish(Cluster& cluster, const std::string& id) {
+  const StatusOr<pb::Run> run = cluster.Wait(id, kDeadlineSeconds, nullptr);
+  LWQ_CHECK(run.ok(), run.status().ToString());
+  LWQ_CHECK(run->state() == pb::RUN_STATE_SUCCEEDED, run->error(), "\n", cluster.Logs());
+  return *run;
+}
+
+TEST(SharingTest, TwoRunsOnSeparateStoresHaveEqualDigestsAndAThirdOnTheFirstStoreExecutesNothing) {
+  TemporaryDirectory directory;
+  const std::string run_file = WriteSmallRun(directory.path(), "same", {});
+  std::filesystem::create_directories(directory.path() + "/a");
+  std::filesystem::create_directories(directory.path() + "/b");
+  Cluster a(directory.path() + "/a", {});
+  a.StartAll();
+  const pb::Run first = Finish(a, a.Submit(run_file));
+  Cluster b(directory.path() + "/b", {});
+  b.StartAll();
+  const pb::Run second = Finish(b, b.Submit(run_file));
+  EXPECT_EQ(first.result_digest(), second.result_digest());
+  EXPECT_EQ(first.export_().digest(), second.export_().digest());
+  ASSERT_EQ(first.perplexities_size(), second.perplexities_size());
+  for (int i = 0; i < first.perplexities_size(); ++i) {
+    EXPECT_EQ(first.perplexities(i).perplexity(), second.perplexities(i).perplexity());
+  }
+  EXPECT_EQ(Executed(first, "train_block"), 4);
+
+  const pb::Run third = Finish(a, a.Submit(run_file));
+  EXPECT_NE(third.id(), first.id());
+  EXPECT_EQ(Executed(third, ""), 0);
+  EXPECT_EQ(third.result_digest(), first.result_digest());
+}
+
+TEST(SharingTest, TwoRunsSubmittedTogetherExecuteEachTaskOnce) {
+  TemporaryDirectory directory;
+  const std::string run_file = WriteSmallRun(directory.path(), "twins", {});
+  Cluster cluster(directory.path(), {});
+  cluster.StartCoordinator();  // both are in before the first worker is
+  const std::string one = cluster.Submit(run_file);
+  const std::string two = cluster.Submit(run_file);
+  cluster.StartWorker(0);
+  cluster.StartWorker(1);
+  const pb::Run first = Finish(cluster, one);
+  const pb::Run second = Finish(cluster, two);
+  ASSERT_EQ(first.tasks_size(), second.tasks_size());
+  EXPECT_EQ(first.result_digest(), second.result_digest());
+  std::map<std::string, int> attempts;
+  for (const pb::Run* run : {&first, &second}) {
+    for (const pb::Task& task : run->tasks()) attempts[task.key()] = task.attempts();
+  }
+  EXPECT_EQ(static_cast<int>(attempts.size()), first.tasks_size()) << "the two runs have different tasks";
+  for (const auto& [key, count] : attempts) EXPECT_EQ(count, 1) << key;
+}
+
+TEST(SharingTest, ACoordinatorThatLostItsDatabaseExecutesNothingAgain) {
+  TemporaryDirectory directory;
+  const std::string run_file = WriteSmallRun(directory.path(), "amnesia", {});
+  std::string digest;
+  {
+    Cluster cluster(directory.path(), {});
+    cluster.StartAll();
+    digest = Finish(cluster, cluster.Submit(run_file)).result_digest();
+  }
+  std::filesystem::remove_all(directory.path() + "/coordinator");
+  Cluster cluster(directory.path(), {});
+  cluster.StartAll();
+  const pb::Run again = Finish(cluster, cluster.Submit(run_file));
+  EXPECT_EQ(again.result_digest(), digest);
+  EXPECT_EQ(Executed(again, ""), 0) << "results in the object store were not used";
+}
+
+TEST(SharingTest, RunsThatDifferInTheirRecipeShareTheFullPrecisionChain) {
+  TemporaryDirectory directory;
+  Cluster cluster(directory.path(), {});
+  cluster.StartAll();
+  const pb::Run two_bits = Finish(cluster, cluster.Submit(WriteSmallRun(directory.path(), "w2", {})));
+  SmallRun three;
+  three.wbits = 3;
+  const pb::Run three_bits = Finish(cluster, cluster.Submit(WriteSmallRun(directory.path(), "w3", three)));
+  EXPECT_NE(two_bits.result_digest(), three_bits.result_digest());
+  // Tokens, embedding and the whole full-precision chain do not depend on the recipe.
+  EXPECT_EQ(Executed(three_bits, "tokenize"), 0);
+  EXPECT_EQ(Executed(three_bits, "embed"), 0);
+  EXPECT_EQ(Executed(three_bits, "advance"), 3) << "only the quantized chain";
+  EXPECT_EQ(Executed(three_bits, "train_block"), 4);
+}
+
+}  // namespace
+}  // namespace lwq::testing

@@ -1,0 +1,31 @@
+// Every block's checkpoint → a directory in a serving format.
+#include "worker/qat/pack/export.h"
+
+#include "absl/strings/str_cat.h"
+#include "common/task/task_params.h"
+#include "worker/tasks/model_inputs.h"
+#include "worker/tasks/task.h"
+
+namespace lwq::worker {
+
+StatusOr<TaskOutcome> ExecuteExport(const Task& task, const TaskContext& context) {
+  LWQ_ASSIGN_OR_RETURN(const ExportParams params, ExportParams::FromJson(task.params));
+  qat::ExportOptions options;
+  LWQ_ASSIGN_OR_RETURN(options.format, qat::ParseExportFormat(params.format));
+  LWQ_ASSIGN_OR_RETURN(const auto model, ModelInput::Open(task, context));
+  std::vector<ArtifactRef> checkpoints;
+  for (int64_t block = 0; block < model->config().num_hidden_layers; ++block) {
+    LWQ_ASSIGN_OR_RETURN(const ArtifactRef checkpoint, InputOf(task, absl::StrCat("block.", block)));
+    checkpoints.push_back(checkpoint);
+  }
+  qat::CheckpointBlocks blocks(context.blobs, std::move(checkpoints));
+  LWQ_ASSIGN_OR_RETURN(const qat::ExportResult exported,
+                       qat::ExportModel(model->files(), blocks, options, *context.store, context.progress,
+                                        *context.cancel));
+  TaskOutcome outcome;
+  outcome.result.outputs["files"] = exported.files;
+  outcome.result.metrics = exported.metrics;
+  return outcome;
+}
+
+}  // namespace lwq::worker

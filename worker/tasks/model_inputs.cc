@@ -1,0 +1,26 @@
+#include "worker/tasks/model_inputs.h"
+
+#include "absl/strings/str_cat.h"
+#include "worker/qat/pack/block_checkpoint.h"
+#include "worker/qat/pack/model_blocks.h"
+
+namespace lwq::worker {
+
+StatusOr<std::unique_ptr<ModelInput>> ModelInput::Open(const Task& task, const TaskContext& context) {
+  std::unique_ptr<ModelInput> model(new ModelInput(task, context));
+  LWQ_ASSIGN_OR_RETURN(const ArtifactRef ref, InputOf(task, "model"));
+  LWQ_ASSIGN_OR_RETURN(model->files_, FileTree::Open(context.blobs, ref));
+  LWQ_ASSIGN_OR_RETURN(model->config_, qat::ReadModelConfig(model->files_));
+  LWQ_ASSIGN_OR_RETURN(model->tensors_, OpenModelTree(&model->files_));
+  return model;
+}
+
+StatusOr<qat::BlockState> ModelInput::Block(int64_t block) { return qat::LoadBlock(*tensors_, config_, block); }
+
+StatusOr<qat::BlockState> ModelInput::CurrentBlock(int64_t block) {
+  const auto checkpoint = task_.inputs.find(absl::StrCat("block.", block));
+  if (checkpoint == task_.inputs.end()) return Block(block);
+  return qat::LoadBlockCheckpoint(*context_.blobs, checkpoint->second);
+}
+
+}  // namespace lwq::worker
