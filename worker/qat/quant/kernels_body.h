@@ -221,7 +221,7 @@ struct AdamWLanes {
   // Rounds where PyTorch's operators do: add_ with alpha is a fused multiply-add, addcmul_ and addcdiv_ are not.
   void Update(F grad, F* param, F* exp_avg, F* exp_avg_sq) const {
     *exp_avg = Lanes::MulAdd(grad, one_minus_beta1, Lanes::Mul(*exp_avg, beta1));
-    *exp_avg_sq = Lanes::Add(Lanes::Mul(*exp_avg_sq, beta2), Lanes::Mul(Lanes::Mul(one_minus_beta2, grad), grad));
+    *exp_avg_sq = Lanes::MulAdd(Lanes::Mul(one_minus_beta2, grad), grad, Lanes::Mul(*exp_avg_sq, beta2));
     const F denominator = Lanes::Add(Lanes::Div(Lanes::Sqrt(*exp_avg_sq), sqrt_bias_correction2), eps);
     *param = Lanes::Add(Lanes::Mul(*param, decay), Lanes::Div(Lanes::Mul(minus_step_size, *exp_avg), denominator));
   }

@@ -6,6 +6,7 @@
 #include <ATen/ops/clamp.h>
 #include <ATen/ops/round.h>
 #include <c10/core/GradMode.h>
+#include <torch/csrc/autograd/custom_function.h>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -33,10 +34,26 @@ at::Tensor EffectiveZero(const at::Tensor& zero_point, float max_code) {
   return StraightThrough(at::clamp(rounded, 0, max_code), rounded);
 }
 
+// clamp(x, 0, max_code): a function of its own because the backward of at::clamp does not run on meta tensors in LibTorch 1.13.
+class TrueClamp : public torch::autograd::Function<TrueClamp> {
+ public:
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x, double max_code) {
+    context->save_for_backward({x});
+    context->saved_data["max_code"] = max_code;
+    return at::clamp(x, 0, max_code);
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 torch::autograd::variable_list upstream) {
+    const at::Tensor x = context->get_saved_variables()[0].detach();
+    const at::Tensor inside = (x >= 0) & (x <= context->saved_data["max_code"].toDouble());
+    return {upstream[0] * inside, at::Tensor()};
+  }
+};
+
 // Whole numbers 0 … max_code, [rows, group].
 at::Tensor Codes(const at::Tensor& grouped, const at::Tensor& scale, const at::Tensor& zero, float max_code) {
   const at::Tensor ratio = grouped / scale;
-  return at::clamp(StraightThrough(at::round(ratio), ratio) + zero, 0, max_code);
+  return TrueClamp::apply(StraightThrough(at::round(ratio), ratio) + zero, max_code);
 }
 
 }  // namespace

@@ -1,0 +1,184 @@
+// Initial ranges, stored scales, and the way to integers and back.
+#include <ATen/TensorOperators.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/rand.h>
+#include <ATen/ops/randn.h>
+#include <ATen/ops/zeros.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <limits>
+#include <string>
+
+#include "worker/qat/quant/derive_codes.h"
+#include "worker/qat/quant/fake_quant.h"
+#include "worker/qat/quant/quantizer_reference.h"
+#include "worker/qat/runtime/host_tensor.h"
+#include "worker/qat/runtime/torch_guard.h"
+
+namespace lwq::qat {
+namespace {
+
+at::Generator Seeded(uint64_t seed) { return at::detail::createCPUGenerator(seed); }
+
+bool SameBytes(const at::Tensor& a, const at::Tensor& b) {
+  return a.scalar_type() == b.scalar_type() && a.sizes() == b.sizes() &&
+         std::memcmp(a.contiguous().data_ptr(), b.contiguous().data_ptr(), a.nbytes()) == 0;
+}
+
+// Rows of many magnitudes, with one-sided, constant and zero ones.
+at::Tensor Weights(uint64_t seed) {
+  at::Generator generator = Seeded(seed);
+  at::Tensor weight = at::randn({12, 64}, generator) * at::pow(10.0, at::rand({12, 1}, generator) * 6 - 3);
+  weight[0] = weight[0].abs() + 1;
+  weight[1] = -weight[1].abs() - 1;
+  weight[2].fill_(0.37);
+  weight[3].zero_();
+  return weight;
+}
+
+TEST(InitQuantizer, AZeroContainingRangeHasZeroPointsInsideTheCodesAndDecodesZeroExactly) {
+  for (const int bits : {2, 3, 4, 5, 6, 8}) {
+    const at::Tensor weight = Weights(1);
+    const QuantizerInit init = InitQuantizer(weight, bits, 32, /*range_contains_zero=*/true);
+    EXPECT_GE(init.zero_point.min().item<float>(), 0) << bits;
+    EXPECT_LE(init.zero_point.max().item<float>(), (1 << bits) - 1) << bits;
+    const at::Tensor zeros = at::zeros_like(weight);
+    EXPECT_TRUE(FakeQuantReference(zeros, init.scale, init.zero_point, bits, 32).equal(zeros)) << bits;
+    // Every weight is within one step of its decoded value (half a step, and half for the rounded zero point).
+    const at::Tensor error = (FakeQuantReference(weight, init.scale, init.zero_point, bits, 32) - weight).abs();
+    EXPECT_TRUE((error.reshape({-1, 32}) <= init.scale * 1.001).all().item<bool>()) << bits;
+  }
+}
+
+TEST(InitQuantizer, WithoutZeroInTheRangeAOneSidedGroupHasItsZeroPointOutside) {
+  at::Tensor weight = Weights(1);
+  weight[0] = at::rand({64}, Seeded(2)) + 3;
+  weight[1] = -weight[0];
+  const QuantizerInit init = InitQuantizer(weight, 4, -1, /*range_contains_zero=*/false);
+  EXPECT_LT(init.zero_point[0].item<float>(), 0);
+  EXPECT_GT(init.zero_point[1].item<float>(), 15);
+}
+
+TEST(InitQuantizer, TakesHalfPrecisionWeightsAndRefusesEmptyOnes) {
+  const at::Tensor weight = Weights(2).to(at::kBFloat16);
+  EXPECT_TRUE(InitQuantizer(weight, 4, 32, true).scale.equal(InitQuantizer(weight.to(at::kFloat), 4, 32, true).scale));
+  EXPECT_EQ(TorchGuard("init", [] { InitQuantizer(at::zeros({0, 8}), 4, 8, true); }).code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(TorchGuard("init", [] { InitQuantizer(at::zeros({4, 8}), 4, 3, true); }).code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
+TEST(RoundScaleToFp16Ste, GivesFp16NumbersInsideTheBoundsAndPassesTheGradientOn) {
+  at::Generator generator = Seeded(4);
+  at::Tensor scale = (at::rand({500, 1}, generator) * 0.1).requires_grad_();
+  {
+    c10::AutoGradMode no_grad(false);
+    scale[0] = 1e-6;
+    scale[1] = -3;
+    scale[2] = 1e6;
+  }
+  const at::Tensor rounded = RoundScaleToFp16Ste(scale);
+  EXPECT_TRUE(rounded.equal(rounded.to(at::kHalf).to(at::kFloat)));
+  EXPECT_GE(rounded.min().item<float>(), static_cast<float>(kMinScale));
+  EXPECT_LE(rounded.max().item<float>(), static_cast<float>(kMaxScale));
+  EXPECT_LE((rounded - scale).abs().slice(0, 3).max().item<float>(), 0.1f / 2048);
+  rounded.backward(at::ones_like(rounded) * 2);
+  EXPECT_TRUE((scale.grad() == 2).all().item<bool>());
+}
+
+TEST(RoundScaleToFp16Ste, AScaleThatIsNotFiniteStaysVisible) {
+  at::Tensor scale = at::zeros({3, 1});
+  scale[0] = std::numeric_limits<float>::quiet_NaN();
+  scale[1] = std::numeric_limits<float>::infinity();
+  EXPECT_EQ(RoundScaleToFp16Ste(scale).isnan().sum().item<int64_t>(), 2);
+}
+
+struct Trained {
+  at::Tensor weight, scale, zero_point;
+};
+
+// As after some training: scales and zero points off their initial values, some out of bounds.
+Trained MakeTrained(uint64_t seed, int bits, int64_t group_size) {
+  at::Generator generator = Seeded(seed);
+  Trained t;
+  t.weight = Weights(seed);
+  const QuantizerInit init = InitQuantizer(t.weight, bits, group_size, false);
+  t.scale = init.scale * (at::rand(init.scale.sizes(), generator) + 0.5);
+  t.zero_point = init.zero_point + at::randn(init.zero_point.sizes(), generator);
+  return t;
+}
+
+TEST(DeriveQuantizedLinear, DecodesToTheBitsThatTrainingSaw) {
+  uint64_t seed = 1;
+  for (const int bits : {2, 3, 4, 5, 6, 8}) {
+    for (const int64_t group_size : {-1, 4, 32}) {
+      for (const bool fp16_scales : {true, false}) {
+        const Trained t = MakeTrained(seed++, bits, group_size);
+        const at::Tensor scale = fp16_scales ? RoundScaleToFp16Ste(t.scale) : t.scale;
+        StatusOr<QuantizedLinear> linear = DeriveQuantizedLinear(t.weight, scale, t.zero_point, bits, group_size);
+        ASSERT_TRUE(linear.ok()) << linear.status();
+        const at::Tensor seen = FakeQuant(t.weight, scale, t.zero_point, bits, group_size, at::kFloat);
+        EXPECT_TRUE(SameBytes(Dequantize(*linear, at::kCPU), seen)) << "bits " << bits << " group " << group_size;
+        EXPECT_LE(ToTensor(linear->codes, at::kLong, at::kCPU).max().item<int64_t>(), (1 << bits) - 1);
+        EXPECT_LE(ToTensor(linear->zeros, at::kLong, at::kCPU).max().item<int64_t>(), (1 << bits) - 1);
+        if (fp16_scales) {
+          const at::Tensor stored = ToTensor(linear->scales, at::kFloat, at::kCPU);
+          EXPECT_TRUE(stored.equal(stored.to(at::kHalf).to(at::kFloat)));
+        }
+      }
+    }
+  }
+}
+
+TEST(DeriveQuantizedLinear, SaysTheResolvedGroupSizeAndShapes) {
+  const Trained t = MakeTrained(3, 4, -1);
+  const QuantizedLinear linear = *DeriveQuantizedLinear(t.weight, t.scale, t.zero_point, 4, -1);
+  EXPECT_EQ(linear.group_size, 64);
+  EXPECT_EQ(linear.codes.shape, (std::vector<int64_t>{12, 64}));
+  EXPECT_EQ(linear.scales.shape, (std::vector<int64_t>{12, 1}));
+  EXPECT_EQ(linear.zeros.dtype, DType::kU8);
+}
+
+TEST(DeriveQuantizedLinear, DoesNotShareMemoryWithTheParametersThatGoOnTraining) {
+  const Trained t = MakeTrained(3, 4, 32);
+  const QuantizedLinear linear = *DeriveQuantizedLinear(t.weight, t.scale, t.zero_point, 4, 32);
+  const at::Tensor before = Dequantize(linear, at::kCPU);
+  t.weight.add_(1);
+  t.scale.mul_(3);
+  t.zero_point.add_(1);
+  EXPECT_TRUE(Dequantize(linear, at::kCPU).equal(before));
+}
+
+TEST(DeriveQuantizedLinear, RefusesWhatIsNotFinite) {
+  for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+    for (const int which : {0, 1, 2}) {
+      const Trained t = MakeTrained(3, 4, 32);
+      (which == 0 ? t.weight : which == 1 ? t.scale : t.zero_point)[5][0] = bad;
+      EXPECT_EQ(DeriveQuantizedLinear(t.weight, t.scale, t.zero_point, 4, 32).status().code(),
+                absl::StatusCode::kInvalidArgument)
+          << which << " " << bad;
+    }
+  }
+}
+
+TEST(Dequantize, RefusesPartsThatDoNotFitTogether) {
+  const Trained t = MakeTrained(3, 4, 32);
+  const QuantizedLinear good = *DeriveQuantizedLinear(t.weight, t.scale, t.zero_point, 4, 32);
+  const auto code = [](const QuantizedLinear& linear) {
+    return TorchGuard("dequantize", [&] { Dequantize(linear, at::kCPU); }).code();
+  };
+  EXPECT_EQ(code(good), absl::StatusCode::kOk);
+  std::vector<QuantizedLinear> bad(7, good);
+  bad[0].group_size = 0;
+  bad[1].group_size = 33;
+  bad[2].in_features = 128;
+  bad[3].scales.shape = {24};
+  bad[4].zeros.dtype = DType::kI8;
+  bad[5].bits = 7;
+  bad[6].codes.bytes = bad[6].codes.bytes.Slice(0, 10);
+  for (size_t i = 0; i < bad.size(); ++i) EXPECT_EQ(code(bad[i]), absl::StatusCode::kInvalidArgument) << i;
+}
+
+}  // namespace
+}  // namespace lwq::qat
