@@ -1,0 +1,18 @@
+// Unpacks gzip files: one member or several in a row (as `cat a.gz b.gz` makes), each checked by its CRC.
+//
+// Pure function. INVALID_ARGUMENT when the bytes are no gzip file or are followed by something else, DATA_LOSS when
+// they are truncated or damaged, RESOURCE_EXHAUSTED when more than max_bytes come out (a gzip file may hold a thousand
+// times its size).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "common/status/status.h"
+
+namespace lwq {
+
+StatusOr<std::string> Gunzip(std::string_view file, int64_t max_bytes, std::string_view what);
+
+}  // namespace lwq

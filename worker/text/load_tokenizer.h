@@ -1,0 +1,32 @@
+// From a model directory's tokenizer files to a Tokenizer.
+//
+// Which file: `tokenizer.json` where there is one (it alone knows every added token), else `tokenizer.model`; a caller
+// can insist on either, e.g. on `tokenizer.model` to get what EfficientQAT's slow tokenizer gives when a text contains
+// "<s>". For text without special tokens both give the same ids. BOS: `add_bos_token` of tokenizer_config.json if it
+// says so; else for tokenizer.json what its post_processor does, or yes if it has none and tokenizer_class is a Llama
+// tokenizer; else (tokenizer.model) yes, as LlamaTokenizer does. `add_eos_token` is not applied: streams are one
+// running text.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string_view>
+
+#include "worker/text/tokenizer.h"
+
+namespace lwq {
+
+// Contents, read by the caller; views need live only during LoadTokenizer.
+struct TokenizerFiles {
+  std::optional<std::string_view> tokenizer_model;
+  std::optional<std::string_view> tokenizer_json;
+  std::optional<std::string_view> tokenizer_config_json;
+};
+
+enum class TokenizerFormat { kAuto, kSentencePiece, kJson };
+
+// NOT_FOUND when the wanted file is absent; otherwise the formats' errors, which name the file.
+StatusOr<std::unique_ptr<Tokenizer>> LoadTokenizer(const TokenizerFiles& files,
+                                                   TokenizerFormat format = TokenizerFormat::kAuto);
+
+}  // namespace lwq
