@@ -1,0 +1,70 @@
+#include "common/bytes/bytes.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/testing/process.h"
+
+namespace lwq {
+namespace {
+
+TEST(BytesTest, AStringIsTakenWithoutACopy) {
+  std::string text(1000, 'x');
+  const char* before = text.data();
+  const Bytes bytes = Bytes::FromString(std::move(text));
+  EXPECT_EQ(static_cast<const void*>(bytes.data()), static_cast<const void*>(before));
+  EXPECT_EQ(bytes.size(), 1000u);
+}
+
+TEST(BytesTest, ASliceSharesAndOutlivesTheWhole) {
+  Bytes slice;
+  {
+    const Bytes whole = Bytes::FromString("0123456789 and enough text to be on the heap");
+    slice = whole.Slice(2, 5);
+    EXPECT_EQ(slice.data(), whole.data() + 2);
+    EXPECT_EQ(slice.owner(), whole.owner());
+  }
+  EXPECT_EQ(slice.view(), "23456");
+  EXPECT_EQ(slice.Slice(5, 0).size(), 0u);
+}
+
+TEST(BytesTest, AMappedFileIsItsContents) {
+  const testing::TemporaryDirectory folder;
+  const std::string path = folder.path() + "/file";
+  testing::WriteFile(path, "contents of a file");
+  const StatusOr<Bytes> bytes = Bytes::MapFile(path);
+  ASSERT_TRUE(bytes.ok()) << bytes.status();
+  EXPECT_EQ(bytes->view(), "contents of a file");
+  std::filesystem::remove(path);
+  EXPECT_EQ(bytes->Slice(12, 6).view(), "a file");
+}
+
+TEST(BytesTest, AnEmptyFileMapsToNoBytes) {
+  const testing::TemporaryDirectory folder;
+  testing::WriteFile(folder.path() + "/empty", "");
+  const StatusOr<Bytes> bytes = Bytes::MapFile(folder.path() + "/empty");
+  ASSERT_TRUE(bytes.ok()) << bytes.status();
+  EXPECT_TRUE(bytes->empty());
+  EXPECT_EQ(bytes->view(), "");
+}
+
+TEST(BytesTest, WhatCannotBeMappedIsNamed) {
+  const testing::TemporaryDirectory folder;
+  const Status absent = Bytes::MapFile(folder.path() + "/absent").status();
+  EXPECT_TRUE(absl::IsNotFound(absent)) << absent;
+  EXPECT_THAT(std::string(MessageOf(absent)), ::testing::HasSubstr(folder.path() + "/absent"));
+  EXPECT_TRUE(absl::IsInvalidArgument(Bytes::MapFile(folder.path()).status()));
+}
+
+TEST(BytesDeathTest, ASliceOutsideIsABug) {
+  const Bytes bytes = Bytes::FromString("12345");
+  EXPECT_DEATH(bytes.Slice(3, 3), "slice");
+  EXPECT_DEATH(bytes.Slice(6, 0), "slice");
+  EXPECT_DEATH(bytes.Slice(1, SIZE_MAX), "slice");
+}
+
+}  // namespace
+}  // namespace lwq
