@@ -27,7 +27,7 @@ Status Embed(const LlamaConfig& config, const HostTensor& embedding, SampleSourc
 struct AdvanceOptions {
   int64_t micro_batch = 1;
   DType out_dtype = DType::kF32;
-  Execution execution;
+  Execution execution = {};
 };
 Status AdvanceBlock(const LlamaConfig& config, const BlockState& block, SampleSource& in, SampleSink& out,
                     const AdvanceOptions& options, const ProgressSink& progress, const CancelToken& cancel);
@@ -46,8 +46,8 @@ StatusOr<BlockState> QuantizeRtn(const LlamaConfig& config, const BlockState& bl
 // windows pass through it, and the activations in between are held by the implementation (spilled to `scratch_directory`).
 struct PerplexityOptions {
   int64_t micro_batch = 1;
-  Execution execution;
-  std::string scratch_directory;
+  Execution execution = {};
+  std::string scratch_directory = {};
 };
 struct PerplexityResult {
   double perplexity = 0;

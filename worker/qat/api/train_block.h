@@ -43,7 +43,7 @@ struct TrainOptions {
   bool range_contains_zero = true;    // initial range widened to contain 0 (false: EfficientQAT)
   LrSchedule lr_schedule = LrSchedule::kCosine;
   int lr_halvings = 0;       // both learning rates × 2^−n (retries after DIVERGED)
-  Execution execution;
+  Execution execution = {};
 };
 
 struct TrainInputs {

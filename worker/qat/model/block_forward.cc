@@ -8,6 +8,7 @@
 #include <ATen/ops/softmax.h>
 
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 namespace lwq::qat {
@@ -25,9 +26,8 @@ at::Tensor SplitHeads(const at::Tensor& x, int64_t heads) {
 
 at::Tensor SelfAttention(const LlamaConfig& config, const BlockTensors& block, const SequenceTables& tables,
                          const at::Tensor& x) {
-  const at::Tensor q =
-      Rotate(SplitHeads(at::linear(x, block[LinearKind::kQ]), config.num_attention_heads), tables.query);
-  const at::Tensor k = Rotate(SplitHeads(at::linear(x, block[LinearKind::kK]), config.num_key_value_heads), tables.key);
+  const at::Tensor q = Rotate(SplitHeads(at::linear(x, block[LinearKind::kQ]), config.num_attention_heads), tables);
+  const at::Tensor k = Rotate(SplitHeads(at::linear(x, block[LinearKind::kK]), config.num_key_value_heads), tables);
   const at::Tensor v = SplitHeads(at::linear(x, block[LinearKind::kV]), config.num_key_value_heads);
   const at::Tensor heads = Attention(q, k, v, tables, config);
   return at::linear(heads.transpose(1, 2).reshape({x.size(0), x.size(1), -1}), block[LinearKind::kO]);
@@ -45,6 +45,7 @@ at::Tensor AttendChunk(const at::Tensor& q, const at::Tensor& k, const at::Tenso
   const int64_t groups = q.size(2), keys = first + count - begin;
   const at::Tensor rows = q.narrow(3, first, count).reshape({q.size(0), q.size(1), groups * count, q.size(4)});
   at::Tensor scores = at::matmul(rows, k.narrow(2, begin, keys).transpose(2, 3));
+  scores.div_(std::sqrt(static_cast<double>(q.size(4))));  // after the product, as transformers rounds it
   scores = scores.view({q.size(0), q.size(1), groups, count, keys});
   scores = scores.add(mask.narrow(0, first, count).narrow(1, begin, keys).to(scores.scalar_type()));
   const at::Tensor weights = at::softmax(scores, -1).view({q.size(0), q.size(1), groups * count, keys});
@@ -59,9 +60,9 @@ at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps) {
   return weight.mul(wide.mul(inverse_rms));
 }
 
-at::Tensor Rotate(const at::Tensor& x, const SequenceTables::Rotation& rotation) {
+at::Tensor Rotate(const at::Tensor& x, const SequenceTables& tables) {
   const int64_t half = x.size(3) / 2;
-  const at::Tensor cos = rotation.cos.narrow(0, 0, x.size(2)), sin = rotation.sin.narrow(0, 0, x.size(2));
+  const at::Tensor cos = tables.cos.narrow(0, 0, x.size(2)), sin = tables.sin.narrow(0, 0, x.size(2));
   const at::Tensor first = x.narrow(3, 0, half), second = x.narrow(3, half, half);
   return at::cat({first.mul(cos).sub(second.mul(sin)), second.mul(cos).add(first.mul(sin))}, -1).to(x.scalar_type());
 }

@@ -30,13 +30,13 @@ at::Tensor BlockForward(const LlamaConfig& config, const BlockTensors& block, co
 // x / sqrt(mean(x²) + eps) · weight over the last dimension, computed in float32 (float64 for float64).
 at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps);
 
-// q [B, H, T, E] (rotated and scaled by 1/√E), k (rotated) and v [B, K, T, E] → [B, H, T, E]; head h reads key/value
+// q [B, H, T, E] and k [B, K, T, E] rotated, and v [B, K, T, E] → [B, H, T, E]; head h reads key/value
 // head h·K/H.
 at::Tensor Attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const SequenceTables& tables,
                      const LlamaConfig& config);
 
 // x [B, heads, T, E] rotated by position, halves paired as Hugging Face does (element i with i + E/2); computed in
 // float32 at least, returned in x's dtype.
-at::Tensor Rotate(const at::Tensor& x, const SequenceTables::Rotation& rotation);
+at::Tensor Rotate(const at::Tensor& x, const SequenceTables& tables);
 
 }  // namespace lwq::qat

@@ -5,7 +5,6 @@
 #include <ATen/ops/outer.h>
 #include <ATen/ops/pow.h>
 
-#include <cmath>
 #include <limits>
 #include <numbers>
 
@@ -48,11 +47,7 @@ SequenceTables MakeSequenceTables(const LlamaConfig& config, int64_t seqlen, at:
   if (config.sliding_window && *config.sliding_window < seqlen) {
     mask.add_(at::full({seqlen, seqlen}, hidden, at::kFloat).tril_(-*config.sliding_window));
   }
-  const double scale = 1.0 / std::sqrt(static_cast<double>(config.head_dim));
-  const at::Tensor cos = angles.cos(), sin = angles.sin();
-  return {.query = {cos.mul(scale).to(device), sin.mul(scale).to(device)},
-          .key = {cos.to(device), sin.to(device)},
-          .mask = mask.to(device)};
+  return {.cos = angles.cos().to(device), .sin = angles.sin().to(device), .mask = mask.to(device)};
 }
 
 }  // namespace lwq::qat

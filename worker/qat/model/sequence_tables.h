@@ -14,15 +14,11 @@
 namespace lwq::qat {
 
 struct SequenceTables {
-  struct Rotation {
-    at::Tensor cos;  // [seqlen, head_dim / 2], float32
-    at::Tensor sin;
-  };
-  Rotation query;  // times 1/√head_dim, so that scores need no scaling of their own
-  Rotation key;
+  at::Tensor cos;   // [seqlen, head_dim / 2], float32
+  at::Tensor sin;   // [seqlen, head_dim / 2], float32
   at::Tensor mask;  // [seqlen, seqlen], float32: 0 where query (row) sees key (column), −inf elsewhere
 
-  int64_t seqlen() const { return key.cos.size(0); }
+  int64_t seqlen() const { return cos.size(0); }
 };
 
 // float32 [head_dim / 2] on the CPU: theta^(−2i/head_dim), then the Llama-3 scaling where the config has one:
