@@ -44,6 +44,10 @@ Status CheckParts(const RunSpec& spec, const Recipe& recipe) {
     LWQ_RETURN_IF_ERROR(CheckName("model.name", spec.model->name));
     if (MethodNeedsModel(recipe.method)) LWQ_RETURN_IF_ERROR(CheckArtifact("model.files", spec.model->files));
   }
+  if (recipe.method == "none" && (!recipe.eval_ppl || spec.eval_texts.empty())) {
+    return absl::InvalidArgumentError(
+        "method none only evaluates: give at least one eval text and leave eval_ppl on, or choose another method");
+  }
   const bool tokenizes =
       recipe.method == "block_ap" || (recipe.method != "noop" && recipe.eval_ppl && !spec.eval_texts.empty());
   if (tokenizes) LWQ_RETURN_IF_ERROR(CheckArtifact("model.tokenizer", spec.model->tokenizer));

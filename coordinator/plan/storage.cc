@@ -36,7 +36,7 @@ LinearStorage StorageOf(std::string_view format, const LinearShape& shape, int b
   LWQ_CHECK(FormatHolds(format, bits), "format ", format, " cannot hold ", bits, " bits");
   const int64_t k = shape.in_features;
   const int64_t n = shape.out_features;
-  if (format == "fake_quant") return {.stored_bytes = k * n * kFp16Bytes};
+  if (format == "fake_quant") return {.stored_bytes = k * n * kFp16Bytes, .index_bytes = 0};
   const int64_t groups = group_size == -1 ? 1 : CeilDiv(k, group_size);
   const int64_t code_words = CeilDiv(k * bits, kWordBits) * n;
   const int64_t zero_point_words = groups * CeilDiv(n * bits, kWordBits);

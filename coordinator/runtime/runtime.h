@@ -1,0 +1,146 @@
+// The one loop: events in, the pure scheduler, a group commit, replies out.
+//
+// One thread owns the state. It takes every event that has arrived, steps through them, commits what they changed in
+// one transaction, and only then lets replies, reads and watchers see it (persist before act). While a commit waits for
+// the disk the next batch gathers, so throughput grows with load.
+//
+// When a commit fails, nothing of the batch has left the process: every caller is told UNAVAILABLE, the loop ends, and
+// `on_end` is called; the store holds the last good state and the process must be restarted.
+//
+// Thread-safety: every method may be called from any thread; callbacks run on the loop's thread and must not block.
+// Ownership: the clock must outlive the runtime. Not here: gRPC (service/), decisions (scheduler/).
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <variant>
+#include <vector>
+
+#include "coordinator/runtime/clock.h"
+#include "coordinator/scheduler/step.h"
+#include "coordinator/store/store.h"
+
+namespace lwq::coordinator {
+
+// Receives a run whenever it has changed. Called on the loop's thread, one call at a time.
+class RunWatcher {
+ public:
+  virtual ~RunWatcher() = default;
+  // Whether the last message has gone out and the watcher is still there for the next. The loop looks again after Wake.
+  virtual bool Ready() = 0;
+  virtual void Send(const State& state, const RunEntry& run, Instant now) = 0;
+  // Nothing follows: OK after the terminal state was sent, NOT_FOUND, UNAVAILABLE (the coordinator stops).
+  virtual void End(const Status& status) = 0;
+  // Gone: the loop lets go of it.
+  virtual bool Closed() = 0;
+};
+
+struct RuntimeOptions {
+  SchedulerOptions scheduler;
+  // A watcher is sent at most one message in this time.
+  int64_t watch_interval_ms = 100;
+  // Called once, on the loop's thread, when the loop ends by itself because a commit failed.
+  std::function<void()> on_end;
+};
+
+class Runtime {
+ public:
+  // Loads the store and starts the loop. Errors: the store's.
+  static StatusOr<std::unique_ptr<Runtime>> Start(RuntimeOptions options, std::unique_ptr<Store> store, Clock* clock);
+  ~Runtime();
+
+  // `state` is null when the status says that the loop has ended; otherwise it may be read during the call.
+  using Done = std::function<void(const Status& status, const Reply& reply, const State* state)>;
+  void Post(Event event, Done done);
+  // Waits up to max_wait_ms for a task that fits. A newer wait of the same worker answers an older one with no lease.
+  // `cancelled` is asked before a lease is given away (may be null).
+  void PostLease(LeaseTask event, int64_t max_wait_ms, std::function<bool()> cancelled, Done done);
+
+  using Reader = std::function<void(const State* state, Instant now)>;
+  // `state` is null when the loop has ended.
+  void Read(Reader reader);
+
+  void Watch(std::string run_id, std::shared_ptr<RunWatcher> watcher);
+  // Makes the loop look at its watchers again.
+  void Wake();
+
+  // Answers what waits with UNAVAILABLE and ends the loop. Idempotent.
+  void Stop();
+  // Why the loop has ended: OK after Stop.
+  Status end_status() const;
+
+ private:
+  struct EventItem {
+    Event event;
+    Done done;
+  };
+  struct LeaseItem {
+    LeaseTask event;
+    int64_t deadline_ms = 0;  // of max_wait, on the steady clock
+    std::function<bool()> cancelled;
+    Done done;
+  };
+  struct ReadItem {
+    Reader reader;
+  };
+  struct WatchItem {
+    std::string run_id;
+    std::shared_ptr<RunWatcher> watcher;
+  };
+  using Item = std::variant<EventItem, LeaseItem, ReadItem, WatchItem>;
+
+  struct HeldReply {
+    Done done;
+    Status status;
+    Reply reply;
+  };
+  struct Watched {
+    RunId run;
+    std::shared_ptr<RunWatcher> watcher;
+    uint64_t sent_revision = 0;
+    bool sent = false;
+    int64_t sent_at_ms = 0;
+  };
+
+  Runtime(RuntimeOptions options, std::unique_ptr<Store> store, Clock* clock, State state);
+
+  void Enqueue(Item item);
+  static void Refuse(Item& item, const Status& status);
+  void Loop();
+  std::optional<int64_t> NextWakeMs(Instant now) const;
+  // One batch; false when the commit failed.
+  bool Process(std::vector<Item> items);
+  void StepInto(const Event& event, Instant now, const Done& done);
+  void ServeWaiters(Instant now);
+  void ServeWatchers(Instant now);
+  void End(const Status& status);
+
+  const RuntimeOptions options_;
+  const std::unique_ptr<Store> store_;
+  Clock* const clock_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable wake_;
+  std::vector<Item> queue_;  // guarded by mutex_
+  bool woken_ = false;       // guarded by mutex_
+  bool stopping_ = false;    // guarded by mutex_
+  bool ended_ = false;       // guarded by mutex_
+  Status end_status_;        // guarded by mutex_
+
+  // The loop's own.
+  State state_;
+  std::vector<Change> changes_;
+  std::vector<HeldReply> replies_;
+  std::list<LeaseItem> waiters_;  // oldest first
+  std::list<Watched> watched_;
+
+  std::thread thread_;
+};
+
+}  // namespace lwq::coordinator

@@ -1,0 +1,40 @@
+#include "coordinator/scheduler/preview.h"
+
+#include "common/task/numerics_class.h"
+#include "coordinator/graph/run_graph.h"
+#include "coordinator/scheduler/placement.h"
+
+namespace lwq::coordinator {
+
+StatusOr<RunPreview> PreviewRun(const State& state, const RunSpec& spec) {
+  LWQ_ASSIGN_OR_RETURN(const ResolvedSpec resolved, ResolveSpec(spec));
+  RunPreview preview;
+  preview.plan = MakePlan(resolved.recipe, resolved.model.get());
+  LWQ_ASSIGN_OR_RETURN(const std::optional<ChosenClass> chosen, ChooseClass(state, resolved, preview.plan));
+  const bool needs_class = NeedsNumericsClass(resolved);
+  const bool keyed = chosen.has_value() || !needs_class;
+  preview.recipe = keyed ? PinRecipe(resolved.recipe, needs_class && chosen->hardware_bf16) : resolved.recipe;
+  const std::string numerics_class = needs_class && chosen.has_value()
+                                         ? NumericsClass(chosen->base, preview.recipe.precision, preview.recipe.threads)
+                                         : "";
+  for (const PlannedTask& task :
+       BuildRunGraph(spec, resolved.model.get(), preview.recipe, preview.plan, numerics_class)) {
+    ++preview.tasks[task.def.kind];
+    if (!keyed) continue;
+    const auto known = state.tasks.find(task.key);
+    if (known == state.tasks.end()) continue;
+    const TaskState there = known->second.record.state;
+    if (there != TaskState::kFailed && there != TaskState::kCancelled) ++preview.tasks_shared[task.def.kind];
+  }
+  return preview;
+}
+
+std::map<TaskKind, int> CountTasks(const State& state, const RunEntry& run, bool shared_only) {
+  std::map<TaskKind, int> counts;
+  for (const RunTaskRecord& planned : run.tasks) {
+    if (!shared_only || planned.shared) ++counts[state.tasks.at(planned.key).record.def->kind];
+  }
+  return counts;
+}
+
+}  // namespace lwq::coordinator

@@ -1,0 +1,42 @@
+// Which failures are tried again, how often and when: one table, tested row by row.
+//
+//   cause            tries again        waits                 because
+//   TASK             no                 –                     the same again would fail again
+//   DIVERGED         recipe's number    –                     with half the learning rates: another action
+//   MEMORY           2                  1 s, 2 s              a neighbour on the machine may have taken it
+//   INFRASTRUCTURE   5                  0.5 s … 8 s           nothing to do with the task
+//   INPUT_LOST       5                  for the producer      which runs again first
+//   LEASE_LOST       16                 –                     processes may be killed often; a task that kills its
+//                                                             workers must still end
+//
+// Each cause has its own budget, so that lost workers never use up the tries that a real failure has. A task that is
+// given back (drain) spends nothing. Pure; thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace lwq::coordinator {
+
+enum class FailureCause { kTask, kDiverged, kMemory, kInfrastructure, kInputLost, kLeaseLost };
+inline constexpr int kFailureCauses = 6;
+
+// "TASK", "DIVERGED", … as in the proto.
+std::string_view FailureCauseName(FailureCause cause);
+
+enum class RetryAction {
+  kGiveUp,
+  kAgain,               // after delay_ms
+  kAfterInput,          // when its input has been made again
+  kHalvedLearningRate,  // at once, as another action
+};
+
+struct RetryDecision {
+  RetryAction action = RetryAction::kGiveUp;
+  int64_t delay_ms = 0;
+};
+
+// `failures` counts this cause's failures of the task, this one included (≥ 1). `divergence_retries` is the recipe's.
+RetryDecision DecideRetry(FailureCause cause, int failures, int divergence_retries);
+
+}  // namespace lwq::coordinator

@@ -1,0 +1,217 @@
+#include "coordinator/scheduler/state.h"
+
+#include <algorithm>
+
+#include "common/json/json.h"
+#include "coordinator/scheduler/indexing.h"
+
+namespace lwq::coordinator {
+namespace {
+
+constexpr size_t kMinPrefix = 4;
+
+Status Inconsistent(std::string_view what) {
+  return absl::DataLossError(
+      absl::StrCat("the store is inconsistent: ", what, "; restore a backup, or move the file away to start empty"));
+}
+
+Status RestoreRuns(State& state, Records& records) {
+  for (RunRecord& record : records.runs) {
+    RunEntry run;
+    const RunId id = record.id;
+    if (record.spec->model.has_value() && MethodNeedsModel(record.recipe.method)) {
+      StatusOr<LlamaConfig> config = LlamaConfig::Parse(record.spec->model->config_json);
+      if (!config.ok()) return Inconsistent(absl::StrCat("model of run ", id.value, ": ", MessageOf(config.status())));
+      run.model = std::make_shared<const LlamaConfig>(*std::move(config));
+    }
+    run.plan = MakePlan(record.recipe, run.model.get());
+    const auto tasks = records.run_tasks.find(id);
+    if (tasks != records.run_tasks.end()) run.tasks = std::move(tasks->second);
+    state.next_run_sequence = std::max(state.next_run_sequence, record.sequence + 1);
+    state.runs_by_sequence[record.sequence] = id;
+    if (record.state == RunState::kPending) state.pending_runs.insert(record.sequence);
+    run.record = std::move(record);
+    state.runs.emplace(id, std::move(run));
+  }
+  for (LogRecord& line : records.logs) {
+    state.next_log = std::max(state.next_log, line.sequence + 1);
+    const auto run = state.runs.find(line.run);
+    if (run != state.runs.end()) run->second.logs.push_back(std::move(line));
+  }
+  return absl::OkStatus();
+}
+
+void RestoreWorkers(State& state, Records& records, Instant now) {
+  state.next_worker = records.next_worker;
+  for (WorkerRecord& record : records.workers) {
+    WorkerEntry worker;
+    const WorkerId id = record.id;
+    worker.record = std::move(record);
+    worker.last_seen_ms = now.steady_ms;
+    if (!worker.record.name.empty()) state.workers_by_name[worker.record.name] = id;
+    const auto [it, added] = state.workers.emplace(id, std::move(worker));
+    SetWorkerDeadline(state, it->second, now.steady_ms + state.options.lease_ms);
+  }
+}
+
+// Active runs want their tasks; tasks know who reads them.
+Status LinkTasks(State& state) {
+  for (auto& [id, run] : state.runs) {
+    if (run.record.state != RunState::kRunning) continue;
+    for (size_t position = 0; position < run.tasks.size(); ++position) {
+      const auto task = state.tasks.find(run.tasks[position].key);
+      if (task == state.tasks.end()) {
+        return Inconsistent(absl::StrCat("run ", id.value, " has task ", run.tasks[position].key.short_hex(),
+                                         ", which does not exist"));
+      }
+      task->second.wanted_by[run.record.sequence] = position;
+      if (task->second.record.state == TaskState::kSucceeded) ++run.done;
+    }
+  }
+  for (const auto& [key, task] : state.tasks) {
+    for (const auto& [role, input] : task.record.def->inputs) {
+      const auto* made = std::get_if<TaskOutputRef>(&input);
+      if (made != nullptr && !state.tasks.contains(made->derivation_key)) {
+        return Inconsistent(
+            absl::StrCat("task ", key.short_hex(), " reads '", role, "' of a task that does not exist"));
+      }
+    }
+    LinkConsumers(state, task.record);
+  }
+  return absl::OkStatus();
+}
+
+Status IndexTasks(State& state, Instant now) {
+  for (auto& [key, task] : state.tasks) {
+    const TaskRecord& record = task.record;
+    if (record.state == TaskState::kLeased) {
+      if (!state.workers.contains(record.worker)) {
+        return Inconsistent(
+            absl::StrCat("task ", key.short_hex(), " is leased by unknown worker ", record.worker.value));
+      }
+      task.leased_at_ms = now.steady_ms;
+    }
+    if (record.state == TaskState::kSucceeded && !state.actions.contains(record.action_key)) {
+      return Inconsistent(absl::StrCat("task ", key.short_hex(), " succeeded but its result is missing"));
+    }
+    if (record.state == TaskState::kBlocked) state.unsettled.insert(key);
+    IndexTask(state, task);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+StatusOr<State> RestoreState(Records records, const SchedulerOptions& options, Instant now) {
+  State state;
+  state.options = options;
+  LWQ_RETURN_IF_ERROR(RestoreRuns(state, records));
+  RestoreWorkers(state, records, now);
+  for (ActionRecord& action : records.actions) {
+    const Digest key = action.key;
+    state.actions.emplace(key, std::move(action));
+  }
+  for (TaskRecord& record : records.tasks) {
+    TaskEntry task;
+    task.record = std::move(record);
+    const Digest key = task.record.key;
+    state.tasks.emplace(key, std::move(task));
+  }
+  for (RequestRecord& request : records.requests) {
+    const std::string id = request.request_id;
+    state.requests.emplace(id, std::move(request));
+  }
+  LWQ_RETURN_IF_ERROR(LinkTasks(state));
+  LWQ_RETURN_IF_ERROR(IndexTasks(state, now));
+  return state;
+}
+
+StatusOr<RunId> FindRun(const State& state, const std::string& id_or_prefix) {
+  if (id_or_prefix.size() < kMinPrefix) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("run id '", id_or_prefix, "' is too short: give at least ", kMinPrefix, " characters"));
+  }
+  const auto first = state.runs.lower_bound(RunId{id_or_prefix});
+  const auto matches = [&](const auto& it) {
+    return it != state.runs.end() && it->first.value.compare(0, id_or_prefix.size(), id_or_prefix) == 0;
+  };
+  if (!matches(first))
+    return absl::NotFoundError(absl::StrCat("run '", id_or_prefix.substr(0, 80), "' does not exist"));
+  if (first->first.value != id_or_prefix && matches(std::next(first))) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("run '", id_or_prefix, "' names several runs: give more characters"));
+  }
+  return first->first;
+}
+
+std::optional<ArtifactRef> ContentOf(const State& state, const TaskInput& input) {
+  if (const auto* leaf = std::get_if<ArtifactRef>(&input)) return *leaf;
+  const auto& made = std::get<TaskOutputRef>(input);
+  const TaskRecord& producer = state.tasks.at(made.derivation_key).record;
+  if (producer.state != TaskState::kSucceeded) return std::nullopt;
+  const ActionRecord& action = state.actions.at(producer.action_key);
+  const auto output = action.outputs.find(made.output);
+  LWQ_CHECK(output != action.outputs.end(), "task ", producer.key.short_hex(), " has no output '", made.output, "'");
+  return output->second;
+}
+
+Lease LeaseOf(const State& state, const TaskEntry& task) {
+  const TaskRecord& record = task.record;
+  LWQ_CHECK(record.state == TaskState::kLeased, "task ", record.key.short_hex(), " is not leased");
+  Lease lease;
+  lease.task = record.key;
+  lease.token = record.token;
+  lease.action_key = record.action_key;
+  lease.def = record.def;
+  lease.lr_halvings = record.lr_halvings;
+  lease.attempt = record.attempts;
+  lease.duration_ms = state.options.lease_ms;
+  for (const auto& [role, input] : record.def->inputs) {
+    // An input may be lost and on its way to be made again while the lease lasts: the reader finds out itself.
+    const std::optional<ArtifactRef> content = ContentOf(state, input);
+    if (content.has_value()) lease.inputs[role] = *content;
+  }
+  if (!task.wanted_by.empty()) {
+    const auto& [sequence, position] = *task.wanted_by.begin();
+    lease.title = state.runs.at(state.runs_by_sequence.at(sequence)).tasks[position].title;
+  }
+  return lease;
+}
+
+RunResult CollectResult(const State& state, const RunEntry& run) {
+  RunResult result;
+  Json digests{{"export", nullptr}, {"blocks", Json::array()}};
+  bool produces = false;
+  for (const RunTaskRecord& planned : run.tasks) {
+    const TaskRecord& task = state.tasks.at(planned.key).record;
+    if (task.state != TaskState::kSucceeded) continue;
+    const ActionRecord& action = state.actions.at(task.action_key);
+    switch (planned.purpose) {
+      case TaskPurpose::kStep:
+        break;
+      case TaskPurpose::kCheckpoint:
+        digests["blocks"].push_back(action.outputs.at("block").digest.hex());
+        produces = true;
+        break;
+      case TaskPurpose::kExport:
+        result.exported = action.outputs.at("files");
+        digests["export"] = result.exported->digest.hex();
+        produces = true;
+        break;
+      case TaskPurpose::kEvaluation: {
+        const StatusOr<Json> metrics = ParseJson(action.metrics_json, "metrics");
+        if (!metrics.ok()) break;
+        const StatusOr<double> perplexity = JsonDouble(*metrics, "perplexity", "metrics");
+        const StatusOr<int64_t> tokens = JsonInt(*metrics, "tokens", "metrics");
+        if (!perplexity.ok()) break;
+        result.perplexities.push_back(
+            {planned.evaluated_model, planned.evaluated_text, *perplexity, tokens.ok() ? *tokens : 0});
+        break;
+      }
+    }
+  }
+  if (produces) result.result_digest = DigestOf(CanonicalJson(digests)).hex();
+  return result;
+}
+
+}  // namespace lwq::coordinator

@@ -1,0 +1,111 @@
+// Everything the scheduler knows, with the indexes that keep a step from looking at every task.
+//
+// Durable parts are records (records.h); the rest may be forgotten: after a restart every worker has a full lease time
+// to be heard again, so that what runs goes on, and back-off starts over. All times are on the steady clock unless
+// named unix.
+//
+// Thread-safety: none; the one loop owns it. Ordered containers throughout: iteration order is part of determinism.
+// Only step.h changes it; views.h reads it.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/status/status.h"
+#include "coordinator/plan/plan.h"
+#include "coordinator/scheduler/events.h"
+#include "coordinator/scheduler/ready_queue.h"
+#include "coordinator/scheduler/records.h"
+
+namespace lwq::coordinator {
+
+struct SchedulerOptions {
+  // A worker that is silent for longer loses its lease. Several heartbeats long.
+  int64_t lease_ms = 8000;
+  // A worker that is silent for longer is forgotten: NOT_FOUND, register again.
+  int64_t forget_worker_ms = 10 * 60 * 1000;
+  // Per run; the oldest go first.
+  size_t log_lines = 5000;
+};
+
+struct RunEntry {
+  RunRecord record;
+  std::shared_ptr<const LlamaConfig> model;
+  Plan plan;
+  std::vector<RunTaskRecord> tasks;
+  int64_t done = 0;       // tasks of it that are SUCCEEDED, while RUNNING
+  uint64_t revision = 0;  // grows with every change a watcher could see
+  std::deque<LogRecord> logs;
+};
+
+struct TaskEntry {
+  TaskRecord record;
+  std::map<int64_t, size_t> wanted_by;  // active runs: sequence → position in the run
+  std::set<Digest> consumers;           // tasks that read an output of it
+  Urgency urgency;                      // as queued
+  bool queued = false;
+  int64_t not_before_ms = 0;  // 0 = not delayed
+  Digest waiting_for;         // BLOCKED behind an equal action of another task; zero = not
+  int64_t leased_at_ms = 0;
+  Progress progress;  // of the current lease
+};
+
+struct WorkerEntry {
+  WorkerRecord record;
+  int64_t last_seen_ms = 0;
+  int64_t deadline_ms = 0;  // alive: when it is given up; else when it is forgotten
+  bool alive = true;
+  bool draining = false;
+  std::optional<Digest> lease;
+};
+
+struct State {
+  SchedulerOptions options;
+  std::map<RunId, RunEntry> runs;
+  std::map<int64_t, RunId> runs_by_sequence;
+  std::set<int64_t> pending_runs;
+  std::map<Digest, TaskEntry> tasks;
+  std::map<Digest, ActionRecord> actions;
+  // SUCCEEDED tasks by the action whose result they have.
+  std::map<Digest, std::set<Digest>> action_users;
+  // The task that is READY or LEASED for an action, and the tasks that wait for it.
+  std::map<Digest, Digest> action_owner;
+  std::map<Digest, std::set<Digest>> action_waiters;
+  std::map<WorkerId, WorkerEntry> workers;
+  std::map<std::string, WorkerId> workers_by_name;
+  std::map<std::string, RequestRecord> requests;
+  ReadyQueue ready;
+  std::set<std::pair<int64_t, Digest>> delayed;
+  std::set<std::pair<int64_t, WorkerId>> worker_deadlines;
+  // BLOCKED tasks whose inputs the next step must look at.
+  std::set<Digest> unsettled;
+  int64_t next_run_sequence = 1;
+  int64_t next_worker = 1;
+  int64_t next_log = 1;
+};
+
+// The state after a restart. DATA_LOSS naming what is inconsistent (a task without its run's definition, a result that
+// is missing): better not to start than to forget work.
+StatusOr<State> RestoreState(Records records, const SchedulerOptions& options, Instant now);
+
+// By id or unique prefix of at least four characters. NOT_FOUND; INVALID_ARGUMENT where the prefix is too short or
+// names several.
+StatusOr<RunId> FindRun(const State& state, const std::string& id_or_prefix);
+
+// The content of an input, if known.
+std::optional<ArtifactRef> ContentOf(const State& state, const TaskInput& input);
+
+// The lease the task is under. Requires it to be LEASED.
+Lease LeaseOf(const State& state, const TaskEntry& task);
+
+// What the run's finished tasks say. Complete once all have succeeded.
+RunResult CollectResult(const State& state, const RunEntry& run);
+
+}  // namespace lwq::coordinator

@@ -1,0 +1,216 @@
+// Runs: submission, pinning to a class of workers, their end.
+#include <algorithm>
+
+#include "common/task/numerics_class.h"
+#include "coordinator/scheduler/indexing.h"
+#include "coordinator/scheduler/stepper.h"
+
+namespace lwq::coordinator {
+namespace {
+
+constexpr size_t kMaxErrorBytes = 2000;
+constexpr size_t kMaxLogLineBytes = 2000;
+constexpr size_t kMaxRequestIdBytes = 200;
+
+Digest SpecDigest(const RunSpec& spec) {
+  return DigestOf(CanonicalJson(RunSpecToJson(spec)));
+}
+
+}  // namespace
+
+Status Stepper::On(const SubmitRun& event) {
+  if (event.request_id.size() > kMaxRequestIdBytes) {
+    return absl::InvalidArgumentError(absl::StrCat("request_id has ", event.request_id.size(), " bytes, at most ",
+                                                   kMaxRequestIdBytes, " are allowed"));
+  }
+  const Digest spec_digest = SpecDigest(event.spec);
+  const auto request = state_.requests.find(event.request_id);
+  if (!event.request_id.empty() && request != state_.requests.end()) {
+    if (request->second.spec_digest != spec_digest) {
+      return absl::AlreadyExistsError(absl::StrCat("request_id '", OneLine(event.request_id, 80), "' was used for run ",
+                                                   request->second.run.value,
+                                                   " with another spec: use a new request_id"));
+    }
+    effects_.reply = RunReply{request->second.run};
+    return absl::OkStatus();
+  }
+
+  LWQ_ASSIGN_OR_RETURN(ResolvedSpec resolved, ResolveSpec(event.spec));
+  Plan plan = MakePlan(resolved.recipe, resolved.model.get());
+  LWQ_ASSIGN_OR_RETURN(const std::optional<ChosenClass> chosen, ChooseClass(state_, resolved, plan));
+
+  RunEntry run;
+  run.record.sequence = state_.next_run_sequence++;
+  do {
+    run.record.id.value =
+        DigestOf(absl::StrCat(run.record.sequence, "|", now_.unix_ms, "|", spec_digest.hex(), "|", run.record.id.value))
+            .short_hex();
+  } while (state_.runs.contains(run.record.id));
+  run.record.submitted_unix_ms = now_.unix_ms;
+  run.record.recipe = resolved.recipe;
+  run.record.spec = std::make_shared<const RunSpec>(std::move(resolved.spec));
+  run.model = resolved.model;
+  run.plan = std::move(plan);
+  const RunId id = run.record.id;
+  state_.runs_by_sequence[run.record.sequence] = id;
+  RunEntry& entry = state_.runs.emplace(id, std::move(run)).first->second;
+  if (!event.request_id.empty()) {
+    const RequestRecord record{event.request_id, spec_digest, id};
+    state_.requests[event.request_id] = record;
+    effects_.changes.push_back(PutRequest{record});
+  }
+  LogRun(entry, "", "", absl::StrCat("run ", id.value, " submitted"));
+  const bool needs_class = NeedsNumericsClass({*entry.record.spec, entry.model, entry.record.recipe});
+  if (chosen.has_value() || !needs_class) {
+    StartRun(entry, needs_class ? chosen : std::nullopt);
+  } else {
+    state_.pending_runs.insert(entry.record.sequence);
+    SaveRun(entry);
+  }
+  effects_.reply = RunReply{id};
+  return absl::OkStatus();
+}
+
+Status Stepper::On(const CancelRun& event) {
+  LWQ_ASSIGN_OR_RETURN(const RunId id, FindRun(state_, event.run_id));
+  RunEntry& run = state_.runs.at(id);
+  effects_.reply = RunReply{id};
+  if (IsTerminal(run.record.state)) return absl::OkStatus();
+  LogRun(run, "", "", "cancelled");
+  EndRun(run, RunState::kCancelled);
+  return absl::OkStatus();
+}
+
+void Stepper::StartRun(RunEntry& run, const std::optional<ChosenClass>& chosen) {
+  RunRecord& record = run.record;
+  record.recipe = PinRecipe(record.recipe, chosen.has_value() && chosen->hardware_bf16);
+  if (chosen.has_value()) {
+    record.numerics_class = NumericsClass(chosen->base, record.recipe.precision, record.recipe.threads);
+    LogRun(run, "", "", absl::StrCat("pinned to ", record.numerics_class));
+  }
+  record.state = RunState::kRunning;
+  state_.pending_runs.erase(record.sequence);
+  run.plan = MakePlan(record.recipe, run.model.get());
+
+  std::vector<PlannedTask> graph =
+      BuildRunGraph(*record.spec, run.model.get(), record.recipe, run.plan, record.numerics_class);
+  run.tasks.reserve(graph.size());
+  for (size_t position = 0; position < graph.size(); ++position) {
+    PlannedTask& planned = graph[position];
+    auto it = state_.tasks.find(planned.key);
+    const bool is_new = it == state_.tasks.end();
+    if (is_new) {
+      TaskEntry task;
+      task.record.key = planned.key;
+      task.record.memory_bytes = planned.memory_bytes;
+      task.record.def = std::make_shared<const TaskDef>(std::move(planned.def));
+      it = state_.tasks.emplace(planned.key, std::move(task)).first;
+      LinkConsumers(state_, it->second.record);
+      created_.insert(planned.key);
+      dirty_.insert(planned.key);
+    }
+    TaskEntry& task = it->second;
+    const bool abandoned = task.record.state == TaskState::kFailed || task.record.state == TaskState::kCancelled;
+    run.tasks.push_back({.key = planned.key,
+                         .title = std::move(planned.title),
+                         .block = planned.block,
+                         .depth = planned.depth,
+                         .purpose = planned.purpose,
+                         .evaluated_model = std::move(planned.evaluated_model),
+                         .evaluated_text = std::move(planned.evaluated_text),
+                         .shared = !is_new && !abandoned});
+    if (task.record.state == TaskState::kSucceeded) ++run.done;
+    task.wanted_by[record.sequence] = position;
+    if (task.record.divergence_retries < record.recipe.divergence_retries) {
+      task.record.divergence_retries = record.recipe.divergence_retries;
+      dirty_.insert(planned.key);
+    }
+  }
+  // All tasks know the run now, so what follows from each is decided with the whole run in view.
+  for (const RunTaskRecord& planned : run.tasks) {
+    TaskEntry& task = state_.tasks.at(planned.key);
+    Apply(task, WantedAgain{});
+    Requeue(task);
+    to_unblock_.push_back(planned.key);
+  }
+  effects_.changes.push_back(PutRunTasks{record.id, run.tasks});
+  maybe_finished_.insert(record.sequence);
+  SaveRun(run);
+}
+
+void Stepper::PinPendingRuns() {
+  const std::set<int64_t> pending = state_.pending_runs;
+  for (const int64_t sequence : pending) {
+    RunEntry& run = RunAt(sequence);
+    const ResolvedSpec resolved{*run.record.spec, run.model, run.record.recipe};
+    const StatusOr<std::optional<ChosenClass>> chosen = ChooseClass(state_, resolved, run.plan);
+    if (!chosen.ok()) {
+      FailRun(run, std::string(MessageOf(chosen.status())));
+    } else if (chosen->has_value()) {
+      StartRun(run, *chosen);
+    }
+  }
+}
+
+void Stepper::FailRun(RunEntry& run, std::string error) {
+  if (IsTerminal(run.record.state)) return;
+  run.record.error = OneLine(error, kMaxErrorBytes);
+  LogRun(run, "", "", absl::StrCat("failed: ", run.record.error));
+  EndRun(run, RunState::kFailed);
+}
+
+void Stepper::FinishIfDone(RunEntry& run) {
+  if (run.record.state != RunState::kRunning || run.done != static_cast<int64_t>(run.tasks.size())) return;
+  run.record.result = CollectResult(state_, run);
+  LogRun(run, "", "", "succeeded");
+  EndRun(run, RunState::kSucceeded);
+}
+
+void Stepper::EndRun(RunEntry& run, RunState state) {
+  run.record.state = state;
+  run.record.finished_unix_ms = now_.unix_ms;
+  state_.pending_runs.erase(run.record.sequence);
+  SaveRun(run);
+  for (const RunTaskRecord& planned : run.tasks) {
+    TaskEntry& task = state_.tasks.at(planned.key);
+    task.wanted_by.erase(run.record.sequence);
+    if (task.wanted_by.empty()) {
+      Apply(task, Unwanted{});
+    } else {
+      Requeue(task);
+    }
+  }
+}
+
+void Stepper::SaveRun(const RunEntry& run) {
+  effects_.changes.push_back(PutRun{run.record});
+}
+
+void Stepper::LogRun(RunEntry& run, std::string_view task, std::string_view worker, std::string_view text) {
+  ++run.revision;
+  LogRecord line{.run = run.record.id,
+                 .sequence = state_.next_log++,
+                 .time_unix_ms = now_.unix_ms,
+                 .task = std::string(task),
+                 .worker = std::string(worker),
+                 .text = OneLine(text, kMaxLogLineBytes)};
+  effects_.changes.push_back(AppendLog{line});
+  run.logs.push_back(std::move(line));
+  // Dropped a fifth at a time, so that a full log does not cost a delete per line.
+  const size_t kept = state_.options.log_lines;
+  if (run.logs.size() > kept + kept / 5 + 1) {
+    const auto end = run.logs.end() - static_cast<ptrdiff_t>(kept);
+    const int64_t up_to = (end - 1)->sequence;
+    run.logs.erase(run.logs.begin(), end);
+    effects_.changes.push_back(DropLogs{run.record.id, up_to});
+  }
+}
+
+void Stepper::LogTask(const TaskEntry& task, std::string_view worker, std::string_view text) {
+  for (const auto& [sequence, position] : task.wanted_by) {
+    RunEntry& run = RunAt(sequence);
+    LogRun(run, run.tasks[position].title, worker, text);
+  }
+}
+
+}  // namespace lwq::coordinator

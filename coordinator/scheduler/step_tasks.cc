@@ -1,0 +1,127 @@
+// What follows when a task changes: indexes, consumers, equal actions, runs.
+#include <algorithm>
+
+#include "coordinator/scheduler/indexing.h"
+#include "coordinator/scheduler/stepper.h"
+
+namespace lwq::coordinator {
+
+void Stepper::Apply(TaskEntry& task, const TaskEvent& event) {
+  StatusOr<TaskStep> step = NextTask(task.record, event);
+  LWQ_CHECK(step.ok(), MessageOf(step.status()));
+  Replace(task, *std::move(step));
+}
+
+void Stepper::Replace(TaskEntry& task, TaskStep step) {
+  if (!step.changed) return;
+  const TaskState before = task.record.state;
+  const Digest action_before = task.record.action_key;
+  const bool owned = before == TaskState::kReady || before == TaskState::kLeased;
+
+  UnindexTask(state_, task);
+  task.record = std::move(step.task);
+  if (step.delay_ms > 0) task.not_before_ms = now_.steady_ms + step.delay_ms;
+  if (task.record.state != TaskState::kLeased) task.progress = Progress();
+  if (IndexTask(state_, task)) effects_.work_ready = true;
+  dirty_.insert(task.record.key);
+
+  const TaskState after = task.record.state;
+  const int done_change = (after == TaskState::kSucceeded ? 1 : 0) - (before == TaskState::kSucceeded ? 1 : 0);
+  for (const auto& [sequence, position] : task.wanted_by) {
+    RunEntry& run = RunAt(sequence);
+    ++run.revision;
+    run.done += done_change;
+    if (done_change > 0) maybe_finished_.insert(sequence);
+  }
+
+  const bool owns = after == TaskState::kReady || after == TaskState::kLeased;
+  if (owned && (!owns || task.record.action_key != action_before)) {
+    const auto waiters = state_.action_waiters.find(action_before);
+    if (waiters != state_.action_waiters.end()) {
+      to_unblock_.insert(to_unblock_.end(), waiters->second.begin(), waiters->second.end());
+    }
+  }
+  if (after == TaskState::kBlocked) to_unblock_.push_back(task.record.key);
+  if (after == TaskState::kSucceeded)
+    to_unblock_.insert(to_unblock_.end(), task.consumers.begin(), task.consumers.end());
+  if (after == TaskState::kFailed) failed_.push_back(task.record.key);
+}
+
+void Stepper::Settle() {
+  while (true) {
+    if (!to_unblock_.empty()) {
+      const Digest key = to_unblock_.front();
+      to_unblock_.pop_front();
+      TryUnblock(state_.tasks.at(key));
+      continue;
+    }
+    if (!failed_.empty()) {
+      const TaskEntry& task = state_.tasks.at(failed_.front());
+      failed_.pop_front();
+      const std::map<int64_t, size_t> wanted_by = task.wanted_by;  // FailRun changes it
+      for (const auto& [sequence, position] : wanted_by) {
+        RunEntry& run = RunAt(sequence);
+        FailRun(run, absl::StrCat(run.tasks[position].title, ": ", task.record.error));
+      }
+      continue;
+    }
+    if (!maybe_finished_.empty()) {
+      const int64_t sequence = *maybe_finished_.begin();
+      maybe_finished_.erase(maybe_finished_.begin());
+      FinishIfDone(RunAt(sequence));
+      continue;
+    }
+    return;
+  }
+}
+
+void Stepper::TryUnblock(TaskEntry& task) {
+  if (task.record.state != TaskState::kBlocked) return;
+  if (task.wanted_by.empty()) {
+    // Only a lost result that no run needs any more gets here.
+    Apply(task, Unwanted{});
+    return;
+  }
+  std::map<std::string, ArtifactRef> inputs;
+  for (const auto& [role, input] : task.record.def->inputs) {
+    const std::optional<ArtifactRef> content = ContentOf(state_, input);
+    if (!content.has_value()) return;
+    inputs.emplace(role, *content);
+  }
+  const Digest action_key = ActionKeyOf(*task.record.def, inputs, task.record.lr_halvings);
+  if (state_.actions.contains(action_key)) {
+    UnindexTask(state_, task);
+    Apply(task, Remembered{action_key});
+    return;
+  }
+  const auto owner = state_.action_owner.find(action_key);
+  if (owner != state_.action_owner.end() && owner->second != task.record.key) {
+    UnindexTask(state_, task);  // It may have waited for another action before.
+    task.waiting_for = action_key;
+    state_.action_waiters[action_key].insert(task.record.key);
+    return;
+  }
+  Apply(task, Unblocked{action_key});
+}
+
+void Stepper::Rewind(const Digest& producer_key) {
+  TaskEntry& producer = state_.tasks.at(producer_key);
+  if (producer.record.state != TaskState::kSucceeded) return;  // It is being made again already.
+  const Digest action_key = producer.record.action_key;
+  const std::set<Digest> users = state_.action_users.at(action_key);
+  state_.actions.erase(action_key);
+  effects_.changes.push_back(DropAction{action_key});
+  for (const Digest& key : users) {
+    TaskEntry& user = state_.tasks.at(key);
+    Apply(user, OutputLost{});
+    for (const Digest& consumer : user.consumers) Apply(state_.tasks.at(consumer), InputGone{});
+  }
+}
+
+void Stepper::Requeue(TaskEntry& task) {
+  if (!task.queued || UrgencyOf(state_, task) == task.urgency) return;
+  UnindexTask(state_, task);
+  IndexTask(state_, task);
+}
+
+}  // namespace lwq::coordinator

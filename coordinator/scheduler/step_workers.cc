@@ -1,0 +1,297 @@
+// Workers: registration, leases, heartbeats, reports, silence.
+#include <algorithm>
+#include <cstdio>
+
+#include "common/json/json.h"
+#include "coordinator/scheduler/indexing.h"
+#include "coordinator/scheduler/stepper.h"
+
+namespace lwq::coordinator {
+namespace {
+
+constexpr size_t kMaxFieldBytes = 512;
+constexpr size_t kMaxMessageBytes = 2000;
+constexpr size_t kMaxMetricsBytes = 4 << 20;
+constexpr size_t kMaxLinesPerMessage = 200;
+
+Status CheckRegistration(const WorkerRecord& worker) {
+  const auto bad = [](std::string_view what) {
+    return absl::InvalidArgumentError(absl::StrCat("worker registration: ", what));
+  };
+  if (worker.name.size() > kMaxFieldBytes || worker.device.size() > kMaxFieldBytes ||
+      worker.numerics_class.size() > kMaxFieldBytes) {
+    return bad(absl::StrCat("name, device and numerics_class may have at most ", kMaxFieldBytes, " bytes each"));
+  }
+  if (OneLine(worker.name, kMaxFieldBytes) != worker.name ||
+      OneLine(worker.numerics_class, kMaxFieldBytes) != worker.numerics_class) {
+    return bad("name or numerics_class has a control character");
+  }
+  if (worker.numerics_class.empty()) return bad("numerics_class is empty");
+  if (worker.memory_bytes <= 0) return bad(absl::StrCat("memory_bytes is ", worker.memory_bytes, ", must be positive"));
+  if (worker.max_threads < 1) return bad(absl::StrCat("max_threads is ", worker.max_threads, ", must be at least 1"));
+  return absl::OkStatus();
+}
+
+// The outputs a kind must report, see common/task/task_params.h.
+std::string_view OutputOf(TaskKind kind) {
+  switch (kind) {
+    case TaskKind::kTokenize:
+      return "tokens";
+    case TaskKind::kEmbed:
+    case TaskKind::kAdvance:
+      return "activations";
+    case TaskKind::kTrainBlock:
+    case TaskKind::kRtnBlock:
+      return "block";
+    case TaskKind::kExport:
+      return "files";
+    case TaskKind::kEvaluatePpl:
+    case TaskKind::kNoop:
+      return "";
+  }
+  return "";
+}
+
+// What is wrong with a success, "" if nothing is.
+std::string ProblemWith(const ReportSuccess& success, TaskKind kind) {
+  const std::string output(OutputOf(kind));
+  if (!output.empty() && !success.outputs.contains(output)) {
+    return absl::StrCat("the worker reported success without output '", output, "'");
+  }
+  if (success.metrics_json.size() > kMaxMetricsBytes) {
+    return absl::StrCat("the worker reported ", success.metrics_json.size(), " bytes of metrics");
+  }
+  if (success.metrics_json.empty()) {
+    return kind == TaskKind::kEvaluatePpl ? "the worker reported no perplexity" : "";
+  }
+  const StatusOr<Json> metrics = ParseJson(success.metrics_json, "metrics");
+  if (!metrics.ok() || !metrics->is_object()) return "the worker reported metrics that are not a JSON object";
+  if (kind == TaskKind::kEvaluatePpl && !JsonDouble(*metrics, "perplexity", "metrics").ok()) {
+    return "the worker reported no perplexity";
+  }
+  return "";
+}
+
+std::string Seconds(double seconds) {
+  char text[32];
+  std::snprintf(text, sizeof(text), "%.2f s", seconds);
+  return text;
+}
+
+}  // namespace
+
+StatusOr<WorkerEntry*> Stepper::Hear(const WorkerId& id) {
+  const auto it = state_.workers.find(id);
+  if (it == state_.workers.end()) {
+    return absl::NotFoundError(
+        absl::StrCat("worker '", OneLine(id.value, 80),
+                     "' is not known (it was silent for too long, or a newer process has its name): register again"));
+  }
+  WorkerEntry& worker = it->second;
+  worker.last_seen_ms = now_.steady_ms;
+  SetWorkerDeadline(state_, worker, now_.steady_ms + state_.options.lease_ms);
+  if (!worker.alive) {
+    worker.alive = true;
+    PinPendingRuns();
+  }
+  return &worker;
+}
+
+void Stepper::LoseLease(WorkerEntry& worker) {
+  if (!worker.lease.has_value()) return;
+  TaskEntry& task = state_.tasks.at(*worker.lease);
+  LogTask(task, worker.record.name,
+          absl::StrCat("attempt ", task.record.attempts, " lost: the worker fell silent or was replaced"));
+  Apply(task, LeaseLost{});
+}
+
+void Stepper::Forget(const WorkerId& id) {
+  const auto it = state_.workers.find(id);
+  LoseLease(it->second);
+  const auto named = state_.workers_by_name.find(it->second.record.name);
+  if (named != state_.workers_by_name.end() && named->second == id) state_.workers_by_name.erase(named);
+  state_.worker_deadlines.erase({it->second.deadline_ms, id});
+  state_.workers.erase(it);
+  effects_.changes.push_back(DropWorker{id});
+}
+
+Status Stepper::On(const RegisterWorker& event) {
+  LWQ_RETURN_IF_ERROR(CheckRegistration(event.worker));
+  const std::string& name = event.worker.name;
+  if (!name.empty()) {
+    const auto same_name = state_.workers_by_name.find(name);
+    if (same_name != state_.workers_by_name.end()) Forget(WorkerId(same_name->second));
+  }
+  WorkerEntry worker;
+  worker.record = event.worker;
+  worker.record.id.value = absl::StrCat("w-", state_.next_worker++);
+  worker.last_seen_ms = now_.steady_ms;
+  const WorkerId id = worker.record.id;
+  effects_.changes.push_back(PutWorker{worker.record});
+  effects_.changes.push_back(PutNextWorker{state_.next_worker});
+  if (!name.empty()) state_.workers_by_name[name] = id;
+  WorkerEntry& entry = state_.workers.emplace(id, std::move(worker)).first->second;
+  SetWorkerDeadline(state_, entry, now_.steady_ms + state_.options.lease_ms);
+  PinPendingRuns();
+  effects_.reply = RegisterReply{id};
+  return absl::OkStatus();
+}
+
+std::optional<Lease> Stepper::LeaseFor(WorkerEntry& worker) {
+  // The answer that carried this lease was lost: give it again.
+  if (worker.lease.has_value()) return LeaseOf(state_, state_.tasks.at(*worker.lease));
+  if (worker.draining) return std::nullopt;
+  Settle();  // what the event made ready is offered too
+  const std::optional<Digest> best = state_.ready.Best(worker.record);
+  if (!best.has_value()) return std::nullopt;
+  TaskEntry& task = state_.tasks.at(*best);
+  Apply(task, Leased{worker.record.id, worker.record.name.empty() ? worker.record.id.value : worker.record.name});
+  task.leased_at_ms = now_.steady_ms;
+  return LeaseOf(state_, task);
+}
+
+Status Stepper::On(const LeaseTask& event) {
+  LWQ_ASSIGN_OR_RETURN(WorkerEntry * worker, Hear(event.worker));
+  effects_.reply = LeaseReply{LeaseFor(*worker)};
+  return absl::OkStatus();
+}
+
+Status Stepper::On(const Heartbeat& event) {
+  LWQ_ASSIGN_OR_RETURN(WorkerEntry * worker, Hear(event.worker));
+  worker->draining = event.draining;
+  HeartbeatReply reply;
+  for (const TaskProgress& reported : event.tasks) {
+    const auto it = state_.tasks.find(reported.task);
+    if (it == state_.tasks.end()) {
+      reply.lost.push_back({reported.task, reported.token, "the task is not known here"});
+      continue;
+    }
+    TaskEntry& task = it->second;
+    const TaskRecord& record = task.record;
+    if (reported.token == record.reported_token) continue;  // Its report has overtaken this heartbeat.
+    if (record.state != TaskState::kLeased || record.token != reported.token || record.worker != event.worker) {
+      reply.lost.push_back({reported.task, reported.token,
+                            record.state == TaskState::kCancelled ? "no run wants it any more"
+                                                                  : "the lease expired and is another worker's"});
+      continue;
+    }
+    task.progress = reported.progress;
+    task.progress.stage = OneLine(task.progress.stage, kMaxFieldBytes);
+    for (const auto& [sequence, position] : task.wanted_by) ++RunAt(sequence).revision;
+    for (size_t i = 0; i < std::min(reported.log_lines.size(), kMaxLinesPerMessage); ++i) {
+      LogTask(task, record.worker_name, reported.log_lines[i]);
+    }
+  }
+  effects_.reply = std::move(reply);
+  return absl::OkStatus();
+}
+
+Status Stepper::ApplyReport(TaskEntry& task, const WorkerEntry& worker, const ReportTask& event) {
+  const TaskRecord& record = task.record;
+  const bool repeated = event.token != 0 && event.token == record.reported_token;
+  if (!repeated && record.state == TaskState::kLeased && record.token == event.token &&
+      record.worker != worker.record.id) {
+    return absl::AbortedError(absl::StrCat("report on task ", record.key.short_hex(), ": lease token ", event.token,
+                                           " belongs to ", record.worker.value, ", not to ", worker.record.id.value,
+                                           "; drop the result"));
+  }
+
+  TaskEvent task_event = Released{event.token};
+  std::string said = absl::StrCat("attempt ", record.attempts, " given back");
+  const auto* success = std::get_if<ReportSuccess>(&event.outcome);
+  std::string problem;
+  if (success != nullptr) problem = ProblemWith(*success, record.def->kind);
+  std::optional<Digest> lost_producer;
+  if (success != nullptr && problem.empty()) {
+    task_event = Succeeded{event.token, success->from_cache};
+    said = absl::StrCat("attempt ", record.attempts, success->from_cache ? " found the result published" : " succeeded",
+                        " after ", Seconds(event.seconds));
+  } else if (success != nullptr) {
+    task_event = Failed{event.token, FailureCause::kTask, problem};
+    said = absl::StrCat("attempt ", record.attempts, " failed (TASK): ", problem);
+  } else if (const auto* failure = std::get_if<ReportFailure>(&event.outcome)) {
+    Failed failed{event.token, failure->cause,
+                  OneLine(failure->message.empty() ? "no reason given" : failure->message, kMaxMessageBytes)};
+    if (failure->cause == FailureCause::kInputLost) {
+      const auto input = record.def->inputs.find(failure->input);
+      const auto* made = input == record.def->inputs.end() ? nullptr : std::get_if<TaskOutputRef>(&input->second);
+      if (made != nullptr) {
+        lost_producer = made->derivation_key;
+      } else {
+        // A leaf was uploaded by a client: no task can make it again.
+        failed.cause = FailureCause::kTask;
+        failed.message = absl::StrCat(
+            "input '", OneLine(failure->input, 80),
+            "' is gone or damaged in the object store: submit the run again, which uploads it (", failed.message, ")");
+      }
+    }
+    said =
+        absl::StrCat("attempt ", record.attempts, " failed (", FailureCauseName(failed.cause), "): ", failed.message);
+    task_event = std::move(failed);
+  }
+
+  StatusOr<TaskStep> step = NextTask(record, task_event);
+  if (!step.ok()) return step.status();
+  if (!step->changed) return absl::OkStatus();
+  for (size_t i = 0; i < std::min(event.log_lines.size(), kMaxLinesPerMessage); ++i) {
+    LogTask(task, record.worker_name, event.log_lines[i]);
+  }
+  LogTask(task, record.worker_name, said);
+  if (std::holds_alternative<Succeeded>(task_event)) {
+    ActionRecord action{.key = record.action_key,
+                        .outputs = success->outputs,
+                        .metrics_json = success->metrics_json,
+                        .seconds = event.seconds,
+                        .peak_memory_bytes = event.peak_memory_bytes,
+                        .peak_rss_bytes = event.peak_rss_bytes};
+    effects_.changes.push_back(PutAction{action});
+    state_.actions[record.action_key] = std::move(action);
+  }
+  Replace(task, *std::move(step));
+  if (lost_producer.has_value() && record.state == TaskState::kBlocked) Rewind(*lost_producer);
+  return absl::OkStatus();
+}
+
+Status Stepper::On(const ReportTask& event) {
+  LWQ_ASSIGN_OR_RETURN(WorkerEntry * worker, Hear(event.worker));
+  const auto task = state_.tasks.find(event.task);
+  if (task == state_.tasks.end()) {
+    return absl::AbortedError(
+        absl::StrCat("report on task ", event.task.short_hex(), ": the task is not known here; drop the result"));
+  }
+  LWQ_RETURN_IF_ERROR(ApplyReport(task->second, *worker, event));
+  effects_.reply = LeaseReply{event.lease_next ? LeaseFor(*worker) : std::nullopt};
+  return absl::OkStatus();
+}
+
+Status Stepper::On(const Tick&) {
+  // When this very process was stopped for long, silence says nothing about the workers: all get a new lease time.
+  const bool stalled = !state_.worker_deadlines.empty() &&
+                       now_.steady_ms - state_.worker_deadlines.begin()->first > state_.options.lease_ms / 2;
+  if (stalled) {
+    for (auto& [id, worker] : state_.workers) {
+      if (worker.alive) SetWorkerDeadline(state_, worker, now_.steady_ms + state_.options.lease_ms);
+    }
+  }
+  while (!state_.delayed.empty() && state_.delayed.begin()->first <= now_.steady_ms) {
+    TaskEntry& task = state_.tasks.at(state_.delayed.begin()->second);
+    UnindexTask(state_, task);
+    if (IndexTask(state_, task)) effects_.work_ready = true;
+  }
+  while (!state_.worker_deadlines.empty() && state_.worker_deadlines.begin()->first <= now_.steady_ms) {
+    const WorkerId id = state_.worker_deadlines.begin()->second;
+    WorkerEntry& worker = state_.workers.at(id);
+    if (!worker.alive) {
+      Forget(id);
+      continue;
+    }
+    worker.alive = false;
+    SetWorkerDeadline(state_, worker,
+                      std::max(worker.last_seen_ms + state_.options.forget_worker_ms, now_.steady_ms + 1));
+    LoseLease(worker);
+  }
+  PinPendingRuns();
+  return absl::OkStatus();
+}
+
+}  // namespace lwq::coordinator

@@ -1,0 +1,78 @@
+// One step in progress: the state, the moment, and the effects as they accumulate. Private to the scheduler; its
+// methods are spread over step_runs.cc (runs), step_workers.cc (workers, leases, reports) and step_tasks.cc (what
+// follows when a task changes).
+#pragma once
+
+#include <deque>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "coordinator/scheduler/events.h"
+#include "coordinator/scheduler/placement.h"
+#include "coordinator/scheduler/state.h"
+#include "coordinator/scheduler/task_machine.h"
+
+namespace lwq::coordinator {
+
+class Stepper {
+ public:
+  Stepper(State& state, Instant now) : state_(state), now_(now) {}
+  Effects Run(const Event& event);
+
+ private:
+  Status On(const SubmitRun& event);
+  Status On(const CancelRun& event);
+  Status On(const RegisterWorker& event);
+  Status On(const LeaseTask& event);
+  Status On(const Heartbeat& event);
+  Status On(const ReportTask& event);
+  Status On(const Tick& event);
+
+  // step_tasks.cc
+  // Applies the event and everything that follows for indexes and runs; CHECKs that it is legal.
+  void Apply(TaskEntry& task, const TaskEvent& event);
+  void Replace(TaskEntry& task, TaskStep step);
+  // Carries out what the changes so far imply until nothing more follows.
+  void Settle();
+  // Makes a BLOCKED task ready, waiting or done, if its inputs are there.
+  void TryUnblock(TaskEntry& task);
+  // The producer of a lost input runs again, and so does everything that has the same lost result.
+  void Rewind(const Digest& producer);
+  void Requeue(TaskEntry& task);
+
+  // step_runs.cc
+  void StartRun(RunEntry& run, const std::optional<ChosenClass>& chosen);
+  void PinPendingRuns();
+  void FailRun(RunEntry& run, std::string error);
+  void EndRun(RunEntry& run, RunState state);
+  void FinishIfDone(RunEntry& run);
+  void SaveRun(const RunEntry& run);
+  RunEntry& RunAt(int64_t sequence) { return state_.runs.at(state_.runs_by_sequence.at(sequence)); }
+  void LogRun(RunEntry& run, std::string_view task, std::string_view worker, std::string_view text);
+  // One line for every run that wants the task.
+  void LogTask(const TaskEntry& task, std::string_view worker, std::string_view text);
+
+  // step_workers.cc
+  // The worker, known alive from now on; NOT_FOUND.
+  StatusOr<WorkerEntry*> Hear(const WorkerId& id);
+  void Forget(const WorkerId& id);
+  void LoseLease(WorkerEntry& worker);
+  std::optional<Lease> LeaseFor(WorkerEntry& worker);
+  Status ApplyReport(TaskEntry& task, const WorkerEntry& worker, const ReportTask& event);
+
+  State& state_;
+  const Instant now_;
+  Effects effects_;
+  std::set<Digest> dirty_;    // tasks whose record changed
+  std::set<Digest> created_;  // of these, new ones
+  std::deque<Digest> to_unblock_;
+  std::deque<Digest> failed_;         // tasks whose runs have to fail
+  std::set<int64_t> maybe_finished_;  // runs
+};
+
+// `text` without control characters, at most `max_bytes` long.
+std::string OneLine(std::string_view text, size_t max_bytes);
+
+}  // namespace lwq::coordinator

@@ -1,0 +1,166 @@
+#include "coordinator/store/record_json.h"
+
+#include <cmath>
+
+#include "common/json/json.h"
+
+namespace lwq::coordinator {
+namespace {
+
+Status Damaged(std::string_view what) {
+  return absl::DataLossError(absl::StrCat("stored ", what, " is not readable"));
+}
+
+constexpr TaskPurpose kPurposes[] = {TaskPurpose::kStep, TaskPurpose::kCheckpoint, TaskPurpose::kExport,
+                                     TaskPurpose::kEvaluation};
+
+Json ArtifactToJson(const ArtifactRef& artifact) {
+  return Json{{"digest", artifact.digest.hex()}, {"size_bytes", artifact.size_bytes}};
+}
+
+StatusOr<ArtifactRef> ArtifactFromJson(const Json& json) {
+  const StatusOr<std::string> hex = JsonString(json, "digest", "artifact");
+  const StatusOr<int64_t> size_bytes = JsonInt(json, "size_bytes", "artifact");
+  if (!hex.ok() || !size_bytes.ok()) return Damaged("artifact reference");
+  const StatusOr<Digest> digest = Digest::FromHex(*hex);
+  if (!digest.ok()) return Damaged("artifact reference");
+  return ArtifactRef{*digest, *size_bytes};
+}
+
+}  // namespace
+
+StatusOr<RunState> ParseRunState(std::string_view name) {
+  for (int i = 0; i < kRunStates; ++i) {
+    if (RunStateName(static_cast<RunState>(i)) == name) return static_cast<RunState>(i);
+  }
+  return Damaged("run state");
+}
+
+StatusOr<TaskState> ParseTaskState(std::string_view name) {
+  for (int i = 0; i < kTaskStates; ++i) {
+    if (TaskStateName(static_cast<TaskState>(i)) == name) return static_cast<TaskState>(i);
+  }
+  return Damaged("task state");
+}
+
+std::string_view TaskPurposeName(TaskPurpose purpose) {
+  switch (purpose) {
+    case TaskPurpose::kStep:
+      return "step";
+    case TaskPurpose::kCheckpoint:
+      return "checkpoint";
+    case TaskPurpose::kExport:
+      return "export";
+    case TaskPurpose::kEvaluation:
+      return "evaluation";
+  }
+  return "step";
+}
+
+StatusOr<TaskPurpose> ParseTaskPurpose(std::string_view name) {
+  for (const TaskPurpose purpose : kPurposes) {
+    if (TaskPurposeName(purpose) == name) return purpose;
+  }
+  return Damaged("task purpose");
+}
+
+std::string DigestText(const Digest& digest) {
+  return digest.is_zero() ? "" : digest.hex();
+}
+
+StatusOr<Digest> ParseDigestText(std::string_view text) {
+  if (text.empty()) return Digest();
+  const StatusOr<Digest> digest = Digest::FromHex(text);
+  if (!digest.ok()) return Damaged("digest");
+  return *digest;
+}
+
+std::string OutputsToText(const std::map<std::string, ArtifactRef>& outputs) {
+  Json json = Json::object();
+  for (const auto& [role, artifact] : outputs) json[role] = ArtifactToJson(artifact);
+  return CanonicalJson(json);
+}
+
+StatusOr<std::map<std::string, ArtifactRef>> OutputsFromText(std::string_view text) {
+  const StatusOr<Json> json = ParseJson(text, "outputs");
+  if (!json.ok() || !json->is_object()) return Damaged("list of outputs");
+  std::map<std::string, ArtifactRef> outputs;
+  for (const auto& [role, artifact] : json->items()) {
+    LWQ_ASSIGN_OR_RETURN(outputs[role], ArtifactFromJson(artifact));
+  }
+  return outputs;
+}
+
+std::string ResultToText(const RunResult& result) {
+  Json json{{"perplexities", Json::array()}, {"result_digest", result.result_digest}};
+  for (const PerplexityResult& one : result.perplexities) {
+    json["perplexities"].push_back(
+        Json{{"model", one.model}, {"text", one.text}, {"perplexity", one.perplexity}, {"tokens", one.tokens}});
+  }
+  if (result.exported.has_value()) json["export"] = ArtifactToJson(*result.exported);
+  return CanonicalJson(json);
+}
+
+StatusOr<RunResult> ResultFromText(std::string_view text) {
+  const StatusOr<Json> json = ParseJson(text, "result");
+  if (!json.ok() || !json->is_object() || !json->contains("perplexities")) return Damaged("run result");
+  RunResult result;
+  for (const Json& one : (*json)["perplexities"]) {
+    const StatusOr<std::string> model = JsonString(one, "model", "result");
+    const StatusOr<std::string> evaluated = JsonString(one, "text", "result");
+    // A perplexity that overflowed is written as null.
+    const StatusOr<double> perplexity = JsonDouble(one, "perplexity", "result");
+    const StatusOr<int64_t> tokens = JsonInt(one, "tokens", "result");
+    if (!model.ok() || !evaluated.ok() || !tokens.ok()) return Damaged("run result");
+    result.perplexities.push_back({*model, *evaluated, perplexity.ok() ? *perplexity : HUGE_VAL, *tokens});
+  }
+  const StatusOr<std::string> digest = JsonString(*json, "result_digest", "result");
+  if (!digest.ok()) return Damaged("run result");
+  result.result_digest = *digest;
+  if (json->contains("export")) {
+    LWQ_ASSIGN_OR_RETURN(result.exported, ArtifactFromJson((*json)["export"]));
+  }
+  return result;
+}
+
+std::string FailuresToText(const std::array<int, kFailureCauses>& failures) {
+  Json json = Json::object();
+  for (size_t i = 0; i < failures.size(); ++i) {
+    if (failures[i] > 0) json[std::string(FailureCauseName(static_cast<FailureCause>(i)))] = failures[i];
+  }
+  return CanonicalJson(json);
+}
+
+StatusOr<std::array<int, kFailureCauses>> FailuresFromText(std::string_view text) {
+  const StatusOr<Json> json = ParseJson(text, "failures");
+  if (!json.ok() || !json->is_object()) return Damaged("list of failures");
+  std::array<int, kFailureCauses> failures{};
+  for (size_t i = 0; i < failures.size(); ++i) {
+    const auto it = json->find(std::string(FailureCauseName(static_cast<FailureCause>(i))));
+    if (it == json->end()) continue;
+    if (!it->is_number_integer()) return Damaged("list of failures");
+    failures[i] = it->get<int>();
+  }
+  return failures;
+}
+
+std::string KindsToText(const std::vector<TaskKind>& kinds) {
+  Json json = Json::array();
+  for (const TaskKind kind : kinds) json.push_back(std::string(TaskKindName(kind)));
+  return CanonicalJson(json);
+}
+
+StatusOr<std::vector<TaskKind>> KindsFromText(std::string_view text) {
+  const StatusOr<Json> json = ParseJson(text, "kinds");
+  if (!json.ok() || !json->is_array()) return Damaged("list of kinds");
+  std::vector<TaskKind> kinds;
+  for (const Json& name : *json) {
+    if (!name.is_string()) return Damaged("list of kinds");
+    const StatusOr<TaskKind> kind = ParseTaskKind(name.get<std::string>());
+    if (!kind.ok()) return Damaged("list of kinds");
+    kinds.push_back(*kind);
+  }
+  return kinds;
+}
+
+}  // namespace lwq::coordinator

@@ -1,0 +1,124 @@
+#include "coordinator/store/sqlite_schema.h"
+
+#include <iterator>
+
+namespace lwq::coordinator {
+namespace {
+
+constexpr const char* kMigrations[] = {
+    R"sql(
+CREATE TABLE meta (
+  name TEXT PRIMARY KEY,
+  value INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE runs (
+  sequence INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  spec TEXT NOT NULL,            -- JSON
+  recipe TEXT NOT NULL,          -- JSON, resolved
+  state TEXT NOT NULL,
+  numerics_class TEXT NOT NULL,
+  error TEXT NOT NULL,
+  submitted_unix_ms INTEGER NOT NULL,
+  finished_unix_ms INTEGER NOT NULL,
+  result TEXT NOT NULL           -- JSON
+);
+
+CREATE TABLE run_tasks (
+  run_id TEXT NOT NULL,
+  position INTEGER NOT NULL,
+  task_key TEXT NOT NULL,
+  title TEXT NOT NULL,
+  block INTEGER NOT NULL,
+  depth INTEGER NOT NULL,
+  purpose TEXT NOT NULL,
+  evaluated_model TEXT NOT NULL,
+  evaluated_text TEXT NOT NULL,
+  shared INTEGER NOT NULL,
+  PRIMARY KEY (run_id, position)
+) WITHOUT ROWID;
+
+CREATE TABLE tasks (
+  key TEXT PRIMARY KEY,
+  def TEXT NOT NULL,             -- JSON
+  memory_bytes INTEGER NOT NULL,
+  divergence_retries INTEGER NOT NULL,
+  state TEXT NOT NULL,
+  action_key TEXT NOT NULL,      -- '' while unknown
+  token INTEGER NOT NULL,
+  reported_token INTEGER NOT NULL,
+  worker TEXT NOT NULL,
+  worker_name TEXT NOT NULL,
+  attempts INTEGER NOT NULL,
+  failures TEXT NOT NULL,        -- JSON: cause to number
+  lr_halvings INTEGER NOT NULL,
+  from_cache INTEGER NOT NULL,
+  error TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE actions (
+  key TEXT PRIMARY KEY,
+  outputs TEXT NOT NULL,         -- JSON
+  metrics TEXT NOT NULL,         -- JSON
+  seconds REAL NOT NULL,
+  peak_memory_bytes INTEGER NOT NULL,
+  peak_rss_bytes INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE workers (
+  id TEXT PRIMARY KEY,
+  name TEXT NOT NULL,
+  device TEXT NOT NULL,
+  numerics_class TEXT NOT NULL,
+  hardware_bf16 INTEGER NOT NULL,
+  memory_bytes INTEGER NOT NULL,
+  max_threads INTEGER NOT NULL,
+  kinds TEXT NOT NULL            -- JSON
+) WITHOUT ROWID;
+
+CREATE TABLE requests (
+  request_id TEXT PRIMARY KEY,
+  spec_digest TEXT NOT NULL,
+  run_id TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE log_lines (
+  sequence INTEGER PRIMARY KEY,
+  run_id TEXT NOT NULL,
+  time_unix_ms INTEGER NOT NULL,
+  task TEXT NOT NULL,
+  worker TEXT NOT NULL,
+  text TEXT NOT NULL
+);
+CREATE INDEX log_lines_by_run ON log_lines (run_id, sequence);
+)sql",
+};
+
+}  // namespace
+
+int SqliteSchemaVersion() {
+  return static_cast<int>(std::size(kMigrations));
+}
+
+Status MigrateSqlite(SQLite::Database& database) {
+  const int32_t application_id = database.execAndGet("PRAGMA application_id").getInt();
+  const int tables = database.execAndGet("SELECT count(*) FROM sqlite_master").getInt();
+  if (tables > 0 && application_id != kSqliteApplicationId) {
+    return absl::FailedPreconditionError("it is a SQLite file of another program: choose another path");
+  }
+  const int version = database.execAndGet("PRAGMA user_version").getInt();
+  if (version > SqliteSchemaVersion() || version < 0) {
+    return absl::FailedPreconditionError(absl::StrCat("its schema has version ", version, ", this program knows up to ",
+                                                      SqliteSchemaVersion(), ": use the newer program"));
+  }
+  if (version == SqliteSchemaVersion()) return absl::OkStatus();
+  SQLite::Transaction transaction(database);
+  for (int next = version; next < SqliteSchemaVersion(); ++next) database.exec(kMigrations[next]);
+  database.exec(absl::StrCat("PRAGMA application_id = ", kSqliteApplicationId));
+  database.exec(absl::StrCat("PRAGMA user_version = ", SqliteSchemaVersion()));
+  transaction.commit();
+  return absl::OkStatus();
+}
+
+}  // namespace lwq::coordinator

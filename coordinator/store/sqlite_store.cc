@@ -1,0 +1,337 @@
+#include "coordinator/store/sqlite_store.h"
+
+#include <utility>
+
+#include "SQLiteCpp/SQLiteCpp.h"
+#include "coordinator/store/record_json.h"
+#include "coordinator/store/sqlite_schema.h"
+#include "sqlite3.h"
+
+namespace lwq::coordinator {
+namespace {
+
+// A coordinator that is just ending lets go of the file within this time.
+constexpr int kLockWaitMs = 2000;
+constexpr const char* kNextWorker = "next_worker";
+
+Status ToStatus(const SQLite::Exception& error, const std::string& where) {
+  const std::string what = absl::StrCat(where, ": ", error.what());
+  switch (error.getErrorCode()) {
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+      return absl::FailedPreconditionError(
+          absl::StrCat(where, " is in use by another coordinator: stop that one, or choose another path"));
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+      return absl::DataLossError(absl::StrCat(what, ": restore a backup, or move the file away to start empty"));
+    case SQLITE_FULL:
+      return absl::ResourceExhaustedError(absl::StrCat(what, ": free some space and start again"));
+    case SQLITE_CANTOPEN:
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+      return absl::FailedPreconditionError(absl::StrCat(what, ": does its folder exist, and are both writable?"));
+    default:
+      return absl::UnavailableError(what);
+  }
+}
+
+// A prepared statement whose parameters are given all at once, in order.
+class Prepared {
+ public:
+  Prepared(SQLite::Database& database, const char* sql) : statement_(database, sql) {}
+
+  template <typename... Values>
+  void Execute(const Values&... values) {
+    int index = 0;
+    (statement_.bind(++index, values), ...);
+    statement_.exec();
+    statement_.reset();
+  }
+
+ private:
+  SQLite::Statement statement_;
+};
+
+int64_t Integer(const SQLite::Column& column) {
+  return column.getInt64();
+}
+std::string Text(const SQLite::Column& column) {
+  return column.getString();
+}
+
+class SqliteStore : public Store {
+ public:
+  // Requires a migrated database.
+  SqliteStore(std::unique_ptr<SQLite::Database> database, std::string where)
+      : database_(std::move(database)), where_(std::move(where)) {}
+
+  StatusOr<Records> Load() override;
+  Status Commit(std::span<const Change> changes) override;
+  std::string Describe() const override { return where_; }
+
+ private:
+  Status LoadRuns(Records& records);
+  Status LoadRunTasks(Records& records);
+  Status LoadTasks(Records& records);
+  Status LoadActions(Records& records);
+  Status LoadRest(Records& records);
+
+  void Apply(const PutRun& change);
+  void Apply(const PutRunTasks& change);
+  void Apply(const PutTask& change);
+  void Apply(const PutAction& change);
+  void Apply(const DropAction& change) { drop_action_.Execute(change.key.hex()); }
+  void Apply(const PutWorker& change);
+  void Apply(const DropWorker& change) { drop_worker_.Execute(change.id.value); }
+  void Apply(const PutNextWorker& change) { put_meta_.Execute(kNextWorker, change.number); }
+  void Apply(const PutRequest& change);
+  void Apply(const AppendLog& change);
+  void Apply(const DropLogs& change) { drop_logs_.Execute(change.run.value, change.up_to); }
+
+  std::unique_ptr<SQLite::Database> database_;
+  const std::string where_;
+  Prepared put_run_{*database_, "INSERT OR REPLACE INTO runs VALUES (?,?,?,?,?,?,?,?,?,?)"};
+  Prepared put_run_task_{*database_, "INSERT OR REPLACE INTO run_tasks VALUES (?,?,?,?,?,?,?,?,?,?)"};
+  Prepared new_task_{*database_, "INSERT OR REPLACE INTO tasks VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"};
+  Prepared put_task_{*database_,
+                     "UPDATE tasks SET divergence_retries=?2, state=?3, action_key=?4, token=?5, reported_token=?6, "
+                     "worker=?7, worker_name=?8, attempts=?9, failures=?10, lr_halvings=?11, from_cache=?12, error=?13 "
+                     "WHERE key=?1"};
+  Prepared put_action_{*database_, "INSERT OR REPLACE INTO actions VALUES (?,?,?,?,?,?)"};
+  Prepared drop_action_{*database_, "DELETE FROM actions WHERE key=?"};
+  Prepared put_worker_{*database_, "INSERT OR REPLACE INTO workers VALUES (?,?,?,?,?,?,?,?)"};
+  Prepared drop_worker_{*database_, "DELETE FROM workers WHERE id=?"};
+  Prepared put_meta_{*database_, "INSERT OR REPLACE INTO meta VALUES (?,?)"};
+  Prepared put_request_{*database_, "INSERT OR REPLACE INTO requests VALUES (?,?,?)"};
+  Prepared append_log_{*database_, "INSERT OR REPLACE INTO log_lines VALUES (?,?,?,?,?,?)"};
+  Prepared drop_logs_{*database_, "DELETE FROM log_lines WHERE run_id=? AND sequence<=?"};
+};
+
+Status SqliteStore::LoadRuns(Records& records) {
+  SQLite::Statement query(*database_, "SELECT * FROM runs ORDER BY sequence");
+  while (query.executeStep()) {
+    RunRecord run;
+    run.sequence = Integer(query.getColumn(0));
+    run.id.value = Text(query.getColumn(1));
+    LWQ_ASSIGN_OR_RETURN(const Json spec_json, ParseJson(Text(query.getColumn(2)), "spec"));
+    LWQ_ASSIGN_OR_RETURN(RunSpec spec, RunSpecFromJson(spec_json));
+    run.spec = std::make_shared<const RunSpec>(std::move(spec));
+    LWQ_ASSIGN_OR_RETURN(const Json recipe_json, ParseJson(Text(query.getColumn(3)), "recipe"));
+    LWQ_ASSIGN_OR_RETURN(run.recipe, RecipeFromJson(recipe_json));
+    LWQ_ASSIGN_OR_RETURN(run.state, ParseRunState(Text(query.getColumn(4))));
+    run.numerics_class = Text(query.getColumn(5));
+    run.error = Text(query.getColumn(6));
+    run.submitted_unix_ms = Integer(query.getColumn(7));
+    run.finished_unix_ms = Integer(query.getColumn(8));
+    LWQ_ASSIGN_OR_RETURN(run.result, ResultFromText(Text(query.getColumn(9))));
+    records.runs.push_back(std::move(run));
+  }
+  return absl::OkStatus();
+}
+
+Status SqliteStore::LoadRunTasks(Records& records) {
+  SQLite::Statement query(*database_, "SELECT * FROM run_tasks ORDER BY run_id, position");
+  while (query.executeStep()) {
+    RunTaskRecord task;
+    LWQ_ASSIGN_OR_RETURN(task.key, ParseDigestText(Text(query.getColumn(2))));
+    task.title = Text(query.getColumn(3));
+    task.block = Integer(query.getColumn(4));
+    task.depth = query.getColumn(5).getInt();
+    LWQ_ASSIGN_OR_RETURN(task.purpose, ParseTaskPurpose(Text(query.getColumn(6))));
+    task.evaluated_model = Text(query.getColumn(7));
+    task.evaluated_text = Text(query.getColumn(8));
+    task.shared = query.getColumn(9).getInt() != 0;
+    records.run_tasks[RunId{Text(query.getColumn(0))}].push_back(std::move(task));
+  }
+  return absl::OkStatus();
+}
+
+Status SqliteStore::LoadTasks(Records& records) {
+  SQLite::Statement query(*database_, "SELECT * FROM tasks ORDER BY key");
+  while (query.executeStep()) {
+    TaskRecord task;
+    LWQ_ASSIGN_OR_RETURN(task.key, ParseDigestText(Text(query.getColumn(0))));
+    LWQ_ASSIGN_OR_RETURN(const Json def_json, ParseJson(Text(query.getColumn(1)), "task"));
+    LWQ_ASSIGN_OR_RETURN(TaskDef def, TaskDefFromJson(def_json, absl::StrCat("task ", task.key.short_hex())));
+    task.def = std::make_shared<const TaskDef>(std::move(def));
+    task.memory_bytes = Integer(query.getColumn(2));
+    task.divergence_retries = query.getColumn(3).getInt();
+    LWQ_ASSIGN_OR_RETURN(task.state, ParseTaskState(Text(query.getColumn(4))));
+    LWQ_ASSIGN_OR_RETURN(task.action_key, ParseDigestText(Text(query.getColumn(5))));
+    task.token = static_cast<uint64_t>(Integer(query.getColumn(6)));
+    task.reported_token = static_cast<uint64_t>(Integer(query.getColumn(7)));
+    task.worker.value = Text(query.getColumn(8));
+    task.worker_name = Text(query.getColumn(9));
+    task.attempts = query.getColumn(10).getInt();
+    LWQ_ASSIGN_OR_RETURN(task.failures, FailuresFromText(Text(query.getColumn(11))));
+    task.lr_halvings = query.getColumn(12).getInt();
+    task.from_cache = query.getColumn(13).getInt() != 0;
+    task.error = Text(query.getColumn(14));
+    records.tasks.push_back(std::move(task));
+  }
+  return absl::OkStatus();
+}
+
+Status SqliteStore::LoadActions(Records& records) {
+  SQLite::Statement query(*database_, "SELECT * FROM actions ORDER BY key");
+  while (query.executeStep()) {
+    ActionRecord action;
+    LWQ_ASSIGN_OR_RETURN(action.key, ParseDigestText(Text(query.getColumn(0))));
+    LWQ_ASSIGN_OR_RETURN(action.outputs, OutputsFromText(Text(query.getColumn(1))));
+    action.metrics_json = Text(query.getColumn(2));
+    action.seconds = query.getColumn(3).getDouble();
+    action.peak_memory_bytes = Integer(query.getColumn(4));
+    action.peak_rss_bytes = Integer(query.getColumn(5));
+    records.actions.push_back(std::move(action));
+  }
+  return absl::OkStatus();
+}
+
+Status SqliteStore::LoadRest(Records& records) {
+  SQLite::Statement workers(*database_, "SELECT * FROM workers ORDER BY id");
+  while (workers.executeStep()) {
+    WorkerRecord worker;
+    worker.id.value = Text(workers.getColumn(0));
+    worker.name = Text(workers.getColumn(1));
+    worker.device = Text(workers.getColumn(2));
+    worker.numerics_class = Text(workers.getColumn(3));
+    worker.hardware_bf16 = workers.getColumn(4).getInt() != 0;
+    worker.memory_bytes = Integer(workers.getColumn(5));
+    worker.max_threads = workers.getColumn(6).getInt();
+    LWQ_ASSIGN_OR_RETURN(worker.kinds, KindsFromText(Text(workers.getColumn(7))));
+    records.workers.push_back(std::move(worker));
+  }
+  SQLite::Statement requests(*database_, "SELECT * FROM requests ORDER BY request_id");
+  while (requests.executeStep()) {
+    RequestRecord request;
+    request.request_id = Text(requests.getColumn(0));
+    LWQ_ASSIGN_OR_RETURN(request.spec_digest, ParseDigestText(Text(requests.getColumn(1))));
+    request.run.value = Text(requests.getColumn(2));
+    records.requests.push_back(std::move(request));
+  }
+  SQLite::Statement logs(*database_, "SELECT * FROM log_lines ORDER BY sequence");
+  while (logs.executeStep()) {
+    records.logs.push_back({.run = RunId{Text(logs.getColumn(1))},
+                            .sequence = Integer(logs.getColumn(0)),
+                            .time_unix_ms = Integer(logs.getColumn(2)),
+                            .task = Text(logs.getColumn(3)),
+                            .worker = Text(logs.getColumn(4)),
+                            .text = Text(logs.getColumn(5))});
+  }
+  SQLite::Statement meta(*database_, "SELECT value FROM meta WHERE name=?");
+  meta.bind(1, kNextWorker);
+  if (meta.executeStep()) records.next_worker = Integer(meta.getColumn(0));
+  return absl::OkStatus();
+}
+
+StatusOr<Records> SqliteStore::Load() {
+  try {
+    Records records;
+    Status status = LoadRuns(records);
+    if (status.ok()) status = LoadRunTasks(records);
+    if (status.ok()) status = LoadTasks(records);
+    if (status.ok()) status = LoadActions(records);
+    if (status.ok()) status = LoadRest(records);
+    if (!status.ok()) {
+      return absl::DataLossError(
+          absl::StrCat(where_, ": ", MessageOf(status), ": restore a backup, or move the file away to start empty"));
+    }
+    return records;
+  } catch (const SQLite::Exception& error) {
+    return ToStatus(error, where_);
+  }
+}
+
+Status SqliteStore::Commit(std::span<const Change> changes) {
+  try {
+    SQLite::Transaction transaction(*database_);
+    for (const Change& change : changes) std::visit([&](const auto& one) { Apply(one); }, change);
+    transaction.commit();
+    return absl::OkStatus();
+  } catch (const SQLite::Exception& error) {
+    return ToStatus(error, where_);
+  }
+}
+
+void SqliteStore::Apply(const PutRun& change) {
+  const RunRecord& run = change.run;
+  put_run_.Execute(run.sequence, run.id.value, CanonicalJson(RunSpecToJson(*run.spec)),
+                   CanonicalJson(RecipeToJson(run.recipe)), std::string(RunStateName(run.state)), run.numerics_class,
+                   run.error, run.submitted_unix_ms, run.finished_unix_ms, ResultToText(run.result));
+}
+
+void SqliteStore::Apply(const PutRunTasks& change) {
+  int64_t position = 0;
+  for (const RunTaskRecord& task : change.tasks) {
+    put_run_task_.Execute(change.run.value, position++, task.key.hex(), task.title, task.block, task.depth,
+                          std::string(TaskPurposeName(task.purpose)), task.evaluated_model, task.evaluated_text,
+                          static_cast<int>(task.shared));
+  }
+}
+
+void SqliteStore::Apply(const PutTask& change) {
+  const TaskRecord& task = change.task;
+  const std::string state(TaskStateName(task.state));
+  const auto token = static_cast<int64_t>(task.token);
+  const auto reported_token = static_cast<int64_t>(task.reported_token);
+  const std::string failures = FailuresToText(task.failures);
+  const int from_cache = task.from_cache ? 1 : 0;
+  if (change.is_new) {
+    new_task_.Execute(task.key.hex(), CanonicalJson(TaskDefToJson(*task.def)), task.memory_bytes,
+                      task.divergence_retries, state, DigestText(task.action_key), token, reported_token,
+                      task.worker.value, task.worker_name, task.attempts, failures, task.lr_halvings, from_cache,
+                      task.error);
+  } else {
+    put_task_.Execute(task.key.hex(), task.divergence_retries, state, DigestText(task.action_key), token,
+                      reported_token, task.worker.value, task.worker_name, task.attempts, failures, task.lr_halvings,
+                      from_cache, task.error);
+  }
+}
+
+void SqliteStore::Apply(const PutAction& change) {
+  const ActionRecord& action = change.action;
+  put_action_.Execute(action.key.hex(), OutputsToText(action.outputs), action.metrics_json, action.seconds,
+                      action.peak_memory_bytes, action.peak_rss_bytes);
+}
+
+void SqliteStore::Apply(const PutWorker& change) {
+  const WorkerRecord& worker = change.worker;
+  put_worker_.Execute(worker.id.value, worker.name, worker.device, worker.numerics_class,
+                      static_cast<int>(worker.hardware_bf16), worker.memory_bytes, worker.max_threads,
+                      KindsToText(worker.kinds));
+}
+
+void SqliteStore::Apply(const PutRequest& change) {
+  put_request_.Execute(change.request.request_id, change.request.spec_digest.hex(), change.request.run.value);
+}
+
+void SqliteStore::Apply(const AppendLog& change) {
+  const LogRecord& line = change.line;
+  append_log_.Execute(line.sequence, line.run.value, line.time_unix_ms, line.task, line.worker, line.text);
+}
+
+}  // namespace
+
+StatusOr<std::unique_ptr<Store>> OpenSqliteStore(const std::string& path) {
+  const std::string where = absl::StrCat("store sqlite:", path);
+  try {
+    auto database = std::make_unique<SQLite::Database>(path, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, kLockWaitMs);
+    // Exclusive before the first access: the log's index then needs no shared memory, and no second process gets in.
+    database->exec("PRAGMA locking_mode = EXCLUSIVE");
+    database->exec("PRAGMA journal_mode = WAL");
+    database->exec("PRAGMA synchronous = FULL");
+    database->exec("BEGIN EXCLUSIVE; COMMIT");
+    const std::string check = database->execAndGet("PRAGMA quick_check(1)").getString();
+    if (check != "ok") {
+      return absl::DataLossError(
+          absl::StrCat(where, " is damaged (", check, "): restore a backup, or move the file away to start empty"));
+    }
+    const Status migrated = MigrateSqlite(*database);
+    if (!migrated.ok()) return Annotate(migrated, where);
+    return std::unique_ptr<Store>(std::make_unique<SqliteStore>(std::move(database), where));
+  } catch (const SQLite::Exception& error) {
+    return ToStatus(error, where);
+  }
+}
+
+}  // namespace lwq::coordinator

@@ -1,0 +1,18 @@
+#include "coordinator/store/store.h"
+
+#include "coordinator/store/memory_store.h"
+#include "coordinator/store/sqlite_store.h"
+
+namespace lwq::coordinator {
+
+StatusOr<std::unique_ptr<Store>> OpenStore(std::string_view uri) {
+  constexpr std::string_view kSqlite = "sqlite:";
+  if (uri == "memory:") return std::unique_ptr<Store>(std::make_unique<MemoryStore>());
+  if (uri.substr(0, kSqlite.size()) == kSqlite && uri.size() > kSqlite.size()) {
+    return OpenSqliteStore(std::string(uri.substr(kSqlite.size())));
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("store '", uri, "' is not supported: use sqlite:PATH (or memory: for tests)"));
+}
+
+}  // namespace lwq::coordinator
