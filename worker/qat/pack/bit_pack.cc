@@ -120,7 +120,9 @@ void UnpackTile(const Geometry& g, int64_t first_row, int64_t tile_rows, const s
 }
 
 // Rows with contiguous words are tiles of one row; transposed ones go 16 rows at a time.
-int64_t TileRows(const Geometry& g) { return g.word_stride == 1 ? 1 : kTileRows; }
+int64_t TileRows(const Geometry& g) {
+  return g.word_stride == 1 ? 1 : kTileRows;
+}
 
 template <int kBits>
 void PackAll(const Geometry& g, const std::byte* codes, std::byte* out) {
@@ -138,12 +140,18 @@ void UnpackAll(const Geometry& g, const std::byte* in, std::byte* codes) {
 template <typename Body>
 void WithBits(int bits, const Body& body) {
   switch (bits) {
-    case 2: return body(std::integral_constant<int, 2>());
-    case 3: return body(std::integral_constant<int, 3>());
-    case 4: return body(std::integral_constant<int, 4>());
-    case 5: return body(std::integral_constant<int, 5>());
-    case 6: return body(std::integral_constant<int, 6>());
-    case 8: return body(std::integral_constant<int, 8>());
+    case 2:
+      return body(std::integral_constant<int, 2>());
+    case 3:
+      return body(std::integral_constant<int, 3>());
+    case 4:
+      return body(std::integral_constant<int, 4>());
+    case 5:
+      return body(std::integral_constant<int, 5>());
+    case 6:
+      return body(std::integral_constant<int, 6>());
+    case 8:
+      return body(std::integral_constant<int, 8>());
   }
   LWQ_CHECK(false, "unchecked bits ", bits);
 }
@@ -156,12 +164,13 @@ Status CheckBits(int bits) {
 Status CheckMatrix(const HostTensor& tensor, DType dtype, std::string_view what) {
   if (tensor.dtype != dtype || tensor.shape.size() != 2) {
     return absl::InvalidArgumentError(absl::StrCat(what, " must be a matrix of ", DTypeName(dtype), ", got ",
-                                                   DTypeName(tensor.dtype), " with ", tensor.shape.size(), " dimensions"));
+                                                   DTypeName(tensor.dtype), " with ", tensor.shape.size(),
+                                                   " dimensions"));
   }
   LWQ_ASSIGN_OR_RETURN(const int64_t elements, ElementCount(tensor.shape));
   if (tensor.bytes.size() == static_cast<size_t>(elements * DTypeBytes(dtype))) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(what, " [", tensor.shape[0], ", ", tensor.shape[1], "] holds ",
-                                                 tensor.bytes.size(), " bytes"));
+  return absl::InvalidArgumentError(
+      absl::StrCat(what, " [", tensor.shape[0], ", ", tensor.shape[1], "] holds ", tensor.bytes.size(), " bytes"));
 }
 
 Status CheckCodes(const HostTensor& codes, int bits) {
@@ -172,8 +181,8 @@ Status CheckCodes(const HostTensor& codes, int bits) {
   for (size_t i = 0; i < codes.bytes.size(); ++i) all |= data[i];
   if (all >> bits == 0) return absl::OkStatus();
   const auto* bad = std::find_if(data, data + codes.bytes.size(), [bits](uint8_t code) { return code >> bits != 0; });
-  return absl::InvalidArgumentError(absl::StrCat("code ", static_cast<int>(*bad), " at row ", (bad - data) / codes.shape[1],
-                                                 " does not fit ", bits, " bits"));
+  return absl::InvalidArgumentError(absl::StrCat("code ", static_cast<int>(*bad), " at row ",
+                                                 (bad - data) / codes.shape[1], " does not fit ", bits, " bits"));
 }
 
 Geometry RowGeometry(int64_t rows, int64_t columns, int bits, bool transposed) {
@@ -191,7 +200,8 @@ StatusOr<HostTensor> Pack(const HostTensor& codes, int bits, bool transposed) {
   std::string out(static_cast<size_t>(g.rows * g.words) * 4, '\0');
   auto* data = reinterpret_cast<std::byte*>(out.data());
   WithBits(bits, [&](auto constant) { PackAll<decltype(constant)::value>(g, codes.bytes.data(), data); });
-  std::vector<int64_t> shape = transposed ? std::vector<int64_t>{g.words, g.rows} : std::vector<int64_t>{g.rows, g.words};
+  std::vector<int64_t> shape =
+      transposed ? std::vector<int64_t>{g.words, g.rows} : std::vector<int64_t>{g.rows, g.words};
   return HostTensor{DType::kI32, std::move(shape), Bytes::FromString(std::move(out))};
 }
 
@@ -213,17 +223,25 @@ StatusOr<HostTensor> Unpack(const HostTensor& words, int bits, int64_t columns, 
 
 }  // namespace
 
-bool IsSupportedBits(int bits) { return (bits >= 2 && bits <= 6) || bits == 8; }
+bool IsSupportedBits(int bits) {
+  return (bits >= 2 && bits <= 6) || bits == 8;
+}
 
-int64_t PackedWords(int64_t codes, int bits) { return (codes * bits + 31) / 32; }
+int64_t PackedWords(int64_t codes, int bits) {
+  return (codes * bits + 31) / 32;
+}
 
-StatusOr<HostTensor> PackRows(const HostTensor& codes, int bits) { return Pack(codes, bits, false); }
+StatusOr<HostTensor> PackRows(const HostTensor& codes, int bits) {
+  return Pack(codes, bits, false);
+}
 
 StatusOr<HostTensor> UnpackRows(const HostTensor& words, int bits, int64_t columns) {
   return Unpack(words, bits, columns, false);
 }
 
-StatusOr<HostTensor> PackRowsTransposed(const HostTensor& codes, int bits) { return Pack(codes, bits, true); }
+StatusOr<HostTensor> PackRowsTransposed(const HostTensor& codes, int bits) {
+  return Pack(codes, bits, true);
+}
 
 StatusOr<HostTensor> UnpackRowsTransposed(const HostTensor& words, int bits, int64_t columns) {
   return Unpack(words, bits, columns, true);

@@ -72,8 +72,8 @@ class StrictTensors {
 
 StatusOr<LinearWeight> TakeLinear(const std::string& name, const LinearFormat& format, StrictTensors& tensors) {
   if (!format.quantized()) {
-    LWQ_ASSIGN_OR_RETURN(HostTensor weight, tensors.Take(name + ".weight", {format.dtype},
-                                                         {format.out_features, format.in_features}));
+    LWQ_ASSIGN_OR_RETURN(HostTensor weight,
+                         tensors.Take(name + ".weight", {format.dtype}, {format.out_features, format.in_features}));
     return weight;
   }
   const std::vector<int64_t> groups = {format.out_features, format.in_features / format.group_size};
@@ -104,7 +104,9 @@ StatusOr<BlockFormat> FormatFromMetadata(const SafetensorsFile& file, std::strin
   return BlockFormatFromJson(*json, what);
 }
 
-std::string NameOf(const ArtifactRef& artifact) { return absl::StrCat("block checkpoint ", artifact.digest.short_hex()); }
+std::string NameOf(const ArtifactRef& artifact) {
+  return absl::StrCat("block checkpoint ", artifact.digest.short_hex());
+}
 
 StatusOr<Manifest> LoadBlockManifest(BlobSource& blobs, const ArtifactRef& artifact) {
   LWQ_ASSIGN_OR_RETURN(Manifest manifest, LoadManifest(blobs, artifact));
@@ -162,7 +164,8 @@ StatusOr<BlockState> LoadBlockCheckpoint(BlobSource& blobs, const ArtifactRef& a
   LWQ_ASSIGN_OR_RETURN(Bytes file, blobs.Fetch(manifest.parts[0].blob));
   LWQ_ASSIGN_OR_RETURN(BlockState block, ParseBlock(std::move(file), NameOf(artifact)));
   if (FormatOf(block) == promised) return block;
-  return absl::DataLossError(absl::StrCat(NameOf(artifact), ": its manifest promises another format than its tensors have"));
+  return absl::DataLossError(
+      absl::StrCat(NameOf(artifact), ": its manifest promises another format than its tensors have"));
 }
 
 StatusOr<BlockFormat> LoadBlockFormat(BlobSource& blobs, const ArtifactRef& artifact) {

@@ -6,11 +6,12 @@
 //   <linear>.zeros   U8 [out, in / group_size]
 //   <linear>.weight  as it is, for a linear kept at full precision
 //   input_layernorm.weight, post_attention_layernorm.weight   as they are
-// with the canonical JSON of the format as metadata "lwq_block". Neither block index nor recipe is in it: equal states are equal bytes, and
-// reading returns the state that was written, bit for bit. A 7B block at 2 bits takes about 55 MB.
+// with the canonical JSON of the format as metadata "lwq_block". Neither block index nor recipe is in it: equal
+// states are equal bytes, and reading returns the state that was written, bit for bit. A 7B block at 2 bits takes
+// about 55 MB.
 //
-// Thread-safety: free functions. Errors of reading: DATA_LOSS naming artifact and tensor for anything that is not exactly this;
-// NOT_FOUND for a blob that is gone.
+// Thread-safety: free functions. Errors of reading: DATA_LOSS naming artifact and tensor for anything that is not
+// exactly this; NOT_FOUND for a blob that is gone.
 #pragma once
 
 #include <string>

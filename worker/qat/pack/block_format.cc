@@ -20,7 +20,8 @@ Status Damaged(std::string_view what, std::string_view problem) {
 
 Status CheckWeight(const HostTensor& weight, std::string_view what) {
   if (!IsFloat(weight.dtype)) {
-    return absl::InvalidArgumentError(absl::StrCat(what, " is ", DTypeName(weight.dtype), ", expected F32, F16 or BF16"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(what, " is ", DTypeName(weight.dtype), ", expected F32, F16 or BF16"));
   }
   LWQ_ASSIGN_OR_RETURN(const int64_t elements, ElementCount(weight.shape));
   if (weight.bytes.size() == static_cast<size_t>(elements * DTypeBytes(weight.dtype))) return absl::OkStatus();
@@ -39,7 +40,8 @@ Status CheckLinear(const LinearWeight& weight, std::string_view what) {
 
 Status CheckNorm(const HostTensor& norm, int64_t hidden_size, std::string_view what) {
   if (norm.shape != std::vector<int64_t>{hidden_size}) {
-    return absl::InvalidArgumentError(absl::StrCat(what, " is ", ShapeText(norm.shape), ", expected [", hidden_size, "]"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(what, " is ", ShapeText(norm.shape), ", expected [", hidden_size, "]"));
   }
   return CheckWeight(norm, what);
 }
@@ -115,7 +117,8 @@ Status CheckBlockFits(const LlamaConfig& config, const BlockFormat& format, std:
   for (const LinearKind kind : kAllLinears) {
     const LinearShape expected = ShapeOf(config, kind);
     const auto found = format.linears.find(kind);
-    if (found == format.linears.end()) return absl::InvalidArgumentError(absl::StrCat(what, " has no ", LinearName(kind)));
+    if (found == format.linears.end())
+      return absl::InvalidArgumentError(absl::StrCat(what, " has no ", LinearName(kind)));
     const LinearFormat& linear = found->second;
     if (linear.out_features == expected.out_features && linear.in_features == expected.in_features) continue;
     return absl::InvalidArgumentError(absl::StrCat(

@@ -1,10 +1,11 @@
-// How a block is stored: per linear its shape and either (bits, group size) or the dtype of a full-precision weight, and the
-// dtypes of its norms. What an exporter must know of a block before it has read any of it.
+// How a block is stored: per linear its shape and either (bits, group size) or the dtype of a full-precision weight,
+// and the dtypes of its norms. What an exporter must know of a block before it has read any of it.
 //
 // JSON form (manifest of a block checkpoint, metadata of its safetensors):
 //   {"version":1,
-//    "linears":{"self_attn.q_proj":{"out_features":64,"in_features":64,"bits":2,"group_size":64}, … or "dtype":"F16" …},
+//    "linears":{"self_attn.q_proj":{"out_features":64,"in_features":64,"bits":2,"group_size":64}, …},
 //    "norms":{"input_layernorm.weight":"F32","post_attention_layernorm.weight":"F32"}}
+// A linear kept at full precision has "dtype":"F16" in place of bits and group_size.
 // Values; thread-safe.
 #pragma once
 
@@ -23,9 +24,9 @@ namespace lwq::qat {
 struct LinearFormat {
   int64_t out_features = 0;
   int64_t in_features = 0;
-  int bits = 0;                // 0: kept at full precision
-  int64_t group_size = 0;      // quantized only; a whole row is in_features
-  DType dtype = DType::kF16;   // full precision only
+  int bits = 0;               // 0: kept at full precision
+  int64_t group_size = 0;     // quantized only; a whole row is in_features
+  DType dtype = DType::kF16;  // full precision only
   bool quantized() const { return bits != 0; }
   friend bool operator==(const LinearFormat&, const LinearFormat&) = default;
 };
@@ -40,8 +41,9 @@ struct BlockFormat {
 // Requires CheckBlock to have passed.
 BlockFormat FormatOf(const BlockState& block);
 
-// INVALID_ARGUMENT naming `what` and the part unless all seven linears and both norms are there, each well formed and consistent with
-// the others (codes and zero points within their bits, groups that divide the input, finite scales, one hidden size).
+// INVALID_ARGUMENT naming `what` and the part unless all seven linears and both norms are there, each well formed
+// and consistent with the others (codes and zero points within their bits, groups that divide the input, finite
+// scales, one hidden size).
 Status CheckBlock(const BlockState& block, std::string_view what);
 // INVALID_ARGUMENT naming `what` and the linear when the shapes are not those of the model.
 Status CheckBlockFits(const LlamaConfig& config, const BlockFormat& format, std::string_view what);

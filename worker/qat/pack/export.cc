@@ -22,8 +22,8 @@ bool EndsWith(std::string_view text, std::string_view ending) {
   return text.size() >= ending.size() && text.substr(text.size() - ending.size()) == ending;
 }
 
-// Tokenizer, chat template, generation settings, licence: small files at the top of a model directory that are not weights and that this export does
-// not write itself.
+// Tokenizer, chat template, generation settings, licence: small files at the top of a model directory that are not
+// weights and that this export does not write itself.
 bool IsCopied(std::string_view path) {
   if (path.find('/') != std::string_view::npos) return false;
   if (path == "config.json" || path == "quantize_config.json" || EndsWith(path, ".index.json")) return false;
@@ -85,7 +85,8 @@ class Exporter {
     LWQ_ASSIGN_OR_RETURN(config_, ReadModelConfig(model_));
     if (!config_.quantization_config.is_null()) {
       return absl::FailedPreconditionError(
-          "the model is quantized already (it has a quantization_config); export needs the full-precision model its blocks "
+          "the model is quantized already (it has a quantization_config); export needs the full-precision model its "
+          "blocks "
           "were trained from");
     }
     LWQ_ASSIGN_OR_RETURN(source_, OpenModelTree(&model_));
@@ -96,8 +97,8 @@ class Exporter {
 
   Status Plan() {
     if (blocks_.blocks() != config_.num_hidden_layers) {
-      return absl::InvalidArgumentError(absl::StrCat("export got ", blocks_.blocks(), " blocks of a model that has ",
-                                                     config_.num_hidden_layers));
+      return absl::InvalidArgumentError(
+          absl::StrCat("export got ", blocks_.blocks(), " blocks of a model that has ", config_.num_hidden_layers));
     }
     for (int64_t block = 0; block < blocks_.blocks(); ++block) {
       LWQ_ASSIGN_OR_RETURN(BlockFormat layout, blocks_.Format(block));
@@ -105,7 +106,8 @@ class Exporter {
       LWQ_RETURN_IF_ERROR(CheckFormatHolds(options_.format, block, layout));
       formats_.push_back(std::move(layout));
     }
-    HeadDTypes head{.embedding = SourceDType("model.embed_tokens.weight"), .final_norm = SourceDType("model.norm.weight")};
+    HeadDTypes head{.embedding = SourceDType("model.embed_tokens.weight"),
+                    .final_norm = SourceDType("model.norm.weight")};
     if (!config_.tie_word_embeddings) head.lm_head = SourceDType("lm_head.weight");
     plan_ = PlanTensors(config_, head, options_.format, formats_);
     shards_ = PlanShards(plan_, options_.shard_bytes);

@@ -1,13 +1,16 @@
 // From the source model and its trained blocks to a directory that serving stacks load.
 //
-// gptq_v2     model.safetensors with qweight, qzeros, scales, g_idx per linear (gptq_layout.h), quantize_config.json and config.json's
-//             quantization_config (gptq_config.h). Integers, zero points and fp16 scales are those of the checkpoints, bit for bit.
-// fake_quant  a plain model whose linears hold the decoded weights in fp16 (fake_quant_weight.h): rounded, so that its perplexity can
-//             differ from the checkpoints' in the last digits. It reads back exactly as stored.
-// Other tensors are copied as they are (export_plan.h); torch_dtype becomes float16. Tokenizer files and other small metadata are copied through.
+// gptq_v2     model.safetensors with qweight, qzeros, scales, g_idx per linear (gptq_layout.h), quantize_config.json and
+//             config.json's quantization_config (gptq_config.h). Integers, zero points and fp16 scales are those of
+//             the checkpoints, bit for bit.
+// fake_quant  a plain model whose linears hold the decoded weights in fp16 (fake_quant_weight.h): rounded, so that its
+//             perplexity can differ from the checkpoints' in the last digits. It reads back exactly as stored.
+// Other tensors are copied as they are (export_plan.h); torch_dtype becomes float16. Tokenizer files and other small
+// metadata are copied through.
 //
-// Streams: one block (or the embedding, or the head) and two pieces of the output are in memory at a time. Deterministic: equal inputs give
-// equal bytes and so an equal artifact. Thread-safety: one call uses the calling thread and one for uploads.
+// Streams: one block (or the embedding, or the head) and two pieces of the output are in memory at a time.
+// Deterministic: equal inputs give equal bytes and so an equal artifact. Thread-safety: one call uses the calling
+// thread and one for uploads.
 #pragma once
 
 #include <cstdint>
@@ -55,15 +58,16 @@ struct ExportOptions {
 
 struct ExportResult {
   ArtifactRef files;
-  // format; file_bytes (of all files); tensor_bytes; shards; quantized_weights; stored_bits_per_weight (of quantized linears: codes, scales,
-  // zero points and padding as written, without g_idx); average_bits (plain mean of the widths over weights);
-  // gptq_v2: scales_rounded, max_scale_rounding (relative; 0 unless a preset trained scales that are not fp16 numbers);
-  // fake_quant: weights_rounded, max_weight_rounding (absolute).
+  // format; file_bytes (of all files); tensor_bytes; shards; quantized_weights; stored_bits_per_weight (of quantized
+  // linears: codes, scales, zero points and padding as written, without g_idx); average_bits (plain mean of the
+  // widths over weights); gptq_v2: scales_rounded, max_scale_rounding (relative; 0 unless a preset trained scales
+  // that are not fp16 numbers); fake_quant: weights_rounded, max_weight_rounding (absolute).
   Json metrics = Json::object();
 };
 
-// Errors: FAILED_PRECONDITION when the format cannot hold a block's width (before anything is written) or the model is quantized already;
-// INVALID_ARGUMENT when blocks do not fit the model; CANCELLED; those of reading and of the store.
+// Errors: FAILED_PRECONDITION when the format cannot hold a block's width (before anything is written) or the model
+// is quantized already; INVALID_ARGUMENT when blocks do not fit the model; CANCELLED; those of reading and of the
+// store.
 StatusOr<ExportResult> ExportModel(const FileTree& model, BlockSource& blocks, const ExportOptions& options,
                                    ArtifactStore& store, const ProgressSink& progress, const CancelToken& cancel);
 

@@ -63,8 +63,10 @@ std::string ShardPath(size_t index, size_t count) {
 
 std::string_view ExportFormatName(ExportFormat format) {
   switch (format) {
-    case ExportFormat::kGptqV2: return "gptq_v2";
-    case ExportFormat::kFakeQuant: return "fake_quant";
+    case ExportFormat::kGptqV2:
+      return "gptq_v2";
+    case ExportFormat::kFakeQuant:
+      return "fake_quant";
   }
   LWQ_CHECK(false, "not an export format");
 }
@@ -79,8 +81,10 @@ StatusOr<ExportFormat> ParseExportFormat(std::string_view name) {
 
 bool FormatHoldsBits(ExportFormat format, int bits) {
   switch (format) {
-    case ExportFormat::kGptqV2: return GptqHoldsBits(bits);
-    case ExportFormat::kFakeQuant: return true;
+    case ExportFormat::kGptqV2:
+      return GptqHoldsBits(bits);
+    case ExportFormat::kFakeQuant:
+      return true;
   }
   LWQ_CHECK(false, "not an export format");
 }
@@ -92,9 +96,9 @@ Status CheckFormatHolds(ExportFormat format, int64_t block, const BlockFormat& l
     for (const ExportFormat other : kAllFormats) {
       if (FormatHoldsBits(other, linear.bits)) holding.emplace_back(ExportFormatName(other));
     }
-    return absl::FailedPreconditionError(absl::StrCat("block ", block, " ", LinearName(kind), ": ", ExportFormatName(format),
-                                                      " cannot hold ", linear.bits, " bits; formats that can: ",
-                                                      absl::StrJoin(holding, ", ")));
+    return absl::FailedPreconditionError(absl::StrCat("block ", block, " ", LinearName(kind), ": ",
+                                                      ExportFormatName(format), " cannot hold ", linear.bits,
+                                                      " bits; formats that can: ", absl::StrJoin(holding, ", ")));
   }
   return absl::OkStatus();
 }

@@ -1,10 +1,10 @@
-// Which tensors an exported model holds, in which shard and in which order, before any of them exists: a safetensors header comes before
-// its data, so a model that is streamed block by block must be laid out first.
+// Which tensors an exported model holds, in which shard and in which order, before any of them exists: a safetensors
+// header comes before its data, so a model that is streamed block by block must be laid out first.
 //
-// Dtypes: linears as the format says; everything else as it is, byte for byte: embedding, final norm and head in the source's dtype, block norms
-// in the checkpoint's (fp32 once trained). Nothing that was validated is rounded on its way out, and loaders cast to torch_dtype. Order: embedding,
-// blocks ascending (in each, wide dtypes first so that data stays aligned, then by name), final norm, head.
-// Pure; thread-safe.
+// Dtypes: linears as the format says; everything else as it is, byte for byte: embedding, final norm and head in the
+// source's dtype, block norms in the checkpoint's (fp32 once trained). Nothing that was validated is rounded on its
+// way out, and loaders cast to torch_dtype. Order: embedding, blocks ascending (in each, wide dtypes first so that
+// data stays aligned, then by name), final norm, head. Pure; thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -35,8 +35,8 @@ struct PlannedTensor {
   std::string name;
   DType dtype = DType::kF16;
   std::vector<int64_t> shape;
-  int64_t block = 0;             // −1: before the blocks; num_hidden_layers: after them
-  bool quantized_part = false;   // counts as stored bits of a quantized linear
+  int64_t block = 0;            // −1: before the blocks; num_hidden_layers: after them
+  bool quantized_part = false;  // counts as stored bits of a quantized linear
   int64_t bytes() const;
 };
 
@@ -56,8 +56,8 @@ struct PlannedShard {
   size_t count = 0;
 };
 
-// Tensors in order, a new shard whenever one more would exceed `shard_bytes` of data (a tensor larger than that is alone). One shard is
-// "model.safetensors", more are "model-00001-of-0000N.safetensors".
+// Tensors in order, a new shard whenever one more would exceed `shard_bytes` of data (a tensor larger than that is
+// alone). One shard is "model.safetensors", more are "model-00001-of-0000N.safetensors".
 std::vector<PlannedShard> PlanShards(const std::vector<PlannedTensor>& tensors, int64_t shard_bytes);
 
 // The safetensors header of a shard, its eight length bytes included; data follows in plan order without gaps.

@@ -24,7 +24,9 @@ void ForEachGroup(const QuantizedLinear& linear, const Visit& visit) {
   }
 }
 
-float Decode(uint8_t code, float scale, int zero) { return scale * static_cast<float>(static_cast<int>(code) - zero); }
+float Decode(uint8_t code, float scale, int zero) {
+  return scale * static_cast<float>(static_cast<int>(code) - zero);
+}
 
 }  // namespace
 
@@ -49,7 +51,8 @@ StatusOr<HostTensor> DecodeToF16(const QuantizedLinear& linear, std::string_view
       const float back = FloatFromHalf(half);
       if (back != weight) {
         ++rounding->changed;
-        rounding->max_absolute_error = std::max(rounding->max_absolute_error, std::abs(static_cast<double>(back) - weight));
+        rounding->max_absolute_error =
+            std::max(rounding->max_absolute_error, std::abs(static_cast<double>(back) - weight));
         fits = fits && std::isfinite(back);
       }
       std::memcpy(out.data() + (first + i) * 2, &half, 2);

@@ -1,8 +1,9 @@
-// Writes a file-tree artifact (common/artifact/file_tree.h) as its bytes are made, one piece in memory and one on its way to the
-// store: an exported model of any size passes through. The same contents give the same artifact as UploadContents.
+// Writes a file-tree artifact (common/artifact/file_tree.h) as its bytes are made, one piece in memory and one on
+// its way to the store: an exported model of any size passes through. The same contents give the same artifact as
+// UploadContents.
 //
-// Files may be written in any order, each from beginning to end. One thread at a time. The store must outlive the writer. Errors are the
-// store's, with the file's name; after one, no further call is meaningful.
+// Files may be written in any order, each from beginning to end. One thread at a time. The store must outlive the
+// writer. Errors are the store's, with the file's name; after one, no further call is meaningful.
 #pragma once
 
 #include <cstdint>

@@ -29,7 +29,9 @@ Status NotSupported(std::string_view reason) {
   return absl::FailedPreconditionError(absl::StrCat(kWhat, ": ", reason));
 }
 
-Status Invalid(std::string_view reason) { return absl::InvalidArgumentError(absl::StrCat(kWhat, ": ", reason)); }
+Status Invalid(std::string_view reason) {
+  return absl::InvalidArgumentError(absl::StrCat(kWhat, ": ", reason));
+}
 
 const Json* Find(const Json& object, std::string_view key) {
   const auto it = object.find(std::string(key));
@@ -59,10 +61,12 @@ Status CheckMethodAndFormat(const Json& object) {
   if (format.value_or("gptq") == "gptq_v2") return absl::OkStatus();
   if (format.value_or("gptq") == "gptq") {
     return NotSupported(
-        "checkpoint_format 'gptq' (v1 stores zero points minus one) is not supported; convert the model to gptq_v2 with "
+        "checkpoint_format 'gptq' (v1 stores zero points minus one) is not supported; convert the model to gptq_v2 "
+        "with "
         "GPTQModel");
   }
-  return NotSupported(absl::StrCat("checkpoint_format '", format->substr(0, 80), "' is not supported; supported: gptq_v2"));
+  return NotSupported(
+      absl::StrCat("checkpoint_format '", format->substr(0, 80), "' is not supported; supported: gptq_v2"));
 }
 
 // What changes how tensors are decoded, at the top and inside an override.
@@ -109,8 +113,8 @@ struct GptqConfig::Rule {
   Status Compile(std::string_view pattern) {
     int error = 0;
     PCRE2_SIZE offset = 0;
-    code.reset(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(), PCRE2_ANCHORED, &error, &offset,
-                             nullptr));
+    code.reset(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(), PCRE2_ANCHORED, &error,
+                             &offset, nullptr));
     if (code != nullptr) return absl::OkStatus();
     std::array<PCRE2_UCHAR, 256> message{};
     pcre2_get_error_message(error, message.data(), message.size());
@@ -123,11 +127,12 @@ struct GptqConfig::Rule {
         pcre2_match_data_create_from_pattern(code.get(), nullptr), &pcre2_match_data_free);
     const std::unique_ptr<pcre2_match_context, decltype(&pcre2_match_context_free)> context(
         pcre2_match_context_create(nullptr), &pcre2_match_context_free);
-    if (data == nullptr || context == nullptr) return absl::ResourceExhaustedError("no memory for a regular expression");
+    if (data == nullptr || context == nullptr)
+      return absl::ResourceExhaustedError("no memory for a regular expression");
     pcre2_set_match_limit(context.get(), kMatchLimit);
     pcre2_set_depth_limit(context.get(), kMatchLimit);
-    const int matched = pcre2_match(code.get(), reinterpret_cast<PCRE2_SPTR>(name.data()), name.size(), 0, 0, data.get(),
-                                    context.get());
+    const int matched = pcre2_match(code.get(), reinterpret_cast<PCRE2_SPTR>(name.data()), name.size(), 0, 0,
+                                    data.get(), context.get());
     if (matched >= 0) return true;
     if (matched == PCRE2_ERROR_NOMATCH) return false;
     return Invalid(absl::StrCat("dynamic rule '", text.substr(0, 80), "' is too expensive to match; simplify it"));
@@ -155,7 +160,8 @@ StatusOr<GptqConfig> GptqConfig::Parse(const Json& quantization_config) {
     const bool excludes = pattern.substr(0, 2) == "-:";
     if (excludes || pattern.substr(0, 2) == "+:") pattern.remove_prefix(2);
     LWQ_RETURN_IF_ERROR(rule->Compile(pattern));
-    if (!override.is_object()) return Invalid(absl::StrCat("dynamic rule '", text.substr(0, 80), "' must be an object"));
+    if (!override.is_object())
+      return Invalid(absl::StrCat("dynamic rule '", text.substr(0, 80), "' must be an object"));
     if (excludes) {
       rule->module = GptqModule{.quantized = false};
     } else {
@@ -173,8 +179,9 @@ StatusOr<GptqModule> GptqConfig::Module(std::string_view name) const {
     LWQ_ASSIGN_OR_RETURN(const bool matches, rule->Matches(name));
     if (!matches) continue;
     if (chosen != nullptr && chosen->module != rule->module) {
-      return NotSupported(absl::StrCat("dynamic rules '", chosen->text.substr(0, 80), "' and '", rule->text.substr(0, 80),
-                                       "' both match ", name, " and differ; make them exclude each other"));
+      return NotSupported(absl::StrCat("dynamic rules '", chosen->text.substr(0, 80), "' and '",
+                                       rule->text.substr(0, 80), "' both match ", name,
+                                       " and differ; make them exclude each other"));
     }
     chosen = rule.get();
   }
@@ -233,7 +240,9 @@ std::string Escaped(std::string_view name) {
   return out;
 }
 
-Json Override(const Width& width) { return {{"bits", width.first}, {"group_size", width.second}}; }
+Json Override(const Width& width) {
+  return {{"bits", width.first}, {"group_size", width.second}};
+}
 
 // Rules for the linears of one block that share no width, grouped by what they are.
 void AddLinearRules(size_t index, const BlockFormat& block, const Width& base, Json& dynamic) {
@@ -257,12 +266,14 @@ void AddLinearRules(size_t index, const BlockFormat& block, const Width& base, J
 
 StatusOr<Json> MakeGptqConfig(const std::vector<BlockFormat>& blocks) {
   const std::optional<Width> base = BaseWidth(blocks);
-  if (!base.has_value()) return absl::InvalidArgumentError("no linear of the model is quantized: nothing to export as gptq_v2");
+  if (!base.has_value())
+    return absl::InvalidArgumentError("no linear of the model is quantized: nothing to export as gptq_v2");
   std::map<Width, std::vector<size_t>> whole_blocks;
   Json dynamic = Json::object();
   for (size_t k = 0; k < blocks.size(); ++k) {
     const auto& linears = blocks[k].linears;
-    if (std::all_of(linears.begin(), linears.end(), [&](const auto& entry) { return CanBe(entry.second, *base); })) continue;
+    if (std::all_of(linears.begin(), linears.end(), [&](const auto& entry) { return CanBe(entry.second, *base); }))
+      continue;
     if (const std::optional<Width> common = CommonWidth(blocks[k])) {
       whole_blocks[*common].push_back(k);
     } else {

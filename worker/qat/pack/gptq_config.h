@@ -1,16 +1,17 @@
-// GPTQ's quantization config: the JSON object that is both quantize_config.json and config.json's "quantization_config".
+// GPTQ's quantization config: the JSON object that is both quantize_config.json and config.json's
+// "quantization_config".
 //
-// {"bits":2,"group_size":64,"desc_act":false,"sym":false,"lm_head":false,"quant_method":"gptq","checkpoint_format":"gptq_v2",
-//  "pack_dtype":"int32","meta":{"quantizer":["lwq:0.1.0"]},
+// {"bits":2,"group_size":64,"desc_act":false,"sym":false,"lm_head":false,
+//  "quant_method":"gptq","checkpoint_format":"gptq_v2","pack_dtype":"int32","meta":{"quantizer":["lwq:0.1.0"]},
 //  "dynamic":{"+:^model\\.layers\\.(0|31)\\..*":{"bits":8,"group_size":64},"-:…":{}}}
-// `dynamic` overrides per module: a regular expression matched at the beginning of the module's name; "-:" keeps the module at
-// full precision, "+:" or nothing overrides bits and group size.
+// `dynamic` overrides per module: a regular expression matched at the beginning of the module's name; "-:" keeps the
+// module at full precision, "+:" or nothing overrides bits and group size.
 //
-// We write rules of which at most one matches a module, so that the order of a JSON object's members does not matter; reading a file in
-// which two rules give one module different formats is refused, as that order is not kept.
+// We write rules of which at most one matches a module, so that the order of a JSON object's members does not matter;
+// reading a file in which two rules give one module different formats is refused, as that order is not kept.
 //
-// Read: quant_method "gptq", checkpoint_format "gptq_v2", bits 2, 3, 4, 8, desc_act false. Anything else is FAILED_PRECONDITION naming it
-// and what to do; a wrong type or an invalid regular expression is INVALID_ARGUMENT.
+// Read: quant_method "gptq", checkpoint_format "gptq_v2", bits 2, 3, 4, 8, desc_act false. Anything else is
+// FAILED_PRECONDITION naming it and what to do; a wrong type or an invalid regular expression is INVALID_ARGUMENT.
 // Thread-safety: immutable after Parse; Module may be called from any thread.
 #pragma once
 
@@ -46,9 +47,9 @@ class GptqConfig {
   std::vector<std::shared_ptr<const Rule>> rules_;
 };
 
-// The config of a model whose blocks are stored as `blocks` says (quantized linears of 2, 3, 4 or 8 bits; others unquantized). The
-// bits and group size that cover most weights stand at the top; the rest are overrides, by whole blocks where possible. With nothing
-// quantized at all, INVALID_ARGUMENT.
+// The config of a model whose blocks are stored as `blocks` says (quantized linears of 2, 3, 4 or 8 bits; others
+// unquantized). The bits and group size that cover most weights stand at the top; the rest are overrides, by whole
+// blocks where possible. With nothing quantized at all, INVALID_ARGUMENT.
 StatusOr<Json> MakeGptqConfig(const std::vector<BlockFormat>& blocks);
 
 }  // namespace lwq::qat

@@ -14,8 +14,8 @@ namespace {
 Status CheckTensor(const HostTensor& tensor, std::initializer_list<DType> dtypes, const std::vector<int64_t>& shape,
                    std::string_view what, std::string_view name) {
   if (std::find(dtypes.begin(), dtypes.end(), tensor.dtype) == dtypes.end()) {
-    return absl::InvalidArgumentError(absl::StrCat(what, ".", name, " is ", DTypeName(tensor.dtype), ", expected ",
-                                                   DTypeName(*dtypes.begin())));
+    return absl::InvalidArgumentError(
+        absl::StrCat(what, ".", name, " is ", DTypeName(tensor.dtype), ", expected ", DTypeName(*dtypes.begin())));
   }
   if (tensor.shape != shape) {
     return absl::InvalidArgumentError(
@@ -33,7 +33,8 @@ Status CheckFinite(const HostTensor& scales, std::string_view what) {
     float value;
     std::memcpy(&value, scales.bytes.data() + i * sizeof(float), sizeof(float));
     if (!std::isfinite(value)) {
-      return absl::DataLossError(absl::StrCat(what, ".scales holds ", value, " at element ", i, "; the model is damaged"));
+      return absl::DataLossError(
+          absl::StrCat(what, ".scales holds ", value, " at element ", i, "; the model is damaged"));
     }
   }
   return absl::OkStatus();
@@ -64,17 +65,22 @@ Status CheckGrouping(int64_t out_features, int64_t in_features, int bits, int64_
     return absl::InvalidArgumentError(absl::StrCat(what, ": ", bits, " bits; use 2, 3, 4, 5, 6 or 8"));
   }
   if (out_features <= 0 || in_features <= 0 || group_size <= 0 || in_features % group_size != 0) {
-    return absl::InvalidArgumentError(absl::StrCat(what, " [", out_features, ", ", in_features, "]: groups of ", group_size,
-                                                   " do not divide its input; choose a divisor of ", in_features));
+    return absl::InvalidArgumentError(absl::StrCat(what, " [", out_features, ", ", in_features, "]: groups of ",
+                                                   group_size, " do not divide its input; choose a divisor of ",
+                                                   in_features));
   }
   return absl::OkStatus();
 }
 
 }  // namespace
 
-bool GptqHoldsBits(int bits) { return bits == 2 || bits == 3 || bits == 4 || bits == 8; }
+bool GptqHoldsBits(int bits) {
+  return bits == 2 || bits == 3 || bits == 4 || bits == 8;
+}
 
-std::string ShapeText(const std::vector<int64_t>& shape) { return absl::StrCat("[", absl::StrJoin(shape, ", "), "]"); }
+std::string ShapeText(const std::vector<int64_t>& shape) {
+  return absl::StrCat("[", absl::StrJoin(shape, ", "), "]");
+}
 
 HostTensor Transpose(const HostTensor& matrix) {
   const int64_t rows = matrix.shape[0];
@@ -101,15 +107,17 @@ GptqShapes GptqShapesOf(int64_t out_features, int64_t in_features, int bits, int
 Status CheckQuantizedLinear(const QuantizedLinear& linear, std::string_view what) {
   LWQ_RETURN_IF_ERROR(CheckGrouping(linear.out_features, linear.in_features, linear.bits, linear.group_size, what));
   const std::vector<int64_t> groups = {linear.out_features, linear.in_features / linear.group_size};
-  LWQ_RETURN_IF_ERROR(CheckTensor(linear.codes, {DType::kU8}, {linear.out_features, linear.in_features}, what, "codes"));
+  LWQ_RETURN_IF_ERROR(
+      CheckTensor(linear.codes, {DType::kU8}, {linear.out_features, linear.in_features}, what, "codes"));
   LWQ_RETURN_IF_ERROR(CheckTensor(linear.scales, {DType::kF32}, groups, what, "scales"));
   LWQ_RETURN_IF_ERROR(CheckTensor(linear.zeros, {DType::kU8}, groups, what, "zeros"));
   LWQ_RETURN_IF_ERROR(CheckFinite(linear.scales, what));
   const std::string_view zeros = linear.zeros.bytes.view();
   for (size_t i = 0; i < zeros.size(); ++i) {
     if (static_cast<uint8_t>(zeros[i]) >> linear.bits == 0) continue;
-    return absl::InvalidArgumentError(absl::StrCat(what, ": zero point ", static_cast<int>(static_cast<uint8_t>(zeros[i])),
-                                                   " at group ", i, " does not fit ", linear.bits, " bits"));
+    return absl::InvalidArgumentError(absl::StrCat(what, ": zero point ",
+                                                   static_cast<int>(static_cast<uint8_t>(zeros[i])), " at group ", i,
+                                                   " does not fit ", linear.bits, " bits"));
   }
   return absl::OkStatus();
 }
@@ -141,9 +149,13 @@ StatusOr<QuantizedLinear> UnpackGptq(const GptqTensors& tensors, int64_t out_fea
   LWQ_RETURN_IF_ERROR(CheckTensor(tensors.g_idx, {DType::kI32}, shapes.g_idx, what, "g_idx"));
   LWQ_RETURN_IF_ERROR(CheckGroupIndex(tensors.g_idx, group_size, what));
 
-  QuantizedLinear linear{
-      .bits = bits, .group_size = group_size, .out_features = out_features, .in_features = in_features, .codes = {},
-      .scales = {}, .zeros = {}};
+  QuantizedLinear linear{.bits = bits,
+                         .group_size = group_size,
+                         .out_features = out_features,
+                         .in_features = in_features,
+                         .codes = {},
+                         .scales = {},
+                         .zeros = {}};
   LWQ_ASSIGN_OR_RETURN(linear.codes, UnpackRowsTransposed(tensors.qweight, bits, in_features));
   LWQ_ASSIGN_OR_RETURN(const HostTensor zeros, UnpackRows(tensors.qzeros, bits, out_features));
   linear.zeros = Transpose(zeros);

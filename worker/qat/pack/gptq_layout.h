@@ -5,9 +5,9 @@
 //   qzeros  I32 [G, ceil(N·b/32)]   zero points, packed along N
 //   scales  F16 [G, N]
 //   g_idx   I32 [K] = i / group_size
-// Unpack(Pack(linear)) returns codes and zero points bit for bit, and scales bit for bit when they are fp16 numbers; other
-// scales are rounded, and the caller is told how far. Widths: 2, 3, 4 and 8 bits, for which alone the format has a layout.
-// Source: the tensor layout of GPTQModel's quantized linear. Thread-safety: pure functions.
+// Unpack(Pack(linear)) returns codes and zero points bit for bit, and scales bit for bit when they are fp16 numbers;
+// other scales are rounded, and the caller is told how far. Widths: 2, 3, 4 and 8 bits, for which alone the format has
+// a layout. Source: the tensor layout of GPTQModel's quantized linear. Thread-safety: pure functions.
 #pragma once
 
 #include <cstdint>
@@ -40,12 +40,12 @@ struct GptqShapes {
 };
 GptqShapes GptqShapesOf(int64_t out_features, int64_t in_features, int bits, int64_t group_size);
 
-// INVALID_ARGUMENT naming `what` when the parts do not fit together, a code or zero point exceeds its width, or a scale is not finite in
-// fp16. Adds to `rounding`.
+// INVALID_ARGUMENT naming `what` when the parts do not fit together, a code or zero point exceeds its width, or a scale
+// is not finite in fp16. Adds to `rounding`.
 StatusOr<GptqTensors> PackGptq(const QuantizedLinear& linear, std::string_view what, HalfRounding* rounding);
 
-// `scales` may be F16, BF16 or F32. INVALID_ARGUMENT naming `what` and the tensor for wrong shapes and dtypes; FAILED_PRECONDITION when g_idx
-// is not i / group_size (activation order); DATA_LOSS when a scale is not finite.
+// `scales` may be F16, BF16 or F32. INVALID_ARGUMENT naming `what` and the tensor for wrong shapes and dtypes;
+// FAILED_PRECONDITION when g_idx is not i / group_size (activation order); DATA_LOSS when a scale is not finite.
 StatusOr<QuantizedLinear> UnpackGptq(const GptqTensors& tensors, int64_t out_features, int64_t in_features, int bits,
                                      int64_t group_size, std::string_view what);
 

@@ -8,12 +8,15 @@
 
 namespace lwq::qat {
 
-bool IsFloat(DType dtype) { return dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBF16; }
+bool IsFloat(DType dtype) {
+  return dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBF16;
+}
 
 StatusOr<HostTensor> ToF32(const HostTensor& tensor, std::string_view what) {
   if (tensor.dtype == DType::kF32) return tensor;
   if (!IsFloat(tensor.dtype)) {
-    return absl::InvalidArgumentError(absl::StrCat(what, " is ", DTypeName(tensor.dtype), ", expected F32, F16 or BF16"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(what, " is ", DTypeName(tensor.dtype), ", expected F32, F16 or BF16"));
   }
   const size_t count = tensor.bytes.size() / 2;
   const bool half = tensor.dtype == DType::kF16;

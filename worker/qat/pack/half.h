@@ -37,13 +37,14 @@ inline float FloatFromHalf(uint16_t half) {
 
 bool IsFloat(DType dtype);  // F32, F16 or BF16: what a weight may be stored in
 
-// The same values as F32 (exact); `tensor` itself when it is F32 already. INVALID_ARGUMENT naming `what` for another dtype.
+// The same values as F32 (exact); `tensor` itself when it is F32 already. INVALID_ARGUMENT naming `what` for another
+// dtype.
 StatusOr<HostTensor> ToF32(const HostTensor& tensor, std::string_view what);
 
 // F32 → F16, and what that cost.
 struct HalfRounding {
-  int64_t changed = 0;              // values that fp16 cannot represent
-  double max_relative_error = 0;    // of those, |fp16 − fp32| / |fp32|
+  int64_t changed = 0;            // values that fp16 cannot represent
+  double max_relative_error = 0;  // of those, |fp16 − fp32| / |fp32|
 };
 // INVALID_ARGUMENT naming `what` when a value is not finite in fp16.
 StatusOr<HostTensor> RoundToF16(const HostTensor& tensor, std::string_view what, HalfRounding* rounding);

@@ -18,9 +18,11 @@ constexpr char kEmbedding[] = "model.embed_tokens.weight";
 constexpr char kFinalNorm[] = "model.norm.weight";
 constexpr char kLmHead[] = "lm_head.weight";
 
-Status CheckEntry(const TensorSource& source, const std::string& name, const std::vector<int64_t>& shape, bool is_float) {
+Status CheckEntry(const TensorSource& source, const std::string& name, const std::vector<int64_t>& shape,
+                  bool is_float) {
   const auto found = source.entries().find(name);
-  if (found == source.entries().end()) return absl::InvalidArgumentError(absl::StrCat("the model has no tensor ", name));
+  if (found == source.entries().end())
+    return absl::InvalidArgumentError(absl::StrCat("the model has no tensor ", name));
   const SafetensorsEntry& entry = found->second;
   if (entry.shape != shape) {
     return absl::InvalidArgumentError(absl::StrCat("tensor ", name, " is ", ShapeText(entry.shape), ", expected ",
@@ -44,7 +46,8 @@ StatusOr<std::optional<GptqConfig>> QuantizationOf(const LlamaConfig& config) {
   return std::optional<GptqConfig>(std::move(quantization));
 }
 
-StatusOr<GptqModule> ModuleOf(const std::optional<GptqConfig>& quantization, const std::string& name, int64_t in_features) {
+StatusOr<GptqModule> ModuleOf(const std::optional<GptqConfig>& quantization, const std::string& name,
+                              int64_t in_features) {
   if (!quantization.has_value()) return GptqModule{.quantized = false};
   LWQ_ASSIGN_OR_RETURN(GptqModule module, quantization->Module(name));
   if (!module.quantized) return module;
@@ -61,7 +64,8 @@ Status CheckBias(TensorSource& source, const std::string& name) {
   LWQ_ASSIGN_OR_RETURN(const HostTensor bias, source.Read(bias_name));
   const std::string_view bytes = bias.bytes.view();
   if (std::all_of(bytes.begin(), bytes.end(), [](char byte) { return byte == 0; })) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat("tensor ", bias_name, " is not zero: linears with bias are not supported"));
+  return absl::FailedPreconditionError(
+      absl::StrCat("tensor ", bias_name, " is not zero: linears with bias are not supported"));
 }
 
 Status CheckLinearEntries(const TensorSource& source, const std::string& name, const GptqModule& module,

@@ -1,12 +1,13 @@
-// From a model directory's tensors to block states and head weights: full precision, gptq_v2, or fake-quantized (which is a plain
-// model whose linears hold decoded values).
+// From a model directory's tensors to block states and head weights: full precision, gptq_v2, or fake-quantized (which
+// is a plain model whose linears hold decoded values).
 //
-// Which of them a directory is, LlamaConfig::quantization_config says: null is a plain model, otherwise gptq_config.h decides per linear.
-// Only the tensors of what is asked for are read. A quantized linear comes back with the integers, scales and zero points of the file, bit
-// for bit; everything else in the dtype it is stored in.
+// Which of them a directory is, LlamaConfig::quantization_config says: null is a plain model, otherwise gptq_config.h
+// decides per linear. Only the tensors of what is asked for are read. A quantized linear comes back with the integers,
+// scales and zero points of the file, bit for bit; everything else in the dtype it is stored in.
 //
-// Thread-safety: free functions; the source may be shared. Errors are one line naming the tensor: INVALID_ARGUMENT for absent tensors, wrong
-// shapes or dtypes; FAILED_PRECONDITION for what is not supported (desc_act, biases, other formats); DATA_LOSS for values that cannot be.
+// Thread-safety: free functions; the source may be shared. Errors are one line naming the tensor: INVALID_ARGUMENT for
+// absent tensors, wrong shapes or dtypes; FAILED_PRECONDITION for what is not supported (desc_act, biases, other
+// formats); DATA_LOSS for values that cannot be.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +26,8 @@ StatusOr<LlamaConfig> ReadModelConfig(const FileTree& model);
 // The same for a caller that has the texts; `quantize_config_json` is empty when there is no such file.
 StatusOr<LlamaConfig> ParseModelConfig(std::string_view config_json, std::string_view quantize_config_json);
 
-// Presence, shape and dtype of every tensor of the model, quantized or not, without reading data: what a submit runs before any work.
+// Presence, shape and dtype of every tensor of the model, quantized or not, without reading data: what a submit runs
+// before any work.
 Status CheckQuantizedModel(const LlamaConfig& config, const TensorSource& source);
 
 // INVALID_ARGUMENT for a block outside the model.

@@ -1,0 +1,199 @@
+// quantization_config: what we write reads back linear by linear, and what we cannot read is refused by name.
+#include "worker/qat/pack/gptq_config.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rapidcheck/gtest.h"
+#include "tests/unit/worker/pack_testing.h"
+
+namespace lwq::qat {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::string ModuleName(size_t block, LinearKind kind) {
+  return absl::StrCat(BlockPrefix(static_cast<int64_t>(block)), LinearName(kind));
+}
+
+BlockFormat Uniform(int bits, int64_t group_size) {
+  BlockFormat format;
+  for (const LinearKind kind : kAllLinears) {
+    const LinearShape shape = ShapeOf(SmallConfig(), kind);
+    format.linears[kind] = LinearFormat{.out_features = shape.out_features,
+                                        .in_features = shape.in_features,
+                                        .bits = bits,
+                                        .group_size = group_size == -1 ? shape.in_features : group_size};
+  }
+  return format;
+}
+
+// What the config says must be what the blocks are, for every linear.
+::testing::AssertionResult Describes(const Json& json, const std::vector<BlockFormat>& blocks) {
+  const auto config = GptqConfig::Parse(json);
+  if (!config.ok()) return ::testing::AssertionFailure() << config.status();
+  for (size_t k = 0; k < blocks.size(); ++k) {
+    for (const auto& [kind, linear] : blocks[k].linears) {
+      const auto module = config->Module(ModuleName(k, kind));
+      if (!module.ok()) return ::testing::AssertionFailure() << module.status();
+      const int64_t group_size = module->group_size == -1 ? linear.in_features : module->group_size;
+      const bool same = module->quantized == linear.quantized() &&
+                        (!linear.quantized() || (module->bits == linear.bits && group_size == linear.group_size));
+      if (!same) return ::testing::AssertionFailure() << ModuleName(k, kind) << " in " << json.dump();
+    }
+  }
+  return ::testing::AssertionSuccess();
+}
+
+Json Plain() {
+  return *MakeGptqConfig({Uniform(4, 32)});
+}
+
+void ExpectRefused(const Json& json, absl::StatusCode code, const std::string& named) {
+  auto config = GptqConfig::Parse(json);
+  Status status = config.status();
+  if (config.ok()) status = config->Module("model.layers.0.self_attn.q_proj").status();
+  EXPECT_EQ(status.code(), code) << status;
+  EXPECT_THAT(std::string(MessageOf(status)), HasSubstr(named));
+}
+
+TEST(GptqConfigTest, AUniformModelNeedsNoOverrides) {
+  const Json json = *MakeGptqConfig({Uniform(2, 32), Uniform(2, 32)});
+  EXPECT_EQ(json["bits"], 2);
+  EXPECT_EQ(json["group_size"], 32);
+  EXPECT_EQ(json["desc_act"], false);
+  EXPECT_EQ(json["sym"], false);
+  EXPECT_EQ(json["quant_method"], "gptq");
+  EXPECT_EQ(json["checkpoint_format"], "gptq_v2");
+  EXPECT_EQ(json["pack_dtype"], "int32");
+  EXPECT_EQ(json["meta"]["quantizer"][0].get<std::string>().substr(0, 4), "lwq:");
+  EXPECT_FALSE(json.contains("dynamic"));
+}
+
+TEST(GptqConfigTest, WholeRowsAreMinusOneWhereverRowsDifferInLength) {
+  const Json json = *MakeGptqConfig({Uniform(4, -1)});
+  EXPECT_EQ(json["group_size"], -1);
+  EXPECT_FALSE(json.contains("dynamic"));
+}
+
+TEST(GptqConfigTest, AGroupThatHappensToBeOneRowStaysANumber) {
+  BlockFormat block = Uniform(4, 32);
+  for (auto& [kind, linear] : block.linears) linear.group_size = kind == LinearKind::kDown ? 96 : 64;
+  block.linears[LinearKind::kDown].in_features = 192;  // 96 is half a row there, 64 a whole one elsewhere
+  const Json json = *MakeGptqConfig({block, block});
+  EXPECT_EQ(json["group_size"], 64);
+  EXPECT_TRUE(Describes(json, {block, block}));
+}
+
+TEST(GptqConfigTest, BlocksOfAnotherWidthAreOneRuleThatMatchesFusedModulesToo) {
+  const std::vector<BlockFormat> blocks = {Uniform(8, 32), Uniform(2, 32), Uniform(2, 32), Uniform(8, 32),
+                                           Uniform(2, 32)};
+  const Json json = *MakeGptqConfig(blocks);
+  EXPECT_EQ(json["bits"], 2);
+  ASSERT_EQ(json["dynamic"].size(), 1u);
+  EXPECT_EQ(json["dynamic"]["+:^model\\.layers\\.(0|3)\\..*"], (Json{{"bits", 8}, {"group_size", 32}}));
+  EXPECT_TRUE(Describes(json, blocks));
+  EXPECT_EQ(GptqConfig::Parse(json)->Module("model.layers.3.self_attn.qkv_proj")->bits, 8);
+  EXPECT_EQ(GptqConfig::Parse(json)->Module("model.layers.30.self_attn.q_proj")->bits, 2);
+}
+
+RC_GTEST_PROP(GptqConfigProperty, AnyMixOfWidthsGroupsAndFullPrecisionLinearsReadsBack, (uint64_t seed)) {
+  WorldRandom random(seed);
+  const std::vector<int> widths = {2, 3, 4, 8};
+  const std::vector<int64_t> groups = {-1, 32};
+  std::vector<BlockFormat> blocks;
+  const size_t count = 1 + random.Below(12);
+  for (size_t k = 0; k < count; ++k) {
+    BlockFormat block = Uniform(random.Pick(widths), random.Pick(groups));
+    if (random.Chance(30)) {
+      for (auto& [kind, linear] : block.linears) {
+        if (random.Chance(30)) linear = Uniform(random.Pick(widths), random.Pick(groups)).linears.at(kind);
+        if (random.Chance(10)) linear.bits = 0;
+      }
+    }
+    blocks.push_back(block);
+  }
+  blocks.push_back(Uniform(4, 32));  // something is quantized
+  RC_ASSERT(Describes(*MakeGptqConfig(blocks), blocks));
+}
+
+TEST(GptqConfigTest, AModelWithNothingQuantizedIsRefused) {
+  EXPECT_EQ(MakeGptqConfig({Uniform(0, 32)}).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST(GptqConfigTest, WhatIsNotSupportedIsRefusedByName) {
+  const auto with = [](const std::string& key, const Json& value) {
+    Json json = Plain();
+    json[key] = value;
+    return json;
+  };
+  constexpr auto kPrecondition = absl::StatusCode::kFailedPrecondition;
+  Json awq = Plain();
+  awq["quant_method"] = awq["method"] = "awq";
+  ExpectRefused(awq, kPrecondition, "quant_method 'awq' is not supported; supported: gptq");
+  Json v1 = Plain();
+  v1["checkpoint_format"] = v1["format"] = "gptq";
+  ExpectRefused(v1, kPrecondition, "checkpoint_format 'gptq' (v1 stores zero points minus one)");
+  Json unnamed = Plain();
+  unnamed.erase("checkpoint_format");
+  unnamed.erase("format");
+  ExpectRefused(unnamed, kPrecondition, "checkpoint_format 'gptq'");
+  Json marlin = Plain();
+  marlin["checkpoint_format"] = marlin["format"] = "marlin";
+  ExpectRefused(marlin, kPrecondition, "checkpoint_format 'marlin'");
+  ExpectRefused(with("bits", 7), kPrecondition, "7 bits are not supported in gptq_v2; supported: 2, 3, 4, 8");
+  ExpectRefused(with("bits", 5), kPrecondition, "5 bits");
+  ExpectRefused(with("desc_act", true), kPrecondition, "desc_act");
+  ExpectRefused(with("pack_dtype", "int64"), kPrecondition, "pack_dtype \"int64\"");
+  ExpectRefused(with("lm_head", true), kPrecondition, "lm_head");
+  ExpectRefused(with("dynamic", {{".*", {{"bits", 6}}}}), kPrecondition, "6 bits");
+  ExpectRefused(with("dynamic", {{".*", {{"desc_act", true}}}}), kPrecondition, "desc_act");
+}
+
+TEST(GptqConfigTest, WrongTypesAndExpressionsAreInvalidArguments) {
+  const auto with = [](const std::string& key, const Json& value) {
+    Json json = Plain();
+    json[key] = value;
+    return json;
+  };
+  constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
+  ExpectRefused(Json::array(), kInvalid, "must be an object");
+  ExpectRefused(with("bits", "four"), kInvalid, "bits must be an integer");
+  ExpectRefused(with("bits", nullptr), kInvalid, "bits is missing");
+  ExpectRefused(with("group_size", 0), kInvalid, "group_size is 0");
+  ExpectRefused(with("group_size", -2), kInvalid, "group_size is -2");
+  ExpectRefused(with("group_size", 1.5), kInvalid, "group_size must be an integer");
+  ExpectRefused(with("desc_act", "no"), kInvalid, "desc_act must be true or false");
+  ExpectRefused(with("quant_method", 3), kInvalid, "quant_method must be a string");
+  ExpectRefused(with("format", "gptq"), kInvalid, "contradict");
+  ExpectRefused(with("dynamic", Json::array()), kInvalid, "dynamic must be an object");
+  ExpectRefused(with("dynamic", {{".*", 4}}), kInvalid, "dynamic rule '.*' must be an object");
+  ExpectRefused(with("dynamic", {{"+:model.(layers", Json::object()}}), kInvalid, "is not a regular expression");
+}
+
+TEST(GptqConfigTest, AnExpressionThatNeverEndsIsStopped) {
+  Json json = Plain();
+  json["dynamic"] = {{"(([a-z._0-9]+)+)+[!?]", {{"bits", 8}}}};
+  ExpectRefused(json, absl::StatusCode::kInvalidArgument, "too expensive to match");
+}
+
+TEST(GptqConfigTest, RulesThatContradictEachOtherAreRefusedBecauseTheirOrderIsNotKept) {
+  Json json = Plain();
+  json["dynamic"] = {{".*q_proj", {{"bits", 8}}}, {"model.layers.0.*", {{"bits", 2}}}};
+  ExpectRefused(json, absl::StatusCode::kFailedPrecondition, "both match model.layers.0.self_attn.q_proj");
+  json["dynamic"] = {{".*q_proj", {{"bits", 8}}}, {"model.layers.0.*", {{"bits", 8}}}};
+  EXPECT_EQ(GptqConfig::Parse(json)->Module("model.layers.0.self_attn.q_proj")->bits, 8) << "rules that agree are fine";
+}
+
+TEST(GptqConfigTest, RulesMatchAtTheBeginningOfANameOnlyAndKeepWhatTheyDoNotOverride) {
+  Json json = Plain();
+  json["dynamic"] = {
+      {"layers", {{"bits", 8}}}, {"+:model\\.layers\\.1\\.", {{"group_size", -1}}}, {"-:.*o_proj", Json::object()}};
+  const auto config = GptqConfig::Parse(json);
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(*config->Module("model.layers.0.self_attn.q_proj"), (GptqModule{true, 4, 32}));
+  EXPECT_EQ(*config->Module("model.layers.1.self_attn.q_proj"), (GptqModule{true, 4, -1}));
+  EXPECT_FALSE(config->Module("model.layers.0.self_attn.o_proj")->quantized);
+}
+
+}  // namespace
+}  // namespace lwq::qat
