@@ -8,7 +8,7 @@
 #include "grpcpp/create_channel.h"
 #include "grpcpp/security/credentials.h"
 
-namespace lwq::testing {
+namespace lwq::test {
 namespace {
 
 namespace pb = lwqat::v1;
@@ -119,4 +119,4 @@ int Executed(const pb::Run& run, const std::string& kind) {
   return executed;
 }
 
-}  // namespace lwq::testing
+}  // namespace lwq::test

@@ -13,7 +13,7 @@
 #include "lwqat/v1/run_service.grpc.pb.h"
 #include "tests/testing/process.h"
 
-namespace lwq::testing {
+namespace lwq::test {
 
 struct ClusterOptions {
   int workers = 2;
@@ -65,4 +65,4 @@ std::string Binary(const std::string& name);
 // Tasks of `kind` ("" for any) that this run had to execute itself.
 int Executed(const lwqat::v1::Run& run, const std::string& kind);
 
-}  // namespace lwq::testing
+}  // namespace lwq::test

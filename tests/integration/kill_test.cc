@@ -9,7 +9,7 @@
 #include "tests/integration/cluster.h"
 #include "tests/integration/small_run.h"
 
-namespace lwq::testing {
+namespace lwq::test {
 namespace {
 
 namespace pb = lwqat::v1;
@@ -98,4 +98,4 @@ TEST(KillTest, AWorkerThatIsToldToStopGivesItsTaskBackAndSpendsNoAttempt) {
 }
 
 }  // namespace
-}  // namespace lwq::testing
+}  // namespace lwq::test

@@ -6,7 +6,7 @@
 #include "tests/integration/cluster.h"
 #include "tests/integration/small_run.h"
 
-namespace lwq::testing {
+namespace lwq::test {
 namespace {
 
 namespace pb = lwqat::v1;
@@ -100,4 +100,4 @@ TEST(SharingTest, RunsThatDifferInTheirRecipeShareTheFullPrecisionChain) {
 }
 
 }  // namespace
-}  // namespace lwq::testing
+}  // namespace lwq::test

@@ -7,7 +7,7 @@
 #include "tests/fixtures/tiny_model.h"
 #include "tests/testing/process.h"
 
-namespace lwq::testing {
+namespace lwq::test {
 
 std::string WriteSmallRun(const std::string& directory, const std::string& tag, const SmallRun& run) {
   const std::string model = absl::StrCat(directory, "/model-", run.blocks);
@@ -31,4 +31,4 @@ std::string WriteSmallRun(const std::string& directory, const std::string& tag, 
   return path;
 }
 
-}  // namespace lwq::testing
+}  // namespace lwq::test

@@ -3,7 +3,7 @@
 
 #include <string>
 
-namespace lwq::testing {
+namespace lwq::test {
 
 struct SmallRun {
   int blocks = 4;
@@ -18,4 +18,4 @@ struct SmallRun {
 // Writes model and texts (once) and run-<tag>.yaml below `directory`; returns the YAML's path.
 std::string WriteSmallRun(const std::string& directory, const std::string& tag, const SmallRun& run);
 
-}  // namespace lwq::testing
+}  // namespace lwq::test

@@ -13,7 +13,7 @@
 #include <sstream>
 #include <thread>
 
-namespace lwq::testing {
+namespace lwq::test {
 namespace {
 
 pid_t Spawn(const std::vector<std::string>& argv, const std::map<std::string, std::string>& environment,
@@ -137,4 +137,4 @@ void WriteFile(const std::string& path, std::string_view contents) {
   LWQ_CHECK(out.good(), "write ", path);
 }
 
-}  // namespace lwq::testing
+}  // namespace lwq::test

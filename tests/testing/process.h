@@ -9,7 +9,7 @@
 
 #include "common/status/status.h"
 
-namespace lwq::testing {
+namespace lwq::test {
 
 class Process {
  public:
@@ -61,4 +61,4 @@ class TemporaryDirectory {
 std::string ReadFileOrEmpty(const std::string& path);
 void WriteFile(const std::string& path, std::string_view contents);
 
-}  // namespace lwq::testing
+}  // namespace lwq::test
