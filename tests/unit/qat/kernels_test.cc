@@ -4,7 +4,9 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/equal.h>
+#include <ATen/ops/full_like.h>
 #include <ATen/ops/isnan.h>
+#include <ATen/ops/nextafter.h>
 #include <ATen/ops/ones_like.h>
 #include <ATen/ops/rand.h>
 #include <ATen/ops/randint.h>
@@ -190,6 +192,26 @@ TEST(FakeQuantKernels, NanAndInfiniteWeightsReachTheOutputOnEveryInstructionSet)
         }
       }
     }
+  }
+}
+
+TEST(FakeQuantKernels, WeightsNextToRoundingTiesRoundAsTheExactQuotientDoes) {
+  at::Generator generator = Seeded(21);
+  constexpr int64_t kRows = 400, kGroupSize = 48;
+  const at::Tensor scale = at::pow(10.0, at::rand({kRows, 1}, generator) * 7.9 - 3.95).to(at::kFloat);
+  const at::Tensor zero_point = at::randint(0, 256, {kRows, 1}, generator).to(at::kFloat);
+  // (k + 1/2) · s and the floats up to four steps on either side, as far out as the codes reach and beyond.
+  at::Tensor weight = (at::randint(-600, 600, {kRows, kGroupSize}, generator) + 0.5) * scale;
+  for (int64_t column = 0; column < kGroupSize; ++column) {
+    at::Tensor values = weight.select(1, column);
+    for (int64_t step = column % 9 - 4; step != 0; step += step < 0 ? 1 : -1) {
+      values.copy_(at::nextafter(values, at::full_like(values, step < 0 ? -INFINITY : INFINITY)));
+    }
+  }
+  const at::Tensor want = FakeQuantReference(weight, scale, zero_point, 8, kGroupSize);
+  for (const InstructionSet set : Available()) {
+    const ScopedInstructionSet use(set);
+    EXPECT_TRUE(SameBytes(FakeQuant(weight, scale, zero_point, 8, kGroupSize, at::kFloat), want)) << InstructionSetName(set);
   }
 }
 

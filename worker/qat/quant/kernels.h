@@ -1,7 +1,7 @@
 // The fused kernels on raw memory, one set per instruction set, chosen at run time.
 //
-// All sets give the same bits: each processes 16 floats at a time in the same order, without fused multiply-add in sums, and adds the 16
-// partial sums in one fixed order. Rows are groups of `group_size` consecutive floats with one scale and one zero point each;
+// All sets give the same bits: each processes 16 floats at a time in the same order with the same roundings, and adds the 16
+// partial sums of a row in one fixed order. Rows are groups of `group_size` consecutive floats with one scale and one zero point each;
 // a kernel works on rows [first, last) and touches nothing else, so rows may be split over threads anywhere.
 // Free of LibTorch. Thread-safety: no state.
 #pragma once

@@ -70,19 +70,29 @@ struct Avx2Lanes {
   static F Div(F x, F y) { return {_mm256_div_ps(x.a, y.a), _mm256_div_ps(x.b, y.b)}; }
   static F Sqrt(F x) { return {_mm256_sqrt_ps(x.a), _mm256_sqrt_ps(x.b)}; }
   static F MulAdd(F x, F y, F z) { return {_mm256_fmadd_ps(x.a, y.a, z.a), _mm256_fmadd_ps(x.b, y.b, z.b)}; }
-  static F Round(F x) {
-    constexpr int kNearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
-    return {_mm256_round_ps(x.a, kNearest), _mm256_round_ps(x.b, kNearest)};
+  static __m256 Round(__m256 x) { return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+  // All bits of the lanes whose rounding is certain.
+  static __m256 Certain(__m256 whole, __m256 t) {
+    const __m256 distance = _mm256_andnot_ps(_mm256_set1_ps(-0.0f), _mm256_sub_ps(whole, t));
+    return _mm256_cmp_ps(distance, _mm256_set1_ps(kCertain), _CMP_LT_OQ);
+  }
+  static F RoundedRatio(F w, F s, F t) {
+    const F whole = {Round(t.a), Round(t.b)};
+    constexpr int kAll = 0xFF;
+    if (_mm256_movemask_ps(_mm256_and_ps(Certain(whole.a, t.a), Certain(whole.b, t.b))) == kAll) [[likely]] {
+      return whole;
+    }
+    const F ratio = Div(w, s);
+    return Add(Sub({Round(ratio.a), Round(ratio.b)}, ratio), ratio);
   }
   // min and max give their second operand when one is NaN.
   static F ClampFrom(F x, F lo, F hi) {
     return {_mm256_min_ps(hi.a, _mm256_max_ps(lo.a, x.a)), _mm256_min_ps(hi.b, _mm256_max_ps(lo.b, x.b))};
   }
-  static M Inside(F x, F lo, F hi) {
-    return {_mm256_and_ps(_mm256_cmp_ps(x.a, lo.a, _CMP_GE_OQ), _mm256_cmp_ps(x.a, hi.a, _CMP_LE_OQ)),
-            _mm256_and_ps(_mm256_cmp_ps(x.b, lo.b, _CMP_GE_OQ), _mm256_cmp_ps(x.b, hi.b, _CMP_LE_OQ))};
-  }
+  static M Equal(F x, F y) { return {_mm256_cmp_ps(x.a, y.a, _CMP_EQ_OQ), _mm256_cmp_ps(x.b, y.b, _CMP_EQ_OQ)}; }
   static F Keep(M m, F x) { return {_mm256_and_ps(m.a, x.a), _mm256_and_ps(m.b, x.b)}; }
+  static F SubWhere(M m, F x, F y) { return Sub(x, Keep(m, y)); }
+  static F SubUnless(M m, F x, F y) { return Sub(x, {_mm256_andnot_ps(m.a, y.a), _mm256_andnot_ps(m.b, y.b)}); }
   static void StreamFence() { _mm_sfence(); }
 };
 

@@ -6,9 +6,10 @@
 //   type F (16 floats), type M (16 flags)
 //   Set1(x), Zero(), Load(p), LoadPartial(p, n) (rest 0), Store(p, v), StorePartial(p, n, v), Stream(p, v) (64-byte aligned)
 //   LoadBf16(p), LoadBf16Partial(p, n), StoreBf16(p, v), StoreBf16Partial(p, n, v), StreamBf16(p, v) (32-byte aligned): nearest even
-//   Add, Sub, Mul, Div, Sqrt, MulAdd(a, b, c) = a·b + c rounded once, Round (half to even)
+//   Add, Sub, Mul, Div, Sqrt, MulAdd(a, b, c) = a·b + c rounded once
+//   RoundedRatio(w, s, t): round_ste(w / s), the division exact and halves to even; t = w · (1/s) rounded twice
 //   ClampFrom(x, lo, hi): NaN stays NaN
-//   Inside(x, lo, hi) → M: false for NaN; Keep(m, x): x where m, else 0
+//   Equal(x, y) → M: false for NaN; Keep(m, x): x where m, else 0; SubWhere(m, x, y): x − y where m, else x; SubUnless
 //   StreamFence()
 #pragma once
 
@@ -87,31 +88,37 @@ bool CanStream(const Element* base, int64_t group_size) {
   return group_size % kLanes == 0 && reinterpret_cast<uintptr_t>(base) % (kLanes * sizeof(Element)) == 0;
 }
 
-// A group's constants in every lane.
+// RoundedRatio may skip the division, which costs as much as everything else, where the outcome is certain without it.
+// t is within 1.5 · 2^-23 · |t| of the rounded quotient. Up to |t| = 512 that is less than 1e-4: if t is less than kCertain from a whole number,
+// the quotient rounds to the same one. Beyond 512 both lie beyond every code, whatever they round to. NaN and infinite t
+// are never certain. (A quotient that overflows while t does not, by 2^-22 of the largest float, is clamped instead of becoming NaN.)
+constexpr float kCertain = 0.4999f;
+
+// A group's constants in every lane. Levels are codes relative to the zero point: level = q − z, −z ≤ level ≤ max_code − z.
 template <typename Lanes>
 struct Group {
-  typename Lanes::F scale;
-  typename Lanes::F zero;
-  typename Lanes::F no_code;   // 0
-  typename Lanes::F max_code;
+  using F = typename Lanes::F;
+  F scale, inverse, lowest, highest;
 
-  Group(const FakeQuantInput& in, int64_t row)
-      : scale(Lanes::Set1(EffectiveScale(in.scale[row]))),
-        zero(Lanes::Set1(EffectiveZero(in.zero_point[row], in.max_code))),
-        no_code(Lanes::Zero()),
-        max_code(Lanes::Set1(in.max_code)) {}
-
-  // round_ste(ratio) + z: infinite ratios become NaN as in the chain.
-  typename Lanes::F Shifted(typename Lanes::F ratio) const {
-    return Lanes::Add(Lanes::Add(Lanes::Sub(Lanes::Round(ratio), ratio), ratio), zero);
+  Group(const FakeQuantInput& in, int64_t row) {
+    const float z = EffectiveZero(in.zero_point[row], in.max_code);
+    const float s = EffectiveScale(in.scale[row]) + (z - z);  // clamping drops a NaN zero point; the scale carries it
+    scale = Lanes::Set1(s);
+    inverse = Lanes::Set1(1.0f / s);
+    lowest = Lanes::Set1(0.0f - z);
+    highest = Lanes::Set1(in.max_code - z);
   }
+  F Ratio(F weight) const { return Lanes::Mul(weight, inverse); }
+  // round_ste(w / s), not clamped: infinite quotients are NaN as in the chain.
+  F Rounded(F weight, F ratio) const { return Lanes::RoundedRatio(weight, scale, ratio); }
+  F Level(F rounded) const { return Lanes::ClampFrom(rounded, lowest, highest); }
 };
 
+// (q − z) · s; the added 0 makes −0 the chain's +0.
 template <typename Lanes>
 typename Lanes::F Quantized(const Group<Lanes>& group, typename Lanes::F weight) {
-  const auto shifted = group.Shifted(Lanes::Div(weight, group.scale));
-  const auto code = Lanes::ClampFrom(shifted, group.no_code, group.max_code);
-  return Lanes::Mul(Lanes::Sub(code, group.zero), group.scale);
+  const auto level = group.Level(group.Rounded(weight, group.Ratio(weight)));
+  return Lanes::MulAdd(level, group.scale, Lanes::Zero());
 }
 
 template <typename Lanes, typename Format, bool kStream>
@@ -152,13 +159,13 @@ struct GradientSums {
 
   // Adds 16 weights with upstream gradients; returns grad_weight. Padding (weight 0, upstream 0) adds 0.
   typename Lanes::F Step(const Group<Lanes>& group, typename Lanes::F weight, typename Lanes::F upstream) {
-    const auto ratio = Lanes::Div(weight, group.scale);
-    const auto shifted = group.Shifted(ratio);
-    const auto inside = Lanes::Keep(Lanes::Inside(shifted, group.no_code, group.max_code), upstream);
-    const auto level = Lanes::Sub(Lanes::ClampFrom(shifted, group.no_code, group.max_code), group.zero);
-    scale = Lanes::Add(scale, Lanes::Sub(Lanes::Mul(upstream, level), Lanes::Mul(inside, ratio)));
-    zero = Lanes::Add(zero, Lanes::Sub(inside, upstream));
-    return inside;
+    const auto ratio = group.Ratio(weight);
+    const auto rounded = group.Rounded(weight, ratio);
+    const auto level = group.Level(rounded);
+    const auto inside = Lanes::Equal(level, rounded);
+    scale = Lanes::MulAdd(upstream, Lanes::SubWhere(inside, level, ratio), scale);
+    zero = Lanes::SubUnless(inside, zero, upstream);
+    return Lanes::Keep(inside, upstream);
   }
 };
 

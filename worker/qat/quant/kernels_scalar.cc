@@ -64,19 +64,28 @@ struct ScalarLanes {
   static F MulAdd(const F& a, const F& b, const F& c) {
     return Each([&](int64_t i) { return std::fma(a.v[i], b.v[i], c.v[i]); });
   }
-  static F Round(const F& a) { return Each([&](int64_t i) { return RoundHalfEven(a.v[i]); }); }
+  static F RoundedRatio(const F& w, const F& s, const F& /*t*/) {
+    return Each([&](int64_t i) {
+      const float ratio = w.v[i] / s.v[i];
+      return (RoundHalfEven(ratio) - ratio) + ratio;
+    });
+  }
   static F ClampFrom(const F& x, const F& lo, const F& hi) {
     return Each([&](int64_t i) {
       const float raised = x.v[i] < lo.v[i] ? lo.v[i] : x.v[i];
       return raised > hi.v[i] ? hi.v[i] : raised;
     });
   }
-  static M Inside(const F& x, const F& lo, const F& hi) {
+  static M Equal(const F& x, const F& y) {
     M out;
-    for (int64_t i = 0; i < kLanes; ++i) out.v[i] = x.v[i] >= lo.v[i] && x.v[i] <= hi.v[i];
+    for (int64_t i = 0; i < kLanes; ++i) out.v[i] = x.v[i] == y.v[i];
     return out;
   }
   static F Keep(const M& m, const F& x) { return Each([&](int64_t i) { return m.v[i] ? x.v[i] : 0.0f; }); }
+  static F SubWhere(const M& m, const F& x, const F& y) { return Sub(x, Keep(m, y)); }
+  static F SubUnless(const M& m, const F& x, const F& y) {
+    return Each([&](int64_t i) { return x.v[i] - (m.v[i] ? 0.0f : y.v[i]); });
+  }
   static void StreamFence() {}
 };
 
