@@ -1,6 +1,5 @@
 #include "worker/qat/train/block_trainer.h"
 
-#include <ATen/ops/mse_loss.h>
 #include <ATen/ops/stack.h>
 #include <c10/core/GradMode.h>
 
@@ -13,6 +12,14 @@
 #include "worker/qat/runtime/torch_guard.h"
 
 namespace lwq::qat {
+namespace {
+
+// Not at::mse_loss: its backward has no meta kernel in LibTorch 1.13.
+at::Tensor MeanSquaredError(const at::Tensor& out, const at::Tensor& target) {
+  return out.sub(target).pow(2).mean();
+}
+
+}  // namespace
 
 BlockTrainer::BlockTrainer(const LlamaConfig& config, const BlockState& full_precision, const TrainOptions& options,
                            int64_t seqlen, at::Device device)
@@ -63,7 +70,7 @@ BlockTensors BlockTrainer::FakeQuantized() const {
 }
 
 at::Tensor BlockTrainer::Accumulate(const at::Tensor& in, const at::Tensor& target, double share) {
-  const at::Tensor loss = at::mse_loss(BlockForward(config_, FakeQuantized(), tables_, in), target);
+  const at::Tensor loss = MeanSquaredError(BlockForward(config_, FakeQuantized(), tables_, in), target);
   (share == 1 ? loss : loss.mul(share)).backward();
   return loss.detach();
 }
@@ -91,7 +98,7 @@ BlockTensors BlockTrainer::ServedWeights() const {
 
 double BlockTrainer::Loss(const BlockTensors& served, const at::Tensor& in, const at::Tensor& target) const {
   const c10::NoGradGuard no_grad;
-  return at::mse_loss(BlockForward(config_, served, tables_, in), target).item<double>();
+  return MeanSquaredError(BlockForward(config_, served, tables_, in), target).item<double>();
 }
 
 BlockState BlockTrainer::Derive() const {

@@ -1,0 +1,74 @@
+#include "worker/qat/api/train_memory.h"
+
+#include <ostream>
+#include <string>
+
+#include "gtest/gtest.h"
+#include "tests/unit/qat/model_random_block.h"
+#include "worker/qat/api/execution.h"
+
+namespace lwq::qat {
+namespace {
+
+struct MemoryCase {
+  const char* name;
+  Shape shape;
+  int64_t batch;
+  int64_t accumulation;
+  int64_t seqlen;
+  int bits;
+  int64_t group_size;
+  Precision precision;
+};
+
+void PrintTo(const MemoryCase& test_case, std::ostream* os) {
+  *os << test_case.name;
+}
+
+class TrainMemoryTest : public ::testing::TestWithParam<MemoryCase> {
+ protected:
+  // The peak above what the inputs take, of one short training with validation and keep_best.
+  static int64_t MeasuredBytes(const LlamaConfig& config, const TrainOptions& options, int64_t seqlen) {
+    const BlockState block = RandomBlock(config, 5);
+    TrainingSet data = RandomTrainingSet(config, block, options.batch_size, 1, seqlen, 6);
+    const int64_t before = CurrentMemoryUse().current_bytes;
+    ResetPeakMemoryUse();
+    const CancelToken cancel;
+    const auto outcome = TrainBlock(config, block, data.inputs(), options, nullptr, cancel);
+    LWQ_CHECK(outcome.ok(), outcome.status().ToString());
+    return CurrentMemoryUse().peak_bytes - before;
+  }
+};
+
+TEST_P(TrainMemoryTest, TheMeasuredPeakObeysTheEstimateAndTheEstimateIsClose) {
+  const MemoryCase& test_case = GetParam();
+  const LlamaConfig config = RandomConfig(test_case.shape);
+  TrainOptions options;
+  options.bits = test_case.bits;
+  options.group_size = test_case.group_size;
+  options.batch_size = test_case.batch;
+  options.gradient_accumulation_steps = test_case.accumulation;
+  options.execution.precision = test_case.precision;
+  const int64_t estimate = EstimateTrainMemoryBytes(config, options, test_case.seqlen);
+  const int64_t measured = MeasuredBytes(config, options, test_case.seqlen);
+  RecordProperty("measured_mib", static_cast<int>(measured >> 20));
+  RecordProperty("estimate_mib", static_cast<int>(estimate >> 20));
+  EXPECT_LE(measured, estimate);
+  EXPECT_GE(static_cast<double>(measured), 0.8 * static_cast<double>(estimate)) << "the estimate wastes memory";
+  // The contract of train_block.h, whatever the estimate says.
+  const int64_t weights = 4 * BlockParameters(config);
+  EXPECT_LE(measured, 7 * weights + EstimateActivationBytes(config, options, test_case.seqlen));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Shapes, TrainMemoryTest,
+    ::testing::Values(MemoryCase{"hidden1024", {1024, 2816, 16, 16}, 1, 1, 128, 4, 128, Precision::kF32},
+                      MemoryCase{"hidden1024bf16", {1024, 2816, 16, 4}, 1, 1, 128, 2, 64, Precision::kBF16},
+                      MemoryCase{"long", {256, 704, 4, 4}, 2, 1, 700, 3, -1, Precision::kF32},
+                      MemoryCase{"longbf16", {256, 704, 4, 2}, 2, 1, 700, 3, -1, Precision::kBF16},
+                      MemoryCase{"accumulated", {256, 704, 8, 8}, 4, 4, 256, 4, 64, Precision::kF32},
+                      MemoryCase{"smallgroups", {256, 512, 8, 8}, 1, 1, 64, 2, 32, Precision::kF32}),
+    [](const auto& test) { return std::string(test.param.name); });
+
+}  // namespace
+}  // namespace lwq::qat

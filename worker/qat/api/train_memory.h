@@ -1,0 +1,24 @@
+// How much memory TrainBlock takes at its peak, so that a task can be refused, or given a smaller micro-batch, before
+// it starts. Free of LibTorch headers. Pure.
+#pragma once
+
+#include <cstdint>
+
+#include "common/model/llama_config.h"
+#include "worker/qat/api/train_block.h"
+
+namespace lwq::qat {
+
+// Upper bounds, in bytes of the allocator (samples the caller's sources hold come on top).
+
+// What does not depend on samples: latent weights, their gradients, AdamW's two moments, fake-quantized weights,
+// quantizers and the best state so far; less than 7 × the block's weights in fp32 for groups of 32 and more.
+int64_t EstimateParameterBytes(const LlamaConfig& config, const TrainOptions& options);
+
+// Activations and their gradients for one micro-batch of `seqlen` tokens a sample.
+int64_t EstimateActivationBytes(const LlamaConfig& config, const TrainOptions& options, int64_t seqlen);
+
+// The sum of both.
+int64_t EstimateTrainMemoryBytes(const LlamaConfig& config, const TrainOptions& options, int64_t seqlen);
+
+}  // namespace lwq::qat

@@ -1,0 +1,90 @@
+#include "worker/qat/api/train_memory.h"
+
+#include <algorithm>
+
+#include "worker/qat/model/block_forward.h"
+
+namespace lwq::qat {
+namespace {
+
+constexpr int64_t kF32Bytes = 4;
+
+int64_t ComputeBytes(const TrainOptions& options) {
+  switch (options.execution.precision) {
+    case Precision::kF32:
+      return 4;
+    case Precision::kBF16:
+      return 2;
+  }
+  return 4;
+}
+
+// Scores of the chunks of queries, per sample: what one chunk takes, and what all chunks keep for backward.
+struct ScoreElements {
+  int64_t largest_chunk = 0;
+  int64_t kept = 0;
+};
+ScoreElements CountScores(const LlamaConfig& config, int64_t seqlen) {
+  ScoreElements elements;
+  for (int64_t first = 0; first < seqlen; first += kQueryChunk) {
+    const int64_t count = std::min(kQueryChunk, seqlen - first);
+    const int64_t begin = config.sliding_window ? std::max<int64_t>(0, first - *config.sliding_window + 1) : 0;
+    const int64_t chunk = config.num_attention_heads * count * (first + count - begin);
+    elements.largest_chunk = std::max(elements.largest_chunk, chunk);
+    elements.kept += chunk;
+  }
+  return elements;
+}
+
+}  // namespace
+
+int64_t EstimateParameterBytes(const LlamaConfig& config, const TrainOptions& options) {
+  const int64_t compute = ComputeBytes(options);
+  int64_t quantizers = 0, largest = 0;
+  for (const LinearKind kind : kAllLinears) {
+    const LinearShape shape = ShapeOf(config, kind);
+    const int64_t group = options.group_size > 0 ? options.group_size : shape.in_features;
+    quantizers += shape.out_features * (shape.in_features / group);
+    largest = std::max(largest, shape.out_features * shape.in_features);
+  }
+  const int64_t parameters = BlockParameters(config);
+  const int64_t values_and_moments = 3 * kF32Bytes * parameters;
+  // Backward drops a fake-quantized weight as it makes the gradient, so without accumulation only one of the two is
+  // whole.
+  const int64_t gradients = kF32Bytes * parameters, fake_quantized = compute * parameters;
+  const bool accumulates = options.gradient_accumulation_steps > 1;
+  const int64_t gradients_or_weights = accumulates ? gradients + fake_quantized : std::max(gradients, fake_quantized);
+  const int64_t best = parameters;  // one byte a code
+  const int64_t in_flight =
+      (kF32Bytes + compute) * largest;  // gradient of a fake-quantized weight, and of its latent one
+  const int64_t quantizer_bytes =
+      2 * 5 * kF32Bytes * quantizers;  // scale and zero point: as above, and the served copy
+  return values_and_moments + gradients_or_weights + best + in_flight + quantizer_bytes;
+}
+
+int64_t EstimateActivationBytes(const LlamaConfig& config, const TrainOptions& options, int64_t seqlen) {
+  const int64_t compute = ComputeBytes(options);
+  const int64_t samples = options.batch_size / std::max<int64_t>(1, options.gradient_accumulation_steps);
+  const int64_t hidden = config.hidden_size;
+  const int64_t queries = config.num_attention_heads * config.head_dim;
+  const int64_t keys = config.num_key_value_heads * config.head_dim;
+  const ScoreElements scores = CountScores(config, seqlen);
+  // Kept from forward to backward, per token: input, target, two normalised copies, the stream between the halves and
+  // the error in fp32; in the dtype of the products both norms' outputs, rotated queries and keys, values (copied when
+  // split into heads) and the heads' outputs; and the softmaxes.
+  const int64_t kept =
+      seqlen * (6 * kF32Bytes * hidden + compute * (2 * hidden + 2 * queries + 3 * keys)) + compute * scores.kept;
+  // On top, the larger of two moments. The feed-forward half: four kept products and three gradients, less the first
+  // already dropped. The attention half: raw, masked and normalised scores of a chunk (or their gradients), and
+  // rotations in fp32.
+  const int64_t feed_forward = seqlen * (compute * 6 * config.intermediate_size + 2 * kF32Bytes * hidden);
+  const int64_t attention = compute * 3 * scores.largest_chunk + seqlen * 3 * kF32Bytes * (queries + keys);
+  const int64_t mask = kF32Bytes * seqlen * seqlen;
+  return samples * (kept + std::max(feed_forward, attention)) + mask;
+}
+
+int64_t EstimateTrainMemoryBytes(const LlamaConfig& config, const TrainOptions& options, int64_t seqlen) {
+  return EstimateParameterBytes(config, options) + EstimateActivationBytes(config, options, seqlen);
+}
+
+}  // namespace lwq::qat
