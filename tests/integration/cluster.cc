@@ -25,6 +25,7 @@ void Cluster::StartCoordinator() {
   const std::string address_file = directory_ + "/address";
   std::filesystem::remove(address_file);
   std::filesystem::create_directories(directory_ + "/coordinator");
+  std::filesystem::create_directories(objects_directory());
   coordinator_ = Process({Binary("lwq-coordinator"), "--listen", address_.empty() ? "127.0.0.1:0" : address_, "--store",
                           "sqlite:" + directory_ + "/coordinator/state.db", "--objects", "file://" + objects_directory(),
                           "--lease-seconds", std::to_string(options_.lease_seconds), "--heartbeat-seconds",
@@ -64,8 +65,8 @@ std::string Cluster::Submit(const std::string& run_file) {
       RunToEnd({Binary("lwq"), "submit", run_file, "--coordinator", address_, "--json"}, directory_);
   LWQ_CHECK(finished.exit_code == 0, "lwq submit: ", finished.err, "\n", Logs());
   const StatusOr<Json> json = ParseJson(finished.out, "lwq submit --json");
-  LWQ_CHECK(json.ok() && json->contains("id"), finished.out);
-  return (*json)["id"].get<std::string>();
+  LWQ_CHECK(json.ok() && json->contains("runs"), finished.out);
+  return (*json)["runs"][0]["id"].get<std::string>();
 }
 
 StatusOr<pb::Run> Cluster::Get(const std::string& run_id) {
