@@ -19,9 +19,9 @@ namespace lwq {
 
 // What tokenizer_config.json says beside it.
 struct JsonTokenizerOptions {
-  std::optional<std::string> bos_token;  // default: the one of post_processor
-  std::optional<std::string> eos_token;
-  std::optional<bool> add_bos;                  // default: whether post_processor puts one in front
+  std::optional<std::string> bos_token = std::nullopt;  // default: the one of post_processor
+  std::optional<std::string> eos_token = std::nullopt;
+  std::optional<bool> add_bos = std::nullopt;   // default: whether post_processor puts one in front
   bool add_bos_without_post_processor = false;  // the default where the file has no post_processor
 };
 

@@ -18,9 +18,9 @@ namespace lwq {
 
 // Contents, read by the caller; views need live only during LoadTokenizer.
 struct TokenizerFiles {
-  std::optional<std::string_view> tokenizer_model;
-  std::optional<std::string_view> tokenizer_json;
-  std::optional<std::string_view> tokenizer_config_json;
+  std::optional<std::string_view> tokenizer_model = std::nullopt;
+  std::optional<std::string_view> tokenizer_json = std::nullopt;
+  std::optional<std::string_view> tokenizer_config_json = std::nullopt;
 };
 
 enum class TokenizerFormat { kAuto, kSentencePiece, kJson };

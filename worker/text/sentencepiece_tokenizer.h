@@ -16,8 +16,8 @@ namespace lwq {
 
 // What tokenizer_config.json adds to the model file.
 struct SentencePieceOptions {
-  std::optional<std::string> bos_token;  // default: the model's own bos piece
-  std::optional<std::string> eos_token;
+  std::optional<std::string> bos_token = std::nullopt;  // default: the model's own bos piece
+  std::optional<std::string> eos_token = std::nullopt;
   bool add_bos = true;
 };
 
