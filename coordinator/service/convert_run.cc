@@ -1,0 +1,192 @@
+#include "coordinator/service/convert_run.h"
+
+#include <algorithm>
+
+namespace lwq::coordinator {
+namespace {
+
+void SetTime(int64_t unix_ms, google::protobuf::Timestamp* message) {
+  message->set_seconds(unix_ms / 1000);
+  message->set_nanos(static_cast<int32_t>(unix_ms % 1000) * 1'000'000);
+}
+
+void TaskToWire(const State& state, const RunTaskRecord& planned, Instant now, wire::Task* message) {
+  const TaskEntry& task = state.tasks.at(planned.key);
+  const TaskRecord& record = task.record;
+  message->set_key(planned.key.hex());
+  message->set_kind(std::string(TaskKindName(record.def->kind)));
+  message->set_title(planned.title);
+  message->set_block(static_cast<int32_t>(planned.block));
+  message->set_state(ToWire(record.state));
+  message->set_attempts(record.attempts);
+  message->set_worker(record.worker_name);
+  message->set_from_cache(planned.shared || record.from_cache);
+  message->set_error(record.error);
+  if (record.state == TaskState::kLeased) {
+    message->mutable_progress()->set_stage(task.progress.stage);
+    message->mutable_progress()->set_step(task.progress.step);
+    message->mutable_progress()->set_steps(task.progress.steps);
+    if (task.progress.loss.has_value()) message->mutable_progress()->set_loss(*task.progress.loss);
+    message->set_seconds(static_cast<double>(now.steady_ms - task.leased_at_ms) / 1000);
+  }
+  if (record.state == TaskState::kSucceeded) {
+    const ActionRecord& action = state.actions.at(record.action_key);
+    message->set_metrics_json(action.metrics_json);
+    message->set_seconds(action.seconds);
+    message->set_peak_memory_bytes(action.peak_memory_bytes);
+    message->set_peak_rss_bytes(action.peak_rss_bytes);
+    for (const auto& [role, artifact] : action.outputs) ToWire(artifact, &(*message->mutable_outputs())[role]);
+  }
+}
+
+void ResultToWire(const RunResult& result, wire::Run* message) {
+  for (const PerplexityResult& one : result.perplexities) {
+    wire::Perplexity* perplexity = message->add_perplexities();
+    perplexity->set_model(one.model);
+    perplexity->set_text(one.text);
+    perplexity->set_perplexity(one.perplexity);
+    perplexity->set_tokens(one.tokens);
+  }
+  if (result.exported.has_value()) {
+    ToWire(*result.exported, message->mutable_export_());
+    message->set_export_bytes(result.exported->size_bytes);
+  }
+}
+
+void CountsToWire(const std::map<TaskKind, int>& counts, google::protobuf::Map<std::string, int32_t>* message) {
+  for (const auto& [kind, count] : counts) (*message)[std::string(TaskKindName(kind))] = count;
+}
+
+// Tasks that this run did not have to execute.
+int SharedTasks(const State& state, const RunEntry& run) {
+  return static_cast<int>(std::count_if(run.tasks.begin(), run.tasks.end(), [&](const RunTaskRecord& planned) {
+    return planned.shared || state.tasks.at(planned.key).record.from_cache;
+  }));
+}
+
+int DoneTasks(const State& state, const RunEntry& run) {
+  if (run.record.state == RunState::kRunning) return static_cast<int>(run.done);
+  if (run.record.state == RunState::kSucceeded) return static_cast<int>(run.tasks.size());
+  return static_cast<int>(std::count_if(run.tasks.begin(), run.tasks.end(), [&](const RunTaskRecord& planned) {
+    return state.tasks.at(planned.key).record.state == TaskState::kSucceeded;
+  }));
+}
+
+}  // namespace
+
+wire::RunState ToWire(RunState state) {
+  switch (state) {
+    case RunState::kPending:
+      return wire::RUN_STATE_PENDING;
+    case RunState::kRunning:
+      return wire::RUN_STATE_RUNNING;
+    case RunState::kSucceeded:
+      return wire::RUN_STATE_SUCCEEDED;
+    case RunState::kFailed:
+      return wire::RUN_STATE_FAILED;
+    case RunState::kCancelled:
+      return wire::RUN_STATE_CANCELLED;
+  }
+  return wire::RUN_STATE_UNSPECIFIED;
+}
+
+wire::TaskState ToWire(TaskState state) {
+  switch (state) {
+    case TaskState::kBlocked:
+      return wire::TASK_STATE_BLOCKED;
+    case TaskState::kReady:
+      return wire::TASK_STATE_READY;
+    case TaskState::kLeased:
+      return wire::TASK_STATE_LEASED;
+    case TaskState::kSucceeded:
+      return wire::TASK_STATE_SUCCEEDED;
+    case TaskState::kFailed:
+      return wire::TASK_STATE_FAILED;
+    case TaskState::kCancelled:
+      return wire::TASK_STATE_CANCELLED;
+  }
+  return wire::TASK_STATE_UNSPECIFIED;
+}
+
+void ToWire(const Plan& plan, const Recipe& recipe, wire::Plan* message) {
+  ToWire(recipe, message->mutable_recipe());
+  for (const BlockPlan& block : plan.blocks) {
+    wire::BlockPlan* out = message->add_blocks();
+    out->set_layer_idx(static_cast<int32_t>(block.layer_idx));
+    out->set_bit_width(block.bit_width);
+    out->set_group_size(block.group_size);
+    out->set_epochs(block.epochs);
+    out->set_quant_lr(block.quant_lr);
+    out->set_zp_lr(block.zp_lr);
+    out->set_weight_lr(block.weight_lr);
+    out->set_patience(block.patience);
+    out->set_position(static_cast<int32_t>(block.position));
+    out->set_stored_bits_per_weight(block.stored_bits_per_weight);
+    out->set_steps(block.steps);
+  }
+  message->set_average_bits(plan.average_bits);
+  message->set_stored_bits_per_weight(plan.stored_bits_per_weight);
+  message->set_quantized_bytes(plan.quantized_bytes);
+  message->set_export_bytes(plan.export_bytes);
+  message->set_peak_memory_bytes(plan.peak_memory_bytes);
+  for (const std::string& remark : plan.remarks) message->add_remarks(remark);
+}
+
+void ToWire(const RunPreview& preview, wire::Plan* message) {
+  ToWire(preview.plan, preview.recipe, message);
+  CountsToWire(preview.tasks, message->mutable_tasks());
+  CountsToWire(preview.tasks_shared, message->mutable_tasks_shared());
+}
+
+void RunToWire(const State& state, const RunEntry& run, Instant now, bool with_tasks, wire::Run* message) {
+  const RunRecord& record = run.record;
+  message->set_id(record.id.value);
+  ToWire(*record.spec, message->mutable_spec());
+  message->set_state(ToWire(record.state));
+  message->set_error(record.error);
+  ToWire(run.plan, record.recipe, message->mutable_plan());
+  CountsToWire(CountTasks(state, run, /*shared_only=*/false), message->mutable_plan()->mutable_tasks());
+  CountsToWire(CountTasks(state, run, /*shared_only=*/true), message->mutable_plan()->mutable_tasks_shared());
+  SetTime(record.submitted_unix_ms, message->mutable_submitted_at());
+  if (record.finished_unix_ms != 0) SetTime(record.finished_unix_ms, message->mutable_finished_at());
+  message->set_tasks_total(static_cast<int32_t>(run.tasks.size()));
+  message->set_tasks_done(DoneTasks(state, run));
+  message->set_tasks_shared(SharedTasks(state, run));
+  message->set_numerics_class(record.numerics_class);
+  if (record.state == RunState::kSucceeded) {
+    ResultToWire(record.result, message);
+    message->set_result_digest(record.result.result_digest);
+  } else {
+    // What is known so far; a digest is given for whole results only.
+    ResultToWire(CollectResult(state, run), message);
+  }
+  if (!with_tasks) return;
+  const size_t shown = std::min(run.tasks.size(), kMaxTasksShown);
+  for (size_t i = 0; i < shown; ++i) TaskToWire(state, run.tasks[i], now, message->add_tasks());
+}
+
+void ToWire(const LogRecord& line, wire::LogLine* message) {
+  message->set_sequence(line.sequence);
+  message->set_time_unix_ms(line.time_unix_ms);
+  message->set_task(line.task);
+  message->set_worker(line.worker);
+  message->set_text(line.text);
+}
+
+void WorkerToWire(const State& state, const WorkerEntry& worker, Instant now, wire::WorkerInfo* message) {
+  const WorkerRecord& record = worker.record;
+  message->set_id(record.id.value);
+  message->set_name(record.name);
+  message->set_device(record.device);
+  message->set_numerics_class(record.numerics_class);
+  message->set_memory_bytes(record.memory_bytes);
+  message->set_max_threads(record.max_threads);
+  message->set_draining(worker.draining);
+  message->set_alive(worker.alive);
+  if (worker.lease.has_value()) message->set_task(LeaseOf(state, state.tasks.at(*worker.lease)).title);
+  const int64_t silent_ms = std::max<int64_t>(0, now.steady_ms - worker.last_seen_ms);
+  message->mutable_since_heartbeat()->set_seconds(silent_ms / 1000);
+  message->mutable_since_heartbeat()->set_nanos(static_cast<int32_t>(silent_ms % 1000) * 1'000'000);
+}
+
+}  // namespace lwq::coordinator

@@ -1,0 +1,27 @@
+// How runs, tasks, plans, logs and workers look on the wire, read from the scheduler's state. Pure; never fails.
+#pragma once
+
+#include "coordinator/scheduler/preview.h"
+#include "coordinator/scheduler/state.h"
+#include "coordinator/service/convert_spec.h"
+#include "lwqat/v1/run.pb.h"
+#include "lwqat/v1/run_service.pb.h"
+
+namespace lwq::coordinator {
+
+// A run with more tasks shows its first ones; the numbers count all.
+inline constexpr size_t kMaxTasksShown = 5000;
+
+wire::RunState ToWire(RunState state);
+wire::TaskState ToWire(TaskState state);
+
+void ToWire(const Plan& plan, const Recipe& recipe, wire::Plan* message);
+void ToWire(const RunPreview& preview, wire::Plan* message);
+
+// Without tasks (a line in a list) or with all of them.
+void RunToWire(const State& state, const RunEntry& run, Instant now, bool with_tasks, wire::Run* message);
+
+void ToWire(const LogRecord& line, wire::LogLine* message);
+void WorkerToWire(const State& state, const WorkerEntry& worker, Instant now, wire::WorkerInfo* message);
+
+}  // namespace lwq::coordinator

@@ -1,0 +1,137 @@
+// lwq-coordinator: accepts runs, hands out tasks, remembers everything in its store. See --help and docs/.
+//
+// Exit codes: 0 after SIGTERM or SIGINT; 2 for wrong flags; 1 when the store or the address cannot be used, or when a
+// commit failed (the store then holds the last good state: start again).
+#include <unistd.h>
+#include <csignal>
+#include <cstdio>
+#include <fstream>
+#include <string>
+
+#include "CLI/CLI.hpp"
+#include "common/log/log.h"
+#include "coordinator/service/server.h"
+#include "spdlog/spdlog.h"
+
+namespace lwq::coordinator {
+namespace {
+
+constexpr int kExitFailure = 1;
+constexpr int kExitUsage = 2;
+constexpr int64_t kShutdownGraceMs = 3000;
+
+struct Flags {
+  std::string listen = "127.0.0.1:0";
+  std::string store;
+  std::string objects;
+  double lease_seconds = 8;
+  double heartbeat_seconds = 2;
+  std::string address_file;
+  std::string log_level = "info";
+};
+
+Status CheckFlags(const Flags& flags) {
+  const auto starts_with = [](const std::string& text, std::string_view prefix) {
+    return text.size() > prefix.size() && text.compare(0, prefix.size(), prefix) == 0;
+  };
+  if (!starts_with(flags.objects, "file:///") && !starts_with(flags.objects, "s3://")) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--objects '", flags.objects, "' must be file:///ABSOLUTE/DIR or s3://BUCKET/PREFIX"));
+  }
+  if (!(flags.heartbeat_seconds >= 0.01 && flags.heartbeat_seconds <= 600)) {
+    return absl::InvalidArgumentError("--heartbeat-seconds must be between 0.01 and 600");
+  }
+  if (!(flags.lease_seconds >= 2 * flags.heartbeat_seconds && flags.lease_seconds <= 3600)) {
+    return absl::InvalidArgumentError("--lease-seconds must be at least twice --heartbeat-seconds and at most 3600");
+  }
+  return absl::OkStatus();
+}
+
+// Whole or not at all: a reader never sees half an address.
+Status WriteAddressFile(const std::string& path, const std::string& address) {
+  const std::string staging = absl::StrCat(path, ".", ::getpid());
+  std::ofstream out(staging, std::ios::trunc);
+  out << address << "\n";
+  out.close();
+  if (!out || std::rename(staging.c_str(), path.c_str()) != 0) {
+    std::remove(staging.c_str());
+    return absl::FailedPreconditionError(
+        absl::StrCat("cannot write --address-file ", path, ": does its folder exist, and is it writable?"));
+  }
+  return absl::OkStatus();
+}
+
+int Fail(const Status& status) {
+  std::fprintf(stderr, "lwq-coordinator: %s\n", std::string(MessageOf(status)).c_str());
+  return absl::IsInvalidArgument(status) ? kExitUsage : kExitFailure;
+}
+
+Status Serve(const Flags& flags, const sigset_t& end_signals) {
+  LWQ_ASSIGN_OR_RETURN(std::unique_ptr<Store> store, OpenStore(flags.store));
+  SystemClock clock;
+  RuntimeOptions runtime_options;
+  runtime_options.scheduler.lease_ms = static_cast<int64_t>(flags.lease_seconds * 1000);
+  runtime_options.on_end = [] { ::kill(::getpid(), SIGTERM); };
+  LWQ_ASSIGN_OR_RETURN(const std::unique_ptr<Runtime> runtime,
+                       Runtime::Start(std::move(runtime_options), std::move(store), &clock));
+  ServerOptions server_options;
+  server_options.listen = flags.listen;
+  server_options.objects_uri = flags.objects;
+  server_options.heartbeat_ms = static_cast<int64_t>(flags.heartbeat_seconds * 1000);
+  server_options.version = LWQ_VERSION;
+  LWQ_ASSIGN_OR_RETURN(const std::unique_ptr<Server> server, Server::Start(server_options, runtime.get()));
+  if (!flags.address_file.empty()) LWQ_RETURN_IF_ERROR(WriteAddressFile(flags.address_file, server->address()));
+  std::printf("lwq-coordinator listening on %s\n", server->address().c_str());
+  std::fflush(stdout);
+  spdlog::info("serving address={} store={} objects={} lease_s={} heartbeat_s={}", server->address(), flags.store,
+               flags.objects, flags.lease_seconds, flags.heartbeat_seconds);
+  int received = 0;
+  sigwait(&end_signals, &received);
+  spdlog::info("stopping on {}", received == SIGINT ? "SIGINT" : "SIGTERM");
+  runtime->Stop();
+  server->Shutdown(kShutdownGraceMs);
+  return runtime->end_status();
+}
+
+int Main(int argc, char** argv) {
+  Flags flags;
+  CLI::App app("lwq-coordinator: accepts quantization runs, hands their tasks to workers, remembers everything.");
+  app.set_version_flag("--version", LWQ_VERSION);
+  app.add_option("--listen", flags.listen, "HOST:PORT to serve on; port 0 is chosen freely")->capture_default_str();
+  app.add_option("--store", flags.store, "where state is kept: sqlite:PATH")->required();
+  app.add_option("--objects", flags.objects,
+                 "the object store that clients and workers use: file:///DIR or s3://BUCKET/PREFIX")
+      ->required();
+  app.add_option("--lease-seconds", flags.lease_seconds, "a worker silent for longer loses its task")
+      ->capture_default_str();
+  app.add_option("--heartbeat-seconds", flags.heartbeat_seconds, "how often workers are told to report")
+      ->capture_default_str();
+  app.add_option("--address-file", flags.address_file, "written with HOST:PORT once serving");
+  app.add_option("--log-level", flags.log_level, "trace, debug, info, warn, error or off")->capture_default_str();
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& help) {
+    return app.exit(help);
+  } catch (const CLI::ParseError& error) {
+    return Fail(absl::InvalidArgumentError(absl::StrCat(error.what(), " (see --help)")));
+  }
+  Status status = CheckFlags(flags);
+  if (status.ok()) status = InitLog("coordinator", flags.log_level);
+  if (!status.ok()) return Fail(status);
+
+  // Blocked before any thread starts, so that only sigwait sees them.
+  sigset_t end_signals;
+  sigemptyset(&end_signals);
+  sigaddset(&end_signals, SIGTERM);
+  sigaddset(&end_signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &end_signals, nullptr);
+  status = Serve(flags, end_signals);
+  return status.ok() ? 0 : Fail(status);
+}
+
+}  // namespace
+}  // namespace lwq::coordinator
+
+int main(int argc, char** argv) {
+  return lwq::coordinator::Main(argc, argv);
+}

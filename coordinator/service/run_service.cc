@@ -1,0 +1,165 @@
+#include "coordinator/service/run_service.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "coordinator/service/convert_run.h"
+#include "coordinator/service/grpc_status.h"
+#include "coordinator/service/watch_stream.h"
+
+namespace lwq::coordinator {
+namespace {
+
+constexpr int kDefaultRunsPage = 50;
+constexpr int kMaxRunsPage = 200;
+constexpr int kDefaultLogsPage = 500;
+constexpr int kMaxLogsPage = 5000;
+
+Status Ended() {
+  return absl::UnavailableError("the coordinator is stopping: try again");
+}
+
+int PageSize(int asked, int otherwise, int most) {
+  return asked <= 0 ? otherwise : std::min(asked, most);
+}
+
+// Reads state on the loop's thread and finishes the call with what `answer` returns.
+template <typename Answer>
+grpc::ServerUnaryReactor* ReadAnswer(Runtime* runtime, grpc::CallbackServerContext* context, Answer answer) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  runtime->Read([reactor, answer = std::move(answer)](const State* state, Instant now) {
+    reactor->Finish(ToGrpc(state == nullptr ? Ended() : answer(*state, now)));
+  });
+  return reactor;
+}
+
+// A page token is "before-<sequence>": runs with a smaller sequence follow.
+std::string TokenBefore(int64_t sequence) {
+  return absl::StrCat("before-", sequence);
+}
+StatusOr<int64_t> ParseToken(const std::string& token) {
+  constexpr std::string_view kPrefix = "before-";
+  int64_t sequence = 0;
+  if (token.size() > kPrefix.size() && token.compare(0, kPrefix.size(), kPrefix) == 0) {
+    const char* end = token.data() + token.size();
+    const auto [rest, error] = std::from_chars(token.data() + kPrefix.size(), end, sequence);
+    if (error == std::errc() && rest == end && sequence > 0) return sequence;
+  }
+  return absl::InvalidArgumentError("page_token was not issued by this server: start without one");
+}
+
+}  // namespace
+
+grpc::ServerUnaryReactor* RunServiceImpl::GetServerInfo(grpc::CallbackServerContext* context,
+                                                        const wire::GetServerInfoRequest* /*request*/,
+                                                        wire::GetServerInfoResponse* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  response->set_version(version_);
+  response->set_objects_uri(objects_uri_);
+  reactor->Finish(grpc::Status::OK);
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* RunServiceImpl::PlanRun(grpc::CallbackServerContext* context,
+                                                  const wire::PlanRunRequest* request,
+                                                  wire::PlanRunResponse* response) {
+  return ReadAnswer(runtime_, context, [request, response](const State& state, Instant) -> Status {
+    LWQ_ASSIGN_OR_RETURN(const RunSpec spec, FromWire(request->spec()));
+    LWQ_ASSIGN_OR_RETURN(const RunPreview preview, PreviewRun(state, spec));
+    ToWire(preview, response->mutable_plan());
+    return absl::OkStatus();
+  });
+}
+
+grpc::ServerUnaryReactor* RunServiceImpl::SubmitRun(grpc::CallbackServerContext* context,
+                                                    const wire::SubmitRunRequest* request,
+                                                    wire::SubmitRunResponse* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  StatusOr<RunSpec> spec = FromWire(request->spec());
+  if (!spec.ok()) {
+    reactor->Finish(ToGrpc(spec.status()));
+    return reactor;
+  }
+  runtime_->Post(coordinator::SubmitRun{*std::move(spec), request->request_id()},
+                 [reactor, response](const Status& status, const Reply& reply, const State* state) {
+                   if (status.ok()) {
+                     const RunEntry& run = state->runs.at(std::get<RunReply>(reply).run);
+                     RunToWire(*state, run, Instant(), /*with_tasks=*/false, response->mutable_run());
+                   }
+                   reactor->Finish(ToGrpc(status));
+                 });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* RunServiceImpl::GetRun(grpc::CallbackServerContext* context,
+                                                 const wire::GetRunRequest* request, wire::GetRunResponse* response) {
+  return ReadAnswer(runtime_, context, [request, response](const State& state, Instant now) -> Status {
+    LWQ_ASSIGN_OR_RETURN(const RunId id, FindRun(state, request->run_id()));
+    RunToWire(state, state.runs.at(id), now, /*with_tasks=*/true, response->mutable_run());
+    return absl::OkStatus();
+  });
+}
+
+grpc::ServerUnaryReactor* RunServiceImpl::ListRuns(grpc::CallbackServerContext* context,
+                                                   const wire::ListRunsRequest* request,
+                                                   wire::ListRunsResponse* response) {
+  return ReadAnswer(runtime_, context, [request, response](const State& state, Instant now) -> Status {
+    auto next = state.runs_by_sequence.rbegin();
+    if (!request->page_token().empty()) {
+      LWQ_ASSIGN_OR_RETURN(const int64_t before, ParseToken(request->page_token()));
+      next = std::make_reverse_iterator(state.runs_by_sequence.lower_bound(before));
+    }
+    const int page_size = PageSize(request->page_size(), kDefaultRunsPage, kMaxRunsPage);
+    for (int i = 0; i < page_size && next != state.runs_by_sequence.rend(); ++i, ++next) {
+      RunToWire(state, state.runs.at(next->second), now, /*with_tasks=*/false, response->add_runs());
+    }
+    if (next != state.runs_by_sequence.rend()) response->set_next_page_token(TokenBefore(next->first + 1));
+    return absl::OkStatus();
+  });
+}
+
+grpc::ServerWriteReactor<wire::WatchRunResponse>* RunServiceImpl::WatchRun(grpc::CallbackServerContext* /*context*/,
+                                                                           const wire::WatchRunRequest* request) {
+  return WatchStream::Start(runtime_, request->run_id());
+}
+
+grpc::ServerUnaryReactor* RunServiceImpl::CancelRun(grpc::CallbackServerContext* context,
+                                                    const wire::CancelRunRequest* request,
+                                                    wire::CancelRunResponse* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  runtime_->Post(coordinator::CancelRun{request->run_id()},
+                 [reactor, response](const Status& status, const Reply& reply, const State* state) {
+                   if (status.ok()) {
+                     const RunEntry& run = state->runs.at(std::get<RunReply>(reply).run);
+                     RunToWire(*state, run, Instant(), /*with_tasks=*/false, response->mutable_run());
+                   }
+                   reactor->Finish(ToGrpc(status));
+                 });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* RunServiceImpl::GetRunLogs(grpc::CallbackServerContext* context,
+                                                     const wire::GetRunLogsRequest* request,
+                                                     wire::GetRunLogsResponse* response) {
+  return ReadAnswer(runtime_, context, [request, response](const State& state, Instant) -> Status {
+    LWQ_ASSIGN_OR_RETURN(const RunId id, FindRun(state, request->run_id()));
+    const std::deque<LogRecord>& logs = state.runs.at(id).logs;
+    auto line = std::upper_bound(logs.begin(), logs.end(), request->after(),
+                                 [](int64_t after, const LogRecord& record) { return after < record.sequence; });
+    const int page_size = PageSize(request->page_size(), kDefaultLogsPage, kMaxLogsPage);
+    for (int i = 0; i < page_size && line != logs.end(); ++i, ++line) ToWire(*line, response->add_lines());
+    response->set_more(line != logs.end());
+    return absl::OkStatus();
+  });
+}
+
+grpc::ServerUnaryReactor* RunServiceImpl::ListWorkers(grpc::CallbackServerContext* context,
+                                                      const wire::ListWorkersRequest* /*request*/,
+                                                      wire::ListWorkersResponse* response) {
+  return ReadAnswer(runtime_, context, [response](const State& state, Instant now) -> Status {
+    for (const auto& [id, worker] : state.workers) WorkerToWire(state, worker, now, response->add_workers());
+    return absl::OkStatus();
+  });
+}
+
+}  // namespace lwq::coordinator

@@ -1,0 +1,45 @@
+// RunService: from messages to events and reads, and back. Contract: run_service.proto.
+// Thread-safety: gRPC calls from any thread. The runtime must outlive the server.
+#pragma once
+
+#include <string>
+
+#include "coordinator/runtime/runtime.h"
+#include "lwqat/v1/run_service.grpc.pb.h"
+
+namespace lwq::coordinator {
+
+class RunServiceImpl final : public lwqat::v1::RunService::CallbackService {
+ public:
+  RunServiceImpl(Runtime* runtime, std::string objects_uri, std::string version)
+      : runtime_(runtime), objects_uri_(std::move(objects_uri)), version_(std::move(version)) {}
+
+  grpc::ServerUnaryReactor* GetServerInfo(grpc::CallbackServerContext* context,
+                                          const lwqat::v1::GetServerInfoRequest* request,
+                                          lwqat::v1::GetServerInfoResponse* response) override;
+  grpc::ServerUnaryReactor* PlanRun(grpc::CallbackServerContext* context, const lwqat::v1::PlanRunRequest* request,
+                                    lwqat::v1::PlanRunResponse* response) override;
+  grpc::ServerUnaryReactor* SubmitRun(grpc::CallbackServerContext* context, const lwqat::v1::SubmitRunRequest* request,
+                                      lwqat::v1::SubmitRunResponse* response) override;
+  grpc::ServerUnaryReactor* GetRun(grpc::CallbackServerContext* context, const lwqat::v1::GetRunRequest* request,
+                                   lwqat::v1::GetRunResponse* response) override;
+  grpc::ServerUnaryReactor* ListRuns(grpc::CallbackServerContext* context, const lwqat::v1::ListRunsRequest* request,
+                                     lwqat::v1::ListRunsResponse* response) override;
+  grpc::ServerWriteReactor<lwqat::v1::WatchRunResponse>* WatchRun(grpc::CallbackServerContext* context,
+                                                                  const lwqat::v1::WatchRunRequest* request) override;
+  grpc::ServerUnaryReactor* CancelRun(grpc::CallbackServerContext* context, const lwqat::v1::CancelRunRequest* request,
+                                      lwqat::v1::CancelRunResponse* response) override;
+  grpc::ServerUnaryReactor* GetRunLogs(grpc::CallbackServerContext* context,
+                                       const lwqat::v1::GetRunLogsRequest* request,
+                                       lwqat::v1::GetRunLogsResponse* response) override;
+  grpc::ServerUnaryReactor* ListWorkers(grpc::CallbackServerContext* context,
+                                        const lwqat::v1::ListWorkersRequest* request,
+                                        lwqat::v1::ListWorkersResponse* response) override;
+
+ private:
+  Runtime* const runtime_;
+  const std::string objects_uri_;
+  const std::string version_;
+};
+
+}  // namespace lwq::coordinator

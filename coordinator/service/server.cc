@@ -1,0 +1,76 @@
+#include "coordinator/service/server.h"
+
+#include <chrono>
+
+#include "grpcpp/ext/proto_server_reflection_plugin.h"
+#include "grpcpp/health_check_service_interface.h"
+
+namespace lwq::coordinator {
+namespace {
+
+// A submission carries one config.json and names of artifacts; reports carry metrics. Never tensors.
+constexpr int kMaxReceiveBytes = 16 << 20;
+// Clients may ping this often to notice a dead connection.
+constexpr int kMinPingIntervalMs = 5'000;
+constexpr int kKeepaliveMs = 30'000;
+constexpr int kKeepaliveTimeoutMs = 10'000;
+
+Status CheckListen(const std::string& listen) {
+  const size_t colon = listen.rfind(':');
+  const bool well_formed = colon != std::string::npos && colon > 0 && colon + 1 < listen.size() &&
+                           listen.size() - colon <= 6 &&
+                           listen.find_first_not_of("0123456789", colon + 1) == std::string::npos &&
+                           std::stoi(listen.substr(colon + 1)) <= 65535;
+  if (well_formed) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("listen address '", listen, "' must be HOST:PORT (port 0 is chosen freely)"));
+}
+
+}  // namespace
+
+Server::Server(const ServerOptions& options, Runtime* runtime)
+    : run_service_(runtime, options.objects_uri, options.version),
+      worker_service_(runtime, options.objects_uri, options.heartbeat_ms) {}
+
+Server::~Server() {
+  Shutdown(0);
+}
+
+StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options, Runtime* runtime) {
+  LWQ_RETURN_IF_ERROR(CheckListen(options.listen));
+  auto server = std::unique_ptr<Server>(new Server(options, runtime));
+  grpc::EnableDefaultHealthCheckService(true);
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  grpc::ServerBuilder builder;
+  int port = 0;
+  builder.AddListeningPort(options.listen, grpc::InsecureServerCredentials(), &port);
+  builder.RegisterService(&server->run_service_);
+  builder.RegisterService(&server->worker_service_);
+  builder.SetMaxReceiveMessageSize(kMaxReceiveBytes);
+  // Two coordinators must not share a port by accident.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, kMinPingIntervalMs);
+  server->server_ = builder.BuildAndStart();
+  if (server->server_ == nullptr || port == 0) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("cannot listen on ", options.listen, ": is the port in use, or the address another machine's?"));
+  }
+  server->address_ = absl::StrCat(options.listen.substr(0, options.listen.rfind(':')), ":", port);
+  auto* health = server->server_->GetHealthCheckService();
+  health->SetServingStatus(std::string(lwqat::v1::RunService::service_full_name()), true);
+  health->SetServingStatus(std::string(lwqat::v1::WorkerService::service_full_name()), true);
+  return server;
+}
+
+void Server::Shutdown(int64_t grace_ms) {
+  if (server_ == nullptr) return;
+  server_->GetHealthCheckService()->Shutdown();
+  server_->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(grace_ms));
+  server_->Wait();
+  server_.reset();
+}
+
+}  // namespace lwq::coordinator

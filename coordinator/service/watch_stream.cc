@@ -1,0 +1,67 @@
+#include "coordinator/service/watch_stream.h"
+
+#include "coordinator/service/convert_run.h"
+#include "coordinator/service/grpc_status.h"
+
+namespace lwq::coordinator {
+
+WatchStream* WatchStream::Start(Runtime* runtime, std::string run_id) {
+  auto stream = std::shared_ptr<WatchStream>(new WatchStream(runtime));
+  stream->self_ = stream;
+  WatchStream* reactor = stream.get();
+  runtime->Watch(std::move(run_id), std::move(stream));
+  return reactor;
+}
+
+void WatchStream::OnWriteDone(bool ok) {
+  {
+    std::lock_guard lock(mutex_);
+    writing_ = false;
+  }
+  if (!ok) FinishOnce(grpc::Status(grpc::StatusCode::CANCELLED, "the client has hung up"));
+  runtime_->Wake();
+}
+
+void WatchStream::OnCancel() {
+  FinishOnce(grpc::Status(grpc::StatusCode::CANCELLED, "the client has hung up"));
+  runtime_->Wake();
+}
+
+void WatchStream::OnDone() {
+  self_.reset();
+}
+
+bool WatchStream::Ready() {
+  std::lock_guard lock(mutex_);
+  return !writing_ && !finished_;
+}
+
+void WatchStream::Send(const State& state, const RunEntry& run, Instant now) {
+  message_.Clear();
+  RunToWire(state, run, now, /*with_tasks=*/true, message_.mutable_run());
+  // Under the lock, so that no Finish comes between the check and the write.
+  std::lock_guard lock(mutex_);
+  if (finished_) return;
+  writing_ = true;
+  StartWrite(&message_);
+}
+
+void WatchStream::End(const Status& status) {
+  FinishOnce(ToGrpc(status));
+}
+
+bool WatchStream::Closed() {
+  std::lock_guard lock(mutex_);
+  return finished_;
+}
+
+void WatchStream::FinishOnce(const grpc::Status& status) {
+  {
+    std::lock_guard lock(mutex_);
+    if (finished_) return;
+    finished_ = true;
+  }
+  Finish(status);
+}
+
+}  // namespace lwq::coordinator
