@@ -204,11 +204,15 @@ void BlockStep(benchmark::State& state, Precision precision) {
 }
 
 void Sizes(benchmark::internal::Benchmark* bench) {
-  bench->Args({512, 1408})->Args({1024, 2816})->Args({4096, 11008})->UseManualTime()->Unit(benchmark::kMillisecond);
-  bench->MinTime(3);
+  bench->Args({512, 1408})->Args({1024, 2816})->UseManualTime()->Unit(benchmark::kMillisecond)->Iterations(20);
+}
+void LargeSize(benchmark::internal::Benchmark* bench) {
+  bench->Args({4096, 11008})->UseManualTime()->Unit(benchmark::kMillisecond)->Iterations(6);
 }
 BENCHMARK_CAPTURE(BlockStep, fp32, Precision::kF32)->Apply(Sizes);
 BENCHMARK_CAPTURE(BlockStep, bf16, Precision::kBF16)->Apply(Sizes);
+BENCHMARK_CAPTURE(BlockStep, fp32, Precision::kF32)->Apply(LargeSize);
+BENCHMARK_CAPTURE(BlockStep, bf16, Precision::kBF16)->Apply(LargeSize);
 
 }  // namespace
 }  // namespace lwq::qat::bench
