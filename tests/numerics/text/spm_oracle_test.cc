@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <ostream>
 #include <random>
 #include <sstream>
 
@@ -41,12 +42,15 @@ struct Setting {
   const char* name;
   const char* options;
 };
+void PrintTo(const Setting& setting, std::ostream* out) {
+  *out << setting.name << ": " << setting.options;
+}
 constexpr Setting kSettings[] = {
     {"identity", "--normalization_rule_name=identity --byte_fallback=true --vocab_size=420"},
     {"llama",
      "--normalization_rule_name=identity --byte_fallback=true --remove_extra_whitespaces=false --split_digits=true "
      "--allow_whitespace_only_pieces=true --vocab_size=420"},
-    {"nmt_nfkc", "--normalization_rule_name=nmt_nfkc --vocab_size=150 --character_coverage=0.97"},
+    {"nmt_nfkc", "--normalization_rule_name=nmt_nfkc --vocab_size=150 --character_coverage=0.985"},
     {"nfkc_cf", "--normalization_rule_name=nfkc_cf --byte_fallback=true --vocab_size=420"},
     {"symbols", "--normalization_rule_name=nmt_nfkc --user_defined_symbols='<sep>,e▁r,  ,12' --vocab_size=180"},
     {"no_prefix", "--normalization_rule_name=identity --add_dummy_prefix=false --vocab_size=200"},
@@ -71,6 +75,7 @@ class SpmOracle : public ::testing::TestWithParam<Setting> {
     corpus.close();
     Run(absl::StrCat("spm_train --model_type=bpe --hard_vocab_limit=false --input=corpus.txt --model_prefix=m ",
                      GetParam().options));
+    if (HasFatalFailure()) return;
     const auto model = ReadFile((folder_ / "m.model").string());
     ASSERT_TRUE(model.has_value());
     model_ = *model;
@@ -101,6 +106,7 @@ class SpmOracle : public ::testing::TestWithParam<Setting> {
     std::ofstream(folder_ / "test.model", std::ios::binary) << model;
     WriteLines("texts", texts);
     Run("spm_encode --model=test.model --input=texts --output=ids --output_format=id");
+    if (HasFatalFailure()) return;
     const std::vector<std::string> expected = Lines("ids");
     ASSERT_EQ(expected.size(), texts.size());
     const auto tokenizer = Load(model);
@@ -167,6 +173,7 @@ TEST_P(SpmOracle, DecodesRandomIdsToTheSameText) {
   }
   WriteLines("ids", lines);
   Run("spm_decode --model=m.model --input=ids --output=texts --input_format=id");
+  if (HasFatalFailure()) return;
   const std::vector<std::string> expected = Lines("texts");
   ASSERT_EQ(expected.size(), lines.size());
   for (size_t i = 0; i < lines.size(); ++i) {

@@ -1,7 +1,6 @@
 // Ids, pieces and decoded texts against SentencePiece 0.1.97, and the windows of the reference's token streams.
 #include <gtest/gtest.h>
 
-#include <chrono>
 #include <cstring>
 #include <memory>
 
