@@ -1,7 +1,10 @@
 #include "common/object_store/object_store.h"
 
+#include <utility>
+
 #include "common/object_store/file_store.h"
 #include "common/object_store/memory_store.h"
+#include "common/object_store/retry_store.h"
 
 namespace lwq {
 namespace {
@@ -25,7 +28,8 @@ StatusOr<std::unique_ptr<ObjectStore>> OpenFileUri(std::string_view uri) {
   if (path.empty() || path.front() != '/') {
     return absl::InvalidArgumentError(absl::StrCat("object store '", uri, "' must name an absolute folder: file:///…"));
   }
-  return OpenFileStore(std::string(path), options);
+  LWQ_ASSIGN_OR_RETURN(std::unique_ptr<ObjectStore> store, OpenFileStore(std::string(path), options));
+  return MakeRetryStore(std::move(store), {});
 }
 
 }  // namespace

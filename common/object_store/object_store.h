@@ -80,7 +80,8 @@ class ObjectStore {
 };
 
 // Opens the store a URI names: "file:///absolute/dir" (created if absent; "?fsync=off" behind it gives up durability
-// against power loss, for tests and scratch data) or "memory:" (a new empty one, for tests).
+// against power loss, for tests and scratch data; transient errors of a network file system are repeated as
+// retry_store.h says) or "memory:" (a new empty one, for tests).
 // INVALID_ARGUMENT for anything else, naming what is supported.
 StatusOr<std::unique_ptr<ObjectStore>> OpenObjectStore(std::string_view uri);
 

@@ -39,9 +39,9 @@ std::unique_ptr<ObjectStore> FileStoreAt(const std::string& folder) {
 }
 
 std::unique_ptr<ObjectStore> WithFaults(std::unique_ptr<ObjectStore> inner) {
-  return std::make_unique<testing::FaultStore>(
+  return std::make_unique<test::FaultStore>(
       std::move(inner),
-      testing::FaultOptions{.seed = 11, .unavailable_before = 0.15, .unavailable_after = 0.15, .list_page_max = 3});
+      test::FaultOptions{.seed = 11, .unavailable_before = 0.15, .unavailable_after = 0.15, .list_page_max = 3});
 }
 
 std::unique_ptr<ObjectStore> WithRetries(std::unique_ptr<ObjectStore> inner) {
@@ -57,8 +57,8 @@ const std::vector<StoreKind>& Kinds() {
       {"retry_over_memory", [](const std::string&) { return WithRetries(std::make_unique<MemoryStore>()); }},
       {"remote_without_faults",
        [](const std::string&) {
-         return std::make_unique<testing::FaultStore>(std::make_unique<MemoryStore>(),
-                                                      testing::FaultOptions{.list_page_max = 2});
+         return std::make_unique<test::FaultStore>(std::make_unique<MemoryStore>(),
+                                                      test::FaultOptions{.list_page_max = 2});
        }},
       {"retry_over_faults_over_memory",
        [](const std::string&) { return WithRetries(WithFaults(std::make_unique<MemoryStore>())); }},
@@ -99,7 +99,7 @@ class ObjectStoreTest : public ::testing::TestWithParam<size_t> {
     }
   }
 
-  testing::TemporaryDirectory folder_;
+  test::TemporaryDirectory folder_;
   std::unique_ptr<ObjectStore> store_;
 };
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-namespace lwq::testing {
+namespace lwq::test {
 namespace {
 
 Bytes Copy(const Bytes& bytes) { return Bytes::FromString(std::string(bytes.view())); }
@@ -110,4 +110,4 @@ Status FaultStore::Delete(std::string_view key) {
   return After(StoreCall::kDelete, key);
 }
 
-}  // namespace lwq::testing
+}  // namespace lwq::test

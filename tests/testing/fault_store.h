@@ -20,7 +20,7 @@
 
 #include "common/object_store/object_store.h"
 
-namespace lwq::testing {
+namespace lwq::test {
 
 enum class StoreCall { kPut, kStartUpload, kWrite, kCommit, kGet, kGetRange, kHead, kList, kDelete };
 inline constexpr int kStoreCalls = 9;
@@ -69,4 +69,4 @@ class FaultStore : public ObjectStore {
   std::mt19937_64 random_;  // guarded by mutex_
 };
 
-}  // namespace lwq::testing
+}  // namespace lwq::test

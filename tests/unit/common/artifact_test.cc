@@ -13,8 +13,8 @@ namespace lwq {
 namespace {
 
 using ::testing::HasSubstr;
-using testing::FaultStore;
-using testing::StoreCall;
+using test::FaultStore;
+using test::StoreCall;
 
 std::span<const std::byte> AsBytes(std::string_view text) { return std::as_bytes(std::span(text.data(), text.size())); }
 std::string Message(const Status& status) { return std::string(MessageOf(status)); }

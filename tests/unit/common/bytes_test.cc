@@ -32,9 +32,9 @@ TEST(BytesTest, ASliceSharesAndOutlivesTheWhole) {
 }
 
 TEST(BytesTest, AMappedFileIsItsContents) {
-  const testing::TemporaryDirectory folder;
+  const test::TemporaryDirectory folder;
   const std::string path = folder.path() + "/file";
-  testing::WriteFile(path, "contents of a file");
+  test::WriteFile(path, "contents of a file");
   const StatusOr<Bytes> bytes = Bytes::MapFile(path);
   ASSERT_TRUE(bytes.ok()) << bytes.status();
   EXPECT_EQ(bytes->view(), "contents of a file");
@@ -43,8 +43,8 @@ TEST(BytesTest, AMappedFileIsItsContents) {
 }
 
 TEST(BytesTest, AnEmptyFileMapsToNoBytes) {
-  const testing::TemporaryDirectory folder;
-  testing::WriteFile(folder.path() + "/empty", "");
+  const test::TemporaryDirectory folder;
+  test::WriteFile(folder.path() + "/empty", "");
   const StatusOr<Bytes> bytes = Bytes::MapFile(folder.path() + "/empty");
   ASSERT_TRUE(bytes.ok()) << bytes.status();
   EXPECT_TRUE(bytes->empty());
@@ -52,7 +52,7 @@ TEST(BytesTest, AnEmptyFileMapsToNoBytes) {
 }
 
 TEST(BytesTest, WhatCannotBeMappedIsNamed) {
-  const testing::TemporaryDirectory folder;
+  const test::TemporaryDirectory folder;
   const Status absent = Bytes::MapFile(folder.path() + "/absent").status();
   EXPECT_TRUE(absl::IsNotFound(absent)) << absent;
   EXPECT_THAT(std::string(MessageOf(absent)), ::testing::HasSubstr(folder.path() + "/absent"));

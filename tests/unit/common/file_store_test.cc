@@ -66,16 +66,16 @@ int Reap(pid_t pid) {
 }
 
 TEST(FileStoreTest, AnObjectIsAFileBelowTheRoot) {
-  const testing::TemporaryDirectory folder;
+  const test::TemporaryDirectory folder;
   const auto store = Open(folder.path());
   ASSERT_TRUE(store->Put("blobs/3f/3fa9", AsBytes("bytes"), {}).ok());
-  EXPECT_EQ(testing::ReadFileOrEmpty(folder.path() + "/blobs+/3f+/3fa9"), "bytes");
+  EXPECT_EQ(test::ReadFileOrEmpty(folder.path() + "/blobs+/3f+/3fa9"), "bytes");
   EXPECT_THAT(Entries(folder.path()), ElementsAre("+staging", "blobs+"));
   EXPECT_THAT(Entries(folder.path() + "/+staging"), IsEmpty());
 }
 
 TEST(FileStoreTest, ASecondStoreOnTheSameFolderSeesTheSameObjects) {
-  const testing::TemporaryDirectory folder;
+  const test::TemporaryDirectory folder;
   const auto one = Open(folder.path());
   const auto two = Open(folder.path() + "///");
   ASSERT_TRUE(one->Put("k", AsBytes("1"), {}).ok());
@@ -86,7 +86,7 @@ TEST(FileStoreTest, ASecondStoreOnTheSameFolderSeesTheSameObjects) {
 }
 
 TEST(FileStoreTest, NoKeyReachesTheStagingFolder) {
-  const testing::TemporaryDirectory folder;
+  const test::TemporaryDirectory folder;
   const auto store = Open(folder.path());
   for (const std::string_view key : {"staging/x", ".staging/x", "-staging/x", "staging"}) {
     ASSERT_TRUE(store->Put(key, AsBytes(key), {}).ok()) << key;
@@ -99,11 +99,11 @@ TEST(FileStoreTest, NoKeyReachesTheStagingFolder) {
 }
 
 TEST(FileStoreTest, FilesThatAreNotObjectsAreNotListed) {
-  const testing::TemporaryDirectory folder;
+  const test::TemporaryDirectory folder;
   const auto store = Open(folder.path());
   ASSERT_TRUE(store->Put("a/b", AsBytes("1"), {}).ok());
-  testing::WriteFile(folder.path() + "/a+/name with space", "x");
-  testing::WriteFile(folder.path() + "/a+/b~", "x");
+  test::WriteFile(folder.path() + "/a+/name with space", "x");
+  test::WriteFile(folder.path() + "/a+/b~", "x");
   fs::create_directory(folder.path() + "/a+/plain_folder");
   fs::create_symlink("/etc", folder.path() + "/a+/link");
   fs::create_directory(folder.path() + "/a+/+");
@@ -113,7 +113,7 @@ TEST(FileStoreTest, FilesThatAreNotObjectsAreNotListed) {
 }
 
 TEST(FileStoreTest, FoldersRemovedBehindItsBackAreMadeAgain) {
-  const testing::TemporaryDirectory folder;
+  const test::TemporaryDirectory folder;
   const auto store = Open(folder.path());
   ASSERT_TRUE(store->Put("a/b/c", AsBytes("1"), {}).ok());
   fs::remove_all(folder.path() + "/a+");
@@ -124,8 +124,8 @@ TEST(FileStoreTest, FoldersRemovedBehindItsBackAreMadeAgain) {
 }
 
 TEST(FileStoreTest, ARootThatCannotBeAFolderIsRefusedByName) {
-  const testing::TemporaryDirectory folder;
-  testing::WriteFile(folder.path() + "/file", "x");
+  const test::TemporaryDirectory folder;
+  test::WriteFile(folder.path() + "/file", "x");
   for (const std::string& root : {folder.path() + "/file", folder.path() + "/file/below"}) {
     const Status status = OpenFileStore(root, {}).status();
     EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
@@ -139,7 +139,7 @@ TEST(FileStoreTest, ARootThatCannotBeAFolderIsRefusedByName) {
 TEST(FileStoreTest, OfConditionalPutsByEightProcessesExactlyOneWins) {
   constexpr int kProcesses = 8;
   constexpr int kKeys = 40;
-  const testing::TemporaryDirectory folder;
+  const test::TemporaryDirectory folder;
   int gate[2];
   int report[2];
   ASSERT_EQ(::pipe(gate), 0);
@@ -174,7 +174,7 @@ TEST(FileStoreTest, OfConditionalPutsByEightProcessesExactlyOneWins) {
 }
 
 TEST(FileStoreTest, AProcessKilledWhileWritingLeavesWholeObjectsAndNoGarbage) {
-  const testing::TemporaryDirectory folder;
+  const test::TemporaryDirectory folder;
   const std::string object(300'000, 'o');
   for (int round = 0; round < 6; ++round) {
     int progress[2];
@@ -207,7 +207,7 @@ TEST(FileStoreTest, AProcessKilledWhileWritingLeavesWholeObjectsAndNoGarbage) {
 }
 
 TEST(FileStoreTest, OpeningAStoreLeavesTheUploadsOfTheLivingAlone) {
-  const testing::TemporaryDirectory folder;
+  const test::TemporaryDirectory folder;
   const auto store = Open(folder.path());
   auto upload = store->StartUpload("k", {});
   ASSERT_TRUE(upload.ok());
@@ -219,7 +219,7 @@ TEST(FileStoreTest, OpeningAStoreLeavesTheUploadsOfTheLivingAlone) {
 }
 
 TEST(FileStoreTest, ADiskThatTakesNoMoreIsResourceExhaustedAndShowsNothing) {
-  const testing::TemporaryDirectory folder;
+  const test::TemporaryDirectory folder;
   // A file size limit stands for the full disk: the same write fails in the same place.
   const pid_t child = Fork([&] {
     ::signal(SIGXFSZ, SIG_IGN);
@@ -245,7 +245,7 @@ TEST(FileStoreTest, ADiskThatTakesNoMoreIsResourceExhaustedAndShowsNothing) {
 }
 
 TEST(StagingTest, ARepeatedLinkAfterALostAnswerIsOk) {
-  const testing::TemporaryDirectory folder;
+  const test::TemporaryDirectory folder;
   auto one = StagingFile::Create(folder.path());
   auto two = StagingFile::Create(folder.path());
   ASSERT_TRUE(one.ok() && two.ok());
@@ -257,10 +257,10 @@ TEST(StagingTest, ARepeatedLinkAfterALostAnswerIsOk) {
 }
 
 TEST(StagingTest, SweepingRemovesWhatNobodyHoldsAndNothingElse) {
-  const testing::TemporaryDirectory folder;
+  const test::TemporaryDirectory folder;
   const auto alive = StagingFile::Create(folder.path());
   ASSERT_TRUE(alive.ok());
-  testing::WriteFile(folder.path() + "/of-the-dead", "x");
+  test::WriteFile(folder.path() + "/of-the-dead", "x");
   SweepStaging(folder.path());
   EXPECT_EQ(Entries(folder.path()).size(), 1u);
   EXPECT_FALSE(fs::exists(folder.path() + "/of-the-dead"));

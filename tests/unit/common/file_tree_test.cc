@@ -19,8 +19,8 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using testing::FaultStore;
-using testing::StoreCall;
+using test::FaultStore;
+using test::StoreCall;
 
 // Bytes without a period, so that no two pieces are equal.
 std::string Pattern(size_t size) {
@@ -42,14 +42,14 @@ class FileTreeTest : public ::testing::Test {
 
   FaultStore store_{std::make_unique<MemoryStore>(), {}};
   ArtifactStore artifacts_{&store_};
-  testing::TemporaryDirectory folder_;
+  test::TemporaryDirectory folder_;
 };
 
 TEST_F(FileTreeTest, UploadedFilesReadBackInEveryRange) {
   const std::string big = Pattern(static_cast<size_t>(2 * kPieceBytes + 1000));
-  testing::WriteFile(folder_.path() + "/big", big);
-  testing::WriteFile(folder_.path() + "/exact", Pattern(static_cast<size_t>(kPieceBytes)));
-  testing::WriteFile(folder_.path() + "/empty", "");
+  test::WriteFile(folder_.path() + "/big", big);
+  test::WriteFile(folder_.path() + "/exact", Pattern(static_cast<size_t>(kPieceBytes)));
+  test::WriteFile(folder_.path() + "/empty", "");
   std::vector<int64_t> done;
   const ArtifactRef artifact =
       UploadFiles(artifacts_,
@@ -101,13 +101,13 @@ TEST_F(FileTreeTest, ARangeOutsideTheFileOrAnUnknownPathIsRefused) {
 
 TEST_F(FileTreeTest, EqualContentsGiveEqualTreesHoweverTheyCame) {
   const std::string text = Pattern(static_cast<size_t>(kPieceBytes) + 7);
-  testing::WriteFile(folder_.path() + "/f", text);
+  test::WriteFile(folder_.path() + "/f", text);
   EXPECT_EQ(UploadFiles(artifacts_, {{"f", folder_.path() + "/f"}}, nullptr).value(),
             UploadContents(artifacts_, {{"f", Bytes::FromString(text)}}).value());
 }
 
 TEST_F(FileTreeTest, AnInterruptedUploadResumesWhereItStopped) {
-  testing::WriteFile(folder_.path() + "/f", Pattern(static_cast<size_t>(4 * kPieceBytes)));
+  test::WriteFile(folder_.path() + "/f", Pattern(static_cast<size_t>(4 * kPieceBytes)));
   std::atomic<int> puts{0};
   store_.SetHook([&](StoreCall call, std::string_view) {
     return call == StoreCall::kPut && ++puts > 2 ? absl::UnavailableError("the line is cut") : absl::OkStatus();
@@ -195,8 +195,8 @@ TEST_F(FileTreeTest, ADownloadIsTheTreeAndEachFileIsWhole) {
                     last = done;
                   }).ok());
   EXPECT_EQ(last, static_cast<int64_t>(big.size()) + 2);
-  EXPECT_EQ(testing::ReadFileOrEmpty(folder_.path() + "/new/out/a/b/big"), big);
-  EXPECT_EQ(testing::ReadFileOrEmpty(folder_.path() + "/new/out/config.json"), "{}");
+  EXPECT_EQ(test::ReadFileOrEmpty(folder_.path() + "/new/out/a/b/big"), big);
+  EXPECT_EQ(test::ReadFileOrEmpty(folder_.path() + "/new/out/config.json"), "{}");
   EXPECT_TRUE(fs::exists(folder_.path() + "/new/out/z"));
 }
 
@@ -204,13 +204,13 @@ TEST_F(FileTreeTest, AFailedDownloadLeavesTheFileThatWasThereAndNoPartOfTheNew) 
   const std::string big = Pattern(static_cast<size_t>(2 * kPieceBytes));
   const ArtifactRef artifact = UploadContents(artifacts_, {{"f", Bytes::FromString(big)}}).value();
   const FileTree tree = FileTree::Open(&artifacts_, artifact).value();
-  testing::WriteFile(folder_.path() + "/f", "old");
+  test::WriteFile(folder_.path() + "/f", "old");
   const Digest second = DigestOf(std::string_view(big).substr(static_cast<size_t>(kPieceBytes)));
   ASSERT_TRUE(store_.Delete(BlobKey(second)).ok());
   const Status status = tree.Download(folder_.path(), nullptr);
   EXPECT_TRUE(absl::IsNotFound(status)) << status;
   EXPECT_THAT(std::string(MessageOf(status)), HasSubstr("'f'"));
-  EXPECT_EQ(testing::ReadFileOrEmpty(folder_.path() + "/f"), "old");
+  EXPECT_EQ(test::ReadFileOrEmpty(folder_.path() + "/f"), "old");
   EXPECT_EQ(std::distance(fs::directory_iterator(folder_.path()), fs::directory_iterator()), 1);
 }
 

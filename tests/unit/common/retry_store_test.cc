@@ -13,9 +13,9 @@
 namespace lwq {
 namespace {
 
-using testing::FaultOptions;
-using testing::FaultStore;
-using testing::StoreCall;
+using test::FaultOptions;
+using test::FaultStore;
+using test::StoreCall;
 
 std::span<const std::byte> AsBytes(std::string_view text) { return std::as_bytes(std::span(text.data(), text.size())); }
 

@@ -57,9 +57,9 @@ TEST(SafetensorsTest, WhatIsWrittenReadsBack) {
 TEST(SafetensorsTest, EqualTensorsGiveEqualBytes) { EXPECT_EQ(SmallFile(), SmallFile()); }
 
 TEST(SafetensorsTest, AMappedFileIsReadWithoutACopyAndOutlivesItsFile) {
-  const testing::TemporaryDirectory folder;
+  const test::TemporaryDirectory folder;
   const std::string path = folder.path() + "/model.safetensors";
-  testing::WriteFile(path, SmallFile());
+  test::WriteFile(path, SmallFile());
   HostTensor tensor;
   {
     const StatusOr<SafetensorsFile> file = SafetensorsFile::Open(path);

@@ -75,7 +75,7 @@ class SamplesTest : public ::testing::Test {
     return std::move(SampleSetReader::Open(&blobs_, artifact)).value();
   }
 
-  testing::FaultStore store_{std::make_unique<MemoryStore>(), {}};
+  test::FaultStore store_{std::make_unique<MemoryStore>(), {}};
   ArtifactStore artifacts_{&store_};
   CountingBlobs blobs_{&artifacts_};
 };
@@ -176,7 +176,7 @@ TEST_F(SamplesTest, ReadsInAnyOrderAreRightAndHoldThree) {
 TEST_F(SamplesTest, AFaultWhileFetchingAheadIsToldWhenTheChunkIsNeededAndPasses) {
   const auto reader = Open(Write(20, 5));
   std::atomic<bool> is_down{false};
-  store_.SetHook([&](testing::StoreCall, std::string_view) { return is_down ? absl::UnavailableError("down") : absl::OkStatus(); });
+  store_.SetHook([&](test::StoreCall, std::string_view) { return is_down ? absl::UnavailableError("down") : absl::OkStatus(); });
   is_down = true;
   EXPECT_TRUE(absl::IsUnavailable(reader->Read(0, 1).status()));
   is_down = false;
@@ -219,8 +219,8 @@ TEST_F(SamplesTest, WhatDoesNotFitTheSetIsNotAppended) {
 TEST_F(SamplesTest, AWriterThatFailedStaysFailed) {
   SampleSetWriter writer(&artifacts_, DType::kI32, {2}, 2);
   std::atomic<int> puts{0};
-  store_.SetHook([&](testing::StoreCall call, std::string_view) {
-    return call == testing::StoreCall::kPut && ++puts == 2 ? absl::ResourceExhaustedError("disk full") : absl::OkStatus();
+  store_.SetHook([&](test::StoreCall call, std::string_view) {
+    return call == test::StoreCall::kPut && ++puts == 2 ? absl::ResourceExhaustedError("disk full") : absl::OkStatus();
   });
   Status status;
   for (int32_t i = 0; i < 10 && status.ok(); ++i) status = writer.Append(Numbered(i, 2));

@@ -36,7 +36,7 @@ TEST(ObjectKeyTest, AHostileKeyIsShownShortAndPrintable) {
 
 TEST(ObjectStoreUriTest, OnlyFileAndMemoryAreOpened) {
   EXPECT_TRUE(OpenObjectStore("memory:").ok());
-  const testing::TemporaryDirectory folder;
+  const test::TemporaryDirectory folder;
   const auto store = OpenObjectStore(absl::StrCat("file://", folder.path(), "/new/store?fsync=off"));
   ASSERT_TRUE(store.ok()) << store.status();
   EXPECT_EQ((*store)->Describe(), absl::StrCat("file://", folder.path(), "/new/store"));
@@ -70,8 +70,8 @@ TEST(PosixFileTest, AFullDeviceIsResourceExhaustedWithItsPath) {
 }
 
 TEST(PosixFileTest, ReadingBehindTheEndIsAnError) {
-  const testing::TemporaryDirectory folder;
-  testing::WriteFile(folder.path() + "/f", "12345");
+  const test::TemporaryDirectory folder;
+  test::WriteFile(folder.path() + "/f", "12345");
   StatusOr<UniqueFd> fd = OpenFile(folder.path() + "/f", O_RDONLY);
   ASSERT_TRUE(fd.ok());
   std::string text(3, '\0');
@@ -81,11 +81,11 @@ TEST(PosixFileTest, ReadingBehindTheEndIsAnError) {
 }
 
 TEST(PosixFileTest, FoldersAreMadeToAnyDepthOnceAndNotThroughFiles) {
-  const testing::TemporaryDirectory folder;
+  const test::TemporaryDirectory folder;
   const std::string deep = folder.path() + "/a/b/c";
   EXPECT_TRUE(MakeDirectories(deep).ok());
   EXPECT_TRUE(MakeDirectories(deep).ok());
-  testing::WriteFile(deep + "/file", "x");
+  test::WriteFile(deep + "/file", "x");
   EXPECT_TRUE(absl::IsFailedPrecondition(MakeDirectories(deep + "/file")));
   EXPECT_TRUE(absl::IsFailedPrecondition(MakeDirectories(deep + "/file/below")));
   EXPECT_EQ(ParentDirectory("/a/b"), "/a");
