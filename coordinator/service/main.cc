@@ -5,6 +5,7 @@
 #include <unistd.h>
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <string>
 
@@ -19,6 +20,7 @@ namespace {
 constexpr int kExitFailure = 1;
 constexpr int kExitUsage = 2;
 constexpr int64_t kShutdownGraceMs = 3000;
+constexpr std::string_view kFileScheme = "file:///";
 
 struct Flags {
   std::string listen = "127.0.0.1:0";
@@ -34,9 +36,8 @@ Status CheckFlags(const Flags& flags) {
   const auto starts_with = [](const std::string& text, std::string_view prefix) {
     return text.size() > prefix.size() && text.compare(0, prefix.size(), prefix) == 0;
   };
-  if (!starts_with(flags.objects, "file:///") && !starts_with(flags.objects, "s3://")) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--objects '", flags.objects, "' must be file:///ABSOLUTE/DIR or s3://BUCKET/PREFIX"));
+  if (!starts_with(flags.objects, kFileScheme)) {
+    return absl::InvalidArgumentError(absl::StrCat("--objects '", flags.objects, "' must be file:///ABSOLUTE/DIR"));
   }
   if (!(flags.heartbeat_seconds >= 0.01 && flags.heartbeat_seconds <= 600)) {
     return absl::InvalidArgumentError("--heartbeat-seconds must be between 0.01 and 600");
@@ -44,6 +45,15 @@ Status CheckFlags(const Flags& flags) {
   if (!(flags.lease_seconds >= 2 * flags.heartbeat_seconds && flags.lease_seconds <= 3600)) {
     return absl::InvalidArgumentError("--lease-seconds must be at least twice --heartbeat-seconds and at most 3600");
   }
+  return absl::OkStatus();
+}
+
+// The coordinator opens no object, but clients refuse a folder that is not there: a wrong path must not swallow uploads.
+Status CreateObjectsFolder(const std::string& uri) {
+  const std::string folder = uri.substr(kFileScheme.size() - 1);
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) return absl::FailedPreconditionError(absl::StrCat("cannot create ", folder, ": ", error.message()));
   return absl::OkStatus();
 }
 
@@ -67,6 +77,7 @@ int Fail(const Status& status) {
 }
 
 Status Serve(const Flags& flags, const sigset_t& end_signals) {
+  LWQ_RETURN_IF_ERROR(CreateObjectsFolder(flags.objects));
   LWQ_ASSIGN_OR_RETURN(std::unique_ptr<Store> store, OpenStore(flags.store));
   SystemClock clock;
   RuntimeOptions runtime_options;
@@ -100,7 +111,7 @@ int Main(int argc, char** argv) {
   app.add_option("--listen", flags.listen, "HOST:PORT to serve on; port 0 is chosen freely")->capture_default_str();
   app.add_option("--store", flags.store, "where state is kept: sqlite:PATH")->required();
   app.add_option("--objects", flags.objects,
-                 "the object store that clients and workers use: file:///DIR or s3://BUCKET/PREFIX")
+                 "the object store that clients and workers use: file:///ABSOLUTE/DIR (created if absent)")
       ->required();
   app.add_option("--lease-seconds", flags.lease_seconds, "a worker silent for longer loses its task")
       ->capture_default_str();

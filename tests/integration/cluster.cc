@@ -25,7 +25,6 @@ void Cluster::StartCoordinator() {
   const std::string address_file = directory_ + "/address";
   std::filesystem::remove(address_file);
   std::filesystem::create_directories(directory_ + "/coordinator");
-  std::filesystem::create_directories(objects_directory());
   coordinator_ = Process({Binary("lwq-coordinator"), "--listen", address_.empty() ? "127.0.0.1:0" : address_, "--store",
                           "sqlite:" + directory_ + "/coordinator/state.db", "--objects", "file://" + objects_directory(),
                           "--lease-seconds", std::to_string(options_.lease_seconds), "--heartbeat-seconds",
