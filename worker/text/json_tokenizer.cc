@@ -144,8 +144,8 @@ Status JsonTokenizer::SetSpecialTokens(const Json& post_processor, std::string_v
   if (options.eos_token.has_value()) {
     LWQ_ASSIGN_OR_RETURN(eos_id_, SpecialId("eos_token", *options.eos_token, what));
   }
-  add_bos_ =
-      options.add_bos.value_or(post_processor.is_null() ? options.add_bos_without_post_processor : leading.has_value());
+  add_bos_ = options.add_bos.value_or(post_processor.is_null() ? options.add_known_bos && bos_id_.has_value()
+                                                               : leading.has_value());
   return absl::OkStatus();
 }
 

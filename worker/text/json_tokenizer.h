@@ -21,8 +21,8 @@ namespace lwq {
 struct JsonTokenizerOptions {
   std::optional<std::string> bos_token = std::nullopt;  // default: the one of post_processor
   std::optional<std::string> eos_token = std::nullopt;
-  std::optional<bool> add_bos = std::nullopt;   // default: whether post_processor puts one in front
-  bool add_bos_without_post_processor = false;  // the default where the file has no post_processor
+  std::optional<bool> add_bos = std::nullopt;  // default: whether post_processor puts one in front
+  bool add_known_bos = false;  // the default for a file without post_processor: add a BOS if there is one
 };
 
 // `file` is the text of tokenizer.json, `what` its name in errors.

@@ -52,7 +52,7 @@ StatusOr<std::unique_ptr<Tokenizer>> LoadSentencePiece(std::string_view file, To
   SentencePieceOptions options;
   options.bos_token = std::move(config.bos_token);
   options.eos_token = std::move(config.eos_token);
-  options.add_bos = config.add_bos.value_or(true);
+  options.add_bos = config.add_bos;
   auto tokenizer = MakeSentencePieceTokenizer(std::move(model), std::move(options));
   if (!tokenizer.ok()) return Annotate(tokenizer.status(), kModelName);
   return tokenizer;
@@ -63,7 +63,7 @@ StatusOr<std::unique_ptr<Tokenizer>> LoadJson(std::string_view file, TokenizerCo
   options.bos_token = std::move(config.bos_token);
   options.eos_token = std::move(config.eos_token);
   options.add_bos = config.add_bos;
-  options.add_bos_without_post_processor = config.llama_class;
+  options.add_known_bos = config.llama_class;
   return MakeJsonTokenizer(file, kJsonName, std::move(options));
 }
 

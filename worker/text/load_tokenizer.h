@@ -2,10 +2,11 @@
 //
 // Which file: `tokenizer.json` where there is one (it alone knows every added token), else `tokenizer.model`; a caller
 // can insist on either, e.g. on `tokenizer.model` to get what EfficientQAT's slow tokenizer gives when a text contains
-// "<s>". For text without special tokens both give the same ids. BOS: `add_bos_token` of tokenizer_config.json if it
-// says so; else for tokenizer.json what its post_processor does, or yes if it has none and tokenizer_class is a Llama
-// tokenizer; else (tokenizer.model) yes, as LlamaTokenizer does. `add_eos_token` is not applied: streams are one
-// running text.
+// "<s>". For text without special tokens both give the same ids.
+//
+// Whether a BOS is wanted: what `add_bos_token` of tokenizer_config.json says; without it, for tokenizer.json what its
+// post_processor does, or if it has none whether tokenizer_class is a Llama tokenizer with a BOS; for tokenizer.model
+// whether it has a BOS. `add_eos_token` is not applied: streams are one running text.
 #pragma once
 
 #include <memory>

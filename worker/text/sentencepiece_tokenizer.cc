@@ -50,7 +50,7 @@ class SentencePieceTokenizer : public Tokenizer {
   int32_t vocab_size() const override { return static_cast<int32_t>(model_.pieces.size()); }
   std::optional<int32_t> bos_id() const override { return bos_id_; }
   std::optional<int32_t> eos_id() const override { return eos_id_; }
-  bool add_bos() const override { return options_.add_bos; }
+  bool add_bos() const override { return options_.add_bos.value_or(bos_id_.has_value()); }
 
  private:
   const SentencePiece& At(int32_t id) const { return model_.pieces[static_cast<size_t>(id)]; }

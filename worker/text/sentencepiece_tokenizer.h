@@ -18,7 +18,7 @@ namespace lwq {
 struct SentencePieceOptions {
   std::optional<std::string> bos_token = std::nullopt;  // default: the model's own bos piece
   std::optional<std::string> eos_token = std::nullopt;
-  bool add_bos = true;
+  std::optional<bool> add_bos = std::nullopt;  // default: whether there is a BOS
 };
 
 // INVALID_ARGUMENT for a damaged character map.

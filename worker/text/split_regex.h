@@ -1,9 +1,9 @@
 // The split patterns of tokenizer.json files, run by PCRE2 (UTF, Unicode properties, JIT).
 //
-// The files' patterns are written for Oniguruma's Ruby syntax. Where the two engines agree a pattern is taken over;
-// `\s` and
-// `\S` are compiled as the property White_Space, which is what Oniguruma means by them; constructs that differ or are
-// not used by split patterns (\w, \b, \h, "&&", POSIX classes, "{m,n}+", verbs, …) are FAILED_PRECONDITION by name.
+// The files' patterns are written for Oniguruma's Ruby syntax. Where the two engines agree a pattern is taken over.
+// The escapes \s and \S are compiled as the property White_Space, which is what Oniguruma means by them. Constructs
+// that differ or that split patterns do not use (\w, \b, \h, "&&", POSIX classes, "{m,n}+", verbs, …) are
+// FAILED_PRECONDITION by name.
 //
 // Thread-safety: immutable; every ForEachMatch has its own match state.
 #pragma once

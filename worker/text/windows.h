@@ -4,15 +4,16 @@
 // wholly behind it, so that they never share a token. (EfficientQAT's first validation windows reach back over its cut;
 // that is not reproduced. Its training windows are, start for start.)
 //
-// Starts are drawn by CPython's random, seeded with the run's `seed`, training first:
-//   kIndependent (preset efficientqat): train randint(0, cut − seqlen − 1), validation randint(cut, N − seqlen − 1);
-//   windows
-//       may overlap their own kind.
-//   kDisjoint (the default preset): uniform over all placements in which no two windows of a kind overlap: m distinct
-//   values of
-//       [0, region − m·seqlen + m) by _randbelow, repeats drawn again; the value of rank r starts at value + r·(seqlen
-//       − 1); windows keep the order of the draw. Where a region is too short for m disjoint windows its windows are
-//       drawn as kIndependent, and `overlapping` says so: a small text then still calibrates.
+// Starts are drawn by CPython's random, seeded with the run's `seed`, training first.
+//
+// kIndependent (preset efficientqat): train randint(0, cut − seqlen − 1), validation randint(cut, N − seqlen − 1).
+// Windows may overlap their own kind.
+//
+// kDisjoint (the default preset): uniform over all placements in which no two windows of a kind overlap. For m windows
+// m distinct values of [0, region − m·seqlen + m) are drawn by _randbelow, repeats drawn again; the value of rank r
+// starts at value + r·(seqlen − 1). Windows keep the order of the draw. Where a region is too short for m disjoint
+// windows they are drawn as kIndependent, and `overlapping` says so: a small text then still calibrates.
+//
 // A region that cannot hold one window is INVALID_ARGUMENT and the message says how many tokens are needed.
 //
 // Pure functions of their arguments.

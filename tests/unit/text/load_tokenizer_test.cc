@@ -60,6 +60,16 @@ TEST(LoadTokenizer, TheConfigDecidesAboutBos) {
             .tokenizer_config_json = R"({"tokenizer_class": "LlamaTokenizerFast", "bos_token": {"content": "<s>"}})"});
   EXPECT_TRUE(llama->add_bos());
   EXPECT_EQ(llama->bos_id(), 1);
+  EXPECT_FALSE(Load({.tokenizer_json = JsonFile(), .tokenizer_config_json = R"({"tokenizer_class": "LlamaTokenizer"})"})
+                   ->add_bos());
+}
+
+TEST(LoadTokenizer, AModelWithoutBosPieceAsksForNone) {
+  SentencePieceModel model = SmallModel({"a"}, true);
+  model.bos_piece = "<absent>";
+  const std::string file = WriteSentencePieceModel(model);
+  EXPECT_EQ(Load({.tokenizer_model = file})->bos_id(), std::nullopt);
+  EXPECT_FALSE(Load({.tokenizer_model = file})->add_bos());
 }
 
 TEST(LoadTokenizer, TheConfigNamesBosAndEos) {
