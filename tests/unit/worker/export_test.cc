@@ -96,6 +96,8 @@ class ExportTest : public ::testing::Test {
     EXPECT_TRUE(SameTensor(head->lm_head, expected->lm_head));
   }
 
+  void ExpectFakeQuant(int bits);
+
   FileTree OpenExport(const ExportResult& result) { return *FileTree::Open(&artifacts_, result.files); }
 
   void ExpectRefused(ExportFormat format, absl::StatusCode code, const std::string& named) {
@@ -175,9 +177,9 @@ TEST_F(ExportTest, ShardsHoldTheSameModelAndAreIndexed) {
   ExpectReadsBack(tree);
 }
 
-TEST_F(ExportTest, AFakeQuantExportIsAPlainModelOfTheDecodedWeightsInFp16) {
-  MakeModel();
-  MakeUniformBlocks(4, 32);
+// The fp16 weights of a fake-quantized export are the exact ones rounded, and the report says how far.
+void ExportTest::ExpectFakeQuant(int bits) {
+  MakeUniformBlocks(bits, 32);
   const auto result = Export(ExportFormat::kFakeQuant);
   ASSERT_TRUE(result.ok()) << result.status();
   const FileTree tree = OpenExport(*result);
@@ -203,9 +205,14 @@ TEST_F(ExportTest, AFakeQuantExportIsAPlainModelOfTheDecodedWeightsInFp16) {
     EXPECT_TRUE(SameTensor(block->input_norm, blocks_[static_cast<size_t>(k)].input_norm));
   }
   EXPECT_EQ(result->metrics["max_weight_rounding"].get<double>(), max_error);
-  EXPECT_GT(max_error, 0.0) << "4-bit products of fp16 scales are not all fp16 numbers";
+  EXPECT_GT(max_error, 0.0) << "products of fp16 scales and integers are not all fp16 numbers";
   EXPECT_EQ(result->metrics["stored_bits_per_weight"], 16.0);
   ExpectSameHead(config, *tensors);
+}
+
+TEST_F(ExportTest, AFakeQuantExportIsAPlainModelOfTheDecodedWeightsInFp16) {
+  MakeModel();
+  for (const int bits : {2, 4, 8}) ExpectFakeQuant(bits);
 }
 
 TEST_F(ExportTest, DecodedWeightsAreScaleTimesCodeMinusZero) {
