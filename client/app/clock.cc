@@ -1,0 +1,11 @@
+#include "client/app/clock.h"
+
+#include <chrono>
+
+namespace lwq {
+
+double NowUnixSeconds() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+}  // namespace lwq

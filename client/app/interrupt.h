@@ -1,0 +1,64 @@
+// The one way to stop what a verb is doing: Ctrl-C, SIGTERM, or a cause found inside the program.
+//
+// Waits and calls in flight end at once: waits because they wait here, calls because they hold a Hook that cancels
+// them. Thread-safety: all methods from any thread. Raise is not async-signal-safe; InstallSignalHandlers does the
+// crossing.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <mutex>
+
+#include "common/status/status.h"
+
+namespace lwq {
+
+class Interrupt {
+ public:
+  Interrupt() = default;
+  Interrupt(const Interrupt&) = delete;
+  Interrupt& operator=(const Interrupt&) = delete;
+
+  // The first reason stays; every call counts and runs the hooks again.
+  void Raise(const Status& reason);
+  bool raised() const;
+  // How often Raise was called: the second Ctrl-C means "now".
+  int count() const;
+  // OK until raised, then the reason.
+  Status reason() const;
+  // Sleeps unless or until raised. True when raised.
+  bool WaitFor(std::chrono::milliseconds duration);
+
+  // Calls `action` at every Raise while it lives, and at once when it was raised before. The destructor waits for an
+  // action that is running.
+  class Hook {
+   public:
+    Hook(Interrupt* interrupt, std::function<void()> action);
+    ~Hook();
+    Hook(const Hook&) = delete;
+    Hook& operator=(const Hook&) = delete;
+
+   private:
+    Interrupt* interrupt_;
+    int id_;
+  };
+
+ private:
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::mutex hooks_mutex_;  // held while hooks run; taken before mutex_, never after
+  std::map<int, std::function<void()>> hooks_;
+  int next_hook_ = 0;
+  int count_ = 0;
+  Status reason_;
+};
+
+// The reason of a Ctrl-C: ends with exit code 130.
+Status InterruptedByUser();
+
+// SIGINT and SIGTERM raise `interrupt` (which must live as long as the process); SIGPIPE is ignored. Starts a thread.
+Status InstallSignalHandlers(Interrupt* interrupt);
+
+}  // namespace lwq

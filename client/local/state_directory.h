@@ -1,0 +1,52 @@
+// The folder in which `lwq local` keeps everything of its own cluster, held by one process at a time.
+//
+//   DIR/lock                 held (flock) while a cluster runs on it; holds that process's pid
+//   DIR/coordinator/         store.sqlite, and the address while it runs
+//   DIR/objects/             the object store
+//   DIR/worker-N/            worker N's cache
+//   DIR/logs/NAME.log        what each process printed
+//   DIR/requests/DIGEST      request id under which a run was last submitted (see local_runs.h)
+//   DIR/exports/NAME/        fetched exports, unless --output says otherwise
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "common/status/status.h"
+
+namespace lwq {
+
+class StateDirectory {
+ public:
+  // Creates and locks it. FAILED_PRECONDITION naming the holder when it is in use; INVALID_ARGUMENT when it cannot be a
+  // folder.
+  static StatusOr<std::unique_ptr<StateDirectory>> Open(const std::string& path);
+  // A new one below the system's folder for temporary files, removed with everything in it by the destructor.
+  static StatusOr<std::unique_ptr<StateDirectory>> OpenTemporary();
+  ~StateDirectory();
+  StateDirectory(const StateDirectory&) = delete;
+  StateDirectory& operator=(const StateDirectory&) = delete;
+
+  // Absolute.
+  const std::string& path() const { return path_; }
+  std::string Below(const std::string& relative) const { return path_ + "/" + relative; }
+
+  // The address of the coordinator that runs on a folder some other process holds. NOT_FOUND when nobody holds it.
+  static StatusOr<std::string> AddressOfHolder(const std::string& path);
+
+ private:
+  StateDirectory(std::string path, int lock_fd, bool temporary)
+      : path_(std::move(path)), lock_fd_(lock_fd), temporary_(temporary) {}
+  static StatusOr<std::unique_ptr<StateDirectory>> OpenAt(const std::string& path, bool temporary);
+
+  std::string path_;
+  int lock_fd_;
+  bool temporary_;
+};
+
+// The whole of a small file, without its last line end. NOT_FOUND or UNAVAILABLE naming it.
+StatusOr<std::string> ReadSmallFile(const std::string& path);
+// Atomic: a reader sees the old content or the new.
+Status WriteSmallFile(const std::string& path, const std::string& content);
+
+}  // namespace lwq

@@ -1,0 +1,28 @@
+// Shell completion as scripts, made from the verbs and flags that the command line really has. Pure.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "common/status/status.h"
+
+namespace lwq {
+
+struct CompletionFlag {
+  std::string name;  // with its dashes
+  std::string help;
+  bool takes_value = false;
+  std::vector<std::string> choices;
+};
+
+struct CompletionVerb {
+  std::string name;
+  std::string help;
+  std::vector<CompletionFlag> flags;
+  std::vector<std::string> words;  // choices of its argument; empty: files
+};
+
+// `shell`: "bash", "zsh" or "fish"; others are INVALID_ARGUMENT.
+StatusOr<std::string> CompletionScript(const std::string& shell, const std::vector<CompletionVerb>& verbs);
+
+}  // namespace lwq

@@ -1,0 +1,25 @@
+#include "client/render/json_text.h"
+
+#include "google/protobuf/util/json_util.h"
+
+namespace lwq {
+
+std::string JsonLine(const google::protobuf::Message& message) {
+  google::protobuf::util::JsonPrintOptions options;
+  options.preserve_proto_field_names = true;
+  options.always_print_primitive_fields = true;
+  std::string text;
+  const auto status = google::protobuf::util::MessageToJsonString(message, &text, options);
+  LWQ_CHECK(status.ok(), status.ToString());  // every field of ours has a JSON form
+  return text;
+}
+
+Json ToJson(const google::protobuf::Message& message) {
+  return Json::parse(JsonLine(message), nullptr, false);
+}
+
+std::string PrettyJson(const Json& value) {
+  return value.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace lwq

@@ -1,0 +1,19 @@
+// Messages as JSON: the proto's own field names, every field present, enums by name, 64-bit integers as texts (proto3
+// JSON).
+#pragma once
+
+#include <string>
+
+#include "common/json/json.h"
+#include "google/protobuf/message.h"
+
+namespace lwq {
+
+// One line, without a line end.
+std::string JsonLine(const google::protobuf::Message& message);
+Json ToJson(const google::protobuf::Message& message);
+
+// Indented, with a line end: what --json prints.
+std::string PrettyJson(const Json& value);
+
+}  // namespace lwq

@@ -1,0 +1,266 @@
+#include "client/render/report.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "client/render/format.h"
+#include "client/render/run_text.h"
+#include "client/render/table.h"
+
+namespace lwq {
+namespace {
+
+using lwqat::v1::Recipe;
+using lwqat::v1::Run;
+
+constexpr char kFullPrecision[] = "fp";
+
+// The recipe with its defaults where the plan has it.
+const Recipe& RecipeOf(const Run& run) {
+  return run.has_plan() && run.plan().has_recipe() ? run.plan().recipe() : run.spec().recipe();
+}
+
+// What two runs must agree on for their perplexities on `text` to be of the same measurement.
+std::string MeasurementOf(const Run& run, const std::string& text) {
+  std::string content = text;
+  for (const auto& source : run.spec().eval_texts()) {
+    if (source.name() == text) content = absl::StrCat(text, "=", source.files().digest());
+  }
+  return absl::StrCat(run.spec().model().files().digest(), "|", content, "|", RecipeOf(run).ppl_seqlen());
+}
+
+std::string QuantizationOf(const Run& run) {
+  return absl::StrCat(FormatSignificant(run.plan().average_bits(), 6), "/", RecipeOf(run).group_size());
+}
+
+int64_t StepsOf(const Run& run) {
+  int64_t trained = 0;
+  bool known = false;
+  for (const auto& task : run.tasks()) {
+    if (task.kind() != "train_block" || task.metrics_json().empty()) continue;
+    const auto metrics = ParseJson(task.metrics_json(), "metrics");
+    if (!metrics.ok() || !metrics->is_object()) continue;
+    if (const auto steps = JsonInt(*metrics, "steps", "metrics"); steps.ok()) {
+      trained += *steps;
+      known = true;
+    }
+  }
+  if (known) return trained;
+  int64_t planned = 0;
+  for (const auto& block : run.plan().blocks()) planned += block.steps();
+  return planned;
+}
+
+std::string RecipeLine(const Run& run) {
+  const Recipe& recipe = RecipeOf(run);
+  std::string line;
+  const auto add = [&](const char* name, const std::string& value) {
+    absl::StrAppend(&line, line.empty() ? "" : ", ", name, " ", value);
+  };
+  if (recipe.has_train_size()) add("train_size", absl::StrCat(recipe.train_size()));
+  if (recipe.has_val_size()) add("val_size", absl::StrCat(recipe.val_size()));
+  if (recipe.has_training_seqlen()) add("training_seqlen", absl::StrCat(recipe.training_seqlen()));
+  if (recipe.has_epochs()) add("epochs", FormatSignificant(recipe.epochs(), 6));
+  if (recipe.has_batch_size()) add("batch_size", absl::StrCat(recipe.batch_size()));
+  if (recipe.has_quant_lr()) add("quant_lr", FormatSignificant(recipe.quant_lr(), 4));
+  if (recipe.has_zp_lr()) add("zp_lr", FormatSignificant(recipe.zp_lr(), 4));
+  if (recipe.has_weight_lr()) add("weight_lr", FormatSignificant(recipe.weight_lr(), 4));
+  if (recipe.has_precision()) add("precision", recipe.precision());
+  if (recipe.has_seed()) add("seed", absl::StrCat(recipe.seed()));
+  return line;
+}
+
+ReportRow RowOf(const Run& run, double now_unix_s) {
+  ReportRow row;
+  const Recipe& recipe = RecipeOf(run);
+  row.run_id = run.id();
+  row.name = run.spec().name();
+  row.state = RunStateName(run.state());
+  row.method = recipe.method();
+  row.preset = recipe.preset();
+  const bool quantizes = !run.plan().blocks().empty();
+  if (quantizes) {
+    row.average_bits = run.plan().average_bits();
+    row.group_size = recipe.group_size();
+    row.stored_bits_per_weight = run.plan().stored_bits_per_weight();
+  }
+  row.size_bytes = run.export_bytes() > 0 ? run.export_bytes()
+                   : quantizes            ? run.plan().export_bytes()
+                                          : run.spec().model().files().size_bytes();
+  row.steps = StepsOf(run);
+  row.seconds = ElapsedSeconds(run, now_unix_s);
+  row.result_digest = run.result_digest();
+  if (row.method == "block_ap") row.recipe = RecipeLine(run);
+  for (const auto& measured : run.perplexities()) {
+    // Of a run that does not quantize, the model as it is is the run's own result.
+    const bool own = measured.model() != kFullPrecision || row.method == "none";
+    if (own) row.perplexity[measured.text()] = measured.perplexity();
+    if (own) row.tokens[measured.text()] = measured.tokens();
+  }
+  return row;
+}
+
+// Perplexities of full-precision models and of round-to-nearest, by what was measured.
+struct Baselines {
+  std::map<std::string, double> fp;
+  std::map<std::string, double> rtn;  // by measurement and quantization
+};
+
+Baselines FindBaselines(const std::vector<Run>& runs) {
+  Baselines baselines;
+  for (const Run& run : runs) {
+    const std::string& method = RecipeOf(run).method();
+    for (const auto& measured : run.perplexities()) {
+      const std::string measurement = MeasurementOf(run, measured.text());
+      if (measured.model() == kFullPrecision || method == "none") {
+        baselines.fp.emplace(measurement, measured.perplexity());
+      } else if (method == "rtn") {
+        baselines.rtn.emplace(absl::StrCat(measurement, "|", QuantizationOf(run)), measured.perplexity());
+      }
+    }
+  }
+  return baselines;
+}
+
+void Compare(const Run& run, const Baselines& baselines, ReportRow* row) {
+  for (const auto& [text, perplexity] : row->perplexity) {
+    const std::string measurement = MeasurementOf(run, text);
+    const auto fp = baselines.fp.find(measurement);
+    if (fp == baselines.fp.end()) continue;
+    row->fp_perplexity[text] = fp->second;
+    const auto rtn = baselines.rtn.find(absl::StrCat(measurement, "|", QuantizationOf(run)));
+    if (rtn == baselines.rtn.end() || row->method == "rtn" || row->average_bits == 0) continue;
+    if (const auto share = RecoveredShare(fp->second, rtn->second, perplexity)) row->recovered_share[text] = *share;
+  }
+}
+
+// Rows for the full-precision models that no run of method "none" stands for.
+std::vector<ReportRow> FullPrecisionRows(const std::vector<Run>& runs) {
+  std::set<std::string> seen;
+  for (const Run& run : runs) {
+    if (RecipeOf(run).method() == "none") seen.insert(run.spec().model().files().digest());
+  }
+  std::map<std::string, size_t> index;
+  std::vector<ReportRow> rows;
+  for (const Run& run : runs) {
+    const std::string& model = run.spec().model().files().digest();
+    if (seen.count(model) > 0) continue;
+    for (const auto& measured : run.perplexities()) {
+      if (measured.model() != kFullPrecision) continue;
+      const auto [found, is_new] = index.emplace(model, rows.size());
+      if (is_new) {
+        ReportRow row;
+        row.name = run.spec().model().name();
+        row.method = kFullPrecision;
+        row.size_bytes = run.spec().model().files().size_bytes();
+        rows.push_back(row);
+      }
+      ReportRow& row = rows[found->second];
+      row.perplexity.emplace(measured.text(), measured.perplexity());
+      row.tokens.emplace(measured.text(), measured.tokens());
+    }
+  }
+  return rows;
+}
+
+std::string ShareText(const ReportRow& row, const std::vector<std::string>& texts) {
+  std::string text;
+  for (const std::string& name : texts) {
+    const auto found = row.recovered_share.find(name);
+    if (found == row.recovered_share.end()) continue;
+    absl::StrAppend(&text, text.empty() ? "" : " / ", FormatFixed(found->second * 100, 1), " %");
+  }
+  return text;
+}
+
+}  // namespace
+
+std::optional<double> RecoveredShare(double fp, double rtn, double quantized) {
+  const double lost = std::log(rtn) - std::log(fp);
+  const double share = (std::log(rtn) - std::log(quantized)) / lost;
+  if (!std::isfinite(lost) || lost <= 0 || !std::isfinite(share)) return std::nullopt;
+  return share;
+}
+
+Report BuildReport(const std::vector<Run>& runs, double now_unix_s) {
+  Report report;
+  for (const Run& run : runs) {
+    for (const auto& measured : run.perplexities()) {
+      if (std::find(report.texts.begin(), report.texts.end(), measured.text()) == report.texts.end())
+        report.texts.push_back(measured.text());
+    }
+  }
+  const Baselines baselines = FindBaselines(runs);
+  report.rows = FullPrecisionRows(runs);
+  for (const Run& run : runs) {
+    ReportRow row = RowOf(run, now_unix_s);
+    Compare(run, baselines, &row);
+    report.rows.push_back(std::move(row));
+  }
+  return report;
+}
+
+std::string RenderReport(const Report& report) {
+  std::vector<Table::Column> columns = {{"name"},      {"method"}, {"preset"}, {"bits/group"}, {"stored bits", true},
+                                        {"size", true}};
+  for (const std::string& text : report.texts) columns.push_back({absl::StrCat("ppl ", text), true});
+  for (const char* title : {"recovered", "steps", "time"}) columns.push_back({title, true});
+  columns.push_back({"result"});
+  columns.push_back({"state"});
+  Table table(columns);
+  bool all_succeeded = true;
+  for (const ReportRow& row : report.rows)
+    all_succeeded = all_succeeded && (row.state.empty() || row.state == "succeeded");
+  std::string recipes;
+  for (const ReportRow& row : report.rows) {
+    const bool quantized = row.average_bits > 0;
+    std::vector<std::string> cells = {row.name,
+                                      row.method,
+                                      row.preset,
+                                      quantized
+                                          ? absl::StrCat(FormatSignificant(row.average_bits, 4), "/",
+                                                         row.group_size > 0 ? absl::StrCat(row.group_size) : "row")
+                                          : "",
+                                      quantized ? FormatFixed(row.stored_bits_per_weight, 3) : "",
+                                      row.size_bytes > 0 ? FormatBytes(row.size_bytes) : ""};
+    for (const std::string& text : report.texts) {
+      const auto measured = row.perplexity.find(text);
+      cells.push_back(measured != row.perplexity.end() ? FormatFixed(measured->second, 4) : "");
+    }
+    cells.push_back(ShareText(row, report.texts));
+    cells.push_back(row.steps > 0 ? absl::StrCat(row.steps) : "");
+    cells.push_back(row.run_id.empty() ? "" : FormatSeconds(row.seconds));
+    cells.push_back(row.result_digest.substr(0, 12));
+    cells.push_back(all_succeeded ? "" : row.state);
+    table.AddRow(std::move(cells));
+    if (!row.recipe.empty()) absl::StrAppend(&recipes, row.name, ": ", row.recipe, "\n");
+  }
+  return table.Render() + (recipes.empty() ? "" : "\n" + recipes);
+}
+
+Json ReportToJson(const Report& report) {
+  Json rows = Json::array();
+  for (const ReportRow& row : report.rows) {
+    rows.push_back({{"run_id", row.run_id},
+                    {"name", row.name},
+                    {"state", row.state},
+                    {"method", row.method},
+                    {"preset", row.preset},
+                    {"average_bits", row.average_bits},
+                    {"group_size", row.group_size},
+                    {"stored_bits_per_weight", row.stored_bits_per_weight},
+                    {"size_bytes", row.size_bytes},
+                    {"steps", row.steps},
+                    {"seconds", row.seconds},
+                    {"result_digest", row.result_digest},
+                    {"perplexity", row.perplexity},
+                    {"fp_perplexity", row.fp_perplexity},
+                    {"tokens", row.tokens},
+                    {"recovered_share", row.recovered_share},
+                    {"recipe", row.recipe}});
+  }
+  return {{"texts", report.texts}, {"rows", rows}};
+}
+
+}  // namespace lwq

@@ -1,0 +1,37 @@
+#include "client/render/table.h"
+
+#include <algorithm>
+
+#include "client/render/format.h"
+#include "common/status/status.h"
+
+namespace lwq {
+
+void Table::AddRow(std::vector<std::string> cells) {
+  LWQ_CHECK(cells.size() == columns_.size(), cells.size(), " cells for ", columns_.size(), " columns");
+  rows_.push_back(std::move(cells));
+}
+
+std::string Table::Render() const {
+  std::vector<int> widths(columns_.size(), 0);
+  for (size_t c = 0; c < columns_.size(); ++c) {
+    for (const auto& row : rows_) widths[c] = std::max(widths[c], DisplayWidth(row[c]));
+    if (widths[c] > 0 || rows_.empty()) widths[c] = std::max(widths[c], DisplayWidth(columns_[c].title));
+  }
+  const auto line = [&](auto&& cell_of) {
+    std::string text;
+    for (size_t c = 0; c < columns_.size(); ++c) {
+      if (widths[c] == 0) continue;
+      if (!text.empty()) text += "  ";
+      const std::string& cell = cell_of(c);
+      text += columns_[c].right ? PadLeft(cell, widths[c]) : PadRight(cell, widths[c]);
+    }
+    while (!text.empty() && text.back() == ' ') text.pop_back();
+    return text + "\n";
+  };
+  std::string text = line([&](size_t c) -> const std::string& { return columns_[c].title; });
+  for (const auto& row : rows_) text += line([&](size_t c) -> const std::string& { return row[c]; });
+  return text;
+}
+
+}  // namespace lwq

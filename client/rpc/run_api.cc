@@ -1,0 +1,245 @@
+#include "client/rpc/run_api.h"
+
+#include <algorithm>
+#include <charconv>
+#include <random>
+
+#include "absl/strings/str_format.h"
+#include "client/app/exit_code.h"
+#include "client/render/format.h"
+#include "grpcpp/grpcpp.h"
+#include "lwqat/v1/run_service.grpc.pb.h"
+
+namespace lwq {
+namespace {
+
+using lwqat::v1::Run;
+using lwqat::v1::RunService;
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+constexpr milliseconds kCallTimeout{30'000};
+constexpr int kMessageBytesMax = 64 << 20;
+constexpr int kRunsPerPage = 200;
+
+// gRPC's codes are absl's.
+Status FromGrpc(const grpc::Status& status) {
+  if (status.ok()) return absl::OkStatus();
+  return Status(static_cast<absl::StatusCode>(status.error_code()), OneLine(status.error_message()));
+}
+
+std::shared_ptr<grpc::Channel> Connect(const std::string& address) {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(kMessageBytesMax);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+}
+
+// The coordinator did not answer, as opposed to: answered with an error.
+bool IsSilence(const Status& status) {
+  return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
+}
+
+// A stream that ended so is opened again: the server went away, or is stopping.
+bool IsBrokenStream(const Status& status) {
+  return IsSilence(status) || absl::IsCancelled(status) || absl::IsInternal(status) || absl::IsUnknown(status) ||
+         absl::IsAborted(status);
+}
+
+}  // namespace
+
+struct RunApi::Stub {
+  std::unique_ptr<RunService::Stub> service;
+};
+
+RunApi::RunApi(const Options& options, Interrupt* interrupt)
+    : options_(options), interrupt_(interrupt), stub_(new Stub{RunService::NewStub(Connect(options.address))}) {}
+
+RunApi::~RunApi() = default;
+
+Status RunApi::Unreachable(const Status& failure) const {
+  return WithExit(absl::UnavailableError(absl::StrCat("no coordinator answers at ", options_.address, " (",
+                                                      failure.message(), "); start it or check --coordinator")),
+                  ExitCode::kUnreachable);
+}
+
+Status RunApi::BackOff(const Status& failure, steady_clock::time_point give_up, int attempt) {
+  if (interrupt_->raised()) return interrupt_->reason();
+  const auto now = steady_clock::now();
+  if (now >= give_up) return Unreachable(failure);
+  const milliseconds pause(std::min(2000, 50 << std::min(attempt, 6)));
+  const auto left = std::chrono::duration_cast<milliseconds>(give_up - now) + milliseconds(1);
+  if (interrupt_->WaitFor(std::min(pause, left))) return interrupt_->reason();
+  return absl::OkStatus();
+}
+
+template <typename Method, typename Request, typename Response>
+Status RunApi::Call(Method method, const Request& request, Response* response) {
+  const auto give_up = steady_clock::now() + options_.patience;
+  for (int attempt = 0;; ++attempt) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + kCallTimeout);
+    Status status;
+    {
+      const Interrupt::Hook hook(interrupt_, [&context] { context.TryCancel(); });
+      status = FromGrpc((stub_->service.get()->*method)(&context, request, response));
+    }
+    if (status.ok()) return status;
+    if (interrupt_->raised()) return interrupt_->reason();
+    if (!IsSilence(status)) return status;
+    LWQ_RETURN_IF_ERROR(BackOff(status, give_up, attempt));
+  }
+}
+
+StatusOr<lwqat::v1::GetServerInfoResponse> RunApi::GetServerInfo() {
+  lwqat::v1::GetServerInfoResponse response;
+  LWQ_RETURN_IF_ERROR(Call(&RunService::Stub::GetServerInfo, lwqat::v1::GetServerInfoRequest(), &response));
+  return response;
+}
+
+StatusOr<lwqat::v1::Plan> RunApi::PlanRun(const lwqat::v1::RunSpec& spec) {
+  lwqat::v1::PlanRunRequest request;
+  *request.mutable_spec() = spec;
+  lwqat::v1::PlanRunResponse response;
+  LWQ_RETURN_IF_ERROR(Call(&RunService::Stub::PlanRun, request, &response));
+  return std::move(*response.mutable_plan());
+}
+
+StatusOr<Run> RunApi::SubmitRun(const lwqat::v1::RunSpec& spec, const std::string& request_id) {
+  lwqat::v1::SubmitRunRequest request;
+  *request.mutable_spec() = spec;
+  request.set_request_id(request_id);
+  lwqat::v1::SubmitRunResponse response;
+  LWQ_RETURN_IF_ERROR(Call(&RunService::Stub::SubmitRun, request, &response));
+  return std::move(*response.mutable_run());
+}
+
+StatusOr<Run> RunApi::GetRun(const std::string& run_id) {
+  lwqat::v1::GetRunRequest request;
+  request.set_run_id(run_id);
+  lwqat::v1::GetRunResponse response;
+  LWQ_RETURN_IF_ERROR(Call(&RunService::Stub::GetRun, request, &response));
+  return std::move(*response.mutable_run());
+}
+
+StatusOr<lwqat::v1::ListRunsResponse> RunApi::ListRuns(int page_size, const std::string& page_token) {
+  lwqat::v1::ListRunsRequest request;
+  request.set_page_size(page_size);
+  request.set_page_token(page_token);
+  lwqat::v1::ListRunsResponse response;
+  LWQ_RETURN_IF_ERROR(Call(&RunService::Stub::ListRuns, request, &response));
+  return response;
+}
+
+StatusOr<std::vector<Run>> RunApi::ListRuns(int limit) {
+  std::vector<Run> runs;
+  std::string token;
+  while (static_cast<int>(runs.size()) < limit) {
+    const int page_size = std::min(kRunsPerPage, limit - static_cast<int>(runs.size()));
+    LWQ_ASSIGN_OR_RETURN(lwqat::v1::ListRunsResponse page, ListRuns(page_size, token));
+    for (Run& run : *page.mutable_runs()) runs.push_back(std::move(run));
+    token = page.next_page_token();
+    if (token.empty()) break;
+  }
+  return runs;
+}
+
+StatusOr<Run> RunApi::CancelRun(const std::string& run_id) {
+  lwqat::v1::CancelRunRequest request;
+  request.set_run_id(run_id);
+  lwqat::v1::CancelRunResponse response;
+  LWQ_RETURN_IF_ERROR(Call(&RunService::Stub::CancelRun, request, &response));
+  return std::move(*response.mutable_run());
+}
+
+StatusOr<lwqat::v1::GetRunLogsResponse> RunApi::GetRunLogs(const std::string& run_id, int64_t after, int page_size) {
+  lwqat::v1::GetRunLogsRequest request;
+  request.set_run_id(run_id);
+  request.set_after(after);
+  request.set_page_size(page_size);
+  lwqat::v1::GetRunLogsResponse response;
+  LWQ_RETURN_IF_ERROR(Call(&RunService::Stub::GetRunLogs, request, &response));
+  return response;
+}
+
+StatusOr<lwqat::v1::ListWorkersResponse> RunApi::ListWorkers() {
+  lwqat::v1::ListWorkersResponse response;
+  LWQ_RETURN_IF_ERROR(Call(&RunService::Stub::ListWorkers, lwqat::v1::ListWorkersRequest(), &response));
+  return response;
+}
+
+StatusOr<Run> RunApi::WatchRun(const std::string& run_id, const std::function<void(const Run&)>& on_run,
+                               const std::function<void(bool)>& on_connection) {
+  lwqat::v1::WatchRunRequest request;
+  request.set_run_id(run_id);
+  bool connected = true;
+  bool ever_connected = false;
+  int failures = 0;
+  auto silent_since = steady_clock::now();  // of the last answer
+  while (true) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + options_.stream_lifetime);
+    const Interrupt::Hook hook(interrupt_, [&context] { context.TryCancel(); });
+    const auto stream = stub_->service->WatchRun(&context, request);
+    lwqat::v1::WatchRunResponse response;
+    bool answered = false;
+    while (stream->Read(&response)) {
+      if (!connected) on_connection(true);
+      connected = answered = ever_connected = true;
+      on_run(response.run());
+      if (IsTerminal(response.run().state())) {
+        context.TryCancel();
+        stream->Finish();
+        return response.run();
+      }
+    }
+    const Status status = FromGrpc(stream->Finish());
+    if (interrupt_->raised()) return interrupt_->reason();
+    if (!status.ok() && !IsBrokenStream(status)) return status;
+    if (answered) {
+      failures = 0;
+      silent_since = steady_clock::now();
+      if (absl::IsDeadlineExceeded(status)) continue;  // the stream's planned end
+    }
+    if (connected && ever_connected && !status.ok()) {
+      connected = false;
+      on_connection(false);
+    }
+    const milliseconds patience = ever_connected ? options_.watch_patience : options_.patience;
+    const Status cause = status.ok() ? absl::UnavailableError("the stream ended before the run did") : status;
+    LWQ_RETURN_IF_ERROR(BackOff(cause, silent_since + patience, failures++));
+  }
+}
+
+Status ValidateAddress(const std::string& address) {
+  const size_t colon = address.rfind(':');
+  const std::string host = colon == std::string::npos ? "" : address.substr(0, colon);
+  const bool bare_ipv6 = host.find(':') != std::string::npos && !(host.starts_with('[') && host.ends_with(']'));
+  int port = 0;
+  const char* end = address.data() + address.size();
+  const char* begin = colon == std::string::npos ? end : address.data() + colon + 1;
+  const auto parsed = std::from_chars(begin, end, port);
+  if (host.empty() || bare_ipv6 || host.find_first_of(" /") != std::string::npos || parsed.ec != std::errc() ||
+      parsed.ptr != end || port < 1 || port > 65535) {
+    return absl::InvalidArgumentError(absl::StrCat("coordinator: expected HOST:PORT, got \"", OneLine(address), "\""));
+  }
+  return absl::OkStatus();
+}
+
+bool IsTerminal(lwqat::v1::RunState state) {
+  return state == lwqat::v1::RUN_STATE_SUCCEEDED || state == lwqat::v1::RUN_STATE_FAILED ||
+         state == lwqat::v1::RUN_STATE_CANCELLED;
+}
+
+std::string NewRequestId() {
+  std::random_device entropy;
+  uint32_t words[4];
+  for (uint32_t& word : words) word = entropy();
+  return absl::StrFormat("%08x-%04x-4%03x-%04x-%04x%08x", words[0], words[1] >> 16, words[1] & 0xFFF,
+                         0x8000 | (words[2] >> 16 & 0x3FFF), words[2] & 0xFFFF, words[3]);
+}
+
+}  // namespace lwq

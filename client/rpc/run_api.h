@@ -1,0 +1,74 @@
+// The coordinator's RunService as calls that return a value or an error a user can act on.
+//
+// A coordinator that does not answer is tried again with growing pauses until `patience` has passed, so that a restart
+// of it is not noticed; then the error ends lwq with exit code 3. Retrying is safe: every call is idempotent (SubmitRun
+// by its request_id). Thread-safety: any thread; calls in flight end at once when `interrupt` is raised.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "client/app/interrupt.h"
+#include "common/status/status.h"
+#include "lwqat/v1/run_service.pb.h"
+
+namespace lwq {
+
+class RunApi {
+ public:
+  struct Options {
+    std::string address;  // HOST:PORT
+    std::chrono::milliseconds patience{10'000};
+    std::chrono::milliseconds watch_patience{600'000};  // while a stream is to be resumed
+    // A watch stream is opened anew this often, so that a peer that vanished without a word is noticed.
+    std::chrono::milliseconds stream_lifetime{60'000};
+  };
+
+  // `interrupt` must outlive this.
+  RunApi(const Options& options, Interrupt* interrupt);
+  ~RunApi();
+
+  StatusOr<lwqat::v1::GetServerInfoResponse> GetServerInfo();
+  StatusOr<lwqat::v1::Plan> PlanRun(const lwqat::v1::RunSpec& spec);
+  StatusOr<lwqat::v1::Run> SubmitRun(const lwqat::v1::RunSpec& spec, const std::string& request_id);
+  StatusOr<lwqat::v1::Run> GetRun(const std::string& run_id);
+  StatusOr<lwqat::v1::ListRunsResponse> ListRuns(int page_size, const std::string& page_token);
+  // Newest first, at most `limit`.
+  StatusOr<std::vector<lwqat::v1::Run>> ListRuns(int limit);
+  StatusOr<lwqat::v1::Run> CancelRun(const std::string& run_id);
+  StatusOr<lwqat::v1::GetRunLogsResponse> GetRunLogs(const std::string& run_id, int64_t after, int page_size);
+  StatusOr<lwqat::v1::ListWorkersResponse> ListWorkers();
+
+  // Calls `on_run` with every state the coordinator sends until a terminal one, which it returns. `on_connection` is
+  // told when the coordinator stops answering (false) and answers again (true).
+  StatusOr<lwqat::v1::Run> WatchRun(const std::string& run_id, const std::function<void(const lwqat::v1::Run&)>& on_run,
+                                    const std::function<void(bool)>& on_connection);
+
+  const std::string& address() const { return options_.address; }
+  Interrupt* interrupt() const { return interrupt_; }
+
+ private:
+  template <typename Method, typename Request, typename Response>
+  Status Call(Method method, const Request& request, Response* response);
+  // Waits before the next try; an error when patience is over or the program is to stop.
+  Status BackOff(const Status& failure, std::chrono::steady_clock::time_point give_up, int attempt);
+  Status Unreachable(const Status& failure) const;
+
+  const Options options_;
+  Interrupt* interrupt_;
+  struct Stub;  // keeps gRPC's headers out of every verb
+  std::unique_ptr<Stub> stub_;
+};
+
+// INVALID_ARGUMENT unless `address` is HOST:PORT (or [IPv6]:PORT) with a port from 1 to 65535.
+Status ValidateAddress(const std::string& address);
+
+bool IsTerminal(lwqat::v1::RunState state);
+
+// A random (version 4) UUID.
+std::string NewRequestId();
+
+}  // namespace lwq

@@ -1,0 +1,47 @@
+// The names a run file and the command line know, and how a text becomes a value of one.
+//
+// The names and types of recipe fields come from the descriptors of lwqat.v1.Recipe and RunSpec: the proto is the only
+// list. Beside them stand the few keys that are paths on this disk and so are no fields of the wire.
+// Thread-safety: all functions are pure; the table is built once.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "client/run_file/run_request.h"
+#include "common/status/status.h"
+
+namespace lwq {
+
+enum class FieldType { kBool, kInteger, kNumber, kText, kPath, kTexts };
+
+struct RunField {
+  std::string name;
+  FieldType type = FieldType::kText;
+  std::string help;                  // one line, with the default
+  std::vector<std::string> choices;  // for completion; the coordinator is who checks values
+};
+
+// Paths first, then the recipe in the proto's order, then the fields of the run itself.
+const std::vector<RunField>& RunFields();
+// nullptr when there is none.
+const RunField* FindRunField(std::string_view name);
+
+// "an integer", "a number", "true or false", "a text", "a path", "a path, a list of paths or of \"name: path\"".
+std::string_view ExpectedOf(FieldType type);
+
+// Sets one field from its text. INVALID_ARGUMENT "wbits: expected an integer, got \"two\"" (the caller adds where).
+// kTexts appends one text. Empty texts are refused.
+Status SetRunField(const RunField& field, std::string_view text, RunRequest* request);
+
+// Forgets what an earlier source said about a field that can have several values (eval_texts): flags replace, not add.
+void ClearRunField(const RunField& field, RunRequest* request);
+
+// "unknown key …" for a name that is none: the nearest known name, or why a flag of EfficientQAT has no meaning here.
+// `subject` is how the user wrote it ("key \"wbit\"", "flag --wbit"); `known` are the names to suggest from, written
+// with `prefix` before them.
+std::string UnknownNameMessage(std::string_view subject, std::string_view name, const std::vector<std::string>& known,
+                               std::string_view prefix);
+
+}  // namespace lwq

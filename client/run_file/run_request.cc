@@ -1,0 +1,62 @@
+#include "client/run_file/run_request.h"
+
+#include <filesystem>
+#include <set>
+
+namespace lwq {
+namespace {
+
+std::string LastSegment(const std::string& path) {
+  std::filesystem::path normal = std::filesystem::path(path).lexically_normal();
+  if (!normal.has_filename()) normal = normal.parent_path();
+  return normal.filename().string();
+}
+
+Status CheckTexts(const RunRequest& request) {
+  std::set<std::string> names;
+  for (const NamedText& text : request.eval_texts) {
+    if (!names.insert(text.name).second) {
+      return absl::InvalidArgumentError(absl::StrCat("eval_texts: two texts are named \"", text.name,
+                                                     "\"; give them names of their own (\"name: path\")"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+std::string NameOfPath(const std::string& path) {
+  std::string name = LastSegment(path);
+  for (const std::string ending : {".json.gz", ".jsonl", ".txt"}) {
+    if (name.size() > ending.size() && name.ends_with(ending)) return name.substr(0, name.size() - ending.size());
+  }
+  return std::filesystem::path(name).stem().string();
+}
+
+Status CompleteRunRequest(RunRequest* request) {
+  lwqat::v1::Recipe* recipe = request->spec.mutable_recipe();
+  const auto invalid = [&](std::string_view message) {
+    return absl::InvalidArgumentError(absl::StrCat(request->origin, ": ", message));
+  };
+  const std::string method = recipe->has_method() ? recipe->method() : "block_ap";
+  if (request->model_path.empty() && method != "noop") {
+    return invalid("no model is given; add \"model: DIRECTORY\" to the run file or --model DIRECTORY");
+  }
+  if (method == "block_ap" && request->calib_dataset.empty()) {
+    return invalid("method block_ap needs calib_dataset: a text file (plain, .jsonl or .json.gz)");
+  }
+  if (recipe->eval_ppl() && request->eval_texts.empty()) {
+    return invalid("eval_ppl is on but eval_texts names no text; add one or remove eval_ppl");
+  }
+  LWQ_RETURN_IF_ERROR(Annotate(CheckTexts(*request), request->origin));
+  if (request->model_name.empty()) request->model_name = LastSegment(request->model_path);
+  if (request->spec.name().empty()) {
+    request->spec.set_name(request->model_name.empty() ? method : absl::StrCat(request->model_name, "-", method));
+  }
+  if (request->real_quant.has_value() && !recipe->has_export_format()) {
+    recipe->set_export_format(*request->real_quant ? "gptq_v2" : "fake_quant");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace lwq

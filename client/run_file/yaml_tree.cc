@@ -1,0 +1,122 @@
+#include "client/run_file/yaml_tree.h"
+
+#include <sstream>
+
+#include "client/render/format.h"
+#include "yaml-cpp/eventhandler.h"
+#include "yaml-cpp/exceptions.h"
+#include "yaml-cpp/parser.h"
+
+namespace lwq {
+namespace {
+
+// Leaves yaml-cpp's parser; never leaves this file.
+struct Refused {
+  YAML::Mark mark;
+  std::string message;
+};
+
+class TreeBuilder : public YAML::EventHandler {
+ public:
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    if (documents_++ > 0) throw Refused{mark, "holds more than one document; one file is one run"};
+  }
+  void OnDocumentEnd() override {}
+
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override { Add(mark, "", anchor, YamlNode::Kind::kNull); }
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t /*anchor*/) override { RefuseAnchor(mark); }
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                const std::string& value) override {
+    YamlNode& node = Add(mark, tag, anchor, YamlNode::Kind::kScalar);
+    node.text = value;
+    node.quoted = tag == "!";
+  }
+  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                       YAML::EmitterStyle::value /*style*/) override {
+    Open(mark, tag, anchor, YamlNode::Kind::kList);
+  }
+  void OnSequenceEnd() override { open_.pop_back(); }
+  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                  YAML::EmitterStyle::value /*style*/) override {
+    Open(mark, tag, anchor, YamlNode::Kind::kMap);
+  }
+  void OnMapEnd() override { open_.pop_back(); }
+  void OnAnchor(const YAML::Mark& mark, const std::string& /*name*/) override { RefuseAnchor(mark); }
+
+  YamlNode TakeRoot() { return std::move(root_); }
+
+ private:
+  [[noreturn]] static void RefuseAnchor(const YAML::Mark& mark) {
+    throw Refused{mark, "anchors and aliases are not supported in run files; write the value out"};
+  }
+
+  YamlNode& Add(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, YamlNode::Kind kind) {
+    if (anchor != 0) RefuseAnchor(mark);
+    if (!tag.empty() && tag != "?" && tag != "!") throw Refused{mark, "tags are not supported in run files; remove it"};
+    if (++nodes_ > kRunFileNodesMax) throw Refused{mark, "has more than 10000 values; a run file has one key per line"};
+    YamlNode& node = open_.empty() ? root_ : open_.back()->items.emplace_back();
+    node.kind = kind;
+    node.line = mark.line + 1;
+    node.column = mark.column + 1;
+    return node;
+  }
+
+  // A container's address is stable while it is open: its parent gets no further item before it is closed.
+  void Open(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, YamlNode::Kind kind) {
+    if (open_.size() >= kRunFileDepthMax) throw Refused{mark, "is nested too deeply; a run file has one key per line"};
+    open_.push_back(&Add(mark, tag, anchor, kind));
+  }
+
+  YamlNode root_;
+  std::vector<YamlNode*> open_;
+  size_t nodes_ = 0;
+  int documents_ = 0;
+};
+
+std::string Place(std::string_view what, const YAML::Mark& mark) {
+  return absl::StrCat(what, ":", mark.line + 1, ":", mark.column + 1);
+}
+
+}  // namespace
+
+StatusOr<YamlNode> ParseYaml(std::string_view text, std::string_view what) {
+  const auto invalid = [](std::string_view place, std::string_view message) {
+    return absl::InvalidArgumentError(absl::StrCat(place, ": ", message));
+  };
+  if (text.size() > kRunFileBytesMax) return invalid(what, "is larger than 1 MiB; a run file has one key per line");
+  if (text.find('\0') != std::string_view::npos) return invalid(what, "is not a text file; give a YAML file");
+  TreeBuilder builder;
+  try {
+    std::istringstream stream{std::string(text)};
+    YAML::Parser parser(stream);
+    while (parser.HandleNextDocument(builder)) {
+    }
+  } catch (const Refused& refused) {
+    return invalid(Place(what, refused.mark), refused.message);
+  } catch (const YAML::Exception& error) {
+    return invalid(Place(what, error.mark), absl::StrCat("not valid YAML: ", OneLine(error.msg)));
+  } catch (const std::exception& error) {
+    return invalid(what, absl::StrCat("not valid YAML: ", OneLine(error.what())));
+  }
+  return builder.TakeRoot();
+}
+
+std::string PlaceOf(std::string_view what, const YamlNode& node) {
+  return absl::StrCat(what, ":", node.line, ":", node.column);
+}
+
+std::string DescribeNode(const YamlNode& node) {
+  switch (node.kind) {
+    case YamlNode::Kind::kNull:
+      return "nothing";
+    case YamlNode::Kind::kList:
+      return "a list";
+    case YamlNode::Kind::kMap:
+      return "a mapping";
+    case YamlNode::Kind::kScalar:
+      return absl::StrCat("\"", OneLine(std::string_view(node.text).substr(0, 60)), "\"");
+  }
+  return "";
+}
+
+}  // namespace lwq

@@ -1,0 +1,30 @@
+// Looks at a model's directory before anything is uploaded: is it a model this system can quantize, and which files are
+// it?
+//
+// Reads config.json and the headers of the safetensors files only. Errors: one line "model: what; what to do" with
+// NOT_FOUND, INVALID_ARGUMENT, FAILED_PRECONDITION (not supported, by name) or DATA_LOSS (a damaged file).
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "common/model/llama_config.h"
+#include "common/status/status.h"
+
+namespace lwq {
+
+struct ModelFiles {
+  std::string directory;
+  LlamaConfig config;
+  std::string config_json;
+  // Path inside the tree → path on this disk.
+  std::map<std::string, std::string> files;      // config.json, generation_config.json, the safetensors files in use
+  std::map<std::string, std::string> tokenizer;  // whatever of the tokenizer's usual files is there
+};
+
+StatusOr<ModelFiles> InspectModel(const std::string& directory);
+
+// FAILED_PRECONDITION for hf://, s3:// and other remote paths: "`what`: hf://… is not supported yet; give a local …".
+Status RefuseRemotePath(std::string_view what, const std::string& path, std::string_view instead);
+
+}  // namespace lwq

@@ -1,0 +1,105 @@
+#include "client/upload/upload_run.h"
+
+#include <filesystem>
+#include <map>
+
+#include "client/upload/text_file.h"
+#include "common/artifact/file_tree.h"
+
+namespace lwq {
+namespace {
+
+// Uploads trees, each once.
+class Uploader {
+ public:
+  Uploader(ObjectStore* store, Console* console) : artifacts_(store), console_(console) {}
+
+  StatusOr<lwqat::v1::ArtifactRef> Upload(const std::string& what, const std::map<std::string, std::string>& files) {
+    std::optional<TransferProgress> progress;
+    if (console_ != nullptr) progress.emplace(console_, absl::StrCat("uploading ", what));
+    auto artifact = UploadFiles(artifacts_, files, [&](int64_t done, int64_t total) {
+      if (progress.has_value()) progress->Update(done, total);
+    });
+    if (!artifact.ok()) {
+      if (console_ != nullptr) console_->ClearLive();
+      return Annotate(artifact.status(), absl::StrCat("uploading ", what));
+    }
+    if (progress.has_value()) progress->Finish();
+    lwqat::v1::ArtifactRef ref;
+    ref.set_digest(artifact->digest.hex());
+    ref.set_size_bytes(artifact->size_bytes);
+    return ref;
+  }
+
+ private:
+  ArtifactStore artifacts_;
+  Console* console_;
+};
+
+Status UploadModel(const CheckedRun& run, Uploader* uploader, lwqat::v1::ModelSource* source) {
+  source->set_name(run.request.model_name);
+  source->set_config_json(run.model->config_json);
+  LWQ_ASSIGN_OR_RETURN(*source->mutable_files(),
+                       uploader->Upload(absl::StrCat("model ", source->name()), run.model->files));
+  LWQ_ASSIGN_OR_RETURN(*source->mutable_tokenizer(), uploader->Upload("tokenizer", run.model->tokenizer));
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+StatusOr<CheckedRun> CheckRunInputs(const RunRequest& request) {
+  CheckedRun run;
+  run.request = request;
+  if (!request.model_path.empty()) {
+    auto model = InspectModel(request.model_path);
+    if (!model.ok()) return Annotate(model.status(), request.origin);
+    run.model = *std::move(model);
+  }
+  if (!request.calib_dataset.empty()) {
+    auto text = InspectText("calib_dataset", request.calib_dataset);
+    if (!text.ok()) return Annotate(text.status(), request.origin);
+    run.calibration = *std::move(text);
+  }
+  for (const NamedText& named : request.eval_texts) {
+    auto text = InspectText("eval_texts", named.path);
+    if (!text.ok()) return Annotate(text.status(), request.origin);
+    run.eval_texts.push_back(*std::move(text));
+  }
+  return run;
+}
+
+StatusOr<lwqat::v1::RunSpec> UploadRun(const CheckedRun& run, ObjectStore* store, Console* console) {
+  Uploader uploader(store, console);
+  lwqat::v1::RunSpec spec = run.request.spec;
+  if (run.model.has_value()) LWQ_RETURN_IF_ERROR(UploadModel(run, &uploader, spec.mutable_model()));
+  if (!run.calibration.empty()) {
+    lwqat::v1::TextSource* text = spec.mutable_calibration();
+    text->set_name(NameOfPath(run.request.calib_dataset));
+    LWQ_ASSIGN_OR_RETURN(*text->mutable_files(),
+                         uploader.Upload(absl::StrCat("calibration text ", text->name()), run.calibration));
+  }
+  for (size_t i = 0; i < run.eval_texts.size(); ++i) {
+    lwqat::v1::TextSource* text = spec.add_eval_texts();
+    text->set_name(run.request.eval_texts[i].name);
+    LWQ_ASSIGN_OR_RETURN(*text->mutable_files(),
+                         uploader.Upload(absl::StrCat("text ", text->name()), run.eval_texts[i]));
+  }
+  return spec;
+}
+
+StatusOr<std::unique_ptr<ObjectStore>> OpenServerObjects(const std::string& server_uri, const std::string& override_uri,
+                                                         const std::string& address) {
+  if (!override_uri.empty()) return OpenObjectStore(override_uri);
+  constexpr std::string_view kFile = "file://";
+  std::error_code ignored;
+  // Opening would create the folder, and fill it where the coordinator never looks.
+  const std::string path = server_uri.substr(0, server_uri.find('?'));
+  if (path.starts_with(kFile) && !std::filesystem::is_directory(path.substr(kFile.size()), ignored)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the object store ", server_uri, " of the coordinator at ", address,
+                     " is not on this machine; give --objects, the same store as seen from here"));
+  }
+  return OpenObjectStore(server_uri);
+}
+
+}  // namespace lwq

@@ -1,0 +1,35 @@
+// From a run as the user wrote it to the RunSpec a coordinator takes: the model and the texts are checked, then what
+// the object store lacks of them is uploaded and named.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "client/app/console.h"
+#include "client/run_file/run_request.h"
+#include "client/upload/model_files.h"
+#include "common/object_store/object_store.h"
+#include "common/status/status.h"
+
+namespace lwq {
+
+// A run whose inputs on this disk have been looked at and are fit to be uploaded.
+struct CheckedRun {
+  RunRequest request;
+  std::optional<ModelFiles> model;                 // absent for method noop only
+  std::map<std::string, std::string> calibration;  // empty when there is none
+  std::vector<std::map<std::string, std::string>> eval_texts;
+};
+
+// Errors are those of InspectModel and InspectText, annotated with the run's origin.
+StatusOr<CheckedRun> CheckRunInputs(const RunRequest& request);
+
+// Uploads (into a NamingStore: names) the run's inputs and fills the spec. Progress goes to `console` (may be null).
+StatusOr<lwqat::v1::RunSpec> UploadRun(const CheckedRun& run, ObjectStore* store, Console* console);
+
+// Opens the store that the coordinator at `address` uses, as seen from here: `override_uri`, or else the coordinator's
+// own. FAILED_PRECONDITION when that is a folder this machine does not have.
+StatusOr<std::unique_ptr<ObjectStore>> OpenServerObjects(const std::string& server_uri, const std::string& override_uri,
+                                                         const std::string& address);
+
+}  // namespace lwq

@@ -1,0 +1,92 @@
+// lwq eval: perplexity of a model as it is: full precision, or an exported directory.
+#include "client/app/clock.h"
+#include "client/render/format.h"
+#include "client/render/json_text.h"
+#include "client/render/run_text.h"
+#include "client/render/run_views.h"
+#include "client/render/table.h"
+#include "client/rpc/watch_runs.h"
+#include "client/run_file/run_flags.h"
+#include "client/verbs/local_session.h"
+
+namespace lwq {
+namespace {
+
+struct Options {
+  bool json = false;
+  bool local = false;
+  ServerFlags server;
+  ClusterFlags cluster;
+  std::shared_ptr<RunFlags> runs;
+};
+
+StatusOr<lwqat::v1::Run> EvaluateRemotely(const CliContext& context, const Options& options,
+                                          const RunRequest& request) {
+  LWQ_ASSIGN_OR_RETURN(const CheckedRun checked, CheckRunInputs(request));
+  LWQ_ASSIGN_OR_RETURN(const auto connection, ServerConnection::Open(context, options.server, false));
+  LWQ_ASSIGN_OR_RETURN(const auto objects, connection->OpenObjects());
+  LWQ_ASSIGN_OR_RETURN(const lwqat::v1::RunSpec spec, UploadRun(checked, objects.get(), context.console));
+  LWQ_ASSIGN_OR_RETURN(const lwqat::v1::Run run, connection->api()->SubmitRun(spec, NewRequestId()));
+  const WatchStyle style = ChooseWatchStyle(*context.console, false);
+  const auto view = MakeRunView(style == WatchStyle::kLines ? WatchStyle::kNotes : style, context.console);
+  LWQ_ASSIGN_OR_RETURN(const std::vector<lwqat::v1::Run> runs, WatchRuns(connection->api(), {run.id()}, view.get()));
+  return runs.front();
+}
+
+StatusOr<lwqat::v1::Run> EvaluateLocally(const CliContext& context, const Options& options, const RunRequest& request) {
+  LocalSessionOptions session;
+  session.state = options.server.state;
+  session.fetch = false;
+  session.json = options.json;
+  session.cluster = options.cluster;
+  session.binary_directory = BinaryDirectory(context, options.server);
+  LWQ_ASSIGN_OR_RETURN(const std::vector<lwqat::v1::Run> runs, RunLocalSession(context, session, {request}));
+  return runs.front();
+}
+
+StatusOr<ExitCode> Eval(const CliContext& context, const Options& options) {
+  RunRequest request;
+  LWQ_RETURN_IF_ERROR(ApplyFlags(*options.runs, &request));
+  lwqat::v1::Recipe* recipe = request.spec.mutable_recipe();
+  if (recipe->has_method() && recipe->method() != "none") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--method: lwq eval quantizes nothing, got \"", recipe->method(), "\"; use lwq submit"));
+  }
+  recipe->set_method("none");
+  recipe->set_export_format("none");
+  recipe->set_eval_ppl(true);
+  LWQ_RETURN_IF_ERROR(CompleteRunRequest(&request));
+  const bool local =
+      options.local || !options.server.state.empty() || CoordinatorAddress(context, options.server).empty();
+  LWQ_ASSIGN_OR_RETURN(const lwqat::v1::Run run, local ? EvaluateLocally(context, options, request)
+                                                       : EvaluateRemotely(context, options, request));
+  if (!run.error().empty()) context.console->Err(absl::StrCat("lwq: ", run.error()));
+  if (options.json) {
+    context.console->OutText(PrettyJson(ToJson(run)));
+  } else {
+    Table table({{"model"}, {"text"}, {"perplexity", true}, {"tokens", true}});
+    for (const auto& measured : run.perplexities()) {
+      table.AddRow({run.spec().model().name(), measured.text(), FormatFixed(measured.perplexity(), 4),
+                    absl::StrCat(measured.tokens())});
+    }
+    context.console->OutText(table.Render());
+  }
+  return ExitCodeOf(run.state());
+}
+
+}  // namespace
+
+void AddEvalVerb(CLI::App* root, const CliContext& context, VerbAction* action) {
+  auto options = std::make_shared<Options>();
+  CLI::App* verb = AddVerb(root,
+                           {"eval", "Measure the perplexity of a model or an exported directory as it is",
+                            "lwq eval --model exports/tiny-w2 --eval_texts held-out.txt"},
+                           &options->json);
+  verb->add_flag("--local", options->local, "start a cluster on this machine even where a coordinator is named");
+  AddServerFlags(verb, &options->server);
+  AddClusterFlags(verb, &options->cluster);
+  options->runs = AddRunFlags(verb, 0);
+  verb->callback([=, &context] { *action = [=, &context] { return Eval(context, *options); }; });
+}
+
+}  // namespace lwq

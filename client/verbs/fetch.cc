@@ -1,0 +1,44 @@
+// lwq fetch: brings a run's exported model to this disk.
+#include "client/render/json_text.h"
+#include "client/upload/fetch_export.h"
+#include "client/verbs/run_options.h"
+
+namespace lwq {
+namespace {
+
+struct Options : RunIdOptions {
+  std::string output;
+};
+
+StatusOr<ExitCode> Fetch(const CliContext& context, const Options& options) {
+  LWQ_ASSIGN_OR_RETURN(const auto connection, ServerConnection::Open(context, options.server, false));
+  LWQ_ASSIGN_OR_RETURN(const lwqat::v1::Run run, connection->api()->GetRun(options.run_ids.front()));
+  LWQ_ASSIGN_OR_RETURN(const auto objects, connection->OpenObjects());
+  LWQ_ASSIGN_OR_RETURN(const FetchedExport fetched, FetchExport(run, objects.get(), options.output, context.console));
+  if (options.json) {
+    context.console->OutText(PrettyJson({{"run_id", run.id()},
+                                         {"directory", fetched.directory},
+                                         {"files", fetched.files},
+                                         {"size_bytes", fetched.size_bytes}}));
+  } else {
+    context.console->Out(fetched.directory);
+  }
+  return ExitCode::kOk;
+}
+
+}  // namespace
+
+void AddFetchVerb(CLI::App* root, const CliContext& context, VerbAction* action) {
+  auto options = std::make_shared<Options>();
+  CLI::App* verb =
+      AddVerb(root, {"fetch", "Copy a run's exported model to a directory", "lwq fetch 3f2a9c1e --output model-w2g128"},
+              &options->json);
+  AddRunIds(verb, false, &options->run_ids);
+  verb->add_option("--output,--save_quant_dir", options->output, "directory to write, made if absent")
+      ->type_name("DIR")
+      ->required();
+  AddServerFlags(verb, &options->server);
+  verb->callback([=, &context] { *action = [=, &context] { return Fetch(context, *options); }; });
+}
+
+}  // namespace lwq

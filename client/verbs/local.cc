@@ -1,0 +1,58 @@
+// lwq local: a whole cluster on this machine for the time of some runs.
+#include "client/app/clock.h"
+#include "client/render/json_text.h"
+#include "client/render/report.h"
+#include "client/run_file/run_flags.h"
+#include "client/verbs/local_session.h"
+
+namespace lwq {
+namespace {
+
+struct Options {
+  LocalSessionOptions session;
+  std::string bin_dir;
+  std::shared_ptr<RunFlags> runs;
+};
+
+StatusOr<ExitCode> Local(const CliContext& context, const Options& options) {
+  LWQ_ASSIGN_OR_RETURN(const std::vector<RunRequest> requests, LoadRuns(*options.runs));
+  LocalSessionOptions session = options.session;
+  session.binary_directory = options.bin_dir.empty() ? context.binary_directory : options.bin_dir;
+  LWQ_ASSIGN_OR_RETURN(const std::vector<lwqat::v1::Run> runs, RunLocalSession(context, session, requests));
+  const Report report = BuildReport(runs, NowUnixSeconds());
+  ExitCode code = ExitCode::kOk;
+  Json list = Json::array();
+  for (const lwqat::v1::Run& run : runs) {
+    code = Worse(code, ExitCodeOf(run.state()));
+    list.push_back(ToJson(run));
+    if (!run.error().empty()) context.console->Err(absl::StrCat("lwq: ", run.spec().name(), ": ", run.error()));
+  }
+  context.console->OutText(session.json ? PrettyJson({{"runs", list}, {"report", ReportToJson(report)}})
+                                        : RenderReport(report));
+  return code;
+}
+
+}  // namespace
+
+void AddLocalVerb(CLI::App* root, const CliContext& context, VerbAction* action) {
+  auto options = std::make_shared<Options>();
+  options->session.state = "lwq-state";
+  CLI::App* verb = AddVerb(
+      root,
+      {"local", "Start a coordinator and workers on this machine, execute runs, fetch and report",
+       "lwq local --model models/tiny --calib_dataset calib.txt --eval_texts held-out.txt --eval_ppl --wbits 2"},
+      &options->session.json);
+  verb->add_option("--state", options->session.state,
+                   "folder of everything the cluster keeps; given again, runs resume (default lwq-state)")
+      ->type_name("DIR");
+  verb->add_option("--output", options->session.output,
+                   "exported models go to DIR/<run's name> (default: exports in the state folder)")
+      ->type_name("DIR");
+  verb->add_option("--bin-dir", options->bin_dir, "folder of lwq-coordinator and lwq-worker (default: that of lwq)")
+      ->type_name("DIR");
+  AddClusterFlags(verb, &options->session.cluster);
+  options->runs = AddRunFlags(verb, 1000);
+  verb->callback([=, &context] { *action = [=, &context] { return Local(context, *options); }; });
+}
+
+}  // namespace lwq

@@ -1,0 +1,26 @@
+// Runs on a cluster of this machine, from start to end: what `lwq local` does, and `lwq eval` without a coordinator.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "client/verbs/verb.h"
+
+namespace lwq {
+
+struct LocalSessionOptions {
+  std::string state;   // "": a temporary one, removed at the end
+  std::string output;  // exports go to OUTPUT/<run's name>; "": STATE/exports; a run's own save_quant_dir wins
+  bool fetch = true;
+  bool json = false;  // progress goes to standard error
+  ClusterFlags cluster;
+  std::string binary_directory;
+};
+
+// Starts the cluster, submits the runs (or goes on with those that an earlier session left unfinished), shows their
+// progress, fetches exports and stops the cluster. The runs in their terminal states. Errors: as the parts'; when
+// interrupted CANCELLED (exit code 130), with a line that says how to resume.
+StatusOr<std::vector<lwqat::v1::Run>> RunLocalSession(const CliContext& context, const LocalSessionOptions& options,
+                                                      const std::vector<RunRequest>& requests);
+
+}  // namespace lwq

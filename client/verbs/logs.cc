@@ -1,0 +1,67 @@
+// lwq logs: what a run's tasks and their workers said.
+#include "absl/time/time.h"
+#include "client/render/format.h"
+#include "client/render/json_text.h"
+#include "client/verbs/run_options.h"
+
+namespace lwq {
+namespace {
+
+struct Options : RunIdOptions {
+  bool follow = false;
+  std::string task;  // only lines of tasks whose title or key starts so
+};
+
+constexpr int kLinesPerCall = 1000;
+constexpr std::chrono::milliseconds kFollowEvery{500};
+
+std::string LogText(const lwqat::v1::LogLine& line) {
+  const absl::Time at = absl::FromUnixMillis(line.time_unix_ms());
+  const std::string worker = line.worker().empty() ? "" : absl::StrCat("  ", line.worker());
+  const std::string task = line.task().empty() ? "" : absl::StrCat("  ", line.task());
+  return absl::StrCat(absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", at, absl::UTCTimeZone()), task, worker, "  ",
+                      OneLine(line.text()));
+}
+
+// Prints the lines after `after` and moves it on.
+Status PrintNew(const CliContext& context, const Options& options, RunApi* api, int64_t* after) {
+  while (true) {
+    LWQ_ASSIGN_OR_RETURN(const auto page, api->GetRunLogs(options.run_ids.front(), *after, kLinesPerCall));
+    for (const auto& line : page.lines()) {
+      *after = std::max(*after, line.sequence());
+      if (!line.task().starts_with(options.task)) continue;
+      context.console->Out(options.json ? JsonLine(line) : LogText(line));
+    }
+    if (!page.more() || page.lines().empty()) return absl::OkStatus();
+  }
+}
+
+StatusOr<ExitCode> Logs(const CliContext& context, const Options& options) {
+  LWQ_ASSIGN_OR_RETURN(const auto connection, ServerConnection::Open(context, options.server, false));
+  int64_t after = 0;
+  while (true) {
+    bool ended = true;
+    if (options.follow) {  // asked before the lines, so that none written until the end is missed
+      LWQ_ASSIGN_OR_RETURN(const lwqat::v1::Run run, connection->api()->GetRun(options.run_ids.front()));
+      ended = IsTerminal(run.state());
+    }
+    LWQ_RETURN_IF_ERROR(PrintNew(context, options, connection->api(), &after));
+    if (ended) return ExitCode::kOk;
+    if (context.interrupt->WaitFor(kFollowEvery)) return context.interrupt->reason();
+  }
+}
+
+}  // namespace
+
+void AddLogsVerb(CLI::App* root, const CliContext& context, VerbAction* action) {
+  auto options = std::make_shared<Options>();
+  CLI::App* verb =
+      AddVerb(root, {"logs", "Print a run's log lines, oldest first", "lwq logs 3f2a9c1e --follow"}, &options->json);
+  AddRunIds(verb, false, &options->run_ids);
+  verb->add_flag("--follow", options->follow, "go on until the run ends");
+  verb->add_option("--task", options->task, "only lines of tasks whose title starts so")->type_name("TITLE");
+  AddServerFlags(verb, &options->server);
+  verb->callback([=, &context] { *action = [=, &context] { return Logs(context, *options); }; });
+}
+
+}  // namespace lwq

@@ -1,0 +1,44 @@
+// lwq plan: what a run would do, before anything runs or is uploaded.
+#include "client/render/json_text.h"
+#include "client/render/plan_text.h"
+#include "client/run_file/run_flags.h"
+#include "client/upload/interruptible_store.h"
+#include "client/upload/naming_store.h"
+#include "client/verbs/verb.h"
+
+namespace lwq {
+namespace {
+
+struct Options {
+  bool json = false;
+  ServerFlags server;
+  std::shared_ptr<RunFlags> runs;
+};
+
+StatusOr<ExitCode> ShowPlan(const CliContext& context, const Options& options) {
+  LWQ_ASSIGN_OR_RETURN(const std::vector<RunRequest> requests, LoadRuns(*options.runs));
+  LWQ_ASSIGN_OR_RETURN(const CheckedRun checked, CheckRunInputs(requests.front()));
+  // Inputs are named by their digests and stay where they are.
+  InterruptibleStore names(std::make_unique<NamingStore>(), context.interrupt);
+  LWQ_ASSIGN_OR_RETURN(const lwqat::v1::RunSpec spec, UploadRun(checked, &names, nullptr));
+  LWQ_ASSIGN_OR_RETURN(const auto connection, ServerConnection::Open(context, options.server, true));
+  auto plan = connection->api()->PlanRun(spec);
+  if (!plan.ok()) return Annotate(plan.status(), checked.request.origin);
+  context.console->OutText(options.json ? PrettyJson(ToJson(*plan)) : RenderPlan(*plan));
+  return ExitCode::kOk;
+}
+
+}  // namespace
+
+void AddPlanVerb(CLI::App* root, const CliContext& context, VerbAction* action) {
+  auto options = std::make_shared<Options>();
+  CLI::App* verb = AddVerb(
+      root,
+      {"plan", "Show what a run would do: blocks, stored bits, size, tasks, memory", "lwq plan run.yaml --wbits 2"},
+      &options->json);
+  AddServerFlags(verb, &options->server);
+  options->runs = AddRunFlags(verb, 1);
+  verb->callback([=, &context] { *action = [=, &context] { return ShowPlan(context, *options); }; });
+}
+
+}  // namespace lwq

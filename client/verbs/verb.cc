@@ -1,0 +1,104 @@
+#include "client/verbs/verb.h"
+
+#include <chrono>
+
+#include "client/upload/interruptible_store.h"
+
+namespace lwq {
+
+CLI::App* AddVerb(CLI::App* root, const VerbText& text, bool* json) {
+  CLI::App* verb = root->add_subcommand(text.name, text.summary);
+  verb->footer(absl::StrCat("Example:\n  ", text.example));
+  verb->allow_extras();  // refused after parsing, with a better message (cli.cc)
+  verb->add_flag("--json", *json, "print JSON on standard output (docs/cli.md has its shapes)");
+  return verb;
+}
+
+void AddServerFlags(CLI::App* verb, ServerFlags* flags) {
+  const auto add = [&](const char* name, std::string& variable, const char* value, const char* help) {
+    verb->add_option(name, variable, help)->type_name(value)->group("Server");
+  };
+  add("--coordinator", flags->coordinator, "HOST:PORT", "the coordinator (default: the variable LWQ_COORDINATOR)");
+  add("--state", flags->state, "DIR", "or a state directory of lwq local, whether one runs on it or not");
+  add("--objects", flags->objects, "URI",
+      "the coordinator's object store as seen from here (default: as the coordinator says)");
+  verb->add_option("--timeout", flags->timeout_s, "how long to try to reach the coordinator (default 10)")
+      ->type_name("SECONDS")
+      ->check(CLI::Range(0.0, 1e6))
+      ->group("Server");
+  add("--bin-dir", flags->bin_dir, "DIR", "folder of lwq-coordinator and lwq-worker (default: that of lwq)");
+}
+
+void AddClusterFlags(CLI::App* verb, ClusterFlags* flags) {
+  const auto group = [&](CLI::Option* option, const char* value) { option->type_name(value)->group("Cluster"); };
+  group(verb->add_option("--workers", flags->workers, "worker processes (default 2)")->check(CLI::Range(1, 256)), "N");
+  group(verb->add_option("--device", flags->device, "device of the workers (default cpu)"), "cpu|cuda:N");
+  group(verb->add_option("--max-threads", flags->max_threads,
+                         "compute threads of a worker (default: the cores, shared out)")
+            ->check(CLI::Range(1, 4096)),
+        "N");
+  group(verb->add_option("--memory-limit-bytes", flags->memory_limit_bytes,
+                         "memory of a worker's tensors (default: the worker's)")
+            ->check(CLI::PositiveNumber),
+        "N");
+  group(verb->add_option("--cache-bytes", flags->cache_bytes, "disk of a worker's cache (default: the worker's)")
+            ->check(CLI::PositiveNumber),
+        "N");
+  group(verb->add_option("--log-level", flags->log_level, "of the processes' logs (default info)")
+            ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error", "off"})),
+        "LEVEL");
+}
+
+std::string CoordinatorAddress(const CliContext& context, const ServerFlags& flags) {
+  return flags.coordinator.empty() ? context.environment("LWQ_COORDINATOR") : flags.coordinator;
+}
+
+std::string BinaryDirectory(const CliContext& context, const ServerFlags& flags) {
+  return flags.bin_dir.empty() ? context.binary_directory : flags.bin_dir;
+}
+
+StatusOr<std::unique_ptr<ServerConnection>> ServerConnection::Open(const CliContext& context, const ServerFlags& flags,
+                                                                   bool allow_private) {
+  std::unique_ptr<ServerConnection> connection(new ServerConnection());
+  connection->flags_ = flags;
+  RunApi::Options options;
+  options.patience = std::chrono::milliseconds(static_cast<int64_t>(flags.timeout_s * 1000));
+  if (!flags.state.empty() && !flags.coordinator.empty()) {
+    return absl::InvalidArgumentError("--coordinator and --state exclude each other; give one of them");
+  }
+  if (flags.state.empty()) options.address = CoordinatorAddress(context, flags);
+  if (!flags.state.empty()) {
+    const auto holder = StateDirectory::AddressOfHolder(flags.state);
+    if (holder.ok()) options.address = *holder;
+  }
+  if (options.address.empty()) {
+    if (flags.state.empty() && !allow_private) {
+      return absl::InvalidArgumentError(
+          "no coordinator is named; give --coordinator HOST:PORT, set LWQ_COORDINATOR, or use lwq local");
+    }
+    auto state = flags.state.empty() ? StateDirectory::OpenTemporary() : StateDirectory::Open(flags.state);
+    LWQ_RETURN_IF_ERROR(state);
+    connection->state_ = *std::move(state);
+    LocalCluster::Options cluster;
+    cluster.binary_directory = BinaryDirectory(context, flags);
+    cluster.quiet = true;
+    LWQ_ASSIGN_OR_RETURN(connection->cluster_,
+                         LocalCluster::Start(cluster, *connection->state_, context.console, context.interrupt));
+    options.address = connection->cluster_->address();
+  }
+  LWQ_RETURN_IF_ERROR(ValidateAddress(options.address));
+  connection->api_ = std::make_unique<RunApi>(options, context.interrupt);
+  return connection;
+}
+
+StatusOr<std::unique_ptr<ObjectStore>> ServerConnection::OpenObjects() {
+  std::string server_uri;
+  if (flags_.objects.empty()) {
+    LWQ_ASSIGN_OR_RETURN(const lwqat::v1::GetServerInfoResponse info, api_->GetServerInfo());
+    server_uri = info.objects_uri();
+  }
+  LWQ_ASSIGN_OR_RETURN(auto store, OpenServerObjects(server_uri, flags_.objects, api_->address()));
+  return std::unique_ptr<ObjectStore>(std::make_unique<InterruptibleStore>(std::move(store), api_->interrupt()));
+}
+
+}  // namespace lwq

@@ -1,0 +1,99 @@
+// What every verb of lwq shares: where it prints, how it is stopped, its flags, and how it reaches a coordinator.
+//
+// A verb is a file under verbs/ with one Add…Verb function, which declares the verb's flags and sets `action` when the
+// verb was chosen. The action runs after the whole line has been parsed; errors it returns become the one line on
+// standard error and the exit code (app/exit_code.h).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "CLI/CLI.hpp"
+#include "client/app/console.h"
+#include "client/app/exit_code.h"
+#include "client/app/interrupt.h"
+#include "client/local/local_cluster.h"
+#include "client/rpc/run_api.h"
+#include "client/upload/upload_run.h"
+
+namespace lwq {
+
+struct CliContext {
+  Console* console;
+  Interrupt* interrupt;
+  std::string binary_directory;                                // where lwq itself is
+  std::function<std::string(const std::string&)> environment;  // "" for a variable that is not set
+};
+
+using VerbAction = std::function<StatusOr<ExitCode>()>;
+
+// Declares a verb with its --json and its example. `add_flags` style: the caller adds the rest.
+struct VerbText {
+  const char* name;
+  const char* summary;
+  const char* example;
+};
+CLI::App* AddVerb(CLI::App* root, const VerbText& text, bool* json);
+
+// Where the coordinator is.
+struct ServerFlags {
+  std::string coordinator;  // else LWQ_COORDINATOR
+  std::string state;        // a state directory of lwq local instead
+  std::string objects;      // the object store as seen from here, else the coordinator's
+  double timeout_s = 10;
+  std::string bin_dir;
+};
+void AddServerFlags(CLI::App* verb, ServerFlags* flags);
+
+// How a cluster on this machine is made.
+struct ClusterFlags {
+  int workers = 2;
+  std::string device = "cpu";
+  int max_threads = 0;  // 0: cores shared among the workers, and no fewer than any run's `threads`
+  int64_t memory_limit_bytes = 0;
+  int64_t cache_bytes = 0;
+  std::string log_level = "info";
+};
+void AddClusterFlags(CLI::App* verb, ClusterFlags* flags);
+
+// An open way to a coordinator: over the network, or one started for this call on a state directory (without workers).
+class ServerConnection {
+ public:
+  // `allow_private`: with neither --coordinator nor --state nor the environment variable, a coordinator in a temporary
+  // folder is started; otherwise that is INVALID_ARGUMENT.
+  static StatusOr<std::unique_ptr<ServerConnection>> Open(const CliContext& context, const ServerFlags& flags,
+                                                          bool allow_private);
+
+  RunApi* api() { return api_.get(); }
+  // The coordinator's objects as seen from here; its operations stop when the program is to stop.
+  StatusOr<std::unique_ptr<ObjectStore>> OpenObjects();
+
+ private:
+  ServerFlags flags_;
+  std::unique_ptr<StateDirectory> state_;  // outlives cluster_
+  std::unique_ptr<LocalCluster> cluster_;
+  std::unique_ptr<RunApi> api_;
+};
+
+// flags.coordinator, or the environment's. "" when neither is given.
+std::string CoordinatorAddress(const CliContext& context, const ServerFlags& flags);
+
+// The programs of the cluster: --bin-dir, else the folder of lwq.
+std::string BinaryDirectory(const CliContext& context, const ServerFlags& flags);
+
+void AddSubmitVerb(CLI::App* root, const CliContext& context, VerbAction* action);
+void AddLocalVerb(CLI::App* root, const CliContext& context, VerbAction* action);
+void AddPlanVerb(CLI::App* root, const CliContext& context, VerbAction* action);
+void AddEvalVerb(CLI::App* root, const CliContext& context, VerbAction* action);
+void AddListVerb(CLI::App* root, const CliContext& context, VerbAction* action);
+void AddGetVerb(CLI::App* root, const CliContext& context, VerbAction* action);
+void AddWatchVerb(CLI::App* root, const CliContext& context, VerbAction* action);
+void AddLogsVerb(CLI::App* root, const CliContext& context, VerbAction* action);
+void AddCancelVerb(CLI::App* root, const CliContext& context, VerbAction* action);
+void AddFetchVerb(CLI::App* root, const CliContext& context, VerbAction* action);
+void AddWorkersVerb(CLI::App* root, const CliContext& context, VerbAction* action);
+void AddReportVerb(CLI::App* root, const CliContext& context, VerbAction* action);
+void AddCompletionVerb(CLI::App* root, const CliContext& context, VerbAction* action);
+
+}  // namespace lwq

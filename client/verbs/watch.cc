@@ -1,0 +1,31 @@
+// lwq watch: progress of runs until they end.
+#include "client/render/run_views.h"
+#include "client/rpc/watch_runs.h"
+#include "client/verbs/run_options.h"
+
+namespace lwq {
+namespace {
+
+StatusOr<ExitCode> Watch(const CliContext& context, const RunIdOptions& options) {
+  LWQ_ASSIGN_OR_RETURN(const auto connection, ServerConnection::Open(context, options.server, false));
+  const auto view = MakeRunView(ChooseWatchStyle(*context.console, options.json), context.console);
+  LWQ_ASSIGN_OR_RETURN(const std::vector<lwqat::v1::Run> runs,
+                       WatchRuns(connection->api(), options.run_ids, view.get()));
+  ExitCode code = ExitCode::kOk;
+  for (const lwqat::v1::Run& run : runs) code = Worse(code, ExitCodeOf(run.state()));
+  return code;
+}
+
+}  // namespace
+
+void AddWatchVerb(CLI::App* root, const CliContext& context, VerbAction* action) {
+  auto options = std::make_shared<RunIdOptions>();
+  CLI::App* verb =
+      AddVerb(root, {"watch", "Show the progress of runs until they end; ends as they do", "lwq watch 3f2a9c1e"},
+              &options->json);
+  AddRunIds(verb, true, &options->run_ids);
+  AddServerFlags(verb, &options->server);
+  verb->callback([=, &context] { *action = [=, &context] { return Watch(context, *options); }; });
+}
+
+}  // namespace lwq

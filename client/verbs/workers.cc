@@ -1,0 +1,31 @@
+// lwq workers: who executes tasks.
+#include "client/render/json_text.h"
+#include "client/render/plan_text.h"
+#include "client/verbs/verb.h"
+
+namespace lwq {
+namespace {
+
+struct Options {
+  bool json = false;
+  ServerFlags server;
+};
+
+StatusOr<ExitCode> Workers(const CliContext& context, const Options& options) {
+  LWQ_ASSIGN_OR_RETURN(const auto connection, ServerConnection::Open(context, options.server, false));
+  LWQ_ASSIGN_OR_RETURN(const lwqat::v1::ListWorkersResponse workers, connection->api()->ListWorkers());
+  context.console->OutText(options.json ? PrettyJson(ToJson(workers)) : RenderWorkers(workers));
+  return ExitCode::kOk;
+}
+
+}  // namespace
+
+void AddWorkersVerb(CLI::App* root, const CliContext& context, VerbAction* action) {
+  auto options = std::make_shared<Options>();
+  CLI::App* verb =
+      AddVerb(root, {"workers", "List workers, what they are and what they do", "lwq workers"}, &options->json);
+  AddServerFlags(verb, &options->server);
+  verb->callback([=, &context] { *action = [=, &context] { return Workers(context, *options); }; });
+}
+
+}  // namespace lwq
