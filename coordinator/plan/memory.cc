@@ -8,6 +8,7 @@ namespace {
 constexpr int64_t kFloatBytes = 4;
 constexpr int64_t kTrainingCopies = 7;
 constexpr int64_t kChunks = 4;
+constexpr int64_t kQueriesInFlight = 256;
 constexpr int64_t kChunkBytes = int64_t{8} << 20;
 
 // Stored samples that a task holds: four chunks of 8 MiB, or of one sample where that is larger.
@@ -25,8 +26,9 @@ int64_t ForwardBytes(const LlamaConfig& config, int64_t micro_batch, int64_t seq
 int64_t ActivationBytes(const LlamaConfig& config, int64_t micro_batch, int64_t seqlen) {
   const int64_t query = config.num_attention_heads * config.head_dim;
   const int64_t key_value = config.num_key_value_heads * config.head_dim;
-  const int64_t floats_per_token = 8 * config.hidden_size + 4 * query + 4 * key_value + 6 * config.intermediate_size +
-                                   3 * config.num_attention_heads * seqlen;
+  const int64_t score_rows = seqlen / 2 + 3 * std::min(seqlen, kQueriesInFlight);
+  const int64_t floats_per_token = 10 * config.hidden_size + 5 * query + 6 * key_value + 6 * config.intermediate_size +
+                                   config.num_attention_heads * score_rows;
   return micro_batch * seqlen * floats_per_token * kFloatBytes;
 }
 

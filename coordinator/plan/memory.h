@@ -20,9 +20,10 @@
 
 namespace lwq::coordinator {
 
-// Activations that training a block keeps from forward to backward, and the gradients alive beside them, for
-// `micro_batch` samples of `seqlen` tokens: per token 8 vectors of the hidden size, 4 of all query heads, 4 of all
-// key/value heads, 6 of the intermediate size, and 3 rows of attention scores (heads × seqlen), 4 B each.
+// Activations that training a block keeps from forward to backward, and what is alive beside them at the worst moment,
+// for `micro_batch` samples of `seqlen` tokens. Per token, 4 B each: 10 vectors of the hidden size, 5 of all query
+// heads, 6 of all key/value heads, 6 of the intermediate size, and rows of attention scores: half of heads × seqlen is
+// kept (causal), and three times heads × min(seqlen, 256) is in flight (attention is computed in chunks of queries).
 int64_t ActivationBytes(const LlamaConfig& config, int64_t micro_batch, int64_t seqlen);
 
 // Peak of one task of the kind in a run of the recipe.

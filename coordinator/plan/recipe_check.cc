@@ -13,6 +13,7 @@
 namespace lwq::coordinator {
 namespace {
 
+constexpr int64_t kMaxNoops = 100'000;
 constexpr int kBits[] = {2, 3, 4, 5, 6, 8};
 // Activations of a calibration set: no store holds more, and the product stays far from int64's end.
 constexpr int64_t kMaxCalibrationBytes = int64_t{1} << 50;
@@ -77,6 +78,10 @@ void CheckCombinations(const Recipe& recipe, Problems& problems) {
   }
   if (recipe.early_stop > 0 && recipe.val_size == 0) {
     problems.Add("early_stop needs validation windows: set val_size above 0 or early_stop to 0");
+  }
+  if (recipe.method == "noop" && recipe.train_size > kMaxNoops) {
+    problems.Add(
+        absl::StrCat("train_size is ", recipe.train_size, ", method noop makes at most ", kMaxNoops, " tasks"));
   }
   const bool quantizes = recipe.method == "block_ap" || recipe.method == "rtn";
   if (!quantizes && recipe.export_format != "none") {

@@ -122,8 +122,10 @@ std::optional<int64_t> Runtime::NextWakeMs(Instant now) const {
   for (const Watched& watched : watched_) {
     const RunEntry& run = state_.runs.at(watched.run);
     const bool news = !watched.sent || run.revision != watched.sent_revision;
-    if (!news || !watched.watcher->Ready()) continue;  // Wake says when it is ready.
-    KeepEarlier(next, watched.sent ? watched.sent_at_ms + options_.watch_interval_ms : now.steady_ms);
+    const bool over = !news && IsTerminal(run.record.state);
+    if ((!news && !over) || !watched.watcher->Ready()) continue;  // Wake says when it is ready.
+    const bool soon = news && watched.sent;
+    KeepEarlier(next, soon ? watched.sent_at_ms + options_.watch_interval_ms : now.steady_ms);
   }
   return next;
 }

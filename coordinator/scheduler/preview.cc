@@ -29,11 +29,17 @@ StatusOr<RunPreview> PreviewRun(const State& state, const RunSpec& spec) {
   return preview;
 }
 
-std::map<TaskKind, int> CountTasks(const State& state, const RunEntry& run, bool shared_only) {
-  std::map<TaskKind, int> counts;
+TaskCounts CountTasks(const State& state, const RunEntry& run) {
+  TaskCounts counts;
   for (const RunTaskRecord& planned : run.tasks) {
-    if (!shared_only || planned.shared) ++counts[state.tasks.at(planned.key).record.def->kind];
+    const TaskRecord& task = state.tasks.at(planned.key).record;
+    ++counts.tasks[task.def->kind];
+    if (planned.shared) ++counts.tasks_shared[task.def->kind];
+    if (planned.shared || task.from_cache) ++counts.not_executed;
+    if (task.state == TaskState::kSucceeded) ++counts.done;
   }
+  // A result may be made again for another run; a run that has succeeded stays done.
+  if (run.record.state == RunState::kSucceeded) counts.done = static_cast<int>(run.tasks.size());
   return counts;
 }
 

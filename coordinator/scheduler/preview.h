@@ -21,7 +21,13 @@ struct RunPreview {
 // Errors as SubmitRun.
 StatusOr<RunPreview> PreviewRun(const State& state, const RunSpec& spec);
 
-// Counts a plan's tasks of a run by kind, from its records.
-std::map<TaskKind, int> CountTasks(const State& state, const RunEntry& run, bool shared_only);
+// A run's tasks in numbers, from one look at each.
+struct TaskCounts {
+  std::map<TaskKind, int> tasks;
+  std::map<TaskKind, int> tasks_shared;  // existed when the run was planned
+  int done = 0;
+  int not_executed = 0;  // shared, or their result was known
+};
+TaskCounts CountTasks(const State& state, const RunEntry& run);
 
 }  // namespace lwq::coordinator

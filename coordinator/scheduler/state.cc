@@ -183,6 +183,7 @@ RunResult CollectResult(const State& state, const RunEntry& run) {
   Json digests{{"export", nullptr}, {"blocks", Json::array()}};
   bool produces = false;
   for (const RunTaskRecord& planned : run.tasks) {
+    if (planned.purpose == TaskPurpose::kStep) continue;
     const TaskRecord& task = state.tasks.at(planned.key).record;
     if (task.state != TaskState::kSucceeded) continue;
     const ActionRecord& action = state.actions.at(task.action_key);

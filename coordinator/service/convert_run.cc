@@ -57,21 +57,6 @@ void CountsToWire(const std::map<TaskKind, int>& counts, google::protobuf::Map<s
   for (const auto& [kind, count] : counts) (*message)[std::string(TaskKindName(kind))] = count;
 }
 
-// Tasks that this run did not have to execute.
-int SharedTasks(const State& state, const RunEntry& run) {
-  return static_cast<int>(std::count_if(run.tasks.begin(), run.tasks.end(), [&](const RunTaskRecord& planned) {
-    return planned.shared || state.tasks.at(planned.key).record.from_cache;
-  }));
-}
-
-int DoneTasks(const State& state, const RunEntry& run) {
-  if (run.record.state == RunState::kRunning) return static_cast<int>(run.done);
-  if (run.record.state == RunState::kSucceeded) return static_cast<int>(run.tasks.size());
-  return static_cast<int>(std::count_if(run.tasks.begin(), run.tasks.end(), [&](const RunTaskRecord& planned) {
-    return state.tasks.at(planned.key).record.state == TaskState::kSucceeded;
-  }));
-}
-
 }  // namespace
 
 wire::RunState ToWire(RunState state) {
@@ -145,13 +130,14 @@ void RunToWire(const State& state, const RunEntry& run, Instant now, bool with_t
   message->set_state(ToWire(record.state));
   message->set_error(record.error);
   ToWire(run.plan, record.recipe, message->mutable_plan());
-  CountsToWire(CountTasks(state, run, /*shared_only=*/false), message->mutable_plan()->mutable_tasks());
-  CountsToWire(CountTasks(state, run, /*shared_only=*/true), message->mutable_plan()->mutable_tasks_shared());
+  const TaskCounts counts = CountTasks(state, run);
+  CountsToWire(counts.tasks, message->mutable_plan()->mutable_tasks());
+  CountsToWire(counts.tasks_shared, message->mutable_plan()->mutable_tasks_shared());
   SetTime(record.submitted_unix_ms, message->mutable_submitted_at());
   if (record.finished_unix_ms != 0) SetTime(record.finished_unix_ms, message->mutable_finished_at());
   message->set_tasks_total(static_cast<int32_t>(run.tasks.size()));
-  message->set_tasks_done(DoneTasks(state, run));
-  message->set_tasks_shared(SharedTasks(state, run));
+  message->set_tasks_done(counts.done);
+  message->set_tasks_shared(counts.not_executed);
   message->set_numerics_class(record.numerics_class);
   if (record.state == RunState::kSucceeded) {
     ResultToWire(record.result, message);

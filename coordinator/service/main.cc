@@ -48,7 +48,8 @@ Status CheckFlags(const Flags& flags) {
   return absl::OkStatus();
 }
 
-// The coordinator opens no object, but clients refuse a folder that is not there: a wrong path must not swallow uploads.
+// The coordinator opens no object, but clients refuse a folder that is not there: a wrong path must not swallow
+// uploads.
 Status CreateObjectsFolder(const std::string& uri) {
   const std::string folder = uri.substr(kFileScheme.size() - 1);
   std::error_code error;

@@ -1,5 +1,6 @@
 #include "coordinator/store/sqlite_store.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "SQLiteCpp/SQLiteCpp.h"
@@ -321,7 +322,8 @@ StatusOr<std::unique_ptr<Store>> OpenSqliteStore(const std::string& path) {
     database->exec("PRAGMA journal_mode = WAL");
     database->exec("PRAGMA synchronous = FULL");
     database->exec("BEGIN EXCLUSIVE; COMMIT");
-    const std::string check = database->execAndGet("PRAGMA quick_check(1)").getString();
+    std::string check = database->execAndGet("PRAGMA quick_check(1)").getString();
+    std::replace(check.begin(), check.end(), '\n', ' ');
     if (check != "ok") {
       return absl::DataLossError(
           absl::StrCat(where, " is damaged (", check, "): restore a backup, or move the file away to start empty"));

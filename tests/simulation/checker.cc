@@ -1,0 +1,137 @@
+#include "tests/simulation/checker.h"
+
+#include "tests/unit/coordinator/scheduler_harness.h"
+
+namespace lwq::coordinator::simulation {
+namespace {
+
+// The state as a whole is looked at every so many steps: it costs as much as all other checks together.
+constexpr int64_t kWholeStateEvery = 16;
+
+}  // namespace
+
+void Checker::Fail(int64_t now_ms, const std::string& what) {
+  if (violation_.empty()) violation_ = absl::StrCat("at ", now_ms, " ms: ", what);
+}
+
+void Checker::AfterStep(const State& state, const Event& event, const std::optional<TaskRecord>& before,
+                        const Effects& effects, int64_t now_ms) {
+  const auto* report = std::get_if<ReportTask>(&event);
+  if (report != nullptr && before.has_value()) CheckReport(state, *report, *before, effects, now_ms);
+  CheckChanges(effects, now_ms);
+  CheckRuns(state, now_ms);
+  if (++steps_ % kWholeStateEvery == 0) {
+    const std::string wrong = testing::CheckIndexes(state);
+    if (!wrong.empty()) Fail(now_ms, wrong);
+  }
+}
+
+void Checker::CheckReport(const State& state, const ReportTask& report, const TaskRecord& before,
+                          const Effects& effects, int64_t now_ms) {
+  const bool current =
+      before.state == TaskState::kLeased && before.token == report.token && before.worker == report.worker;
+  if (current) return;
+  const TaskRecord& after = state.tasks.at(report.task).record;
+  // The same call may have leased the task anew; nothing else may have come of it.
+  const bool leased_anew = after.state == TaskState::kLeased && after.token > before.token;
+  if (after.reported_token != before.reported_token || (after.state != before.state && !leased_anew)) {
+    Fail(now_ms, absl::StrCat("a report with stale token ", report.token, " changed task ", before.key.short_hex(),
+                              " from ", TaskStateName(before.state), " to ", TaskStateName(after.state)));
+  }
+  for (const Change& change : effects.changes) {
+    if (std::holds_alternative<PutAction>(change)) Fail(now_ms, "a report with a stale token stored a result");
+  }
+}
+
+void Checker::CheckChanges(const Effects& effects, int64_t now_ms) {
+  for (const Change& change : effects.changes) {
+    if (const auto* put = std::get_if<PutAction>(&change)) {
+      if (!results_.insert(put->action.key).second) {
+        Fail(now_ms, absl::StrCat("action ", put->action.key.short_hex(), " has a second result"));
+      }
+    } else if (const auto* drop = std::get_if<DropAction>(&change)) {
+      results_.erase(drop->key);
+    } else if (const auto* task = std::get_if<PutTask>(&change)) {
+      for (int i = 0; i < kFailureCauses; ++i) {
+        const auto cause = static_cast<FailureCause>(i);
+        const int failures = task->task.failures[static_cast<size_t>(i)];
+        // One more failure than retries: the last.
+        const bool beyond = failures > 1 && DecideRetry(cause, failures - 1, task->task.divergence_retries).action ==
+                                                RetryAction::kGiveUp;
+        if (beyond) Fail(now_ms, absl::StrCat("task ", task->task.key.short_hex(), " was tried beyond its budget"));
+      }
+    }
+  }
+}
+
+void Checker::CheckRuns(const State& state, int64_t now_ms) {
+  for (const auto& [id, ended] : terminal_) {
+    const auto run = state.runs.find(id);
+    if (run == state.runs.end()) {
+      Fail(now_ms, absl::StrCat("run ", id.value, " was forgotten"));
+    } else if (run->second.record.state != ended) {
+      Fail(now_ms, absl::StrCat("run ", id.value, " left its terminal state"));
+    }
+  }
+  for (const auto& [id, run] : state.runs) {
+    if (IsTerminal(run.record.state)) terminal_.emplace(id, run.record.state);
+  }
+  for (const auto& [request_id, run] : acknowledged_) {
+    if (!state.runs.contains(run)) Fail(now_ms, absl::StrCat("acknowledged run ", run.value, " was lost"));
+  }
+}
+
+void Checker::LeaseDelivered(const WorkerId& worker, const Lease& lease, int64_t now_ms) {
+  const auto [holder, added] = granted_.emplace(std::make_pair(lease.task, lease.token), worker);
+  if (!added && holder->second != worker) {
+    Fail(now_ms, absl::StrCat("token ", lease.token, " of task ", lease.task.short_hex(), " was given to ",
+                              holder->second.value, " and to ", worker.value));
+  }
+  if (lease.token == 0) Fail(now_ms, "a lease has token zero");
+  if (added && lease.inputs.size() != lease.def->inputs.size()) {
+    Fail(now_ms, absl::StrCat(lease.title, " was leased before its inputs existed"));
+  }
+  for (const auto& [role, input] : lease.inputs) {
+    const bool leaf = std::holds_alternative<ArtifactRef>(lease.def->inputs.at(role));
+    if (!leaf && !made_.contains(input.digest)) {
+      Fail(now_ms, absl::StrCat(lease.title, " was leased with an input '", role, "' that nobody made"));
+    }
+  }
+}
+
+void Checker::SubmissionAcknowledged(const std::string& request_id, const RunId& run, int64_t now_ms) {
+  const auto [known, added] = acknowledged_.emplace(request_id, run);
+  if (!added && known->second != run) Fail(now_ms, absl::StrCat("request ", request_id, " names two runs"));
+}
+
+void Checker::Restarted(const std::string& restored, const std::string& committed, int64_t now_ms) {
+  if (restored != committed) Fail(now_ms, "the restored state is not the committed one");
+}
+
+void Checker::RunEnded(const State& state, const RunId& id, const RunRecord& reference, bool cancel_asked,
+                       int64_t now_ms) {
+  const RunRecord& run = state.runs.at(id).record;
+  switch (run.state) {
+    case RunState::kPending:
+    case RunState::kRunning:
+      Fail(now_ms, absl::StrCat("run ", id.value, " did not end, it is ", RunStateName(run.state)));
+      return;
+    case RunState::kSucceeded:
+      if (reference.state != RunState::kSucceeded)
+        Fail(now_ms, absl::StrCat("run ", id.value, " succeeded, but should not"));
+      if (!(run.result == reference.result))
+        Fail(now_ms, absl::StrCat("run ", id.value, " has another result than an undisturbed one"));
+      return;
+    case RunState::kFailed:
+      // Either it fails undisturbed as well, or a budget was used up, which its error says.
+      if (reference.state == RunState::kSucceeded && run.error.find(" times)") == std::string::npos) {
+        Fail(now_ms, absl::StrCat("run ", id.value, " failed: ", run.error));
+      }
+      return;
+    case RunState::kCancelled:
+      if (!cancel_asked) Fail(now_ms, absl::StrCat("run ", id.value, " was cancelled by nobody"));
+      return;
+  }
+}
+
+}  // namespace lwq::coordinator::simulation

@@ -1,0 +1,54 @@
+// What must hold in every world, checked at every step of the coordinator and at the end:
+//
+//   one result per action      a second one only after the first was dropped, and only under the current lease
+//   stale tokens are nothing   a report that is not of the current lease changes no task and stores no result
+//   tokens fence               a (task, token) pair is given to one worker, and tokens of a task grow, over restarts
+//   too inputs first               a lease names the content of every input, and that content was made or uploaded
+//   before terminal states absorb     of runs, over restarts too submissions are kept       an acknowledged run exists
+//   for ever, and its request id always names it budgets                    no task fails more often than its retry
+//   table allows indexes                    every index of the state agrees with the records restarts what is restored
+//   is what was committed equal results              a run ends as an undisturbed one does, with the same digest
+//
+// Thread-safety: none. The first violation is kept, with the time it was seen.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+
+#include "coordinator/scheduler/step.h"
+
+namespace lwq::coordinator::simulation {
+
+class Checker {
+ public:
+  const std::string& violation() const { return violation_; }
+
+  // `before` is the reported task's record before the step, where the event is a report on a known task.
+  void AfterStep(const State& state, const Event& event, const std::optional<TaskRecord>& before,
+                 const Effects& effects, int64_t now_ms);
+  // A lease reached a worker.
+  void LeaseDelivered(const WorkerId& worker, const Lease& lease, int64_t now_ms);
+  void SubmissionAcknowledged(const std::string& request_id, const RunId& run, int64_t now_ms);
+  void ObjectMade(const ArtifactRef& object) { made_.insert(object.digest); }
+  void Restarted(const std::string& restored, const std::string& committed, int64_t now_ms);
+  // `reference` is how an undisturbed world ended the same spec.
+  void RunEnded(const State& state, const RunId& run, const RunRecord& reference, bool cancel_asked, int64_t now_ms);
+  void Fail(int64_t now_ms, const std::string& what);
+
+ private:
+  void CheckReport(const State& state, const ReportTask& report, const TaskRecord& before, const Effects& effects,
+                   int64_t now_ms);
+  void CheckChanges(const Effects& effects, int64_t now_ms);
+  void CheckRuns(const State& state, int64_t now_ms);
+
+  std::string violation_;
+  std::set<Digest> made_;
+  std::set<Digest> results_;                   // actions with a stored result
+  std::map<RunId, RunState> terminal_;         // runs seen to end
+  std::map<std::string, RunId> acknowledged_;  // by request id
+  std::map<std::pair<Digest, uint64_t>, WorkerId> granted_;
+  int64_t steps_ = 0;
+};
+
+}  // namespace lwq::coordinator::simulation

@@ -1,0 +1,477 @@
+#include "tests/simulation/world.h"
+
+#include <algorithm>
+
+#include "tests/unit/coordinator/scheduler_harness.h"
+
+namespace lwq::coordinator::simulation {
+namespace {
+
+constexpr int64_t kLeaseMs = 1000;
+constexpr int64_t kHeartbeatMs = 250;
+constexpr int64_t kFaultsMs = 20'000;     // how long things go wrong
+constexpr int64_t kDeadlineMs = 400'000;  // by when everything must have ended
+constexpr int64_t kCallTimeoutMs = 400;
+
+std::vector<RunSpec> DrawSpecs(SimRandom& random) {
+  std::vector<RunSpec> specs;
+  const int64_t count = random.Between(1, 4);
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t kind = random.Between(0, 9);
+    if (kind < 7) {
+      RunSpec spec = testing::BlockApSpec(static_cast<int>(random.Between(1, 3)));
+      spec.recipe.wbits = random.Chance(0.5) ? 2 : 3;
+      spec.priority = static_cast<int>(random.Between(0, 1));
+      specs.push_back(spec);
+    } else if (kind < 9) {
+      specs.push_back(testing::NoopSpec(random.Between(1, 12), random.Between(1, 2)));
+    } else {
+      specs.push_back(testing::RtnSpec(static_cast<int>(random.Between(1, 3))));
+    }
+  }
+  return specs;
+}
+
+}  // namespace
+
+std::variant<ReportReleased, ReportSuccess, ReportFailure> HonestOutcome(const Lease& lease) {
+  if (lease.def->kind == TaskKind::kTrainBlock && lease.action_key.bytes()[0] % 8 == 0) {
+    return ReportFailure{FailureCause::kDiverged, "loss is not finite", ""};
+  }
+  return testing::HonestSuccess(lease);
+}
+
+RunRecord UndisturbedRun(const RunSpec& spec) {
+  testing::SchedulerHarness harness;
+  const WorkerId worker = harness.Register("undisturbed");
+  const RunId run = harness.Submit(spec);
+  while (const std::optional<Lease> lease = harness.LeaseTo(worker)) {
+    ReportTask report;
+    report.worker = worker;
+    report.task = lease->task;
+    report.token = lease->token;
+    report.outcome = HonestOutcome(*lease);
+    const Status status = harness.Do(report).status;
+    LWQ_CHECK(status.ok(), status.ToString());
+  }
+  return harness.run(run).record;
+}
+
+World::World(uint64_t seed, Mutant mutant) : mutant_(mutant), random_(seed) {
+  faults_ = DrawFaults(random_);
+  options_.lease_ms = kLeaseMs;
+  options_.forget_worker_ms = 10 * kLeaseMs;
+  for (const RunSpec& spec : DrawSpecs(random_)) {
+    SimRun run;
+    run.spec = spec;
+    run.request_id = absl::StrCat("request-", runs_.size());
+    runs_.push_back(std::move(run));
+  }
+  workers_.resize(static_cast<size_t>(random_.Between(1, 4)));
+  for (size_t i = 0; i < workers_.size(); ++i) workers_[i].name = absl::StrCat("worker-", i);
+}
+
+void World::At(int64_t time_ms, std::function<void()> act) {
+  happenings_.push({time_ms, next_order_++, std::move(act)});
+}
+
+void World::Log(const std::string& line) {
+  log_.Update(absl::StrCat(now_ms_, " ", line, "\n"));
+}
+
+int64_t World::MessageDelay() {
+  if (!healed_ && random_.Chance(faults_.slow)) return random_.Between(500, 4000);
+  return random_.Between(1, 20);
+}
+
+// --- The coordinator -------------------------------------------------------------------------------------------------
+
+void World::Boot() {
+  StatusOr<Records> records = disk_->Load();
+  LWQ_CHECK(records.ok(), records.status().ToString());
+  StatusOr<State> state = RestoreState(*std::move(records), options_, Now());
+  if (!state.ok()) {
+    checker_.Fail(now_ms_, absl::StrCat("the store cannot be loaded: ", state.status().ToString()));
+    return;
+  }
+  state_ = std::make_unique<State>(*std::move(state));
+  if (++boots_ > 1) {
+    ++report_.restarts;
+    if (committed_.has_value()) checker_.Restarted(testing::DescribeDurable(*state_), *committed_, now_ms_);
+  }
+  Log("boot");
+  Deliver(Tick{}, nullptr);
+}
+
+void World::Crash(int64_t down_ms, bool committed) {
+  if (state_ == nullptr) return;
+  Log("crash");
+  committed_ = committed ? std::optional<std::string>(testing::DescribeDurable(*state_)) : std::nullopt;
+  state_.reset();
+  After(down_ms, [this] { Boot(); });
+}
+
+void World::ScheduleTick() {
+  const std::optional<int64_t> deadline = NextDeadline(*state_);
+  if (!deadline.has_value()) return;
+  const int boot = boots_;
+  At(std::max(*deadline, now_ms_), [this, boot] {
+    if (state_ == nullptr || boots_ != boot) return;
+    const std::optional<int64_t> due = NextDeadline(*state_);
+    if (due.has_value() && *due <= now_ms_) Deliver(Tick{}, nullptr);
+  });
+}
+
+void World::Deliver(const Event& original, const OnReply& reply) {
+  if (state_ == nullptr) return;  // the connection is refused
+  Event event = original;
+  Mutate(original, event);
+  std::optional<TaskRecord> before;
+  if (const auto* report = std::get_if<ReportTask>(&original)) {
+    const auto task = state_->tasks.find(report->task);
+    if (task != state_->tasks.end()) before = task->second.record;
+  }
+  Effects effects = Step(*state_, event, Now());
+  ++report_.steps;
+  Log(absl::StrCat("step ", event.index(), " ", effects.changes.size(), " ", effects.status.ToString()));
+  checker_.AfterStep(*state_, original, before, effects, now_ms_);
+  MutateState();
+  const bool changes = !effects.changes.empty();
+  if (changes && !healed_ && random_.Chance(faults_.crash_before_commit)) {
+    if (mutant_ == Mutant::kReplyBeforeCommit && reply) reply(effects.status, effects.reply);
+    Crash(random_.Between(10, 1500), /*committed=*/false);
+    return;
+  }
+  MutateEffects(effects);
+  const Status committed = disk_->Commit(effects.changes);
+  LWQ_CHECK(committed.ok(), committed.ToString());
+  if (changes && !healed_ && random_.Chance(faults_.crash_after_commit)) {
+    Crash(random_.Between(10, 1500), /*committed=*/true);
+    return;
+  }
+  ScheduleTick();
+  if (reply) reply(effects.status, effects.reply);
+}
+
+void World::Send(const Event& event, const OnReply& reply) {
+  const int copies = healed_ ? 1 : (random_.Chance(faults_.drop) ? 0 : 1) + (random_.Chance(faults_.duplicate) ? 1 : 0);
+  for (int i = 0; i < copies; ++i) {
+    After(MessageDelay(), [this, event, reply] {
+      Deliver(event, [this, reply](const Status& status, const Reply& answer) {
+        if (!healed_ && random_.Chance(faults_.drop)) return;
+        After(MessageDelay(), [reply, status, answer] { reply(status, answer); });
+      });
+    });
+  }
+}
+
+// --- Workers ---------------------------------------------------------------------------------------------------------
+
+void World::InWorker(size_t index, int incarnation, std::function<void()> act) {
+  const SimWorker& worker = workers_[index];
+  if (!worker.up || worker.incarnation != incarnation) return;
+  if (worker.paused_until_ms > now_ms_) {
+    At(worker.paused_until_ms, [this, index, incarnation, act = std::move(act)] { InWorker(index, incarnation, act); });
+    return;
+  }
+  act();
+}
+
+void World::StartWorker(size_t index) {
+  SimWorker& worker = workers_[index];
+  const std::string name = worker.name;
+  const int incarnation = worker.incarnation + 1;
+  worker = SimWorker();
+  worker.name = name;
+  worker.incarnation = incarnation;
+  worker.up = true;
+  Proceed(index);
+  After(kHeartbeatMs,
+        [this, index, incarnation] { InWorker(index, incarnation, [=, this] { Beat(index, incarnation); }); });
+}
+
+void World::KillWorker(size_t index, bool rename) {
+  if (!workers_[index].up) return;
+  ++report_.kills;
+  workers_[index].up = false;
+  if (rename) workers_[index].name += "'";
+  After(random_.Between(10, 2000), [this, index] { StartWorker(index); });
+}
+
+void World::Call(size_t index, const Event& event, const OnReply& reply) {
+  SimWorker& worker = workers_[index];
+  const int64_t call = ++worker.call;
+  const int incarnation = worker.incarnation;
+  Send(event, [=, this](const Status& status, const Reply& answer) {
+    InWorker(index, incarnation, [=, this] {
+      if (workers_[index].call != call) return;  // a late or second answer
+      ++workers_[index].call;
+      reply(status, answer);
+    });
+  });
+  After(kCallTimeoutMs, [=, this] {
+    InWorker(index, incarnation, [=, this] {
+      if (workers_[index].call == call) Proceed(index);
+    });
+  });
+}
+
+void World::Proceed(size_t index) {
+  SimWorker& worker = workers_[index];
+  const int incarnation = worker.incarnation;
+  const auto again = [=, this](int64_t delay_ms) {
+    After(delay_ms, [=, this] { InWorker(index, incarnation, [=, this] { Proceed(index); }); });
+  };
+  if (worker.id.value.empty()) {
+    Call(index, RegisterWorker{testing::WorkerNamed(worker.name)}, [=, this](const Status& status, const Reply& reply) {
+      if (status.ok()) workers_[index].id = std::get<RegisterReply>(reply).worker;
+      again(status.ok() ? 0 : 100);
+    });
+  } else if (worker.report.has_value()) {
+    ReportTask report = *worker.report;
+    report.worker = worker.id;  // it may have registered anew since
+    Call(index, report, [=, this](const Status& status, const Reply& reply) {
+      SimWorker& self = workers_[index];
+      if (absl::IsNotFound(status)) {
+        self.id = WorkerId();
+      } else {
+        self.report.reset();  // taken, or stale: dropped
+        const auto* lease = std::get_if<LeaseReply>(&reply);
+        if (status.ok() && lease != nullptr && lease->lease.has_value()) {
+          Take(index, *lease->lease);
+          return;
+        }
+      }
+      again(0);
+    });
+  } else if (!worker.lease.has_value()) {
+    Call(index, LeaseTask{worker.id}, [=, this](const Status& status, const Reply& reply) {
+      SimWorker& self = workers_[index];
+      if (absl::IsNotFound(status)) self.id = WorkerId();
+      const auto* lease = std::get_if<LeaseReply>(&reply);
+      if (status.ok() && lease != nullptr && lease->lease.has_value()) {
+        Take(index, *lease->lease);
+      } else {
+        again(50);
+      }
+    });
+  }
+}
+
+void World::Take(size_t index, const Lease& lease) {
+  SimWorker& worker = workers_[index];
+  worker.lease = lease;
+  checker_.LeaseDelivered(worker.id, lease, now_ms_);
+  if (mutant_ == Mutant::kGrantTwice && workers_.size() > 1 && random_.Chance(0.1)) {
+    SimWorker& other = workers_[(index + 1) % workers_.size()];
+    if (other.up && !other.id.value.empty()) checker_.LeaseDelivered(other.id, lease, now_ms_);
+  }
+  const int incarnation = worker.incarnation;
+  After(random_.Between(5, 600), [=, this, token = lease.token] {
+    InWorker(index, incarnation, [=, this] { FinishExecution(index, incarnation, token); });
+  });
+}
+
+void World::FinishExecution(size_t index, int /*incarnation*/, uint64_t token) {
+  SimWorker& worker = workers_[index];
+  if (!worker.lease.has_value() || worker.lease->token != token) return;  // dropped on the way
+  const Lease lease = *worker.lease;
+  ++report_.executions;
+  ReportTask report;
+  report.task = lease.task;
+  report.token = lease.token;
+  report.lease_next = random_.Chance(0.5);
+  report.outcome = HonestOutcome(lease);
+  for (const auto& [role, input] : lease.inputs) {
+    const bool leaf = std::holds_alternative<ArtifactRef>(lease.def->inputs.at(role));
+    if (!leaf && !objects_.contains(input.digest)) {
+      report.outcome = ReportFailure{FailureCause::kInputLost, "blob is gone", role};
+    }
+  }
+  if (!healed_) {
+    if (random_.Chance(faults_.infrastructure))
+      report.outcome = ReportFailure{FailureCause::kInfrastructure, "disk", ""};
+    if (random_.Chance(faults_.memory)) report.outcome = ReportFailure{FailureCause::kMemory, "out of memory", ""};
+    if (random_.Chance(faults_.release)) report.outcome = ReportReleased();
+  }
+  if (const auto* success = std::get_if<ReportSuccess>(&report.outcome)) {
+    for (const auto& [role, output] : success->outputs) {
+      objects_.insert(output.digest);
+      checker_.ObjectMade(output);
+    }
+  }
+  worker.lease.reset();
+  worker.report = std::move(report);
+  Proceed(index);
+}
+
+void World::Beat(size_t index, int incarnation) {
+  SimWorker& worker = workers_[index];
+  After(kHeartbeatMs, [=, this] { InWorker(index, incarnation, [=, this] { Beat(index, incarnation); }); });
+  if (worker.id.value.empty()) return;
+  Heartbeat beat{.worker = worker.id, .tasks = {}, .draining = false};
+  if (worker.lease.has_value()) {
+    TaskProgress progress;
+    progress.task = worker.lease->task;
+    progress.token = worker.lease->token;
+    if (random_.Chance(0.1)) progress.log_lines = {"a line"};
+    beat.tasks.push_back(std::move(progress));
+  }
+  Send(beat, [=, this](const Status& status, const Reply& reply) {
+    InWorker(index, incarnation, [=, this] {
+      SimWorker& self = workers_[index];
+      if (absl::IsNotFound(status) && self.id == beat.worker) self.id = WorkerId();
+      const auto* lost = std::get_if<HeartbeatReply>(&reply);
+      if (!status.ok() || lost == nullptr) return;
+      for (const LostLease& one : lost->lost) {
+        if (!self.lease.has_value() || self.lease->task != one.task || self.lease->token != one.token) continue;
+        self.lease.reset();
+        Proceed(index);
+      }
+    });
+  });
+}
+
+// --- Clients and misfortunes -----------------------------------------------------------------------------------------
+
+void World::SubmitUntilAnswered(size_t index) {
+  SimRun& run = runs_[index];
+  if (run.id.has_value()) return;
+  Send(SubmitRun{run.spec, run.request_id}, [=, this](const Status& status, const Reply& reply) {
+    if (!status.ok()) {
+      checker_.Fail(now_ms_, absl::StrCat("a submission was refused: ", status.ToString()));
+      return;
+    }
+    const RunId id = std::get<RunReply>(reply).run;
+    checker_.SubmissionAcknowledged(runs_[index].request_id, id, now_ms_);
+    runs_[index].id = id;
+  });
+  After(kCallTimeoutMs, [this, index] { SubmitUntilAnswered(index); });
+}
+
+void World::Misfortunes() {
+  if (now_ms_ >= kFaultsMs) {
+    healed_ = true;
+    Log("healed");
+    return;
+  }
+  if (random_.Chance(faults_.crash_idle)) Crash(random_.Between(10, 3000), /*committed=*/true);
+  for (size_t i = 0; i < workers_.size(); ++i) {
+    if (random_.Chance(faults_.worker_kill)) KillWorker(i, /*rename=*/false);
+    if (random_.Chance(faults_.worker_kill_renamed)) KillWorker(i, /*rename=*/true);
+    if (random_.Chance(faults_.worker_pause))
+      workers_[i].paused_until_ms = now_ms_ + random_.Between(kLeaseMs / 2, 4 * kLeaseMs);
+  }
+  if (!objects_.empty() && random_.Chance(faults_.evict)) {
+    objects_.erase(std::next(objects_.begin(), random_.Between(0, static_cast<int64_t>(objects_.size()) - 1)));
+  }
+  for (SimRun& run : runs_) {
+    if (!run.id.has_value() || !random_.Chance(faults_.cancel)) continue;
+    run.cancel_asked = true;
+    Send(CancelRun{run.id->value}, [](const Status&, const Reply&) {});
+  }
+  After(100, [this] { Misfortunes(); });
+}
+
+// --- Mutants ---------------------------------------------------------------------------------------------------------
+
+void World::Mutate(const Event& /*original*/, Event& event) {
+  if (mutant_ != Mutant::kSkipTokenCheck) return;
+  auto* report = std::get_if<ReportTask>(&event);
+  if (report == nullptr) return;
+  const auto task = state_->tasks.find(report->task);
+  if (task == state_->tasks.end() || task->second.record.state != TaskState::kLeased) return;
+  report->token = task->second.record.token;
+  report->worker = task->second.record.worker;
+}
+
+void World::MutateEffects(Effects& effects) {
+  if (mutant_ == Mutant::kLoseTaskChange && random_.Chance(0.05)) {
+    std::erase_if(effects.changes, [](const Change& change) {
+      const auto* task = std::get_if<PutTask>(&change);
+      return task != nullptr && !task->is_new;
+    });
+  }
+  if (mutant_ == Mutant::kForgetDroppedResult) {
+    std::erase_if(effects.changes, [](const Change& change) { return std::holds_alternative<DropAction>(change); });
+  }
+  if (mutant_ == Mutant::kForgetSubmission) {
+    std::erase_if(effects.changes, [](const Change& change) {
+      return std::holds_alternative<PutRun>(change) || std::holds_alternative<PutRequest>(change) ||
+             std::holds_alternative<PutRunTasks>(change);
+    });
+  }
+}
+
+void World::MutateState() {
+  if (mutant_ == Mutant::kReviveRun && random_.Chance(0.01)) {
+    for (auto& [id, run] : state_->runs) {
+      if (IsTerminal(run.record.state)) run.record.state = RunState::kPending;
+    }
+  }
+  if (mutant_ == Mutant::kForgetReadyTask && random_.Chance(0.02)) {
+    for (auto& [key, task] : state_->tasks) {
+      if (!task.queued) continue;
+      state_->ready.Erase(DemandOf(task.record), task.urgency, key);
+      task.queued = false;
+      return;
+    }
+  }
+  if (mutant_ == Mutant::kReadyBeforeInputs && random_.Chance(0.02)) {
+    for (auto& [key, task] : state_->tasks) {
+      if (task.record.state != TaskState::kBlocked || !task.waiting_for.is_zero() || task.wanted_by.empty()) continue;
+      task.record.state = TaskState::kReady;
+      task.record.action_key = DigestOf(absl::StrCat("invented ", key.hex()));
+      state_->action_owner[task.record.action_key] = key;
+      task.queued = true;
+      state_->ready.Insert(DemandOf(task.record), task.urgency, key);
+      return;
+    }
+  }
+}
+
+// --- A life ----------------------------------------------------------------------------------------------------------
+
+WorldReport World::Run() {
+  Boot();
+  for (size_t i = 0; i < workers_.size(); ++i) After(random_.Between(0, 2000), [this, i] { StartWorker(i); });
+  for (size_t i = 0; i < runs_.size(); ++i) After(random_.Between(0, 6000), [this, i] { SubmitUntilAnswered(i); });
+  After(100, [this] { Misfortunes(); });
+
+  const auto all_ended = [&] {
+    return healed_ && state_ != nullptr && std::all_of(runs_.begin(), runs_.end(), [&](const SimRun& run) {
+             return run.id.has_value() && state_->runs.contains(*run.id) &&
+                    IsTerminal(state_->runs.at(*run.id).record.state);
+           });
+  };
+  while (!happenings_.empty() && now_ms_ < kDeadlineMs && checker_.violation().empty() && !all_ended()) {
+    const Happening next = happenings_.top();
+    happenings_.pop();
+    now_ms_ = std::max(now_ms_, next.time_ms);
+    next.act();
+  }
+  if (checker_.violation().empty()) {
+    static std::map<std::string, RunRecord> references;  // by spec: the same few appear in every world
+    for (const SimRun& run : runs_) {
+      if (!run.id.has_value() || state_ == nullptr || !state_->runs.contains(*run.id)) {
+        checker_.Fail(now_ms_, absl::StrCat(run.request_id, " was never accepted"));
+        continue;
+      }
+      const std::string spec = CanonicalJson(RunSpecToJson(run.spec));
+      if (!references.contains(spec)) references.emplace(spec, UndisturbedRun(run.spec));
+      checker_.RunEnded(*state_, *run.id, references.at(spec), run.cancel_asked, now_ms_);
+      ++report_.runs;
+      if (state_->runs.at(*run.id).record.state == RunState::kSucceeded) ++report_.runs_succeeded;
+    }
+  }
+  report_.violation = checker_.violation();
+  if (state_ != nullptr) log_.Update(testing::DescribeDurable(*state_));
+  report_.log_digest = log_.Finish().hex();
+  return report_;
+}
+
+WorldReport SimulateWorld(uint64_t seed, Mutant mutant) {
+  return World(seed, mutant).Run();
+}
+
+}  // namespace lwq::coordinator::simulation

@@ -1,0 +1,134 @@
+// A whole cluster in one thread on simulated time: a coordinator that dies and restarts from its store, workers that
+// die, freeze and answer late, clients that submit and cancel, a network that loses, doubles and delays, an object
+// store that loses blobs. One seed decides everything.
+//
+// The coordinator is the production scheduler (Step, RestoreState) over the in-memory store; only the loop around it is
+// simulated. Two phases: faults for a while, then none, after which every run must end. Thread-safety: none.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <queue>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "coordinator/scheduler/step.h"
+#include "coordinator/store/memory_store.h"
+#include "tests/simulation/checker.h"
+#include "tests/simulation/faults.h"
+#include "tests/simulation/sim_random.h"
+
+namespace lwq::coordinator::simulation {
+
+struct WorldReport {
+  std::string violation;   // "" = all held
+  std::string log_digest;  // of everything that happened: equal for equal seeds
+  int64_t steps = 0;
+  int64_t executions = 0;
+  int runs_succeeded = 0;
+  int runs = 0;
+  int restarts = 0;
+  int kills = 0;
+};
+
+// One life of a world.
+WorldReport SimulateWorld(uint64_t seed, Mutant mutant);
+
+// How the spec ends when nothing goes wrong but what is in the tasks themselves.
+RunRecord UndisturbedRun(const RunSpec& spec);
+
+// What executing the lease comes to, apart from faults: a pure function of the action (some trainings diverge).
+std::variant<ReportReleased, ReportSuccess, ReportFailure> HonestOutcome(const Lease& lease);
+
+class World {
+ public:
+  World(uint64_t seed, Mutant mutant);
+  WorldReport Run();
+
+ private:
+  struct SimWorker {
+    std::string name;
+    bool up = false;
+    int incarnation = 0;  // of the process; events of an older one are void
+    int64_t paused_until_ms = 0;
+    WorkerId id;                       // "" = not registered
+    std::optional<Lease> lease;        // being executed
+    std::optional<ReportTask> report;  // not yet answered
+    int64_t call = 0;                  // the call whose answer is awaited
+  };
+  struct SimRun {
+    RunSpec spec;
+    std::string request_id;
+    std::optional<RunId> id;
+    bool cancel_asked = false;
+  };
+  struct Happening {
+    int64_t time_ms;
+    int64_t order;
+    std::function<void()> act;
+    bool operator<(const Happening& other) const {
+      return std::tie(time_ms, order) > std::tie(other.time_ms, other.order);  // the earliest on top
+    }
+  };
+  using OnReply = std::function<void(const Status&, const Reply&)>;
+
+  void At(int64_t time_ms, std::function<void()> act);
+  void After(int64_t delay_ms, std::function<void()> act) { At(now_ms_ + delay_ms, std::move(act)); }
+  Instant Now() const { return {.steady_ms = now_ms_, .unix_ms = 1'700'000'000'000 + now_ms_}; }
+  void Log(const std::string& line);
+  int64_t MessageDelay();
+
+  // Coordinator.
+  void Boot();
+  // `committed`: the state says what the store says.
+  void Crash(int64_t down_ms, bool committed);
+  void Deliver(const Event& event, const OnReply& reply);
+  void ScheduleTick();
+  // Sends an event over the network; `reply` is called zero, one or two times.
+  void Send(const Event& event, const OnReply& reply);
+  void Mutate(const Event& original, Event& event);
+  void MutateEffects(Effects& effects);
+  void MutateState();
+
+  // Workers.
+  void StartWorker(size_t index);
+  void KillWorker(size_t index, bool rename);
+  void Proceed(size_t index);
+  void Call(size_t index, const Event& event, const OnReply& reply);
+  void Take(size_t index, const Lease& lease);
+  void FinishExecution(size_t index, int incarnation, uint64_t token);
+  void Beat(size_t index, int incarnation);
+  // Runs `act` in the worker's process: now, when it thaws, or never (it died).
+  void InWorker(size_t index, int incarnation, std::function<void()> act);
+
+  // Clients.
+  void SubmitUntilAnswered(size_t run);
+  void Misfortunes();
+
+  const Mutant mutant_;
+  SimRandom random_;
+  Faults faults_;
+  bool healed_ = false;
+  int64_t now_ms_ = 0;
+  int64_t next_order_ = 0;
+  std::priority_queue<Happening> happenings_;
+  Checker checker_;
+  Sha256 log_;
+  WorldReport report_;
+
+  SchedulerOptions options_;
+  std::unique_ptr<MemoryStore> disk_ = std::make_unique<MemoryStore>();
+  std::unique_ptr<State> state_;  // null while the coordinator is down
+  int boots_ = 0;
+  std::string committed_;  // the durable state as last committed
+
+  std::vector<SimWorker> workers_;
+  std::vector<SimRun> runs_;
+  std::set<Digest> objects_;  // made by tasks and still there
+};
+
+}  // namespace lwq::coordinator::simulation

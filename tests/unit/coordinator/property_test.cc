@@ -1,0 +1,110 @@
+// Properties over random recipes and shapes: what holds for every plan and every graph.
+#include <cmath>
+#include <map>
+
+#include "coordinator/graph/run_graph.h"
+#include "coordinator/plan/plan.h"
+#include "coordinator/plan/storage.h"
+#include "gtest/gtest.h"
+#include "rapidcheck/gtest.h"
+#include "tests/unit/coordinator/scheduler_harness.h"
+
+namespace lwq::coordinator {
+namespace {
+
+RunSpec RandomSpec() {
+  RunSpec spec = testing::BlockApSpec(*rc::gen::inRange(1, 6));
+  spec.recipe.method = *rc::gen::element<std::string>("block_ap", "rtn");
+  spec.recipe.wbits = *rc::gen::element(2, 3, 4, 8);
+  spec.recipe.group_size = *rc::gen::element<int64_t>(-1, 1, 2, 4, 8, 16, 32, 64);
+  spec.recipe.train_size = *rc::gen::inRange<int64_t>(1, 300);
+  spec.recipe.val_size = *rc::gen::inRange<int64_t>(0, 20);
+  spec.recipe.batch_size = *rc::gen::inRange<int64_t>(1, 9);
+  spec.recipe.epochs = *rc::gen::inRange(0, 40) / 8.0;
+  spec.recipe.seed = *rc::gen::inRange<int64_t>(0, 1000);
+  spec.recipe.export_format = *rc::gen::element<std::string>("gptq_v2", "fake_quant", "none");
+  spec.recipe.preset = *rc::gen::element<std::string>("default", "efficientqat", "strong");
+  return spec;
+}
+
+ResolvedSpec Resolve(const RunSpec& spec) {
+  StatusOr<ResolvedSpec> resolved = ResolveSpec(spec);
+  LWQ_CHECK(resolved.ok(), resolved.status().ToString());
+  return *std::move(resolved);
+}
+
+std::vector<PlannedTask> GraphOf(const ResolvedSpec& resolved) {
+  const Recipe recipe = PinRecipe(resolved.recipe, false);
+  return BuildRunGraph(resolved.spec, resolved.model.get(), recipe, MakePlan(recipe, resolved.model.get()),
+                       "a|b|c|fp32|t1");
+}
+
+RC_GTEST_PROP(PlanProperty, StoredBitsLieBetweenTheCodesAndTheCodesWithTheirOverhead, ()) {
+  const ResolvedSpec resolved = Resolve(RandomSpec());
+  const Plan plan = MakePlan(resolved.recipe, resolved.model.get());
+  RC_ASSERT(plan.blocks.size() == static_cast<size_t>(resolved.model->num_hidden_layers));
+  if (resolved.recipe.export_format == "fake_quant") {
+    RC_ASSERT(plan.stored_bits_per_weight == 16);
+    return;
+  }
+  const double bits = resolved.recipe.wbits;
+  const double group = resolved.recipe.group_size == -1 ? 64 : static_cast<double>(resolved.recipe.group_size);
+  RC_ASSERT(plan.stored_bits_per_weight > bits);
+  // Scales of 16 bits and zero points of b bits per group; all widths here are multiples of 32, so nothing is padded.
+  RC_ASSERT(plan.stored_bits_per_weight <= bits + (16 + bits) / group + 1e-9);
+}
+
+RC_GTEST_PROP(PlanProperty, StepsAreTheRoundedEpochsTimesBatches, ()) {
+  const ResolvedSpec resolved = Resolve(RandomSpec());
+  const Recipe& recipe = resolved.recipe;
+  const double batches = std::ceil(static_cast<double>(recipe.train_size) / static_cast<double>(recipe.batch_size));
+  const int64_t steps = PlannedSteps(recipe);
+  RC_ASSERT(std::abs(static_cast<double>(steps) - recipe.epochs * batches) <= 0.5);
+}
+
+RC_GTEST_PROP(GraphProperty, KeysAreEqualForEqualSpecsAndEveryInputComesFirst, ()) {
+  const ResolvedSpec resolved = Resolve(RandomSpec());
+  const std::vector<PlannedTask> graph = GraphOf(resolved);
+  const std::vector<PlannedTask> again = GraphOf(resolved);
+  RC_ASSERT(graph.size() == again.size());
+  std::map<Digest, size_t> seen;
+  for (size_t i = 0; i < graph.size(); ++i) {
+    RC_ASSERT(graph[i].key == again[i].key);
+    RC_ASSERT(graph[i].memory_bytes >= 0);
+    for (const auto& [role, input] : graph[i].def.inputs) {
+      const auto* made = std::get_if<TaskOutputRef>(&input);
+      RC_ASSERT(made == nullptr || seen.contains(made->derivation_key));
+    }
+    RC_ASSERT(seen.emplace(graph[i].key, i).second);
+  }
+}
+
+RC_GTEST_PROP(GraphProperty, AWholeRunSucceedsWithOneAttemptPerTask, ()) {
+  testing::SchedulerHarness harness;
+  const WorkerId worker = harness.Register("a");
+  const RunId run = harness.Submit(RandomSpec());
+  harness.RunToEnd(worker);
+  RC_ASSERT(harness.run(run).record.state == RunState::kSucceeded);
+  for (const auto& [key, task] : harness.state().tasks) {
+    RC_ASSERT(task.record.attempts == 1);
+    RC_ASSERT(task.record.token == 1u);
+  }
+  RC_ASSERT(testing::CheckIndexes(harness.state()).empty());
+}
+
+RC_GTEST_PROP(StorageProperty, WiderCodesAndSmallerGroupsNeverStoreLess, ()) {
+  const LinearShape shape{.out_features = *rc::gen::inRange<int64_t>(1, 300),
+                          .in_features = *rc::gen::inRange<int64_t>(1, 300)};
+  const int64_t group = *rc::gen::inRange<int64_t>(1, shape.in_features + 1);
+  int64_t last = 0;
+  for (const int bits : {2, 3, 4, 5, 6, 8}) {
+    const int64_t bytes = StorageOf("none", shape, bits, group).stored_bytes;
+    RC_ASSERT(bytes >= last);
+    RC_ASSERT(bytes * 8 >= shape.in_features * shape.out_features * bits);
+    last = bytes;
+    RC_ASSERT(StorageOf("none", shape, bits, -1).stored_bytes <= bytes);
+  }
+}
+
+}  // namespace
+}  // namespace lwq::coordinator

@@ -1,0 +1,58 @@
+#include "coordinator/scheduler/ready_queue.h"
+
+#include "gtest/gtest.h"
+#include "tests/unit/coordinator/scheduler_harness.h"
+
+namespace lwq::coordinator {
+namespace {
+
+using testing::WorkerNamed;
+
+const Demand kAnywhere{"", TaskKind::kNoop, 0};
+Digest Key(int i) {
+  return DigestOf(absl::StrCat("task ", i));
+}
+
+TEST(ReadyQueueTest, PriorityThenAgeOfTheRunThenDepthThenPosition) {
+  ReadyQueue queue;
+  const WorkerRecord worker = WorkerNamed("w");
+  const auto urgency = [](int64_t priority, int64_t run, int64_t depth, int64_t position) {
+    return Urgency{-priority, run, -depth, position};
+  };
+  const Urgency order[] = {urgency(5, 9, 1, 9), urgency(0, 1, 7, 5), urgency(0, 1, 7, 6),
+                           urgency(0, 1, 2, 0), urgency(0, 2, 9, 0), urgency(-1, 0, 99, 0)};
+  for (int i = 5; i >= 0; --i) queue.Insert(kAnywhere, order[i], Key(i));
+  for (int i = 0; i < 6; ++i) {
+    ASSERT_EQ(queue.Best(worker), Key(i)) << i;
+    queue.Erase(kAnywhere, order[i], Key(i));
+  }
+  EXPECT_FALSE(queue.Best(worker).has_value());
+  EXPECT_TRUE(queue.empty());
+}
+
+TEST(ReadyQueueTest, TheBestOfAllBucketsThatFitIsChosen) {
+  ReadyQueue queue;
+  const WorkerRecord worker = WorkerNamed("w");
+  queue.Insert({"", TaskKind::kEmbed, 10}, {.negated_priority = -1}, Key(1));
+  queue.Insert({"", TaskKind::kTokenize, 0}, {.negated_priority = -2}, Key(2));
+  queue.Insert({"other|a|b|fp32|t1", TaskKind::kAdvance, 0}, {.negated_priority = -3}, Key(3));
+  EXPECT_EQ(queue.Best(worker), Key(2));
+}
+
+TEST(FitsTest, ClassMemoryThreadsAndKindsAllCount) {
+  WorkerRecord worker = WorkerNamed("w", "cpu|avx512|torch");
+  worker.memory_bytes = 100;
+  worker.max_threads = 2;
+  EXPECT_TRUE(Fits({"cpu|avx512|torch|fp32|t2", TaskKind::kAdvance, 100}, worker));
+  EXPECT_FALSE(Fits({"cpu|avx512|torch|fp32|t2", TaskKind::kAdvance, 101}, worker)) << "memory";
+  EXPECT_FALSE(Fits({"cpu|avx512|torch|fp32|t3", TaskKind::kAdvance, 1}, worker)) << "threads";
+  EXPECT_FALSE(Fits({"cpu|avx2|torch|fp32|t1", TaskKind::kAdvance, 1}, worker)) << "class";
+  EXPECT_FALSE(Fits({"cpu|avx512|torch|more|fp32|t1", TaskKind::kAdvance, 1}, worker)) << "a longer base";
+  EXPECT_TRUE(Fits({"", TaskKind::kExport, 1}, worker)) << "no class fits every worker";
+  worker.kinds = {TaskKind::kExport};
+  EXPECT_TRUE(Fits({"", TaskKind::kExport, 1}, worker));
+  EXPECT_FALSE(Fits({"", TaskKind::kEmbed, 1}, worker)) << "kinds";
+}
+
+}  // namespace
+}  // namespace lwq::coordinator

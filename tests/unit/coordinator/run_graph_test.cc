@@ -1,0 +1,336 @@
+#include "coordinator/graph/run_graph.h"
+
+#include <map>
+#include <set>
+
+#include "common/task/numerics_class.h"
+#include "common/task/task_params.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/unit/coordinator/scheduler_harness.h"
+
+namespace lwq::coordinator {
+namespace {
+
+using testing::BlockApSpec;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using testing::NamedArtifact;
+using testing::NoopSpec;
+using testing::RtnSpec;
+using ::testing::UnorderedElementsAre;
+
+const std::string kClass = "cpu|avx512|torch|fp32|t1";
+
+std::vector<PlannedTask> Graph(const RunSpec& spec, const std::string& numerics_class = kClass) {
+  StatusOr<ResolvedSpec> resolved = ResolveSpec(spec);
+  LWQ_CHECK(resolved.ok(), resolved.status().ToString());
+  const Recipe recipe = PinRecipe(resolved->recipe, false);
+  return BuildRunGraph(spec, resolved->model.get(), recipe, MakePlan(recipe, resolved->model.get()), numerics_class);
+}
+
+const PlannedTask& Titled(const std::vector<PlannedTask>& graph, const std::string& title) {
+  for (const PlannedTask& task : graph) {
+    if (task.title == title) return task;
+  }
+  LWQ_CHECK(false, "no task is titled ", title);
+  return graph[0];
+}
+
+TaskInput Out(const PlannedTask& task, const std::string& output) {
+  return TaskOutputRef{task.key, output};
+}
+
+std::set<Digest> Keys(const std::vector<PlannedTask>& graph) {
+  std::set<Digest> keys;
+  for (const PlannedTask& task : graph) keys.insert(task.key);
+  return keys;
+}
+
+TEST(BuildRunGraphTest, BlockApHasTheTasksOfTheSequentialHandoff) {
+  const std::vector<PlannedTask> graph = Graph(BlockApSpec(3));
+  std::map<TaskKind, int> kinds;
+  for (const PlannedTask& task : graph) ++kinds[task.def.kind];
+  EXPECT_EQ(kinds[TaskKind::kTokenize], 2);  // calibration windows, held-out stream
+  EXPECT_EQ(kinds[TaskKind::kEmbed], 1);
+  EXPECT_EQ(kinds[TaskKind::kAdvance], 3 + 2);  // n full precision, n−1 quantized
+  EXPECT_EQ(kinds[TaskKind::kTrainBlock], 3);
+  EXPECT_EQ(kinds[TaskKind::kEvaluatePpl], 2);  // fp and block_ap
+  EXPECT_EQ(kinds[TaskKind::kExport], 1);
+}
+
+TEST(BuildRunGraphTest, InputsComeFromTheQuantizedChainAndTargetsFromTheFullPrecisionChain) {
+  const std::vector<PlannedTask> graph = Graph(BlockApSpec(3));
+  const PlannedTask& embed = Titled(graph, "embed calibration tokens");
+  const PlannedTask& fp0 = Titled(graph, "advance full-precision block 0");
+  const PlannedTask& fp1 = Titled(graph, "advance full-precision block 1");
+  const PlannedTask& train0 = Titled(graph, "train block 0");
+  const PlannedTask& train1 = Titled(graph, "train block 1");
+  const PlannedTask& q0 = Titled(graph, "advance quantized block 0");
+
+  EXPECT_EQ(embed.def.inputs.at("tokens"), Out(Titled(graph, "prepare calibration tokens"), "tokens"));
+  EXPECT_EQ(fp0.def.inputs.at("activations"), Out(embed, "activations"));
+  EXPECT_FALSE(fp0.def.inputs.contains("block"));
+  EXPECT_EQ(fp1.def.inputs.at("activations"), Out(fp0, "activations"));
+  EXPECT_EQ(train0.def.inputs.at("inputs"), Out(embed, "activations"));
+  EXPECT_EQ(train0.def.inputs.at("targets"), Out(fp0, "activations"));
+  EXPECT_EQ(q0.def.inputs.at("activations"), Out(embed, "activations"));
+  EXPECT_EQ(q0.def.inputs.at("block"), Out(train0, "block"));
+  EXPECT_EQ(train1.def.inputs.at("inputs"), Out(q0, "activations"));
+  EXPECT_EQ(train1.def.inputs.at("targets"), Out(fp1, "activations"));
+}
+
+TEST(BuildRunGraphTest, ExportAndEvaluationReadEveryCheckpoint) {
+  const std::vector<PlannedTask> graph = Graph(BlockApSpec(2));
+  const PlannedTask& exported = Titled(graph, "export gptq_v2");
+  const PlannedTask& evaluated = Titled(graph, "evaluate block_ap on held-out");
+  for (const PlannedTask* task : {&exported, &evaluated}) {
+    EXPECT_EQ(task->def.inputs.at("block.0"), Out(Titled(graph, "train block 0"), "block"));
+    EXPECT_EQ(task->def.inputs.at("block.1"), Out(Titled(graph, "train block 1"), "block"));
+  }
+  const PlannedTask& fp = Titled(graph, "evaluate fp on held-out");
+  EXPECT_EQ(fp.def.inputs.size(), 2u) << "model and tokens only";
+  EXPECT_EQ(fp.evaluated_model, "fp");
+  EXPECT_EQ(evaluated.evaluated_model, "block_ap");
+  EXPECT_EQ(evaluated.evaluated_text, "held-out");
+}
+
+TEST(BuildRunGraphTest, EveryParameterIsReadableByTheWorkersReader) {
+  for (const PlannedTask& task : Graph(BlockApSpec(2))) {
+    const Json& params = task.def.params;
+    switch (task.def.kind) {
+      case TaskKind::kTokenize:
+        EXPECT_TRUE(TokenizeParams::FromJson(params).ok());
+        break;
+      case TaskKind::kEmbed:
+        EXPECT_TRUE(EmbedParams::FromJson(params).ok());
+        break;
+      case TaskKind::kAdvance:
+        EXPECT_TRUE(AdvanceParams::FromJson(params).ok());
+        break;
+      case TaskKind::kTrainBlock:
+        EXPECT_TRUE(TrainBlockParams::FromJson(params).ok());
+        break;
+      case TaskKind::kRtnBlock:
+        EXPECT_TRUE(RtnBlockParams::FromJson(params).ok());
+        break;
+      case TaskKind::kEvaluatePpl:
+        EXPECT_TRUE(EvaluatePplParams::FromJson(params).ok());
+        break;
+      case TaskKind::kExport:
+        EXPECT_TRUE(ExportParams::FromJson(params).ok());
+        break;
+      case TaskKind::kNoop:
+        break;
+    }
+  }
+}
+
+TEST(BuildRunGraphTest, OnlyKindsWhoseBitsDependOnTheMachineArePinned) {
+  for (const PlannedTask& task : Graph(BlockApSpec(2))) {
+    const bool pinned = task.def.kind == TaskKind::kAdvance || task.def.kind == TaskKind::kTrainBlock ||
+                        task.def.kind == TaskKind::kEvaluatePpl;
+    EXPECT_EQ(task.def.numerics_class, pinned ? kClass : "") << task.title;
+  }
+}
+
+TEST(BuildRunGraphTest, TasksComeInTopologicalOrderAndDepthFallsAlongEveryEdge) {
+  const std::vector<PlannedTask> graph = Graph(BlockApSpec(4));
+  std::map<Digest, const PlannedTask*> seen;
+  for (const PlannedTask& task : graph) {
+    for (const auto& [role, input] : task.def.inputs) {
+      const auto* made = std::get_if<TaskOutputRef>(&input);
+      if (made == nullptr) continue;
+      ASSERT_TRUE(seen.contains(made->derivation_key)) << task.title << " before its input " << role;
+      EXPECT_GT(seen[made->derivation_key]->depth, task.depth);
+    }
+    EXPECT_EQ(task.key, DerivationKeyOf(task.def));
+    EXPECT_TRUE(seen.emplace(task.key, &task).second) << "two tasks have one key";
+  }
+}
+
+TEST(BuildRunGraphTest, FullPrecisionChainIsSharedByRecipesThatTrainDifferently) {
+  RunSpec two = BlockApSpec(3);
+  RunSpec three = BlockApSpec(3);
+  three.recipe.wbits = 3;
+  three.recipe.quant_lr = 5e-4;
+  const std::vector<PlannedTask> a = Graph(two);
+  const std::vector<PlannedTask> b = Graph(three);
+  for (const std::string title :
+       {"prepare calibration tokens", "embed calibration tokens", "advance full-precision block 0",
+        "advance full-precision block 2", "evaluate fp on held-out"}) {
+    EXPECT_EQ(Titled(a, title).key, Titled(b, title).key) << title;
+  }
+  for (const std::string title :
+       {"train block 0", "advance quantized block 0", "export gptq_v2", "evaluate block_ap on held-out"}) {
+    EXPECT_NE(Titled(a, title).key, Titled(b, title).key) << title;
+  }
+}
+
+TEST(BuildRunGraphTest, NamesPrioritiesAndRetriesNeverEnterAKey) {
+  const std::set<Digest> keys = Keys(Graph(BlockApSpec(2)));
+  RunSpec other = BlockApSpec(2);
+  other.name = "another";
+  other.priority = 9;
+  other.model->name = "elsewhere";
+  other.calibration->name = "renamed";
+  other.recipe.divergence_retries = 0;
+  EXPECT_EQ(Keys(Graph(other)), keys);
+}
+
+TEST(BuildRunGraphTest, ZeroPointRateEqualToTheScalesIsTheSameTraining) {
+  RunSpec explicit_rate = BlockApSpec(1);
+  explicit_rate.recipe.zp_lr = 1e-4;
+  EXPECT_EQ(Keys(Graph(explicit_rate)), Keys(Graph(BlockApSpec(1))));
+  explicit_rate.recipe.zp_lr = 2e-4;
+  EXPECT_NE(Keys(Graph(explicit_rate)), Keys(Graph(BlockApSpec(1))));
+}
+
+struct KeyChange {
+  const char* name;
+  void (*change)(RunSpec&);
+};
+class KeySensitivityTest : public ::testing::TestWithParam<KeyChange> {};
+
+TEST_P(KeySensitivityTest, ChangesTheKeyOfTheTrainedBlock) {
+  RunSpec spec = BlockApSpec(2);
+  GetParam().change(spec);
+  EXPECT_NE(Titled(Graph(spec), "train block 1").key, Titled(Graph(BlockApSpec(2)), "train block 1").key);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Each, KeySensitivityTest,
+    ::testing::Values(KeyChange{"Bits", [](RunSpec& s) { s.recipe.wbits = 4; }},
+                      KeyChange{"GroupSize", [](RunSpec& s) { s.recipe.group_size = 64; }},
+                      KeyChange{"Seed", [](RunSpec& s) { s.recipe.seed = 3; }},
+                      KeyChange{"TrainSize", [](RunSpec& s) { s.recipe.train_size = 9; }},
+                      KeyChange{"ValSize", [](RunSpec& s) { s.recipe.val_size = 3; }},
+                      KeyChange{"Seqlen", [](RunSpec& s) { s.recipe.training_seqlen = 16; }},
+                      KeyChange{"Epochs", [](RunSpec& s) { s.recipe.epochs = 2.5; }},
+                      KeyChange{"BatchSize", [](RunSpec& s) { s.recipe.batch_size = 4; }},
+                      KeyChange{"Accumulation", [](RunSpec& s) { s.recipe.gradient_accumulation_steps = 2; }},
+                      KeyChange{"QuantLr", [](RunSpec& s) { s.recipe.quant_lr = 2e-4; }},
+                      KeyChange{"WeightLr", [](RunSpec& s) { s.recipe.weight_lr = 3e-5; }},
+                      KeyChange{"MinLrFactor", [](RunSpec& s) { s.recipe.min_lr_factor = 10; }},
+                      KeyChange{"Wd", [](RunSpec& s) { s.recipe.wd = 0.1; }},
+                      KeyChange{"EarlyStop", [](RunSpec& s) { s.recipe.early_stop = 1; }},
+                      KeyChange{"Resets", [](RunSpec& s) { s.recipe.early_stop_resets = false; }},
+                      KeyChange{"KeepBest", [](RunSpec& s) { s.recipe.keep_best = false; }},
+                      KeyChange{"Schedule", [](RunSpec& s) { s.recipe.lr_schedule = "chained_cosine"; }},
+                      KeyChange{"Fp16Scales", [](RunSpec& s) { s.recipe.fp16_scales = false; }},
+                      KeyChange{"Range", [](RunSpec& s) { s.recipe.range_contains_zero = false; }},
+                      KeyChange{"Windows", [](RunSpec& s) { s.recipe.disjoint_windows = false; }},
+                      KeyChange{"ActivationDtype", [](RunSpec& s) { s.recipe.activation_dtype = "bf16"; }},
+                      KeyChange{"Model", [](RunSpec& s) { s.model->files = NamedArtifact("other"); }},
+                      KeyChange{"Tokenizer", [](RunSpec& s) { s.model->tokenizer = NamedArtifact("other"); }},
+                      KeyChange{"Text", [](RunSpec& s) { s.calibration->files = NamedArtifact("other"); }}),
+    [](const auto& each) { return each.param.name; });
+
+TEST(BuildRunGraphTest, AnotherNumericsClassIsAnotherKeyForPinnedTasksOnly) {
+  const std::vector<PlannedTask> a = Graph(BlockApSpec(1));
+  const std::vector<PlannedTask> b = Graph(BlockApSpec(1), "cpu|avx512|torch|fp32|t2");
+  EXPECT_EQ(Titled(a, "embed calibration tokens").key, Titled(b, "embed calibration tokens").key);
+  EXPECT_NE(Titled(a, "train block 0").key, Titled(b, "train block 0").key);
+}
+
+TEST(BuildRunGraphTest, RoundToNearestNeedsNeitherCalibrationNorActivations) {
+  const std::vector<PlannedTask> graph = Graph(RtnSpec(2), "");
+  std::vector<std::string> titles;
+  for (const PlannedTask& task : graph) titles.push_back(task.title);
+  EXPECT_THAT(titles, ElementsAre("round block 0 to nearest", "round block 1 to nearest", "export gptq_v2"));
+}
+
+TEST(BuildRunGraphTest, MethodNoneMeasuresTheModelOncePerText) {
+  RunSpec spec = BlockApSpec(2);
+  spec.recipe.method = "none";
+  std::vector<std::string> titles;
+  for (const PlannedTask& task : Graph(spec)) titles.push_back(task.title);
+  EXPECT_THAT(titles, ElementsAre("tokenize held-out", "evaluate fp on held-out"));
+}
+
+TEST(BuildRunGraphTest, NoopsAreDistinctByIndexAndSeed) {
+  const std::set<Digest> keys = Keys(Graph(NoopSpec(5), ""));
+  EXPECT_EQ(keys.size(), 5u);
+  for (const Digest& key : Keys(Graph(NoopSpec(5, /*seed=*/2), ""))) EXPECT_FALSE(keys.contains(key));
+}
+
+TEST(NeedsNumericsClassTest, FollowsTheKindsOfTheRun) {
+  EXPECT_TRUE(NeedsNumericsClass(*ResolveSpec(BlockApSpec(1))));
+  EXPECT_FALSE(NeedsNumericsClass(*ResolveSpec(RtnSpec(1))));
+  EXPECT_FALSE(NeedsNumericsClass(*ResolveSpec(NoopSpec(1))));
+  RunSpec evaluated = RtnSpec(1);
+  evaluated.eval_texts = BlockApSpec(1).eval_texts;
+  EXPECT_TRUE(NeedsNumericsClass(*ResolveSpec(evaluated)));
+}
+
+struct BadSpec {
+  const char* name;
+  void (*spoil)(RunSpec&);
+  const char* message;
+};
+class BadSpecTest : public ::testing::TestWithParam<BadSpec> {};
+
+TEST_P(BadSpecTest, IsRefusedWithOneLine) {
+  RunSpec spec = BlockApSpec(2);
+  GetParam().spoil(spec);
+  const Status status = ResolveSpec(spec).status();
+  EXPECT_THAT(std::string(MessageOf(status)), HasSubstr(GetParam().message));
+  EXPECT_EQ(MessageOf(status).find('\n'), std::string_view::npos);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Each, BadSpecTest,
+    ::testing::Values(
+        BadSpec{"NoModel", [](RunSpec& s) { s.model.reset(); }, "model is missing"},
+        BadSpec{"NoConfig", [](RunSpec& s) { s.model->config_json = ""; }, "model 'tiny'"},
+        BadSpec{"ConfigNotJson", [](RunSpec& s) { s.model->config_json = "{"; }, "model 'tiny'"},
+        BadSpec{"ConfigTooDeep", [](RunSpec& s) { s.model->config_json = std::string(100000, '['); }, "model 'tiny'"},
+        BadSpec{"NoFiles", [](RunSpec& s) { s.model->files = {}; }, "model.files names no artifact"},
+        BadSpec{"NoTokenizer", [](RunSpec& s) { s.model->tokenizer = {}; }, "model.tokenizer names no artifact"},
+        BadSpec{"NoCalibration", [](RunSpec& s) { s.calibration.reset(); }, "calibration is missing"},
+        BadSpec{"CalibrationUnnamed", [](RunSpec& s) { s.calibration->files = {}; },
+                "calibration.files names no artifact"},
+        BadSpec{"NegativeSize", [](RunSpec& s) { s.calibration->files.size_bytes = -1; }, "has a size of -1 bytes"},
+        BadSpec{"NameWithNewline", [](RunSpec& s) { s.name = std::string("a\nb"); }, "name has a control character"},
+        BadSpec{"NameTooLong", [](RunSpec& s) { s.name = std::string(300, 'x'); }, "name has 300 bytes"},
+        BadSpec{"TextTwice", [](RunSpec& s) { s.eval_texts.push_back(s.eval_texts[0]); }, "has 'held-out' twice"},
+        BadSpec{"SameTextUnderTwoNames",
+                [](RunSpec& s) {
+                  s.eval_texts.push_back(s.eval_texts[0]);
+                  s.eval_texts[1].name = "again";
+                },
+                "'held-out' and 'again' are the same text"},
+        BadSpec{"Priority", [](RunSpec& s) { s.priority = 2'000'000; }, "priority is 2000000"},
+        BadSpec{"NothingToEvaluate",
+                [](RunSpec& s) {
+                  s.recipe.method = "none";
+                  s.eval_texts.clear();
+                },
+                "method none only evaluates"}),
+    [](const auto& each) { return each.param.name; });
+
+TEST(ResolveSpecTest, AnAlreadyQuantizedModelCanOnlyBeEvaluated) {
+  RunSpec spec = BlockApSpec(2);
+  Json config = Json::parse(spec.model->config_json);
+  config["quantization_config"] = Json{{"quant_method", "gptq"}, {"bits", 4}};
+  spec.model->config_json = CanonicalJson(config);
+  const Status refused = ResolveSpec(spec).status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(MessageOf(refused)), HasSubstr("is already quantized"));
+  spec.recipe.method = "none";
+  EXPECT_TRUE(ResolveSpec(spec).ok());
+}
+
+TEST(RunSpecJsonTest, ReadsBackEqual) {
+  RunSpec spec = BlockApSpec(2);
+  spec.priority = -3;
+  spec.numerics_class = "cpu|avx512|torch";
+  const StatusOr<RunSpec> again = RunSpecFromJson(RunSpecToJson(spec));
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(RunSpecToJson(*again), RunSpecToJson(spec));
+  EXPECT_EQ(RunSpecFromJson(Json::object()).status().code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(RunSpecFromJson(Json(1)).status().code(), absl::StatusCode::kDataLoss);
+}
+
+}  // namespace
+}  // namespace lwq::coordinator

@@ -1,0 +1,309 @@
+#include "tests/unit/coordinator/scheduler_harness.h"
+
+#include <algorithm>
+
+#include "coordinator/store/record_json.h"
+
+namespace lwq::coordinator::testing {
+
+std::string TinyConfigJson(int blocks) {
+  return CanonicalJson(Json{{"architectures", {"LlamaForCausalLM"}},
+                            {"model_type", "llama"},
+                            {"hidden_size", 64},
+                            {"intermediate_size", 128},
+                            {"num_hidden_layers", blocks},
+                            {"num_attention_heads", 4},
+                            {"num_key_value_heads", 2},
+                            {"vocab_size", 256},
+                            {"max_position_embeddings", 512},
+                            {"rms_norm_eps", 1e-5},
+                            {"hidden_act", "silu"},
+                            {"tie_word_embeddings", false}});
+}
+
+LlamaConfig TinyConfig(int blocks) {
+  StatusOr<LlamaConfig> config = LlamaConfig::Parse(TinyConfigJson(blocks));
+  LWQ_CHECK(config.ok(), config.status().ToString());
+  return *std::move(config);
+}
+
+ArtifactRef NamedArtifact(std::string_view name) {
+  return {.digest = DigestOf(name), .size_bytes = static_cast<int64_t>(name.size())};
+}
+
+RunSpec NoopSpec(int64_t tasks, int64_t seed) {
+  RunSpec spec;
+  spec.name = "noop";
+  spec.recipe.method = "noop";
+  spec.recipe.train_size = tasks;
+  spec.recipe.seed = seed;
+  return spec;
+}
+
+RunSpec BlockApSpec(int blocks) {
+  RunSpec spec;
+  spec.name = "small";
+  spec.model = ModelSource{.name = "tiny",
+                           .files = NamedArtifact("model"),
+                           .tokenizer = NamedArtifact("tokenizer"),
+                           .config_json = TinyConfigJson(blocks)};
+  spec.calibration = TextSource{.name = "calibration", .files = NamedArtifact("calibration")};
+  spec.eval_texts = {TextSource{.name = "held-out", .files = NamedArtifact("held-out")}};
+  spec.recipe.wbits = 2;
+  spec.recipe.group_size = 32;
+  spec.recipe.train_size = 8;
+  spec.recipe.val_size = 2;
+  spec.recipe.training_seqlen = 32;
+  spec.recipe.ppl_seqlen = 32;
+  return spec;
+}
+
+RunSpec RtnSpec(int blocks) {
+  RunSpec spec = BlockApSpec(blocks);
+  spec.recipe.method = "rtn";
+  spec.calibration.reset();
+  spec.eval_texts.clear();
+  return spec;
+}
+
+WorkerRecord WorkerNamed(const std::string& name, const std::string& numerics_class) {
+  WorkerRecord worker;
+  worker.name = name;
+  worker.device = "cpu";
+  worker.numerics_class = numerics_class;
+  worker.memory_bytes = int64_t{1} << 34;
+  worker.max_threads = 4;
+  return worker;
+}
+
+ReportSuccess HonestSuccess(const Lease& lease) {
+  ReportSuccess success;
+  const auto out = [&](const char* role) {
+    success.outputs[role] = NamedArtifact(absl::StrCat(lease.action_key.hex(), role));
+  };
+  switch (lease.def->kind) {
+    case TaskKind::kTokenize:
+      out("tokens");
+      break;
+    case TaskKind::kEmbed:
+    case TaskKind::kAdvance:
+      out("activations");
+      break;
+    case TaskKind::kTrainBlock:
+    case TaskKind::kRtnBlock:
+      out("block");
+      break;
+    case TaskKind::kExport:
+      out("files");
+      break;
+    case TaskKind::kEvaluatePpl:
+      success.metrics_json = R"({"perplexity":2.5,"tokens":100})";
+      break;
+    case TaskKind::kNoop:
+      break;
+  }
+  return success;
+}
+
+SchedulerHarness::SchedulerHarness(SchedulerOptions options) : options_(options) {
+  Restart();
+}
+
+Effects SchedulerHarness::Do(const Event& event) {
+  Effects effects = Step(*state_, event, now_);
+  const Status committed = store_->Commit(effects.changes);
+  LWQ_CHECK(committed.ok(), committed.ToString());
+  return effects;
+}
+
+void SchedulerHarness::Advance(int64_t ms) {
+  const int64_t end = now_.steady_ms + ms;
+  while (true) {
+    const std::optional<int64_t> deadline = NextDeadline(*state_);
+    if (!deadline.has_value() || *deadline > end) break;
+    const int64_t passed = std::max<int64_t>(0, *deadline - now_.steady_ms);
+    now_.steady_ms += passed;
+    now_.unix_ms += passed;
+    Do(Tick{});
+  }
+  now_.unix_ms += end - now_.steady_ms;
+  now_.steady_ms = end;
+}
+
+void SchedulerHarness::Restart() {
+  StatusOr<Records> records = store_->Load();
+  LWQ_CHECK(records.ok(), records.status().ToString());
+  StatusOr<State> state = RestoreState(*std::move(records), options_, now_);
+  LWQ_CHECK(state.ok(), state.status().ToString());
+  state_ = std::make_unique<State>(*std::move(state));
+  Do(Tick{});
+}
+
+RunId SchedulerHarness::Submit(const RunSpec& spec, const std::string& request_id) {
+  const Effects effects = Do(SubmitRun{spec, request_id});
+  LWQ_CHECK(effects.status.ok(), effects.status.ToString());
+  return std::get<RunReply>(effects.reply).run;
+}
+
+WorkerId SchedulerHarness::Register(const WorkerRecord& worker) {
+  const Effects effects = Do(RegisterWorker{worker});
+  LWQ_CHECK(effects.status.ok(), effects.status.ToString());
+  return std::get<RegisterReply>(effects.reply).worker;
+}
+
+std::optional<Lease> SchedulerHarness::LeaseTo(const WorkerId& worker) {
+  const Effects effects = Do(LeaseTask{worker});
+  LWQ_CHECK(effects.status.ok(), effects.status.ToString());
+  return std::get<LeaseReply>(effects.reply).lease;
+}
+
+std::vector<LostLease> SchedulerHarness::Beat(const WorkerId& worker, const std::vector<Lease>& leases) {
+  Heartbeat beat{.worker = worker, .tasks = {}, .draining = false};
+  for (const Lease& lease : leases) {
+    TaskProgress progress;
+    progress.task = lease.task;
+    progress.token = lease.token;
+    beat.tasks.push_back(std::move(progress));
+  }
+  const Effects effects = Do(beat);
+  LWQ_CHECK(effects.status.ok(), effects.status.ToString());
+  return std::get<HeartbeatReply>(effects.reply).lost;
+}
+
+namespace {
+
+ReportTask ReportOf(const WorkerId& worker, const Lease& lease) {
+  ReportTask report;
+  report.worker = worker;
+  report.task = lease.task;
+  report.token = lease.token;
+  report.seconds = 0.5;
+  return report;
+}
+
+}  // namespace
+
+Status SchedulerHarness::Succeed(const WorkerId& worker, const Lease& lease) {
+  ReportTask report = ReportOf(worker, lease);
+  report.outcome = HonestSuccess(lease);
+  return Do(report).status;
+}
+
+Status SchedulerHarness::Fail(const WorkerId& worker, const Lease& lease, FailureCause cause,
+                              const std::string& message, const std::string& input) {
+  ReportTask report = ReportOf(worker, lease);
+  report.outcome = ReportFailure{cause, message, input};
+  return Do(report).status;
+}
+
+Status SchedulerHarness::Release(const WorkerId& worker, const Lease& lease) {
+  return Do(ReportOf(worker, lease)).status;
+}
+
+std::vector<std::string> SchedulerHarness::RunToEnd(const WorkerId& worker) {
+  std::vector<std::string> titles;
+  while (const std::optional<Lease> lease = LeaseTo(worker)) {
+    titles.push_back(lease->title);
+    const Status status = Succeed(worker, *lease);
+    LWQ_CHECK(status.ok(), status.ToString());
+  }
+  return titles;
+}
+
+Lease SchedulerHarness::RunUntil(const WorkerId& worker, const std::string& title) {
+  while (const std::optional<Lease> lease = LeaseTo(worker)) {
+    if (lease->title == title) return *lease;
+    const Status status = Succeed(worker, *lease);
+    LWQ_CHECK(status.ok(), status.ToString());
+  }
+  LWQ_CHECK(false, "no task is titled '", title, "'");
+  return {};
+}
+
+const TaskRecord& SchedulerHarness::TaskTitled(const RunId& id, const std::string& title) const {
+  for (const RunTaskRecord& planned : run(id).tasks) {
+    if (planned.title == title) return task(planned.key);
+  }
+  LWQ_CHECK(false, "run ", id.value, " has no task titled '", title, "'");
+  return task(Digest());
+}
+
+std::string CheckIndexes(const State& state) {
+  std::map<WorkerId, Digest> leases;
+  std::map<RunId, int64_t> done;
+  for (const auto& [key, task] : state.tasks) {
+    const TaskRecord& record = task.record;
+    const auto name = [&, key = key] {
+      return absl::StrCat("task ", key.short_hex(), " (", TaskStateName(record.state), ")");
+    };
+    const bool owns = record.state == TaskState::kReady || record.state == TaskState::kLeased;
+    const auto owner = state.action_owner.find(record.action_key);
+    if (owns && (owner == state.action_owner.end() || owner->second != key)) {
+      return absl::StrCat(name(), " does not own its action");
+    }
+    const bool delayed = task.not_before_ms != 0;
+    if (task.queued != (record.state == TaskState::kReady && !delayed)) return absl::StrCat(name(), " queued wrongly");
+    if (delayed && !state.delayed.contains({task.not_before_ms, key}))
+      return absl::StrCat(name(), " is not in delayed");
+    if (record.state == TaskState::kLeased) {
+      if (!leases.emplace(record.worker, key).second) return absl::StrCat(record.worker.value, " holds two leases");
+    }
+    if (record.state == TaskState::kSucceeded) {
+      if (!state.actions.contains(record.action_key)) return absl::StrCat(name(), " has no result");
+      if (!state.action_users.at(record.action_key).contains(key))
+        return absl::StrCat(name(), " is no user of its action");
+    }
+    const bool terminal = record.state == TaskState::kSucceeded || record.state == TaskState::kFailed ||
+                          record.state == TaskState::kCancelled;
+    if (!terminal && task.wanted_by.empty()) return absl::StrCat(name(), " is wanted by no run");
+    for (const auto& [sequence, position] : task.wanted_by) {
+      const RunEntry& run = state.runs.at(state.runs_by_sequence.at(sequence));
+      if (run.record.state != RunState::kRunning) return absl::StrCat(name(), " is wanted by a run that is over");
+      if (record.state == TaskState::kSucceeded) ++done[run.record.id];
+    }
+  }
+  for (const auto& [id, worker] : state.workers) {
+    const auto lease = leases.find(id);
+    if (worker.lease.has_value() != (lease != leases.end())) return absl::StrCat(id.value, " has a wrong lease");
+    if (worker.lease.has_value() && *worker.lease != lease->second)
+      return absl::StrCat(id.value, " has another's lease");
+  }
+  for (const auto& [action, owner] : state.action_owner) {
+    if (state.tasks.at(owner).record.action_key != action) return "an action is owned by a task that does another";
+    if (state.actions.contains(action)) return "an action that has a result is being done";
+  }
+  for (const auto& [id, run] : state.runs) {
+    if (run.record.state == RunState::kRunning && run.done != done[id])
+      return absl::StrCat("run ", id.value, " counts ", run.done);
+    if (run.record.state == RunState::kRunning && run.done == static_cast<int64_t>(run.tasks.size())) {
+      return absl::StrCat("run ", id.value, " is done but runs");
+    }
+  }
+  return "";
+}
+
+std::string DescribeDurable(const State& state) {
+  std::string text;
+  for (const auto& [sequence, id] : state.runs_by_sequence) {
+    const RunRecord& run = state.runs.at(id).record;
+    absl::StrAppend(&text, "run ", id.value, " ", RunStateName(run.state), " ", run.numerics_class, " ", run.error, " ",
+                    ResultToText(run.result), " ", state.runs.at(id).logs.size(), "\n");
+  }
+  for (const auto& [key, task] : state.tasks) {
+    const TaskRecord& record = task.record;
+    absl::StrAppend(&text, "task ", key.short_hex(), " ", TaskStateName(record.state), " ", record.token, "/",
+                    record.reported_token, " ", record.worker.value, " ", record.attempts, " ");
+    absl::StrAppend(&text, FailuresToText(record.failures), " ", record.lr_halvings, " ", record.from_cache, " ",
+                    record.error, " ", DigestText(record.action_key), "\n");
+  }
+  for (const auto& [key, action] : state.actions) {
+    absl::StrAppend(&text, "action ", key.short_hex(), " ", OutputsToText(action.outputs), " ", action.metrics_json,
+                    "\n");
+  }
+  for (const auto& [id, worker] : state.workers)
+    absl::StrAppend(&text, "worker ", id.value, " ", worker.record.name, "\n");
+  absl::StrAppend(&text, "next worker ", state.next_worker, "\n");
+  return text;
+}
+
+}  // namespace lwq::coordinator::testing

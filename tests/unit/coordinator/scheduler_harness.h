@@ -1,0 +1,82 @@
+// A scheduler under test: small specs, a clock that moves when told, a store that outlives restarts, and workers that
+// answer in one line. Every step's changes are committed, as the loop does.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "coordinator/scheduler/step.h"
+#include "coordinator/store/memory_store.h"
+
+namespace lwq::coordinator::testing {
+
+// config.json of a Llama with `blocks` blocks: hidden 64, intermediate 128, 4 heads, 2 key/value heads.
+std::string TinyConfigJson(int blocks);
+LlamaConfig TinyConfig(int blocks);
+
+// An artifact that exists only by name.
+ArtifactRef NamedArtifact(std::string_view name);
+
+RunSpec NoopSpec(int64_t tasks, int64_t seed = 1);
+// Small windows, one eval text, gptq_v2 export.
+RunSpec BlockApSpec(int blocks);
+// No evaluation: needs no numerics class.
+RunSpec RtnSpec(int blocks);
+
+WorkerRecord WorkerNamed(const std::string& name, const std::string& numerics_class = "cpu|avx512|torch");
+
+// What an honest worker reports for the lease: outputs named by the action, so that equal actions give equal bytes.
+ReportSuccess HonestSuccess(const Lease& lease);
+
+class SchedulerHarness {
+ public:
+  explicit SchedulerHarness(SchedulerOptions options = {});
+
+  const State& state() const { return *state_; }
+  const SchedulerOptions& options() const { return options_; }
+  MemoryStore& store() { return *store_; }
+  Instant now() const { return now_; }
+
+  Effects Do(const Event& event);
+  // Moves the clock and ticks at every deadline on the way.
+  void Advance(int64_t ms);
+  // The process dies and starts again from the store; the clock goes on.
+  void Restart();
+
+  // CHECK that it works.
+  RunId Submit(const RunSpec& spec, const std::string& request_id = "");
+  WorkerId Register(const WorkerRecord& worker);
+  WorkerId Register(const std::string& name) { return Register(WorkerNamed(name)); }
+  std::optional<Lease> LeaseTo(const WorkerId& worker);
+  std::vector<LostLease> Beat(const WorkerId& worker, const std::vector<Lease>& leases = {});
+
+  Status Succeed(const WorkerId& worker, const Lease& lease);
+  Status Fail(const WorkerId& worker, const Lease& lease, FailureCause cause, const std::string& message = "reason",
+              const std::string& input = "");
+  Status Release(const WorkerId& worker, const Lease& lease);
+
+  // Leases and succeeds until nothing is ready; the titles in the order of execution.
+  std::vector<std::string> RunToEnd(const WorkerId& worker);
+  // Leases and succeeds until `title` is leased; CHECKs that it comes.
+  Lease RunUntil(const WorkerId& worker, const std::string& title);
+
+  const RunEntry& run(const RunId& id) const { return state_->runs.at(id); }
+  const TaskRecord& task(const Digest& key) const { return state_->tasks.at(key).record; }
+  const TaskRecord& TaskTitled(const RunId& id, const std::string& title) const;
+
+ private:
+  SchedulerOptions options_;
+  Instant now_{.steady_ms = 1'000'000, .unix_ms = 1'700'000'000'000};
+  std::unique_ptr<MemoryStore> store_ = std::make_unique<MemoryStore>();
+  std::unique_ptr<State> state_;
+};
+
+// Every index of the state says what the records say; "" or the first difference.
+std::string CheckIndexes(const State& state);
+
+// One line per record, for comparing states: durable parts only.
+std::string DescribeDurable(const State& state);
+
+}  // namespace lwq::coordinator::testing

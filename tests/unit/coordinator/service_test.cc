@@ -1,0 +1,569 @@
+// The services over real gRPC on a port of the system's choice, in this process: status codes, streams, limits.
+#include <chrono>
+#include <thread>
+
+#include "coordinator/service/convert_run.h"
+#include "coordinator/service/convert_worker.h"
+#include "coordinator/service/server.h"
+#include "gmock/gmock.h"
+#include "google/protobuf/util/message_differencer.h"
+#include "grpcpp/generic/generic_stub.h"
+#include "grpcpp/grpcpp.h"
+#include "gtest/gtest.h"
+#include "tests/unit/coordinator/manual_clock.h"
+#include "tests/unit/coordinator/scheduler_harness.h"
+
+namespace lwq::coordinator {
+namespace {
+
+using google::protobuf::util::MessageDifferencer;
+using grpc::StatusCode;
+using ::testing::HasSubstr;
+
+// A deadline for calls that must end long before: a test that hits it has failed.
+constexpr auto kFar = std::chrono::seconds(60);
+
+class ServiceTest : public ::testing::Test {
+ protected:
+  ServiceTest() {
+    auto runtime = Runtime::Start({}, std::make_unique<MemoryStore>(), &clock_);
+    LWQ_CHECK(runtime.ok(), runtime.status().ToString());
+    runtime_ = *std::move(runtime);
+    ServerOptions options;
+    options.objects_uri = "file:///objects";
+    options.version = "1.2.3";
+    auto server = Server::Start(options, runtime_.get());
+    LWQ_CHECK(server.ok(), server.status().ToString());
+    server_ = *std::move(server);
+    channel_ = grpc::CreateChannel(server_->address(), grpc::InsecureChannelCredentials());
+    runs_ = wire::RunService::NewStub(channel_);
+    workers_ = wire::WorkerService::NewStub(channel_);
+  }
+  ~ServiceTest() override {
+    runtime_->Stop();
+    server_->Shutdown(1000);
+  }
+
+  // One call with a far deadline.
+  template <typename Stub, typename Request, typename Response>
+  grpc::Status Call(Stub& stub, grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+                    const Request& request, Response* response) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + kFar);
+    return (stub.*method)(&context, request, response);
+  }
+
+  static wire::SubmitRunRequest Submission(const RunSpec& spec, const std::string& request_id = "") {
+    wire::SubmitRunRequest request;
+    ToWire(spec, request.mutable_spec());
+    request.set_request_id(request_id);
+    return request;
+  }
+  std::string Submit(const RunSpec& spec) {
+    wire::SubmitRunResponse response;
+    const grpc::Status status = Call(*runs_, &wire::RunService::Stub::SubmitRun, Submission(spec), &response);
+    LWQ_CHECK(status.ok(), status.error_message());
+    return response.run().id();
+  }
+  std::string Register(const std::string& name) {
+    wire::RegisterWorkerRequest request;
+    request.set_name(name);
+    request.set_numerics_class("cpu|avx512|torch");
+    request.set_memory_bytes(int64_t{1} << 34);
+    request.set_max_threads(4);
+    wire::RegisterWorkerResponse response;
+    const grpc::Status status = Call(*workers_, &wire::WorkerService::Stub::RegisterWorker, request, &response);
+    LWQ_CHECK(status.ok(), status.error_message());
+    EXPECT_EQ(response.objects_uri(), "file:///objects");
+    EXPECT_EQ(response.heartbeat_interval().seconds(), 2);
+    return response.worker_id();
+  }
+  wire::LeaseTaskResponse LeaseTo(const std::string& worker) {
+    wire::LeaseTaskRequest request;
+    request.set_worker_id(worker);
+    wire::LeaseTaskResponse response;
+    const grpc::Status status = Call(*workers_, &wire::WorkerService::Stub::LeaseTask, request, &response);
+    LWQ_CHECK(status.ok(), status.error_message());
+    return response;
+  }
+  // What an honest worker reports.
+  static wire::ReportTaskRequest Success(const std::string& worker, const wire::Lease& lease) {
+    wire::ReportTaskRequest report;
+    report.set_worker_id(worker);
+    report.set_task_key(lease.task_key());
+    report.set_token(lease.token());
+    wire::TaskSuccess* success = report.mutable_success();
+    for (const char* role : {"tokens", "activations", "block", "files"}) {
+      ToWire(testing::NamedArtifact(lease.action_key() + role), &(*success->mutable_outputs())[role]);
+    }
+    success->set_metrics_json(R"({"perplexity":2.5,"tokens":100})");
+    report.set_seconds(0.25);
+    report.set_peak_memory_bytes(1000);
+    return report;
+  }
+  void RunToEnd(const std::string& worker) {
+    wire::LeaseTaskResponse lease = LeaseTo(worker);
+    while (lease.has_lease()) {
+      wire::ReportTaskRequest report = Success(worker, lease.lease());
+      report.set_lease_next(true);
+      wire::ReportTaskResponse response;
+      const grpc::Status status = Call(*workers_, &wire::WorkerService::Stub::ReportTask, report, &response);
+      LWQ_CHECK(status.ok(), status.error_message());
+      lease.Clear();
+      if (response.has_next()) *lease.mutable_lease() = response.next();
+    }
+  }
+  wire::Run Get(const std::string& id) {
+    wire::GetRunRequest request;
+    request.set_run_id(id);
+    wire::GetRunResponse response;
+    const grpc::Status status = Call(*runs_, &wire::RunService::Stub::GetRun, request, &response);
+    LWQ_CHECK(status.ok(), status.error_message());
+    return response.run();
+  }
+
+  testing::ManualClock clock_;
+  std::unique_ptr<Runtime> runtime_;
+  std::unique_ptr<Server> server_;
+  std::shared_ptr<grpc::Channel> channel_;
+  std::unique_ptr<wire::RunService::Stub> runs_;
+  std::unique_ptr<wire::WorkerService::Stub> workers_;
+};
+
+TEST_F(ServiceTest, ServerInfoNamesVersionAndObjects) {
+  wire::GetServerInfoResponse response;
+  ASSERT_TRUE(Call(*runs_, &wire::RunService::Stub::GetServerInfo, {}, &response).ok());
+  EXPECT_EQ(response.version(), "1.2.3");
+  EXPECT_EQ(response.objects_uri(), "file:///objects");
+}
+
+TEST_F(ServiceTest, ARunGoesFromSubmissionToItsResult) {
+  const std::string id = Submit(testing::BlockApSpec(2));
+  EXPECT_EQ(Get(id).state(), wire::RUN_STATE_PENDING);
+  const std::string worker = Register("a");
+  wire::Run run = Get(id);
+  EXPECT_EQ(run.state(), wire::RUN_STATE_RUNNING);
+  EXPECT_EQ(run.tasks_total(), 12);
+  EXPECT_EQ(run.tasks_size(), 12);
+  EXPECT_EQ(run.plan().tasks().at("train_block"), 2);
+  EXPECT_EQ(run.plan().recipe().precision(), "fp32");
+  RunToEnd(worker);
+  run = Get(id);
+  EXPECT_EQ(run.state(), wire::RUN_STATE_SUCCEEDED) << run.error();
+  EXPECT_EQ(run.tasks_done(), run.tasks_total());
+  EXPECT_EQ(run.tasks_shared(), 0);
+  ASSERT_EQ(run.perplexities_size(), 2);
+  EXPECT_EQ(run.perplexities(0).perplexity(), 2.5);
+  EXPECT_EQ(run.export_().digest().size(), 64u);
+  EXPECT_EQ(run.result_digest().size(), 64u);
+  EXPECT_EQ(run.numerics_class(), "cpu|avx512|torch|fp32|t1");
+  EXPECT_GT(run.finished_at().seconds(), 0);
+  for (const wire::Task& task : run.tasks()) {
+    EXPECT_EQ(task.state(), wire::TASK_STATE_SUCCEEDED);
+    EXPECT_EQ(task.worker(), "a");
+    EXPECT_EQ(task.seconds(), 0.25);
+    EXPECT_EQ(task.peak_memory_bytes(), 1000);
+    EXPECT_EQ(task.attempts(), 1);
+  }
+  const std::string again = Submit(testing::BlockApSpec(2));
+  EXPECT_EQ(Get(again).state(), wire::RUN_STATE_SUCCEEDED);
+  EXPECT_EQ(Get(again).tasks_shared(), 12);
+  EXPECT_EQ(Get(again).result_digest(), run.result_digest());
+}
+
+TEST_F(ServiceTest, SubmissionErrorsHaveTheCodesOfTheContract) {
+  wire::SubmitRunResponse response;
+  const auto submit = [&](const wire::SubmitRunRequest& request) {
+    return Call(*runs_, &wire::RunService::Stub::SubmitRun, request, &response);
+  };
+  EXPECT_EQ(submit({}).error_code(), StatusCode::INVALID_ARGUMENT);
+  RunSpec spec = testing::BlockApSpec(1);
+  spec.recipe.wbits = 7;
+  grpc::Status status = submit(Submission(spec));
+  EXPECT_EQ(status.error_code(), StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(status.error_message(), HasSubstr("wbits is 7"));
+  spec.recipe.wbits = 5;
+  EXPECT_EQ(submit(Submission(spec)).error_code(), StatusCode::FAILED_PRECONDITION);
+  wire::SubmitRunRequest bad_digest = Submission(testing::BlockApSpec(1));
+  bad_digest.mutable_spec()->mutable_model()->mutable_files()->set_digest("ABC");
+  status = submit(bad_digest);
+  EXPECT_EQ(status.error_code(), StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(status.error_message(), HasSubstr("model.files"));
+  ASSERT_TRUE(submit(Submission(testing::NoopSpec(1), "request")).ok());
+  const std::string first = response.run().id();
+  ASSERT_TRUE(submit(Submission(testing::NoopSpec(1), "request")).ok());
+  EXPECT_EQ(response.run().id(), first);
+  EXPECT_EQ(submit(Submission(testing::NoopSpec(2), "request")).error_code(), StatusCode::ALREADY_EXISTS);
+}
+
+TEST_F(ServiceTest, PlanRunShowsWithoutStoring) {
+  wire::PlanRunRequest request;
+  ToWire(testing::BlockApSpec(3), request.mutable_spec());
+  wire::PlanRunResponse response;
+  ASSERT_TRUE(Call(*runs_, &wire::RunService::Stub::PlanRun, request, &response).ok());
+  EXPECT_EQ(response.plan().blocks_size(), 3);
+  EXPECT_EQ(response.plan().tasks().at("advance"), 5);
+  EXPECT_GT(response.plan().peak_memory_bytes(), 0);
+  EXPECT_GT(response.plan().remarks_size(), 0);
+  wire::ListRunsResponse list;
+  ASSERT_TRUE(Call(*runs_, &wire::RunService::Stub::ListRuns, {}, &list).ok());
+  EXPECT_EQ(list.runs_size(), 0);
+  request.mutable_spec()->mutable_recipe()->set_epochs(-1);
+  EXPECT_EQ(Call(*runs_, &wire::RunService::Stub::PlanRun, request, &response).error_code(),
+            StatusCode::INVALID_ARGUMENT);
+}
+
+TEST_F(ServiceTest, ListsAreNewestFirstAndPaged) {
+  std::vector<std::string> ids;
+  for (int i = 0; i < 5; ++i) ids.push_back(Submit(testing::NoopSpec(1, i)));
+  std::vector<std::string> seen;
+  wire::ListRunsRequest request;
+  request.set_page_size(2);
+  do {
+    wire::ListRunsResponse page;
+    ASSERT_TRUE(Call(*runs_, &wire::RunService::Stub::ListRuns, request, &page).ok());
+    EXPECT_LE(page.runs_size(), 2);
+    for (const wire::Run& run : page.runs()) {
+      seen.push_back(run.id());
+      EXPECT_EQ(run.tasks_size(), 0) << "lists carry no tasks";
+    }
+    request.set_page_token(page.next_page_token());
+  } while (!request.page_token().empty());
+  std::reverse(ids.begin(), ids.end());
+  EXPECT_EQ(seen, ids);
+  for (const char* token : {"x", "before-", "before-0", "before--1", "before-1x", "before-99999999999999999999"}) {
+    request.set_page_token(token);
+    wire::ListRunsResponse page;
+    EXPECT_EQ(Call(*runs_, &wire::RunService::Stub::ListRuns, request, &page).error_code(),
+              StatusCode::INVALID_ARGUMENT)
+        << token;
+  }
+}
+
+TEST_F(ServiceTest, UnknownRunsAreNotFoundEverywhere) {
+  wire::GetRunResponse get;
+  wire::GetRunRequest get_request;
+  get_request.set_run_id("ffffffff");
+  EXPECT_EQ(Call(*runs_, &wire::RunService::Stub::GetRun, get_request, &get).error_code(), StatusCode::NOT_FOUND);
+  wire::CancelRunResponse cancel;
+  wire::CancelRunRequest cancel_request;
+  cancel_request.set_run_id("ffffffff");
+  EXPECT_EQ(Call(*runs_, &wire::RunService::Stub::CancelRun, cancel_request, &cancel).error_code(),
+            StatusCode::NOT_FOUND);
+  wire::GetRunLogsResponse logs;
+  wire::GetRunLogsRequest logs_request;
+  logs_request.set_run_id("ffffffff");
+  EXPECT_EQ(Call(*runs_, &wire::RunService::Stub::GetRunLogs, logs_request, &logs).error_code(), StatusCode::NOT_FOUND);
+  grpc::ClientContext context;
+  wire::WatchRunRequest watch_request;
+  watch_request.set_run_id("ffffffff");
+  auto stream = runs_->WatchRun(&context, watch_request);
+  wire::WatchRunResponse message;
+  EXPECT_FALSE(stream->Read(&message));
+  EXPECT_EQ(stream->Finish().error_code(), StatusCode::NOT_FOUND);
+}
+
+TEST_F(ServiceTest, AWatchSendsTheRunAtOnceAndEndsAfterTheTerminalState) {
+  const std::string worker = Register("a");
+  const std::string id = Submit(testing::NoopSpec(3));
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kFar);
+  wire::WatchRunRequest request;
+  request.set_run_id(id);
+  auto stream = runs_->WatchRun(&context, request);
+  wire::WatchRunResponse message;
+  ASSERT_TRUE(stream->Read(&message));
+  EXPECT_EQ(message.run().state(), wire::RUN_STATE_RUNNING);
+  EXPECT_EQ(message.run().tasks_size(), 3);
+  RunToEnd(worker);
+  clock_.Advance(100);
+  while (stream->Read(&message)) {
+  }
+  EXPECT_EQ(message.run().state(), wire::RUN_STATE_SUCCEEDED);
+  EXPECT_TRUE(stream->Finish().ok());
+}
+
+TEST_F(ServiceTest, AWatcherThatHangsUpIsLetGo) {
+  const std::string id = Submit(testing::NoopSpec(1));
+  for (int i = 0; i < 20; ++i) {
+    grpc::ClientContext context;
+    wire::WatchRunRequest request;
+    request.set_run_id(id);
+    auto stream = runs_->WatchRun(&context, request);
+    wire::WatchRunResponse message;
+    ASSERT_TRUE(stream->Read(&message));
+    context.TryCancel();
+    EXPECT_EQ(stream->Finish().error_code(), StatusCode::CANCELLED);
+  }
+  RunToEnd(Register("a"));
+  EXPECT_EQ(Get(id).state(), wire::RUN_STATE_SUCCEEDED);
+}
+
+TEST_F(ServiceTest, CancelStopsARunAndHeartbeatsSaySo) {
+  const std::string worker = Register("a");
+  const std::string id = Submit(testing::NoopSpec(1));
+  const wire::Lease lease = LeaseTo(worker).lease();
+  wire::CancelRunRequest request;
+  request.set_run_id(id.substr(0, 6));
+  wire::CancelRunResponse response;
+  ASSERT_TRUE(Call(*runs_, &wire::RunService::Stub::CancelRun, request, &response).ok());
+  EXPECT_EQ(response.run().state(), wire::RUN_STATE_CANCELLED);
+  wire::HeartbeatRequest beat;
+  beat.set_worker_id(worker);
+  wire::TaskProgress* progress = beat.add_tasks();
+  progress->set_task_key(lease.task_key());
+  progress->set_token(lease.token());
+  wire::HeartbeatResponse beat_response;
+  ASSERT_TRUE(Call(*workers_, &wire::WorkerService::Stub::Heartbeat, beat, &beat_response).ok());
+  ASSERT_EQ(beat_response.lost_size(), 1);
+  EXPECT_EQ(beat_response.lost(0).task_key(), lease.task_key());
+  wire::ReportTaskResponse report_response;
+  EXPECT_EQ(
+      Call(*workers_, &wire::WorkerService::Stub::ReportTask, Success(worker, lease), &report_response).error_code(),
+      StatusCode::ABORTED);
+}
+
+TEST_F(ServiceTest, LogsArePagedBySequence) {
+  const std::string worker = Register("a");
+  const std::string id = Submit(testing::NoopSpec(10));
+  RunToEnd(worker);
+  wire::GetRunLogsRequest request;
+  request.set_run_id(id);
+  request.set_page_size(5);
+  int lines = 0;
+  while (true) {
+    wire::GetRunLogsResponse page;
+    ASSERT_TRUE(Call(*runs_, &wire::RunService::Stub::GetRunLogs, request, &page).ok());
+    for (const wire::LogLine& line : page.lines()) {
+      EXPECT_GT(line.sequence(), request.after());
+      request.set_after(line.sequence());
+      ++lines;
+    }
+    if (!page.more()) break;
+  }
+  EXPECT_EQ(lines, 12) << "submitted, ten attempts, succeeded";
+}
+
+TEST_F(ServiceTest, WorkersAreListedWithWhatTheyDo) {
+  const std::string worker = Register("a");
+  Submit(testing::NoopSpec(1));
+  LeaseTo(worker);
+  clock_.Advance(1500);
+  wire::ListWorkersResponse response;
+  ASSERT_TRUE(Call(*runs_, &wire::RunService::Stub::ListWorkers, {}, &response).ok());
+  ASSERT_EQ(response.workers_size(), 1);
+  EXPECT_EQ(response.workers(0).name(), "a");
+  EXPECT_EQ(response.workers(0).task(), "no-op 0");
+  EXPECT_TRUE(response.workers(0).alive());
+  EXPECT_EQ(response.workers(0).since_heartbeat().seconds(), 1);
+}
+
+TEST_F(ServiceTest, WorkerErrorsHaveTheCodesOfTheContract) {
+  wire::RegisterWorkerResponse registered;
+  EXPECT_EQ(Call(*workers_, &wire::WorkerService::Stub::RegisterWorker, {}, &registered).error_code(),
+            StatusCode::INVALID_ARGUMENT);
+  wire::RegisterWorkerRequest unknown_kind;
+  unknown_kind.set_numerics_class("c");
+  unknown_kind.set_memory_bytes(1);
+  unknown_kind.set_max_threads(1);
+  unknown_kind.add_kinds("fly");
+  EXPECT_EQ(Call(*workers_, &wire::WorkerService::Stub::RegisterWorker, unknown_kind, &registered).error_code(),
+            StatusCode::INVALID_ARGUMENT);
+  wire::LeaseTaskRequest lease;
+  lease.set_worker_id("w-77");
+  wire::LeaseTaskResponse leased;
+  EXPECT_EQ(Call(*workers_, &wire::WorkerService::Stub::LeaseTask, lease, &leased).error_code(), StatusCode::NOT_FOUND);
+  wire::HeartbeatRequest beat;
+  beat.set_worker_id("w-77");
+  wire::HeartbeatResponse beaten;
+  EXPECT_EQ(Call(*workers_, &wire::WorkerService::Stub::Heartbeat, beat, &beaten).error_code(), StatusCode::NOT_FOUND);
+  beat.add_tasks()->set_task_key("zz");
+  EXPECT_EQ(Call(*workers_, &wire::WorkerService::Stub::Heartbeat, beat, &beaten).error_code(),
+            StatusCode::INVALID_ARGUMENT);
+  wire::ReportTaskRequest report;
+  report.set_worker_id(Register("a"));
+  report.set_task_key(std::string(64, 'a'));
+  wire::ReportTaskResponse reported;
+  EXPECT_EQ(Call(*workers_, &wire::WorkerService::Stub::ReportTask, report, &reported).error_code(),
+            StatusCode::INVALID_ARGUMENT)
+      << "no outcome";
+  report.mutable_failure()->set_cause(wire::FAILURE_CAUSE_UNSPECIFIED);
+  EXPECT_EQ(Call(*workers_, &wire::WorkerService::Stub::ReportTask, report, &reported).error_code(),
+            StatusCode::INVALID_ARGUMENT)
+      << "no cause";
+  report.mutable_released();
+  EXPECT_EQ(Call(*workers_, &wire::WorkerService::Stub::ReportTask, report, &reported).error_code(),
+            StatusCode::ABORTED);
+}
+
+TEST_F(ServiceTest, AWaitForALeaseEndsBeforeTheCallersDeadline) {
+  const std::string worker = Register("a");
+  grpc::ClientContext context;
+  // Far from now for gRPC; the coordinator's clock stands still, so the wait ends by its own length only.
+  context.set_deadline(std::chrono::system_clock::now() + kFar);
+  wire::LeaseTaskRequest request;
+  request.set_worker_id(worker);
+  request.mutable_max_wait()->set_seconds(3600);
+  wire::LeaseTaskResponse response;
+  std::thread waiter([&] { EXPECT_TRUE(workers_->LeaseTask(&context, request, &response).ok()); });
+  Submit(testing::NoopSpec(1));
+  waiter.join();
+  EXPECT_TRUE(response.has_lease());
+}
+
+TEST_F(ServiceTest, StoppingAnswersWaitingWorkersWithUnavailable) {
+  const std::string worker = Register("a");
+  wire::LeaseTaskRequest request;
+  request.set_worker_id(worker);
+  request.mutable_max_wait()->set_seconds(30);
+  std::thread waiter([&] {
+    wire::LeaseTaskResponse response;
+    const grpc::Status status = Call(*workers_, &wire::WorkerService::Stub::LeaseTask, request, &response);
+    EXPECT_EQ(status.error_code(), StatusCode::UNAVAILABLE);
+  });
+  // The wait may begin before or after the stop: both are answered the same.
+  runtime_->Stop();
+  waiter.join();
+}
+
+TEST_F(ServiceTest, MessagesBeyondTheLimitAreRefused) {
+  wire::SubmitRunRequest request = Submission(testing::NoopSpec(1));
+  request.mutable_spec()->mutable_model()->set_config_json(std::string(17 << 20, ' '));
+  wire::SubmitRunResponse response;
+  EXPECT_EQ(Call(*runs_, &wire::RunService::Stub::SubmitRun, request, &response).error_code(),
+            StatusCode::RESOURCE_EXHAUSTED);
+}
+
+// Health and reflection have no generated stubs here: their messages are two bytes and a name.
+grpc::ByteBuffer Bytes(const std::string& text) {
+  const grpc::Slice slice(text);
+  return grpc::ByteBuffer(&slice, 1);
+}
+std::string Text(const grpc::ByteBuffer& buffer) {
+  std::vector<grpc::Slice> slices;
+  (void)buffer.Dump(&slices);
+  std::string text;
+  for (const grpc::Slice& slice : slices) text.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
+  return text;
+}
+
+TEST_F(ServiceTest, HealthSaysServingForTheServerAndBothServices) {
+  for (const std::string service : {"", "lwqat.v1.RunService", "lwqat.v1.WorkerService"}) {
+    grpc::ClientContext context;
+    grpc::ByteBuffer response;
+    const grpc::internal::RpcMethod check("/grpc.health.v1.Health/Check", grpc::internal::RpcMethod::NORMAL_RPC);
+    std::string request;
+    if (!service.empty()) request = absl::StrCat("\x0a", std::string(1, static_cast<char>(service.size())), service);
+    const grpc::Status status = grpc::internal::BlockingUnaryCall<grpc::ByteBuffer, grpc::ByteBuffer>(
+        channel_.get(), check, &context, Bytes(request), &response);
+    ASSERT_TRUE(status.ok()) << status.error_message();
+    EXPECT_EQ(Text(response), "\x08\x01") << service;  // status: SERVING
+  }
+}
+
+TEST_F(ServiceTest, ReflectionListsBothServices) {
+  grpc::GenericStub stub(channel_);
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kFar);
+  grpc::CompletionQueue queue;
+  void* tag = nullptr;
+  bool ok = false;
+  const auto next = [&] { return queue.Next(&tag, &ok) && ok; };
+  auto call = stub.PrepareCall(&context, "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", &queue);
+  call->StartCall(nullptr);
+  ASSERT_TRUE(next());
+  call->Write(Bytes("\x3a\x01*"), nullptr);  // list_services: "*"
+  ASSERT_TRUE(next());
+  grpc::ByteBuffer response;
+  call->Read(&response, nullptr);
+  ASSERT_TRUE(next());
+  EXPECT_THAT(Text(response), HasSubstr("lwqat.v1.RunService"));
+  EXPECT_THAT(Text(response), HasSubstr("lwqat.v1.WorkerService"));
+  context.TryCancel();
+  grpc::Status status;
+  call->Finish(&status, nullptr);
+  queue.Next(&tag, &ok);
+}
+
+TEST(ServerTest, AddressesThatAreNotHostAndPortAreRefused) {
+  testing::ManualClock clock;
+  const auto runtime = Runtime::Start({}, std::make_unique<MemoryStore>(), &clock);
+  ASSERT_TRUE(runtime.ok());
+  for (const char* listen : {"", "localhost", ":1", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:70000", "127.0.0.1:-1"}) {
+    ServerOptions options;
+    options.listen = listen;
+    EXPECT_EQ(Server::Start(options, runtime->get()).status().code(), absl::StatusCode::kInvalidArgument) << listen;
+  }
+}
+
+TEST(ServerTest, APortInUseIsRefused) {
+  testing::ManualClock clock;
+  const auto runtime = Runtime::Start({}, std::make_unique<MemoryStore>(), &clock);
+  ASSERT_TRUE(runtime.ok());
+  const auto first = Server::Start({}, runtime->get());
+  ASSERT_TRUE(first.ok());
+  ServerOptions options;
+  options.listen = (*first)->address();
+  const auto second = Server::Start(options, runtime->get());
+  EXPECT_EQ(second.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(MessageOf(second.status())), HasSubstr("cannot listen on"));
+}
+
+TEST(ConvertTest, TheCoresRecipeHasExactlyTheFieldsOfTheMessage) {
+  std::set<std::string> core;
+  PartialRecipe recipe;
+  ForEachRecipeField([&](std::string_view name, const auto&) { core.insert(std::string(name)); }, recipe);
+  std::set<std::string> message;
+  for (int i = 0; i < wire::Recipe::descriptor()->field_count(); ++i) {
+    message.insert(wire::Recipe::descriptor()->field(i)->name());
+  }
+  EXPECT_EQ(core, message);
+}
+
+TEST(ConvertTest, SpecsComeBackEqual) {
+  RunSpec spec = testing::BlockApSpec(2);
+  spec.priority = -4;
+  spec.numerics_class = "a|b|c";
+  spec.recipe.preset = "strong";
+  spec.recipe.zp_lr = 1e-3;
+  spec.recipe.eval_fp = false;
+  spec.recipe.divergence_retries = 0;
+  wire::RunSpec message;
+  ToWire(spec, &message);
+  const StatusOr<RunSpec> again = FromWire(message);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(RunSpecToJson(*again), RunSpecToJson(spec));
+  wire::RunSpec message_again;
+  ToWire(*again, &message_again);
+  EXPECT_TRUE(MessageDifferencer::Equals(message, message_again));
+  EXPECT_FALSE(message.recipe().has_epochs()) << "absent stays absent";
+  EXPECT_TRUE(message.recipe().has_divergence_retries()) << "zero is a value";
+}
+
+TEST(ConvertTest, EveryStateHasItsNameOnTheWire) {
+  for (int i = 0; i < kRunStates; ++i) {
+    const auto state = static_cast<RunState>(i);
+    EXPECT_EQ(wire::RunState_Name(ToWire(state)), absl::StrCat("RUN_STATE_", RunStateName(state)));
+  }
+  for (int i = 0; i < kTaskStates; ++i) {
+    const auto state = static_cast<TaskState>(i);
+    EXPECT_EQ(wire::TaskState_Name(ToWire(state)), absl::StrCat("TASK_STATE_", TaskStateName(state)));
+  }
+}
+
+TEST(ConvertTest, DurationsAreClamped) {
+  google::protobuf::Duration duration;
+  duration.set_seconds(-5);
+  EXPECT_EQ(ClampedMs(duration, 1000), 0);
+  duration.set_seconds(std::numeric_limits<int64_t>::max());
+  EXPECT_EQ(ClampedMs(duration, 60'000), 60'000);
+  duration.set_seconds(1);
+  duration.set_nanos(500'000'000);
+  EXPECT_EQ(ClampedMs(duration, 60'000), 1500);
+  SetDuration(2250, &duration);
+  EXPECT_EQ(duration.seconds(), 2);
+  EXPECT_EQ(duration.nanos(), 250'000'000);
+}
+
+}  // namespace
+}  // namespace lwq::coordinator
