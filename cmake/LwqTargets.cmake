@@ -1,4 +1,5 @@
-# lwq_library(NAME SOURCES a.cc … DEPS target …): one static library per folder. Sources that include generated or third
+# lwq_library(NAME SOURCES a.cc … DEPS target …): one static library per folder. With LWQ_UNITY its sources are compiled in batches: names in
+# anonymous namespaces must then differ within a folder. Sources that include generated or third
 # party headers add their own dependencies. A library without sources is an INTERFACE library.
 function(lwq_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
@@ -6,6 +7,7 @@ function(lwq_library name)
     add_library(${name} STATIC ${ARG_SOURCES})
     target_include_directories(${name} PUBLIC "${CMAKE_SOURCE_DIR}")
     target_link_libraries(${name} PUBLIC ${ARG_DEPS} PRIVATE lwq_warnings)
+    set_target_properties(${name} PROPERTIES UNITY_BUILD ${LWQ_UNITY} UNITY_BUILD_BATCH_SIZE 12)
   else()
     add_library(${name} INTERFACE)
     target_include_directories(${name} INTERFACE "${CMAKE_SOURCE_DIR}")
@@ -32,6 +34,8 @@ function(lwq_test name)
   endif()
   add_executable(${name} ${ARG_SOURCES})
   target_include_directories(${name} PRIVATE "${CMAKE_SOURCE_DIR}")
+  # The code under test is optimised, the tests need not be: a third of their compile time.
+  target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O1>)
   target_compile_definitions(${name} PRIVATE
     LWQ_SOURCE_DIR="${CMAKE_SOURCE_DIR}" LWQ_BINARY_DIR="${CMAKE_BINARY_DIR}")
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gmock GTest::gtest_main lwq_warnings)

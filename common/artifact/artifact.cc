@@ -11,7 +11,7 @@ constexpr size_t kManifestBytesMax = 256 << 20;
 
 std::span<const std::byte> AsBytes(std::string_view text) { return std::as_bytes(std::span(text.data(), text.size())); }
 
-Status Damaged(std::string_view what, std::string_view reason) {
+Status DamagedManifest(std::string_view what, std::string_view reason) {
   return absl::DataLossError(absl::StrCat(what, " is not a valid manifest: ", reason));
 }
 
@@ -54,13 +54,13 @@ std::string SerializeManifest(const Manifest& manifest) {
 }
 
 StatusOr<Manifest> ParseManifest(std::string_view text, std::string_view what) {
-  if (text.size() > kManifestBytesMax) return Damaged(what, absl::StrCat("it has ", text.size(), " bytes"));
+  if (text.size() > kManifestBytesMax) return DamagedManifest(what, absl::StrCat("it has ", text.size(), " bytes"));
   const StatusOr<Json> json = ParseJson(text, "text");
-  if (!json.ok()) return Damaged(what, MessageOf(json.status()));
+  if (!json.ok()) return DamagedManifest(what, MessageOf(json.status()));
   StatusOr<Manifest> manifest = ParseFields(*json);
-  if (!manifest.ok()) return Damaged(what, MessageOf(manifest.status()));
+  if (!manifest.ok()) return DamagedManifest(what, MessageOf(manifest.status()));
   // One content, one text, one name. This also refuses repeated and unknown keys.
-  if (SerializeManifest(*manifest) != text) return Damaged(what, "it is not in canonical form");
+  if (SerializeManifest(*manifest) != text) return DamagedManifest(what, "it is not in canonical form");
   return manifest;
 }
 

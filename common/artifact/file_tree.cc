@@ -14,7 +14,7 @@
 namespace lwq {
 namespace {
 
-constexpr std::string_view kKind = "files";
+constexpr std::string_view kFilesKind = "files";
 constexpr int64_t kPieceBytesMax = 1 << 30;
 constexpr size_t kUploadsInFlight = 2;
 
@@ -49,7 +49,7 @@ class TreeUploader {
  public:
   TreeUploader(ArtifactStore* store, const std::function<void(int64_t, int64_t)>* progress, int64_t total_bytes)
       : store_(store), progress_(progress), total_bytes_(total_bytes) {
-    manifest_.kind = kKind;
+    manifest_.kind = kFilesKind;
     manifest_.meta = {{"files", Json::array()}, {"piece_bytes", kPieceBytes}};
   }
 
@@ -163,7 +163,7 @@ StatusOr<ArtifactRef> UploadContents(ArtifactStore& store, const std::map<std::s
 }
 
 StatusOr<FileTree> FileTree::FromManifest(BlobSource* blobs, const Manifest& manifest) {
-  if (manifest.kind != kKind) return Malformed(absl::StrCat("it is of kind '", manifest.kind.substr(0, 80), "'"));
+  if (manifest.kind != kFilesKind) return Malformed(absl::StrCat("it is of kind '", manifest.kind.substr(0, 80), "'"));
   FileTree tree;
   tree.blobs_ = blobs;
   const StatusOr<int64_t> piece_bytes = JsonInt(manifest.meta, "piece_bytes", "meta");

@@ -13,12 +13,12 @@ constexpr int64_t kLengthBytes = 8;
 constexpr size_t kDataAlignmentBytes = 8;
 constexpr std::string_view kMetadataKey = "__metadata__";
 
-Status Damaged(std::string_view what, std::string_view reason) {
+Status DamagedFile(std::string_view what, std::string_view reason) {
   return absl::DataLossError(absl::StrCat(what, " is not a valid safetensors file: ", reason));
 }
 
 Status DamagedTensor(std::string_view what, std::string_view name, std::string_view reason) {
-  return Damaged(what, absl::StrCat("tensor '", name.substr(0, 200), "' ", reason));
+  return DamagedFile(what, absl::StrCat("tensor '", name.substr(0, 200), "' ", reason));
 }
 
 // The non-negative integers of array object[key].
@@ -67,10 +67,10 @@ StatusOr<SafetensorsEntry> ParseEntry(const Json& value, const std::string& name
 }
 
 Status ParseMetadata(const Json& value, std::string_view what, std::map<std::string, std::string>& metadata) {
-  if (!value.is_object()) return Damaged(what, "__metadata__ is not an object");
+  if (!value.is_object()) return DamagedFile(what, "__metadata__ is not an object");
   for (const auto& [key, text] : value.items()) {
     if (!text.is_string()) {
-      return Damaged(what, absl::StrCat("__metadata__ '", key.substr(0, 80), "' is not a string"));
+      return DamagedFile(what, absl::StrCat("__metadata__ '", key.substr(0, 80), "' is not a string"));
     }
     metadata.emplace(key, text.get<std::string>());
   }
@@ -99,7 +99,7 @@ Status CheckTiling(const SafetensorsHeader& header, int64_t file_bytes, std::str
     previous = &named->first;
   }
   if (end_bytes != file_bytes) {
-    return Damaged(what, absl::StrCat("holds ", file_bytes - end_bytes, " bytes behind its last tensor"));
+    return DamagedFile(what, absl::StrCat("holds ", file_bytes - end_bytes, " bytes behind its last tensor"));
   }
   return absl::OkStatus();
 }
@@ -108,16 +108,16 @@ Status CheckTiling(const SafetensorsHeader& header, int64_t file_bytes, std::str
 
 StatusOr<int64_t> ParseSafetensorsHeaderBytes(std::string_view first_eight, int64_t file_bytes, std::string_view what) {
   if (file_bytes < kLengthBytes || first_eight.size() < kLengthBytes) {
-    return Damaged(what, absl::StrCat("it is only ", file_bytes, " bytes long"));
+    return DamagedFile(what, absl::StrCat("it is only ", file_bytes, " bytes long"));
   }
   uint64_t length = 0;
   for (int i = kLengthBytes - 1; i >= 0; --i) length = length << 8 | static_cast<uint8_t>(first_eight[i]);
   if (length > static_cast<uint64_t>(kMaxSafetensorsHeaderBytes)) {
-    return Damaged(what, absl::StrCat("its header claims ", length, " bytes; at most ", kMaxSafetensorsHeaderBytes,
+    return DamagedFile(what, absl::StrCat("its header claims ", length, " bytes; at most ", kMaxSafetensorsHeaderBytes,
                                       " are allowed"));
   }
   if (static_cast<int64_t>(length) > file_bytes - kLengthBytes) {
-    return Damaged(what, absl::StrCat("its header claims ", length, " bytes, the file has ", file_bytes,
+    return DamagedFile(what, absl::StrCat("its header claims ", length, " bytes, the file has ", file_bytes,
                                       " in all (truncated?)"));
   }
   return static_cast<int64_t>(length);
@@ -127,10 +127,10 @@ StatusOr<SafetensorsHeader> ParseSafetensorsHeader(std::string_view json, int64_
   SafetensorsHeader header;
   header.data_begin_bytes = kLengthBytes + static_cast<int64_t>(json.size());
   const int64_t data_bytes = file_bytes - header.data_begin_bytes;
-  if (data_bytes < 0) return Damaged(what, "it is shorter than its header");
+  if (data_bytes < 0) return DamagedFile(what, "it is shorter than its header");
   const StatusOr<Json> parsed = ParseJson(json, "header", DuplicateKeys::kRefuse);
-  if (!parsed.ok()) return Damaged(what, MessageOf(parsed.status()));
-  if (!parsed->is_object()) return Damaged(what, "its header is not a JSON object");
+  if (!parsed.ok()) return DamagedFile(what, MessageOf(parsed.status()));
+  if (!parsed->is_object()) return DamagedFile(what, "its header is not a JSON object");
   for (const auto& [name, value] : parsed->items()) {
     if (name == kMetadataKey) {
       LWQ_RETURN_IF_ERROR(ParseMetadata(value, what, header.metadata));

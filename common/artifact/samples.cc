@@ -6,7 +6,7 @@
 namespace lwq {
 namespace {
 
-constexpr std::string_view kKind = "samples";
+constexpr std::string_view kSamplesKind = "samples";
 constexpr int64_t kChunkBytesTarget = 8 << 20;
 constexpr int64_t kJoinReserveBytesMax = 256 << 20;
 constexpr size_t kHeldMax = 2;  // and one ahead
@@ -64,7 +64,7 @@ struct SampleSetMeta {
 };
 
 StatusOr<SampleSetMeta> ParseMeta(const Manifest& manifest) {
-  if (manifest.kind != kKind) {
+  if (manifest.kind != kSamplesKind) {
     return absl::InvalidArgumentError(absl::StrCat("it is of kind '", manifest.kind.substr(0, 80), "'"));
   }
   SampleSetMeta meta;
@@ -155,7 +155,7 @@ StatusOr<ArtifactRef> SampleSetWriter::Finish() {
   if (!pending_.empty()) LWQ_RETURN_IF_ERROR(FlushChunk());
   LWQ_RETURN_IF_ERROR(AwaitUpload());
   Manifest manifest;
-  manifest.kind = kKind;
+  manifest.kind = kSamplesKind;
   manifest.meta = {{"samples", samples_},
                    {"dtype", DTypeName(dtype_)},
                    {"shape", sample_shape_},
