@@ -7,7 +7,7 @@
 namespace lwq {
 namespace {
 
-struct Options {
+struct CompletionOptions {
   bool json = false;
   std::string shell;
 };
@@ -30,7 +30,7 @@ CompletionVerb DescribeVerb(const CLI::App& verb) {
   return described;
 }
 
-StatusOr<ExitCode> Complete(const CLI::App& root, const CliContext& context, const Options& options) {
+StatusOr<ExitCode> Complete(const CLI::App& root, const CliContext& context, const CompletionOptions& options) {
   std::vector<CompletionVerb> verbs;
   for (const CLI::App* verb : root.get_subcommands(nullptr)) verbs.push_back(DescribeVerb(*verb));
   LWQ_ASSIGN_OR_RETURN(const std::string script, CompletionScript(options.shell, verbs));
@@ -41,7 +41,7 @@ StatusOr<ExitCode> Complete(const CLI::App& root, const CliContext& context, con
 }  // namespace
 
 void AddCompletionVerb(CLI::App* root, const CliContext& context, VerbAction* action) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<CompletionOptions>();
   CLI::App* verb = AddVerb(
       root, {"completion", "Print a completion script for a shell", "source <(lwq completion bash)"}, &options->json);
   verb->add_option("SHELL", options->shell, "bash, zsh or fish")->required()->type_name("");

@@ -12,7 +12,7 @@
 namespace lwq {
 namespace {
 
-struct Options {
+struct EvalOptions {
   bool json = false;
   bool local = false;
   ServerFlags server;
@@ -20,7 +20,7 @@ struct Options {
   std::shared_ptr<RunFlags> runs;
 };
 
-StatusOr<lwqat::v1::Run> EvaluateRemotely(const CliContext& context, const Options& options,
+StatusOr<lwqat::v1::Run> EvaluateRemotely(const CliContext& context, const EvalOptions& options,
                                           const RunRequest& request) {
   LWQ_ASSIGN_OR_RETURN(const CheckedRun checked, CheckRunInputs(request));
   LWQ_ASSIGN_OR_RETURN(const auto connection, ServerConnection::Open(context, options.server, false));
@@ -33,7 +33,7 @@ StatusOr<lwqat::v1::Run> EvaluateRemotely(const CliContext& context, const Optio
   return runs.front();
 }
 
-StatusOr<lwqat::v1::Run> EvaluateLocally(const CliContext& context, const Options& options, const RunRequest& request) {
+StatusOr<lwqat::v1::Run> EvaluateLocally(const CliContext& context, const EvalOptions& options, const RunRequest& request) {
   LocalSessionOptions session;
   session.state = options.server.state;
   session.fetch = false;
@@ -44,7 +44,7 @@ StatusOr<lwqat::v1::Run> EvaluateLocally(const CliContext& context, const Option
   return runs.front();
 }
 
-StatusOr<ExitCode> Eval(const CliContext& context, const Options& options) {
+StatusOr<ExitCode> Eval(const CliContext& context, const EvalOptions& options) {
   RunRequest request;
   LWQ_RETURN_IF_ERROR(ApplyFlags(*options.runs, &request));
   lwqat::v1::Recipe* recipe = request.spec.mutable_recipe();
@@ -77,7 +77,7 @@ StatusOr<ExitCode> Eval(const CliContext& context, const Options& options) {
 }  // namespace
 
 void AddEvalVerb(CLI::App* root, const CliContext& context, VerbAction* action) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<EvalOptions>();
   CLI::App* verb = AddVerb(root,
                            {"eval", "Measure the perplexity of a model or an exported directory as it is",
                             "lwq eval --model exports/tiny-w2 --eval_texts held-out.txt"},

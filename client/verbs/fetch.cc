@@ -6,11 +6,11 @@
 namespace lwq {
 namespace {
 
-struct Options : RunIdOptions {
+struct FetchOptions : RunIdOptions {
   std::string output;
 };
 
-StatusOr<ExitCode> Fetch(const CliContext& context, const Options& options) {
+StatusOr<ExitCode> Fetch(const CliContext& context, const FetchOptions& options) {
   LWQ_ASSIGN_OR_RETURN(const auto connection, ServerConnection::Open(context, options.server, false));
   LWQ_ASSIGN_OR_RETURN(const lwqat::v1::Run run, connection->api()->GetRun(options.run_ids.front()));
   LWQ_ASSIGN_OR_RETURN(const auto objects, connection->OpenObjects());
@@ -29,7 +29,7 @@ StatusOr<ExitCode> Fetch(const CliContext& context, const Options& options) {
 }  // namespace
 
 void AddFetchVerb(CLI::App* root, const CliContext& context, VerbAction* action) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<FetchOptions>();
   CLI::App* verb =
       AddVerb(root, {"fetch", "Copy a run's exported model to a directory", "lwq fetch 3f2a9c1e --output model-w2g128"},
               &options->json);

@@ -7,13 +7,13 @@
 namespace lwq {
 namespace {
 
-struct Options {
+struct ListOptions {
   bool json = false;
   ServerFlags server;
   int limit = 50;
 };
 
-StatusOr<ExitCode> List(const CliContext& context, const Options& options) {
+StatusOr<ExitCode> List(const CliContext& context, const ListOptions& options) {
   LWQ_ASSIGN_OR_RETURN(const auto connection, ServerConnection::Open(context, options.server, false));
   LWQ_ASSIGN_OR_RETURN(const std::vector<lwqat::v1::Run> runs, connection->api()->ListRuns(options.limit));
   if (!options.json) {
@@ -29,7 +29,7 @@ StatusOr<ExitCode> List(const CliContext& context, const Options& options) {
 }  // namespace
 
 void AddListVerb(CLI::App* root, const CliContext& context, VerbAction* action) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ListOptions>();
   CLI::App* verb = AddVerb(root, {"list", "List runs, newest first", "lwq list --limit 10"}, &options->json);
   verb->add_option("--limit", options->limit, "at most this many (default 50)")
       ->type_name("N")

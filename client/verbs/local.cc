@@ -8,13 +8,13 @@
 namespace lwq {
 namespace {
 
-struct Options {
+struct LocalOptions {
   LocalSessionOptions session;
   std::string bin_dir;
   std::shared_ptr<RunFlags> runs;
 };
 
-StatusOr<ExitCode> Local(const CliContext& context, const Options& options) {
+StatusOr<ExitCode> Local(const CliContext& context, const LocalOptions& options) {
   LWQ_ASSIGN_OR_RETURN(const std::vector<RunRequest> requests, LoadRuns(*options.runs));
   LocalSessionOptions session = options.session;
   session.binary_directory = options.bin_dir.empty() ? context.binary_directory : options.bin_dir;
@@ -35,7 +35,7 @@ StatusOr<ExitCode> Local(const CliContext& context, const Options& options) {
 }  // namespace
 
 void AddLocalVerb(CLI::App* root, const CliContext& context, VerbAction* action) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<LocalOptions>();
   options->session.state = "lwq-state";
   CLI::App* verb = AddVerb(
       root,

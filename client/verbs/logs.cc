@@ -7,7 +7,7 @@
 namespace lwq {
 namespace {
 
-struct Options : RunIdOptions {
+struct LogsOptions : RunIdOptions {
   bool follow = false;
   std::string task;  // only lines of tasks whose title or key starts so
 };
@@ -24,7 +24,7 @@ std::string LogText(const lwqat::v1::LogLine& line) {
 }
 
 // Prints the lines after `after` and moves it on.
-Status PrintNew(const CliContext& context, const Options& options, RunApi* api, int64_t* after) {
+Status PrintNew(const CliContext& context, const LogsOptions& options, RunApi* api, int64_t* after) {
   while (true) {
     LWQ_ASSIGN_OR_RETURN(const auto page, api->GetRunLogs(options.run_ids.front(), *after, kLinesPerCall));
     for (const auto& line : page.lines()) {
@@ -36,7 +36,7 @@ Status PrintNew(const CliContext& context, const Options& options, RunApi* api, 
   }
 }
 
-StatusOr<ExitCode> Logs(const CliContext& context, const Options& options) {
+StatusOr<ExitCode> Logs(const CliContext& context, const LogsOptions& options) {
   LWQ_ASSIGN_OR_RETURN(const auto connection, ServerConnection::Open(context, options.server, false));
   int64_t after = 0;
   while (true) {
@@ -54,7 +54,7 @@ StatusOr<ExitCode> Logs(const CliContext& context, const Options& options) {
 }  // namespace
 
 void AddLogsVerb(CLI::App* root, const CliContext& context, VerbAction* action) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<LogsOptions>();
   CLI::App* verb =
       AddVerb(root, {"logs", "Print a run's log lines, oldest first", "lwq logs 3f2a9c1e --follow"}, &options->json);
   AddRunIds(verb, false, &options->run_ids);

@@ -9,13 +9,13 @@
 namespace lwq {
 namespace {
 
-struct Options {
+struct PlanOptions {
   bool json = false;
   ServerFlags server;
   std::shared_ptr<RunFlags> runs;
 };
 
-StatusOr<ExitCode> ShowPlan(const CliContext& context, const Options& options) {
+StatusOr<ExitCode> ShowPlan(const CliContext& context, const PlanOptions& options) {
   LWQ_ASSIGN_OR_RETURN(const std::vector<RunRequest> requests, LoadRuns(*options.runs));
   LWQ_ASSIGN_OR_RETURN(const CheckedRun checked, CheckRunInputs(requests.front()));
   // Inputs are named by their digests and stay where they are.
@@ -31,7 +31,7 @@ StatusOr<ExitCode> ShowPlan(const CliContext& context, const Options& options) {
 }  // namespace
 
 void AddPlanVerb(CLI::App* root, const CliContext& context, VerbAction* action) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<PlanOptions>();
   CLI::App* verb = AddVerb(
       root,
       {"plan", "Show what a run would do: blocks, stored bits, size, tasks, memory", "lwq plan run.yaml --wbits 2"},

@@ -9,7 +9,7 @@
 namespace lwq {
 namespace {
 
-struct Options {
+struct SubmitOptions {
   bool json = false;
   bool watch = false;
   ServerFlags server;
@@ -17,7 +17,7 @@ struct Options {
 };
 
 // Waits for the runs, fetches what is to be fetched; the exit code of the worst.
-StatusOr<ExitCode> WatchAndFetch(const CliContext& context, const Options& options, ServerConnection* connection,
+StatusOr<ExitCode> WatchAndFetch(const CliContext& context, const SubmitOptions& options, ServerConnection* connection,
                                  ObjectStore* objects, const std::vector<CheckedRun>& checked,
                                  std::vector<lwqat::v1::Run>* runs) {
   std::vector<std::string> ids;
@@ -37,7 +37,7 @@ StatusOr<ExitCode> WatchAndFetch(const CliContext& context, const Options& optio
   return code;
 }
 
-StatusOr<ExitCode> Submit(const CliContext& context, const Options& options) {
+StatusOr<ExitCode> Submit(const CliContext& context, const SubmitOptions& options) {
   LWQ_ASSIGN_OR_RETURN(const std::vector<RunRequest> requests, LoadRuns(*options.runs));
   std::vector<CheckedRun> checked;
   for (const RunRequest& request : requests) {
@@ -73,7 +73,7 @@ StatusOr<ExitCode> Submit(const CliContext& context, const Options& options) {
 }  // namespace
 
 void AddSubmitVerb(CLI::App* root, const CliContext& context, VerbAction* action) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<SubmitOptions>();
   CLI::App* verb = AddVerb(root,
                            {"submit", "Upload and submit runs; prints their ids",
                             "lwq submit run.yaml --wbits 2 --coordinator node0:7070 --watch"},

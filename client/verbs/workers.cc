@@ -6,12 +6,12 @@
 namespace lwq {
 namespace {
 
-struct Options {
+struct WorkersOptions {
   bool json = false;
   ServerFlags server;
 };
 
-StatusOr<ExitCode> Workers(const CliContext& context, const Options& options) {
+StatusOr<ExitCode> Workers(const CliContext& context, const WorkersOptions& options) {
   LWQ_ASSIGN_OR_RETURN(const auto connection, ServerConnection::Open(context, options.server, false));
   LWQ_ASSIGN_OR_RETURN(const lwqat::v1::ListWorkersResponse workers, connection->api()->ListWorkers());
   context.console->OutText(options.json ? PrettyJson(ToJson(workers)) : RenderWorkers(workers));
@@ -21,7 +21,7 @@ StatusOr<ExitCode> Workers(const CliContext& context, const Options& options) {
 }  // namespace
 
 void AddWorkersVerb(CLI::App* root, const CliContext& context, VerbAction* action) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<WorkersOptions>();
   CLI::App* verb =
       AddVerb(root, {"workers", "List workers, what they are and what they do", "lwq workers"}, &options->json);
   AddServerFlags(verb, &options->server);
