@@ -19,41 +19,20 @@ class RuntimeEnvironment : public ::testing::Environment {
 };
 const auto* const kRuntime = ::testing::AddGlobalTestEnvironment(new RuntimeEnvironment);
 
-std::string ReadText(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  LWQ_CHECK(file.good(), "cannot read ", path);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
-
-int64_t TokenAt(const HostTensor& ids, int64_t index) {
-  int64_t id = 0;
-  std::memcpy(&id, ids.bytes.data() + index * sizeof(id), sizeof(id));
-  return id;
-}
-
-MemorySamples WindowsOf(const HostTensor& ids, int64_t first, int64_t windows, int64_t seqlen) {
-  LWQ_CHECK(ids.dtype == DType::kI64, "token ids must be I64");
-  MemorySamples samples(DType::kI32, {seqlen});
-  for (int64_t window = 0; window < windows; ++window) {
-    std::string bytes;
-    for (int64_t t = 0; t < seqlen; ++t) {
-      const auto id = static_cast<int32_t>(TokenAt(ids, first + window * seqlen + t));
-      bytes.append(reinterpret_cast<const char*>(&id), sizeof(id));
-    }
-    const Status status = samples.Append({DType::kI32, {1, seqlen}, Bytes::FromString(std::move(bytes))});
-    LWQ_CHECK(status.ok(), status.ToString());
-  }
-  return samples;
-}
-
 }  // namespace
 
 std::string ReferenceDirectory() {
   const char* set = std::getenv("LWQ_REFERENCE");
   const std::string directory = set != nullptr ? set : std::string(LWQ_SOURCE_DIR) + "/../shared/reference";
   return std::filesystem::exists(directory + "/blockap_trajectory.json") ? directory : "";
+}
+
+std::string ReadText(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  LWQ_CHECK(file.good(), "cannot read ", path);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
 }
 
 Json ReadJson(const std::string& path) {
@@ -69,7 +48,10 @@ SafetensorsFile OpenSafetensors(const std::string& path) {
 }
 
 ReferenceModel LoadReferenceModel(const std::string& name) {
-  const std::string directory = ReferenceDirectory() + "/models/" + name;
+  return LoadModelDirectory(ReferenceDirectory() + "/models/" + name);
+}
+
+ReferenceModel LoadModelDirectory(const std::string& directory) {
   auto config = LlamaConfig::Parse(ReadText(directory + "/config.json"));
   LWQ_CHECK(config.ok(), config.status().ToString());
   const SafetensorsFile weights = OpenSafetensors(directory + "/model.safetensors");
@@ -95,14 +77,29 @@ ReferenceModel LoadReferenceModel(const std::string& name) {
   return model;
 }
 
-MemorySamples TokenWindows(const HostTensor& ids) {
-  return WindowsOf(ids, 0, ids.shape[0], ids.shape[1]);
+std::vector<int32_t> IdsOf(const HostTensor& ids) {
+  LWQ_CHECK(ids.dtype == DType::kI64, "token ids must be I64");
+  std::vector<int32_t> values;
+  for (int64_t i = 0; i < ids.elements(); ++i) {
+    int64_t id = 0;
+    std::memcpy(&id, ids.bytes.data() + i * sizeof(id), sizeof(id));
+    values.push_back(static_cast<int32_t>(id));
+  }
+  return values;
 }
 
-MemorySamples CutWindows(const HostTensor& stream, int64_t first_token, int64_t seqlen, int64_t max_windows) {
-  int64_t windows = (stream.elements() - first_token) / seqlen;
+MemorySamples TokenWindows(const HostTensor& ids) {
+  return CutWindows(IdsOf(ids), ids.shape[1], 0);
+}
+
+MemorySamples CutWindows(const std::vector<int32_t>& stream, int64_t seqlen, int64_t max_windows) {
+  int64_t windows = static_cast<int64_t>(stream.size()) / seqlen;
   if (max_windows > 0) windows = std::min(windows, max_windows);
-  return WindowsOf(stream, first_token, windows, seqlen);
+  MemorySamples samples(DType::kI32, {seqlen});
+  std::string bytes(reinterpret_cast<const char*>(stream.data()), windows * seqlen * sizeof(int32_t));
+  const Status status = samples.Append({DType::kI32, {windows, seqlen}, Bytes::FromString(std::move(bytes))});
+  LWQ_CHECK(status.ok(), status.ToString());
+  return samples;
 }
 
 }  // namespace lwq::qat

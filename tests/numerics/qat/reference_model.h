@@ -25,6 +25,8 @@ std::string ReferenceDirectory();
     GTEST_SKIP() << "no reference numbers: set LWQ_REFERENCE to the folder that holds logits.json etc."; \
   }
 
+std::string ReadText(const std::string& path);
+
 // All of these abort the test binary with the status when a file is missing or damaged.
 Json ReadJson(const std::string& path);
 SafetensorsFile OpenSafetensors(const std::string& path);
@@ -36,10 +38,14 @@ struct ReferenceModel {
 };
 // `name`: "stories260k" or "stories260k_h192".
 ReferenceModel LoadReferenceModel(const std::string& name);
+// Any directory with config.json and model.safetensors.
+ReferenceModel LoadModelDirectory(const std::string& directory);
 
+// Consecutive windows of `seqlen` from a stream of ids, the rest dropped; at most `max_windows` (0: all).
+MemorySamples CutWindows(const std::vector<int32_t>& stream, int64_t seqlen, int64_t max_windows);
 // I64 [windows, seqlen] as the I32 token windows that the worker reads.
 MemorySamples TokenWindows(const HostTensor& ids);
-// The same from a stream I64 [tokens]: consecutive windows, the rest dropped; at most `max_windows` (0: all).
-MemorySamples CutWindows(const HostTensor& stream, int64_t first_token, int64_t seqlen, int64_t max_windows);
+// The ids of an I64 tensor in order.
+std::vector<int32_t> IdsOf(const HostTensor& ids);
 
 }  // namespace lwq::qat
