@@ -55,6 +55,7 @@ std::string TaskLine(const std::string& label, const Task& task, bool utf8) {
   if (task.state() == lwqat::v1::TASK_STATE_LEASED && !task.worker().empty()) add(absl::StrCat("on ", task.worker()));
   if (task.attempts() > 1) add(absl::StrCat("attempt ", task.attempts()));
   if (task.state() == lwqat::v1::TASK_STATE_FAILED) add(OneLine(task.error()));
+  while (line.ends_with(' ')) line.pop_back();
   return line;
 }
 

@@ -55,15 +55,15 @@ class RunFileReader {
                        UnknownNameMessage(absl::StrCat("key ", DescribeNode(key)), key.text, KeyNames(), ""));
     }
     if (field->type == FieldType::kTexts) return ReadTexts(*field, value);
-    return ReadScalar(*field, value);
+    return ReadScalar(*field, key, value);
   }
 
-  Status ReadScalar(const RunField& field, const YamlNode& value) {
+  Status ReadScalar(const RunField& field, const YamlNode& key, const YamlNode& value) {
     const bool text_given_as_number =
         value.quoted &&
         (field.type == FieldType::kBool || field.type == FieldType::kInteger || field.type == FieldType::kNumber);
-    if (value.kind == YamlNode::Kind::kNull) {
-      return InvalidAt(what_, value,
+    if (value.kind == YamlNode::Kind::kNull) {  // whose own place may be on the next line
+      return InvalidAt(what_, key,
                        absl::StrCat(field.name, ": expected ", ExpectedOf(field.type),
                                     ", got nothing; remove the key to take the default"));
     }

@@ -83,10 +83,10 @@ StatusOr<bool> ParseBool(const RunField& field, std::string_view text) {
 
 StatusOr<int64_t> ParseInteger(const RunField& field, std::string_view text, int bits) {
   std::string_view digits = text;
-  if (digits.starts_with('+')) digits.remove_prefix(1);
+  if (digits.starts_with('+') && !digits.starts_with("+-")) digits.remove_prefix(1);
   int64_t value = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-  const bool whole = end == digits.data() + digits.size() && !digits.empty() && !digits.starts_with("+-");
+  const bool whole = end == digits.data() + digits.size() && !digits.empty();
   if (!whole || error == std::errc::invalid_argument) return Mismatch(field, text);
   const bool fits =
       bits == 64 || (value >= std::numeric_limits<int32_t>::min() && value <= std::numeric_limits<int32_t>::max());
@@ -99,11 +99,11 @@ StatusOr<int64_t> ParseInteger(const RunField& field, std::string_view text, int
 
 StatusOr<double> ParseNumber(const RunField& field, std::string_view text) {
   std::string_view digits = text;
-  if (digits.starts_with('+')) digits.remove_prefix(1);
+  if (digits.starts_with('+') && !digits.starts_with("+-")) digits.remove_prefix(1);
   double value = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
   const bool whole = end == digits.data() + digits.size() && !digits.empty();
-  if (!whole || error == std::errc::invalid_argument || digits.starts_with("+-")) return Mismatch(field, text);
+  if (!whole || error == std::errc::invalid_argument) return Mismatch(field, text);
   if (error == std::errc::result_out_of_range) {
     return absl::InvalidArgumentError(
         absl::StrCat(field.name, ": ", OneLine(text.substr(0, 60)), " does not fit a 64-bit float"));

@@ -16,8 +16,25 @@ struct Refused {
   std::string message;
 };
 
+// Whether the quoted text that begins at `begin` ends before the file does; yaml-cpp lets it end with the file.
+bool QuoteIsClosed(std::string_view text, size_t begin) {
+  if (begin >= text.size() || (text[begin] != '"' && text[begin] != '\'')) return true;  // not in quotes
+  const char quote = text[begin];
+  for (size_t i = begin + 1; i < text.size(); ++i) {
+    const bool escaped = quote == '"' ? text[i] == '\\' : text.substr(i, 2) == "''";
+    if (escaped) {
+      ++i;
+    } else if (text[i] == quote) {
+      return true;
+    }
+  }
+  return false;
+}
+
 class TreeBuilder : public YAML::EventHandler {
  public:
+  explicit TreeBuilder(std::string_view text) : text_(text) {}
+
   void OnDocumentStart(const YAML::Mark& mark) override {
     if (documents_++ > 0) throw Refused{mark, "holds more than one document; one file is one run"};
   }
@@ -30,6 +47,9 @@ class TreeBuilder : public YAML::EventHandler {
     YamlNode& node = Add(mark, tag, anchor, YamlNode::Kind::kScalar);
     node.text = value;
     node.quoted = tag == "!";
+    if (node.quoted && !QuoteIsClosed(text_, static_cast<size_t>(mark.pos))) {
+      throw Refused{mark, "not valid YAML: the quoted text does not end"};
+    }
   }
   void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                        YAML::EmitterStyle::value /*style*/) override {
@@ -67,6 +87,7 @@ class TreeBuilder : public YAML::EventHandler {
     open_.push_back(&Add(mark, tag, anchor, kind));
   }
 
+  const std::string_view text_;
   YamlNode root_;
   std::vector<YamlNode*> open_;
   size_t nodes_ = 0;
@@ -85,7 +106,7 @@ StatusOr<YamlNode> ParseYaml(std::string_view text, std::string_view what) {
   };
   if (text.size() > kRunFileBytesMax) return invalid(what, "is larger than 1 MiB; a run file has one key per line");
   if (text.find('\0') != std::string_view::npos) return invalid(what, "is not a text file; give a YAML file");
-  TreeBuilder builder;
+  TreeBuilder builder(text);
   try {
     std::istringstream stream{std::string(text)};
     YAML::Parser parser(stream);

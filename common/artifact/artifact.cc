@@ -9,7 +9,9 @@ namespace {
 
 constexpr size_t kManifestBytesMax = 256 << 20;
 
-std::span<const std::byte> AsBytes(std::string_view text) { return std::as_bytes(std::span(text.data(), text.size())); }
+std::span<const std::byte> AsBytes(std::string_view text) {
+  return std::as_bytes(std::span(text.data(), text.size()));
+}
 
 Status DamagedManifest(std::string_view what, std::string_view reason) {
   return absl::DataLossError(absl::StrCat(what, " is not a valid manifest: ", reason));
@@ -41,7 +43,9 @@ StatusOr<Manifest> ParseFields(const Json& json) {
   return manifest;
 }
 
-std::string BlobName(const Digest& digest) { return absl::StrCat("blob ", digest.hex()); }
+std::string BlobName(const Digest& digest) {
+  return absl::StrCat("blob ", digest.hex());
+}
 
 }  // namespace
 
@@ -74,7 +78,8 @@ StatusOr<int64_t> ContentBytes(const Manifest& manifest) {
     }
     const int64_t size_bytes = part.blob.size_bytes;
     if (size_bytes < 0) {
-      return absl::InvalidArgumentError(absl::StrCat("part '", part.name.substr(0, 200), "' has ", size_bytes, " bytes"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("part '", part.name.substr(0, 200), "' has ", size_bytes, " bytes"));
     }
     if (size_bytes > std::numeric_limits<int64_t>::max() - total_bytes) {
       return absl::InvalidArgumentError("the sizes of the parts overflow");
@@ -113,7 +118,9 @@ StatusOr<BlobRef> ArtifactStore::PutBlob(std::span<const std::byte> data) {
   return blob;
 }
 
-StatusOr<BlobRef> ArtifactStore::PutBlob(std::string_view text) { return PutBlob(AsBytes(text)); }
+StatusOr<BlobRef> ArtifactStore::PutBlob(std::string_view text) {
+  return PutBlob(AsBytes(text));
+}
 
 StatusOr<bool> ArtifactStore::HasBlob(const BlobRef& blob) {
   const StatusOr<ObjectInfo> info = store_->Head(BlobKey(blob.digest));
@@ -124,7 +131,9 @@ StatusOr<bool> ArtifactStore::HasBlob(const BlobRef& blob) {
 
 StatusOr<ArtifactRef> ArtifactStore::Publish(const Manifest& manifest) {
   const StatusOr<int64_t> content_bytes = ContentBytes(manifest);
-  if (!content_bytes.ok()) return Annotate(content_bytes.status(), absl::StrCat("artifact of kind '", manifest.kind, "'"));
+  if (!content_bytes.ok()) {
+    return Annotate(content_bytes.status(), absl::StrCat("artifact of kind '", manifest.kind, "'"));
+  }
   LWQ_ASSIGN_OR_RETURN(const BlobRef blob, PutBlob(SerializeManifest(manifest)));
   return ArtifactRef{blob.digest, *content_bytes};
 }
@@ -155,8 +164,8 @@ StatusOr<Manifest> LoadManifest(BlobSource& blobs, const ArtifactRef& artifact) 
   LWQ_ASSIGN_OR_RETURN(Manifest manifest, ParseManifest(text->view(), what));
   LWQ_ASSIGN_OR_RETURN(const int64_t content_bytes, ContentBytes(manifest));
   if (content_bytes != artifact.size_bytes) {
-    return absl::DataLossError(absl::StrCat(what, ": its parts hold ", content_bytes, " bytes, its reference says ",
-                                            artifact.size_bytes));
+    return absl::DataLossError(
+        absl::StrCat(what, ": its parts hold ", content_bytes, " bytes, its reference says ", artifact.size_bytes));
   }
   return manifest;
 }

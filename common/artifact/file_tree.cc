@@ -22,7 +22,9 @@ int64_t PieceCount(int64_t size_bytes, int64_t piece_bytes) {
   return size_bytes / piece_bytes + (size_bytes % piece_bytes != 0 ? 1 : 0);
 }
 
-std::string PieceName(std::string_view path, int64_t index) { return absl::StrCat(path, "#", index); }
+std::string PieceName(std::string_view path, int64_t index) {
+  return absl::StrCat(path, "#", index);
+}
 
 Status CheckTreePath(std::string_view path) {
   const auto bad = [&](std::string_view reason) {
@@ -114,7 +116,8 @@ Status UploadFile(TreeUploader& uploader, const std::string& tree_path, const Op
   for (int64_t index = 0; index < PieceCount(file.size_bytes, kPieceBytes); ++index) {
     const int64_t offset = index * kPieceBytes;
     std::string piece(static_cast<size_t>(std::min(kPieceBytes, file.size_bytes - offset)), '\0');
-    const Status read = ReadAt(fd.get(), offset, std::as_writable_bytes(std::span(piece.data(), piece.size())), file.disk_path);
+    const Status read =
+        ReadAt(fd.get(), offset, std::as_writable_bytes(std::span(piece.data(), piece.size())), file.disk_path);
     if (!read.ok()) return read;
     LWQ_RETURN_IF_ERROR(uploader.AddPiece(PieceName(tree_path, index), Bytes::FromString(std::move(piece))));
   }
@@ -155,8 +158,8 @@ StatusOr<ArtifactRef> UploadContents(ArtifactStore& store, const std::map<std::s
     for (int64_t index = 0; index < PieceCount(size_bytes, kPieceBytes); ++index) {
       const int64_t offset = index * kPieceBytes;
       const int64_t length = std::min(kPieceBytes, size_bytes - offset);
-      LWQ_RETURN_IF_ERROR(uploader.AddPiece(
-          PieceName(path, index), content.Slice(static_cast<size_t>(offset), static_cast<size_t>(length))));
+      LWQ_RETURN_IF_ERROR(uploader.AddPiece(PieceName(path, index),
+                                            content.Slice(static_cast<size_t>(offset), static_cast<size_t>(length))));
     }
   }
   return uploader.Finish();
@@ -168,7 +171,9 @@ StatusOr<FileTree> FileTree::FromManifest(BlobSource* blobs, const Manifest& man
   tree.blobs_ = blobs;
   const StatusOr<int64_t> piece_bytes = JsonInt(manifest.meta, "piece_bytes", "meta");
   if (!piece_bytes.ok()) return Malformed(MessageOf(piece_bytes.status()));
-  if (*piece_bytes < 1 || *piece_bytes > kPieceBytesMax) return Malformed(absl::StrCat("pieces of ", *piece_bytes, " bytes"));
+  if (*piece_bytes < 1 || *piece_bytes > kPieceBytesMax) {
+    return Malformed(absl::StrCat("pieces of ", *piece_bytes, " bytes"));
+  }
   tree.piece_bytes_ = *piece_bytes;
   const auto files = manifest.meta.find("files");
   if (files == manifest.meta.end() || !files->is_array()) return Malformed("'files' is not an array");
@@ -191,7 +196,8 @@ Status FileTree::AddFile(const Json& entry, const Manifest& manifest, size_t& ne
   LWQ_ASSIGN_OR_RETURN(file.size_bytes, JsonInt(entry, "size_bytes", path));
   LWQ_ASSIGN_OR_RETURN(const int64_t pieces, JsonInt(entry, "pieces", path));
   if (file.size_bytes < 0 || pieces != PieceCount(file.size_bytes, piece_bytes_)) {
-    return absl::InvalidArgumentError(absl::StrCat("'", path, "' of ", file.size_bytes, " bytes cannot have ", pieces, " pieces"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("'", path, "' of ", file.size_bytes, " bytes cannot have ", pieces, " pieces"));
   }
   if (static_cast<size_t>(pieces) > manifest.parts.size() - next_part) {
     return absl::InvalidArgumentError(absl::StrCat("pieces of '", path, "' are missing"));
@@ -222,7 +228,9 @@ std::vector<std::string> FileTree::paths() const {
   return paths;
 }
 
-bool FileTree::Contains(std::string_view path) const { return files_.find(path) != files_.end(); }
+bool FileTree::Contains(std::string_view path) const {
+  return files_.find(path) != files_.end();
+}
 
 StatusOr<const FileTree::File*> FileTree::Find(std::string_view path) const {
   const auto it = files_.find(path);
@@ -238,8 +246,8 @@ StatusOr<int64_t> FileTree::SizeBytes(std::string_view path) const {
 StatusOr<Bytes> FileTree::Read(std::string_view path, int64_t offset, int64_t length) const {
   LWQ_ASSIGN_OR_RETURN(const File* file, Find(path));
   if (offset < 0 || length < 0 || offset > file->size_bytes || length > file->size_bytes - offset) {
-    return absl::OutOfRangeError(absl::StrCat("range of ", length, " bytes at ", offset, " is outside file '", path, "' of ",
-                                              file->size_bytes, " bytes"));
+    return absl::OutOfRangeError(absl::StrCat("range of ", length, " bytes at ", offset, " is outside file '", path,
+                                              "' of ", file->size_bytes, " bytes"));
   }
   if (length == 0) return Bytes();
   // All pieces are there, of the sizes promised, before memory is asked for.
@@ -274,7 +282,8 @@ Status FileTree::Download(const std::string& directory, const std::function<void
   for (const auto& [path, file] : files_) {
     const std::string target = absl::StrCat(directory, "/", path);
     LWQ_RETURN_IF_ERROR(MakeDirectories(ParentDirectory(target)));
-    LWQ_ASSIGN_OR_RETURN(const std::unique_ptr<StagingFile> out, StagingFile::Create(ParentDirectory(target), ".partial-"));
+    LWQ_ASSIGN_OR_RETURN(const std::unique_ptr<StagingFile> out,
+                         StagingFile::Create(ParentDirectory(target), ".partial-"));
     for (const BlobRef& blob : file.pieces) {
       StatusOr<Bytes> piece = blobs_->Fetch(blob);
       if (!piece.ok()) return Annotate(piece.status(), absl::StrCat("file '", path, "'"));

@@ -54,14 +54,18 @@ StatusOr<SafetensorsEntry> ParseEntry(const Json& value, const std::string& name
   const int64_t end = (*offsets)[1];
   if (begin > end) return DamagedTensor(what, name, absl::StrCat("ends at ", end, ", before it begins at ", begin));
   if (end > data_bytes) {
-    return DamagedTensor(what, name, absl::StrCat("ends at ", end, ", behind the ", data_bytes,
-                                                  " bytes of data in the file (truncated?)"));
+    return DamagedTensor(
+        what, name,
+        absl::StrCat("ends at ", end, ", behind the ", data_bytes, " bytes of data in the file (truncated?)"));
   }
   const StatusOr<int64_t> elements = ElementCount(*shape);
-  if (!elements.ok()) return DamagedTensor(what, name, absl::StrCat("has an impossible shape: ", MessageOf(elements.status())));
+  if (!elements.ok()) {
+    return DamagedTensor(what, name, absl::StrCat("has an impossible shape: ", MessageOf(elements.status())));
+  }
   if (*elements * DTypeBytes(*dtype) != end - begin) {
-    return DamagedTensor(what, name, absl::StrCat("needs ", *elements * DTypeBytes(*dtype), " bytes by its shape and has ",
-                                                  end - begin));
+    return DamagedTensor(
+        what, name,
+        absl::StrCat("needs ", *elements * DTypeBytes(*dtype), " bytes by its shape and has ", end - begin));
   }
   return SafetensorsEntry{*dtype, std::move(*shape), data_begin_bytes + begin, data_begin_bytes + end};
 }
@@ -83,7 +87,8 @@ Status CheckTiling(const SafetensorsHeader& header, int64_t file_bytes, std::str
   std::vector<const Named*> by_begin;
   for (const Named& named : header.tensors) by_begin.push_back(&named);
   std::sort(by_begin.begin(), by_begin.end(), [](const Named* a, const Named* b) {
-    return std::pair(a->second.begin_bytes, a->second.end_bytes) < std::pair(b->second.begin_bytes, b->second.end_bytes);
+    return std::pair(a->second.begin_bytes, a->second.end_bytes) <
+           std::pair(b->second.begin_bytes, b->second.end_bytes);
   });
   int64_t end_bytes = header.data_begin_bytes;
   const std::string* previous = nullptr;
@@ -92,8 +97,9 @@ Status CheckTiling(const SafetensorsHeader& header, int64_t file_bytes, std::str
       return DamagedTensor(what, named->first, absl::StrCat("overlaps tensor '", previous->substr(0, 200), "'"));
     }
     if (named->second.begin_bytes > end_bytes) {
-      return DamagedTensor(what, named->first, absl::StrCat("leaves a hole of ", named->second.begin_bytes - end_bytes,
-                                                            " bytes before it"));
+      return DamagedTensor(
+          what, named->first,
+          absl::StrCat("leaves a hole of ", named->second.begin_bytes - end_bytes, " bytes before it"));
     }
     end_bytes = named->second.end_bytes;
     previous = &named->first;
@@ -114,11 +120,11 @@ StatusOr<int64_t> ParseSafetensorsHeaderBytes(std::string_view first_eight, int6
   for (int i = kLengthBytes - 1; i >= 0; --i) length = length << 8 | static_cast<uint8_t>(first_eight[i]);
   if (length > static_cast<uint64_t>(kMaxSafetensorsHeaderBytes)) {
     return DamagedFile(what, absl::StrCat("its header claims ", length, " bytes; at most ", kMaxSafetensorsHeaderBytes,
-                                      " are allowed"));
+                                          " are allowed"));
   }
   if (static_cast<int64_t>(length) > file_bytes - kLengthBytes) {
-    return DamagedFile(what, absl::StrCat("its header claims ", length, " bytes, the file has ", file_bytes,
-                                      " in all (truncated?)"));
+    return DamagedFile(
+        what, absl::StrCat("its header claims ", length, " bytes, the file has ", file_bytes, " in all (truncated?)"));
   }
   return static_cast<int64_t>(length);
 }
@@ -168,9 +174,9 @@ StatusOr<HostTensor> SafetensorsFile::Get(std::string_view name) const {
   const auto it = header_.tensors.find(std::string(name));
   if (it == header_.tensors.end()) return absl::NotFoundError(absl::StrCat("tensor '", name, "' is not in ", what_));
   const SafetensorsEntry& entry = it->second;
-  return HostTensor{entry.dtype, entry.shape,
-                    file_.Slice(static_cast<size_t>(entry.begin_bytes),
-                                static_cast<size_t>(entry.end_bytes - entry.begin_bytes))};
+  return HostTensor{
+      entry.dtype, entry.shape,
+      file_.Slice(static_cast<size_t>(entry.begin_bytes), static_cast<size_t>(entry.end_bytes - entry.begin_bytes))};
 }
 
 StatusOr<std::string> SerializeSafetensors(const std::map<std::string, HostTensor>& tensors,
@@ -196,7 +202,9 @@ StatusOr<std::string> SerializeSafetensors(const std::map<std::string, HostTenso
   json.append((kDataAlignmentBytes - json.size() % kDataAlignmentBytes) % kDataAlignmentBytes, ' ');
   std::string file;
   file.reserve(kLengthBytes + json.size() + data_bytes);
-  for (int i = 0; i < kLengthBytes; ++i) file.push_back(static_cast<char>(static_cast<uint64_t>(json.size()) >> (8 * i) & 0xff));
+  for (int i = 0; i < kLengthBytes; ++i) {
+    file.push_back(static_cast<char>(static_cast<uint64_t>(json.size()) >> (8 * i) & 0xff));
+  }
   file += json;
   for (const auto& [name, tensor] : tensors) file.append(tensor.bytes.view());
   return file;

@@ -32,21 +32,26 @@ std::vector<int64_t> WithCount(int64_t count, const std::vector<int64_t>& sample
 // Bytes of one sample, at least 1.
 StatusOr<int64_t> SampleBytesOf(DType dtype, const std::vector<int64_t>& sample_shape) {
   LWQ_ASSIGN_OR_RETURN(const int64_t elements, ElementCount(sample_shape));
-  if (elements < 1) return absl::InvalidArgumentError(absl::StrCat("samples of shape ", ShapeText(sample_shape), " are empty"));
+  if (elements < 1) {
+    return absl::InvalidArgumentError(absl::StrCat("samples of shape ", ShapeText(sample_shape), " are empty"));
+  }
   return elements * DTypeBytes(dtype);
 }
 
 Status CheckSampleRange(int64_t first, int64_t count, int64_t samples) {
   if (first >= 0 && count >= 0 && first <= samples && count <= samples - first) return absl::OkStatus();
-  return absl::OutOfRangeError(absl::StrCat("samples ", first, " to ", first, "+", count, " are outside a set of ", samples));
+  return absl::OutOfRangeError(
+      absl::StrCat("samples ", first, " to ", first, "+", count, " are outside a set of ", samples));
 }
 
-Status CheckAppended(const HostTensor& samples, DType dtype, const std::vector<int64_t>& sample_shape, int64_t sample_bytes) {
+Status CheckAppended(const HostTensor& samples, DType dtype, const std::vector<int64_t>& sample_shape,
+                     int64_t sample_bytes) {
   const std::vector<int64_t>& shape = samples.shape;
   if (samples.dtype != dtype || shape.empty() || shape[0] < 0 ||
       !std::equal(shape.begin() + 1, shape.end(), sample_shape.begin(), sample_shape.end())) {
     return absl::InvalidArgumentError(absl::StrCat("appended ", DTypeName(samples.dtype), " ", ShapeText(shape),
-                                                   " to a set of ", DTypeName(dtype), " samples ", ShapeText(sample_shape)));
+                                                   " to a set of ", DTypeName(dtype), " samples ",
+                                                   ShapeText(sample_shape)));
   }
   const int64_t size_bytes = static_cast<int64_t>(samples.bytes.size());
   if (size_bytes % sample_bytes != 0 || size_bytes / sample_bytes != shape[0]) {
@@ -90,7 +95,8 @@ Status CheckChunks(const SampleSetMeta& meta, const std::vector<Part>& parts) {
   int64_t left = meta.samples;
   for (size_t index = 0; index < parts.size(); ++index) {
     const int64_t count = std::min(meta.chunk_samples, left);
-    if (count == 0 || parts[index].name != ChunkName(index) || parts[index].blob.size_bytes != count * meta.sample_bytes) {
+    if (count == 0 || parts[index].name != ChunkName(index) ||
+        parts[index].blob.size_bytes != count * meta.sample_bytes) {
       return absl::InvalidArgumentError(absl::StrCat("chunk ", index, " has a wrong name or size"));
     }
     left -= count;
@@ -106,7 +112,8 @@ int64_t ChunkSamples(int64_t sample_bytes, int64_t batch) {
   return batch > 0 && samples >= batch ? samples - samples % batch : samples;
 }
 
-SampleSetWriter::SampleSetWriter(ArtifactStore* store, DType dtype, std::vector<int64_t> sample_shape, int64_t chunk_samples)
+SampleSetWriter::SampleSetWriter(ArtifactStore* store, DType dtype, std::vector<int64_t> sample_shape,
+                                 int64_t chunk_samples)
     : store_(store), dtype_(dtype), sample_shape_(std::move(sample_shape)), chunk_samples_(chunk_samples) {
   const StatusOr<int64_t> sample_bytes = SampleBytesOf(dtype_, sample_shape_);
   if (!sample_bytes.ok()) {
@@ -156,10 +163,8 @@ StatusOr<ArtifactRef> SampleSetWriter::Finish() {
   LWQ_RETURN_IF_ERROR(AwaitUpload());
   Manifest manifest;
   manifest.kind = kSamplesKind;
-  manifest.meta = {{"samples", samples_},
-                   {"dtype", DTypeName(dtype_)},
-                   {"shape", sample_shape_},
-                   {"chunk_samples", chunk_samples_}};
+  manifest.meta = {
+      {"samples", samples_}, {"dtype", DTypeName(dtype_)}, {"shape", sample_shape_}, {"chunk_samples", chunk_samples_}};
   for (size_t index = 0; index < chunks_.size(); ++index) manifest.parts.push_back({ChunkName(index), chunks_[index]});
   failed_ = absl::FailedPreconditionError("the set of samples is finished");
   return store_->Publish(manifest);
@@ -252,7 +257,9 @@ int64_t MemorySamples::SampleBytes() const {
   return *sample_bytes;
 }
 
-int64_t MemorySamples::samples() const { return static_cast<int64_t>(data_.size()) / SampleBytes(); }
+int64_t MemorySamples::samples() const {
+  return static_cast<int64_t>(data_.size()) / SampleBytes();
+}
 
 StatusOr<HostTensor> MemorySamples::Read(int64_t first, int64_t count) {
   LWQ_RETURN_IF_ERROR(CheckSampleRange(first, count, samples()));

@@ -1,9 +1,9 @@
 // Sets of per-sample tensors that are too large to hold: token windows [samples, seqlen] and block activations
-// [samples, seqlen, hidden]. Written and read in order of samples, in chunks, so that a reader holds a few chunks only and
-// can compute on the first while the next is fetched.
+// [samples, seqlen, hidden]. Written and read in order of samples, in chunks, so that a reader holds a few chunks only
+// and can compute on the first while the next is fetched.
 //
-// As an artifact: kind "samples", meta {"samples","dtype","shape" (of one sample),"chunk_samples"}, parts "00000", "00001", …: the raw bytes of
-// chunk_samples samples each (the last may be shorter).
+// As an artifact: kind "samples", meta {"samples","dtype","shape" (of one sample),"chunk_samples"}, parts "00000",
+// "00001", …: the raw bytes of chunk_samples samples each (the last may be shorter).
 #pragma once
 
 #include <cstdint>
@@ -29,8 +29,8 @@ class SampleSource {
   virtual DType dtype() const = 0;
   // Shape of one sample: [seqlen] or [seqlen, hidden].
   virtual const std::vector<int64_t>& sample_shape() const = 0;
-  // [count, …sample_shape]: samples first … first+count-1. OUT_OF_RANGE outside the set. A view into a chunk where the range lies in
-  // one, else a copy.
+  // [count, …sample_shape]: samples first … first+count-1. OUT_OF_RANGE outside the set. A view into a chunk where the
+  // range lies in one, else a copy.
   virtual StatusOr<HostTensor> Read(int64_t first, int64_t count) = 0;
 };
 
@@ -71,9 +71,9 @@ class SampleSetWriter : public SampleSink {
   std::vector<BlobRef> chunks_;
 };
 
-// Reads an artifact; while it is read in order, the next chunk is fetched ahead (behind the last comes the first, once the
-// set has been read twice). At most three chunks are held (previous, current, next), besides those that tensors handed out
-// still point into.
+// Reads an artifact; while it is read in order, the next chunk is fetched ahead (behind the last comes the first, once
+// the set has been read twice). At most three chunks are held (previous, current, next), besides those that tensors
+// handed out still point into.
 class SampleSetReader : public SampleSource {
  public:
   // `blobs` must outlive the reader.
@@ -124,7 +124,8 @@ class SampleRange : public SampleSource {
 // All samples in one tensor in memory, for tests and small sets.
 class MemorySamples : public SampleSource, public SampleSink {
  public:
-  MemorySamples(DType dtype, std::vector<int64_t> sample_shape) : dtype_(dtype), sample_shape_(std::move(sample_shape)) {}
+  MemorySamples(DType dtype, std::vector<int64_t> sample_shape)
+      : dtype_(dtype), sample_shape_(std::move(sample_shape)) {}
   int64_t samples() const override;
   DType dtype() const override { return dtype_; }
   const std::vector<int64_t>& sample_shape() const override { return sample_shape_; }

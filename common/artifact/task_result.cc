@@ -4,7 +4,9 @@
 
 namespace lwq {
 
-std::string ResultKey(const Digest& action_key) { return absl::StrCat("results/", action_key.hex()); }
+std::string ResultKey(const Digest& action_key) {
+  return absl::StrCat("results/", action_key.hex());
+}
 
 Json TaskResultToJson(const TaskResult& result) {
   Json outputs = Json::object();

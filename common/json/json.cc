@@ -20,7 +20,8 @@ StatusOr<const Json*> Member(const Json& object, std::string_view key, std::stri
 
 Status WrongType(std::string_view what, std::string_view key, std::string_view wanted, const Json& got) {
   return absl::InvalidArgumentError(
-      absl::StrCat(what, ": '", key, "' must be ", wanted, ", not ", got.dump(-1, ' ', true, Json::error_handler_t::replace).substr(0, 60)));
+      absl::StrCat(what, ": '", key, "' must be ", wanted, ", not ",
+                   got.dump(-1, ' ', true, Json::error_handler_t::replace).substr(0, 60)));
 }
 
 // Sees every key as it is parsed; remembers the first that its object already had.
@@ -78,7 +79,9 @@ StatusOr<Json> ParseJson(std::string_view text, std::string_view what, Duplicate
   }
 }
 
-std::string CanonicalJson(const Json& value) { return value.dump(-1, ' ', false, Json::error_handler_t::replace); }
+std::string CanonicalJson(const Json& value) {
+  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
 
 StatusOr<int64_t> JsonInt(const Json& object, std::string_view key, std::string_view what) {
   LWQ_ASSIGN_OR_RETURN(const Json* member, Member(object, key, what));

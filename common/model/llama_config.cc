@@ -6,15 +6,14 @@ namespace lwq {
 namespace {
 
 constexpr std::string_view kWhat = "config.json";
-constexpr std::string_view kSupported =
-    "supported: LlamaForCausalLM (Llama-2, Llama-3, Llama-3.1), MistralForCausalLM";
+constexpr std::string_view kSupported = "supported: LlamaForCausalLM (Llama-2, Llama-3, Llama-3.1), MistralForCausalLM";
 // Far above every real model, low enough that no product of them overflows int64.
 constexpr int64_t kSizeMax = 1 << 20;
 constexpr int64_t kBlocksMax = 10'000;
 constexpr int64_t kVocabMax = 1 << 26;
 constexpr int64_t kPositionsMax = int64_t{1} << 40;
 constexpr int64_t kMistralSlidingWindow = 4096;  // transformers' default
-constexpr int64_t kMistralKeyValueHeads = 8;    // transformers' default
+constexpr int64_t kMistralKeyValueHeads = 8;     // transformers' default
 
 Status NotSupported(std::string_view reason) {
   return absl::FailedPreconditionError(absl::StrCat(kWhat, ": ", reason));
@@ -88,15 +87,16 @@ StatusOr<std::string> ArchitectureOf(const Json& config) {
   } else if (model_type == "mistral") {
     architecture = "MistralForCausalLM";
   } else {
-    return NotSupported(absl::StrCat("no 'architectures', and model_type '", model_type, "' is not supported; ", kSupported));
+    return NotSupported(
+        absl::StrCat("no 'architectures', and model_type '", model_type, "' is not supported; ", kSupported));
   }
   if (architecture != "LlamaForCausalLM" && architecture != "MistralForCausalLM") {
     return NotSupported(absl::StrCat("architecture '", architecture.substr(0, 80), "' is not supported; ", kSupported));
   }
   const std::string_view expected_type = architecture == "LlamaForCausalLM" ? "llama" : "mistral";
   if (!model_type.empty() && model_type != expected_type) {
-    return NotSupported(absl::StrCat("model_type '", model_type.substr(0, 80), "' is not supported for ", architecture, "; ",
-                                     kSupported));
+    return NotSupported(absl::StrCat("model_type '", model_type.substr(0, 80), "' is not supported for ", architecture,
+                                     "; ", kSupported));
   }
   return architecture;
 }
@@ -164,14 +164,16 @@ Status ReadHeads(const Json& config, LlamaConfig& out) {
   out.num_key_value_heads = is_mistral_default ? kMistralKeyValueHeads : out.num_attention_heads;
   LWQ_RETURN_IF_ERROR(ReadOptionalSize(config, "num_key_value_heads", kSizeMax, out.num_key_value_heads));
   if (out.num_attention_heads % out.num_key_value_heads != 0) {
-    return Impossible("num_key_value_heads", absl::StrCat("is ", out.num_key_value_heads, ", which does not divide the ",
-                                                          out.num_attention_heads, " attention heads"));
+    return Impossible("num_key_value_heads",
+                      absl::StrCat("is ", out.num_key_value_heads, ", which does not divide the ",
+                                   out.num_attention_heads, " attention heads"));
   }
   if (Find(config, "head_dim") != nullptr) {
     LWQ_RETURN_IF_ERROR(ReadSize(config, "head_dim", kSizeMax, out.head_dim));
   } else if (out.hidden_size % out.num_attention_heads != 0) {
-    return Impossible("hidden_size", absl::StrCat("is ", out.hidden_size, ", not a multiple of the ",
-                                                  out.num_attention_heads, " attention heads, and there is no 'head_dim'"));
+    return Impossible("hidden_size",
+                      absl::StrCat("is ", out.hidden_size, ", not a multiple of the ", out.num_attention_heads,
+                                   " attention heads, and there is no 'head_dim'"));
   } else {
     out.head_dim = out.hidden_size / out.num_attention_heads;
   }
@@ -263,7 +265,9 @@ LinearShape ShapeOf(const LlamaConfig& config, LinearKind kind) {
   LWQ_CHECK(false, "linear ", static_cast<int>(kind));
 }
 
-std::string BlockPrefix(int64_t block) { return absl::StrCat("model.layers.", block, "."); }
+std::string BlockPrefix(int64_t block) {
+  return absl::StrCat("model.layers.", block, ".");
+}
 
 int64_t BlockLinearParameters(const LlamaConfig& config) {
   int64_t parameters = 0;
@@ -274,7 +278,9 @@ int64_t BlockLinearParameters(const LlamaConfig& config) {
   return parameters;
 }
 
-int64_t BlockParameters(const LlamaConfig& config) { return BlockLinearParameters(config) + 2 * config.hidden_size; }
+int64_t BlockParameters(const LlamaConfig& config) {
+  return BlockLinearParameters(config) + 2 * config.hidden_size;
+}
 
 std::map<std::string, std::vector<int64_t>> ExpectedTensors(const LlamaConfig& config) {
   std::map<std::string, std::vector<int64_t>> tensors;

@@ -54,7 +54,8 @@ class DirectoryFiles : public ModelFiles {
     LWQ_ASSIGN_OR_RETURN(const Bytes bytes, Bytes::MapFile(Path(file)));
     const int64_t size_bytes = static_cast<int64_t>(bytes.size());
     if (offset > size_bytes || length > size_bytes - offset) {
-      return absl::DataLossError(absl::StrCat(Path(file), " changed while it was in use: it has only ", size_bytes, " bytes"));
+      return absl::DataLossError(
+          absl::StrCat(Path(file), " changed while it was in use: it has only ", size_bytes, " bytes"));
     }
     return bytes.Slice(static_cast<size_t>(offset), static_cast<size_t>(length));
   }
@@ -89,10 +90,12 @@ StatusOr<SafetensorsHeader> ReadHeader(ModelFiles& files, const std::string& fil
 
 Status CheckShardName(std::string_view shard, std::string_view what) {
   if (shard.size() > kShardEnding.size() && shard.size() <= 255 && shard.front() != '.' &&
-      shard.find('/') == std::string_view::npos && shard.find('\0') == std::string_view::npos && EndsWith(shard, kShardEnding)) {
+      shard.find('/') == std::string_view::npos && shard.find('\0') == std::string_view::npos &&
+      EndsWith(shard, kShardEnding)) {
     return absl::OkStatus();
   }
-  return absl::DataLossError(absl::StrCat(what, ": '", shard.substr(0, 200), "' is not the name of a .safetensors file beside it"));
+  return absl::DataLossError(
+      absl::StrCat(what, ": '", shard.substr(0, 200), "' is not the name of a .safetensors file beside it"));
 }
 
 class ModelTensors : public TensorSource {
@@ -105,7 +108,8 @@ class ModelTensors : public TensorSource {
       return absl::NotFoundError(absl::StrCat("tensor '", name, "' is not in ", files_->Describe()));
     }
     const SafetensorsEntry& entry = it->second;
-    StatusOr<Bytes> bytes = files_->Read(file_of_.at(it->first), entry.begin_bytes, entry.end_bytes - entry.begin_bytes);
+    StatusOr<Bytes> bytes =
+        files_->Read(file_of_.at(it->first), entry.begin_bytes, entry.end_bytes - entry.begin_bytes);
     if (!bytes.ok()) return Annotate(bytes.status(), absl::StrCat("tensor '", name, "'"));
     return HostTensor{entry.dtype, entry.shape, *std::move(bytes)};
   }
@@ -149,7 +153,9 @@ class ModelTensors : public TensorSource {
     }
     std::map<std::string, SafetensorsHeader> headers;
     for (const auto& [name, value] : weight_map->items()) {
-      if (!value.is_string()) return absl::DataLossError(absl::StrCat(what, ": the file of tensor '", name, "' is not a string"));
+      if (!value.is_string()) {
+        return absl::DataLossError(absl::StrCat(what, ": the file of tensor '", name, "' is not a string"));
+      }
       const std::string shard = value.get<std::string>();
       if (headers.count(shard) == 0) LWQ_RETURN_IF_ERROR(LoadShard(shard, what, headers));
       const std::map<std::string, SafetensorsEntry>& tensors = headers.at(shard).tensors;
@@ -215,7 +221,8 @@ Status CheckModelTensors(const LlamaConfig& config, const TensorSource& source) 
     if (is_quantized && IsLinearWeight(name)) continue;
     const auto it = source.entries().find(name);
     if (it == source.entries().end()) {
-      return absl::InvalidArgumentError(absl::StrCat("the model has no tensor '", name, "', which its config.json asks for"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("the model has no tensor '", name, "', which its config.json asks for"));
     }
     const SafetensorsEntry& entry = it->second;
     if (entry.shape != shape) {

@@ -65,7 +65,9 @@ StatusOr<std::vector<FolderEntry>> ReadFolder(const std::string& path, const std
   return entries;
 }
 
-bool StartsWith(std::string_view text, std::string_view prefix) { return text.substr(0, prefix.size()) == prefix; }
+bool StartsWith(std::string_view text, std::string_view prefix) {
+  return text.substr(0, prefix.size()) == prefix;
+}
 
 // Walks folders in key order, entering only those that can hold a key of the page.
 class Lister {
@@ -278,9 +280,9 @@ StatusOr<std::unique_ptr<ObjectStore>> OpenFileStore(const std::string& root, co
   std::string path = root;
   while (!path.empty() && path.back() == '/') path.pop_back();
   if (path.empty() || path.front() != '/' || path.size() > kRootBytesMax) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("object store folder '", root.substr(0, 200), "' must be an absolute path below / of at most ",
-                     kRootBytesMax, " bytes"));
+    return absl::InvalidArgumentError(absl::StrCat("object store folder '", root.substr(0, 200),
+                                                   "' must be an absolute path below / of at most ", kRootBytesMax,
+                                                   " bytes"));
   }
   auto store = std::make_unique<FileStore>(path, options);
   const std::string staging = store->StagingDirectory();

@@ -32,7 +32,7 @@ class MemoryStore : public ObjectStore {
  private:
   const int64_t capacity_bytes_;
   std::mutex mutex_;
-  int64_t held_bytes_ = 0;                           // guarded by mutex_
+  int64_t held_bytes_ = 0;                             // guarded by mutex_
   std::map<std::string, Bytes, std::less<>> objects_;  // guarded by mutex_
 };
 

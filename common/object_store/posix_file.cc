@@ -74,7 +74,9 @@ Status ReadAt(int fd, int64_t offset_bytes, std::span<std::byte> data, std::stri
     const ssize_t got = ::pread(fd, data.data(), data.size(), offset_bytes);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return ErrnoStatus(errno, "read", path);
-    if (got == 0) return absl::UnavailableError(absl::StrCat("read ", path, ": the file ends at ", offset_bytes, " bytes"));
+    if (got == 0) {
+      return absl::UnavailableError(absl::StrCat("read ", path, ": the file ends at ", offset_bytes, " bytes"));
+    }
     data = data.subspan(static_cast<size_t>(got));
     offset_bytes += got;
   }

@@ -65,8 +65,8 @@ class Retrier {
 
  private:
   absl::Duration Backoff(int attempt) {
-    const absl::Duration whole =
-        std::min(options_.backoff_max, options_.backoff_initial * static_cast<double>(1LL << std::min(attempt - 1, 30)));
+    const absl::Duration whole = std::min(
+        options_.backoff_max, options_.backoff_initial * static_cast<double>(1LL << std::min(attempt - 1, 30)));
     const double fraction = static_cast<double>(Mix(options_.seed ^ draws_.fetch_add(1)) >> 11) * 0x1p-53;
     return whole * (0.5 + 0.5 * fraction);
   }
@@ -123,13 +123,15 @@ class RetryStore : public ObjectStore {
     bool was_ambiguous = false;
     const Status status = retrier_.Run([&] { return inner_->Put(key, data, options); }, &was_ambiguous);
     if (!options.if_absent || !was_ambiguous || !absl::IsAlreadyExists(status)) return status;
-    return ResolveConflict(*inner_, retrier_, std::string(key), static_cast<int64_t>(data.size()), DigestOf(data), status);
+    return ResolveConflict(*inner_, retrier_, std::string(key), static_cast<int64_t>(data.size()), DigestOf(data),
+                           status);
   }
 
   StatusOr<std::unique_ptr<Upload>> StartUpload(std::string_view key, const PutOptions& options) override {
     LWQ_ASSIGN_OR_RETURN(std::unique_ptr<Upload> upload,
                          retrier_.Run([&] { return inner_->StartUpload(key, options); }));
-    return std::make_unique<RetryUpload>(inner_.get(), &retrier_, std::string(key), options.if_absent, std::move(upload));
+    return std::make_unique<RetryUpload>(inner_.get(), &retrier_, std::string(key), options.if_absent,
+                                         std::move(upload));
   }
 
   StatusOr<Bytes> Get(std::string_view key) override {
@@ -164,7 +166,9 @@ bool IsRetried(absl::StatusCode code) {
   return false;
 }
 
-void WaitBySleeping(absl::Duration duration) { absl::SleepFor(duration); }
+void WaitBySleeping(absl::Duration duration) {
+  absl::SleepFor(duration);
+}
 
 std::unique_ptr<ObjectStore> MakeRetryStore(std::unique_ptr<ObjectStore> inner, const RetryOptions& options,
                                             std::function<void(absl::Duration)> wait) {

@@ -1,11 +1,12 @@
 // A decorator that repeats what may succeed when repeated.
 //
-// Which codes are repeated is one table (IsRetried). Waits grow from backoff_initial by factor 2 to backoff_max, each drawn
-// between half and the whole of that (seeded, so a run of waits is reproducible); the time comes from no clock: the caller
-// hands the function that waits.
+// Which codes are repeated is one table (IsRetried). Waits grow from backoff_initial by factor 2 to backoff_max, each
+// drawn between half and the whole of that (seeded, so a run of waits is reproducible); the time comes from no clock:
+// the caller hands the function that waits.
 //
-// A write that answers UNAVAILABLE may have happened. So a conditional write that later finds the key taken compares: if
-// the object holds exactly the bytes being written, the write was ours (or its twin's, which is the same object) and is OK.
+// A write that answers UNAVAILABLE may have happened. So a conditional write that later finds the key taken compares:
+// if the object holds exactly the bytes being written, the write was ours (or its twin's, which is the same object) and
+// is OK.
 //
 // Thread-safety: any thread, if the store and `wait` allow it. The inner store is owned.
 #pragma once

@@ -53,7 +53,9 @@ void SweepOne(const std::string& path) {
       return;
     case LockResult::kNotSupported: {
       struct stat info {};
-      if (::fstat(fd->get(), &info) == 0 && std::time(nullptr) - info.st_mtime > kUnlockedAgeMaxS) ::unlink(path.c_str());
+      if (::fstat(fd->get(), &info) == 0 && std::time(nullptr) - info.st_mtime > kUnlockedAgeMaxS) {
+        ::unlink(path.c_str());
+      }
       return;
     }
   }

@@ -1,9 +1,9 @@
 // Files that are being written: named in a staging folder, invisible to readers until they are linked or renamed into
 // place, gone when abandoned, and swept up when their process died.
 //
-// Who is alive is asked of the kernel: a StagingFile holds an exclusive flock on its descriptor for as long as it lives,
-// so whoever obtains that lock knows that the owner is gone, whatever the process, container or host (as far as the
-// file system carries locks; where it has none, files untouched for a day are taken for dead).
+// Who is alive is asked of the kernel: a StagingFile holds an exclusive flock on its descriptor for as long as it
+// lives, so whoever obtains that lock knows that the owner is gone, whatever the process, container or host (as far as
+// the file system carries locks; where it has none, files untouched for a day are taken for dead).
 //
 // Thread-safety: a StagingFile belongs to one thread at a time; the functions may be called from any thread.
 #pragma once
@@ -32,8 +32,8 @@ class StagingFile {
   // Ends the file after what was appended; with `sync`, waits until the bytes are on the disk. Call before naming it.
   Status Seal(bool sync);
 
-  // Gives the file its final name in the same file system. ALREADY_EXISTS (code only) when `path` exists; a repeated call
-  // after the name was given is OK. NOT_FOUND when the folder of `path` is missing.
+  // Gives the file its final name in the same file system. ALREADY_EXISTS (code only) when `path` exists; a repeated
+  // call after the name was given is OK. NOT_FOUND when the folder of `path` is missing.
   Status LinkTo(const std::string& path);
   // The same, replacing what had that name.
   Status RenameTo(const std::string& path);

@@ -24,7 +24,9 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-std::span<const std::byte> AsBytes(std::string_view text) { return std::as_bytes(std::span(text.data(), text.size())); }
+std::span<const std::byte> AsBytes(std::string_view text) {
+  return std::as_bytes(std::span(text.data(), text.size()));
+}
 
 struct StoreKind {
   std::string name;
@@ -58,7 +60,7 @@ const std::vector<StoreKind>& Kinds() {
       {"remote_without_faults",
        [](const std::string&) {
          return std::make_unique<test::FaultStore>(std::make_unique<MemoryStore>(),
-                                                      test::FaultOptions{.list_page_max = 2});
+                                                   test::FaultOptions{.list_page_max = 2});
        }},
       {"retry_over_faults_over_memory",
        [](const std::string&) { return WithRetries(WithFaults(std::make_unique<MemoryStore>())); }},
@@ -274,7 +276,9 @@ TEST_P(ObjectStoreTest, ManyUploadsOfOneKeyDoNotMix) {
   std::vector<std::unique_ptr<Upload>> uploads;
   for (int u = 0; u < 5; ++u) uploads.push_back(std::move(store_->StartUpload("k", {.if_absent = true})).value());
   for (int part = 0; part < 3; ++part) {
-    for (int u = 0; u < 5; ++u) ASSERT_TRUE(uploads[u]->Write(AsBytes(std::string(100, static_cast<char>('a' + u)))).ok());
+    for (int u = 0; u < 5; ++u) {
+      ASSERT_TRUE(uploads[u]->Write(AsBytes(std::string(100, static_cast<char>('a' + u)))).ok());
+    }
   }
   EXPECT_TRUE(uploads[3]->Commit().ok());
   EXPECT_TRUE(absl::IsAlreadyExists(uploads[1]->Commit()));
@@ -309,8 +313,8 @@ TEST_P(ObjectStoreTest, AKeyAndItsExtensionAreUnrelated) {
 }
 
 TEST_P(ObjectStoreTest, AListIsAscendingBytewiseWhereverTheSlashesAre) {
-  const std::vector<std::string> keys = {"a",     "a-",    "a-/z", "a.",  "a./b", "a/",  "a/-", "a/b/c", "a/b=",
-                                         "a0",    "a=b/c", "A/z",  "_x",  "zz/1", "zz/10/x", "zz/2", "zz1"};
+  const std::vector<std::string> keys = {"a",  "a-",    "a-/z", "a.", "a./b", "a/",      "a/-",  "a/b/c", "a/b=",
+                                         "a0", "a=b/c", "A/z",  "_x", "zz/1", "zz/10/x", "zz/2", "zz1"};
   std::vector<std::string> expected;
   for (const std::string& key : keys) {
     if (key.back() == '/') continue;  // not a key
@@ -363,15 +367,35 @@ TEST_P(ObjectStoreTest, AListTellsSizesAndRefusesBadLimits) {
   ASSERT_EQ(page->objects.size(), 1u);
   EXPECT_EQ(page->objects[0].size_bytes, 3);
   EXPECT_FALSE(page->truncated);
-  for (const int limit : {0, -1, 1001}) EXPECT_TRUE(absl::IsInvalidArgument(store_->List("", "", limit).status())) << limit;
+  for (const int limit : {0, -1, 1001}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(store_->List("", "", limit).status())) << limit;
+  }
   EXPECT_TRUE(absl::IsInvalidArgument(store_->List("a b", "", 1).status()));
   EXPECT_TRUE(absl::IsInvalidArgument(store_->List("", std::string(513, 'a'), 1).status()));
 }
 
 TEST_P(ObjectStoreTest, EveryCallRefusesKeysThatAreNotKeys) {
-  const std::vector<std::string> bad = {"",      "/",     "/a",   "a/",        "a//b", ".",         "..",  "a/..",
-                                        "../a",  "a/./b", "a b",  "a+b",       "a\\b", "a\nb",      "%2e", std::string("a\0b", 3),
-                                        "caf\xc3\xa9", "~a", "a:b", std::string(513, 'a'), std::string(201, 'a')};
+  const std::vector<std::string> bad = {"",
+                                        "/",
+                                        "/a",
+                                        "a/",
+                                        "a//b",
+                                        ".",
+                                        "..",
+                                        "a/..",
+                                        "../a",
+                                        "a/./b",
+                                        "a b",
+                                        "a+b",
+                                        "a\\b",
+                                        "a\nb",
+                                        "%2e",
+                                        std::string("a\0b", 3),
+                                        "caf\xc3\xa9",
+                                        "~a",
+                                        "a:b",
+                                        std::string(513, 'a'),
+                                        std::string(201, 'a')};
   for (const std::string& key : bad) {
     EXPECT_TRUE(absl::IsInvalidArgument(Put(key, "x"))) << key;
     EXPECT_TRUE(absl::IsInvalidArgument(store_->StartUpload(key, {}).status())) << key;
@@ -386,7 +410,8 @@ TEST_P(ObjectStoreTest, EveryCallRefusesKeysThatAreNotKeys) {
 TEST_P(ObjectStoreTest, KeysAtTheLimitsAreKeys) {
   const std::string segment(200, 's');
   const std::string longest = segment + "/" + segment + "/" + std::string(110, 'x');
-  for (const std::string& key : {longest, std::string("..."), std::string(".staging/x"), std::string("-"), std::string("=")}) {
+  for (const std::string& key :
+       {longest, std::string("..."), std::string(".staging/x"), std::string("-"), std::string("=")}) {
     ASSERT_TRUE(Put(key, key).ok()) << key;
     EXPECT_EQ(Get(key), key);
   }

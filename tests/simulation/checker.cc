@@ -43,14 +43,19 @@ void Checker::CheckReport(const State& state, const ReportTask& report, const Ta
   }
 }
 
+void Checker::Committed(const std::vector<Change>& changes) {
+  for (const Change& change : changes) {
+    if (const auto* put = std::get_if<PutAction>(&change)) results_.insert(put->action.key);
+    if (const auto* drop = std::get_if<DropAction>(&change)) results_.erase(drop->key);
+  }
+}
+
 void Checker::CheckChanges(const Effects& effects, int64_t now_ms) {
   for (const Change& change : effects.changes) {
     if (const auto* put = std::get_if<PutAction>(&change)) {
-      if (!results_.insert(put->action.key).second) {
+      if (results_.contains(put->action.key)) {
         Fail(now_ms, absl::StrCat("action ", put->action.key.short_hex(), " has a second result"));
       }
-    } else if (const auto* drop = std::get_if<DropAction>(&change)) {
-      results_.erase(drop->key);
     } else if (const auto* task = std::get_if<PutTask>(&change)) {
       for (int i = 0; i < kFailureCauses; ++i) {
         const auto cause = static_cast<FailureCause>(i);

@@ -15,6 +15,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "coordinator/scheduler/step.h"
 
@@ -27,6 +28,8 @@ class Checker {
   // `before` is the reported task's record before the step, where the event is a report on a known task.
   void AfterStep(const State& state, const Event& event, const std::optional<TaskRecord>& before,
                  const Effects& effects, int64_t now_ms);
+  // The store took these changes: only then is a result a result.
+  void Committed(const std::vector<Change>& changes);
   // A lease reached a worker.
   void LeaseDelivered(const WorkerId& worker, const Lease& lease, int64_t now_ms);
   void SubmissionAcknowledged(const std::string& request_id, const RunId& run, int64_t now_ms);

@@ -6,7 +6,9 @@
 namespace lwq::test {
 namespace {
 
-Bytes Copy(const Bytes& bytes) { return Bytes::FromString(std::string(bytes.view())); }
+Bytes Copy(const Bytes& bytes) {
+  return Bytes::FromString(std::string(bytes.view()));
+}
 
 class FaultUpload : public Upload {
  public:

@@ -1,8 +1,8 @@
 // An object store for tests that is stricter and less reliable than S3, reproducibly.
 //
-// Wraps another store and behaves as a remote one: it is not local, every Get hands out a fresh copy, and list pages may
-// be shorter than asked for. With a seed, any call may answer UNAVAILABLE before it took effect, or after: the caller
-// cannot know. Tests can also watch each call, and make chosen ones fail.
+// Wraps another store and behaves as a remote one: it is not local, every Get hands out a fresh copy, and list pages
+// may be shorter than asked for. With a seed, any call may answer UNAVAILABLE before it took effect, or after: the
+// caller cannot know. Tests can also watch each call, and make chosen ones fail.
 //
 // Thread-safety: any thread. Which call meets which fault depends on the order of calls, so only single-threaded tests
 // repeat exactly.

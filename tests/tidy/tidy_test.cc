@@ -1,5 +1,6 @@
-// The rules of the house as a test: which folder may include what, and what no file may say. Each message says what to do
-// instead.
+// The rules of the house as a test: which folder may include what, and what no file may say. Each message says what to
+// do instead.
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -20,9 +21,19 @@ struct Line {
   std::string text;
 };
 
-std::string Where(const Line& line) { return line.path + ":" + std::to_string(line.number) + ": "; }
+std::string Where(const Line& line) {
+  return line.path + ":" + std::to_string(line.number) + ": ";
+}
 
-bool StartsWith(const std::string& text, const std::string& prefix) { return text.rfind(prefix, 0) == 0; }
+// Characters, not bytes: a box drawing is not a long line.
+size_t Columns(const std::string& text) {
+  return static_cast<size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+}
+
+bool StartsWith(const std::string& text, const std::string& prefix) {
+  return text.rfind(prefix, 0) == 0;
+}
 
 std::vector<std::string> SourceFiles() {
   std::vector<std::string> files;
@@ -66,14 +77,18 @@ const std::map<std::string, std::vector<std::string>>& AllowedArrows() {
       {"coordinator/plan/", {"common/", "coordinator/plan/"}},
       {"coordinator/graph/", {"common/", "coordinator/plan/", "coordinator/graph/"}},
       {"coordinator/scheduler/", {"common/", "coordinator/plan/", "coordinator/graph/", "coordinator/scheduler/"}},
-      {"coordinator/store/", {"common/", "coordinator/plan/", "coordinator/graph/", "coordinator/scheduler/", "coordinator/store/"}},
-      {"coordinator/runtime/", {"common/", "coordinator/plan/", "coordinator/graph/", "coordinator/scheduler/", "coordinator/store/", "coordinator/runtime/"}},
+      {"coordinator/store/",
+       {"common/", "coordinator/plan/", "coordinator/graph/", "coordinator/scheduler/", "coordinator/store/"}},
+      {"coordinator/runtime/",
+       {"common/", "coordinator/plan/", "coordinator/graph/", "coordinator/scheduler/", "coordinator/store/",
+        "coordinator/runtime/"}},
       {"coordinator/service/", {"common/", "coordinator/", "lwqat/v1/"}},
       {"worker/session/", {"common/", "worker/session/"}},
       {"worker/io/", {"common/", "worker/io/"}},
       {"worker/text/", {"common/", "worker/text/"}},
       {"worker/qat/", {"common/", "worker/qat/"}},
-      {"worker/tasks/", {"common/", "worker/qat/api/", "worker/qat/pack/", "worker/text/", "worker/io/", "worker/tasks/"}},
+      {"worker/tasks/",
+       {"common/", "worker/qat/api/", "worker/qat/pack/", "worker/text/", "worker/io/", "worker/tasks/"}},
       {"worker/runtime/", {"common/", "worker/", "lwqat/v1/"}},
       {"client/", {"common/", "client/", "lwqat/v1/"}},
   };
@@ -99,8 +114,9 @@ TEST(TidyTest, EveryFolderIncludesOnlyWhatItsArrowsAllow) {
       if (!IsOurs(include.text)) continue;
       bool fits = false;
       for (const std::string& target : *allowed) fits = fits || StartsWith(include.text, target);
-      EXPECT_TRUE(fits) << Where(include) << "includes " << include.text
-                        << ", against the arrows of the design: move the shared part to common/, or pass it in as a value";
+      EXPECT_TRUE(fits)
+          << Where(include) << "includes " << include.text
+          << ", against the arrows of the design: move the shared part to common/, or pass it in as a value";
     }
   }
 }
@@ -108,7 +124,8 @@ TEST(TidyTest, EveryFolderIncludesOnlyWhatItsArrowsAllow) {
 TEST(TidyTest, LibTorchIsIncludedOnlyInWorkerQatAndOutsideItsFace) {
   static const std::regex kTorch("^(torch|ATen|c10|caffe2)/.*");
   for (const std::string& path : SourceFiles()) {
-    const bool may = (StartsWith(path, "worker/qat/") && !StartsWith(path, "worker/qat/api/") && !StartsWith(path, "worker/qat/pack/")) ||
+    const bool may = (StartsWith(path, "worker/qat/") && !StartsWith(path, "worker/qat/api/") &&
+                      !StartsWith(path, "worker/qat/pack/")) ||
                      StartsWith(path, "tests/numerics/qat/") || StartsWith(path, "tests/unit/qat/") ||
                      StartsWith(path, "tests/bench/qat/") || StartsWith(path, "tests/fixtures/");
     if (may) continue;
@@ -121,7 +138,8 @@ TEST(TidyTest, LibTorchIsIncludedOnlyInWorkerQatAndOutsideItsFace) {
 
 TEST(TidyTest, PureCoresKnowNoClockNoThreadNoFileAndNoWire) {
   static const std::regex kForbidden(
-      "(std::thread|std::mutex|system_clock|steady_clock|absl::Now|std::ofstream|std::ifstream|grpc::|lwqat::v1|random_device|spdlog::)");
+      "(std::thread|std::mutex|system_clock|steady_clock|absl::Now|std::ofstream|std::ifstream|grpc::|lwqat::v1|random_"
+      "device|spdlog::)");
   for (const std::string& path : SourceFiles()) {
     const bool pure = StartsWith(path, "coordinator/plan/") || StartsWith(path, "coordinator/graph/") ||
                       StartsWith(path, "coordinator/scheduler/") || StartsWith(path, "worker/session/");
@@ -144,9 +162,11 @@ TEST(TidyTest, NothingBannedIsUsed) {
       {std::regex("\\bstd::rand\\b|\\bsrand\\("), "use a seeded generator that is passed in", {self}},
       {std::regex("using namespace (?!std::(chrono_)?literals)"), "name what you use", {self}},
       {std::regex("\\b(TODO|FIXME|XXX|HACK)\\b(?!\\(#[0-9]+\\))"), "open an issue and write TODO(#number)", {self}},
-      {std::regex("\\bsleep_for\\b|\\busleep\\("), "wait for the event itself (condition variable, a call that blocks)",
+      {std::regex("\\bsleep_for\\b|\\busleep\\("),
+       "wait for the event itself (condition variable, a call that blocks)",
        {self, "tests/testing/", "tests/integration/", "client/"}},
-      {std::regex("\\bstd::cout\\b|\\bstd::cerr\\b"), "daemons log with spdlog; the client prints through its own output layer",
+      {std::regex("\\bstd::cout\\b|\\bstd::cerr\\b"),
+       "daemons log with spdlog; the client prints through its own output layer",
        {self, "tests/", "client/"}},
       {std::regex("\\bDISABLED_"), "fix the test or delete it", {self}},
   };
@@ -156,7 +176,8 @@ TEST(TidyTest, NothingBannedIsUsed) {
         bool excepted = false;
         for (const std::string& prefix : ban.except) excepted = excepted || StartsWith(path, prefix);
         if (excepted) continue;
-        EXPECT_FALSE(std::regex_search(line.text, ban.pattern)) << Where(line) << line.text << "\n  instead: " << ban.instead;
+        EXPECT_FALSE(std::regex_search(line.text, ban.pattern))
+            << Where(line) << line.text << "\n  instead: " << ban.instead;
       }
     }
   }
@@ -186,7 +207,7 @@ TEST(TidyTest, HeadersAreGuardedOnceAndLinesFitAScreen) {
     bool guarded = fs::path(path).extension() != ".h";
     for (const Line& line : lines) {
       if (line.text == "#pragma once") guarded = true;
-      EXPECT_LE(line.text.size(), kMostColumns) << Where(line) << "longer than " << kMostColumns << " bytes";
+      EXPECT_LE(Columns(line.text), kMostColumns) << Where(line) << "longer than " << kMostColumns << " characters";
     }
     EXPECT_TRUE(guarded) << path << ": add #pragma once";
   }

@@ -71,7 +71,9 @@ Status BlobCache::LockFolder() {
 Status BlobCache::Rescan() {
   SweepStaging(absl::StrCat(options_.directory, "/staging"));
   const std::lock_guard lock(mutex_);
-  for (const FoundFile& file : FindBlobs(absl::StrCat(options_.directory, "/blobs"))) Insert(file.digest, file.size_bytes);
+  for (const FoundFile& file : FindBlobs(absl::StrCat(options_.directory, "/blobs"))) {
+    Insert(file.digest, file.size_bytes);
+  }
   MakeRoom(0);
   return absl::OkStatus();
 }

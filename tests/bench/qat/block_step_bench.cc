@@ -1,7 +1,7 @@
 // A whole Block-AP step (forward, backward, optimizer) of one block and 512 tokens, against two things in the same run:
 // - the matrix products of its seven linears alone (forward, and both products of backward), in the same precision;
-// - the step as the original runs it: fake-quant as a chain of at:: operators, per-tensor AdamW of at:: operators, and the C library's malloc.
-// FLOPs are those of the linears' products: 6 × weights × tokens.
+// - the step as the original runs it: fake-quant as a chain of at:: operators, per-tensor AdamW of at:: operators, and
+// the C library's malloc. FLOPs are those of the linears' products: 6 × weights × tokens.
 #include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/mm.h>
@@ -90,7 +90,8 @@ class ChainStep {
     for (const LinearKind kind : kAllLinears) {
       const at::Tensor weight = LoadLinear(config, block, kind, at::kFloat, at::kCPU);
       const QuantizerInit init = InitQuantizer(weight, kBits, kGroup, false);
-      for (const at::Tensor& tensor : {weight, init.scale, init.zero_point}) Add(tensor, tensor.is_same(weight) ? kWeightLr : kQuantLr);
+      for (const at::Tensor& tensor : {weight, init.scale, init.zero_point})
+        Add(tensor, tensor.is_same(weight) ? kWeightLr : kQuantLr);
     }
     Add(at::ones({config.hidden_size}), kWeightLr);
     Add(at::ones({config.hidden_size}), kWeightLr);
@@ -100,8 +101,8 @@ class ChainStep {
     BlockTensors block;
     size_t next = 0;
     for (at::Tensor& linear : block.linears) {
-      linear = FakeQuantReference(parameters_[next].tensor, parameters_[next + 1].tensor, parameters_[next + 2].tensor, kBits,
-                                  kGroup)
+      linear = FakeQuantReference(parameters_[next].tensor, parameters_[next + 1].tensor, parameters_[next + 2].tensor,
+                                  kBits, kGroup)
                    .to(type_);
       next += 3;
     }

@@ -1,8 +1,9 @@
-// Object store, artifacts, sample sets and the worker's cache in GB/s, against plain file calls that move the same bytes.
+// Object store, artifacts, sample sets and the worker's cache in GB/s, against plain file calls that move the same
+// bytes.
 //
-// What is measured and what it is compared with take turns in one loop on one disk; the least of several timings of each
-// is told, because others only ever add time. "cold" means that the file's pages were dropped from the page cache first.
-// The folder is LWQ_BENCH_FOLDER, or the system's folder for temporary files.
+// What is measured and what it is compared with take turns in one loop on one disk; the least of several timings of
+// each is told, because others only ever add time. "cold" means that the file's pages were dropped from the page cache
+// first. The folder is LWQ_BENCH_FOLDER, or the system's folder for temporary files.
 #include <benchmark/benchmark.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -34,14 +35,18 @@ namespace fs = std::filesystem;
 
 constexpr double kGiga = 1e9;
 
-void Must(const Status& status) { LWQ_CHECK(status.ok(), MessageOf(status)); }
+void Must(const Status& status) {
+  LWQ_CHECK(status.ok(), MessageOf(status));
+}
 template <typename T>
 T Must(StatusOr<T> value) {
   LWQ_CHECK(value.ok(), MessageOf(value.status()));
   return *std::move(value);
 }
 
-std::span<const std::byte> AsBytes(std::string_view text) { return std::as_bytes(std::span(text.data(), text.size())); }
+std::span<const std::byte> AsBytes(std::string_view text) {
+  return std::as_bytes(std::span(text.data(), text.size()));
+}
 
 // A new folder on the disk that is measured, removed at the end.
 class Folder {
@@ -92,8 +97,9 @@ uint64_t Sum(std::span<const std::byte> data) {
 }
 
 // Alternates `ours` and `plain`, both moving `bytes`, with an untimed `before` each.
-void Compare(benchmark::State& state, double bytes, const std::function<void()>& ours, const std::function<void()>& plain,
-             const std::function<void()>& before = [] {}) {
+void Compare(
+    benchmark::State& state, double bytes, const std::function<void()>& ours, const std::function<void()>& plain,
+    const std::function<void()>& before = [] {}) {
   double ours_best = 1e300;
   double plain_best = 1e300;
   for (auto _ : state) {
@@ -144,7 +150,9 @@ void BM_StoreWrite(benchmark::State& state, bool sync) {
   Compare(
       state, static_cast<double>(kTotalBytes),
       [&] {
-        for (int i = 0; i < objects; ++i) Must(store->Put(absl::StrCat("r", round, "/", i), AsBytes(data), {.if_absent = true}));
+        for (int i = 0; i < objects; ++i) {
+          Must(store->Put(absl::StrCat("r", round, "/", i), AsBytes(data), {.if_absent = true}));
+        }
       },
       [&] {
         for (int i = 0; i < objects; ++i) PlainWrite(absl::StrCat(folder.path(), "/plain/", i), data, sync);
@@ -205,7 +213,10 @@ void BM_ArtifactPublish(benchmark::State& state) {
   const auto store = Must(OpenFileStore(folder.path() + "/store", {}));
   ArtifactStore artifacts(store.get());
   Compare(
-      state, static_cast<double>(kTotalBytes), [&] { Must(UploadContents(artifacts, {{"file", bytes}})); },
+      state, static_cast<double>(kTotalBytes),
+      [&] {
+        Must(UploadContents(artifacts, {{"file", bytes}}));
+      },
       [&] { PlainWrite(folder.path() + "/plain", data, true); },
       [&] {
         fs::remove_all(folder.path() + "/store/blobs+");
@@ -226,7 +237,9 @@ void BM_ArtifactFetch(benchmark::State& state) {
       state, static_cast<double>(kTotalBytes),
       [&] {
         const FileTree tree = Must(FileTree::Open(&artifacts, artifact));
-        for (int64_t offset = 0; offset < kTotalBytes; offset += kPieceBytes) Must(tree.Read("file", offset, kPieceBytes));
+        for (int64_t offset = 0; offset < kTotalBytes; offset += kPieceBytes) {
+          Must(tree.Read("file", offset, kPieceBytes));
+        }
       },
       [&] { PlainRead(folder.path() + "/plain", buffer); });
 }
@@ -237,7 +250,9 @@ struct SampleBench {
   static constexpr int64_t kBatch = 2;
   SampleBench() : store(Must(OpenFileStore(folder.path() + "/store", {}))), artifacts(store.get()) {
     const int64_t sample_bytes = 256 * 512 * 2;
-    batch = {DType::kBF16, {kBatch, 256, 512}, Bytes::FromString(RandomBytes(static_cast<size_t>(kBatch * sample_bytes), 1))};
+    batch = {DType::kBF16,
+             {kBatch, 256, 512},
+             Bytes::FromString(RandomBytes(static_cast<size_t>(kBatch * sample_bytes), 1))};
     chunk_samples = ChunkSamples(sample_bytes, kBatch);
     total_bytes = static_cast<double>(kSamples * sample_bytes);
   }
@@ -296,7 +311,8 @@ void BM_SamplesRead(benchmark::State& state, Way way) {
   const bool is_copying = way == Way::kCacheOfCopiesFirst || way == Way::kCacheOfCopiesAgain;
   const auto open_cache = [&] {
     fs::remove_all(bench.folder.path() + "/cache");
-    return Must(BlobCache::Open(is_copying ? &remote_artifacts : &bench.artifacts, {bench.folder.path() + "/cache", 1 << 30}));
+    return Must(
+        BlobCache::Open(is_copying ? &remote_artifacts : &bench.artifacts, {bench.folder.path() + "/cache", 1 << 30}));
   };
   std::unique_ptr<BlobCache> cache = open_cache();
   BlobSource* source = cache.get();
@@ -314,21 +330,26 @@ void BM_SamplesRead(benchmark::State& state, Way way) {
 }
 
 void Few(benchmark::internal::Benchmark* benchmark) {
-  benchmark->Iterations(5)->UseManualTime()->Unit(benchmark::kMillisecond);
+  benchmark->Iterations(7)->UseManualTime()->Unit(benchmark::kMillisecond);
+}
+
+// For what takes tens of milliseconds: enough turns to meet a quiet moment.
+void Many(benchmark::internal::Benchmark* benchmark) {
+  benchmark->Iterations(25)->UseManualTime()->Unit(benchmark::kMillisecond);
 }
 
 BENCHMARK_CAPTURE(BM_StoreWrite, fsync, true)->Arg(1)->Arg(8)->Arg(64)->Apply(Few);
 BENCHMARK_CAPTURE(BM_StoreWrite, no_fsync, false)->Arg(8)->Apply(Few);
-BENCHMARK_CAPTURE(BM_StoreRead, warm, false)->Arg(1)->Arg(8)->Arg(64)->Apply(Few);
+BENCHMARK_CAPTURE(BM_StoreRead, warm, false)->Arg(1)->Arg(8)->Arg(64)->Apply(Many);
 BENCHMARK_CAPTURE(BM_StoreRead, cold, true)->Arg(1)->Arg(8)->Arg(64)->Apply(Few);
-BENCHMARK(BM_Sha256)->Apply(Few);
+BENCHMARK(BM_Sha256)->Apply(Many);
 BENCHMARK(BM_ArtifactPublish)->Apply(Few);
-BENCHMARK(BM_ArtifactFetch)->Apply(Few);
+BENCHMARK(BM_ArtifactFetch)->Apply(Many);
 BENCHMARK(BM_SamplesWrite)->Apply(Few);
-BENCHMARK_CAPTURE(BM_SamplesRead, verified_each_time, Way::kVerifiedEachTime)->Apply(Few);
-BENCHMARK_CAPTURE(BM_SamplesRead, cache_in_place, Way::kCacheInPlace)->Apply(Few);
+BENCHMARK_CAPTURE(BM_SamplesRead, verified_each_time, Way::kVerifiedEachTime)->Apply(Many);
+BENCHMARK_CAPTURE(BM_SamplesRead, cache_in_place, Way::kCacheInPlace)->Apply(Many);
 BENCHMARK_CAPTURE(BM_SamplesRead, cache_of_copies_first, Way::kCacheOfCopiesFirst)->Apply(Few);
-BENCHMARK_CAPTURE(BM_SamplesRead, cache_of_copies_again, Way::kCacheOfCopiesAgain)->Apply(Few);
+BENCHMARK_CAPTURE(BM_SamplesRead, cache_of_copies_again, Way::kCacheOfCopiesAgain)->Apply(Many);
 
 }  // namespace
 }  // namespace lwq

@@ -12,12 +12,16 @@
 namespace lwq {
 namespace {
 
-using ::testing::HasSubstr;
 using test::FaultStore;
 using test::StoreCall;
+using ::testing::HasSubstr;
 
-std::span<const std::byte> AsBytes(std::string_view text) { return std::as_bytes(std::span(text.data(), text.size())); }
-std::string Message(const Status& status) { return std::string(MessageOf(status)); }
+std::span<const std::byte> AsBytes(std::string_view text) {
+  return std::as_bytes(std::span(text.data(), text.size()));
+}
+std::string Message(const Status& status) {
+  return std::string(MessageOf(status));
+}
 
 class ArtifactTest : public ::testing::Test {
  protected:
@@ -90,7 +94,9 @@ TEST_F(ArtifactTest, AStoreThatIsDownDoesNotLookLikeAnAbsentOrDamagedBlob) {
 }
 
 Manifest TwoParts(ArtifactStore& artifacts) {
-  return {"block", {{"block", 3}}, {{"w", artifacts.PutBlob("weights").value()}, {"s", artifacts.PutBlob("scales!").value()}}};
+  return {"block",
+          {{"block", 3}},
+          {{"w", artifacts.PutBlob("weights").value()}, {"s", artifacts.PutBlob("scales!").value()}}};
 }
 
 TEST_F(ArtifactTest, APublishedArtifactReadsBackWithItsPartsInOrder) {
@@ -142,7 +148,9 @@ TEST(ManifestTest, HostileTextsAreDataLossWithOneLine) {
   const auto part = [&](std::string_view name, std::string_view size) {
     return absl::StrCat(R"({"digest":")", digest, R"(","name":")", name, R"(","size_bytes":)", size, "}");
   };
-  const auto manifest = [](std::string_view parts) { return absl::StrCat(R"({"kind":"k","meta":{},"parts":[)", parts, "]}"); };
+  const auto manifest = [](std::string_view parts) {
+    return absl::StrCat(R"({"kind":"k","meta":{},"parts":[)", parts, "]}");
+  };
   ASSERT_TRUE(ParseManifest(manifest(part("a", "1")), "m").ok());
   const std::vector<std::pair<std::string, std::string>> cases = {
       {"", "not valid JSON"},

@@ -41,8 +41,8 @@ TEST(DigestTest, AnythingButSixtyFourLowercaseHexDigitsIsRefused) {
   upper[0] = 'B';
   std::string space(kAbcHex);
   space[63] = ' ';
-  for (const std::string& text : {std::string(), std::string(kAbcHex.substr(1)), std::string(kAbcHex) + "0", upper, space,
-                                  std::string(64, 'g'), std::string(10'000, 'a')}) {
+  for (const std::string& text : {std::string(), std::string(kAbcHex.substr(1)), std::string(kAbcHex) + "0", upper,
+                                  space, std::string(64, 'g'), std::string(10'000, 'a')}) {
     const Status status = Digest::FromHex(text).status();
     EXPECT_TRUE(absl::IsInvalidArgument(status)) << text;
     EXPECT_LT(MessageOf(status).size(), 200u);

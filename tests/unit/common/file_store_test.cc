@@ -25,7 +25,9 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-std::span<const std::byte> AsBytes(std::string_view text) { return std::as_bytes(std::span(text.data(), text.size())); }
+std::span<const std::byte> AsBytes(std::string_view text) {
+  return std::as_bytes(std::span(text.data(), text.size()));
+}
 
 std::unique_ptr<ObjectStore> Open(const std::string& root, bool sync = false) {
   StatusOr<std::unique_ptr<ObjectStore>> store = OpenFileStore(root, {.sync = sync});

@@ -17,10 +17,10 @@ namespace lwq {
 namespace {
 
 namespace fs = std::filesystem;
-using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 using test::FaultStore;
 using test::StoreCall;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 // Bytes without a period, so that no two pieces are equal.
 std::string Pattern(size_t size) {
@@ -51,14 +51,15 @@ TEST_F(FileTreeTest, UploadedFilesReadBackInEveryRange) {
   test::WriteFile(folder_.path() + "/exact", Pattern(static_cast<size_t>(kPieceBytes)));
   test::WriteFile(folder_.path() + "/empty", "");
   std::vector<int64_t> done;
-  const ArtifactRef artifact =
-      UploadFiles(artifacts_,
-                  {{"sub/big.bin", folder_.path() + "/big"}, {"exact", folder_.path() + "/exact"}, {"empty", folder_.path() + "/empty"}},
-                  [&](int64_t bytes, int64_t total) {
-                    EXPECT_EQ(total, 3 * kPieceBytes + 1000);
-                    done.push_back(bytes);
-                  })
-          .value();
+  const ArtifactRef artifact = UploadFiles(artifacts_,
+                                           {{"sub/big.bin", folder_.path() + "/big"},
+                                            {"exact", folder_.path() + "/exact"},
+                                            {"empty", folder_.path() + "/empty"}},
+                                           [&](int64_t bytes, int64_t total) {
+                                             EXPECT_EQ(total, 3 * kPieceBytes + 1000);
+                                             done.push_back(bytes);
+                                           })
+                                   .value();
   EXPECT_EQ(done, (std::vector<int64_t>{kPieceBytes, 2 * kPieceBytes, 3 * kPieceBytes, 3 * kPieceBytes + 1000}));
   EXPECT_EQ(artifact.size_bytes, 3 * kPieceBytes + 1000);
   const FileTree tree = FileTree::Open(&artifacts_, artifact).value();
@@ -68,8 +69,12 @@ TEST_F(FileTreeTest, UploadedFilesReadBackInEveryRange) {
   EXPECT_EQ(tree.SizeBytes("sub/big.bin").value(), static_cast<int64_t>(big.size()));
   EXPECT_EQ(tree.ReadAll("empty")->size(), 0u);
   EXPECT_EQ(tree.ReadAll("sub/big.bin")->view(), big);
-  for (const auto& [offset, length] : std::vector<std::pair<int64_t, int64_t>>{
-           {0, 1}, {kPieceBytes - 1, 2}, {kPieceBytes, 10}, {kPieceBytes - 5, kPieceBytes + 10}, {2 * kPieceBytes + 999, 1}, {100, 0}}) {
+  for (const auto& [offset, length] : std::vector<std::pair<int64_t, int64_t>>{{0, 1},
+                                                                               {kPieceBytes - 1, 2},
+                                                                               {kPieceBytes, 10},
+                                                                               {kPieceBytes - 5, kPieceBytes + 10},
+                                                                               {2 * kPieceBytes + 999, 1},
+                                                                               {100, 0}}) {
     EXPECT_EQ(tree.Read("sub/big.bin", offset, length)->view(),
               std::string_view(big).substr(static_cast<size_t>(offset), static_cast<size_t>(length)))
         << offset << " +" << length;
@@ -91,8 +96,8 @@ TEST_F(FileTreeTest, ARangeOutsideTheFileOrAnUnknownPathIsRefused) {
   const ArtifactRef artifact = UploadContents(artifacts_, {{"f", Bytes::FromString("12345")}}).value();
   const FileTree tree = FileTree::Open(&artifacts_, artifact).value();
   EXPECT_EQ(tree.Read("f", 5, 0)->size(), 0u);
-  for (const auto& [offset, length] :
-       std::vector<std::pair<int64_t, int64_t>>{{0, 6}, {5, 1}, {6, 0}, {-1, 1}, {0, -1}, {INT64_MAX, INT64_MAX}, {1, INT64_MAX}}) {
+  for (const auto& [offset, length] : std::vector<std::pair<int64_t, int64_t>>{
+           {0, 6}, {5, 1}, {6, 0}, {-1, 1}, {0, -1}, {INT64_MAX, INT64_MAX}, {1, INT64_MAX}}) {
     EXPECT_TRUE(absl::IsOutOfRange(tree.Read("f", offset, length).status())) << offset << " +" << length;
   }
   EXPECT_TRUE(absl::IsNotFound(tree.ReadAll("g").status()));
@@ -130,8 +135,11 @@ TEST_F(FileTreeTest, FilesThatCannotBeReadAreNamed) {
 
 TEST_F(FileTreeTest, PathsThatLeaveTheTreeAreRefusedInBothDirections) {
   const BlobRef blob = artifacts_.PutBlob("x").value();
-  for (const std::string_view path : {"", "/abs", "../x", "a/../../x", "a//b", "./a", "a/", "a\nb", "a\\b", "\xff\xfe"}) {
-    EXPECT_TRUE(absl::IsInvalidArgument(UploadContents(artifacts_, {{std::string(path), Bytes::FromString("x")}}).status())) << path;
+  for (const std::string_view path :
+       {"", "/abs", "../x", "a/../../x", "a//b", "./a", "a/", "a\nb", "a\\b", "\xff\xfe"}) {
+    EXPECT_TRUE(
+        absl::IsInvalidArgument(UploadContents(artifacts_, {{std::string(path), Bytes::FromString("x")}}).status()))
+        << path;
     if (path == "\xff\xfe") continue;  // no manifest can hold it
     const Json meta = {{"files", {{{"path", path}, {"size_bytes", 1}, {"pieces", 1}}}}, {"piece_bytes", 1024}};
     const Status status = OpenMeta(meta, {{absl::StrCat(path, "#0"), blob}}).status();
@@ -186,14 +194,18 @@ TEST_F(FileTreeTest, HostileManifestsAreDataLoss) {
 TEST_F(FileTreeTest, ADownloadIsTheTreeAndEachFileIsWhole) {
   const std::string big = Pattern(static_cast<size_t>(kPieceBytes) + 99);
   const ArtifactRef artifact =
-      UploadContents(artifacts_, {{"a/b/big", Bytes::FromString(big)}, {"config.json", Bytes::FromString("{}")}, {"z", Bytes()}}).value();
+      UploadContents(artifacts_,
+                     {{"a/b/big", Bytes::FromString(big)}, {"config.json", Bytes::FromString("{}")}, {"z", Bytes()}})
+          .value();
   const FileTree tree = FileTree::Open(&artifacts_, artifact).value();
   int64_t last = 0;
-  ASSERT_TRUE(tree.Download(folder_.path() + "/new/out", [&](int64_t done, int64_t total) {
-                    EXPECT_EQ(total, static_cast<int64_t>(big.size()) + 2);
-                    EXPECT_GT(done, last);
-                    last = done;
-                  }).ok());
+  ASSERT_TRUE(tree.Download(folder_.path() + "/new/out",
+                            [&](int64_t done, int64_t total) {
+                              EXPECT_EQ(total, static_cast<int64_t>(big.size()) + 2);
+                              EXPECT_GT(done, last);
+                              last = done;
+                            })
+                  .ok());
   EXPECT_EQ(last, static_cast<int64_t>(big.size()) + 2);
   EXPECT_EQ(test::ReadFileOrEmpty(folder_.path() + "/new/out/a/b/big"), big);
   EXPECT_EQ(test::ReadFileOrEmpty(folder_.path() + "/new/out/config.json"), "{}");

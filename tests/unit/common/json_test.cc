@@ -14,10 +14,13 @@ namespace {
 
 using ::testing::HasSubstr;
 
-std::string Message(const Status& status) { return std::string(MessageOf(status)); }
+std::string Message(const Status& status) {
+  return std::string(MessageOf(status));
+}
 
 TEST(JsonTest, TheCanonicalFormSortsKeysAndHasNoSpace) {
-  const StatusOr<Json> json = ParseJson(R"( { "b" : [ 1 , 2.50, null ], "a" : { "z" : "\u00e9" , "y":true } } )", "text");
+  const StatusOr<Json> json =
+      ParseJson(R"( { "b" : [ 1 , 2.50, null ], "a" : { "z" : "\u00e9" , "y":true } } )", "text");
   ASSERT_TRUE(json.ok()) << json.status();
   EXPECT_EQ(CanonicalJson(*json), R"({"a":{"y":true,"z":"é"},"b":[1,2.5,null]})");
 }
@@ -51,8 +54,8 @@ TEST(JsonTest, IntegersAreExactToTheLastBit) {
 }
 
 TEST(JsonTest, WhatIsNotJsonIsRefusedWithItsName) {
-  for (const std::string_view text : {"", "{", "{]", "nul", "{\"a\":}", "[1,]", "{'a':1}", "1 2", "\"\xff\"", "{\"a\":1}}",
-                                      "]", "01", "\x00"}) {
+  for (const std::string_view text :
+       {"", "{", "{]", "nul", "{\"a\":}", "[1,]", "{'a':1}", "1 2", "\"\xff\"", "{\"a\":1}}", "]", "01", "\x00"}) {
     const Status status = ParseJson(text, "run.json").status();
     EXPECT_TRUE(absl::IsInvalidArgument(status)) << text;
     EXPECT_THAT(Message(status), HasSubstr("run.json"));
@@ -61,7 +64,8 @@ TEST(JsonTest, WhatIsNotJsonIsRefusedWithItsName) {
 
 TEST(JsonTest, DepthIsLimitedAndBracketsInStringsDoNotCount) {
   EXPECT_TRUE(ParseJson(std::string(64, '[') + std::string(64, ']'), "text").ok());
-  EXPECT_THAT(Message(ParseJson(std::string(65, '[') + std::string(65, ']'), "text").status()), HasSubstr("nested deeper"));
+  EXPECT_THAT(Message(ParseJson(std::string(65, '[') + std::string(65, ']'), "text").status()),
+              HasSubstr("nested deeper"));
   EXPECT_TRUE(absl::IsInvalidArgument(ParseJson(std::string(10'000'000, '['), "text").status()));
   EXPECT_TRUE(ParseJson(absl::StrCat("\"", std::string(1000, '['), "\\\"", std::string(1000, '{'), "\""), "text").ok());
 }
@@ -69,8 +73,8 @@ TEST(JsonTest, DepthIsLimitedAndBracketsInStringsDoNotCount) {
 TEST(JsonTest, RepeatedKeysAreRefusedOnRequestAtAnyDepth) {
   const std::string_view flat = R"({"a":1,"b":2,"a":3})";
   EXPECT_EQ(ParseJson(flat, "text").value()["a"], 3);
-  for (const std::string_view text :
-       {flat, std::string_view(R"({"x":[{"k":1},{"k":{},"k":2}]})"), std::string_view(R"({"a":{"a":{"a":1}},"a":0})")}) {
+  for (const std::string_view text : {flat, std::string_view(R"({"x":[{"k":1},{"k":{},"k":2}]})"),
+                                      std::string_view(R"({"a":{"a":{"a":1}},"a":0})")}) {
     const Status status = ParseJson(text, "text", DuplicateKeys::kRefuse).status();
     EXPECT_TRUE(absl::IsInvalidArgument(status)) << text;
     EXPECT_THAT(Message(status), HasSubstr("twice"));
@@ -79,7 +83,8 @@ TEST(JsonTest, RepeatedKeysAreRefusedOnRequestAtAnyDepth) {
 }
 
 TEST(JsonTest, TypedAccessNamesFileAndKey) {
-  const Json json = ParseJson(R"({"i":1,"d":1.5,"s":"x","b":true,"big":18446744073709551615,"n":null})", "text").value();
+  const Json json =
+      ParseJson(R"({"i":1,"d":1.5,"s":"x","b":true,"big":18446744073709551615,"n":null})", "text").value();
   EXPECT_EQ(JsonInt(json, "i", "f").value(), 1);
   EXPECT_EQ(JsonDouble(json, "i", "f").value(), 1.0);
   EXPECT_EQ(JsonDouble(json, "d", "f").value(), 1.5);

@@ -13,12 +13,23 @@ namespace {
 using ::testing::HasSubstr;
 
 Json Llama2() {
-  return {{"architectures", {"LlamaForCausalLM"}}, {"model_type", "llama"},     {"hidden_size", 4096},
-          {"intermediate_size", 11008},            {"num_hidden_layers", 32},   {"num_attention_heads", 32},
-          {"num_key_value_heads", 32},             {"vocab_size", 32000},       {"max_position_embeddings", 4096},
-          {"rms_norm_eps", 1e-5},                  {"rope_scaling", nullptr},   {"hidden_act", "silu"},
-          {"torch_dtype", "float16"},              {"bos_token_id", 1},         {"eos_token_id", 2},
-          {"tie_word_embeddings", false},          {"attention_bias", false}};
+  return {{"architectures", {"LlamaForCausalLM"}},
+          {"model_type", "llama"},
+          {"hidden_size", 4096},
+          {"intermediate_size", 11008},
+          {"num_hidden_layers", 32},
+          {"num_attention_heads", 32},
+          {"num_key_value_heads", 32},
+          {"vocab_size", 32000},
+          {"max_position_embeddings", 4096},
+          {"rms_norm_eps", 1e-5},
+          {"rope_scaling", nullptr},
+          {"hidden_act", "silu"},
+          {"torch_dtype", "float16"},
+          {"bos_token_id", 1},
+          {"eos_token_id", 2},
+          {"tie_word_embeddings", false},
+          {"attention_bias", false}};
 }
 
 Json Llama31() {
@@ -52,7 +63,9 @@ Json Mistral() {
   return config;
 }
 
-StatusOr<LlamaConfig> Parse(const Json& config) { return LlamaConfig::Parse(config.dump()); }
+StatusOr<LlamaConfig> Parse(const Json& config) {
+  return LlamaConfig::Parse(config.dump());
+}
 
 Json With(Json config, const std::string& key, Json value) {
   config[key] = std::move(value);
@@ -121,8 +134,9 @@ TEST(LlamaConfigTest, MistralsSlidingWindowIsANumberNullOrTheDefault) {
 
 TEST(LlamaConfigTest, WhatIsLeftOutHasTransformersDefault) {
   Json json = Llama2();
-  for (const std::string key : {"model_type", "num_key_value_heads", "max_position_embeddings", "rms_norm_eps", "rope_scaling",
-                                "hidden_act", "torch_dtype", "bos_token_id", "eos_token_id", "tie_word_embeddings", "attention_bias"}) {
+  for (const std::string key :
+       {"model_type", "num_key_value_heads", "max_position_embeddings", "rms_norm_eps", "rope_scaling", "hidden_act",
+        "torch_dtype", "bos_token_id", "eos_token_id", "tie_word_embeddings", "attention_bias"}) {
     json.erase(key);
   }
   const LlamaConfig config = Parse(json).value();
@@ -167,39 +181,53 @@ std::vector<RefusedCase> RefusedCases() {
     return With(Llama31(), "rope_scaling", With(rope, key, std::move(value)));
   };
   return {
-      {"another_architecture", With(Llama2(), "architectures", {"GPT2LMHeadModel"}), unsupported, "'GPT2LMHeadModel' is not supported; supported: LlamaForCausalLM"},
-      {"a_mixture_of_experts", With(Mistral(), "architectures", {"MixtralForCausalLM"}), unsupported, "MixtralForCausalLM"},
-      {"a_classifier", With(Llama2(), "architectures", {"LlamaForSequenceClassification"}), unsupported, "LlamaForSequenceClassification"},
+      {"another_architecture", With(Llama2(), "architectures", {"GPT2LMHeadModel"}), unsupported,
+       "'GPT2LMHeadModel' is not supported; supported: LlamaForCausalLM"},
+      {"a_mixture_of_experts", With(Mistral(), "architectures", {"MixtralForCausalLM"}), unsupported,
+       "MixtralForCausalLM"},
+      {"a_classifier", With(Llama2(), "architectures", {"LlamaForSequenceClassification"}), unsupported,
+       "LlamaForSequenceClassification"},
       {"another_model_type", With(Llama2(), "model_type", "gemma"), unsupported, "model_type 'gemma'"},
       {"an_architecture_of_another_type", With(Llama2(), "model_type", "mistral"), unsupported, "model_type 'mistral'"},
-      {"neither_architecture_nor_type", Without(Without(Llama2(), "architectures"), "model_type"), unsupported, "no 'architectures'"},
+      {"neither_architecture_nor_type", Without(Without(Llama2(), "architectures"), "model_type"), unsupported,
+       "no 'architectures'"},
       {"two_architectures", With(Llama2(), "architectures", {"LlamaForCausalLM", "X"}), impossible, "list of one name"},
-      {"an_architecture_that_is_text", With(Llama2(), "architectures", "LlamaForCausalLM"), impossible, "list of one name"},
+      {"an_architecture_that_is_text", With(Llama2(), "architectures", "LlamaForCausalLM"), impossible,
+       "list of one name"},
       {"gelu", With(Llama2(), "hidden_act", "gelu"), unsupported, "hidden_act \"gelu\""},
       {"attention_bias", With(Llama2(), "attention_bias", true), unsupported, "'attention_bias' is true"},
       {"mlp_bias", With(Llama2(), "mlp_bias", true), unsupported, "'mlp_bias' is true"},
       {"a_bias_that_is_a_number", With(Llama2(), "mlp_bias", 1), impossible, "'mlp_bias' must be true or false"},
       {"partial_rotary", With(Llama2(), "partial_rotary_factor", 0.5), unsupported, "partial_rotary_factor"},
-      {"linear_rope", With(Llama2(), "rope_scaling", {{"type", "linear"}, {"factor", 2.0}}), unsupported, "type 'linear'"},
-      {"yarn_rope", With(Llama2(), "rope_scaling", {{"rope_type", "yarn"}, {"factor", 2.0}}), unsupported, "type 'yarn'"},
-      {"rope_scaling_without_a_type", With(Llama2(), "rope_scaling", {{"factor", 2.0}}), impossible, "'type' is missing"},
+      {"linear_rope", With(Llama2(), "rope_scaling", {{"type", "linear"}, {"factor", 2.0}}), unsupported,
+       "type 'linear'"},
+      {"yarn_rope", With(Llama2(), "rope_scaling", {{"rope_type", "yarn"}, {"factor", 2.0}}), unsupported,
+       "type 'yarn'"},
+      {"rope_scaling_without_a_type", With(Llama2(), "rope_scaling", {{"factor", 2.0}}), impossible,
+       "'type' is missing"},
       {"rope_scaling_that_is_a_number", With(Llama2(), "rope_scaling", 2), impossible, "must be an object or null"},
-      {"llama3_rope_without_a_factor", With(Llama31(), "rope_scaling", Without(rope, "factor")), impossible, "'factor' is missing"},
+      {"llama3_rope_without_a_factor", With(Llama31(), "rope_scaling", Without(rope, "factor")), impossible,
+       "'factor' is missing"},
       {"llama3_rope_with_factor_0", rope_with("factor", 0), impossible, "'factor'"},
       {"llama3_rope_with_factor_below_1", rope_with("factor", 0.5), impossible, "below 1"},
       {"llama3_rope_with_crossed_frequencies", rope_with("high_freq_factor", 1.0), impossible, "'high_freq_factor'"},
-      {"llama3_rope_with_a_negative_length", rope_with("original_max_position_embeddings", -1), impossible, "original_max"},
+      {"llama3_rope_with_a_negative_length", rope_with("original_max_position_embeddings", -1), impossible,
+       "original_max"},
       {"an_int8_model", With(Llama2(), "torch_dtype", "int8"), unsupported, "torch_dtype 'int8'"},
-      {"heads_that_do_not_divide", With(Llama2(), "num_key_value_heads", 5), impossible, "does not divide the 32 attention heads"},
+      {"heads_that_do_not_divide", With(Llama2(), "num_key_value_heads", 5), impossible,
+       "does not divide the 32 attention heads"},
       {"more_key_value_heads_than_heads", With(Llama2(), "num_key_value_heads", 64), impossible, "does not divide"},
-      {"a_hidden_size_that_heads_do_not_divide", With(Llama2(), "hidden_size", 4100), impossible, "'hidden_size' is 4100"},
+      {"a_hidden_size_that_heads_do_not_divide", With(Llama2(), "hidden_size", 4100), impossible,
+       "'hidden_size' is 4100"},
       {"an_odd_head_dim", With(Llama2(), "head_dim", 127), impossible, "'head_dim' is 127"},
       {"head_dim_times_heads_too_large", With(Llama2(), "head_dim", 1 << 20), impossible, "too large"},
       {"no_hidden_size", Without(Llama2(), "hidden_size"), impossible, "'hidden_size' is missing"},
       {"hidden_size_0", With(Llama2(), "hidden_size", 0), impossible, "'hidden_size' is 0"},
       {"a_negative_hidden_size", With(Llama2(), "hidden_size", -4096), impossible, "'hidden_size' is -4096"},
-      {"a_hidden_size_that_is_text", With(Llama2(), "hidden_size", "4096"), impossible, "'hidden_size' must be an integer"},
-      {"a_fractional_hidden_size", With(Llama2(), "hidden_size", 4096.5), impossible, "'hidden_size' must be an integer"},
+      {"a_hidden_size_that_is_text", With(Llama2(), "hidden_size", "4096"), impossible,
+       "'hidden_size' must be an integer"},
+      {"a_fractional_hidden_size", With(Llama2(), "hidden_size", 4096.5), impossible,
+       "'hidden_size' must be an integer"},
       {"a_huge_intermediate_size", With(Llama2(), "intermediate_size", INT64_MAX), impossible, "'intermediate_size'"},
       {"a_billion_blocks", With(Llama2(), "num_hidden_layers", 1'000'000'000), impossible, "'num_hidden_layers'"},
       {"no_heads", With(Llama2(), "num_attention_heads", 0), impossible, "'num_attention_heads'"},
@@ -212,7 +240,8 @@ std::vector<RefusedCase> RefusedCases() {
       {"a_negative_eos", With(Llama2(), "eos_token_id", -2), impossible, "'eos_token_id'"},
       {"an_empty_eos_list", With(Llama2(), "eos_token_id", Json::array()), impossible, "'eos_token_id'"},
       {"tied_by_a_word", With(Llama2(), "tie_word_embeddings", "yes"), impossible, "'tie_word_embeddings'"},
-      {"a_quantization_config_that_is_text", With(Llama2(), "quantization_config", "gptq"), impossible, "'quantization_config'"},
+      {"a_quantization_config_that_is_text", With(Llama2(), "quantization_config", "gptq"), impossible,
+       "'quantization_config'"},
       {"a_list", Json::array(), impossible, "not a JSON object"},
   };
 }
@@ -230,7 +259,9 @@ INSTANTIATE_TEST_SUITE_P(Configs, RefusedConfigTest, ::testing::ValuesIn(Refused
                          [](const ::testing::TestParamInfo<RefusedCase>& refused) { return refused.param.name; });
 
 TEST(LlamaConfigTest, TextThatIsNotJsonIsRefused) {
-  for (const std::string_view text : {"", "{", "null", "\xff"}) EXPECT_TRUE(absl::IsInvalidArgument(LlamaConfig::Parse(text).status()));
+  for (const std::string_view text : {"", "{", "null", "\xff"}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(LlamaConfig::Parse(text).status()));
+  }
 }
 
 TEST(LlamaConfigTest, ParametersAreThoseOfLlama2_7B) {

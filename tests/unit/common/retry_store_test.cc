@@ -17,7 +17,9 @@ using test::FaultOptions;
 using test::FaultStore;
 using test::StoreCall;
 
-std::span<const std::byte> AsBytes(std::string_view text) { return std::as_bytes(std::span(text.data(), text.size())); }
+std::span<const std::byte> AsBytes(std::string_view text) {
+  return std::as_bytes(std::span(text.data(), text.size()));
+}
 
 // A retry store over a faulty one, with the waits written down instead of waited.
 struct Rig {
@@ -27,7 +29,8 @@ struct Rig {
     store = MakeRetryStore(std::move(inner), retries, [this](absl::Duration wait) { waits.push_back(wait); });
   }
   void FailNext(int count, Status status) {
-    fault->SetHook([left = count, status](StoreCall, std::string_view) mutable { return left-- > 0 ? status : absl::OkStatus(); });
+    fault->SetHook(
+        [left = count, status](StoreCall, std::string_view) mutable { return left-- > 0 ? status : absl::OkStatus(); });
   }
   FaultStore* fault = nullptr;
   std::unique_ptr<ObjectStore> store;
@@ -37,9 +40,9 @@ struct Rig {
 TEST(RetryStoreTest, TheTableDecidesEveryCode) {
   using absl::StatusCode;
   for (int code = 0; code <= 16; ++code) {
-    const bool expected = code == static_cast<int>(StatusCode::kUnknown) ||
-                          code == static_cast<int>(StatusCode::kDeadlineExceeded) ||
-                          code == static_cast<int>(StatusCode::kAborted) || code == static_cast<int>(StatusCode::kUnavailable);
+    const bool expected =
+        code == static_cast<int>(StatusCode::kUnknown) || code == static_cast<int>(StatusCode::kDeadlineExceeded) ||
+        code == static_cast<int>(StatusCode::kAborted) || code == static_cast<int>(StatusCode::kUnavailable);
     EXPECT_EQ(IsRetried(static_cast<StatusCode>(code)), expected) << code;
     if (code == 0) continue;
     Rig rig;
@@ -59,7 +62,8 @@ TEST(RetryStoreTest, AttemptsAreBoundedAndTheLastAnswerIsGiven) {
 }
 
 TEST(RetryStoreTest, WaitsDoubleUpToTheirLimitWithinHalfOfTheirSize) {
-  Rig rig({}, {.attempts_max = 9, .backoff_initial = absl::Milliseconds(100), .backoff_max = absl::Seconds(2), .seed = 4});
+  Rig rig({},
+          {.attempts_max = 9, .backoff_initial = absl::Milliseconds(100), .backoff_max = absl::Seconds(2), .seed = 4});
   rig.FailNext(100, absl::UnavailableError("down"));
   EXPECT_FALSE(rig.store->Head("k").ok());
   ASSERT_EQ(rig.waits.size(), 8u);
@@ -69,7 +73,8 @@ TEST(RetryStoreTest, WaitsDoubleUpToTheirLimitWithinHalfOfTheirSize) {
     EXPECT_LE(wait, whole);
     whole = std::min(2 * whole, absl::Seconds(2));
   }
-  Rig again({}, {.attempts_max = 9, .backoff_initial = absl::Milliseconds(100), .backoff_max = absl::Seconds(2), .seed = 4});
+  Rig again(
+      {}, {.attempts_max = 9, .backoff_initial = absl::Milliseconds(100), .backoff_max = absl::Seconds(2), .seed = 4});
   again.FailNext(100, absl::UnavailableError("down"));
   EXPECT_FALSE(again.store->Head("k").ok());
   EXPECT_EQ(again.waits, rig.waits) << "equal seeds must give equal waits";

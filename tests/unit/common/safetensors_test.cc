@@ -27,7 +27,9 @@ std::string File(const std::string& header, size_t data_bytes) {
   return absl::StrCat(LittleEndian(header.size()), header, std::string(data_bytes, 'd'));
 }
 
-StatusOr<SafetensorsFile> Parse(std::string file) { return SafetensorsFile::Parse(Bytes::FromString(std::move(file)), "m.st"); }
+StatusOr<SafetensorsFile> Parse(std::string file) {
+  return SafetensorsFile::Parse(Bytes::FromString(std::move(file)), "m.st");
+}
 
 std::map<std::string, HostTensor> SmallTensors() {
   std::string floats(24, '\0');
@@ -38,7 +40,9 @@ std::map<std::string, HostTensor> SmallTensors() {
           {"scalar", {DType::kBF16, {}, Bytes::FromString("hi")}}};
 }
 
-std::string SmallFile() { return SerializeSafetensors(SmallTensors(), {{"format", "pt"}, {"note", "\"quoted\" é"}}).value(); }
+std::string SmallFile() {
+  return SerializeSafetensors(SmallTensors(), {{"format", "pt"}, {"note", "\"quoted\" é"}}).value();
+}
 
 TEST(SafetensorsTest, WhatIsWrittenReadsBack) {
   const StatusOr<SafetensorsFile> file = Parse(SmallFile());
@@ -54,7 +58,9 @@ TEST(SafetensorsTest, WhatIsWrittenReadsBack) {
   }
 }
 
-TEST(SafetensorsTest, EqualTensorsGiveEqualBytes) { EXPECT_EQ(SmallFile(), SmallFile()); }
+TEST(SafetensorsTest, EqualTensorsGiveEqualBytes) {
+  EXPECT_EQ(SmallFile(), SmallFile());
+}
 
 TEST(SafetensorsTest, AMappedFileIsReadWithoutACopyAndOutlivesItsFile) {
   const test::TemporaryDirectory folder;
@@ -81,9 +87,11 @@ TEST(SafetensorsTest, AnAbsentTensorIsNotFoundWithBothNames) {
 }
 
 TEST(SafetensorsTest, TensorsMayBeListedInAnyOrderAndTheHeaderMayBePadded) {
-  const StatusOr<SafetensorsFile> file = Parse(
-      File(R"({"z":{"dtype":"U8","shape":[2],"data_offsets":[1,3]},"a":{"dtype":"U8","shape":[1],"data_offsets":[3,4]},"m":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}      )",
-           4));
+  const StatusOr<SafetensorsFile> file = Parse(File(
+      R"({"z":{"dtype":"U8","shape":[2],"data_offsets":[1,3]},)"
+      R"("a":{"dtype":"U8","shape":[1],"data_offsets":[3,4]},)"
+      R"("m":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}      )",
+      4));
   ASSERT_TRUE(file.ok()) << file.status();
   EXPECT_EQ(file->Get("z")->bytes.size(), 2u);
 }
@@ -119,13 +127,16 @@ std::vector<HostileCase> HostileCases() {
       {"a_header_nested_too_deep", File(std::string(100'000, '['), 0), loss, "nested deeper"},
       {"a_header_that_is_not_utf8", File("{\"\xff\xfe\":1}", 0), loss, "not valid JSON"},
       {"two_tensors_of_one_name",
-       File(R"({"t":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"t":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})", 1),
+       File(
+           R"({"t":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"t":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})",
+           1),
        loss, "'t' appears twice"},
       {"a_key_given_twice", File(R"({"t":{"dtype":"U8","dtype":"I8","shape":[1],"data_offsets":[0,1]}})", 1), loss,
        "'dtype' appears twice"},
       {"a_tensor_that_is_not_an_object", File(R"({"t":3})", 0), loss, "not described by an object"},
       {"no_dtype", File(R"({"t":{"shape":[1],"data_offsets":[0,1]}})", 1), loss, "has no dtype"},
-      {"a_dtype_that_is_a_number", File(R"({"t":{"dtype":4,"shape":[1],"data_offsets":[0,1]}})", 1), loss, "has no dtype"},
+      {"a_dtype_that_is_a_number", File(R"({"t":{"dtype":4,"shape":[1],"data_offsets":[0,1]}})", 1), loss,
+       "has no dtype"},
       {"an_unknown_dtype", File(one("F8_E4M3", "[1]", "[0,1]"), 1), absl::StatusCode::kFailedPrecondition,
        "tensor 't': dtype 'F8_E4M3' is not supported"},
       {"no_shape", File(R"({"t":{"dtype":"U8","data_offsets":[0,1]}})", 1), loss, "no array 'shape'"},
@@ -134,25 +145,35 @@ std::vector<HostileCase> HostileCases() {
       {"a_fractional_dimension", File(one("U8", "[1.0]", "[0,1]"), 1), loss, "non-negative"},
       {"a_dimension_beyond_int64", File(one("U8", "[18446744073709551615]", "[0,1]"), 1), loss, "non-negative 64-bit"},
       {"a_product_that_overflows", File(one("U8", "[4294967296,4294967296]", "[0,1]"), 1), loss, "overflows"},
-      {"a_product_that_overflows_to_the_right_size", File(one("F32", "[4611686018427387905]", "[0,4]"), 4), loss, "overflows"},
+      {"a_product_that_overflows_to_the_right_size", File(one("F32", "[4611686018427387905]", "[0,4]"), 4), loss,
+       "overflows"},
       {"a_zero_that_hides_an_overflow", File(one("U8", "[4294967296,4294967296,0]", "[0,0]"), 0), loss, "overflows"},
       {"no_offsets", File(R"({"t":{"dtype":"U8","shape":[1]}})", 1), loss, "no array 'data_offsets'"},
       {"three_offsets", File(one("U8", "[1]", "[0,1,2]"), 1), loss, "not a pair"},
       {"a_negative_offset", File(one("U8", "[1]", "[-1,0]"), 1), loss, "non-negative"},
       {"offsets_out_of_order", File(one("U8", "[1]", "[1,0]"), 1), loss, "before it begins"},
       {"an_end_behind_the_file", File(one("U8", "[2]", "[0,2]"), 1), loss, "behind the 1 bytes"},
-      {"an_end_near_int64_max", File(one("U8", "[1]", "[9223372036854775806,9223372036854775807]"), 1), loss, "behind the"},
-      {"a_shape_larger_than_its_bytes", File(one("F32", "[2]", "[0,4]"), 4), loss, "needs 8 bytes by its shape and has 4"},
-      {"a_dtype_wrong_for_its_bytes", File(one("I64", "[1]", "[0,4]"), 4), loss, "needs 8 bytes by its shape and has 4"},
+      {"an_end_near_int64_max", File(one("U8", "[1]", "[9223372036854775806,9223372036854775807]"), 1), loss,
+       "behind the"},
+      {"a_shape_larger_than_its_bytes", File(one("F32", "[2]", "[0,4]"), 4), loss,
+       "needs 8 bytes by its shape and has 4"},
+      {"a_dtype_wrong_for_its_bytes", File(one("I64", "[1]", "[0,4]"), 4), loss,
+       "needs 8 bytes by its shape and has 4"},
       {"overlapping_tensors",
-       File(R"({"a":{"dtype":"U8","shape":[3],"data_offsets":[0,3]},"b":{"dtype":"U8","shape":[2],"data_offsets":[2,4]}})", 4), loss,
-       "'b' overlaps tensor 'a'"},
+       File(
+           R"({"a":{"dtype":"U8","shape":[3],"data_offsets":[0,3]},"b":{"dtype":"U8","shape":[2],"data_offsets":[2,4]}})",
+           4),
+       loss, "'b' overlaps tensor 'a'"},
       {"one_tensor_inside_another",
-       File(R"({"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}})", 4), loss,
-       "overlaps"},
+       File(
+           R"({"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}})",
+           4),
+       loss, "overlaps"},
       {"a_hole_between_tensors",
-       File(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"b":{"dtype":"U8","shape":[1],"data_offsets":[2,3]}})", 3), loss,
-       "hole of 1 bytes"},
+       File(
+           R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"b":{"dtype":"U8","shape":[1],"data_offsets":[2,3]}})",
+           3),
+       loss, "hole of 1 bytes"},
       {"a_hole_before_the_first", File(one("U8", "[1]", "[1,2]"), 2), loss, "hole of 1 bytes"},
       {"bytes_behind_the_last", File(one("U8", "[1]", "[0,1]"), 5), loss, "holds 4 bytes behind its last tensor"},
       {"metadata_that_is_not_an_object", File(R"({"__metadata__":[]})", 0), loss, "__metadata__ is not an object"},
@@ -181,7 +202,8 @@ TEST(SafetensorsTest, WritingRefusesTensorsThatAreNotWhatTheySay) {
   EXPECT_TRUE(refused({DType::kF32, {2}, Bytes::FromString("1234567")}));
   EXPECT_TRUE(refused({DType::kF32, {-1}, Bytes()}));
   EXPECT_TRUE(refused({DType::kU8, {int64_t{1} << 62, 4}, Bytes()}));
-  EXPECT_TRUE(absl::IsInvalidArgument(SerializeSafetensors({{"__metadata__", {DType::kU8, {0}, Bytes()}}}, {}).status()));
+  EXPECT_TRUE(
+      absl::IsInvalidArgument(SerializeSafetensors({{"__metadata__", {DType::kU8, {0}, Bytes()}}}, {}).status()));
 }
 
 // Everything a caller may do with a parsed file. Touches every byte, so that a wrong range shows under a sanitizer.
@@ -246,7 +268,9 @@ TEST(SafetensorsTest, TheReferenceFilesAreRead) {
   const char* from_environment = std::getenv("LWQ_REFERENCE");
   const std::string reference =
       from_environment != nullptr ? from_environment : std::string(LWQ_SOURCE_DIR) + "/../shared/reference";
-  if (!std::filesystem::exists(reference)) GTEST_SKIP() << "no reference data at " << reference << " (set LWQ_REFERENCE)";
+  if (!std::filesystem::exists(reference)) {
+    GTEST_SKIP() << "no reference data at " << reference << " (set LWQ_REFERENCE)";
+  }
   int files = 0;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(reference)) {
     if (entry.path().extension() != ".safetensors") continue;

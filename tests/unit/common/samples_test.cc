@@ -39,7 +39,8 @@ class CountingBlobs : public BlobSource {
     const std::lock_guard lock(mutex_);
     fetched_.push_back(blob.digest);
     held_max_ = std::max(held_max_, ++*held_);
-    const auto counted = std::shared_ptr<const void>(bytes->data(), [owner = bytes->owner(), held = held_](const void*) { --*held; });
+    const auto counted =
+        std::shared_ptr<const void>(bytes->data(), [owner = bytes->owner(), held = held_](const void*) { --*held; });
     changed_.notify_all();
     return Bytes(counted, bytes->data(), bytes->size());
   }
@@ -113,8 +114,8 @@ TEST_F(SamplesTest, ASetWithoutSamplesIsASet) {
 
 TEST_F(SamplesTest, ARangeOutsideTheSetIsOutOfRange) {
   const auto reader = Open(Write(10, 4));
-  for (const auto& [first, count] :
-       std::vector<std::pair<int64_t, int64_t>>{{10, 1}, {9, 2}, {-1, 1}, {0, -1}, {11, 0}, {INT64_MAX, INT64_MAX}, {1, INT64_MAX}}) {
+  for (const auto& [first, count] : std::vector<std::pair<int64_t, int64_t>>{
+           {10, 1}, {9, 2}, {-1, 1}, {0, -1}, {11, 0}, {INT64_MAX, INT64_MAX}, {1, INT64_MAX}}) {
     EXPECT_TRUE(absl::IsOutOfRange(reader->Read(first, count).status())) << first << " +" << count;
   }
 }
@@ -176,7 +177,8 @@ TEST_F(SamplesTest, ReadsInAnyOrderAreRightAndHoldThree) {
 TEST_F(SamplesTest, AFaultWhileFetchingAheadIsToldWhenTheChunkIsNeededAndPasses) {
   const auto reader = Open(Write(20, 5));
   std::atomic<bool> is_down{false};
-  store_.SetHook([&](test::StoreCall, std::string_view) { return is_down ? absl::UnavailableError("down") : absl::OkStatus(); });
+  store_.SetHook(
+      [&](test::StoreCall, std::string_view) { return is_down ? absl::UnavailableError("down") : absl::OkStatus(); });
   is_down = true;
   EXPECT_TRUE(absl::IsUnavailable(reader->Read(0, 1).status()));
   is_down = false;
@@ -194,7 +196,9 @@ TEST_F(SamplesTest, ADamagedChunkIsDataLoss) {
   const ArtifactRef artifact = Write(20, 5);
   const Manifest manifest = LoadManifest(artifacts_, artifact).value();
   const std::string wrong(40, 'w');
-  ASSERT_TRUE(store_.Put(BlobKey(manifest.parts[1].blob.digest), std::as_bytes(std::span(wrong.data(), wrong.size())), {}).ok());
+  ASSERT_TRUE(
+      store_.Put(BlobKey(manifest.parts[1].blob.digest), std::as_bytes(std::span(wrong.data(), wrong.size())), {})
+          .ok());
   const auto reader = Open(artifact);
   EXPECT_TRUE(reader->Read(0, 5).ok());
   EXPECT_TRUE(absl::IsDataLoss(reader->Read(4, 2).status()));

@@ -36,7 +36,9 @@ TEST(StatusTest, AnnotateKeepsTheCodeAndPutsTheContextInFront) {
   EXPECT_EQ(std::string(*annotated.GetPayload("type.lwqat/detail")), "bytes");
 }
 
-TEST(StatusTest, AnnotateLeavesSuccessAlone) { EXPECT_TRUE(Annotate(absl::OkStatus(), "anything").ok()); }
+TEST(StatusTest, AnnotateLeavesSuccessAlone) {
+  EXPECT_TRUE(Annotate(absl::OkStatus(), "anything").ok());
+}
 
 TEST(StatusTest, TheMacrosReturnTheFirstErrorAndElseTheValue) {
   EXPECT_EQ(Quarter(12).value(), 3);
@@ -65,7 +67,8 @@ TEST(StatusTest, StrCatTakesStdStringViewInAnyPlace) {
 
 TEST(StatusDeathTest, AFailedCheckSaysWhereWhatAndWhy) {
   const int blocks = 3;
-  EXPECT_DEATH(LWQ_CHECK(blocks == 4, "blocks: ", blocks), "status_test.cc:[0-9]+: check failed: blocks == 4: blocks: 3");
+  EXPECT_DEATH(LWQ_CHECK(blocks == 4, "blocks: ", blocks),
+               "status_test.cc:[0-9]+: check failed: blocks == 4: blocks: 3");
   EXPECT_DEATH(LWQ_CHECK(blocks == 4), "check failed: blocks == 4");
 }
 

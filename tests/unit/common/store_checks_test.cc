@@ -17,7 +17,9 @@ namespace {
 
 using ::testing::HasSubstr;
 
-std::string Message(const Status& status) { return std::string(MessageOf(status)); }
+std::string Message(const Status& status) {
+  return std::string(MessageOf(status));
+}
 
 TEST(ObjectKeyTest, AnErrorSaysWhichRuleTheKeyBreaks) {
   EXPECT_THAT(Message(ValidateObjectKey("")), HasSubstr("empty"));
@@ -40,8 +42,8 @@ TEST(ObjectStoreUriTest, OnlyFileAndMemoryAreOpened) {
   const auto store = OpenObjectStore(absl::StrCat("file://", folder.path(), "/new/store?fsync=off"));
   ASSERT_TRUE(store.ok()) << store.status();
   EXPECT_EQ((*store)->Describe(), absl::StrCat("file://", folder.path(), "/new/store"));
-  for (const std::string_view uri : {"", "s3://bucket/x", "file:/x", "file://relative", "file://", "http://x", "file:///",
-                                     "file:///x?fsync=maybe", "/plain/path", "memory:x"}) {
+  for (const std::string_view uri : {"", "s3://bucket/x", "file:/x", "file://relative", "file://", "http://x",
+                                     "file:///", "file:///x?fsync=maybe", "/plain/path", "memory:x"}) {
     const Status status = OpenObjectStore(uri).status();
     EXPECT_TRUE(absl::IsInvalidArgument(status)) << uri << " " << status;
   }
@@ -56,8 +58,11 @@ TEST(PosixFileTest, TheSystemsErrorsMeanWhatTheTableSays) {
   for (const int error : {EACCES, EPERM, EROFS, ENOTDIR, EISDIR, EXDEV, ENAMETOOLONG}) {
     EXPECT_TRUE(absl::IsFailedPrecondition(ErrnoStatus(error, "write", "/x"))) << error;
   }
-  for (const int error : {EIO, ESTALE, EAGAIN, EBUSY}) EXPECT_TRUE(absl::IsUnavailable(ErrnoStatus(error, "write", "/x"))) << error;
-  EXPECT_THAT(Message(ErrnoStatus(ENOSPC, "write", "/data/x")), HasSubstr("write /data/x: No space left on device; free"));
+  for (const int error : {EIO, ESTALE, EAGAIN, EBUSY}) {
+    EXPECT_TRUE(absl::IsUnavailable(ErrnoStatus(error, "write", "/x"))) << error;
+  }
+  EXPECT_THAT(Message(ErrnoStatus(ENOSPC, "write", "/data/x")),
+              HasSubstr("write /data/x: No space left on device; free"));
 }
 
 TEST(PosixFileTest, AFullDeviceIsResourceExhaustedWithItsPath) {
@@ -77,7 +82,8 @@ TEST(PosixFileTest, ReadingBehindTheEndIsAnError) {
   std::string text(3, '\0');
   EXPECT_TRUE(ReadAt(fd->get(), 2, std::as_writable_bytes(std::span(text.data(), text.size())), "f").ok());
   EXPECT_EQ(text, "345");
-  EXPECT_TRUE(absl::IsUnavailable(ReadAt(fd->get(), 3, std::as_writable_bytes(std::span(text.data(), text.size())), "f")));
+  EXPECT_TRUE(
+      absl::IsUnavailable(ReadAt(fd->get(), 3, std::as_writable_bytes(std::span(text.data(), text.size())), "f")));
 }
 
 TEST(PosixFileTest, FoldersAreMadeToAnyDepthOnceAndNotThroughFiles) {

@@ -16,15 +16,17 @@
 namespace lwq {
 namespace {
 
-using ::testing::HasSubstr;
 using test::StoreCall;
+using ::testing::HasSubstr;
 
 HostTensor Floats(std::vector<int64_t> shape, char fill) {
   const int64_t bytes = ElementCount(shape).value() * 4;
   return {DType::kF32, std::move(shape), Bytes::FromString(std::string(static_cast<size_t>(bytes), fill))};
 }
 
-std::string Message(const Status& status) { return std::string(MessageOf(status)); }
+std::string Message(const Status& status) {
+  return std::string(MessageOf(status));
+}
 
 // A model given as files in memory, opened both ways: as a folder and as an artifact.
 class TensorSourceTest : public ::testing::TestWithParam<bool> {
@@ -42,8 +44,12 @@ class TensorSourceTest : public ::testing::TestWithParam<bool> {
     return OpenModelTree(tree_.get());
   }
 
-  static std::string File(const std::map<std::string, HostTensor>& tensors) { return SerializeSafetensors(tensors, {}).value(); }
-  static std::string Index(const Json& weight_map) { return Json{{"metadata", {{"total_size", 1}}}, {"weight_map", weight_map}}.dump(); }
+  static std::string File(const std::map<std::string, HostTensor>& tensors) {
+    return SerializeSafetensors(tensors, {}).value();
+  }
+  static std::string Index(const Json& weight_map) {
+    return Json{{"metadata", {{"total_size", 1}}}, {"weight_map", weight_map}}.dump();
+  }
 
   test::FaultStore store_{std::make_unique<MemoryStore>(), {}};
   ArtifactStore artifacts_{&store_};
@@ -65,10 +71,11 @@ TEST_P(TensorSourceTest, ASingleFileIsRead) {
 }
 
 TEST_P(TensorSourceTest, ShardsAreReadThroughTheirIndex) {
-  const auto source = Open({{"model-00001-of-00002.safetensors", File({{"a", Floats({2}, 'a')}, {"unused", Floats({1}, 'u')}})},
-                            {"model-00002-of-00002.safetensors", File({{"b", Floats({1}, 'b')}})},
-                            {"model.safetensors.index.json",
-                             Index({{"a", "model-00001-of-00002.safetensors"}, {"b", "model-00002-of-00002.safetensors"}})}});
+  const auto source =
+      Open({{"model-00001-of-00002.safetensors", File({{"a", Floats({2}, 'a')}, {"unused", Floats({1}, 'u')}})},
+            {"model-00002-of-00002.safetensors", File({{"b", Floats({1}, 'b')}})},
+            {"model.safetensors.index.json",
+             Index({{"a", "model-00001-of-00002.safetensors"}, {"b", "model-00002-of-00002.safetensors"}})}});
   ASSERT_TRUE(source.ok()) << source.status();
   EXPECT_EQ((*source)->entries().size(), 2u);
   EXPECT_EQ((*source)->Read("a")->bytes.view(), "aaaaaaaa");
@@ -81,8 +88,8 @@ TEST_P(TensorSourceTest, HostileIndexesAreRefused) {
     return Open({{"s.safetensors", shard}, {"model.safetensors.index.json", index}}).status();
   };
   ASSERT_TRUE(open(Index({{"a", "s.safetensors"}})).ok());
-  for (const std::string_view name : {"../s.safetensors", "/etc/passwd", "sub/../../s.safetensors", "..", "", "s.bin", ".safetensors",
-                                      ".hidden.safetensors", "./s.safetensors", "s.safetensors/"}) {
+  for (const std::string_view name : {"../s.safetensors", "/etc/passwd", "sub/../../s.safetensors", "..", "", "s.bin",
+                                      ".safetensors", ".hidden.safetensors", "./s.safetensors", "s.safetensors/"}) {
     const Status status = open(Index({{"a", name}}));
     EXPECT_TRUE(absl::IsDataLoss(status)) << name << " " << status;
   }
@@ -94,8 +101,9 @@ TEST_P(TensorSourceTest, HostileIndexesAreRefused) {
   const Status stranger = open(Index({{"b", "s.safetensors"}}));
   EXPECT_TRUE(absl::IsDataLoss(stranger));
   EXPECT_THAT(Message(stranger), ::testing::AllOf(HasSubstr("'b'"), HasSubstr("s.safetensors")));
-  for (const std::string_view index : {"", "[]", "{}", R"({"weight_map":[]})", R"({"weight_map":{}})", R"({"weight_map":{"a":1}})",
-                                       R"({"weight_map":{"a":"s.safetensors","a":"s.safetensors"}})"}) {
+  for (const std::string_view index :
+       {"", "[]", "{}", R"({"weight_map":[]})", R"({"weight_map":{}})", R"({"weight_map":{"a":1}})",
+        R"({"weight_map":{"a":"s.safetensors","a":"s.safetensors"}})"}) {
     EXPECT_TRUE(absl::IsDataLoss(open(std::string(index)))) << index;
   }
 }
@@ -146,11 +154,13 @@ TEST(ModelTreeTest, OnlyHeadersAndTheTensorsAskedForAreFetched) {
   for (uint32_t i = 0; counted.size() < static_cast<size_t>(3 * kPieceBytes); ++i) {
     counted.append(reinterpret_cast<const char*>(&i), sizeof(i));
   }
-  const std::map<std::string, HostTensor> tensors = {{"a", Floats({1000}, 'a')},
-                                                     {"m", {DType::kF32, {3 * kPieceBytes / 4}, Bytes::FromString(counted)}},
-                                                     {"z", Floats({1000}, 'z')}};
+  const std::map<std::string, HostTensor> tensors = {
+      {"a", Floats({1000}, 'a')},
+      {"m", {DType::kF32, {3 * kPieceBytes / 4}, Bytes::FromString(counted)}},
+      {"z", Floats({1000}, 'z')}};
   const ArtifactRef artifact =
-      UploadContents(artifacts, {{"model.safetensors", Bytes::FromString(SerializeSafetensors(tensors, {}).value())}}).value();
+      UploadContents(artifacts, {{"model.safetensors", Bytes::FromString(SerializeSafetensors(tensors, {}).value())}})
+          .value();
   const FileTree tree = FileTree::Open(&artifacts, artifact).value();
   std::set<std::string> fetched;
   store.SetHook([&](StoreCall call, std::string_view key) {
@@ -235,7 +245,8 @@ TEST(CheckModelTensorsTest, OfAQuantizedModelOnlyWhatStaysIsChecked) {
 TEST(ModelDirectoryTest, TheReferenceModelsAreWholeModels) {
   const char* from_environment = std::getenv("LWQ_REFERENCE");
   const std::string models =
-      (from_environment != nullptr ? from_environment : std::string(LWQ_SOURCE_DIR) + "/../shared/reference") + std::string("/models");
+      (from_environment != nullptr ? from_environment : std::string(LWQ_SOURCE_DIR) + "/../shared/reference") +
+      std::string("/models");
   if (!std::filesystem::exists(models)) GTEST_SKIP() << "no reference models at " << models << " (set LWQ_REFERENCE)";
   for (const std::string name : {"stories260k", "stories260k_h192"}) {
     const auto source = OpenModelDirectory(models + "/" + name);

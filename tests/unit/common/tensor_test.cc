@@ -12,8 +12,9 @@ namespace lwq {
 namespace {
 
 TEST(TensorTest, EveryDTypeHasAUniqueNameThatReadsBack) {
-  const std::vector<std::pair<DType, int>> sizes = {{DType::kF32, 4}, {DType::kF16, 2}, {DType::kBF16, 2}, {DType::kU8, 1},
-                                                    {DType::kI8, 1},  {DType::kI32, 4}, {DType::kI64, 8},  {DType::kF64, 8}};
+  const std::vector<std::pair<DType, int>> sizes = {{DType::kF32, 4}, {DType::kF16, 2}, {DType::kBF16, 2},
+                                                    {DType::kU8, 1},  {DType::kI8, 1},  {DType::kI32, 4},
+                                                    {DType::kI64, 8}, {DType::kF64, 8}};
   for (const auto& [dtype, bytes] : sizes) {
     EXPECT_EQ(ParseDType(DTypeName(dtype)).value(), dtype);
     EXPECT_EQ(DTypeBytes(dtype), bytes) << DTypeName(dtype);
@@ -38,8 +39,12 @@ TEST(TensorTest, TheElementCountIsTheProductOfTheDimensions) {
 TEST(TensorTest, AnElementCountThatOverflowsIsRefusedEvenWithAZero) {
   constexpr int64_t kMax = std::numeric_limits<int64_t>::max();
   EXPECT_EQ(ElementCount({kMax / 8}).value(), kMax / 8);
-  for (const std::vector<int64_t>& shape : std::vector<std::vector<int64_t>>{
-           {kMax}, {kMax / 8 + 1}, {int64_t{1} << 32, int64_t{1} << 32}, {3, kMax / 8}, {kMax, kMax, 0}, {0, kMax, kMax}}) {
+  for (const std::vector<int64_t>& shape : std::vector<std::vector<int64_t>>{{kMax},
+                                                                             {kMax / 8 + 1},
+                                                                             {int64_t{1} << 32, int64_t{1} << 32},
+                                                                             {3, kMax / 8},
+                                                                             {kMax, kMax, 0},
+                                                                             {0, kMax, kMax}}) {
     EXPECT_TRUE(absl::IsInvalidArgument(ElementCount(shape).status()));
   }
   for (const std::vector<int64_t>& shape : std::vector<std::vector<int64_t>>{{-1}, {2, -3}, {-2, -3}, {0, -1}}) {

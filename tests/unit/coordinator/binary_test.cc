@@ -79,7 +79,7 @@ TEST_P(BadFlagsTest, ExitWithTwoAndOneLine) {
 INSTANTIATE_TEST_SUITE_P(
     Each, BadFlagsTest,
     ::testing::Values(
-        BadFlags{"None", {}, "--objects is required"},
+        BadFlags{"None", {}, "--store is required"},
         BadFlags{"NoStore", {"--objects", "file:///x"}, "--store is required"},
         BadFlags{"Unknown", {"--store", "sqlite:TMP", "--objects", "file:///x", "--frobnicate"}, "--frobnicate"},
         BadFlags{"StoreKind",

@@ -73,7 +73,7 @@ RC_GTEST_PROP(GraphProperty, KeysAreEqualForEqualSpecsAndEveryInputComesFirst, (
     RC_ASSERT(graph[i].memory_bytes >= 0);
     for (const auto& [role, input] : graph[i].def.inputs) {
       const auto* made = std::get_if<TaskOutputRef>(&input);
-      RC_ASSERT(made == nullptr || seen.contains(made->derivation_key));
+      if (made != nullptr) RC_ASSERT(seen.contains(made->derivation_key));
     }
     RC_ASSERT(seen.emplace(graph[i].key, i).second);
   }

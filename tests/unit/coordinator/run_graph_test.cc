@@ -216,11 +216,11 @@ INSTANTIATE_TEST_SUITE_P(
                       KeyChange{"EarlyStop", [](RunSpec& s) { s.recipe.early_stop = 1; }},
                       KeyChange{"Resets", [](RunSpec& s) { s.recipe.early_stop_resets = false; }},
                       KeyChange{"KeepBest", [](RunSpec& s) { s.recipe.keep_best = false; }},
-                      KeyChange{"Schedule", [](RunSpec& s) { s.recipe.lr_schedule = "chained_cosine"; }},
+                      KeyChange{"Schedule", [](RunSpec& s) { s.recipe.lr_schedule = std::string("chained_cosine"); }},
                       KeyChange{"Fp16Scales", [](RunSpec& s) { s.recipe.fp16_scales = false; }},
                       KeyChange{"Range", [](RunSpec& s) { s.recipe.range_contains_zero = false; }},
                       KeyChange{"Windows", [](RunSpec& s) { s.recipe.disjoint_windows = false; }},
-                      KeyChange{"ActivationDtype", [](RunSpec& s) { s.recipe.activation_dtype = "bf16"; }},
+                      KeyChange{"ActivationDtype", [](RunSpec& s) { s.recipe.activation_dtype = std::string("bf16"); }},
                       KeyChange{"Model", [](RunSpec& s) { s.model->files = NamedArtifact("other"); }},
                       KeyChange{"Tokenizer", [](RunSpec& s) { s.model->tokenizer = NamedArtifact("other"); }},
                       KeyChange{"Text", [](RunSpec& s) { s.calibration->files = NamedArtifact("other"); }}),
@@ -282,8 +282,8 @@ INSTANTIATE_TEST_SUITE_P(
     Each, BadSpecTest,
     ::testing::Values(
         BadSpec{"NoModel", [](RunSpec& s) { s.model.reset(); }, "model is missing"},
-        BadSpec{"NoConfig", [](RunSpec& s) { s.model->config_json = ""; }, "model 'tiny'"},
-        BadSpec{"ConfigNotJson", [](RunSpec& s) { s.model->config_json = "{"; }, "model 'tiny'"},
+        BadSpec{"NoConfig", [](RunSpec& s) { s.model->config_json.clear(); }, "model 'tiny'"},
+        BadSpec{"ConfigNotJson", [](RunSpec& s) { s.model->config_json = std::string("{"); }, "model 'tiny'"},
         BadSpec{"ConfigTooDeep", [](RunSpec& s) { s.model->config_json = std::string(100000, '['); }, "model 'tiny'"},
         BadSpec{"NoFiles", [](RunSpec& s) { s.model->files = {}; }, "model.files names no artifact"},
         BadSpec{"NoTokenizer", [](RunSpec& s) { s.model->tokenizer = {}; }, "model.tokenizer names no artifact"},
@@ -297,13 +297,13 @@ INSTANTIATE_TEST_SUITE_P(
         BadSpec{"SameTextUnderTwoNames",
                 [](RunSpec& s) {
                   s.eval_texts.push_back(s.eval_texts[0]);
-                  s.eval_texts[1].name = "again";
+                  s.eval_texts[1].name = std::string("again");
                 },
                 "'held-out' and 'again' are the same text"},
         BadSpec{"Priority", [](RunSpec& s) { s.priority = 2'000'000; }, "priority is 2000000"},
         BadSpec{"NothingToEvaluate",
                 [](RunSpec& s) {
-                  s.recipe.method = "none";
+                  s.recipe.method = std::string("none");
                   s.eval_texts.clear();
                 },
                 "method none only evaluates"}),

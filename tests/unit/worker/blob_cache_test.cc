@@ -24,8 +24,8 @@ namespace lwq {
 namespace {
 
 namespace fs = std::filesystem;
-using ::testing::HasSubstr;
 using test::StoreCall;
+using ::testing::HasSubstr;
 
 class BlobCacheTest : public ::testing::Test {
  protected:
@@ -200,7 +200,8 @@ TEST_F(BlobCacheTest, TwoWorkersDoNotShareAFolder) {
               ::testing::AllOf(HasSubstr(folder_.path() + "/cache"), HasSubstr("give each worker its own")));
   const pid_t child = ::fork();
   if (child == 0) {
-    const bool is_refused = absl::IsFailedPrecondition(BlobCache::Open(&artifacts_, {folder_.path() + "/cache", 1000}).status());
+    const bool is_refused =
+        absl::IsFailedPrecondition(BlobCache::Open(&artifacts_, {folder_.path() + "/cache", 1000}).status());
     ::_exit(is_refused ? 0 : 1);
   }
   int status = 0;
@@ -260,7 +261,8 @@ TEST_F(BlobCacheTest, ErrorsOfTheStoreAreToldAndNotKept) {
   const auto cache = Open(1000);
   EXPECT_TRUE(absl::IsNotFound(cache->Fetch({DigestOf("never stored"), 3}).status()));
   std::atomic<bool> is_down{true};
-  store_.SetHook([&](StoreCall, std::string_view) { return is_down ? absl::UnavailableError("down") : absl::OkStatus(); });
+  store_.SetHook(
+      [&](StoreCall, std::string_view) { return is_down ? absl::UnavailableError("down") : absl::OkStatus(); });
   EXPECT_TRUE(absl::IsUnavailable(cache->Fetch(blob).status()));
   is_down = false;
   EXPECT_TRUE(cache->Fetch(blob).ok());

@@ -24,18 +24,18 @@ struct CancelToken {
 };
 
 struct Progress {
-  std::string stage;        // "train", "validate", "advance", "evaluate", …
-  int64_t step = 0;         // done
-  int64_t steps = 0;        // in total, 0 when not known
-  double loss = 0;          // last training loss; NaN where the stage has none
+  std::string stage;  // "train", "validate", "advance", "evaluate", …
+  int64_t step = 0;   // done
+  int64_t steps = 0;  // in total, 0 when not known
+  double loss = 0;    // last training loss; NaN where the stage has none
 };
 // Called from the computing thread, at most once per micro-batch; must return quickly.
 using ProgressSink = std::function<void(const Progress&)>;
 
 // Call once per process, before anything else of worker/qat, on the thread that will do all tensor work. Installs the
 // caching allocator with a cap of memory_limit_bytes (0: none; allocations beyond it fail the task with
-// RESOURCE_EXHAUSTED), sets thread counts, opens the device. FAILED_PRECONDITION for "cuda:N" where LibTorch was built without CUDA or has no such
-// device; INVALID_ARGUMENT for an unknown device.
+// RESOURCE_EXHAUSTED), sets thread counts, opens the device. FAILED_PRECONDITION for "cuda:N" where LibTorch was built
+// without CUDA or has no such device; INVALID_ARGUMENT for an unknown device.
 struct RuntimeOptions {
   std::string device = "cpu";
   int max_threads = 1;
@@ -45,19 +45,20 @@ Status InitRuntime(const RuntimeOptions& options);
 
 // What the machine and its libraries are: everything that can change bits besides precision and threads.
 struct DeviceInfo {
-  std::string device;            // "cpu"
-  std::string device_model;      // "AMD EPYC"
-  std::string instruction_set;   // "avx512" | "avx2" | "scalar": what the fused kernels dispatch to
-  std::string libraries;         // "torch-1.13.0 openblas-0.3.21-Haswell onednn-2.6.3" (Debian's 1.13.1 calls itself 1.13.0)
+  std::string device;           // "cpu"
+  std::string device_model;     // "AMD EPYC"
+  std::string instruction_set;  // "avx512" | "avx2" | "scalar": what the fused kernels dispatch to
+  std::string libraries;  // "torch-1.13.0 openblas-0.3.21-Haswell onednn-2.6.3" (Debian's 1.13.1 calls itself 1.13.0)
   bool hardware_bf16 = false;
-  int64_t memory_bytes = 0;      // of the device
-  double gemm_gflops = 0;        // measured by the self-check, one thread, fp32
-  std::string problem;           // empty, or what is wrong with this installation and what to do (reference BLAS, …)
+  int64_t memory_bytes = 0;  // of the device
+  double gemm_gflops = 0;    // measured by the self-check, one thread, fp32
+  std::string problem;       // empty, or what is wrong with this installation and what to do (reference BLAS, …)
 };
 // Takes about 50 ms. Runs the start-up self-check.
 DeviceInfo InspectDevice();
 
-// The allocator's exact accounting (CPU) or the caching allocator's (CUDA). ResetPeak starts a new maximum at the current use.
+// The allocator's exact accounting (CPU) or the caching allocator's (CUDA). ResetPeak starts a new maximum at the
+// current use.
 struct MemoryUse {
   int64_t current_bytes = 0;
   int64_t peak_bytes = 0;

@@ -1,11 +1,10 @@
-// Block-AP: trains one quantized block against its full-precision output (EfficientQAT, arXiv 2407.11062, section 3.2; the exact
-// semantics are SPEC sections 3 and 9).
+// Block-AP: trains one quantized block against its full-precision output (EfficientQAT, arXiv 2407.11062, section 3.2;
+// the exact semantics are SPEC sections 3 and 9).
 //
-// Streams: train and validation samples are read in micro-batches in stored order, never shuffled. Deterministic for equal inputs and Execution.
-// Memory: at most 7 × the block's weights in fp32 + one micro-batch's activations + the sources' chunks.
-// Errors: CANCELLED; INVALID_ARGUMENT (shapes, options); RESOURCE_EXHAUSTED; ABORTED never. A non-finite loss is not an error:
-// the outcome says diverged and where.
-// Call from the process's one compute thread.
+// Streams: train and validation samples are read in micro-batches in stored order, never shuffled. Deterministic for
+// equal inputs and Execution. Memory: at most 7 × the block's weights in fp32 + one micro-batch's activations + the
+// sources' chunks. Errors: CANCELLED; INVALID_ARGUMENT (shapes, options); RESOURCE_EXHAUSTED; ABORTED never. A
+// non-finite loss is not an error: the outcome says diverged and where. Call from the process's one compute thread.
 #pragma once
 
 #include <cstdint>
@@ -31,18 +30,19 @@ struct TrainOptions {
   double epochs = 2;         // fractional epochs are honoured; steps = round(epochs × batches). 0 = round-to-nearest
   int64_t batch_size = 2;    // samples of an optimizer step
   int64_t gradient_accumulation_steps = 1;  // micro-batches of an optimizer step; divides batch_size
-  double quant_lr = 1e-4;    // scales (and zero points where zp_lr is not set); 0 freezes
+  double quant_lr = 1e-4;                   // scales (and zero points where zp_lr is not set); 0 freezes
   std::optional<double> zp_lr;
-  double weight_lr = 1e-5;   // linear weights and norm weights; 0 freezes
+  double weight_lr = 1e-5;  // linear weights and norm weights; 0 freezes
   double min_lr_factor = 20;
   double wd = 0;
-  double early_stop = 0;     // patience in validations; 0 = off
-  bool early_stop_resets = true;      // an improvement sets the counter back (false: EfficientQAT)
-  bool keep_best = true;              // earliest minimum of validation loss, the initial state included (false: last)
-  bool fp16_scales = true;            // scales rounded to fp16, zero points clamped, before integers are derived (false: EfficientQAT)
-  bool range_contains_zero = true;    // initial range widened to contain 0 (false: EfficientQAT)
+  double early_stop = 0;          // patience in validations; 0 = off
+  bool early_stop_resets = true;  // an improvement sets the counter back (false: EfficientQAT)
+  bool keep_best = true;          // earliest minimum of validation loss, the initial state included (false: last)
+  bool fp16_scales =
+      true;  // scales rounded to fp16, zero points clamped, before integers are derived (false: EfficientQAT)
+  bool range_contains_zero = true;  // initial range widened to contain 0 (false: EfficientQAT)
   LrSchedule lr_schedule = LrSchedule::kCosine;
-  int lr_halvings = 0;       // both learning rates × 2^−n (retries after DIVERGED)
+  int lr_halvings = 0;  // both learning rates × 2^−n (retries after DIVERGED)
   Execution execution = {};
 };
 
@@ -68,24 +68,25 @@ struct Divergence {
 };
 
 struct TrainOutcome {
-  BlockState block;                       // all seven linears quantized, norms trained; empty when diverged
+  BlockState block;  // all seven linears quantized, norms trained; empty when diverged
   std::optional<Divergence> diverged;
-  double initial_val_loss = 0;            // before training (round-to-nearest)
+  double initial_val_loss = 0;  // before training (round-to-nearest)
   double best_val_loss = 0;
-  double final_val_loss = 0;              // of what `block` holds
+  double final_val_loss = 0;  // of what `block` holds
   double epochs_trained = 0;
   int64_t steps = 0;
   int64_t steps_planned = 0;
   bool stopped_early = false;
-  int64_t zero_point_flips = 0;           // groups whose rounded zero point differs from its initial value
-  int64_t zero_points = 0;                // groups in all
+  int64_t zero_point_flips = 0;  // groups whose rounded zero point differs from its initial value
+  int64_t zero_points = 0;       // groups in all
   std::vector<EpochStats> epochs;
-  std::vector<double> train_losses;       // one per optimizer step
-  std::vector<double> grad_norms;         // one per optimizer step: L2 over all trained parameters, before the step
+  std::vector<double> train_losses;  // one per optimizer step
+  std::vector<double> grad_norms;    // one per optimizer step: L2 over all trained parameters, before the step
 };
 
-StatusOr<TrainOutcome> TrainBlock(const LlamaConfig& config, const BlockState& full_precision, const TrainInputs& inputs,
-                                  const TrainOptions& options, const ProgressSink& progress, const CancelToken& cancel);
+StatusOr<TrainOutcome> TrainBlock(const LlamaConfig& config, const BlockState& full_precision,
+                                  const TrainInputs& inputs, const TrainOptions& options, const ProgressSink& progress,
+                                  const CancelToken& cancel);
 
 // steps = round(epochs × ceil(train_samples / batch_size)): also the learning rate's horizon.
 int64_t PlannedSteps(double epochs, int64_t train_samples, int64_t batch_size);

@@ -1,16 +1,15 @@
-// The kernels, written once over a `Lanes` type: 16 floats and the operations on them. Included by one source per instruction
-// set, each compiled with its own flags, so everything here is in an unnamed namespace and includes nothing with inline functions of
-// its own: code for AVX-512 must never be linked into another object's path.
+// The kernels, written once over a `Lanes` type: 16 floats and the operations on them. Included by one source per
+// instruction set, each compiled with its own flags, so everything here is in an unnamed namespace and includes nothing
+// with inline functions of its own: code for AVX-512 must never be linked into another object's path.
 //
 // Lanes provides, elementwise with IEEE semantics (division and square root correctly rounded, min/max as documented):
 //   type F (16 floats), type M (16 flags)
-//   Set1(x), Zero(), Load(p), LoadPartial(p, n) (rest 0), Store(p, v), StorePartial(p, n, v), Stream(p, v) (64-byte aligned)
-//   LoadBf16(p), LoadBf16Partial(p, n), StoreBf16(p, v), StoreBf16Partial(p, n, v), StreamBf16(p, v) (32-byte aligned): nearest even
-//   Add, Sub, Mul, Div, Sqrt, MulAdd(a, b, c) = a·b + c rounded once
-//   RoundedRatio(w, s, t): round_ste(w / s), the division exact and halves to even; t = w · (1/s) rounded twice
-//   ClampFrom(x, lo, hi): NaN stays NaN
-//   Equal(x, y) → M: false for NaN; Keep(m, x): x where m, else 0; SubWhere(m, x, y): x − y where m, else x; SubUnless
-//   StreamFence()
+//   Set1(x), Zero(), Load(p), LoadPartial(p, n) (rest 0), Store(p, v), StorePartial(p, n, v), Stream(p, v) (64-byte
+//   aligned) LoadBf16(p), LoadBf16Partial(p, n), StoreBf16(p, v), StoreBf16Partial(p, n, v), StreamBf16(p, v) (32-byte
+//   aligned): nearest even Add, Sub, Mul, Div, Sqrt, MulAdd(a, b, c) = a·b + c rounded once RoundedRatio(w, s, t):
+//   round_ste(w / s), the division exact and halves to even; t = w · (1/s) rounded twice ClampFrom(x, lo, hi): NaN
+//   stays NaN Equal(x, y) → M: false for NaN; Keep(m, x): x where m, else 0; SubWhere(m, x, y): x − y where m, else x;
+//   SubUnless StreamFence()
 #pragma once
 
 #include <cstdint>
@@ -39,7 +38,9 @@ float RoundHalfEven(float x) {
   return __builtin_copysignf((magnitude + kAllWhole) - kAllWhole, x);
 }
 
-float EffectiveScale(float scale) { return ClampSte(scale, kMinScaleF, kMaxScaleF); }
+float EffectiveScale(float scale) {
+  return ClampSte(scale, kMinScaleF, kMaxScaleF);
+}
 
 float EffectiveZero(float zero_point, float max_code) {
   const float rounded = (RoundHalfEven(zero_point) - zero_point) + zero_point;
@@ -89,12 +90,14 @@ bool CanStream(const Element* base, int64_t group_size) {
 }
 
 // RoundedRatio may skip the division, which costs as much as everything else, where the outcome is certain without it.
-// t is within 1.5 · 2^-23 · |t| of the rounded quotient. Up to |t| = 512 that is less than 1e-4: if t is less than kCertain from a whole number,
-// the quotient rounds to the same one. Beyond 512 both lie beyond every code, whatever they round to. NaN and infinite t
-// are never certain. (A quotient that overflows while t does not, by 2^-22 of the largest float, is clamped instead of becoming NaN.)
+// t is within 1.5 · 2^-23 · |t| of the rounded quotient. Up to |t| = 512 that is less than 1e-4: if t is less than
+// kCertain from a whole number, the quotient rounds to the same one. Beyond 512 both lie beyond every code, whatever
+// they round to. NaN and infinite t are never certain. (A quotient that overflows while t does not, by 2^-22 of the
+// largest float, is clamped instead of becoming NaN.)
 constexpr float kCertain = 0.4999f;
 
-// A group's constants in every lane. Levels are codes relative to the zero point: level = q − z, −z ≤ level ≤ max_code − z.
+// A group's constants in every lane. Levels are codes relative to the zero point: level = q − z, −z ≤ level ≤ max_code
+// − z.
 template <typename Lanes>
 struct Group {
   using F = typename Lanes::F;

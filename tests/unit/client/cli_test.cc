@@ -1,0 +1,429 @@
+// Verbs end to end against a coordinator in this process: what they print, send and end with.
+#include <filesystem>
+
+#include "client/run_file/run_fields.h"
+#include "common/artifact/file_tree.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/fixtures/tiny_model.h"
+#include "tests/testing/process.h"
+#include "tests/unit/client/cli_harness.h"
+#include "tests/unit/client/fake_run_service.h"
+#include "tests/unit/client/sample_runs.h"
+
+namespace lwq {
+namespace {
+
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
+
+struct BadLine {
+  std::string name;
+  std::vector<std::string> arguments;
+  std::string message;
+};
+void PrintTo(const BadLine& bad, std::ostream* out) {
+  *out << bad.name;
+}
+
+class BadCommandLine : public testing::TestWithParam<BadLine> {};
+
+TEST_P(BadCommandLine, IsRefusedWithOneLineAndCode2) {
+  test::CliHarness cli;
+  EXPECT_EQ(cli.Run(GetParam().arguments), 2);
+  EXPECT_EQ(cli.err(), "lwq: " + GetParam().message + "\n");
+}
+
+const BadLine kBadLines[] = {
+    {"UnknownVerb", {"sumbit"}, "unknown verb \"sumbit\"; did you mean submit?"},
+    {"StrangeVerb", {"frobnicate"}, "unknown verb \"frobnicate\"; lwq --help lists them"},
+    {"UnknownFlag", {"submit", "--wbit", "2"}, "unknown flag --wbit; did you mean --wbits?"},
+    {"UnknownFlagWithValue", {"submit", "--group-sise=64"}, "unknown flag --group-sise; did you mean --group_size?"},
+    {"StrangeFlag", {"list", "--zebra"}, "unknown flag --zebra; lwq list --help lists the flags"},
+    {"UnknownShortFlag", {"list", "-z"}, "unknown flag -z; lwq list --help lists the flags"},
+    {"EfficientQatFlag",
+     {"submit", "--eval_tasks", "piqa"},
+     "flag --eval_tasks of EfficientQAT has no use here: zero-shot tasks are not supported yet; eval_ppl with "
+     "eval_texts measures perplexity"},
+    {"UnexpectedArgument", {"workers", "now"}, "unexpected argument \"now\"; lwq workers --help shows what it takes"},
+    {"MissingRun", {"get"}, "RUN is required"},
+    {"UnknownFlagBeforeMissingRun", {"get", "--jsno"}, "unknown flag --jsno; did you mean --json?"},
+    {"TwoRunsWhereOneIs", {"get", "aaaa", "bbbb"}, "RUN: At Most 1 required but received 2"},
+    {"MissingOutput", {"fetch", "aaaa"}, "--output is required"},
+    {"FlagWithoutValue", {"submit", "--wbits"}, "--wbits: 1 required N missing"},
+    {"BadInteger", {"submit", "--wbits", "two"}, "--wbits: expected an integer, got \"two\""},
+    {"BadNumber", {"submit", "--epochs", "1e999"}, "--epochs: 1e999 does not fit a 64-bit float"},
+    {"BadBool", {"submit", "--eval_ppl=maybe"}, "--eval_ppl: expected true or false, got \"maybe\""},
+    {"EmptyValue", {"submit", "--model", ""}, "--model: expected a path, got an empty text"},
+    {"NoModel",
+     {"submit"},
+     "command line: no model is given; add \"model: DIRECTORY\" to the run file or --model DIRECTORY"},
+    {"NoRunFile", {"submit", "/absent/run.yaml"}, "/absent/run.yaml: no such run file"},
+    {"NoCoordinator",
+     {"list"},
+     "no coordinator is named; give --coordinator HOST:PORT, set LWQ_COORDINATOR, or use lwq local"},
+    {"AddressWithoutPort", {"list", "--coordinator", "node0"}, "coordinator: expected HOST:PORT, got \"node0\""},
+    {"AddressWithBadPort",
+     {"list", "--coordinator", "node0:99999"},
+     "coordinator: expected HOST:PORT, got \"node0:99999\""},
+    {"AddressWithoutHost", {"list", "--coordinator", ":80"}, "coordinator: expected HOST:PORT, got \":80\""},
+    {"BareIpv6", {"list", "--coordinator", "::1:80"}, "coordinator: expected HOST:PORT, got \"::1:80\""},
+    {"CoordinatorAndState",
+     {"list", "--coordinator", "a:1", "--state", "s"},
+     "--coordinator and --state exclude each other; give one of them"},
+    {"UnknownShell", {"completion", "tcsh"}, "completion: unknown shell \"tcsh\"; bash, zsh and fish are supported"},
+    {"EvalThatQuantizes",
+     {"eval", "--method", "rtn"},
+     "--method: lwq eval quantizes nothing, got \"rtn\"; use lwq submit"},
+    {"EvalWithoutText",
+     {"eval", "--model", "m"},
+     "command line: eval_ppl is on but eval_texts names no text; add one or remove eval_ppl"},
+    {"SaveWithoutWatch",
+     {"submit", "--model", "m", "--method", "rtn", "--save_quant_dir", "d"},
+     "command line: save_quant_dir is filled when the run has ended; add --watch, or use lwq fetch later"},
+};
+
+INSTANTIATE_TEST_SUITE_P(Every, BadCommandLine, testing::ValuesIn(kBadLines),
+                         [](const auto& instance) { return instance.param.name; });
+
+TEST(CommandLine, WithoutAVerbShowsHelpAndFails) {
+  test::CliHarness cli;
+  EXPECT_EQ(cli.Run({}), 2);
+  EXPECT_THAT(cli.out(), HasSubstr("submit"));
+  EXPECT_EQ(cli.err(), "lwq: no verb is given; lwq local --help shows the quickest way to start\n");
+}
+
+TEST(CommandLine, EveryVerbHasHelpWithAnExampleAndJson) {
+  for (const char* verb : {"local", "submit", "plan", "list", "get", "watch", "logs", "cancel", "fetch", "eval",
+                           "workers", "report", "completion"}) {
+    test::CliHarness cli;
+    EXPECT_EQ(cli.Run({verb, "--help"}), 0) << verb;
+    EXPECT_THAT(cli.out(), AllOf(HasSubstr("Example:\n"), HasSubstr("lwq"), HasSubstr("--json"))) << verb;
+  }
+}
+
+TEST(CommandLine, EveryKeyOfARunIsAFlagOfSubmit) {
+  test::CliHarness cli;
+  ASSERT_EQ(cli.Run({"submit", "--help"}), 0);
+  for (const RunField& field : RunFields()) EXPECT_THAT(cli.out(), HasSubstr("--" + field.name + " ")) << field.name;
+}
+
+TEST(CommandLine, TellsItsVersion) {
+  test::CliHarness cli;
+  EXPECT_EQ(cli.Run({"--version"}), 0);
+  EXPECT_THAT(cli.out(), StartsWith("lwq "));
+}
+
+TEST(Completion, BashOffersVerbsFlagsAndChoices) {
+  test::CliHarness cli;
+  ASSERT_EQ(cli.Run({"completion", "bash"}), 0);
+  const test::TemporaryDirectory folder;
+  test::WriteFile(folder.path() + "/completion.bash", cli.out());
+  const auto complete = [&](const std::string& words, int index) {
+    const std::string script = "source " + folder.path() + "/completion.bash; COMP_WORDS=(" + words +
+                               "); COMP_CWORD=" + std::to_string(index) + "; _lwq; echo \"${COMPREPLY[*]}\"";
+    const test::Finished finished = test::RunToEnd({"/bin/bash", "-c", script}, folder.path());
+    EXPECT_EQ(finished.err, "");
+    return finished.out;
+  };
+  EXPECT_EQ(complete("lwq su", 1), "submit\n");
+  EXPECT_EQ(complete("lwq submit --wb", 2), "--wbits\n");
+  EXPECT_EQ(complete("lwq submit --preset e", 3), "efficientqat\n");
+  EXPECT_EQ(complete("lwq completion f", 2), "fish\n");
+}
+
+TEST(Completion, ZshAndFishKnowEveryVerb) {
+  for (const char* shell : {"zsh", "fish"}) {
+    test::CliHarness cli;
+    ASSERT_EQ(cli.Run({"completion", shell}), 0);
+    EXPECT_THAT(cli.out(), AllOf(HasSubstr("submit"), HasSubstr("weight_lr"), HasSubstr("fetch"))) << shell;
+  }
+}
+
+class VerbTest : public testing::Test {
+ protected:
+  VerbTest() : server_(&service_) {
+    cli_.environment["LWQ_COORDINATOR"] = server_.address();
+    std::filesystem::create_directory(At("objects"));
+    service_.objects_uri = "file://" + At("objects");
+  }
+
+  std::string At(const std::string& name) const { return folder_.path() + "/" + name; }
+
+  void WriteInputs() {
+    TinyModelOptions options;
+    options.num_hidden_layers = 1;
+    options.vocab_size = 32;
+    ASSERT_TRUE(WriteTinyModel(At("model"), options).ok());
+    test::WriteFile(At("model/tokenizer.json"), "{}");
+    test::WriteFile(At("calib.txt"), "words");
+    test::WriteFile(At("run.yaml"), "name: mine\nmodel: model\ncalib_dataset: calib.txt\nwbits: 4\nseed: 7\n");
+  }
+
+  void ExportTo(lwqat::v1::Run* run) {
+    const auto store = *OpenObjectStore(service_.objects_uri);
+    ArtifactStore artifacts(store.get());
+    const auto tree = UploadContents(
+        artifacts, {{"config.json", Bytes::FromString("{}")}, {"model.safetensors", Bytes::FromString("weights")}});
+    ASSERT_TRUE(tree.ok()) << tree.status();
+    run->mutable_export_()->set_digest(tree->digest.hex());
+    run->mutable_export_()->set_size_bytes(tree->size_bytes);
+  }
+
+  test::TemporaryDirectory folder_;
+  test::FakeRunService service_;
+  test::FakeServer server_;
+  test::CliHarness cli_;
+};
+
+TEST_F(VerbTest, SubmitUploadsAndPrintsTheId) {
+  WriteInputs();
+  EXPECT_EQ(cli_.Run({"submit", At("run.yaml"), "--wbits", "2", "--eval_texts", "held=" + At("calib.txt")}), 0)
+      << cli_.err();
+  EXPECT_EQ(cli_.out(), "feed0000-0000\n");
+  ASSERT_EQ(service_.submitted.size(), 1u);
+  const lwqat::v1::RunSpec& spec = service_.submitted[0].spec();
+  EXPECT_EQ(spec.name(), "mine");
+  EXPECT_EQ(spec.recipe().wbits(), 2) << "flags win";
+  EXPECT_EQ(spec.recipe().seed(), 7);
+  EXPECT_EQ(spec.eval_texts(0).name(), "held");
+  EXPECT_EQ(service_.submitted[0].request_id().size(), 36u);
+  const auto store = *OpenObjectStore(service_.objects_uri);
+  ArtifactStore artifacts(store.get());
+  EXPECT_TRUE(*artifacts.IsComplete(
+      ArtifactRef{*Digest::FromHex(spec.model().files().digest()), spec.model().files().size_bytes()}));
+}
+
+TEST_F(VerbTest, SubmitRepeatsItsRequestIdWhenTheCoordinatorDoesNotAnswer) {
+  WriteInputs();
+  service_.unavailable_submits = 3;
+  EXPECT_EQ(cli_.Run({"submit", At("run.yaml")}), 0) << cli_.err();
+  ASSERT_EQ(service_.submitted.size(), 4u);
+  for (const auto& request : service_.submitted) EXPECT_EQ(request.request_id(), service_.submitted[0].request_id());
+  EXPECT_EQ(service_.runs.size(), 1u);
+}
+
+TEST_F(VerbTest, EachSubmitHasARequestIdOfItsOwn) {
+  WriteInputs();
+  ASSERT_EQ(cli_.Run({"submit", At("run.yaml")}), 0);
+  ASSERT_EQ(cli_.Run({"submit", At("run.yaml")}), 0);
+  EXPECT_NE(service_.submitted[0].request_id(), service_.submitted[1].request_id());
+}
+
+TEST_F(VerbTest, TheCoordinatorsRefusalNamesTheRunFileAndIsBadInput) {
+  WriteInputs();
+  service_.submit_error = {grpc::StatusCode::FAILED_PRECONDITION,
+                           "wbits 5 does not fit export_format gptq_v2;\nuse fake_quant"};
+  EXPECT_EQ(cli_.Run({"submit", At("run.yaml")}), 2);
+  EXPECT_EQ(cli_.err().substr(cli_.err().find("lwq: ")),
+            "lwq: " + At("run.yaml") + ": wbits 5 does not fit export_format gptq_v2; use fake_quant\n");
+}
+
+TEST_F(VerbTest, SubmitWatchFetchesAndEndsAsTheRun) {
+  WriteInputs();
+  lwqat::v1::Run run = test::FinishedRun();
+  ExportTo(&run);
+  service_.watch_calls = {{test::RunningRun(), run}};
+  EXPECT_EQ(cli_.Run({"submit", At("run.yaml"), "--watch", "--save_quant_dir", At("out")}), 0) << cli_.err();
+  EXPECT_EQ(test::ReadFileOrEmpty(At("out/model.safetensors")), "weights");
+  EXPECT_THAT(cli_.out(), AllOf(StartsWith("feed0000-0000\n"), HasSubstr("succeeded")));
+}
+
+TEST_F(VerbTest, SubmitJsonHasTheRunsAlone) {
+  WriteInputs();
+  ASSERT_EQ(cli_.Run({"submit", At("run.yaml"), "--json"}), 0);
+  EXPECT_EQ(Json::parse(cli_.out())["runs"][0]["id"], "feed0000-0000");
+}
+
+TEST_F(VerbTest, PlanUploadsNothing) {
+  WriteInputs();
+  service_.plan.set_average_bits(2);
+  service_.plan.add_blocks()->set_bit_width(2);
+  (*service_.plan.mutable_tasks())["train_block"] = 1;
+  EXPECT_EQ(cli_.Run({"plan", At("run.yaml")}), 0) << cli_.err();
+  EXPECT_THAT(cli_.out(), HasSubstr("tasks        1 (1 train_block)\n"));
+  EXPECT_TRUE(std::filesystem::is_empty(At("objects")));
+  ASSERT_EQ(service_.planned.size(), 1u);
+  EXPECT_EQ(service_.planned[0].model().files().digest().size(), 64u) << "inputs are named all the same";
+  ASSERT_EQ(cli_.Run({"plan", At("run.yaml"), "--json"}), 0);
+  EXPECT_EQ(Json::parse(cli_.out())["average_bits"], 2);
+}
+
+TEST_F(VerbTest, ListTurnsPages) {
+  for (int i = 0; i < 5; ++i) service_.runs.push_back(test::MeasuredRun("run" + std::to_string(i), "rtn", 3, 2));
+  ASSERT_EQ(cli_.Run({"list"}), 0) << cli_.err();
+  for (int i = 0; i < 5; ++i) EXPECT_THAT(cli_.out(), HasSubstr("run" + std::to_string(i)));
+  ASSERT_EQ(cli_.Run({"list", "--limit", "3", "--json"}), 0);
+  EXPECT_EQ(Json::parse(cli_.out())["runs"].size(), 3u);
+}
+
+TEST_F(VerbTest, GetShowsARunByPrefix) {
+  service_.runs = {test::FinishedRun()};
+  ASSERT_EQ(cli_.Run({"get", "3f2a"}), 0);
+  EXPECT_THAT(cli_.out(), StartsWith("run          3f2a9c1e-0000-4000-8000-000000000001 w2g128\n"));
+  ASSERT_EQ(cli_.Run({"get", "3f2a", "--json"}), 0);
+  const Json run = Json::parse(cli_.out());
+  EXPECT_EQ(run["state"], "RUN_STATE_SUCCEEDED");
+  EXPECT_EQ(run["spec"]["name"], "w2g128") << "field names are the proto's";
+  EXPECT_EQ(run["tasks_total"], 5);
+}
+
+TEST_F(VerbTest, AnUnknownRunIsBadInput) {
+  EXPECT_EQ(cli_.Run({"get", "beef"}), 2);
+  EXPECT_EQ(cli_.err(), "lwq: no run \"beef\"; lwq list shows the runs\n");
+  EXPECT_EQ(cli_.Run({"watch", "beef"}), 2);
+  EXPECT_EQ(cli_.Run({"logs", "beef"}), 2);
+  EXPECT_EQ(cli_.Run({"cancel", "beef"}), 2);
+}
+
+TEST_F(VerbTest, WatchPrintsALinePerChangeAndResumesABrokenStream) {
+  lwqat::v1::Run run = test::FinishedRun();
+  service_.watch_calls = {{test::RunningRun()}, {}, {run}};
+  EXPECT_EQ(cli_.Run({"watch", "3f2a"}), 0) << cli_.err();
+  EXPECT_THAT(cli_.out(),
+              AllOf(HasSubstr("train block 1: started on worker-1, attempt 2\n"),
+                    HasSubstr("train block 1: done, loss 0.5\n"), HasSubstr("w2g128 3f2a9c1e: succeeded\n")));
+  EXPECT_EQ(cli_.err(), "the coordinator does not answer; trying again\nthe coordinator answers again\n");
+}
+
+TEST_F(VerbTest, WatchEndsAsTheRunDid) {
+  lwqat::v1::Run run = test::FinishedRun();
+  run.set_state(lwqat::v1::RUN_STATE_FAILED);
+  run.set_error("train block 1: diverged");
+  service_.watch_calls = {{run}};
+  EXPECT_EQ(cli_.Run({"watch", "3f2a"}), 1);
+}
+
+TEST_F(VerbTest, WatchOfACancelledRunEndsWith4) {
+  lwqat::v1::Run run = test::FinishedRun();
+  run.set_state(lwqat::v1::RUN_STATE_CANCELLED);
+  service_.watch_calls = {{run}};
+  EXPECT_EQ(cli_.Run({"watch", "3f2a"}), 4);
+}
+
+TEST_F(VerbTest, WatchJsonIsOneRunPerLine) {
+  service_.watch_calls = {{test::RunningRun(), test::FinishedRun()}};
+  ASSERT_EQ(cli_.Run({"watch", "3f2a", "--json"}), 0);
+  std::istringstream lines(cli_.out());
+  std::vector<std::string> states;
+  for (std::string line; std::getline(lines, line);) states.push_back(Json::parse(line)["state"]);
+  EXPECT_THAT(states, ElementsAre("RUN_STATE_RUNNING", "RUN_STATE_SUCCEEDED"));
+}
+
+TEST_F(VerbTest, AnInterruptedWatchEndsWith130) {
+  cli_.interrupt.Raise(InterruptedByUser());
+  service_.runs = {test::RunningRun()};
+  EXPECT_EQ(cli_.Run({"watch", "3f2a"}), 130);
+}
+
+TEST_F(VerbTest, LogsTurnPagesAndFilter) {
+  service_.runs = {test::FinishedRun()};
+  for (int i = 1; i <= 5; ++i) {
+    lwqat::v1::LogLine line;
+    line.set_sequence(i);
+    line.set_time_unix_ms(1000 * i);
+    line.set_task(i % 2 == 0 ? "train block 0" : "tokenize");
+    line.set_worker("worker-1");
+    line.set_text("line " + std::to_string(i));
+    service_.log_lines.push_back(line);
+  }
+  ASSERT_EQ(cli_.Run({"logs", "3f2a", "--task", "train", "--follow"}), 0) << cli_.err();
+  EXPECT_EQ(cli_.out(),
+            "1970-01-01T00:00:02.000Z  train block 0  worker-1  line 2\n"
+            "1970-01-01T00:00:04.000Z  train block 0  worker-1  line 4\n");
+  ASSERT_EQ(cli_.Run({"logs", "3f2a", "--json"}), 0);
+  EXPECT_EQ(Json::parse(cli_.out().substr(0, cli_.out().find('\n')))["text"], "line 1");
+}
+
+TEST_F(VerbTest, CancelSaysWhatBecameOfEachRun) {
+  service_.runs = {test::RunningRun()};
+  EXPECT_EQ(cli_.Run({"cancel", "3f2a"}), 0);
+  EXPECT_EQ(cli_.out(), "3f2a9c1e-0000-4000-8000-000000000001 w2g128: cancelled\n");
+  EXPECT_THAT(service_.cancelled, ElementsAre("3f2a9c1e-0000-4000-8000-000000000001"));
+}
+
+TEST_F(VerbTest, FetchWritesTheExport) {
+  lwqat::v1::Run run = test::FinishedRun();
+  ExportTo(&run);
+  service_.runs = {run};
+  ASSERT_EQ(cli_.Run({"fetch", "3f2a", "--output", At("out"), "--json"}), 0) << cli_.err();
+  EXPECT_EQ(test::ReadFileOrEmpty(At("out/config.json")), "{}");
+  const Json fetched = Json::parse(cli_.out());
+  EXPECT_EQ(fetched["directory"], At("out"));
+  EXPECT_EQ(fetched["files"], 2);
+  EXPECT_EQ(fetched["size_bytes"], 9);
+}
+
+TEST_F(VerbTest, FetchRefusesWhatCannotBeFetched) {
+  lwqat::v1::Run run = test::RunningRun();
+  service_.runs = {run};
+  EXPECT_EQ(cli_.Run({"fetch", "3f2a", "--output", At("out")}), 2);
+  EXPECT_EQ(cli_.err(), "lwq: run 3f2a9c1e has no export (it is running); lwq get 3f2a9c1e says why\n");
+  ExportTo(&run);
+  service_.runs = {run};
+  test::WriteFile(At("file"), "x");
+  EXPECT_EQ(cli_.Run({"fetch", "3f2a", "--output", At("file")}), 2);
+  EXPECT_EQ(cli_.err(), "lwq: --output " + At("file") + " is a file; give a directory\n");
+}
+
+TEST_F(VerbTest, FetchOfADamagedObjectFailsAndLeavesNoHalfFile) {
+  lwqat::v1::Run run = test::FinishedRun();
+  ExportTo(&run);
+  service_.runs = {run};
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(At("objects"))) {
+    if (entry.is_regular_file() && test::ReadFileOrEmpty(entry.path().string()) == "weights") {
+      std::filesystem::permissions(entry.path(), std::filesystem::perms::owner_all);
+      test::WriteFile(entry.path().string(), "weighty");
+    }
+  }
+  EXPECT_EQ(cli_.Run({"fetch", "3f2a", "--output", At("out")}), 1);
+  EXPECT_FALSE(std::filesystem::exists(At("out/model.safetensors")));
+}
+
+TEST_F(VerbTest, ReportComparesRuns) {
+  service_.runs = {test::MeasuredRun("rtn-run", "rtn", 2.5, 2.0), test::MeasuredRun("ap-run", "block_ap", 2.05, 2.0)};
+  ASSERT_EQ(cli_.Run({"report", "id-rtn-run", "id-ap-run"}), 0);
+  EXPECT_THAT(cli_.out(), HasSubstr("88.9 %"));
+  ASSERT_EQ(cli_.Run({"report", "id-rtn-run", "id-ap-run", "--json"}), 0);
+  EXPECT_EQ(Json::parse(cli_.out())["rows"].size(), 3u);
+}
+
+TEST_F(VerbTest, EvalSubmitsARunThatOnlyEvaluates) {
+  WriteInputs();
+  lwqat::v1::Run run = test::MeasuredRun("eval", "none", 0, 2.125);
+  service_.watch_calls = {{run}};
+  ASSERT_EQ(cli_.Run({"eval", "--model", At("model"), "--eval_texts", At("calib.txt")}), 0) << cli_.err();
+  EXPECT_EQ(cli_.out(), "model  text      perplexity  tokens\ntiny   held-out      2.1250   50000\n");
+  const auto& recipe = service_.submitted[0].spec().recipe();
+  EXPECT_EQ(recipe.method(), "none");
+  EXPECT_TRUE(recipe.eval_ppl());
+}
+
+TEST_F(VerbTest, WorkersAreListed) {
+  lwqat::v1::WorkerInfo worker;
+  worker.set_name("worker-1");
+  worker.set_alive(true);
+  service_.workers = {worker};
+  ASSERT_EQ(cli_.Run({"workers", "--json"}), 0);
+  EXPECT_EQ(Json::parse(cli_.out())["workers"][0]["name"], "worker-1");
+}
+
+TEST(Unreachable, EndsWith3AndSaysWhere) {
+  std::string address;
+  {
+    test::FakeRunService service;
+    const test::FakeServer server(&service);
+    address = server.address();
+  }
+  test::CliHarness cli;
+  EXPECT_EQ(cli.Run({"list", "--coordinator", address, "--timeout", "0.2"}), 3);
+  EXPECT_THAT(cli.err(), AllOf(StartsWith("lwq: no coordinator answers at " + address + " ("),
+                               HasSubstr("start it or check --coordinator\n")));
+  EXPECT_EQ(cli.Run({"watch", "3f2a", "--coordinator", address, "--timeout", "0.2"}), 3);
+}
+
+}  // namespace
+}  // namespace lwq

@@ -1,0 +1,81 @@
+// A coordinator for client tests: serves RunService in this process on a port of the system's choice and answers from
+// what the test put into it.
+//
+// Thread-safety: fill the public fields before the first call, or through With().
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "grpcpp/grpcpp.h"
+#include "lwqat/v1/run_service.grpc.pb.h"
+
+namespace lwq::test {
+
+class FakeRunService final : public lwqat::v1::RunService::Service {
+ public:
+  std::string objects_uri;
+  std::vector<lwqat::v1::Run> runs;  // newest first
+  lwqat::v1::Plan plan;
+  std::vector<lwqat::v1::WorkerInfo> workers;
+  std::vector<lwqat::v1::LogLine> log_lines;
+  size_t page_lines = 2;  // log lines and runs of a page, to make clients turn pages
+  // What the n-th WatchRun call sends; a call whose last state is not terminal then breaks as a lost server does.
+  std::vector<std::vector<lwqat::v1::Run>> watch_calls;
+  // So many submits fail with UNAVAILABLE before one is answered.
+  int unavailable_submits = 0;
+  grpc::Status submit_error = grpc::Status::OK;
+
+  // What clients sent.
+  std::vector<lwqat::v1::SubmitRunRequest> submitted;
+  std::vector<lwqat::v1::RunSpec> planned;
+  std::vector<std::string> cancelled;
+
+  template <typename F>
+  auto With(F&& f) {
+    std::lock_guard lock(mutex_);
+    return f(*this);
+  }
+
+  grpc::Status GetServerInfo(grpc::ServerContext*, const lwqat::v1::GetServerInfoRequest*,
+                             lwqat::v1::GetServerInfoResponse* response) override;
+  grpc::Status PlanRun(grpc::ServerContext*, const lwqat::v1::PlanRunRequest* request,
+                       lwqat::v1::PlanRunResponse* response) override;
+  grpc::Status SubmitRun(grpc::ServerContext*, const lwqat::v1::SubmitRunRequest* request,
+                         lwqat::v1::SubmitRunResponse* response) override;
+  grpc::Status GetRun(grpc::ServerContext*, const lwqat::v1::GetRunRequest* request,
+                      lwqat::v1::GetRunResponse* response) override;
+  grpc::Status ListRuns(grpc::ServerContext*, const lwqat::v1::ListRunsRequest* request,
+                        lwqat::v1::ListRunsResponse* response) override;
+  grpc::Status WatchRun(grpc::ServerContext*, const lwqat::v1::WatchRunRequest* request,
+                        grpc::ServerWriter<lwqat::v1::WatchRunResponse>* writer) override;
+  grpc::Status CancelRun(grpc::ServerContext*, const lwqat::v1::CancelRunRequest* request,
+                         lwqat::v1::CancelRunResponse* response) override;
+  grpc::Status GetRunLogs(grpc::ServerContext*, const lwqat::v1::GetRunLogsRequest* request,
+                          lwqat::v1::GetRunLogsResponse* response) override;
+  grpc::Status ListWorkers(grpc::ServerContext*, const lwqat::v1::ListWorkersRequest*,
+                           lwqat::v1::ListWorkersResponse* response) override;
+
+ private:
+  lwqat::v1::Run* Find(const std::string& prefix);
+
+  std::mutex mutex_;
+  size_t watch_calls_made_ = 0;
+};
+
+class FakeServer {
+ public:
+  explicit FakeServer(FakeRunService* service);
+  ~FakeServer();
+  const std::string& address() const { return address_; }
+
+ private:
+  std::unique_ptr<grpc::Server> server_;
+  std::string address_;
+};
+
+}  // namespace lwq::test

@@ -1,0 +1,279 @@
+// What lwq prints, as golden texts.
+#include "client/render/completion_script.h"
+#include "client/render/format.h"
+#include "client/render/json_text.h"
+#include "client/render/plan_text.h"
+#include "client/render/run_text.h"
+#include "client/render/table.h"
+#include "client/render/watch_frame.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/unit/client/sample_runs.h"
+
+namespace lwq {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+TEST(Format, Bytes) {
+  EXPECT_EQ(FormatBytes(0), "0 B");
+  EXPECT_EQ(FormatBytes(1023), "1023 B");
+  EXPECT_EQ(FormatBytes(1024), "1.00 KiB");
+  EXPECT_EQ(FormatBytes(8'500'000), "8.11 MiB");
+  EXPECT_EQ(FormatBytes(int64_t{13} << 30), "13.0 GiB");
+  EXPECT_EQ(FormatBytes((int64_t{1} << 30) - 1), "1.00 GiB");
+  EXPECT_EQ(FormatBytes(INT64_MAX), "8192 PiB");
+}
+
+TEST(Format, Seconds) {
+  EXPECT_EQ(FormatSeconds(0.04), "0.0 s");
+  EXPECT_EQ(FormatSeconds(59.94), "59.9 s");
+  EXPECT_EQ(FormatSeconds(59.96), "1:00");
+  EXPECT_EQ(FormatSeconds(3661), "1:01:01");
+  EXPECT_EQ(FormatSeconds(-1), "?");
+}
+
+TEST(Format, WidthCountsCodePointsNotBytes) {
+  EXPECT_EQ(DisplayWidth("✓ é"), 3);
+  EXPECT_EQ(CutToWidth("✓✓✓", 2), "✓✓");
+  EXPECT_EQ(CutToWidth("ab", 5), "ab");
+  EXPECT_EQ(PadRight("✓", 3), "✓  ");
+  EXPECT_EQ(PadLeft("1", 3), "  1");
+}
+
+TEST(Format, ProgressBarsAreClamped) {
+  EXPECT_EQ(ProgressBar(0.5, 4, false), "[##..]");
+  EXPECT_EQ(ProgressBar(-1, 4, false), "[....]");
+  EXPECT_EQ(ProgressBar(7, 4, false), "[####]");
+  EXPECT_EQ(ProgressBar(0.25, 4, true), "[█···]");
+}
+
+TEST(Format, ATextOfAServerCannotMoveTheCursorOrAddALine) {
+  EXPECT_EQ(OneLine("a\nb\x1b[2Jc\r\n"), "a b [2Jc");
+}
+
+TEST(Table, AlignsAndLeavesOutEmptyColumns) {
+  Table table({{"name"}, {"empty"}, {"n", true}});
+  table.AddRow({"é", "", "1"});
+  table.AddRow({"long", "", "100"});
+  EXPECT_EQ(table.Render(), "name    n\né       1\nlong  100\n");
+}
+
+FrameOptions Frame(int rows) {
+  FrameOptions options;
+  options.columns = 120;
+  options.rows = rows;
+  options.utf8 = false;
+  options.now_unix_s = 1012.5;
+  return options;
+}
+
+TEST(WatchFrame, ShowsEveryBlockAndWhatElseRuns) {
+  EXPECT_THAT(
+      RenderRunFrame(test::RunningRun(), Frame(40)),
+      ElementsAre("w2g128 3f2a9c1e  running  [########............] 2/5 tasks (1 shared)  12.5 s, about 4.1 s left",
+                  "  + block 0     loss 0.0001235  3.0 s, peak 41.0 MiB, RSS 210 MiB",
+                  "  > block 1     [###.........] 32/128 train  loss 0.5  on worker-1  attempt 2", "  . block 2",
+                  "  > evaluate fp on held-out  on worker-2"));
+}
+
+TEST(WatchFrame, UsesGlyphsWhereTheTerminalHasThem) {
+  FrameOptions options = Frame(40);
+  options.utf8 = true;
+  const auto lines = RenderRunFrame(test::RunningRun(), options);
+  EXPECT_THAT(lines[1], HasSubstr("✓ block 0"));
+  EXPECT_THAT(lines[2], HasSubstr("▶ block 1     [███·········]"));
+}
+
+TEST(WatchFrame, OfAFinishedRunHasItsPerplexities) {
+  const auto lines = RenderRunFrame(test::FinishedRun(), Frame(40));
+  EXPECT_EQ(lines.front(), "w2g128 3f2a9c1e  succeeded  [####################] 5/5 tasks (1 shared)  1:05");
+  EXPECT_EQ(lines.back(), "  perplexity of block_ap on held-out: 2.3457 (50000 tokens)");
+}
+
+TEST(WatchFrame, FoldsBlocksThatDoNotFit) {
+  lwqat::v1::Run run;
+  run.set_id("12345678");
+  run.mutable_spec()->set_name("big");
+  run.set_state(lwqat::v1::RUN_STATE_RUNNING);
+  run.set_tasks_total(80);
+  for (int block = 0; block < 80; ++block) {
+    const auto state = block < 30    ? lwqat::v1::TASK_STATE_SUCCEEDED
+                       : block == 30 ? lwqat::v1::TASK_STATE_LEASED
+                                     : lwqat::v1::TASK_STATE_BLOCKED;
+    *run.add_tasks() = test::MakeTask("train_block", block, state);
+  }
+  EXPECT_THAT(RenderRunFrame(run, Frame(10)),
+              ElementsAre("big 12345678  running  [....................] 0/80 tasks  0.0 s", "  + blocks 0 to 29",
+                          "  > block 30", "  . blocks 31 to 79"));
+}
+
+TEST(WatchFrame, NeverExceedsTheTerminal) {
+  FrameOptions options = Frame(3);
+  options.columns = 20;
+  const auto lines = RenderRunFrame(test::RunningRun(), options);
+  EXPECT_LE(lines.size(), 3u);
+  for (const std::string& line : lines) EXPECT_LE(DisplayWidth(line), 20) << line;
+}
+
+TEST(WatchFrame, OfAPendingRunSaysWhatItWaitsFor) {
+  lwqat::v1::Run run;
+  run.set_state(lwqat::v1::RUN_STATE_PENDING);
+  EXPECT_EQ(RenderRunFrame(run, Frame(10)).back(), "  waits for a fitting worker (lwq workers shows who is there)");
+}
+
+TEST(WatchLines, TheFirstStateIsOneLineAndWhatRuns) {
+  EXPECT_THAT(DescribeChanges(lwqat::v1::Run(), test::RunningRun()),
+              ElementsAre("w2g128 3f2a9c1e: running, 2/5 tasks done",
+                          "w2g128 3f2a9c1e [2/5] train block 1: started on worker-1, attempt 2",
+                          "w2g128 3f2a9c1e [2/5] evaluate fp on held-out: started on worker-2"));
+}
+
+TEST(WatchLines, EachChangeIsOneLine) {
+  const lwqat::v1::Run before = test::RunningRun();
+  lwqat::v1::Run after = before;
+  after.set_tasks_done(3);
+  after.mutable_tasks(2)->set_state(lwqat::v1::TASK_STATE_SUCCEEDED);
+  after.mutable_tasks(2)->set_seconds(2.5);
+  after.mutable_tasks(2)->set_peak_memory_bytes(43'000'000);
+  after.mutable_tasks(3)->set_state(lwqat::v1::TASK_STATE_FAILED);
+  after.mutable_tasks(3)->set_error("loss is not finite\nat step 3");
+  after.mutable_tasks(4)->set_state(lwqat::v1::TASK_STATE_READY);
+  after.set_state(lwqat::v1::RUN_STATE_FAILED);
+  after.set_error("train block 2: loss is not finite");
+  EXPECT_THAT(DescribeChanges(before, after),
+              ElementsAre("w2g128 3f2a9c1e [3/5] train block 1: done, 2.5 s, peak 41.0 MiB, loss 0.5",
+                          "w2g128 3f2a9c1e [3/5] train block 2: failed: loss is not finite at step 3",
+                          "w2g128 3f2a9c1e [3/5] evaluate fp on held-out: waits for a worker again after attempt 1",
+                          "w2g128 3f2a9c1e: failed: train block 2: loss is not finite"));
+}
+
+TEST(WatchLines, ProgressAloneIsNoLine) {
+  const lwqat::v1::Run before = test::RunningRun();
+  lwqat::v1::Run after = before;
+  after.mutable_tasks(2)->mutable_progress()->set_step(33);
+  EXPECT_THAT(DescribeChanges(before, after), IsEmpty());
+}
+
+TEST(WatchLines, ANewPerplexityIsALine) {
+  const lwqat::v1::Run before = test::RunningRun();
+  lwqat::v1::Run after = before;
+  auto* measured = after.add_perplexities();
+  measured->set_model("fp");
+  measured->set_text("held-out");
+  measured->set_perplexity(2.25);
+  EXPECT_THAT(DescribeChanges(before, after), ElementsAre("w2g128 3f2a9c1e: perplexity of fp on held-out is 2.2500"));
+}
+
+TEST(TimeLeft, IsUnknownBeforeTheFirstTaskEnded) {
+  lwqat::v1::Run run = test::RunningRun();
+  run.mutable_tasks(1)->set_seconds(0);
+  EXPECT_EQ(EstimateSecondsLeft(run), std::nullopt);
+}
+
+TEST(TimeLeft, CountsWhatIsLeftOfRunningTasksAndHowManyRunSideBySide) {
+  // train_block takes 3 s: 3·(1 − 32/128) + 3 for block 2, the evaluation counts as the mean of all (3 s); two at a
+  // time.
+  EXPECT_DOUBLE_EQ(*EstimateSecondsLeft(test::RunningRun()), (3 * 0.75 + 3 + 3) / 2);
+}
+
+TEST(PlanText, IsATableWithTotals) {
+  lwqat::v1::Plan plan;
+  for (int block = 0; block < 2; ++block) {
+    auto* row = plan.add_blocks();
+    row->set_layer_idx(block);
+    row->set_position(block);
+    row->set_bit_width(2);
+    row->set_group_size(block == 0 ? 128 : -1);
+    row->set_epochs(2);
+    row->set_quant_lr(1e-4);
+    row->set_weight_lr(2e-5);
+    row->set_stored_bits_per_weight(2.140625);
+    row->set_steps(128);
+  }
+  plan.set_average_bits(2);
+  plan.set_stored_bits_per_weight(2.140625);
+  plan.set_quantized_bytes(600'000);
+  plan.set_export_bytes(1'200'000);
+  (*plan.mutable_tasks())["train_block"] = 2;
+  (*plan.mutable_tasks())["advance"] = 4;
+  (*plan.mutable_tasks_shared())["advance"] = 2;
+  plan.set_peak_memory_bytes(50'000'000);
+  plan.add_remarks("vLLM cannot load 2 bits");
+  EXPECT_EQ(RenderPlan(plan),
+            "block  position  bits  group  stored bits  epochs  steps  quant_lr  weight_lr\n"
+            "    0         0     2    128        2.141       2    128    0.0001      2e-05\n"
+            "    1         1     2    row        2.141       2    128    0.0001      2e-05\n"
+            "\n"
+            "bits         2 a weight, 2.141 as stored\n"
+            "size         586 KiB of quantized linears, 1.14 MiB exported\n"
+            "tasks        6 (4 advance, 2 train_block), 2 of them already done or shared with other runs\n"
+            "peak memory  47.7 MiB (the largest task)\n"
+            "note         vLLM cannot load 2 bits\n");
+}
+
+TEST(RunText, HasStateResultsAndTasks) {
+  EXPECT_EQ(RenderRun(test::FinishedRun(), 2000),
+            "run          3f2a9c1e-0000-4000-8000-000000000001 w2g128\n"
+            "state        succeeded, 5/5 tasks done, 1 of them shared\n"
+            "submitted    1970-01-01 00:16:40 UTC\n"
+            "time         1:05\n"
+            "perplexity   2.3457 block_ap on held-out (50000 tokens)\n"
+            "export       977 KiB, aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n"
+            "result       bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\n"
+            "\n"
+            "task                     state       time      peak      RSS       loss  attempts  worker\n"
+            "tokenize                 reused\n"
+            "train block 0            succeeded  3.0 s  41.0 MiB  210 MiB  0.0001235\n"
+            "train block 1            succeeded                                  0.5         2  worker-1\n"
+            "train block 2            succeeded\n"
+            "evaluate fp on held-out  succeeded                                                 worker-2\n");
+}
+
+TEST(RunText, EmptyListsSaySo) {
+  EXPECT_EQ(RenderRunList({}, 0), "no runs\n");
+  EXPECT_EQ(RenderWorkers({}), "no workers\n");
+}
+
+TEST(RunText, WorkersHaveAState) {
+  lwqat::v1::ListWorkersResponse workers;
+  auto* busy = workers.add_workers();
+  busy->set_name("worker-1");
+  busy->set_device("cpu");
+  busy->set_alive(true);
+  busy->set_max_threads(1);
+  busy->set_memory_bytes(int64_t{8} << 30);
+  busy->set_task("train block 3");
+  busy->set_numerics_class("Zen 5|avx512");
+  busy->mutable_since_heartbeat()->set_seconds(1);
+  auto* lost = workers.add_workers();
+  lost->set_name("worker-2");
+  lost->set_device("cpu");
+  EXPECT_EQ(RenderWorkers(workers),
+            "name      state  device  threads    memory  heartbeat  task           numerics class\n"
+            "worker-1  busy   cpu           1  8.00 GiB  1.0 s ago  train block 3  Zen 5|avx512\n"
+            "worker-2  lost   cpu           0       0 B\n");
+}
+
+TEST(JsonText, KeepsTheProtosNamesAndEveryField) {
+  lwqat::v1::Perplexity perplexity;
+  perplexity.set_text("held-out");
+  EXPECT_EQ(JsonLine(perplexity), R"({"model":"","text":"held-out","perplexity":0,"tokens":"0"})");
+}
+
+TEST(Completion, RefusesShellsItDoesNotKnow) {
+  EXPECT_EQ(MessageOf(CompletionScript("tcsh", {}).status()),
+            "completion: unknown shell \"tcsh\"; bash, zsh and fish are supported");
+}
+
+TEST(Completion, QuotesHelpTexts) {
+  const std::vector<CompletionVerb> verbs = {{"get", "A run's [state]", {{"--json", "it's JSON", false, {}}}, {}}};
+  EXPECT_THAT(*CompletionScript("zsh", verbs), HasSubstr("'--json[it’s JSON]'"));
+  EXPECT_THAT(*CompletionScript("fish", verbs), HasSubstr("-l json -d 'it’s JSON'"));
+}
+
+}  // namespace
+}  // namespace lwq

@@ -1,0 +1,134 @@
+// The report's arithmetic and its table.
+#include "client/render/report.h"
+
+#include <cmath>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/unit/client/sample_runs.h"
+
+namespace lwq {
+namespace {
+
+using test::MeasuredRun;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+TEST(RecoveredShare, IsTheShareOfTheLostNats) {
+  EXPECT_DOUBLE_EQ(*RecoveredShare(2.0, 4.0, 4.0), 0.0);
+  EXPECT_DOUBLE_EQ(*RecoveredShare(2.0, 4.0, 2.0), 1.0);
+  EXPECT_NEAR(*RecoveredShare(2.0, 4.0, std::sqrt(8.0)), 0.5, 1e-12);
+  EXPECT_LT(*RecoveredShare(2.0, 4.0, 5.0), 0.0) << "worse than rounding is negative";
+  EXPECT_GT(*RecoveredShare(2.0, 4.0, 1.9), 1.0) << "better than full precision exceeds one";
+}
+
+TEST(RecoveredShare, IsAbsentWhereRoundingCostNothingOrNumbersAreNoNumbers) {
+  EXPECT_EQ(RecoveredShare(2.0, 2.0, 2.0), std::nullopt);
+  EXPECT_EQ(RecoveredShare(4.0, 2.0, 3.0), std::nullopt);
+  EXPECT_EQ(RecoveredShare(2.0, INFINITY, 3.0), std::nullopt);
+  EXPECT_EQ(RecoveredShare(2.0, 4.0, NAN), std::nullopt);
+  EXPECT_EQ(RecoveredShare(0.0, 4.0, 3.0), std::nullopt);
+  EXPECT_EQ(RecoveredShare(2.0, 4.0, 0.0), std::nullopt);
+}
+
+TEST(Report, PutsTheFullPrecisionModelFirstAndTellsTheShare) {
+  const Report report =
+      BuildReport({MeasuredRun("rtn-run", "rtn", 4.0, 2.0), MeasuredRun("ap-run", "block_ap", 2.5, 2.0)}, 0);
+  ASSERT_EQ(report.rows.size(), 3u);
+  EXPECT_EQ(report.rows[0].method, "fp");
+  EXPECT_EQ(report.rows[0].name, "tiny");
+  EXPECT_EQ(report.rows[0].perplexity.at("held-out"), 2.0);
+  EXPECT_THAT(report.rows[1].recovered_share, IsEmpty()) << "round-to-nearest is the baseline";
+  EXPECT_DOUBLE_EQ(report.rows[2].recovered_share.at("held-out"), std::log(4.0 / 2.5) / std::log(2.0));
+  EXPECT_EQ(report.rows[2].fp_perplexity.at("held-out"), 2.0);
+  EXPECT_EQ(report.rows[2].steps, 128);
+  EXPECT_EQ(report.rows[2].seconds, 10);
+}
+
+TEST(Report, TakesTheFullPrecisionNumberFromAnyRunOfTheSameModel) {
+  const Report report =
+      BuildReport({MeasuredRun("rtn-run", "rtn", 4.0, 0), MeasuredRun("ap-run", "block_ap", 2.5, 2.0)}, 0);
+  EXPECT_EQ(report.rows[1].fp_perplexity.at("held-out"), 2.0);
+}
+
+TEST(Report, ComparesOnlyWhatWasMeasuredAlike) {
+  const lwqat::v1::Run ap = MeasuredRun("ap-run", "block_ap", 2.5, 2.0);
+  lwqat::v1::Run other_bits = MeasuredRun("rtn-run", "rtn", 4.0, 2.0);
+  other_bits.mutable_plan()->set_average_bits(3);
+  lwqat::v1::Run other_group = MeasuredRun("rtn-run", "rtn", 4.0, 2.0);
+  other_group.mutable_plan()->mutable_recipe()->set_group_size(64);
+  lwqat::v1::Run other_model = MeasuredRun("rtn-run", "rtn", 4.0, 2.0);
+  other_model.mutable_spec()->mutable_model()->mutable_files()->set_digest("other");
+  lwqat::v1::Run other_window = MeasuredRun("rtn-run", "rtn", 4.0, 2.0);
+  other_window.mutable_plan()->mutable_recipe()->set_ppl_seqlen(512);
+  lwqat::v1::Run other_text = MeasuredRun("rtn-run", "rtn", 4.0, 2.0);
+  other_text.mutable_spec()->mutable_eval_texts(0)->mutable_files()->set_digest("other");
+  for (const lwqat::v1::Run& rtn : {other_bits, other_group, other_model, other_window, other_text}) {
+    EXPECT_THAT(BuildReport({rtn, ap}, 0).rows.back().recovered_share, IsEmpty()) << rtn.ShortDebugString();
+  }
+}
+
+TEST(Report, StepsAreThoseTrainedWhereTasksTell) {
+  lwqat::v1::Run run = MeasuredRun("ap-run", "block_ap", 2.5, 2.0);
+  auto* task = run.add_tasks();
+  task->set_kind("train_block");
+  task->set_metrics_json(R"({"steps": 64})");
+  EXPECT_EQ(BuildReport({run}, 0).rows.back().steps, 64);
+}
+
+TEST(Report, HostileMetricsAreIgnored) {
+  lwqat::v1::Run run = MeasuredRun("ap-run", "block_ap", 2.5, 2.0);
+  for (const char* metrics : {"[", "[]", R"({"steps": "many"})"}) {
+    auto* task = run.add_tasks();
+    task->set_kind("train_block");
+    task->set_metrics_json(metrics);
+  }
+  EXPECT_EQ(BuildReport({run}, 0).rows.back().steps, 128) << "the plan's";
+}
+
+TEST(Report, ARunThatOnlyEvaluatesIsItsOwnFullPrecisionRow) {
+  const Report report = BuildReport({MeasuredRun("eval", "none", 0, 2.0)}, 0);
+  ASSERT_EQ(report.rows.size(), 1u);
+  EXPECT_EQ(report.rows[0].perplexity.at("held-out"), 2.0);
+}
+
+TEST(Report, IsATable) {
+  lwqat::v1::Run ap = MeasuredRun("w2g128 Block-AP", "block_ap", 2.05, 2.0);
+  ap.mutable_plan()->mutable_recipe()->set_epochs(2);
+  ap.mutable_plan()->mutable_recipe()->set_quant_lr(1e-3);
+  EXPECT_EQ(RenderReport(BuildReport({MeasuredRun("w2g128 rtn", "rtn", 2.5, 2.0), ap}, 0)),
+            "name             method    preset   bits/group  stored bits      size  ppl held-out  recovered  steps    "
+            "time  result\n"
+            "tiny             fp                                          8.00 MiB        2.0000\n"
+            "w2g128 rtn       rtn       default  2/128             2.150  2.00 MiB        2.5000                    "
+            "10.0 s  cccccccccccc\n"
+            "w2g128 Block-AP  block_ap  default  2/128             2.150  2.00 MiB        2.0500     88.9 %    128  "
+            "10.0 s  cccccccccccc\n"
+            "\n"
+            "w2g128 Block-AP: epochs 2, quant_lr 0.001\n");
+}
+
+TEST(Report, ShowsTheStateOnlyWhereARunHasNotSucceeded) {
+  lwqat::v1::Run failed = MeasuredRun("ap-run", "block_ap", 2.5, 2.0);
+  failed.set_state(lwqat::v1::RUN_STATE_FAILED);
+  EXPECT_THAT(RenderReport(BuildReport({failed}, 0)), HasSubstr("failed\n"));
+}
+
+TEST(Report, JsonHasEveryColumn) {
+  const Json json = ReportToJson(
+      BuildReport({MeasuredRun("rtn-run", "rtn", 4.0, 2.0), MeasuredRun("ap-run", "block_ap", 2.5, 2.0)}, 0));
+  EXPECT_EQ(json["texts"], Json({"held-out"}));
+  const Json& row = json["rows"][2];
+  EXPECT_EQ(row["run_id"], "id-ap-run");
+  EXPECT_EQ(row["method"], "block_ap");
+  EXPECT_EQ(row["perplexity"]["held-out"], 2.5);
+  EXPECT_EQ(row["tokens"]["held-out"], 50'000);
+  EXPECT_NEAR(row["recovered_share"]["held-out"].get<double>(), std::log(4.0 / 2.5) / std::log(2.0), 1e-12);
+  for (const char* key : {"name", "state", "preset", "average_bits", "group_size", "stored_bits_per_weight",
+                          "size_bytes", "steps", "seconds", "result_digest", "fp_perplexity", "recipe"}) {
+    EXPECT_TRUE(row.contains(key)) << key;
+  }
+}
+
+}  // namespace
+}  // namespace lwq

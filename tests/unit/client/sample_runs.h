@@ -1,0 +1,20 @@
+// Runs and tasks for tests of what lwq prints.
+#pragma once
+
+#include <string>
+
+#include "lwqat/v1/run.pb.h"
+
+namespace lwq::test {
+
+lwqat::v1::Task MakeTask(const std::string& kind, int block, lwqat::v1::TaskState state);
+
+// A running Block-AP run of three blocks: one trained, one in training, one that waits.
+lwqat::v1::Run RunningRun();
+// The same run at its end, with perplexities and an export.
+lwqat::v1::Run FinishedRun();
+
+// A finished run with one perplexity of its own and one of the full-precision model on text "held-out".
+lwqat::v1::Run MeasuredRun(const std::string& name, const std::string& method, double perplexity, double fp_perplexity);
+
+}  // namespace lwq::test

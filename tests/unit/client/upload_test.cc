@@ -1,0 +1,239 @@
+// What is looked at before an upload, what is uploaded, and under which names.
+#include "client/upload/upload_run.h"
+
+#include <filesystem>
+
+#include "client/app/exit_code.h"
+#include "client/upload/fetch_export.h"
+#include "client/upload/interruptible_store.h"
+#include "client/upload/naming_store.h"
+#include "client/upload/text_file.h"
+#include "common/artifact/file_tree.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/fixtures/tiny_model.h"
+#include "tests/testing/process.h"
+
+namespace lwq {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Key;
+using testing::StartsWith;
+
+class UploadTest : public testing::Test {
+ protected:
+  std::string At(const std::string& name) const { return folder_.path() + "/" + name; }
+
+  void WriteText(const std::string& name, const std::string& text) { test::WriteFile(At(name), text); }
+
+  void WriteModel(TinyModelOptions options = {}) {
+    options.num_hidden_layers = 1;
+    options.vocab_size = 32;
+    ASSERT_TRUE(WriteTinyModel(At("model"), options).ok());
+    WriteText("model/tokenizer.json", "{}");
+  }
+
+  std::string ModelError(const std::string& directory) {
+    return std::string(MessageOf(InspectModel(directory).status()));
+  }
+  std::string TextError(const std::string& path) {
+    return std::string(MessageOf(InspectText("calib_dataset", path).status()));
+  }
+
+  test::TemporaryDirectory folder_;
+};
+
+TEST_F(UploadTest, OnlyTheModelsOwnFilesAreTaken) {
+  WriteModel();
+  WriteText("model/generation_config.json", "{}");
+  WriteText("model/tokenizer_config.json", "{}");
+  WriteText("model/README.md", "read me");
+  WriteText("model/consolidated.safetensors", "not in use");
+  WriteText("model/pytorch_model.bin", "not in use");
+  const auto model = InspectModel(At("model"));
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_THAT(model->files, ElementsAre(Key("config.json"), Key("generation_config.json"), Key("model.safetensors")));
+  EXPECT_THAT(model->tokenizer, ElementsAre(Key("tokenizer.json"), Key("tokenizer_config.json")));
+}
+
+TEST_F(UploadTest, AShardedModelIsItsIndexAndTheShardsItNames) {
+  TinyModelOptions options;
+  options.shards = 2;
+  WriteModel(options);
+  WriteText("model/model-00009-of-00009.safetensors", "not in the index");
+  const auto model = InspectModel(At("model"));
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_THAT(model->files, ElementsAre(Key("config.json"), Key("model-00001-of-00002.safetensors"),
+                                        Key("model-00002-of-00002.safetensors"), Key("model.safetensors.index.json")));
+}
+
+TEST_F(UploadTest, ModelsThatCannotBeUsedAreRefusedByName) {
+  EXPECT_EQ(ModelError("hf://meta/llama"),
+            "model: hf://meta/llama is not supported yet; give a local directory in Hugging Face layout");
+  EXPECT_EQ(ModelError("s3://bucket/llama"),
+            "model: s3://bucket/llama is not supported yet; give a local directory in Hugging Face layout");
+  EXPECT_EQ(ModelError(At("absent")), "model: no such directory: " + At("absent"));
+  WriteText("file", "x");
+  EXPECT_EQ(ModelError(At("file")), "model: " + At("file") + " is a file; give the directory that holds config.json");
+  fs::create_directory(At("empty"));
+  EXPECT_EQ(ModelError(At("empty")),
+            "model: " + At("empty") + " has no config.json; give a directory in Hugging Face layout");
+  WriteText("empty/config.json", "");
+  EXPECT_EQ(ModelError(At("empty")), "model: " + At("empty") + ": config.json is empty");
+  WriteText("empty/config.json", "{");
+  EXPECT_THAT(ModelError(At("empty")), StartsWith("model: " + At("empty") + ": "));
+}
+
+TEST_F(UploadTest, AnUnsupportedArchitectureIsRefusedBeforeUpload) {
+  TinyModelOptions options;
+  options.config_overrides = {{"architectures", {"GPTNeoXForCausalLM"}}};
+  WriteModel(options);
+  EXPECT_THAT(ModelError(At("model")),
+              testing::AllOf(StartsWith("model: " + At("model") + ": "), HasSubstr("GPTNeoXForCausalLM")));
+}
+
+TEST_F(UploadTest, AModelWithoutTokenizerOrTensorsIsRefused) {
+  WriteModel();
+  fs::remove(At("model/tokenizer.json"));
+  EXPECT_EQ(ModelError(At("model")),
+            "model: " + At("model") + " has no tokenizer.json or tokenizer.model; copy the model's tokenizer there");
+  fs::remove(At("model/model.safetensors"));
+  EXPECT_THAT(ModelError(At("model")), StartsWith("model: " + At("model") + ": "));
+}
+
+TEST_F(UploadTest, AnIndexThatLeadsOutOfTheDirectoryIsRefused) {
+  TinyModelOptions options;
+  options.shards = 2;
+  WriteModel(options);
+  std::string index = test::ReadFileOrEmpty(At("model/model.safetensors.index.json"));
+  const size_t at = index.find("model-00002-of-00002");
+  ASSERT_NE(at, std::string::npos);
+  index.insert(at, "../model/");
+  WriteText("model/model.safetensors.index.json", index);
+  EXPECT_FALSE(InspectModel(At("model")).ok());
+}
+
+TEST_F(UploadTest, TextsThatCannotBeUsedAreRefused) {
+  EXPECT_EQ(TextError("wikitext2"),
+            "calib_dataset: data sets by name (wikitext2) are not supported yet; give a text file");
+  EXPECT_EQ(TextError("s3://b/t.txt"), "calib_dataset: s3://b/t.txt is not supported yet; give a local text file");
+  EXPECT_EQ(TextError(At("absent.txt")), "calib_dataset: no such file: " + At("absent.txt"));
+  EXPECT_EQ(TextError(folder_.path()),
+            "calib_dataset: " + folder_.path() + " is not a file; give plain text, .jsonl or .json.gz");
+  WriteText("empty.txt", "");
+  EXPECT_EQ(TextError(At("empty.txt")), "calib_dataset: " + At("empty.txt") + " is empty");
+  WriteText("binary.txt", std::string("a\0b", 3));
+  EXPECT_EQ(TextError(At("binary.txt")),
+            "calib_dataset: " + At("binary.txt") + " is not a text; give plain text, .jsonl or .json.gz");
+  WriteText("plain.json.gz", "{}");
+  EXPECT_EQ(TextError(At("plain.json.gz")), "calib_dataset: " + At("plain.json.gz") +
+                                                " is not gzip, as its name says; compress it or rename it to .jsonl");
+  WriteText("text.gz", "\x1f\x8b");
+  EXPECT_EQ(TextError(At("text.gz")),
+            "calib_dataset: " + At("text.gz") + ": compressed texts are .json.gz; decompress it");
+  for (const char* line : {"words", "[1]", "{\"txt\": \"a\"}", "{\"text\": 3}", "\n\n"}) {
+    WriteText("bad.jsonl", line);
+    EXPECT_EQ(TextError(At("bad.jsonl")),
+              "calib_dataset: " + At("bad.jsonl") + ": the first line is not a JSON object with a \"text\"")
+        << line;
+  }
+}
+
+TEST_F(UploadTest, ATextIsNamedByItsKindNotByItsFile) {
+  WriteText("a.txt", "words");
+  WriteText("b.jsonl", "{\"text\": \"words\"}\n");
+  WriteText("c.json.gz", "\x1f\x8b");
+  EXPECT_THAT(*InspectText("t", At("a.txt")), ElementsAre(Key("text.txt")));
+  EXPECT_THAT(*InspectText("t", At("b.jsonl")), ElementsAre(Key("text.jsonl")));
+  EXPECT_THAT(*InspectText("t", At("c.json.gz")), ElementsAre(Key("text.json.gz")));
+}
+
+TEST_F(UploadTest, UploadNamesEveryInputAndNamingAloneGivesTheSameNames) {
+  WriteModel();
+  WriteText("calib.txt", "words");
+  WriteText("copy.txt", "words");
+  RunRequest request;
+  request.model_path = At("model");
+  request.calib_dataset = At("calib.txt");
+  request.eval_texts = {{"mine", At("copy.txt")}};
+  request.spec.mutable_recipe()->set_wbits(3);
+  ASSERT_TRUE(CompleteRunRequest(&request).ok());
+  const auto checked = CheckRunInputs(request);
+  ASSERT_TRUE(checked.ok()) << checked.status();
+  const auto store = *OpenObjectStore("memory:");
+  const auto spec = UploadRun(*checked, store.get(), nullptr);
+  ASSERT_TRUE(spec.ok()) << spec.status();
+  EXPECT_EQ(spec->recipe().wbits(), 3);
+  EXPECT_EQ(spec->model().name(), "model");
+  EXPECT_EQ(spec->model().config_json(), test::ReadFileOrEmpty(At("model/config.json")));
+  EXPECT_EQ(spec->calibration().name(), "calib");
+  EXPECT_EQ(spec->eval_texts(0).name(), "mine");
+  EXPECT_EQ(spec->calibration().files().digest(), spec->eval_texts(0).files().digest()) << "equal bytes have one name";
+  ArtifactStore artifacts(store.get());
+  for (const auto& ref : {spec->model().files(), spec->model().tokenizer(), spec->calibration().files()}) {
+    EXPECT_TRUE(*artifacts.IsComplete(ArtifactRef{*Digest::FromHex(ref.digest()), ref.size_bytes()}));
+  }
+  NamingStore names;
+  EXPECT_EQ(UploadRun(*checked, &names, nullptr)->SerializeAsString(), spec->SerializeAsString());
+}
+
+TEST_F(UploadTest, AnInputsErrorNamesTheRunFile) {
+  RunRequest request;
+  request.origin = "run.yaml";
+  request.model_path = At("absent");
+  EXPECT_EQ(MessageOf(CheckRunInputs(request).status()), "run.yaml: model: no such directory: " + At("absent"));
+}
+
+TEST_F(UploadTest, AFolderStoreOfAnotherMachineIsNotCreatedHere) {
+  const std::string uri = "file://" + At("objects");
+  EXPECT_EQ(
+      MessageOf(OpenServerObjects(uri, "", "node0:7070").status()),
+      "the object store " + uri +
+          " of the coordinator at node0:7070 is not on this machine; give --objects, the same store as seen from here");
+  EXPECT_FALSE(fs::exists(At("objects")));
+  fs::create_directory(At("objects"));
+  EXPECT_TRUE(OpenServerObjects(uri, "", "node0:7070").ok());
+  EXPECT_TRUE(OpenServerObjects("file:///absent", "memory:", "node0:7070").ok()) << "--objects wins";
+}
+
+TEST_F(UploadTest, AnInterruptStopsAnUpload) {
+  WriteText("a.txt", "words");
+  Interrupt interrupt;
+  InterruptibleStore store(*OpenObjectStore("memory:"), &interrupt);
+  ArtifactStore artifacts(&store);
+  ASSERT_TRUE(UploadFiles(artifacts, {{"text.txt", At("a.txt")}}, nullptr).ok());
+  interrupt.Raise(InterruptedByUser());
+  EXPECT_EQ(ExitCodeOf(UploadFiles(artifacts, {{"text.txt", At("a.txt")}}, nullptr).status()), ExitCode::kInterrupted);
+}
+
+TEST(NamingStore, KeepsNamesAndSizesOnly) {
+  NamingStore store;
+  const std::string text = "abc";
+  const auto bytes = std::as_bytes(std::span(text.data(), text.size()));
+  ASSERT_TRUE(store.Put("a/b", bytes, {}).ok());
+  EXPECT_EQ(store.Head("a/b")->size_bytes, 3);
+  EXPECT_TRUE(absl::IsAlreadyExists(store.Put("a/b", bytes, {.if_absent = true})));
+  EXPECT_TRUE(absl::IsUnimplemented(store.Get("a/b").status()));
+  EXPECT_TRUE(absl::IsNotFound(store.Head("a/c").status()));
+  EXPECT_TRUE(absl::IsInvalidArgument(store.Put("../a", bytes, {})));
+  auto upload = store.StartUpload("a/u", {});
+  ASSERT_TRUE((*upload)->Write(bytes).ok());
+  EXPECT_FALSE(store.Head("a/u").ok());
+  ASSERT_TRUE((*upload)->Commit().ok());
+  EXPECT_EQ(store.List("a/", "", 1)->objects.size(), 1u);
+  EXPECT_TRUE(store.List("a/", "", 1)->truncated);
+  ASSERT_TRUE(store.Delete("a/b").ok());
+  EXPECT_FALSE(store.Head("a/b").ok());
+}
+
+TEST(ExportFolder, IsASafeName) {
+  EXPECT_EQ(FolderNameOf("my first run"), "my-first-run");
+  EXPECT_EQ(FolderNameOf("../../etc"), "run..-..-etc");
+  EXPECT_EQ(FolderNameOf(""), "run");
+}
+
+}  // namespace
+}  // namespace lwq
