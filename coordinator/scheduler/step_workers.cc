@@ -139,15 +139,31 @@ Status Stepper::On(const RegisterWorker& event) {
 
 std::optional<Lease> Stepper::LeaseFor(WorkerEntry& worker) {
   // The answer that carried this lease was lost: give it again.
-  if (worker.lease.has_value()) return LeaseOf(state_, state_.tasks.at(*worker.lease));
+  if (worker.lease.has_value()) {
+    TaskEntry& held = state_.tasks.at(*worker.lease);
+    Lease lease = LeaseOf(state_, held);
+    if (lease.inputs.size() == lease.def->inputs.size()) return lease;
+    // An input was lost before the worker heard of its task: it could not even begin, so the lease goes back.
+    Apply(held, Released{held.record.token});
+    if (held.record.state == TaskState::kReady) Apply(held, InputGone{});
+  }
   if (worker.draining) return std::nullopt;
-  Settle();  // what the event made ready is offered too
-  const std::optional<Digest> best = state_.ready.Best(worker.record);
-  if (!best.has_value()) return std::nullopt;
-  TaskEntry& task = state_.tasks.at(*best);
-  Apply(task, Leased{worker.record.id, worker.record.name.empty() ? worker.record.id.value : worker.record.name});
-  task.leased_at_ms = now_.steady_ms;
-  return LeaseOf(state_, task);
+  while (true) {
+    Settle();  // what the event made ready is offered too
+    const std::optional<Digest> best = state_.ready.Best(worker.record);
+    if (!best.has_value()) return std::nullopt;
+    TaskEntry& task = state_.tasks.at(*best);
+    // A task that came back from a worker may have lost an input while it was out.
+    const auto& inputs = task.record.def->inputs;
+    if (!std::all_of(inputs.begin(), inputs.end(),
+                     [this](const auto& input) { return ContentOf(state_, input.second).has_value(); })) {
+      Apply(task, InputGone{});
+      continue;
+    }
+    Apply(task, Leased{worker.record.id, worker.record.name.empty() ? worker.record.id.value : worker.record.name});
+    task.leased_at_ms = now_.steady_ms;
+    return LeaseOf(state_, task);
+  }
 }
 
 Status Stepper::On(const LeaseTask& event) {

@@ -43,13 +43,6 @@ void Checker::CheckReport(const State& state, const ReportTask& report, const Ta
   }
 }
 
-void Checker::Committed(const std::vector<Change>& changes) {
-  for (const Change& change : changes) {
-    if (const auto* put = std::get_if<PutAction>(&change)) results_.insert(put->action.key);
-    if (const auto* drop = std::get_if<DropAction>(&change)) results_.erase(drop->key);
-  }
-}
-
 void Checker::CheckChanges(const Effects& effects, int64_t now_ms) {
   for (const Change& change : effects.changes) {
     if (const auto* put = std::get_if<PutAction>(&change)) {
@@ -69,6 +62,16 @@ void Checker::CheckChanges(const Effects& effects, int64_t now_ms) {
   }
 }
 
+void Checker::AfterCommit(const State& state, const Effects& effects) {
+  for (const Change& change : effects.changes) {
+    if (const auto* put = std::get_if<PutAction>(&change)) results_.insert(put->action.key);
+    if (const auto* drop = std::get_if<DropAction>(&change)) results_.erase(drop->key);
+  }
+  for (const auto& [id, run] : state.runs) {
+    if (IsTerminal(run.record.state)) terminal_.emplace(id, run.record.state);
+  }
+}
+
 void Checker::CheckRuns(const State& state, int64_t now_ms) {
   for (const auto& [id, ended] : terminal_) {
     const auto run = state.runs.find(id);
@@ -77,9 +80,6 @@ void Checker::CheckRuns(const State& state, int64_t now_ms) {
     } else if (run->second.record.state != ended) {
       Fail(now_ms, absl::StrCat("run ", id.value, " left its terminal state"));
     }
-  }
-  for (const auto& [id, run] : state.runs) {
-    if (IsTerminal(run.record.state)) terminal_.emplace(id, run.record.state);
   }
   for (const auto& [request_id, run] : acknowledged_) {
     if (!state.runs.contains(run)) Fail(now_ms, absl::StrCat("acknowledged run ", run.value, " was lost"));

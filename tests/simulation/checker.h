@@ -15,7 +15,6 @@
 #include <map>
 #include <set>
 #include <string>
-#include <vector>
 
 #include "coordinator/scheduler/step.h"
 
@@ -28,8 +27,8 @@ class Checker {
   // `before` is the reported task's record before the step, where the event is a report on a known task.
   void AfterStep(const State& state, const Event& event, const std::optional<TaskRecord>& before,
                  const Effects& effects, int64_t now_ms);
-  // The store took these changes: only then is a result a result.
-  void Committed(const std::vector<Change>& changes);
+  // The step's changes are stored: only what is counts as having happened when the coordinator dies.
+  void AfterCommit(const State& state, const Effects& effects);
   // A lease reached a worker.
   void LeaseDelivered(const WorkerId& worker, const Lease& lease, int64_t now_ms);
   void SubmissionAcknowledged(const std::string& request_id, const RunId& run, int64_t now_ms);

@@ -145,7 +145,7 @@ void World::Deliver(const Event& original, const OnReply& reply) {
   MutateEffects(effects);
   const Status committed = disk_->Commit(effects.changes);
   LWQ_CHECK(committed.ok(), committed.ToString());
-  checker_.Committed(effects.changes);
+  checker_.AfterCommit(*state_, effects);
   if (changes && !healed_ && random_.Chance(faults_.crash_after_commit)) {
     Crash(random_.Between(10, 1500), /*committed=*/true);
     return;

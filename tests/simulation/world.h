@@ -124,7 +124,8 @@ class World {
   std::unique_ptr<MemoryStore> disk_ = std::make_unique<MemoryStore>();
   std::unique_ptr<State> state_;  // null while the coordinator is down
   int boots_ = 0;
-  std::optional<std::string> committed_;  // the durable state at the last crash, where its commit was known to have happened
+  std::optional<std::string>
+      committed_;  // the durable state at the last crash, where its commit was known to have happened
 
   std::vector<SimWorker> workers_;
   std::vector<SimRun> runs_;
