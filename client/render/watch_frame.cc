@@ -116,6 +116,12 @@ std::string TaskChangeText(const Task& task) {
   }
 }
 
+bool HasPerplexity(const Run& run, const lwqat::v1::Perplexity& wanted) {
+  return std::any_of(run.perplexities().begin(), run.perplexities().end(), [&](const auto& measured) {
+    return measured.model() == wanted.model() && measured.text() == wanted.text();
+  });
+}
+
 }  // namespace
 
 std::vector<std::string> RenderRunFrame(const Run& run, const FrameOptions& options) {
@@ -161,10 +167,10 @@ std::vector<std::string> DescribeChanges(const Run& before, const Run& after) {
       lines.push_back(
           absl::StrCat(prefix, " [", after.tasks_done(), "/", after.tasks_total(), "] ", task.title(), ": ", text));
   }
-  for (int i = before.perplexities_size(); i < after.perplexities_size(); ++i) {
-    const auto& perplexity = after.perplexities(i);
-    lines.push_back(absl::StrCat(prefix, ": perplexity of ", perplexity.model(), " on ", perplexity.text(), " is ",
-                                 FormatFixed(perplexity.perplexity(), 4)));
+  for (const auto& measured : after.perplexities()) {
+    if (HasPerplexity(before, measured)) continue;
+    lines.push_back(absl::StrCat(prefix, ": perplexity of ", measured.model(), " on ", measured.text(), " is ",
+                                 FormatFixed(measured.perplexity(), 4)));
   }
   if (!before.id().empty() && before.state() != after.state()) {
     const std::string why = after.error().empty() ? "" : absl::StrCat(": ", OneLine(after.error()));

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <map>
 
+#include "client/app/exit_code.h"
 #include "client/upload/text_file.h"
 #include "common/artifact/file_tree.h"
 
@@ -45,6 +46,11 @@ Status UploadModel(const CheckedRun& run, Uploader* uploader, lwqat::v1::ModelSo
   return absl::OkStatus();
 }
 
+// Whatever is wrong with an input, a damaged file included, is the caller's to mend.
+Status Refuse(const RunRequest& request, const Status& why) {
+  return WithExit(Annotate(why, request.origin), ExitCode::kUsage);
+}
+
 }  // namespace
 
 StatusOr<CheckedRun> CheckRunInputs(const RunRequest& request) {
@@ -52,17 +58,17 @@ StatusOr<CheckedRun> CheckRunInputs(const RunRequest& request) {
   run.request = request;
   if (!request.model_path.empty()) {
     auto model = InspectModel(request.model_path);
-    if (!model.ok()) return Annotate(model.status(), request.origin);
+    if (!model.ok()) return Refuse(request, model.status());
     run.model = *std::move(model);
   }
   if (!request.calib_dataset.empty()) {
     auto text = InspectText("calib_dataset", request.calib_dataset);
-    if (!text.ok()) return Annotate(text.status(), request.origin);
+    if (!text.ok()) return Refuse(request, text.status());
     run.calibration = *std::move(text);
   }
   for (const NamedText& named : request.eval_texts) {
     auto text = InspectText("eval_texts", named.path);
-    if (!text.ok()) return Annotate(text.status(), request.origin);
+    if (!text.ok()) return Refuse(request, text.status());
     run.eval_texts.push_back(*std::move(text));
   }
   return run;

@@ -25,7 +25,7 @@ void AddCancelVerb(CLI::App* root, const CliContext& context, VerbAction* action
   auto options = std::make_shared<RunIdOptions>();
   CLI::App* verb = AddVerb(root, {"cancel", "Stop runs; what they finished is kept and reused", "lwq cancel 3f2a9c1e"},
                            &options->json);
-  AddRunIds(verb, true, &options->run_ids);
+  AddRunIds(verb, &options->run_ids);
   AddServerFlags(verb, &options->server);
   verb->callback([=, &context] { *action = [=, &context] { return Cancel(context, *options); }; });
 }

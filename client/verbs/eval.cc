@@ -33,7 +33,8 @@ StatusOr<lwqat::v1::Run> EvaluateRemotely(const CliContext& context, const EvalO
   return runs.front();
 }
 
-StatusOr<lwqat::v1::Run> EvaluateLocally(const CliContext& context, const EvalOptions& options, const RunRequest& request) {
+StatusOr<lwqat::v1::Run> EvaluateLocally(const CliContext& context, const EvalOptions& options,
+                                         const RunRequest& request) {
   LocalSessionOptions session;
   session.state = options.server.state;
   session.fetch = false;

@@ -33,7 +33,7 @@ void AddFetchVerb(CLI::App* root, const CliContext& context, VerbAction* action)
   CLI::App* verb =
       AddVerb(root, {"fetch", "Copy a run's exported model to a directory", "lwq fetch 3f2a9c1e --output model-w2g128"},
               &options->json);
-  AddRunIds(verb, false, &options->run_ids);
+  AddRunId(verb, &options->run_ids);
   verb->add_option("--output,--save_quant_dir", options->output, "directory to write, made if absent")
       ->type_name("DIR")
       ->required();

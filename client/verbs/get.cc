@@ -20,7 +20,7 @@ void AddGetVerb(CLI::App* root, const CliContext& context, VerbAction* action) {
   auto options = std::make_shared<RunIdOptions>();
   CLI::App* verb =
       AddVerb(root, {"get", "Show a run: state, results, tasks", "lwq get 3f2a9c1e --json"}, &options->json);
-  AddRunIds(verb, false, &options->run_ids);
+  AddRunId(verb, &options->run_ids);
   AddServerFlags(verb, &options->server);
   verb->callback([=, &context] { *action = [=, &context] { return Get(context, *options); }; });
 }

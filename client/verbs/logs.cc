@@ -57,7 +57,7 @@ void AddLogsVerb(CLI::App* root, const CliContext& context, VerbAction* action) 
   auto options = std::make_shared<LogsOptions>();
   CLI::App* verb =
       AddVerb(root, {"logs", "Print a run's log lines, oldest first", "lwq logs 3f2a9c1e --follow"}, &options->json);
-  AddRunIds(verb, false, &options->run_ids);
+  AddRunId(verb, &options->run_ids);
   verb->add_flag("--follow", options->follow, "go on until the run ends");
   verb->add_option("--task", options->task, "only lines of tasks whose title starts so")->type_name("TITLE");
   AddServerFlags(verb, &options->server);

@@ -27,7 +27,7 @@ void AddReportVerb(CLI::App* root, const CliContext& context, VerbAction* action
                            {"report", "Compare runs: perplexity, stored bits, size, steps, time, recovered share",
                             "lwq report 3f2a9c1e 77b01d52"},
                            &options->json);
-  AddRunIds(verb, true, &options->run_ids);
+  AddRunIds(verb, &options->run_ids);
   AddServerFlags(verb, &options->server);
   verb->callback([=, &context] { *action = [=, &context] { return ReportRuns(context, *options); }; });
 }

@@ -14,11 +14,15 @@ struct RunIdOptions {
   std::vector<std::string> run_ids;
 };
 
-// Positional run ids: one, or one and more. "a run's id, or the first four or more characters of it".
-inline void AddRunIds(CLI::App* verb, bool several, std::vector<std::string>* run_ids) {
-  CLI::Option* option = verb->add_option("RUN", *run_ids, "a run's id, or the first four or more characters of it");
-  option->required()->type_name("");
-  if (!several) option->expected(1);
+constexpr char kRunIdHelp[] = "a run's id, or the first four or more characters of it";
+
+// The positional id of one run, or of one and more.
+inline void AddRunId(CLI::App* verb, std::vector<std::string>* run_ids) {
+  const auto store = [run_ids](const std::string& id) { run_ids->assign(1, id); };
+  verb->add_option_function<std::string>("RUN", store, kRunIdHelp)->required()->type_name("");
+}
+inline void AddRunIds(CLI::App* verb, std::vector<std::string>* run_ids) {
+  verb->add_option("RUN", *run_ids, kRunIdHelp)->required()->type_name("");
 }
 
 }  // namespace lwq

@@ -23,7 +23,7 @@ void AddWatchVerb(CLI::App* root, const CliContext& context, VerbAction* action)
   CLI::App* verb =
       AddVerb(root, {"watch", "Show the progress of runs until they end; ends as they do", "lwq watch 3f2a9c1e"},
               &options->json);
-  AddRunIds(verb, true, &options->run_ids);
+  AddRunIds(verb, &options->run_ids);
   AddServerFlags(verb, &options->server);
   verb->callback([=, &context] { *action = [=, &context] { return Watch(context, *options); }; });
 }

@@ -3,8 +3,9 @@
 // In the object store:
 //   blobs/<first two hex digits>/<digest>   the bytes of a part, or of a manifest
 //   results/<action key>                    which artifacts an action made (task_result.h), one conditional put
-// A manifest is canonical JSON {"kind","meta","parts":[{"name","digest","size_bytes"}]}; an artifact's name is the digest of its manifest,
-// so equal content has an equal name whoever made it. Publication is atomic: parts first, the manifest last.
+// A manifest is canonical JSON {"kind","meta","parts":[{"name","digest","size_bytes"}]}; an artifact's name is the
+// digest of its manifest, so equal content has an equal name whoever made it. Publication is atomic: parts first, the
+// manifest last.
 //
 // Thread-safety: every method may be called from any thread. Bytes are verified against their digest on read:
 // DATA_LOSS naming the blob when they differ; NOT_FOUND naming the blob when one is gone.
@@ -48,9 +49,9 @@ struct Part {
 };
 
 struct Manifest {
-  std::string kind;           // "files", "tokens", "activations", "block", …
-  Json meta = Json::object(); // small facts a reader needs before it reads parts
-  std::vector<Part> parts;    // in an order that means something to the kind
+  std::string kind;            // "files", "tokens", "activations", "block", …
+  Json meta = Json::object();  // small facts a reader needs before it reads parts
+  std::vector<Part> parts;     // in an order that means something to the kind
 };
 
 std::string SerializeManifest(const Manifest& manifest);
@@ -60,7 +61,8 @@ StatusOr<Manifest> ParseManifest(std::string_view text, std::string_view what);
 
 std::string BlobKey(const Digest& digest);
 
-// The bytes of the parts in sum. INVALID_ARGUMENT for an empty or repeated part name, a negative size, or a sum beyond int64.
+// The bytes of the parts in sum. INVALID_ARGUMENT for an empty or repeated part name, a negative size, or a sum beyond
+// int64.
 StatusOr<int64_t> ContentBytes(const Manifest& manifest);
 
 // Where blobs are read from: the store itself, or a local cache in front of it (worker/io).
@@ -86,8 +88,8 @@ class ArtifactStore : public BlobSource {
   StatusOr<ArtifactRef> Publish(const Manifest& manifest);
   // True when the manifest and every one of its parts are present (sizes compared, bytes not read).
   StatusOr<bool> IsComplete(const ArtifactRef& artifact);
-  // Reads the blob again and deletes it if its bytes are wrong, so that whoever remakes it can store it: what to do after
-  // DATA_LOSS. True when it was deleted.
+  // Reads the blob again and deletes it if its bytes are wrong, so that whoever remakes it can store it: what to do
+  // after DATA_LOSS. True when it was deleted.
   StatusOr<bool> DropIfDamaged(const Digest& digest);
 
   ObjectStore* store() const { return store_; }

@@ -20,8 +20,8 @@ namespace lwq {
 inline constexpr int64_t kPieceBytes = 16 << 20;
 
 // Uploads what the store lacks. `files` maps the path inside the tree to the path on this disk. `progress` (may be
-// null) is called by the calling thread with (bytes done, bytes in total). INVALID_ARGUMENT for a bad path; NOT_FOUND, or
-// UNAVAILABLE (it changed meanwhile, try again), naming the file.
+// null) is called by the calling thread with (bytes done, bytes in total). INVALID_ARGUMENT for a bad path; NOT_FOUND,
+// or UNAVAILABLE (it changed meanwhile, try again), naming the file.
 StatusOr<ArtifactRef> UploadFiles(ArtifactStore& store, const std::map<std::string, std::string>& files,
                                   const std::function<void(int64_t, int64_t)>& progress);
 // The same for contents in memory (exports, small files).

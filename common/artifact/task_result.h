@@ -22,8 +22,8 @@ std::string ResultKey(const Digest& action_key);
 
 // NOT_FOUND if nobody has published one.
 StatusOr<TaskResult> ReadTaskResult(ObjectStore& store, const Digest& action_key);
-// Publishes `result`, or returns the one that was already there (metrics that describe effort, such as time, may differ;
-// outputs that differ are DATA_LOSS: the action was not deterministic).
+// Publishes `result`, or returns the one that was already there (metrics that describe effort, such as time, may
+// differ; outputs that differ are DATA_LOSS: the action was not deterministic).
 StatusOr<TaskResult> PublishTaskResult(ObjectStore& store, const Digest& action_key, const TaskResult& result);
 
 Json TaskResultToJson(const TaskResult& result);

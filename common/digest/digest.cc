@@ -8,7 +8,8 @@ namespace lwq {
 
 StatusOr<Digest> Digest::FromHex(std::string_view hex) {
   if (hex.size() != 2 * kBytes) {
-    return absl::InvalidArgumentError(absl::StrCat("'", hex.substr(0, 80), "' is not a SHA-256 digest (64 hex digits)"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("'", hex.substr(0, 80), "' is not a SHA-256 digest (64 hex digits)"));
   }
   std::array<uint8_t, kBytes> bytes{};
   for (size_t i = 0; i < hex.size(); ++i) {
@@ -50,7 +51,9 @@ Sha256::~Sha256() = default;
 void Sha256::Update(std::span<const std::byte> data) {
   LWQ_CHECK(EVP_DigestUpdate(state_->context, data.data(), data.size()) == 1);
 }
-void Sha256::Update(std::string_view text) { Update(std::as_bytes(std::span(text.data(), text.size()))); }
+void Sha256::Update(std::string_view text) {
+  Update(std::as_bytes(std::span(text.data(), text.size())));
+}
 
 Digest Sha256::Finish() {
   std::array<uint8_t, Digest::kBytes> bytes{};
@@ -59,7 +62,9 @@ Digest Sha256::Finish() {
   return Digest(bytes);
 }
 
-Digest DigestOf(std::string_view text) { return DigestOf(std::as_bytes(std::span(text.data(), text.size()))); }
+Digest DigestOf(std::string_view text) {
+  return DigestOf(std::as_bytes(std::span(text.data(), text.size())));
+}
 
 Digest DigestOf(std::span<const std::byte> data) {
   Sha256 hasher;

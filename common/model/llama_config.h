@@ -51,7 +51,7 @@ struct LlamaConfig {
 
 // The seven quantized linears of a block, in the order plans, checkpoints and reports list them.
 enum class LinearKind { kQ, kK, kV, kO, kGate, kUp, kDown };
-inline constexpr LinearKind kAllLinears[] = {LinearKind::kQ, LinearKind::kK,  LinearKind::kV,   LinearKind::kO,
+inline constexpr LinearKind kAllLinears[] = {LinearKind::kQ,    LinearKind::kK,  LinearKind::kV,   LinearKind::kO,
                                              LinearKind::kGate, LinearKind::kUp, LinearKind::kDown};
 // Name inside a block without ".weight": "self_attn.q_proj", …, "mlp.down_proj".
 std::string_view LinearName(LinearKind kind);

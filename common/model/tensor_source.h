@@ -1,5 +1,5 @@
-// Reads a model's tensors by name, wherever the model is: a directory on this disk (memory-mapped) or a file-tree artifact
-// (only the pieces that hold the tensor are fetched). Single and sharded safetensors ("model.safetensors", or
+// Reads a model's tensors by name, wherever the model is: a directory on this disk (memory-mapped) or a file-tree
+// artifact (only the pieces that hold the tensor are fetched). Single and sharded safetensors ("model.safetensors", or
 // "model.safetensors.index.json" with its shards).
 //
 // Thread-safety: Read may be called from any thread. Errors: NOT_FOUND naming tensor and model; DATA_LOSS for a damaged
@@ -32,8 +32,9 @@ StatusOr<std::unique_ptr<TensorSource>> OpenModelDirectory(const std::string& di
 // `tree` must outlive the source.
 StatusOr<std::unique_ptr<TensorSource>> OpenModelTree(const FileTree* tree);
 
-// INVALID_ARGUMENT naming the first tensor that is absent, of the wrong shape, or not fp32/fp16/bf16. For quantized models
-// (config.quantization_config set) only embedding, norms and head are checked here; worker/qat/pack checks the rest.
+// INVALID_ARGUMENT naming the first tensor that is absent, of the wrong shape, or not fp32/fp16/bf16. For quantized
+// models (config.quantization_config set) only embedding, norms and head are checked here; worker/qat/pack checks the
+// rest.
 Status CheckModelTensors(const LlamaConfig& config, const TensorSource& source);
 
 }  // namespace lwq

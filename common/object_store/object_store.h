@@ -2,13 +2,14 @@
 //
 // There is no rename, no append, no partial overwrite and no directory. A Put is atomic: a reader sees the old object,
 // the new object or none, never a part. Read-after-write and list-after-write are consistent (as S3 is since 2020).
-// Keys: 1 to 512 bytes of [A-Za-z0-9._=/-], no leading or trailing '/', no empty, "." or ".." segment, no segment longer
-// than 200 bytes; others are INVALID_ARGUMENT. "a" and "a/b" are two unrelated objects and may both exist.
+// Keys: 1 to 512 bytes of [A-Za-z0-9._=/-], no leading or trailing '/', no empty, "." or ".." segment, no segment
+// longer than 200 bytes; others are INVALID_ARGUMENT. "a" and "a/b" are two unrelated objects and may both exist.
 //
 // Thread-safety: every method may be called from any thread. Ownership: returned Bytes are independent of the store.
-// Errors common to all: UNAVAILABLE (try again), RESOURCE_EXHAUSTED (disk or quota), FAILED_PRECONDITION (the store may not
-// be used like this: permissions, read-only), DATA_LOSS (the store says its own bytes are damaged). After UNAVAILABLE a
-// write may have happened or not. What the bytes mean, their digests and their publication are artifact/'s business.
+// Errors common to all: UNAVAILABLE (try again), RESOURCE_EXHAUSTED (disk or quota), FAILED_PRECONDITION (the store may
+// not be used like this: permissions, read-only), DATA_LOSS (the store says its own bytes are damaged). After
+// UNAVAILABLE a write may have happened or not. What the bytes mean, their digests and their publication are
+// artifact/'s business.
 #pragma once
 
 #include <cstdint>
@@ -40,7 +41,8 @@ struct ListPage {
 };
 
 // A multipart upload: invisible until Commit. Destroying it without Commit aborts it and leaves nothing behind (a
-// process that dies leaves at most an invisible staging file or upload). One thread at a time. The store must outlive it.
+// process that dies leaves at most an invisible staging file or upload). One thread at a time. The store must outlive
+// it.
 class Upload {
  public:
   virtual ~Upload() = default;

@@ -42,8 +42,7 @@ decltype(auto) ForAbsl(const T& piece) {
 
 namespace absl {
 template <typename... T>
-requires ::lwq::internal::HasStdStringView<T...>
-std::string StrCat(const T&... pieces) {
+requires ::lwq::internal::HasStdStringView<T...> std::string StrCat(const T&... pieces) {
   return StrCat(AlphaNum(::lwq::internal::ForAbsl(pieces))...);
 }
 template <typename... T>
@@ -60,14 +59,18 @@ using absl::Status;
 using absl::StatusOr;
 
 // status.message() as a std::string_view; valid while the status lives.
-inline std::string_view MessageOf(const Status& status) { return {status.message().data(), status.message().size()}; }
+inline std::string_view MessageOf(const Status& status) {
+  return {status.message().data(), status.message().size()};
+}
 
 // The same code (and payloads), with "context: " in front of the message. An OK status is returned unchanged.
 Status Annotate(const Status& status, std::string_view context);
 
 namespace internal {
 [[noreturn]] void CheckFailed(const char* file, int line, const char* condition, const std::string& message);
-inline Status ToStatus(const Status& status) { return status; }
+inline Status ToStatus(const Status& status) {
+  return status;
+}
 template <typename T>
 Status ToStatus(const StatusOr<T>& value) {
   return value.status();
@@ -76,10 +79,10 @@ Status ToStatus(const StatusOr<T>& value) {
 
 }  // namespace lwq
 
-#define LWQ_RETURN_IF_ERROR(expr)                              \
-  do {                                                         \
+#define LWQ_RETURN_IF_ERROR(expr)                                   \
+  do {                                                              \
     ::absl::Status lwq_status_ = ::lwq::internal::ToStatus((expr)); \
-    if (!lwq_status_.ok()) return lwq_status_;                 \
+    if (!lwq_status_.ok()) return lwq_status_;                      \
   } while (false)
 
 #define LWQ_CONCAT_INNER_(a, b) a##b
@@ -92,7 +95,7 @@ Status ToStatus(const StatusOr<T>& value) {
 #define LWQ_ASSIGN_OR_RETURN(lhs, expr) LWQ_ASSIGN_OR_RETURN_IMPL_(LWQ_CONCAT_(lwq_or_, __LINE__), lhs, expr)
 
 // Aborts with file, line and the message parts (as absl::StrCat takes them) unless the condition holds.
-#define LWQ_CHECK(condition, ...)                                                                         \
-  do {                                                                                                    \
+#define LWQ_CHECK(condition, ...)                                                                                \
+  do {                                                                                                           \
     if (!(condition)) ::lwq::internal::CheckFailed(__FILE__, __LINE__, #condition, ::absl::StrCat(__VA_ARGS__)); \
   } while (false)

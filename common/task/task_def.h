@@ -1,9 +1,9 @@
 // What a task is, as data: the one description the coordinator keys, stores and leases, and a worker executes.
 //
-// A task's identity is its derivation key: the digest of kind, version of the kind's code, parameters that can change the
-// bytes, numerics class and the identities of its inputs. It is known before anything has run. Its action key is the same
-// with the inputs' content digests, known when they exist. Neither holds a worker, a run, a priority or an attempt:
-// equal key means equal bytes, whoever asks (SPEC section 1).
+// A task's identity is its derivation key: the digest of kind, version of the kind's code, parameters that can change
+// the bytes, numerics class and the identities of its inputs. It is known before anything has run. Its action key is
+// the same with the inputs' content digests, known when they exist. Neither holds a worker, a run, a priority or an
+// attempt: equal key means equal bytes, whoever asks (SPEC section 1).
 //
 // Pure values. Determinism: keys are SHA-256 over canonical JSON.
 #pragma once
@@ -49,8 +49,8 @@ using TaskInput = std::variant<ArtifactRef, TaskOutputRef>;
 
 struct TaskDef {
   TaskKind kind = TaskKind::kNoop;
-  Json params = Json::object();           // the kind's parameter struct (task_params.h), everything that can change the bytes
-  std::string numerics_class;             // numerics_class.h; "" where the result is the same on every machine
+  Json params = Json::object();  // the kind's parameter struct (task_params.h), everything that can change the bytes
+  std::string numerics_class;    // numerics_class.h; "" where the result is the same on every machine
   std::map<std::string, TaskInput> inputs;  // role → what
 };
 

@@ -7,9 +7,7 @@ namespace {
 
 // Each Fields function is instantiated for a const struct with the writer and for a mutable one with the reader.
 template <typename P, typename V>
-void Fields(P& p, V&& visit)
-  requires std::is_same_v<std::remove_const_t<P>, TokenizeParams>
-{
+void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, TokenizeParams> {
   visit("mode", p.mode);
   visit("seqlen", p.seqlen);
   visit("train_size", p.train_size);
@@ -19,25 +17,19 @@ void Fields(P& p, V&& visit)
 }
 
 template <typename P, typename V>
-void Fields(P& p, V&& visit)
-  requires std::is_same_v<std::remove_const_t<P>, EmbedParams>
-{
+void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, EmbedParams> {
   visit("dtype", p.dtype);
 }
 
 template <typename P, typename V>
-void Fields(P& p, V&& visit)
-  requires std::is_same_v<std::remove_const_t<P>, AdvanceParams>
-{
+void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, AdvanceParams> {
   visit("block", p.block);
   visit("micro_batch", p.micro_batch);
   visit("dtype", p.dtype);
 }
 
 template <typename P, typename V>
-void Fields(P& p, V&& visit)
-  requires std::is_same_v<std::remove_const_t<P>, TrainBlockParams>
-{
+void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, TrainBlockParams> {
   visit("block", p.block);
   visit("train_size", p.train_size);
   visit("val_size", p.val_size);
@@ -60,9 +52,7 @@ void Fields(P& p, V&& visit)
 }
 
 template <typename P, typename V>
-void Fields(P& p, V&& visit)
-  requires std::is_same_v<std::remove_const_t<P>, RtnBlockParams>
-{
+void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, RtnBlockParams> {
   visit("block", p.block);
   visit("bits", p.bits);
   visit("group_size", p.group_size);
@@ -71,16 +61,12 @@ void Fields(P& p, V&& visit)
 }
 
 template <typename P, typename V>
-void Fields(P& p, V&& visit)
-  requires std::is_same_v<std::remove_const_t<P>, EvaluatePplParams>
-{
+void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, EvaluatePplParams> {
   visit("micro_batch", p.micro_batch);
 }
 
 template <typename P, typename V>
-void Fields(P& p, V&& visit)
-  requires std::is_same_v<std::remove_const_t<P>, ExportParams>
-{
+void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, ExportParams> {
   visit("format", p.format);
 }
 
@@ -102,29 +88,45 @@ StatusOr<P> Read(const Json& json, std::string_view what) {
 
 }  // namespace
 
-Json TokenizeParams::ToJson() const { return Write(*this); }
+Json TokenizeParams::ToJson() const {
+  return Write(*this);
+}
 StatusOr<TokenizeParams> TokenizeParams::FromJson(const Json& json) {
   return Read<TokenizeParams>(json, "parameters of tokenize");
 }
-Json EmbedParams::ToJson() const { return Write(*this); }
-StatusOr<EmbedParams> EmbedParams::FromJson(const Json& json) { return Read<EmbedParams>(json, "parameters of embed"); }
-Json AdvanceParams::ToJson() const { return Write(*this); }
+Json EmbedParams::ToJson() const {
+  return Write(*this);
+}
+StatusOr<EmbedParams> EmbedParams::FromJson(const Json& json) {
+  return Read<EmbedParams>(json, "parameters of embed");
+}
+Json AdvanceParams::ToJson() const {
+  return Write(*this);
+}
 StatusOr<AdvanceParams> AdvanceParams::FromJson(const Json& json) {
   return Read<AdvanceParams>(json, "parameters of advance");
 }
-Json TrainBlockParams::ToJson() const { return Write(*this); }
+Json TrainBlockParams::ToJson() const {
+  return Write(*this);
+}
 StatusOr<TrainBlockParams> TrainBlockParams::FromJson(const Json& json) {
   return Read<TrainBlockParams>(json, "parameters of train_block");
 }
-Json RtnBlockParams::ToJson() const { return Write(*this); }
+Json RtnBlockParams::ToJson() const {
+  return Write(*this);
+}
 StatusOr<RtnBlockParams> RtnBlockParams::FromJson(const Json& json) {
   return Read<RtnBlockParams>(json, "parameters of rtn_block");
 }
-Json EvaluatePplParams::ToJson() const { return Write(*this); }
+Json EvaluatePplParams::ToJson() const {
+  return Write(*this);
+}
 StatusOr<EvaluatePplParams> EvaluatePplParams::FromJson(const Json& json) {
   return Read<EvaluatePplParams>(json, "parameters of evaluate_ppl");
 }
-Json ExportParams::ToJson() const { return Write(*this); }
+Json ExportParams::ToJson() const {
+  return Write(*this);
+}
 StatusOr<ExportParams> ExportParams::FromJson(const Json& json) {
   return Read<ExportParams>(json, "parameters of export");
 }

@@ -1,7 +1,8 @@
 // The parameters of every task kind: what the coordinator's graph writes and the worker's executor reads.
 //
 // One struct per kind; ToJson is canonical (every field present, so that a default that changes later changes the key),
-// FromJson refuses unknown and missing fields with INVALID_ARGUMENT. Roles of inputs and outputs stand beside each struct.
+// FromJson refuses unknown and missing fields with INVALID_ARGUMENT. Roles of inputs and outputs stand beside each
+// struct.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +17,8 @@ namespace lwq {
 
 // Inputs: "tokenizer" (files), "text" (files). Output: "tokens": sample set I32 [seqlen].
 struct TokenizeParams {
-  // "windows": train_size + val_size calibration windows, the validation windows last; "stream": every disjoint window of the text.
+  // "windows": train_size + val_size calibration windows, the validation windows last; "stream": every disjoint window
+  // of the text.
   std::string mode = "windows";
   int64_t seqlen = 0;
   int64_t train_size = 0;  // windows only
@@ -34,7 +36,8 @@ struct EmbedParams {
   static StatusOr<EmbedParams> FromJson(const Json& json);
 };
 
-// Inputs: "model", "activations", and "block" (a checkpoint) unless the block is at full precision. Output: "activations".
+// Inputs: "model", "activations", and "block" (a checkpoint) unless the block is at full precision. Output:
+// "activations".
 struct AdvanceParams {
   int64_t block = 0;
   int64_t micro_batch = 1;
@@ -43,9 +46,10 @@ struct AdvanceParams {
   static StatusOr<AdvanceParams> FromJson(const Json& json);
 };
 
-// Inputs: "model", "inputs" (activations the quantized block reads), "targets" (full-precision outputs). Output: "block".
-// Metrics: initial_val_loss, best_val_loss, final_val_loss, epochs_planned, epochs_trained, steps, stopped_early, zero_point_flips,
-// zero_points, epochs [{epoch, step, train_loss, val_loss, seconds}], bits, group_size, quant_lr, weight_lr.
+// Inputs: "model", "inputs" (activations the quantized block reads), "targets" (full-precision outputs). Output:
+// "block". Metrics: initial_val_loss, best_val_loss, final_val_loss, epochs_planned, epochs_trained, steps,
+// stopped_early, zero_point_flips, zero_points, epochs [{epoch, step, train_loss, val_loss, seconds}], bits,
+// group_size, quant_lr, weight_lr.
 struct TrainBlockParams {
   int64_t block = 0;
   int64_t train_size = 0;  // samples [0, train_size) train, [train_size, train_size + val_size) validate

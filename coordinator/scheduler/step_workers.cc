@@ -138,14 +138,14 @@ Status Stepper::On(const RegisterWorker& event) {
 }
 
 std::optional<Lease> Stepper::LeaseFor(WorkerEntry& worker) {
-  // The answer that carried this lease was lost: give it again.
   if (worker.lease.has_value()) {
+    // The answer that carried this lease was lost: give it again.
     TaskEntry& held = state_.tasks.at(*worker.lease);
     Lease lease = LeaseOf(state_, held);
     if (lease.inputs.size() == lease.def->inputs.size()) return lease;
-    // An input was lost before the worker heard of its task: it could not even begin, so the lease goes back.
+    // An input was lost meanwhile and is being made again: the task, which nobody executes, waits for it.
     Apply(held, Released{held.record.token});
-    if (held.record.state == TaskState::kReady) Apply(held, InputGone{});
+    Apply(held, InputGone{});
   }
   if (worker.draining) return std::nullopt;
   while (true) {

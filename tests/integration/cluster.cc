@@ -16,7 +16,9 @@ using Clock = std::chrono::steady_clock;
 
 }  // namespace
 
-std::string Binary(const std::string& name) { return std::string(LWQ_BINARY_DIR) + "/bin/" + name; }
+std::string Binary(const std::string& name) {
+  return std::string(LWQ_BINARY_DIR) + "/bin/" + name;
+}
 
 Cluster::Cluster(std::string directory, ClusterOptions options)
     : directory_(std::move(directory)), options_(options), workers_(static_cast<size_t>(options.workers)) {}
@@ -25,11 +27,12 @@ void Cluster::StartCoordinator() {
   const std::string address_file = directory_ + "/address";
   std::filesystem::remove(address_file);
   std::filesystem::create_directories(directory_ + "/coordinator");
-  coordinator_ = Process({Binary("lwq-coordinator"), "--listen", address_.empty() ? "127.0.0.1:0" : address_, "--store",
-                          "sqlite:" + directory_ + "/coordinator/state.db", "--objects", "file://" + objects_directory(),
-                          "--lease-seconds", std::to_string(options_.lease_seconds), "--heartbeat-seconds",
-                          std::to_string(options_.heartbeat_seconds), "--address-file", address_file},
-                         directory_ + "/coordinator.log");
+  coordinator_ =
+      Process({Binary("lwq-coordinator"), "--listen", address_.empty() ? "127.0.0.1:0" : address_, "--store",
+               "sqlite:" + directory_ + "/coordinator/state.db", "--objects", "file://" + objects_directory(),
+               "--lease-seconds", std::to_string(options_.lease_seconds), "--heartbeat-seconds",
+               std::to_string(options_.heartbeat_seconds), "--address-file", address_file},
+              directory_ + "/coordinator.log");
   const StatusOr<std::string> address = WaitForFile(address_file, 60);
   LWQ_CHECK(address.ok(), address.status().message(), "\n", Logs());
   address_ = *address;
@@ -38,17 +41,15 @@ void Cluster::StartCoordinator() {
     arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 50);
     arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 200);
     arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 50);
-    stub_ = pb::RunService::NewStub(
-        grpc::CreateCustomChannel(address_, grpc::InsecureChannelCredentials(), arguments));
+    stub_ = pb::RunService::NewStub(grpc::CreateCustomChannel(address_, grpc::InsecureChannelCredentials(), arguments));
   }
 }
 
 void Cluster::StartWorker(int index) {
   const std::string name = "worker-" + std::to_string(index + 1);
-  workers_[static_cast<size_t>(index)] =
-      Process({Binary("lwq-worker"), "--coordinator", address_, "--device", "cpu", "--name", name, "--cache-dir",
-               directory_ + "/" + name},
-              directory_ + "/" + name + ".log", {{"OMP_WAIT_POLICY", "passive"}});
+  workers_[static_cast<size_t>(index)] = Process({Binary("lwq-worker"), "--coordinator", address_, "--device", "cpu",
+                                                  "--name", name, "--cache-dir", directory_ + "/" + name},
+                                                 directory_ + "/" + name + ".log", {{"OMP_WAIT_POLICY", "passive"}});
 }
 
 void Cluster::StartAll() {
@@ -56,8 +57,12 @@ void Cluster::StartAll() {
   for (int i = 0; i < options_.workers; ++i) StartWorker(i);
 }
 
-void Cluster::KillCoordinator() { coordinator_.Kill(); }
-void Cluster::KillWorker(int index) { worker(index).Kill(); }
+void Cluster::KillCoordinator() {
+  coordinator_.Kill();
+}
+void Cluster::KillWorker(int index) {
+  worker(index).Kill();
+}
 
 std::string Cluster::Submit(const std::string& run_file) {
   const Finished finished =
@@ -99,8 +104,8 @@ StatusOr<pb::Run> Cluster::Wait(const std::string& run_id, double seconds,
     if (last.state() >= pb::RUN_STATE_SUCCEEDED) return last;
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
-  return absl::DeadlineExceededError(absl::StrCat("run ", run_id, " did not end within ", seconds, " s:\n",
-                                                  last.DebugString(), "\n", Logs()));
+  return absl::DeadlineExceededError(
+      absl::StrCat("run ", run_id, " did not end within ", seconds, " s:\n", last.DebugString(), "\n", Logs()));
 }
 
 std::string Cluster::Logs() const {

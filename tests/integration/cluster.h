@@ -1,7 +1,7 @@
 // A coordinator and workers as real processes over real gRPC, in a folder of their own, for tests that kill them.
 //
-// The binaries are those of this build. Every wait has a deadline far above what the work needs; nothing is asserted about
-// time.
+// The binaries are those of this build. Every wait has a deadline far above what the work needs; nothing is asserted
+// about time.
 #pragma once
 
 #include <functional>

@@ -1,7 +1,7 @@
 // Any one process may die at any moment: the run ends with the same packed weights as an undisturbed one.
 //
-// Method: ten times, with fresh stores, a seeded victim is killed with SIGKILL when a seeded number of the run's tasks is
-// done, and started again; the result is compared with that of an undisturbed run.
+// Method: ten times, with fresh stores, a seeded victim is killed with SIGKILL when a seeded number of the run's tasks
+// is done, and started again; the result is compared with that of an undisturbed run.
 #include <filesystem>
 #include <random>
 
@@ -22,8 +22,8 @@ pb::Run Undisturbed(const std::string& directory, const std::string& run_file) {
   cluster.StartAll();
   const std::string id = cluster.Submit(run_file);
   const StatusOr<pb::Run> run = cluster.Wait(id, kDeadlineSeconds, nullptr);
-  LWQ_CHECK(run.ok() && run->state() == pb::RUN_STATE_SUCCEEDED, run.ok() ? run->DebugString() : run.status().ToString(),
-            cluster.Logs());
+  LWQ_CHECK(run.ok() && run->state() == pb::RUN_STATE_SUCCEEDED,
+            run.ok() ? run->DebugString() : run.status().ToString(), cluster.Logs());
   return *run;
 }
 

@@ -29,7 +29,8 @@ Peak TrainWith(const std::string& directory, const std::string& model, int sampl
   const std::string run_file = home + "/run.yaml";
   WriteFile(run_file, absl::StrCat("model: ", model, "\ncalib_dataset: ", LWQ_SOURCE_DIR,
                                    "/tests/fixtures/world/calib.txt\nwbits: 2\ngroup_size: 128\nval_size: 16\n"
-                                   "train_size: ", samples, "\ntraining_seqlen: ", kSeqlen, "\nbatch_size: ", kBatch,
+                                   "train_size: ",
+                                   samples, "\ntraining_seqlen: ", kSeqlen, "\nbatch_size: ", kBatch,
                                    "\nepochs: 1\nprecision: fp32\neval_ppl: false\nexport_format: none\n"));
   Cluster cluster(home, {.workers = 1});
   cluster.StartAll();
@@ -62,8 +63,8 @@ TEST(MemoryTest, PeakRssDoesNotGrowWithTheSamplesAndTheAllocatorObeysItsBound) {
   train.bits = 2;
   train.group_size = 128;
   train.batch_size = kBatch;
-  const int64_t bound = 7 * 4 * BlockParameters(*config) + qat::EstimateActivationBytes(*config, train, kSeqlen) +
-                        4 * kChunkBytes;
+  const int64_t bound =
+      7 * 4 * BlockParameters(*config) + qat::EstimateActivationBytes(*config, train, kSeqlen) + 4 * kChunkBytes;
   RecordProperty("bound_mib", static_cast<int>(bound >> 20));
   RecordProperty("allocator_mib", static_cast<int>(many.allocator_bytes >> 20));
   RecordProperty("rss_32_mib", static_cast<int>(few.rss_bytes >> 20));

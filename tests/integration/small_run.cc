@@ -23,11 +23,11 @@ std::string WriteSmallRun(const std::string& directory, const std::string& tag, 
   }
   const std::string path = absl::StrCat(directory, "/run-", tag, ".yaml");
   WriteFile(path, absl::StrCat("name: ", tag, "\nmodel: ", model, "\ncalib_dataset: ", fixtures,
-                               "/world/calib.txt\neval_texts: [heldout.txt]\nmethod: ", run.method,
-                               "\npreset: ", run.preset, "\nwbits: ", run.wbits,
-                               "\ngroup_size: 32\ntrain_size: ", run.train_size,
+                               "/world/calib.txt\neval_texts: [heldout.txt]\nmethod: ", run.method, "\npreset: ",
+                               run.preset, "\nwbits: ", run.wbits, "\ngroup_size: 32\ntrain_size: ", run.train_size,
                                "\nval_size: 4\ntraining_seqlen: 64\nppl_seqlen: 64\nprecision: fp32\nquant_lr: 1e-3\n"
-                               "weight_lr: 1e-3\nepochs: ", run.epochs, "\n", run.extra));
+                               "weight_lr: 1e-3\nepochs: ",
+                               run.epochs, "\n", run.extra));
   return path;
 }
 

@@ -48,9 +48,13 @@ int Reap(pid_t pid) {
 Process::Process(std::vector<std::string> argv, std::string log_path, std::map<std::string, std::string> environment)
     : pid_(Spawn(argv, environment, log_path, log_path)), reaped_(false) {}
 
-Process::~Process() { Kill(); }
+Process::~Process() {
+  Kill();
+}
 
-Process::Process(Process&& other) noexcept { *this = std::move(other); }
+Process::Process(Process&& other) noexcept {
+  *this = std::move(other);
+}
 
 Process& Process::operator=(Process&& other) noexcept {
   if (this == &other) return *this;

@@ -41,8 +41,8 @@ struct Finished {
 // Runs to the end and captures both streams.
 Finished RunToEnd(const std::vector<std::string>& argv, const std::string& scratch_directory);
 
-// Waits until the file exists and is not empty, and returns its contents without the last newline. Polls; gives up after
-// `seconds` with DEADLINE_EXCEEDED naming the file.
+// Waits until the file exists and is not empty, and returns its contents without the last newline. Polls; gives up
+// after `seconds` with DEADLINE_EXCEEDED naming the file.
 StatusOr<std::string> WaitForFile(const std::string& path, double seconds);
 
 // A new empty folder, removed when the object goes.

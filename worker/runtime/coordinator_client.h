@@ -1,4 +1,5 @@
-// gRPC towards the coordinator: typed calls with deadlines, wire messages in, wire messages out. Nothing is decided here.
+// gRPC towards the coordinator: typed calls with deadlines, wire messages in, wire messages out. Nothing is decided
+// here.
 //
 // Thread-safety: any thread. Errors: gRPC's codes as absl codes, with the call's name in front.
 #pragma once

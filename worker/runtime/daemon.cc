@@ -68,8 +68,9 @@ class Daemon {
     register_.set_device(options.device);
     register_.set_numerics_class(NumericsBase(device));
     register_.set_hardware_bf16(device.hardware_bf16);
-    register_.set_memory_bytes(options.memory_limit_bytes > 0 ? std::min(options.memory_limit_bytes, device.memory_bytes)
-                                                              : device.memory_bytes);
+    register_.set_memory_bytes(options.memory_limit_bytes > 0
+                                   ? std::min(options.memory_limit_bytes, device.memory_bytes)
+                                   : device.memory_bytes);
     register_.set_max_threads(options.max_threads);
   }
 
@@ -132,7 +133,7 @@ class Daemon {
     LWQ_ASSIGN_OR_RETURN(store_, OpenObjectStore(uri));
     artifacts_ = std::make_unique<ArtifactStore>(store_.get());
     LWQ_ASSIGN_OR_RETURN(cache_, BlobCache::Open(artifacts_.get(), {.directory = options_.cache_directory + "/blobs",
-                                                                   .cache_bytes = options_.cache_bytes}));
+                                                                    .cache_bytes = options_.cache_bytes}));
     runner_.store = artifacts_.get();
     runner_.blobs = cache_.get();
     runner_.device = options_.device;

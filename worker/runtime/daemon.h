@@ -1,7 +1,7 @@
 // The worker process: register, lease, execute, report, until drained.
 //
-// Threads: the caller's thread is the compute thread and runs the session's loop; one thread sends heartbeats; one waits for
-// signals. gRPC has its own. Tensor work never leaves the compute thread.
+// Threads: the caller's thread is the compute thread and runs the session's loop; one thread sends heartbeats; one
+// waits for signals. gRPC has its own. Tensor work never leaves the compute thread.
 #pragma once
 
 #include <cstdint>
@@ -12,15 +12,15 @@
 namespace lwq::worker {
 
 struct DaemonOptions {
-  std::string coordinator;          // HOST:PORT
-  std::string device = "cpu";       // "cpu" | "cuda:N"
-  std::string name;                 // stable over restarts; default host:pid
-  std::string cache_directory;      // local cache and scratch; one worker each
-  std::string objects_uri;          // empty: as the coordinator says
+  std::string coordinator;      // HOST:PORT
+  std::string device = "cpu";   // "cpu" | "cuda:N"
+  std::string name;             // stable over restarts; default host:pid
+  std::string cache_directory;  // local cache and scratch; one worker each
+  std::string objects_uri;      // empty: as the coordinator says
   int max_threads = 1;
-  int64_t memory_limit_bytes = 0;   // 0: none
+  int64_t memory_limit_bytes = 0;  // 0: none
   int64_t cache_bytes = 8LL << 30;
-  int64_t drain_ms = 20'000;        // after SIGTERM a task may go on this long, then it is given back
+  int64_t drain_ms = 20'000;  // after SIGTERM a task may go on this long, then it is given back
 };
 
 // Returns when the worker has drained (OK) or cannot go on. SIGTERM and SIGINT MUST be blocked in the calling thread.

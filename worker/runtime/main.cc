@@ -14,8 +14,8 @@
 
 namespace {
 
-// libgomp reads OMP_WAIT_POLICY when it is loaded, before main: set it and start again. Without it, two workers with two threads each on
-// two cores run eight times slower, because waiting threads spin.
+// libgomp reads OMP_WAIT_POLICY when it is loaded, before main: set it and start again. Without it, two workers with
+// two threads each on two cores run eight times slower, because waiting threads spin.
 void EnsurePassiveWaiting(char** argv) {
   if (std::getenv("OMP_WAIT_POLICY") != nullptr) return;
   ::setenv("OMP_WAIT_POLICY", "passive", 1);
@@ -50,9 +50,12 @@ int main(int argc, char** argv) {
       "Example: lwq-worker --coordinator 127.0.0.1:7070 --device cpu --cache-dir /var/cache/lwq"};
   app.add_option("--coordinator", options.coordinator, "HOST:PORT of the coordinator")->required();
   app.add_option("--device", options.device, "cpu or cuda:N")->capture_default_str();
-  app.add_option("--name", options.name, "stable name of this worker; a restart under the same name takes over at once (default host:pid)");
-  app.add_option("--cache-dir", options.cache_directory, "folder for cached artifacts and scratch, one worker each")->required();
-  app.add_option("--objects", options.objects_uri, "object store as seen from here (default: what the coordinator says)");
+  app.add_option("--name", options.name,
+                 "stable name of this worker; a restart under the same name takes over at once (default host:pid)");
+  app.add_option("--cache-dir", options.cache_directory, "folder for cached artifacts and scratch, one worker each")
+      ->required();
+  app.add_option("--objects", options.objects_uri,
+                 "object store as seen from here (default: what the coordinator says)");
   app.add_option("--max-threads", options.max_threads, "most threads a task may use")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();

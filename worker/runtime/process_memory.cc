@@ -18,6 +18,8 @@ int64_t PeakRssBytes() {
   return 0;
 }
 
-void ResetPeakRss() { std::ofstream("/proc/self/clear_refs") << "5"; }
+void ResetPeakRss() {
+  std::ofstream("/proc/self/clear_refs") << "5";
+}
 
 }  // namespace lwq::worker

@@ -1,5 +1,5 @@
-// What the compute thread says about the task in hand and the heartbeat thread passes on: progress, log lines, whether the lease
-// still holds. The border between the two threads.
+// What the compute thread says about the task in hand and the heartbeat thread passes on: progress, log lines, whether
+// the lease still holds. The border between the two threads.
 //
 // Thread-safety: any thread.
 #pragma once

@@ -99,8 +99,8 @@ void Session::OnCallFailed(Call call, const Status& status) {
   switch (ReactionTo(call, status.code())) {
     case Reaction::kRetry:
       ++failures_;
-      // A worker that drains must not wait for ever for a coordinator that is gone: its result is in the object store, and
-      // whoever gets the task next finds it there.
+      // A worker that drains must not wait for ever for a coordinator that is gone: its result is in the object store,
+      // and whoever gets the task next finds it there.
       if (draining_ && failures_ > 3) state_ = State::kDone;
       return;
     case Reaction::kRegisterAgain:

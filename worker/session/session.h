@@ -4,12 +4,14 @@
 //        ▲            │ drain                        │ drain
 //        └─NOT_FOUND──┴──────────▶ done ◀────────────┘
 //
-// What each status code of each call means is one table (session.cc, tested row by row): UNAVAILABLE and DEADLINE_EXCEEDED are
-// tried again with back-off for as long as it takes, since a coordinator that restarts must not cost a task; NOT_FOUND means register
-// again; ABORTED on a report means the lease was stale and the result is dropped; anything else on a register ends the process.
+// What each status code of each call means is one table (session.cc, tested row by row): UNAVAILABLE and
+// DEADLINE_EXCEEDED are tried again with back-off for as long as it takes, since a coordinator that restarts must not
+// cost a task; NOT_FOUND means register again; ABORTED on a report means the lease was stale and the result is dropped;
+// anything else on a register ends the process.
 //
-// Thread-safety: none; the worker's main loop owns it. Determinism: back-off comes from the attempt number alone, spread by
-// a number the caller gives (`spread_seed`), no clock, no random device. Not here: gRPC, execution, heartbeats.
+// Thread-safety: none; the worker's main loop owns it. Determinism: back-off comes from the attempt number alone,
+// spread by a number the caller gives (`spread_seed`), no clock, no random device. Not here: gRPC, execution,
+// heartbeats.
 #pragma once
 
 #include <cstdint>

@@ -16,8 +16,7 @@ StatusOr<TaskOutcome> ExecuteEmbed(const Task& task, const TaskContext& context)
   LWQ_ASSIGN_OR_RETURN(const HostTensor embedding, model->tensors().Read("model.embed_tokens.weight"));
   const int64_t seqlen = tokens->sample_shape().empty() ? 0 : tokens->sample_shape()[0];
   const int64_t hidden = model->config().hidden_size;
-  SampleSetWriter writer(context.store, dtype, {seqlen, hidden},
-                         ChunkSamples(seqlen * hidden * DTypeBytes(dtype), 1));
+  SampleSetWriter writer(context.store, dtype, {seqlen, hidden}, ChunkSamples(seqlen * hidden * DTypeBytes(dtype), 1));
   LWQ_RETURN_IF_ERROR(qat::Embed(model->config(), embedding, *tokens, dtype, writer));
   TaskOutcome outcome;
   LWQ_ASSIGN_OR_RETURN(outcome.result.outputs["activations"], writer.Finish());

@@ -18,9 +18,9 @@ StatusOr<TaskOutcome> ExecuteEvaluatePpl(const Task& task, const TaskContext& co
                                        .execution = context.execution,
                                        .scratch_directory = context.scratch_directory};
   const auto load_block = [&model](int64_t block) { return model->CurrentBlock(block); };
-  LWQ_ASSIGN_OR_RETURN(const qat::PerplexityResult measured,
-                       qat::EvaluatePerplexity(model->config(), head, load_block, *tokens, options, context.progress,
-                                               *context.cancel));
+  LWQ_ASSIGN_OR_RETURN(
+      const qat::PerplexityResult measured,
+      qat::EvaluatePerplexity(model->config(), head, load_block, *tokens, options, context.progress, *context.cancel));
   TaskOutcome outcome;
   outcome.result.metrics = Json{{"perplexity", measured.perplexity},
                                 {"nll_sum", measured.nll_sum},

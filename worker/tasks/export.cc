@@ -19,9 +19,9 @@ StatusOr<TaskOutcome> ExecuteExport(const Task& task, const TaskContext& context
     checkpoints.push_back(checkpoint);
   }
   qat::CheckpointBlocks blocks(context.blobs, std::move(checkpoints));
-  LWQ_ASSIGN_OR_RETURN(const qat::ExportResult exported,
-                       qat::ExportModel(model->files(), blocks, options, *context.store, context.progress,
-                                        *context.cancel));
+  LWQ_ASSIGN_OR_RETURN(
+      const qat::ExportResult exported,
+      qat::ExportModel(model->files(), blocks, options, *context.store, context.progress, *context.cancel));
   TaskOutcome outcome;
   outcome.result.outputs["files"] = exported.files;
   outcome.result.metrics = exported.metrics;

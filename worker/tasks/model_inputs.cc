@@ -15,7 +15,9 @@ StatusOr<std::unique_ptr<ModelInput>> ModelInput::Open(const Task& task, const T
   return model;
 }
 
-StatusOr<qat::BlockState> ModelInput::Block(int64_t block) { return qat::LoadBlock(*tensors_, config_, block); }
+StatusOr<qat::BlockState> ModelInput::Block(int64_t block) {
+  return qat::LoadBlock(*tensors_, config_, block);
+}
 
 StatusOr<qat::BlockState> ModelInput::CurrentBlock(int64_t block) {
   const auto checkpoint = task_.inputs.find(absl::StrCat("block.", block));

@@ -1,7 +1,7 @@
 // A task in a worker's hands: Execute(task, context) → result.
 //
-// A task is a function of its inputs and parameters: no global state, no clock, no network but the object store (DESIGN). The same call
-// runs in the daemon and in a test. Call from the process's one compute thread.
+// A task is a function of its inputs and parameters: no global state, no clock, no network but the object store
+// (DESIGN). The same call runs in the daemon and in a test. Call from the process's one compute thread.
 #pragma once
 
 #include <functional>
@@ -30,7 +30,7 @@ struct TaskContext {
   ArtifactStore* store = nullptr;  // where outputs go
   BlobSource* blobs = nullptr;     // where inputs come from: the store behind a local cache
   qat::Execution execution;
-  std::string scratch_directory;   // empty at the start; the caller removes what is left
+  std::string scratch_directory;  // empty at the start; the caller removes what is left
   qat::ProgressSink progress;
   const qat::CancelToken* cancel = nullptr;
 };
@@ -45,15 +45,15 @@ struct TaskOutcome {
   std::optional<Diverged> diverged;  // then `result` is empty
 };
 
-// Errors: INVALID_ARGUMENT (bad parameters or inputs), CANCELLED, NOT_FOUND and DATA_LOSS (an input's blob), UNAVAILABLE,
-// RESOURCE_EXHAUSTED (memory), INTERNAL.
+// Errors: INVALID_ARGUMENT (bad parameters or inputs), CANCELLED, NOT_FOUND and DATA_LOSS (an input's blob),
+// UNAVAILABLE, RESOURCE_EXHAUSTED (memory), INTERNAL.
 StatusOr<TaskOutcome> Execute(const Task& task, const TaskContext& context);
 
 // The input of that role; INTERNAL when the coordinator did not send it.
 StatusOr<ArtifactRef> InputOf(const Task& task, std::string_view role);
 
-// After NOT_FOUND or DATA_LOSS: the first role whose manifest or parts are missing or damaged, or nothing if all are intact.
-// Reads everything; a damaged blob is deleted from the store, since equal content is never written over.
+// After NOT_FOUND or DATA_LOSS: the first role whose manifest or parts are missing or damaged, or nothing if all are
+// intact. Reads everything; a damaged blob is deleted from the store, since equal content is never written over.
 StatusOr<std::optional<std::string>> FindLostInput(const Task& task, ArtifactStore& store);
 
 // One file per kind.

@@ -41,7 +41,9 @@ StatusOr<qat::TrainOptions> OptionsFrom(const TrainBlockParams& params, const Ta
 }
 
 // NaN (no validation samples) has no JSON form.
-Json Loss(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+Json Loss(double value) {
+  return std::isfinite(value) ? Json(value) : Json(nullptr);
+}
 
 Json MetricsOf(const qat::TrainOutcome& outcome) {
   Json epochs = Json::array();

@@ -1,7 +1,9 @@
-// Fake-quant and AdamW in GB/s, each against a memcpy that moves the same number of bytes, on the same threads and kind of memory.
+// Fake-quant and AdamW in GB/s, each against a memcpy that moves the same number of bytes, on the same threads and kind
+// of memory.
 //
-// Bytes an element moves: forward reads fp32 and writes fp32 or bf16 (8, 6); backward reads the weight and the upstream gradient and writes
-// the weight's (12, 10); AdamW reads parameter, gradient and two moments and writes three of them (28).
+// Bytes an element moves: forward reads fp32 and writes fp32 or bf16 (8, 6); backward reads the weight and the upstream
+// gradient and writes the weight's (12, 10); AdamW reads parameter, gradient and two moments and writes three of them
+// (28).
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/randn.h>
@@ -46,8 +48,9 @@ class Memcpy {
   at::Tensor from_, to_;
 };
 
-void Compare(benchmark::State& state, int64_t bytes, const std::function<void()>& work,
-             const std::function<void()>& before_each = [] {}) {
+void Compare(
+    benchmark::State& state, int64_t bytes, const std::function<void()>& work,
+    const std::function<void()>& before_each = [] {}) {
   const Memcpy copy(bytes);
   for (int i = 0; i < 3; ++i) {
     before_each();

@@ -1,4 +1,5 @@
-// Starts the tensor runtime as the worker does, on every core (or LWQ_BENCH_THREADS), says what the machine is, and runs the benchmarks.
+// Starts the tensor runtime as the worker does, on every core (or LWQ_BENCH_THREADS), says what the machine is, and
+// runs the benchmarks.
 #include <benchmark/benchmark.h>
 
 #include <cstdlib>
@@ -10,7 +11,8 @@
 int main(int argc, char** argv) {
   const char* wanted = std::getenv("LWQ_BENCH_THREADS");
   const int threads = wanted != nullptr ? std::atoi(wanted) : static_cast<int>(std::thread::hardware_concurrency());
-  if (const lwq::Status status = lwq::qat::InitRuntime({.device = "cpu", .max_threads = threads, .memory_limit_bytes = 0});
+  if (const lwq::Status status =
+          lwq::qat::InitRuntime({.device = "cpu", .max_threads = threads, .memory_limit_bytes = 0});
       !status.ok()) {
     std::cerr << status << "\n";
     return 1;

@@ -1,4 +1,5 @@
-// Interleaved timing: what is measured and what it is compared with take turns in one loop, so that both see the same machine.
+// Interleaved timing: what is measured and what it is compared with take turns in one loop, so that both see the same
+// machine.
 #pragma once
 
 #include <algorithm>
@@ -15,6 +16,8 @@ inline double Seconds(const std::function<void()>& work) {
 }
 
 // The least of several timings: what the work costs when nothing else runs. Other processes only ever add time.
-inline double Best(const std::vector<double>& seconds) { return *std::min_element(seconds.begin(), seconds.end()); }
+inline double Best(const std::vector<double>& seconds) {
+  return *std::min_element(seconds.begin(), seconds.end());
+}
 
 }  // namespace lwq::qat::bench

@@ -158,13 +158,15 @@ TEST(WatchLines, ProgressAloneIsNoLine) {
   EXPECT_THAT(DescribeChanges(before, after), IsEmpty());
 }
 
-TEST(WatchLines, ANewPerplexityIsALine) {
-  const lwqat::v1::Run before = test::RunningRun();
+TEST(WatchLines, ANewPerplexityIsALineWhereverItStandsInTheList) {
+  lwqat::v1::Run before = test::RunningRun();
+  before.add_perplexities()->set_model("rtn");
   lwqat::v1::Run after = before;
-  auto* measured = after.add_perplexities();
-  measured->set_model("fp");
-  measured->set_text("held-out");
-  measured->set_perplexity(2.25);
+  auto* first = after.mutable_perplexities(0);
+  first->set_model("fp");
+  first->set_text("held-out");
+  first->set_perplexity(2.25);
+  after.add_perplexities()->set_model("rtn");
   EXPECT_THAT(DescribeChanges(before, after), ElementsAre("w2g128 3f2a9c1e: perplexity of fp on held-out is 2.2500"));
 }
 

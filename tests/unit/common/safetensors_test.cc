@@ -87,11 +87,10 @@ TEST(SafetensorsTest, AnAbsentTensorIsNotFoundWithBothNames) {
 }
 
 TEST(SafetensorsTest, TensorsMayBeListedInAnyOrderAndTheHeaderMayBePadded) {
-  const StatusOr<SafetensorsFile> file = Parse(File(
-      R"({"z":{"dtype":"U8","shape":[2],"data_offsets":[1,3]},)"
-      R"("a":{"dtype":"U8","shape":[1],"data_offsets":[3,4]},)"
-      R"("m":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}      )",
-      4));
+  const StatusOr<SafetensorsFile> file = Parse(File(R"({"z":{"dtype":"U8","shape":[2],"data_offsets":[1,3]},)"
+                                                    R"("a":{"dtype":"U8","shape":[1],"data_offsets":[3,4]},)"
+                                                    R"("m":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}      )",
+                                                    4));
   ASSERT_TRUE(file.ok()) << file.status();
   EXPECT_EQ(file->Get("z")->bytes.size(), 2u);
 }

@@ -421,6 +421,25 @@ TEST(ReportTaskTest, ALostInputOfAFinishedRunsTaskIsMadeAgainForTheRunThatNeedsI
   EXPECT_EQ(CheckIndexes(harness.state()), "");
 }
 
+TEST(ReportTaskTest, ALeaseWhoseAnswerWasLostIsTakenBackWhenItsInputIsLostMeanwhile) {
+  SchedulerHarness harness;
+  const WorkerId a = harness.Register("a");
+  const WorkerId b = harness.Register("b");
+  const RunId run = harness.Submit(BlockApSpec(2));
+  ASSERT_TRUE(harness.Succeed(a, harness.RunUntil(a, "advance full-precision block 0")).ok());
+  const Lease unheard = *harness.LeaseTo(a);  // reads what block 0 made, as the other worker's task does
+  const Lease reader = *harness.LeaseTo(b);
+  const std::string role = reader.def->inputs.contains("targets") ? "targets" : "activations";
+  ASSERT_TRUE(harness.Fail(b, reader, FailureCause::kInputLost, "gone", role).ok());
+  const Lease instead = *harness.LeaseTo(a);
+  EXPECT_EQ(instead.title, "advance full-precision block 0");
+  EXPECT_EQ(harness.task(unheard.task).state, TaskState::kBlocked);
+  EXPECT_EQ(CheckIndexes(harness.state()), "");
+  ASSERT_TRUE(harness.Succeed(a, instead).ok());
+  harness.RunToEnd(a);
+  EXPECT_EQ(harness.run(run).record.state, RunState::kSucceeded);
+}
+
 TEST(DrainTest, ADrainingWorkerIsOfferedNothingAndGivesBackWithoutSpendingAnAttempt) {
   SchedulerHarness harness;
   const WorkerId a = harness.Register("a");

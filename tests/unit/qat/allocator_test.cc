@@ -115,8 +115,8 @@ TEST(HostMemory, LoweringTheLimitReleasesTheCacheAndLaterFreesGoToTheSystem) {
 
 TEST(HostMemory, HostileSizesAreRefused) {
   HostMemory memory;
-  for (const int64_t bytes : {int64_t{-1}, std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::max(),
-                              int64_t{1} << 60}) {
+  for (const int64_t bytes :
+       {int64_t{-1}, std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::max(), int64_t{1} << 60}) {
     EXPECT_EQ(memory.Allocate(bytes).status().code(), absl::StatusCode::kResourceExhausted) << bytes;
   }
   EXPECT_EQ(memory.use().held_bytes, 0);
@@ -183,7 +183,8 @@ TEST_F(TensorMemory, ATensorBeyondTheLimitIsResourceExhaustedAndTheNextSmallerOn
   ASSERT_TRUE(InitRuntime({.device = "cpu", .max_threads = 1, .memory_limit_bytes = held + 16 * kMiB}).ok());
   const Status refused = TorchGuard("advancing a block", [] { at::empty({17 * kMiB}, at::kByte); });
   EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_NE(refused.message().find("advancing a block: out of memory: a tensor of 17.0 MiB does not fit"), std::string::npos)
+  EXPECT_NE(refused.message().find("advancing a block: out of memory: a tensor of 17.0 MiB does not fit"),
+            std::string::npos)
       << refused;
   EXPECT_EQ(refused.message().find('\n'), std::string::npos);
   EXPECT_TRUE(TorchGuard("advancing a block", [] { at::empty({16 * kMiB}, at::kByte); }).ok());

@@ -18,7 +18,9 @@
 namespace lwq::qat {
 namespace {
 
-at::Generator Seeded(uint64_t seed) { return at::detail::createCPUGenerator(seed); }
+at::Generator Seeded(uint64_t seed) {
+  return at::detail::createCPUGenerator(seed);
+}
 
 const std::vector<std::vector<int64_t>> kShapes = {{3}, {1, 1}, {40, 33}, {16, 1}, {200, 401}, {512, 300}};
 
@@ -33,7 +35,8 @@ std::vector<at::Tensor> MakeParameters(uint64_t seed) {
 void SetGradients(const std::vector<at::Tensor>& parameters, int step) {
   at::Generator generator = Seeded(1000 + static_cast<uint64_t>(step));
   for (const at::Tensor& parameter : parameters) {
-    at::Tensor grad = at::randn(parameter.sizes(), generator) * at::pow(10.0, at::rand(parameter.sizes(), generator) * 8 - 8);
+    at::Tensor grad =
+        at::randn(parameter.sizes(), generator) * at::pow(10.0, at::rand(parameter.sizes(), generator) * 8 - 8);
     grad.flatten()[0] = 0;
     parameter.mutable_grad() = grad;
   }
@@ -43,7 +46,9 @@ constexpr int kSteps = 25;
 constexpr double kLr[2] = {1e-4, 2e-5};
 constexpr double kDecay[2] = {0.0, 0.01};
 
-int GroupOf(size_t parameter) { return parameter % 2 == 0 ? 0 : 1; }
+int GroupOf(size_t parameter) {
+  return parameter % 2 == 0 ? 0 : 1;
+}
 
 std::vector<at::Tensor> RunOurs(InstructionSet set, int threads) {
   const ScopedInstructionSet use(set);

@@ -55,9 +55,12 @@ struct Case {
   }
 };
 
-at::Generator Seeded(uint64_t seed) { return at::detail::createCPUGenerator(seed); }
+at::Generator Seeded(uint64_t seed) {
+  return at::detail::createCPUGenerator(seed);
+}
 
-// Weights of many magnitudes; some exactly between two codes, some groups constant or zero; parameters partly out of their bounds.
+// Weights of many magnitudes; some exactly between two codes, some groups constant or zero; parameters partly out of
+// their bounds.
 Case MakeCase(uint64_t seed, int bits, int64_t out, int64_t in, int64_t group_size) {
   at::Generator generator = Seeded(seed);
   Case c{bits, out, in, group_size, {}, {}, {}, {}};
@@ -152,7 +155,8 @@ TEST(FakeQuantKernels, GradientsHaveTheSameBitsOnEveryInstructionSetAndThreadCou
           const ScopedThreads with(threads);
           const Gradients got = RunCase(c, dtype, /*fused=*/true);
           if (!first) first = got;
-          const std::string what = c.Name() + " " + std::string(InstructionSetName(set)) + " threads " + std::to_string(threads);
+          const std::string what =
+              c.Name() + " " + std::string(InstructionSetName(set)) + " threads " + std::to_string(threads);
           EXPECT_TRUE(SameBytes(got.out, first->out)) << what;
           EXPECT_TRUE(SameBytes(got.weight, first->weight)) << what;
           EXPECT_TRUE(SameBytes(got.scale, first->scale)) << what;
@@ -211,7 +215,8 @@ TEST(FakeQuantKernels, WeightsNextToRoundingTiesRoundAsTheExactQuotientDoes) {
   const at::Tensor want = FakeQuantReference(weight, scale, zero_point, 8, kGroupSize);
   for (const InstructionSet set : Available()) {
     const ScopedInstructionSet use(set);
-    EXPECT_TRUE(SameBytes(FakeQuant(weight, scale, zero_point, 8, kGroupSize, at::kFloat), want)) << InstructionSetName(set);
+    EXPECT_TRUE(SameBytes(FakeQuant(weight, scale, zero_point, 8, kGroupSize, at::kFloat), want))
+        << InstructionSetName(set);
   }
 }
 
@@ -221,7 +226,8 @@ TEST(FakeQuantKernels, NanParametersReachTheWholeGroup) {
     Case c = MakeCase(6, 4, 2, 32, 16);
     c.scale[1] = std::numeric_limits<float>::quiet_NaN();
     c.zero_point[2] = std::numeric_limits<float>::quiet_NaN();
-    const at::Tensor out = FakeQuant(c.weight, c.scale, c.zero_point, c.bits, c.group_size, at::kFloat).reshape({4, 16});
+    const at::Tensor out =
+        FakeQuant(c.weight, c.scale, c.zero_point, c.bits, c.group_size, at::kFloat).reshape({4, 16});
     EXPECT_EQ(at::isnan(out).sum(1).toType(at::kInt).equal(at::tensor({0, 16, 16, 0}, at::kInt)), true)
         << InstructionSetName(set);
   }
@@ -239,7 +245,8 @@ TEST(FakeQuant, DoubleBackwardEqualsThatOfTheReferenceChain) {
     const at::Tensor loss = (out * out * c.upstream).sum();
     const auto first = torch::autograd::grad({loss}, {weight, scale, zero_point}, {}, true, /*create_graph=*/true);
     const at::Tensor norm = (first[0] * first[0]).sum() + (first[1] * first[1]).sum() + (first[2] * first[2]).sum();
-    for (const at::Tensor& gradient : torch::autograd::grad({norm}, {weight, scale, zero_point})) second.push_back(gradient);
+    for (const at::Tensor& gradient : torch::autograd::grad({norm}, {weight, scale, zero_point}))
+      second.push_back(gradient);
   }
   for (size_t i = 0; i < 3; ++i) {
     const float largest = second[i + 3].abs().max().item<float>();
@@ -287,7 +294,8 @@ TEST(FakeQuant, StridedWeightsAndUpstreamGradientsGiveTheSameAsContiguousOnes) {
 
 TEST(FakeQuant, WrongShapesTypesAndBitsAreInvalidArguments) {
   const Case c = MakeCase(13, 4, 8, 64, 32);
-  const auto code = [&](const at::Tensor& weight, const at::Tensor& scale, int bits, int64_t group, at::ScalarType dtype) {
+  const auto code = [&](const at::Tensor& weight, const at::Tensor& scale, int bits, int64_t group,
+                        at::ScalarType dtype) {
     return TorchGuard("fake quant", [&] { FakeQuant(weight, scale, c.zero_point, bits, group, dtype); }).code();
   };
   constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;

@@ -20,7 +20,9 @@
 namespace lwq::qat {
 namespace {
 
-at::Generator Seeded(uint64_t seed) { return at::detail::createCPUGenerator(seed); }
+at::Generator Seeded(uint64_t seed) {
+  return at::detail::createCPUGenerator(seed);
+}
 
 bool SameBytes(const at::Tensor& a, const at::Tensor& b) {
   return a.scalar_type() == b.scalar_type() && a.sizes() == b.sizes() &&
@@ -64,9 +66,17 @@ TEST(InitQuantizer, WithoutZeroInTheRangeAOneSidedGroupHasItsZeroPointOutside) {
 TEST(InitQuantizer, TakesHalfPrecisionWeightsAndRefusesEmptyOnes) {
   const at::Tensor weight = Weights(2).to(at::kBFloat16);
   EXPECT_TRUE(InitQuantizer(weight, 4, 32, true).scale.equal(InitQuantizer(weight.to(at::kFloat), 4, 32, true).scale));
-  EXPECT_EQ(TorchGuard("init", [] { InitQuantizer(at::zeros({0, 8}), 4, 8, true); }).code(),
+  EXPECT_EQ(TorchGuard("init",
+                       [] {
+                         InitQuantizer(at::zeros({0, 8}), 4, 8, true);
+                       })
+                .code(),
             absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(TorchGuard("init", [] { InitQuantizer(at::zeros({4, 8}), 4, 3, true); }).code(),
+  EXPECT_EQ(TorchGuard("init",
+                       [] {
+                         InitQuantizer(at::zeros({4, 8}), 4, 3, true);
+                       })
+                .code(),
             absl::StatusCode::kInvalidArgument);
 }
 

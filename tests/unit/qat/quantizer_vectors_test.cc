@@ -1,8 +1,9 @@
-// The quantizer against numbers of EfficientQAT itself (tests/numerics/golden/quantizer/README.md states keys and tolerances).
+// The quantizer against numbers of EfficientQAT itself (tests/numerics/golden/quantizer/README.md states keys and
+// tolerances).
 #include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
-#include <ATen/ops/nextafter.h>
 #include <ATen/ops/full_like.h>
+#include <ATen/ops/nextafter.h>
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
@@ -60,7 +61,8 @@ class Vectors {
   }
   bool Has(const std::string& key) const { return file_.Contains(key); }
 
-  // One quantizer at one set of parameters: output and gradients. `key` ends in "."; `inputs` names weight and upstream gradient.
+  // One quantizer at one set of parameters: output and gradients. `key` ends in "."; `inputs` names weight and upstream
+  // gradient.
   void CheckCase(Path path, const std::string& key, int bits, int64_t group_size, const std::string& weight_key,
                  const std::string& upstream_key) const {
     at::Tensor weight = Get(weight_key).requires_grad_();

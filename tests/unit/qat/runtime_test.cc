@@ -28,7 +28,9 @@ namespace {
 
 using absl::StatusCode;
 
-bool Has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+bool Has(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
 
 LibraryFacts GoodFacts() {
   LibraryFacts facts;
@@ -54,7 +56,8 @@ TEST(SelfCheck, AReferenceBlasIsNamedWithThePackageThatMendsIt) {
   facts.sgemm_path = "/usr/lib/x86_64-linux-gnu/blas/libblas.so.3.11.0";
   facts.gemm_gflops = 4.2;
   const std::string problem = DiagnoseLibraries(facts, 1);
-  EXPECT_TRUE(Has(problem, "reference BLAS") && Has(problem, facts.sgemm_path) && Has(problem, "libopenblas0-openmp")) << problem;
+  EXPECT_TRUE(Has(problem, "reference BLAS") && Has(problem, facts.sgemm_path) && Has(problem, "libopenblas0-openmp"))
+      << problem;
   // OpenBLAS is loaded too (facts say so), but it is not what multiplies.
   EXPECT_EQ(DescribeLibraries(facts), "torch-1.13.0 blas-libblas.so.3.11.0 onednn-2.6.3");
 }
@@ -103,14 +106,17 @@ TEST(Runtime, InspectDeviceDescribesThisMachine) {
 }
 
 TEST(Runtime, ImpossibleThreadCountsAndLimitsAreInvalidArguments) {
-  EXPECT_EQ(InitRuntime({.device = "cpu", .max_threads = 0, .memory_limit_bytes = 0}).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(InitRuntime({.device = "cpu", .max_threads = 0, .memory_limit_bytes = 0}).code(),
+            StatusCode::kInvalidArgument);
   EXPECT_EQ(InitRuntime({.device = "cpu", .max_threads = 1 << 20, .memory_limit_bytes = 0}).code(),
             StatusCode::kInvalidArgument);
-  EXPECT_EQ(InitRuntime({.device = "cpu", .max_threads = 1, .memory_limit_bytes = -1}).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(InitRuntime({.device = "cpu", .max_threads = 1, .memory_limit_bytes = -1}).code(),
+            StatusCode::kInvalidArgument);
 }
 
 TEST(Device, UnknownNamesAreInvalidArguments) {
-  for (const char* name : {"", "gpu", "CPU", "cuda", "cuda:", "cuda:x", "cuda:-1", "cuda:1x", "cuda:999999999999", "cuda: 1"}) {
+  for (const char* name :
+       {"", "gpu", "CPU", "cuda", "cuda:", "cuda:x", "cuda:-1", "cuda:1x", "cuda:999999999999", "cuda: 1"}) {
     const Status status = OpenDevice(name).status();
     EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << name;
     EXPECT_TRUE(Has(std::string(status.message()), "use cpu or cuda:N")) << status;
@@ -203,8 +209,8 @@ HostTensor Host(DType dtype, std::vector<int64_t> shape, std::string bytes) {
 }
 
 TEST(HostTensorBorder, EveryDtypeSurvivesTheRoundTrip) {
-  for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16, DType::kU8, DType::kI8, DType::kI32, DType::kI64,
-                            DType::kF64}) {
+  for (const DType dtype :
+       {DType::kF32, DType::kF16, DType::kBF16, DType::kU8, DType::kI8, DType::kI32, DType::kI64, DType::kF64}) {
     const at::Tensor tensor = at::arange(12).reshape({3, 4}).to(ScalarTypeOf(dtype));
     const HostTensor host = ToHostTensor(tensor);
     EXPECT_EQ(host.dtype, dtype);
@@ -230,8 +236,9 @@ TEST(HostTensorBorder, ATensorFromAHostTensorIsACopy) {
 }
 
 TEST(HostTensorBorder, BytesThatDoNotMatchTheShapeAreInvalidArguments) {
-  for (const HostTensor& bad : {Host(DType::kF32, {2, 2}, std::string(15, 'x')), Host(DType::kF32, {2, 2}, std::string(17, 'x')),
-                                Host(DType::kF32, {-1}, ""), Host(DType::kF32, {1LL << 62, 8}, "")}) {
+  for (const HostTensor& bad :
+       {Host(DType::kF32, {2, 2}, std::string(15, 'x')), Host(DType::kF32, {2, 2}, std::string(17, 'x')),
+        Host(DType::kF32, {-1}, ""), Host(DType::kF32, {1LL << 62, 8}, "")}) {
     const Status status = TorchGuard("reading", [&] { ToTensor(bad, at::kFloat, at::kCPU); });
     EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << status;
   }

@@ -60,21 +60,21 @@ TEST_P(ReactionTest, EveryFailureOfEveryCallHasItsReaction) {
   EXPECT_EQ(session.fatal().ok(), !row.fatal);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Table, ReactionTest,
-    testing::Values(Row{Call::kRegister, absl::StatusCode::kUnavailable, Step::kRegister, false},
-                    Row{Call::kRegister, absl::StatusCode::kDeadlineExceeded, Step::kRegister, false},
-                    Row{Call::kRegister, absl::StatusCode::kInvalidArgument, Step::kExit, true},
-                    Row{Call::kRegister, absl::StatusCode::kUnauthenticated, Step::kExit, true},
-                    Row{Call::kRegister, absl::StatusCode::kUnimplemented, Step::kExit, true},
-                    Row{Call::kLease, absl::StatusCode::kUnavailable, Step::kLease, false},
-                    Row{Call::kLease, absl::StatusCode::kCancelled, Step::kLease, false},
-                    Row{Call::kLease, absl::StatusCode::kNotFound, Step::kRegister, false},
-                    Row{Call::kLease, absl::StatusCode::kInternal, Step::kExit, true},
-                    Row{Call::kReport, absl::StatusCode::kUnavailable, Step::kReport, false},
-                    Row{Call::kReport, absl::StatusCode::kNotFound, Step::kRegister, false},
-                    Row{Call::kReport, absl::StatusCode::kAborted, Step::kLease, false},
-                    Row{Call::kReport, absl::StatusCode::kInvalidArgument, Step::kExit, true}));
+INSTANTIATE_TEST_SUITE_P(Table, ReactionTest,
+                         testing::Values(Row{Call::kRegister, absl::StatusCode::kUnavailable, Step::kRegister, false},
+                                         Row{Call::kRegister, absl::StatusCode::kDeadlineExceeded, Step::kRegister,
+                                             false},
+                                         Row{Call::kRegister, absl::StatusCode::kInvalidArgument, Step::kExit, true},
+                                         Row{Call::kRegister, absl::StatusCode::kUnauthenticated, Step::kExit, true},
+                                         Row{Call::kRegister, absl::StatusCode::kUnimplemented, Step::kExit, true},
+                                         Row{Call::kLease, absl::StatusCode::kUnavailable, Step::kLease, false},
+                                         Row{Call::kLease, absl::StatusCode::kCancelled, Step::kLease, false},
+                                         Row{Call::kLease, absl::StatusCode::kNotFound, Step::kRegister, false},
+                                         Row{Call::kLease, absl::StatusCode::kInternal, Step::kExit, true},
+                                         Row{Call::kReport, absl::StatusCode::kUnavailable, Step::kReport, false},
+                                         Row{Call::kReport, absl::StatusCode::kNotFound, Step::kRegister, false},
+                                         Row{Call::kReport, absl::StatusCode::kAborted, Step::kLease, false},
+                                         Row{Call::kReport, absl::StatusCode::kInvalidArgument, Step::kExit, true}));
 
 TEST(SessionTest, AResultInHandSurvivesRegisteringAgain) {
   Session session = Reporting();

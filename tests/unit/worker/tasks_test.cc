@@ -1,4 +1,5 @@
-// Every task kind in one process on a strict in-memory object store: what a run's tasks make fits what the next ones read.
+// Every task kind in one process on a strict in-memory object store: what a run's tasks make fits what the next ones
+// read.
 #include "worker/tasks/task.h"
 
 #include <filesystem>
@@ -27,7 +28,7 @@ class TasksTest : public testing::Test {
     model_ = Upload(directory_.path() + "/model");
     std::filesystem::create_directories(directory_.path() + "/text");
     lwq::test::WriteFile(directory_.path() + "/text/t.txt",
-                            lwq::test::ReadFileOrEmpty(Fixtures() + "/world/heldout.txt").substr(0, 20'000));
+                         lwq::test::ReadFileOrEmpty(Fixtures() + "/world/heldout.txt").substr(0, 20'000));
     text_ = Upload(directory_.path() + "/text");
     context_.store = &artifacts_;
     context_.blobs = &artifacts_;
@@ -100,9 +101,9 @@ TEST_F(TasksTest, AWholeRunIsAChainOfTasksAndItsExportHasThePerplexityOfItsCheck
                     .outputs.at("activations");
     full = target;
   }
-  const ArtifactRef stream =
-      Run(TaskKind::kTokenize, TokenizeParams{"stream", 32, 0, 0, 0, true}.ToJson(),
-          {{"tokenizer", model_}, {"text", text_}}).outputs.at("tokens");
+  const ArtifactRef stream = Run(TaskKind::kTokenize, TokenizeParams{"stream", 32, 0, 0, 0, true}.ToJson(),
+                                 {{"tokenizer", model_}, {"text", text_}})
+                                 .outputs.at("tokens");
   std::map<std::string, ArtifactRef> inputs = checkpoints;
   inputs["model"] = model_;
   const TaskResult exported = Run(TaskKind::kExport, ExportParams{"gptq_v2"}.ToJson(), inputs);
@@ -143,12 +144,11 @@ TEST_F(TasksTest, ALostInputIsNamedByItsRoleAndADamagedBlobIsRemoved) {
 TEST_F(TasksTest, WrongParametersAndMissingInputsAreOneLineErrors) {
   Json unknown = Windows().ToJson();
   unknown["colour"] = "blue";
-  EXPECT_EQ(Try(TaskKind::kTokenize, unknown, {}).status().message(),
-            "parameters of tokenize: unknown field 'colour'");
+  EXPECT_EQ(Try(TaskKind::kTokenize, unknown, {}).status().message(), "parameters of tokenize: unknown field 'colour'");
   EXPECT_EQ(Try(TaskKind::kEmbed, EmbedParams{"F32"}.ToJson(), {{"tokens", text_}}).status().message(),
             "embed came without its input 'model'");
-  EXPECT_TRUE(absl::IsInvalidArgument(Try(TaskKind::kRtnBlock, RtnBlockParams{99, 3, 32, true, true}.ToJson(),
-                                          {{"model", model_}}).status()));
+  EXPECT_TRUE(absl::IsInvalidArgument(
+      Try(TaskKind::kRtnBlock, RtnBlockParams{99, 3, 32, true, true}.ToJson(), {{"model", model_}}).status()));
   TokenizeParams huge = Windows();
   huge.seqlen = 1'000'000;
   const Status status = Try(TaskKind::kTokenize, huge.ToJson(), {{"tokenizer", model_}, {"text", text_}}).status();
@@ -161,8 +161,8 @@ TEST_F(TasksTest, ACancelledTaskStopsAndLeavesNoResult) {
   const ArtifactRef in = Run(TaskKind::kEmbed, EmbedParams{"F32"}.ToJson(), {{"model", model_}, {"tokens", tokens}})
                              .outputs.at("activations");
   cancel_.cancelled = true;
-  EXPECT_TRUE(absl::IsCancelled(Try(TaskKind::kAdvance, AdvanceParams{0, 2, "F32"}.ToJson(),
-                                    {{"model", model_}, {"activations", in}}).status()));
+  EXPECT_TRUE(absl::IsCancelled(
+      Try(TaskKind::kAdvance, AdvanceParams{0, 2, "F32"}.ToJson(), {{"model", model_}, {"activations", in}}).status()));
 }
 
 TEST_F(TasksTest, ADivergedTrainingSaysWhereAndIsNotAnError) {
@@ -170,8 +170,9 @@ TEST_F(TasksTest, ADivergedTrainingSaysWhereAndIsNotAnError) {
       Run(TaskKind::kTokenize, Windows().ToJson(), {{"tokenizer", model_}, {"text", text_}}).outputs.at("tokens");
   const ArtifactRef in = Run(TaskKind::kEmbed, EmbedParams{"F32"}.ToJson(), {{"model", model_}, {"tokens", tokens}})
                              .outputs.at("activations");
-  const ArtifactRef target = Run(TaskKind::kAdvance, AdvanceParams{0, 2, "F32"}.ToJson(),
-                                 {{"model", model_}, {"activations", in}}).outputs.at("activations");
+  const ArtifactRef target =
+      Run(TaskKind::kAdvance, AdvanceParams{0, 2, "F32"}.ToJson(), {{"model", model_}, {"activations", in}})
+          .outputs.at("activations");
   TrainBlockParams params = Train(0);
   params.weight_lr = 1e38;
   params.epochs = 4;

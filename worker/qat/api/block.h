@@ -1,5 +1,5 @@
-// A block's weights as the rest of the worker sees them: bytes, no LibTorch type. Everything under worker/qat/api is free
-// of LibTorch headers; everything else in worker/qat may use them.
+// A block's weights as the rest of the worker sees them: bytes, no LibTorch type. Everything under worker/qat/api is
+// free of LibTorch headers; everything else in worker/qat may use them.
 //
 // Block state (SPEC vocabulary): full precision, or a quantized checkpoint. Each of the seven linears is either a
 // full-precision HostTensor [out, in] or a QuantizedLinear; the two norm weights are always full precision.
@@ -17,16 +17,17 @@
 
 namespace lwq::qat {
 
-// weight[o, i] = scale[o, g] · (code[o, i] − zero[o, g]), g = i / group_size, all in float32: decoding is exact and the same
-// everywhere.
+// weight[o, i] = scale[o, g] · (code[o, i] − zero[o, g]), g = i / group_size, all in float32: decoding is exact and the
+// same everywhere.
 struct QuantizedLinear {
   int bits = 0;            // 2, 3, 4, 5, 6 or 8
   int64_t group_size = 0;  // input columns a group spans; divides in_features (a whole row: in_features)
   int64_t out_features = 0;
   int64_t in_features = 0;
-  HostTensor codes;   // U8 [out, in], 0 … 2^bits − 1
-  HostTensor scales;  // F32 [out, in / group_size]; every value is an fp16 number unless the efficientqat preset made it
-  HostTensor zeros;   // U8 [out, in / group_size], 0 … 2^bits − 1
+  HostTensor codes;  // U8 [out, in], 0 … 2^bits − 1
+  HostTensor
+      scales;        // F32 [out, in / group_size]; every value is an fp16 number unless the efficientqat preset made it
+  HostTensor zeros;  // U8 [out, in / group_size], 0 … 2^bits − 1
 };
 
 using LinearWeight = std::variant<HostTensor, QuantizedLinear>;

@@ -1,8 +1,8 @@
 // What a worker does with samples and blocks besides training: embed tokens, run a block over a sample set, measure
 // perplexity, quantize by round-to-nearest.
 //
-// All of it streams: a micro-batch of samples is read, computed and written before the next. Deterministic: equal inputs
-// and Execution give equal bytes. Errors: CANCELLED; INVALID_ARGUMENT for shapes that do not fit the model;
+// All of it streams: a micro-batch of samples is read, computed and written before the next. Deterministic: equal
+// inputs and Execution give equal bytes. Errors: CANCELLED; INVALID_ARGUMENT for shapes that do not fit the model;
 // RESOURCE_EXHAUSTED when memory runs out. Call from the process's one compute thread.
 #pragma once
 
@@ -17,13 +17,13 @@
 
 namespace lwq::qat {
 
-// tokens [samples, seqlen] (I32) → out [samples, seqlen, hidden] in `out_dtype`; embedding [vocab, hidden] of any float type.
-// A token outside the vocabulary is INVALID_ARGUMENT.
+// tokens [samples, seqlen] (I32) → out [samples, seqlen, hidden] in `out_dtype`; embedding [vocab, hidden] of any float
+// type. A token outside the vocabulary is INVALID_ARGUMENT.
 Status Embed(const LlamaConfig& config, const HostTensor& embedding, SampleSource& tokens, DType out_dtype,
              SampleSink& out);
 
-// Runs the block over all samples of `in` ([samples, seqlen, hidden], F32 or BF16) in micro-batches and appends the outputs
-// in `out_dtype`.
+// Runs the block over all samples of `in` ([samples, seqlen, hidden], F32 or BF16) in micro-batches and appends the
+// outputs in `out_dtype`.
 struct AdvanceOptions {
   int64_t micro_batch = 1;
   DType out_dtype = DType::kF32;
@@ -35,15 +35,16 @@ Status AdvanceBlock(const LlamaConfig& config, const BlockState& block, SampleSo
 // Round-to-nearest: quantizers initialised from min/max (section 3 of SPEC, step 1) and no training.
 struct RtnOptions {
   int bits = 4;
-  int64_t group_size = 128;      // −1: a whole row
+  int64_t group_size = 128;         // −1: a whole row
   bool range_contains_zero = true;  // initial range widened to contain 0 (false: EfficientQAT)
-  bool fp16_scales = true;       // scales rounded to fp16 before the integers are derived
+  bool fp16_scales = true;          // scales rounded to fp16 before the integers are derived
 };
 StatusOr<BlockState> QuantizeRtn(const LlamaConfig& config, const BlockState& block, const RtnOptions& options);
 
-// Perplexity as the GPTQ papers measure it: windows of `tokens` [windows, seqlen] (I32); per window the mean cross-entropy of its
-// seqlen − 1 next tokens; exp of the mean over windows. `load_block(k)` gives block k; blocks are loaded one at a time, all
-// windows pass through it, and the activations in between are held by the implementation (spilled to `scratch_directory`).
+// Perplexity as the GPTQ papers measure it: windows of `tokens` [windows, seqlen] (I32); per window the mean
+// cross-entropy of its seqlen − 1 next tokens; exp of the mean over windows. `load_block(k)` gives block k; blocks are
+// loaded one at a time, all windows pass through it, and the activations in between are held by the implementation
+// (spilled to `scratch_directory`).
 struct PerplexityOptions {
   int64_t micro_batch = 1;
   Execution execution = {};
@@ -51,9 +52,9 @@ struct PerplexityOptions {
 };
 struct PerplexityResult {
   double perplexity = 0;
-  double nll_sum = 0;    // sum over windows of the mean cross-entropy
+  double nll_sum = 0;  // sum over windows of the mean cross-entropy
   int64_t windows = 0;
-  int64_t tokens = 0;    // windows × seqlen
+  int64_t tokens = 0;  // windows × seqlen
 };
 struct HeadWeights {
   HostTensor embedding;   // [vocab, hidden]

@@ -1,6 +1,7 @@
 // From the source model and its trained blocks to a directory that serving stacks load.
 //
-// gptq_v2     model.safetensors with qweight, qzeros, scales, g_idx per linear (gptq_layout.h), quantize_config.json and
+// gptq_v2     model.safetensors with qweight, qzeros, scales, g_idx per linear (gptq_layout.h), quantize_config.json
+// and
 //             config.json's quantization_config (gptq_config.h). Integers, zero points and fp16 scales are those of
 //             the checkpoints, bit for bit.
 // fake_quant  a plain model whose linears hold the decoded weights in fp16 (fake_quant_weight.h): rounded, so that its

@@ -1,11 +1,12 @@
-// AdamW over many tensors in one pass (decoupled weight decay, Loshchilov & Hutter 2019), with the arithmetic order of PyTorch's
-// single-tensor torch.optim.AdamW:
+// AdamW over many tensors in one pass (decoupled weight decay, Loshchilov & Hutter 2019), with the arithmetic order of
+// PyTorch's single-tensor torch.optim.AdamW:
 //   p ← p · (1 − lr·wd);  m ← β1·m + (1−β1)·g;  v ← β2·v + (1−β2)·g²
 //   p ← p − (lr / (1−β1^t)) · m / (sqrt(v) / sqrt(1−β2^t) + eps)
-// CPU fp32 tensors: fused, AVX-512, AVX2 or scalar chosen at run time; the bytes do not depend on the thread count. Other devices: the same
-// with at:: operators (AdamWStepReference).
+// CPU fp32 tensors: fused, AVX-512, AVX2 or scalar chosen at run time; the bytes do not depend on the thread count.
+// Other devices: the same with at:: operators (AdamWStepReference).
 //
-// One object per training; one thread at a time. Holds m and v (2 × the parameters' bytes, allocated at the first step).
+// One object per training; one thread at a time. Holds m and v (2 × the parameters' bytes, allocated at the first
+// step).
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -30,11 +31,13 @@ class AdamW {
 
   AdamW(const AdamWOptions& options, std::vector<Group> groups);
 
-  // `param` is an fp32 leaf that requires a gradient; written in place by Step. `group` indexes the constructor's groups.
+  // `param` is an fp32 leaf that requires a gradient; written in place by Step. `group` indexes the constructor's
+  // groups.
   void AddParameter(at::Tensor param, int group);
   void SetLr(int group, double lr);
 
-  // One step for every parameter that has a gradient (others keep values and state, as in PyTorch). NaN gradients give NaN parameters.
+  // One step for every parameter that has a gradient (others keep values and state, as in PyTorch). NaN gradients give
+  // NaN parameters.
   void Step();
   // Drops the gradients: the next backward gives fresh ones.
   void ZeroGrad();
@@ -53,7 +56,8 @@ class AdamW {
   std::vector<Parameter> parameters_;
 };
 
-// One step of one tensor with at:: operators, the slow reference. t = `step`, counted from 1. All tensors of one shape, dtype fp32.
+// One step of one tensor with at:: operators, the slow reference. t = `step`, counted from 1. All tensors of one shape,
+// dtype fp32.
 void AdamWStepReference(const AdamWOptions& options, const AdamW::Group& group, int64_t step, const at::Tensor& grad,
                         at::Tensor param, at::Tensor exp_avg, at::Tensor exp_avg_sq);
 

@@ -11,7 +11,9 @@
 namespace lwq::qat {
 namespace {
 
-bool HasNan(const at::Tensor& tensor) { return at::isnan(tensor).any().item<bool>(); }
+bool HasNan(const at::Tensor& tensor) {
+  return at::isnan(tensor).any().item<bool>();
+}
 
 void CheckParts(const QuantizedLinear& linear) {
   CheckBits(linear.bits);
@@ -35,7 +37,8 @@ StatusOr<QuantizedLinear> DeriveQuantizedLinear(const at::Tensor& weight, const 
     const int64_t group = CheckQuantizerShapes(weight, scale, zero_point, bits, group_size);
     const QuantizedParts parts = QuantizeReference(weight, scale, zero_point, bits, group);
     if (HasNan(parts.codes) || HasNan(parts.scale) || HasNan(parts.zero)) {
-      return absl::InvalidArgumentError("a weight, scale or zero point is not finite: the training diverged or the model is damaged");
+      return absl::InvalidArgumentError(
+          "a weight, scale or zero point is not finite: the training diverged or the model is damaged");
     }
     QuantizedLinear linear;
     linear.bits = bits;
@@ -44,7 +47,8 @@ StatusOr<QuantizedLinear> DeriveQuantizedLinear(const at::Tensor& weight, const 
     linear.in_features = weight.size(1);
     const std::vector<int64_t> groups_shape = {linear.out_features, linear.in_features / group};
     linear.codes = ToHostTensor(parts.codes.to(at::kByte));
-    linear.scales = ToHostTensor(parts.scale.reshape(groups_shape).clone());  // a clamp that changed nothing may alias the input
+    linear.scales =
+        ToHostTensor(parts.scale.reshape(groups_shape).clone());  // a clamp that changed nothing may alias the input
     linear.zeros = ToHostTensor(parts.zero.to(at::kByte).reshape(groups_shape));
     return linear;
   });

@@ -45,9 +45,13 @@ CpuInputs MakeInputs(const at::Tensor& weight, const at::Tensor& scale, const at
   return in;
 }
 
-int64_t RowsPerThread(int64_t group_size) { return std::max<int64_t>(1, kElementsPerThread / group_size); }
+int64_t RowsPerThread(int64_t group_size) {
+  return std::max<int64_t>(1, kElementsPerThread / group_size);
+}
 
-uint16_t* Bf16Data(const at::Tensor& tensor) { return reinterpret_cast<uint16_t*>(tensor.data_ptr<at::BFloat16>()); }
+uint16_t* Bf16Data(const at::Tensor& tensor) {
+  return reinterpret_cast<uint16_t*>(tensor.data_ptr<at::BFloat16>());
+}
 
 at::Tensor ForwardOnCpu(const at::Tensor& weight, const at::Tensor& scale, const at::Tensor& zero_point,
                         const Quantizer& quantizer, at::ScalarType out_dtype) {
@@ -87,7 +91,8 @@ variable_list BackwardOnCpu(const at::Tensor& weight, const at::Tensor& scale, c
 }
 
 // The same gradients through the chain of at:: operators, which autograd can differentiate again.
-variable_list DifferentiableBackward(const variable_list& inputs, const Quantizer& quantizer, const at::Tensor& upstream) {
+variable_list DifferentiableBackward(const variable_list& inputs, const Quantizer& quantizer,
+                                     const at::Tensor& upstream) {
   const at::Tensor out = FakeQuantReference(inputs[0], inputs[1], inputs[2], quantizer.bits, quantizer.group_size);
   variable_list wanted;
   for (const at::Tensor& input : inputs) {
@@ -117,11 +122,10 @@ class FusedFakeQuant : public torch::autograd::Function<FusedFakeQuant> {
     const variable_list saved = context->get_saved_variables();
     const Quantizer quantizer{static_cast<int>(context->saved_data["bits"].toInt()),
                               context->saved_data["group_size"].toInt()};
-    variable_list gradients =
-        c10::GradMode::is_enabled()
-            ? DifferentiableBackward(saved, quantizer, upstream[0])
-            : BackwardOnCpu(saved[0], saved[1], saved[2], quantizer, upstream[0],
-                            context->saved_data["weight_gradient"].toBool());
+    variable_list gradients = c10::GradMode::is_enabled()
+                                  ? DifferentiableBackward(saved, quantizer, upstream[0])
+                                  : BackwardOnCpu(saved[0], saved[1], saved[2], quantizer, upstream[0],
+                                                  context->saved_data["weight_gradient"].toBool());
     gradients.resize(6);  // the three numbers have none
     return gradients;
   }
@@ -141,7 +145,8 @@ at::Tensor FakeQuant(const at::Tensor& weight, const at::Tensor& scale, const at
   const bool differentiable =
       c10::GradMode::is_enabled() && (weight.requires_grad() || scale.requires_grad() || zero_point.requires_grad());
   if (!differentiable) return ForwardOnCpu(weight, scale, zero_point, {bits, group}, out_dtype);
-  return FusedFakeQuant::apply(weight, scale, zero_point, static_cast<int64_t>(bits), group, static_cast<int64_t>(out_dtype));
+  return FusedFakeQuant::apply(weight, scale, zero_point, static_cast<int64_t>(bits), group,
+                               static_cast<int64_t>(out_dtype));
 }
 
 }  // namespace lwq::qat

@@ -1,8 +1,9 @@
 // The fused kernels on raw memory, one set per instruction set, chosen at run time.
 //
-// All sets give the same bits: each processes 16 floats at a time in the same order with the same roundings, and adds the 16
-// partial sums of a row in one fixed order. Rows are groups of `group_size` consecutive floats with one scale and one zero point each;
-// a kernel works on rows [first, last) and touches nothing else, so rows may be split over threads anywhere.
+// All sets give the same bits: each processes 16 floats at a time in the same order with the same roundings, and adds
+// the 16 partial sums of a row in one fixed order. Rows are groups of `group_size` consecutive floats with one scale
+// and one zero point each; a kernel works on rows [first, last) and touches nothing else, so rows may be split over
+// threads anywhere.
 // Free of LibTorch. Thread-safety: no state.
 #pragma once
 
@@ -18,7 +19,7 @@ struct FakeQuantInput {
   const float* scale = nullptr;       // [rows], raw (not clamped)
   const float* zero_point = nullptr;  // [rows], raw (not rounded)
   int64_t group_size = 0;
-  float max_code = 0;                 // 2^bits − 1
+  float max_code = 0;  // 2^bits − 1
 };
 
 struct FakeQuantGradients {
@@ -28,14 +29,14 @@ struct FakeQuantGradients {
 };
 
 struct AdamWConstants {
-  float decay = 1;                 // 1 − lr · weight_decay
+  float decay = 1;  // 1 − lr · weight_decay
   float beta1 = 0;
   float one_minus_beta1 = 0;
   float beta2 = 0;
   float one_minus_beta2 = 0;
   float sqrt_bias_correction2 = 1;
   float eps = 0;
-  float minus_step_size = 0;       // −lr / (1 − β1^t)
+  float minus_step_size = 0;  // −lr / (1 − β1^t)
 };
 
 struct KernelSet {

@@ -29,8 +29,8 @@ struct Avx512Lanes {
     const __mmask16 nan = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
     const __m512i kept = _mm512_mask_mov_epi32(rounded, nan, _mm512_set1_epi32(0x7FC00000));
     // The upper 16 bits of every lane, side by side.
-    const __m512i upper = _mm512_set_epi16(31, 29, 27, 25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1, 31, 29, 27, 25, 23,
-                                           21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1);
+    const __m512i upper = _mm512_set_epi16(31, 29, 27, 25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1, 31, 29, 27, 25,
+                                           23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1);
     return _mm512_castsi512_si256(_mm512_permutexvar_epi16(upper, kept));
   }
   static F LoadBf16(const uint16_t* p) { return Widen(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))); }
@@ -49,7 +49,8 @@ struct Avx512Lanes {
   static F RoundedRatio(F w, F s, F t) {
     const F whole = Round(t);
     constexpr __mmask16 kAll = 0xFFFF;
-    if (_mm512_cmp_ps_mask(_mm512_abs_ps(Sub(whole, t)), Set1(kCertain), _CMP_LT_OQ) == kAll) [[likely]] return whole;
+    if (_mm512_cmp_ps_mask(_mm512_abs_ps(Sub(whole, t)), Set1(kCertain), _CMP_LT_OQ) == kAll) [[likely]]
+      return whole;
     const F ratio = Div(w, s);
     return Add(Sub(Round(ratio), ratio), ratio);
   }

@@ -36,17 +36,25 @@ struct ScalarLanes {
     return out;
   }
 
-  static F Set1(float x) { return Each([&](int64_t) { return x; }); }
+  static F Set1(float x) {
+    return Each([&](int64_t) { return x; });
+  }
   static F Zero() { return Set1(0.0f); }
-  static F Load(const float* p) { return Each([&](int64_t i) { return p[i]; }); }
-  static F LoadPartial(const float* p, int64_t n) { return Each([&](int64_t i) { return i < n ? p[i] : 0.0f; }); }
+  static F Load(const float* p) {
+    return Each([&](int64_t i) { return p[i]; });
+  }
+  static F LoadPartial(const float* p, int64_t n) {
+    return Each([&](int64_t i) { return i < n ? p[i] : 0.0f; });
+  }
   static void Store(float* p, const F& x) { StorePartial(p, kLanes, x); }
   static void StorePartial(float* p, int64_t n, const F& x) {
     for (int64_t i = 0; i < n; ++i) p[i] = x.v[i];
   }
   static void Stream(float* p, const F& x) { Store(p, x); }
 
-  static F LoadBf16(const uint16_t* p) { return Each([&](int64_t i) { return FromBf16(p[i]); }); }
+  static F LoadBf16(const uint16_t* p) {
+    return Each([&](int64_t i) { return FromBf16(p[i]); });
+  }
   static F LoadBf16Partial(const uint16_t* p, int64_t n) {
     return Each([&](int64_t i) { return i < n ? FromBf16(p[i]) : 0.0f; });
   }
@@ -56,11 +64,21 @@ struct ScalarLanes {
   }
   static void StreamBf16(uint16_t* p, const F& x) { StoreBf16(p, x); }
 
-  static F Add(const F& a, const F& b) { return Each([&](int64_t i) { return a.v[i] + b.v[i]; }); }
-  static F Sub(const F& a, const F& b) { return Each([&](int64_t i) { return a.v[i] - b.v[i]; }); }
-  static F Mul(const F& a, const F& b) { return Each([&](int64_t i) { return a.v[i] * b.v[i]; }); }
-  static F Div(const F& a, const F& b) { return Each([&](int64_t i) { return a.v[i] / b.v[i]; }); }
-  static F Sqrt(const F& a) { return Each([&](int64_t i) { return std::sqrt(a.v[i]); }); }
+  static F Add(const F& a, const F& b) {
+    return Each([&](int64_t i) { return a.v[i] + b.v[i]; });
+  }
+  static F Sub(const F& a, const F& b) {
+    return Each([&](int64_t i) { return a.v[i] - b.v[i]; });
+  }
+  static F Mul(const F& a, const F& b) {
+    return Each([&](int64_t i) { return a.v[i] * b.v[i]; });
+  }
+  static F Div(const F& a, const F& b) {
+    return Each([&](int64_t i) { return a.v[i] / b.v[i]; });
+  }
+  static F Sqrt(const F& a) {
+    return Each([&](int64_t i) { return std::sqrt(a.v[i]); });
+  }
   static F MulAdd(const F& a, const F& b, const F& c) {
     return Each([&](int64_t i) { return std::fma(a.v[i], b.v[i], c.v[i]); });
   }
@@ -81,7 +99,9 @@ struct ScalarLanes {
     for (int64_t i = 0; i < kLanes; ++i) out.v[i] = x.v[i] == y.v[i];
     return out;
   }
-  static F Keep(const M& m, const F& x) { return Each([&](int64_t i) { return m.v[i] ? x.v[i] : 0.0f; }); }
+  static F Keep(const M& m, const F& x) {
+    return Each([&](int64_t i) { return m.v[i] ? x.v[i] : 0.0f; });
+  }
   static F SubWhere(const M& m, const F& x, const F& y) { return Sub(x, Keep(m, y)); }
   static F SubUnless(const M& m, const F& x, const F& y) {
     return Each([&](int64_t i) { return x.v[i] - (m.v[i] ? 0.0f : y.v[i]); });

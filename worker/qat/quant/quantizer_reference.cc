@@ -15,15 +15,23 @@
 namespace lwq::qat {
 namespace {
 
-[[noreturn]] void ThrowInvalid(const std::string& message) { throw StatusError(absl::InvalidArgumentError(message)); }
+[[noreturn]] void ThrowInvalid(const std::string& message) {
+  throw StatusError(absl::InvalidArgumentError(message));
+}
 
-std::string Shape(const at::Tensor& tensor) { return absl::StrCat("[", absl::StrJoin(tensor.sizes(), ", "), "]"); }
+std::string Shape(const at::Tensor& tensor) {
+  return absl::StrCat("[", absl::StrJoin(tensor.sizes(), ", "), "]");
+}
 
-float MaxCode(int bits) { return static_cast<float>((1 << bits) - 1); }
+float MaxCode(int bits) {
+  return static_cast<float>((1 << bits) - 1);
+}
 
-// f(x) with the gradient of x. In this order of operations because EfficientQAT computes it so: (f − x) + x is f wherever f rounds,
-// but may miss a clamp's bound by one ulp.
-at::Tensor StraightThrough(const at::Tensor& value, const at::Tensor& x) { return (value - x).detach() + x; }
+// f(x) with the gradient of x. In this order of operations because EfficientQAT computes it so: (f − x) + x is f
+// wherever f rounds, but may miss a clamp's bound by one ulp.
+at::Tensor StraightThrough(const at::Tensor& value, const at::Tensor& x) {
+  return (value - x).detach() + x;
+}
 
 at::Tensor EffectiveScale(const at::Tensor& scale) {
   return StraightThrough(at::clamp(scale, kMinScale, kMaxScale), scale);
@@ -34,7 +42,8 @@ at::Tensor EffectiveZero(const at::Tensor& zero_point, float max_code) {
   return StraightThrough(at::clamp(rounded, 0, max_code), rounded);
 }
 
-// clamp(x, 0, max_code): a function of its own because the backward of at::clamp does not run on meta tensors in LibTorch 1.13.
+// clamp(x, 0, max_code): a function of its own because the backward of at::clamp does not run on meta tensors in
+// LibTorch 1.13.
 class TrueClamp : public torch::autograd::Function<TrueClamp> {
  public:
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x, double max_code) {
@@ -83,8 +92,9 @@ int64_t CheckQuantizerShapes(const at::Tensor& weight, const at::Tensor& scale, 
   for (const at::Tensor& parameter : {scale, zero_point}) {
     if (parameter.dim() != 2 || parameter.size(0) != rows || parameter.size(1) != 1 ||
         parameter.scalar_type() != at::kFloat) {
-      ThrowInvalid(absl::StrCat("scale and zero_point of a weight ", Shape(weight), " at group_size ", group_size, " are fp32 [",
-                                rows, ", 1], not ", c10::toString(parameter.scalar_type()), " ", Shape(parameter)));
+      ThrowInvalid(absl::StrCat("scale and zero_point of a weight ", Shape(weight), " at group_size ", group_size,
+                                " are fp32 [", rows, ", 1], not ", c10::toString(parameter.scalar_type()), " ",
+                                Shape(parameter)));
     }
   }
   return group;
@@ -120,7 +130,8 @@ at::Tensor FakeQuantReference(const at::Tensor& weight, const at::Tensor& scale,
 
 at::Tensor RoundScaleToFp16Ste(const at::Tensor& scale) {
   const at::Tensor stored = at::clamp(scale.detach(), kMinScale, kMaxScale).to(at::kHalf).to(at::kFloat);
-  return stored + (scale - scale.detach());  // exactly `stored`: the bracket is 0, and NaN where the scale is not finite
+  return stored +
+         (scale - scale.detach());  // exactly `stored`: the bracket is 0, and NaN where the scale is not finite
 }
 
 QuantizedParts QuantizeReference(const at::Tensor& weight, const at::Tensor& scale, const at::Tensor& zero_point,

@@ -1,6 +1,6 @@
-// The quantizer as a chain of at:: operators, slow and obvious: EfficientQAT's UniformAffineQuantizer (arXiv 2407.11062,
-// quantize/quantizer.py) in its own arithmetic order. The fused kernels (fake_quant.h) are bit-equal to it forward, and use it off the CPU
-// and for double backward.
+// The quantizer as a chain of at:: operators, slow and obvious: EfficientQAT's UniformAffineQuantizer (arXiv
+// 2407.11062, quantize/quantizer.py) in its own arithmetic order. The fused kernels (fake_quant.h) are bit-equal to it
+// forward, and use it off the CPU and for double backward.
 //
 // Shapes: weight [out, in] fp32; scale and zero_point [rows, 1] fp32 with rows = out × in / group_size; row o × (in /
 // group_size) + g belongs to output o, columns g × group_size … A group_size of −1 is a whole row (in).
@@ -8,7 +8,8 @@
 //   s = clamp_ste(scale, 1e-4, 1e4), z = clamp_ste(round_ste(zero_point), 0, qmax)
 //   q = clamp(round_ste(weight / s) + z, 0, qmax)       a true clamp: no gradient outside
 //   fake_quant = (q − z) · s
-// where f_ste(x) = (f(x) − x) + x with the bracket detached: NaN and infinite inputs give NaN, so a diverged weight shows in the loss.
+// where f_ste(x) = (f(x) − x) + x with the bracket detached: NaN and infinite inputs give NaN, so a diverged weight
+// shows in the loss.
 // Rounding is half to even. Runs on every device, meta included; differentiable as often as wanted.
 // Thread-safety: no state. Wrong shapes or bits throw StatusError (INVALID_ARGUMENT).
 #pragma once
@@ -29,19 +30,20 @@ struct QuantizerInit {
 };
 
 // From minimum and maximum of each group: s = clamp((max − min) / qmax), z = round(−clamp(min / s, ±1e4)).
-// range_contains_zero widens the range to min(min, 0) … max(max, 0) first, so that every zero point lies in 0 … qmax and zero is exact;
-// false is EfficientQAT's. No gradient.
+// range_contains_zero widens the range to min(min, 0) … max(max, 0) first, so that every zero point lies in 0 … qmax
+// and zero is exact; false is EfficientQAT's. No gradient.
 QuantizerInit InitQuantizer(const at::Tensor& weight, int bits, int64_t group_size, bool range_contains_zero);
 
 at::Tensor FakeQuantReference(const at::Tensor& weight, const at::Tensor& scale, const at::Tensor& zero_point, int bits,
                               int64_t group_size);
 
-// The scale that will be stored: clamped to [1e-4, 1e4], then rounded to the nearest fp16 number, as fp32. Gradient: straight through.
+// The scale that will be stored: clamped to [1e-4, 1e4], then rounded to the nearest fp16 number, as fp32. Gradient:
+// straight through.
 // Pass the result to FakeQuant: it leaves such scales unchanged, so training sees what is stored.
 at::Tensor RoundScaleToFp16Ste(const at::Tensor& scale);
 
-// The integers behind fake_quant: codes (fp32 whole numbers 0 … qmax, [out, in]; NaN where the weight is not finite), and the
-// s and z above. No gradient.
+// The integers behind fake_quant: codes (fp32 whole numbers 0 … qmax, [out, in]; NaN where the weight is not finite),
+// and the s and z above. No gradient.
 struct QuantizedParts {
   at::Tensor codes;
   at::Tensor scale;
@@ -50,8 +52,8 @@ struct QuantizedParts {
 QuantizedParts QuantizeReference(const at::Tensor& weight, const at::Tensor& scale, const at::Tensor& zero_point,
                                  int bits, int64_t group_size);
 
-// Columns a group spans: in_features for −1. Throws StatusError when group_size does not divide in_features, or for bits
-// other than 2, 3, 4, 5, 6, 8.
+// Columns a group spans: in_features for −1. Throws StatusError when group_size does not divide in_features, or for
+// bits other than 2, 3, 4, 5, 6, 8.
 int64_t ResolveGroupSize(int64_t in_features, int64_t group_size);
 void CheckBits(int bits);
 // The same for all three tensors of a quantizer; returns the columns a group spans.

@@ -12,17 +12,27 @@ namespace {
 
 constexpr uint8_t kPriority = 100;  // above LibTorch's own
 
-void FreeTensorMemory(void* block) { CpuTensorMemory().Free(block); }
+void FreeTensorMemory(void* block) {
+  CpuTensorMemory().Free(block);
+}
 
 class CpuAllocator final : public c10::Allocator {
  public:
 #if TORCH_VERSION_MAJOR >= 2
-  c10::DataPtr allocate(size_t bytes) override { return Take(bytes); }
-  void copy_data(void* to, const void* from, size_t bytes) const override { std::memcpy(to, from, bytes); }
+  c10::DataPtr allocate(size_t bytes) override {
+    return Take(bytes);
+  }
+  void copy_data(void* to, const void* from, size_t bytes) const override {
+    std::memcpy(to, from, bytes);
+  }
 #else
-  c10::DataPtr allocate(size_t bytes) const override { return Take(bytes); }
+  c10::DataPtr allocate(size_t bytes) const override {
+    return Take(bytes);
+  }
 #endif
-  c10::DeleterFnPtr raw_deleter() const override { return &FreeTensorMemory; }
+  c10::DeleterFnPtr raw_deleter() const override {
+    return &FreeTensorMemory;
+  }
 
  private:
   static c10::DataPtr Take(size_t bytes) {

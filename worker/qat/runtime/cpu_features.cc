@@ -42,14 +42,16 @@ InstructionSet DetectInstructionSet() {
   return InstructionSet::kScalar;
 }
 
-InstructionSet ActiveInstructionSet() { return Active().load(std::memory_order_relaxed); }
+InstructionSet ActiveInstructionSet() {
+  return Active().load(std::memory_order_relaxed);
+}
 
 bool CpuHasBf16() {
 #if defined(__x86_64__)
   if (DetectInstructionSet() != InstructionSet::kAvx512) return false;
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
-  constexpr unsigned kAmxBf16 = 1u << 22;     // leaf 7, sub-leaf 0, edx
-  constexpr unsigned kAvx512Bf16 = 1u << 5;   // leaf 7, sub-leaf 1, eax
+  constexpr unsigned kAmxBf16 = 1u << 22;    // leaf 7, sub-leaf 0, edx
+  constexpr unsigned kAvx512Bf16 = 1u << 5;  // leaf 7, sub-leaf 1, eax
   if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0) return false;
   if ((edx & kAmxBf16) != 0) return true;
   return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0 && (eax & kAvx512Bf16) != 0;
@@ -63,6 +65,8 @@ ScopedInstructionSet::ScopedInstructionSet(InstructionSet set) : before_(ActiveI
   Active().store(set, std::memory_order_relaxed);
 }
 
-ScopedInstructionSet::~ScopedInstructionSet() { Active().store(before_, std::memory_order_relaxed); }
+ScopedInstructionSet::~ScopedInstructionSet() {
+  Active().store(before_, std::memory_order_relaxed);
+}
 
 }  // namespace lwq::qat

@@ -30,7 +30,8 @@ StatusOr<at::Device> OpenDevice(const std::string& name) {
   }
   if (!TorchHasCuda()) {
     return absl::FailedPreconditionError(
-        absl::StrCat("device ", name, ": this LibTorch was built without CUDA; use --device cpu or a worker built against a "
+        absl::StrCat("device ", name,
+                     ": this LibTorch was built without CUDA; use --device cpu or a worker built against a "
                      "LibTorch with CUDA"));
   }
   const int devices = CudaDeviceCount();

@@ -16,7 +16,9 @@
 
 namespace lwq::qat {
 
-bool TorchHasCuda() { return at::globalContext().hasCUDA() || at::detail::getCUDAHooks().hasCUDART(); }
+bool TorchHasCuda() {
+  return at::globalContext().hasCUDA() || at::detail::getCUDAHooks().hasCUDART();
+}
 
 int CudaDeviceCount() {
 #if TORCH_VERSION_MAJOR >= 2 && TORCH_VERSION_MINOR >= 6
@@ -51,7 +53,8 @@ CudaDeviceFacts InspectCuda(int index) {
 void SetCudaMemoryLimit(int index, int64_t limit_bytes) {
   at::globalContext().lazyInitCUDA();
   const int64_t total = InspectCuda(index).memory_bytes;
-  const double fraction = limit_bytes > 0 && total > 0 ? static_cast<double>(limit_bytes) / static_cast<double>(total) : 1;
+  const double fraction =
+      limit_bytes > 0 && total > 0 ? static_cast<double>(limit_bytes) / static_cast<double>(total) : 1;
   c10::cuda::CUDACachingAllocator::setMemoryFraction(std::min(fraction, 1.0), index);
 }
 
@@ -60,7 +63,9 @@ CudaMemory CudaMemoryUse(int index) {
   return {stats.current, stats.peak};
 }
 
-void ResetCudaPeak(int index) { c10::cuda::CUDACachingAllocator::resetPeakStats(index); }
+void ResetCudaPeak(int index) {
+  c10::cuda::CUDACachingAllocator::resetPeakStats(index);
+}
 
 void ReleaseCudaCache() {
   if (CudaDeviceCount() > 0) c10::cuda::CUDACachingAllocator::emptyCache();
@@ -68,9 +73,13 @@ void ReleaseCudaCache() {
 
 #else
 
-CudaDeviceFacts InspectCuda(int /*index*/) { return {}; }
+CudaDeviceFacts InspectCuda(int /*index*/) {
+  return {};
+}
 void SetCudaMemoryLimit(int /*index*/, int64_t /*limit_bytes*/) {}
-CudaMemory CudaMemoryUse(int /*index*/) { return {}; }
+CudaMemory CudaMemoryUse(int /*index*/) {
+  return {};
+}
 void ResetCudaPeak(int /*index*/) {}
 void ReleaseCudaCache() {}
 

@@ -1,4 +1,5 @@
-// Everything that calls CUDA outside tensor operations, behind functions that exist in every build. Free of CUDA headers.
+// Everything that calls CUDA outside tensor operations, behind functions that exist in every build. Free of CUDA
+// headers.
 //
 // Where LibTorch was built without CUDA, CudaDeviceCount is 0 and the others do nothing or return zeros.
 #pragma once
@@ -8,8 +9,8 @@
 
 namespace lwq::qat {
 
-bool TorchHasCuda();      // LibTorch was built with CUDA
-int CudaDeviceCount();    // 0 without driver or device
+bool TorchHasCuda();    // LibTorch was built with CUDA
+int CudaDeviceCount();  // 0 without driver or device
 
 struct CudaDeviceFacts {
   std::string model;      // "NVIDIA A100-SXM4-40GB"

@@ -19,9 +19,13 @@ constexpr int64_t kHugePageBytes = 2 << 20;
 // Rounding up never overflows below this; nothing larger can be mapped anyway.
 constexpr int64_t kLargestRequestBytes = std::numeric_limits<int64_t>::max() / 4;
 
-int64_t RoundUp(int64_t value, int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
+int64_t RoundUp(int64_t value, int64_t multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
 
-bool IsMapped(int64_t held_bytes) { return held_bytes >= kHugePageBytes; }
+bool IsMapped(int64_t held_bytes) {
+  return held_bytes >= kHugePageBytes;
+}
 
 // Maps `bytes` at an address that is a multiple of a huge page; nullptr when the system has no more.
 void* MapHuge(int64_t bytes) {
@@ -50,7 +54,9 @@ void GiveToSystem(void* block, int64_t held_bytes) {
   }
 }
 
-std::string MiB(int64_t bytes) { return absl::StrFormat("%.1f MiB", static_cast<double>(bytes) / (1 << 20)); }
+std::string MiB(int64_t bytes) {
+  return absl::StrFormat("%.1f MiB", static_cast<double>(bytes) / (1 << 20));
+}
 
 }  // namespace
 
@@ -60,7 +66,9 @@ int64_t HostMemory::HeldBytes(int64_t bytes) {
   return RoundUp(bytes, std::max(doubling / 8, kPageBytes));
 }
 
-HostMemory::~HostMemory() { ReleaseCached(); }
+HostMemory::~HostMemory() {
+  ReleaseCached();
+}
 
 void HostMemory::SetLimit(int64_t limit_bytes) {
   std::lock_guard lock(mutex_);
@@ -152,9 +160,9 @@ Status HostMemory::Refused(int64_t bytes) const {
         "a tensor of ", MiB(bytes), " does not fit: ", MiB(use_.current_bytes), " of the memory limit of ",
         MiB(limit_bytes_), " are in use; raise the worker's memory limit or make the micro-batch smaller"));
   }
-  return absl::ResourceExhaustedError(absl::StrCat("a tensor of ", MiB(bytes), " does not fit: the system refused it while ",
-                                                   MiB(use_.current_bytes),
-                                                   " are in use; free memory or make the micro-batch smaller"));
+  return absl::ResourceExhaustedError(
+      absl::StrCat("a tensor of ", MiB(bytes), " does not fit: the system refused it while ", MiB(use_.current_bytes),
+                   " are in use; free memory or make the micro-batch smaller"));
 }
 
 }  // namespace lwq::qat

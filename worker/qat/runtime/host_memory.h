@@ -1,12 +1,14 @@
 // Memory for tensors on the CPU: blocks are kept after use and given out again, large ones lie on huge pages.
 //
-// Why: fresh pages cost more than the arithmetic done on them (2–3 GB/s against 60–90 GB/s of DRAM), and glibc gives every
-// block above 32 MiB back to the system at once.
+// Why: fresh pages cost more than the arithmetic done on them (2–3 GB/s against 60–90 GB/s of DRAM), and glibc gives
+// every block above 32 MiB back to the system at once.
 //
-// Blocks of 64 KiB and more are rounded up to one of eight sizes per doubling (waste ≤ 12.5 %), kept on a free list per size, and
-// mapped with MADV_HUGEPAGE from 2 MiB up. Smaller ones come from malloc. All are aligned to 64 bytes or more.
-// Accounting is exact: current and peak count the bytes asked for; `held_bytes` what the process has for tensors, cached
-// blocks included. The limit applies to held_bytes: cached blocks are released, largest first, before a request is refused.
+// Blocks of 64 KiB and more are rounded up to one of eight sizes per doubling (waste ≤ 12.5 %), kept on a free list per
+// size, and mapped with MADV_HUGEPAGE from 2 MiB up. Smaller ones come from malloc. All are aligned to 64 bytes or
+// more.
+// Accounting is exact: current and peak count the bytes asked for; `held_bytes` what the process has for tensors,
+// cached blocks included. The limit applies to held_bytes: cached blocks are released, largest first, before a request
+// is refused.
 //
 // Thread-safety: every method from any thread; a block may be freed by another thread than the one that asked for it.
 // Objects that serve LibTorch live for ever (frees may come from static destructors).
@@ -39,7 +41,8 @@ class HostMemory {
   // 0: no limit. A limit below what is held releases cached blocks; blocks in use stay.
   void SetLimit(int64_t limit_bytes);
 
-  // Uninitialised memory; nullptr for 0 bytes. RESOURCE_EXHAUSTED when the limit or the system refuses, naming size, use and limit.
+  // Uninitialised memory; nullptr for 0 bytes. RESOURCE_EXHAUSTED when the limit or the system refuses, naming size,
+  // use and limit.
   StatusOr<void*> Allocate(int64_t bytes);
   // `block` came from Allocate (or is nullptr).
   void Free(void* block);

@@ -33,12 +33,12 @@ at::ScalarType ScalarTypeOf(DType dtype) {
 }
 
 DType DTypeOf(at::ScalarType type) {
-  for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16, DType::kU8, DType::kI8, DType::kI32, DType::kI64,
-                            DType::kF64}) {
+  for (const DType dtype :
+       {DType::kF32, DType::kF16, DType::kBF16, DType::kU8, DType::kI8, DType::kI32, DType::kI64, DType::kF64}) {
     if (ScalarTypeOf(dtype) == type) return dtype;
   }
-  throw StatusError(absl::InvalidArgumentError(
-      absl::StrCat("a tensor of type ", c10::toString(type), " cannot be stored: convert it to a float or integer type")));
+  throw StatusError(absl::InvalidArgumentError(absl::StrCat(
+      "a tensor of type ", c10::toString(type), " cannot be stored: convert it to a float or integer type")));
 }
 
 at::Tensor ToTensor(const HostTensor& host, at::ScalarType type, at::Device device) {

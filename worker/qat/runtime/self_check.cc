@@ -83,7 +83,8 @@ LibraryFacts InspectLibraries() {
   if (const auto parallel = Symbol<int (*)()>("openblas_get_parallel"); parallel != nullptr) {
     facts.openblas_parallel = parallel();
     facts.openblas_path = ObjectOf(reinterpret_cast<const void*>(parallel));
-    if (const auto config = Symbol<const char* (*)()>("openblas_get_config")) facts.openblas_version = VersionInConfig(config());
+    if (const auto config = Symbol<const char* (*)()>("openblas_get_config"))
+      facts.openblas_version = VersionInConfig(config());
     if (const auto core = Symbol<const char* (*)()>("openblas_get_corename")) facts.openblas_core = core();
   }
   facts.onednn_version = OneDnnVersion();
@@ -110,22 +111,26 @@ std::string DiagnoseLibraries(const LibraryFacts& facts, int max_threads) {
   std::vector<std::string> problems;
   if (!facts.sgemm_path.empty() && !absl::StrContains(facts.sgemm_path, "openblas") &&
       facts.gemm_gflops < kSlowGemmGflops) {
-    problems.push_back(absl::StrFormat("matrix products use %s at %.1f GFLOP/s, a reference BLAS: apt-get install "
-                                       "libopenblas0-openmp",
-                                       facts.sgemm_path, facts.gemm_gflops));
+    problems.push_back(
+        absl::StrFormat("matrix products use %s at %.1f GFLOP/s, a reference BLAS: apt-get install "
+                        "libopenblas0-openmp",
+                        facts.sgemm_path, facts.gemm_gflops));
   } else if (facts.gemm_gflops < kSlowGemmGflops) {
-    problems.push_back(absl::StrFormat("a 256x256x256 fp32 product reached %.1f GFLOP/s where %.0f or more are expected: give the "
-                                       "worker a core of its own, and unset OPENBLAS_CORETYPE if it names an older CPU",
-                                       facts.gemm_gflops, kSlowGemmGflops));
+    problems.push_back(
+        absl::StrFormat("a 256x256x256 fp32 product reached %.1f GFLOP/s where %.0f or more are expected: give the "
+                        "worker a core of its own, and unset OPENBLAS_CORETYPE if it names an older CPU",
+                        facts.gemm_gflops, kSlowGemmGflops));
   }
   if (facts.openblas_parallel == kOpenblasPthread && absl::StrContains(facts.sgemm_path, "openblas")) {
-    problems.push_back(absl::StrCat("OpenBLAS is the pthread build (", facts.openblas_path,
-                                    "), which ignores the thread count: apt-get install libopenblas0-openmp, and build the "
-                                    "worker again"));
+    problems.push_back(
+        absl::StrCat("OpenBLAS is the pthread build (", facts.openblas_path,
+                     "), which ignores the thread count: apt-get install libopenblas0-openmp, and build the "
+                     "worker again"));
   }
   if (max_threads > 1 && facts.omp_wait_policy != "passive") {
     problems.push_back(
-        "OMP_WAIT_POLICY is not passive, so workers that share cores slow each other down up to 8 times: start the worker with "
+        "OMP_WAIT_POLICY is not passive, so workers that share cores slow each other down up to 8 times: start the "
+        "worker with "
         "OMP_WAIT_POLICY=passive");
   }
   return absl::StrJoin(problems, "; ");

@@ -1,5 +1,6 @@
-// What the libraries under LibTorch really are, and what is wrong with them. Debian's defaults give a worker that is 2 to 30 times
-// too slow without any error: a reference BLAS, the pthread OpenBLAS under an OpenMP program, spinning OpenMP threads.
+// What the libraries under LibTorch really are, and what is wrong with them. Debian's defaults give a worker that is 2
+// to 30 times too slow without any error: a reference BLAS, the pthread OpenBLAS under an OpenMP program, spinning
+// OpenMP threads.
 #pragma once
 
 #include <string>
@@ -7,15 +8,15 @@
 namespace lwq::qat {
 
 struct LibraryFacts {
-  std::string sgemm_path;           // shared object that sgemm_ comes from; "" when there is none (e.g. MKL inside LibTorch)
-  std::string openblas_path;        // shared object of OpenBLAS; "" when it is not loaded
-  int openblas_parallel = -1;       // 0 sequential, 1 pthread, 2 OpenMP; −1: not OpenBLAS
-  std::string openblas_version;     // "0.3.21"
-  std::string openblas_core;        // kernels in use, "Haswell"
-  std::string onednn_version;       // "2.6.3"
-  std::string torch_version;        // "1.13.0"
-  std::string omp_wait_policy;      // the environment's value when the process started
-  double gemm_gflops = 0;           // fp32 256³, one thread
+  std::string sgemm_path;      // shared object that sgemm_ comes from; "" when there is none (e.g. MKL inside LibTorch)
+  std::string openblas_path;   // shared object of OpenBLAS; "" when it is not loaded
+  int openblas_parallel = -1;  // 0 sequential, 1 pthread, 2 OpenMP; −1: not OpenBLAS
+  std::string openblas_version;  // "0.3.21"
+  std::string openblas_core;     // kernels in use, "Haswell"
+  std::string onednn_version;    // "2.6.3"
+  std::string torch_version;     // "1.13.0"
+  std::string omp_wait_policy;   // the environment's value when the process started
+  double gemm_gflops = 0;        // fp32 256³, one thread
 };
 
 // Looks at the loaded libraries; runs the GEMM probe (5–40 ms). Call on the compute thread.

@@ -20,9 +20,9 @@ class ScopedThreads {
   int before_;
 };
 
-// body(first, last) on disjoint ranges that cover [0, count), on LibTorch's own intra-op threads; ranges hold at least `grain`
-// items, and one range is called on this thread when there is no more. The partition depends on the thread count, so
-// `body` must give the same bytes for every partition. An exception of the body is rethrown here.
+// body(first, last) on disjoint ranges that cover [0, count), on LibTorch's own intra-op threads; ranges hold at least
+// `grain` items, and one range is called on this thread when there is no more. The partition depends on the thread
+// count, so `body` must give the same bytes for every partition. An exception of the body is rethrown here.
 void ParallelFor(int64_t count, int64_t grain, absl::FunctionRef<void(int64_t first, int64_t last)> body);
 
 }  // namespace lwq::qat

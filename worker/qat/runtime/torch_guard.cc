@@ -10,11 +10,14 @@
 namespace lwq::qat {
 namespace {
 
-std::string_view FirstLine(std::string_view text) { return text.substr(0, text.find('\n')); }
+std::string_view FirstLine(std::string_view text) {
+  return text.substr(0, text.find('\n'));
+}
 
 // CUDA's errors carry no type of their own before they reach the caching allocator.
 bool SaysOutOfMemory(std::string_view text) {
-  return text.find("out of memory") != std::string_view::npos || text.find("can't allocate memory") != std::string_view::npos;
+  return text.find("out of memory") != std::string_view::npos ||
+         text.find("can't allocate memory") != std::string_view::npos;
 }
 
 Status OutOfMemory(std::string_view what, std::string_view message) {

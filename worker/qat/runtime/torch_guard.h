@@ -4,8 +4,9 @@
 //     return TorchGuard("training a block", [&]() -> StatusOr<Outcome> { … });
 //   }
 //
-// RESOURCE_EXHAUSTED: the CPU allocator's cap, std::bad_alloc, CUDA out of memory (cached blocks are released, so that a smaller
-// attempt can start clean). StatusError: the status it carries. Everything else: INTERNAL with the first line of the message.
+// RESOURCE_EXHAUSTED: the CPU allocator's cap, std::bad_alloc, CUDA out of memory (cached blocks are released, so that
+// a smaller attempt can start clean). StatusError: the status it carries. Everything else: INTERNAL with the first line
+// of the message.
 // Free of LibTorch headers.
 #pragma once
 
@@ -63,9 +64,11 @@ struct GuardResult<StatusOr<T>> {
 };
 }  // namespace internal
 
-// Runs `body`. Returns its Status or StatusOr unchanged, its plain value as StatusOr, OK for void; an exception as above.
+// Runs `body`. Returns its Status or StatusOr unchanged, its plain value as StatusOr, OK for void; an exception as
+// above.
 template <typename Body>
-auto TorchGuard(std::string_view what, Body&& body) -> typename internal::GuardResult<std::invoke_result_t<Body&>>::type {
+auto TorchGuard(std::string_view what, Body&& body) ->
+    typename internal::GuardResult<std::invoke_result_t<Body&>>::type {
   try {
     if constexpr (std::is_void_v<std::invoke_result_t<Body&>>) {
       body();
