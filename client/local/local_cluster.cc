@@ -112,7 +112,6 @@ void LocalCluster::StartWorker(int number) {
   ProcessSpec spec;
   spec.name = absl::StrCat("worker-", number);
   spec.log_path = absl::StrCat(state_path_, "/logs/", spec.name, ".log");
-  spec.environment = {{"OMP_WAIT_POLICY", "passive"}};
   spec.arguments = {absl::StrCat(options_.binary_directory, "/lwq-worker"),
                     "--coordinator",
                     address_,

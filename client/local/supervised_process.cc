@@ -14,8 +14,6 @@
 
 #include "client/render/format.h"
 
-extern char** environ;
-
 namespace lwq {
 namespace {
 
@@ -35,20 +33,8 @@ std::vector<char*> Pointers(const std::vector<std::string>& texts) {
   return pointers;
 }
 
-std::vector<std::string> Environment(const std::vector<std::pair<std::string, std::string>>& added) {
-  std::vector<std::string> variables;
-  for (char** variable = environ; *variable != nullptr; ++variable) {
-    const std::string_view text(*variable);
-    const std::string_view name = text.substr(0, text.find('='));
-    const bool replaced = std::any_of(added.begin(), added.end(), [&](const auto& pair) { return pair.first == name; });
-    if (!replaced) variables.emplace_back(text);
-  }
-  for (const auto& [name, value] : added) variables.push_back(absl::StrCat(name, "=", value));
-  return variables;
-}
-
 // In the child, between fork and exec: only async-signal-safe calls.
-[[noreturn]] void RunChild(pid_t parent, int log_fd, int error_fd, char* const* arguments, char* const* variables) {
+[[noreturn]] void RunChild(pid_t parent, int log_fd, int error_fd, char* const* arguments) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(127);  // the parent died before the line above
   setpgid(0, 0);
@@ -62,7 +48,7 @@ std::vector<std::string> Environment(const std::vector<std::pair<std::string, st
   dup2(log_fd, STDERR_FILENO);
   const int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
   if (null_fd >= 0) dup2(null_fd, STDIN_FILENO);
-  execve(arguments[0], arguments, variables);
+  execv(arguments[0], arguments);
   const int error = errno;
   [[maybe_unused]] const ssize_t written = write(error_fd, &error, sizeof(error));
   _exit(127);
@@ -131,9 +117,7 @@ StatusOr<pid_t> SupervisedProcess::Start() {
   const auto failed = [&](std::string_view what) {
     return absl::InternalError(absl::StrCat(spec_.name, ": ", what, ": ", std::strerror(errno)));
   };
-  const std::vector<std::string> variables = Environment(spec_.environment);
   const std::vector<char*> argument_pointers = Pointers(spec_.arguments);
-  const std::vector<char*> variable_pointers = Pointers(variables);
   const int log_fd = open(spec_.log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   if (log_fd < 0) return failed(absl::StrCat("cannot write ", spec_.log_path));
   int error_pipe[2];
@@ -143,7 +127,7 @@ StatusOr<pid_t> SupervisedProcess::Start() {
   }
   const pid_t parent = getpid();
   const pid_t child = fork();
-  if (child == 0) RunChild(parent, log_fd, error_pipe[1], argument_pointers.data(), variable_pointers.data());
+  if (child == 0) RunChild(parent, log_fd, error_pipe[1], argument_pointers.data());
   const int fork_error = errno;
   close(log_fd);
   close(error_pipe[1]);

@@ -25,7 +25,6 @@ namespace lwq {
 struct ProcessSpec {
   std::string name;                                              // "worker-1"
   std::vector<std::string> arguments;                            // [0] is the path of the binary
-  std::vector<std::pair<std::string, std::string>> environment;  // added to ours
   std::string log_path;                                          // standard output and error, appended
 };
 

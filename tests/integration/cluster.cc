@@ -49,7 +49,7 @@ void Cluster::StartWorker(int index) {
   const std::string name = "worker-" + std::to_string(index + 1);
   workers_[static_cast<size_t>(index)] = Process({Binary("lwq-worker"), "--coordinator", address_, "--device", "cpu",
                                                   "--name", name, "--cache-dir", directory_ + "/" + name},
-                                                 directory_ + "/" + name + ".log", {{"OMP_WAIT_POLICY", "passive"}});
+                                                 directory_ + "/" + name + ".log");
 }
 
 void Cluster::StartAll() {

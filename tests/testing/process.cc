@@ -16,8 +16,7 @@
 namespace lwq::test {
 namespace {
 
-pid_t Spawn(const std::vector<std::string>& argv, const std::map<std::string, std::string>& environment,
-            const std::string& out_path, const std::string& err_path) {
+pid_t Spawn(const std::vector<std::string>& argv, const std::string& out_path, const std::string& err_path) {
   std::vector<char*> arguments;
   for (const std::string& argument : argv) arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
@@ -31,7 +30,6 @@ pid_t Spawn(const std::vector<std::string>& argv, const std::map<std::string, st
   ::dup2(in, 0);
   ::dup2(out, 1);
   ::dup2(err, 2);
-  for (const auto& [name, value] : environment) ::setenv(name.c_str(), value.c_str(), 1);
   ::execv(arguments[0], arguments.data());
   ::_exit(127);
 }
@@ -45,8 +43,8 @@ int Reap(pid_t pid) {
 
 }  // namespace
 
-Process::Process(std::vector<std::string> argv, std::string log_path, std::map<std::string, std::string> environment)
-    : pid_(Spawn(argv, environment, log_path, log_path)), reaped_(false) {}
+Process::Process(std::vector<std::string> argv, std::string log_path)
+    : pid_(Spawn(argv, log_path, log_path)), reaped_(false) {}
 
 Process::~Process() {
   Kill();
@@ -98,7 +96,7 @@ Finished RunToEnd(const std::vector<std::string>& argv, const std::string& scrat
   static int counter = 0;
   const std::string base = scratch_directory + "/run" + std::to_string(++counter);
   Finished finished;
-  finished.exit_code = Reap(Spawn(argv, {}, base + ".out", base + ".err"));
+  finished.exit_code = Reap(Spawn(argv, base + ".out", base + ".err"));
   finished.out = ReadFileOrEmpty(base + ".out");
   finished.err = ReadFileOrEmpty(base + ".err");
   return finished;

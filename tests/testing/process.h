@@ -3,7 +3,6 @@
 
 #include <sys/types.h>
 
-#include <map>
 #include <string>
 #include <vector>
 
@@ -15,7 +14,7 @@ class Process {
  public:
   Process() = default;
   // Starts argv[0] with standard output and error appended to `log_path`. The child dies with this process.
-  Process(std::vector<std::string> argv, std::string log_path, std::map<std::string, std::string> environment = {});
+  Process(std::vector<std::string> argv, std::string log_path);
   ~Process();  // SIGKILL if it still runs
   Process(Process&& other) noexcept;
   Process& operator=(Process&& other) noexcept;

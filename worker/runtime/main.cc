@@ -10,18 +10,10 @@
 #include "CLI/CLI.hpp"
 #include "common/log/log.h"
 #include "spdlog/spdlog.h"
+#include "worker/qat/runtime/library_settings.h"
 #include "worker/runtime/daemon.h"
 
 namespace {
-
-// libgomp reads OMP_WAIT_POLICY when it is loaded, before main: set it and start again. Without it, two workers with
-// two threads each on two cores run eight times slower, because waiting threads spin.
-void EnsurePassiveWaiting(char** argv) {
-  if (std::getenv("OMP_WAIT_POLICY") != nullptr) return;
-  ::setenv("OMP_WAIT_POLICY", "passive", 1);
-  ::execv("/proc/self/exe", argv);
-  // Where that is not possible the worker still works, only slower beside others.
-}
 
 void BlockSignals() {
   sigset_t signals;
@@ -40,7 +32,7 @@ std::string DefaultName() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  EnsurePassiveWaiting(argv);
+  lwq::qat::EnsureLibrarySettings(argv);
   lwq::worker::DaemonOptions options;
   std::string log_level = "info";
   double drain_seconds = 20;

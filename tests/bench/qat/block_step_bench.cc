@@ -1,7 +1,7 @@
 // A whole Block-AP step (forward, backward, optimizer) of one block and 512 tokens, against two things in the same run:
 // - the matrix products of its seven linears alone (forward, and both products of backward), in the same precision;
-// - the step as the original runs it: fake-quant as a chain of at:: operators, per-tensor AdamW of at:: operators, and
-// the C library's malloc. FLOPs are those of the linears' products: 6 × weights × tokens.
+// - the step as the original runs it: fake-quant as a chain of at:: operators, at::linear, per-tensor AdamW of at::
+//   operators, and the C library's malloc. FLOPs are those of the linears' products: 6 × weights × tokens.
 #include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/mm.h>
@@ -20,6 +20,7 @@
 #include "tests/bench/qat/timing.h"
 #include "worker/qat/model/block_forward.h"
 #include "worker/qat/model/load_block.h"
+#include "worker/qat/model/products.h"
 #include "worker/qat/quant/adamw.h"
 #include "worker/qat/quant/quantizer_reference.h"
 #include "worker/qat/runtime/host_tensor.h"
@@ -163,6 +164,7 @@ class Products {
 // The best of `repeats` chain steps in memory of their own, before the others are measured: both at once need not fit.
 double ChainSeconds(const LlamaConfig& config, const BlockState& block, Precision precision, int repeats) {
   const ScopedPlainMalloc malloc;
+  const ScopedWidenedProducts plain(false);
   ChainStep step(config, block, precision);
   const at::Tensor in = at::randn({1, kTokens, config.hidden_size});
   const at::Tensor target = at::randn({1, kTokens, config.hidden_size});

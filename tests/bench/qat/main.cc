@@ -7,8 +7,10 @@
 #include <thread>
 
 #include "worker/qat/api/execution.h"
+#include "worker/qat/runtime/library_settings.h"
 
 int main(int argc, char** argv) {
+  lwq::qat::EnsureLibrarySettings(argv);
   const char* wanted = std::getenv("LWQ_BENCH_THREADS");
   const int threads = wanted != nullptr ? std::atoi(wanted) : static_cast<int>(std::thread::hardware_concurrency());
   if (const lwq::Status status =

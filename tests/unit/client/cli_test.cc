@@ -51,7 +51,7 @@ const BadLine kBadLines[] = {
     {"UnexpectedArgument", {"workers", "now"}, "unexpected argument \"now\"; lwq workers --help shows what it takes"},
     {"MissingRun", {"get"}, "RUN is required"},
     {"UnknownFlagBeforeMissingRun", {"get", "--jsno"}, "unknown flag --jsno; did you mean --json?"},
-    {"TwoRunsWhereOneIs", {"get", "aaaa", "bbbb"}, "RUN: At Most 1 required but received 2"},
+    {"TwoRunsWhereOneIs", {"get", "aaaa", "bbbb"}, "unexpected argument \"bbbb\"; lwq get --help shows what it takes"},
     {"MissingOutput", {"fetch", "aaaa"}, "--output is required"},
     {"FlagWithoutValue", {"submit", "--wbits"}, "--wbits: 1 required N missing"},
     {"BadInteger", {"submit", "--wbits", "two"}, "--wbits: expected an integer, got \"two\""},

@@ -59,9 +59,7 @@ class LocalTest : public testing::Test {
  protected:
   std::string At(const std::string& name) const { return folder_.path() + "/" + name; }
 
-  ProcessSpec Shell(const std::string& script) {
-    return {"child", {"/bin/sh", "-c", script}, {{"LWQ_TEST_VARIABLE", "here"}}, At("child.log")};
-  }
+  ProcessSpec Shell(const std::string& script) { return {"child", {"/bin/sh", "-c", script}, At("child.log")}; }
 
   void WriteProgram(const std::string& name, const std::string& script) {
     fs::create_directories(At("bin"));
@@ -110,7 +108,7 @@ TEST_F(LocalTest, AChildThatKeepsExitingIsGivenUpWithItsLastWords) {
   Channel<Status> gave_up;
   SupervisedProcess::Callbacks callbacks;
   callbacks.gave_up = [&](const Status& why) { gave_up.Push(why); };
-  SupervisedProcess child(Shell("echo $LWQ_TEST_VARIABLE; echo cannot open the store >&2; exit 2"), callbacks);
+  SupervisedProcess child(Shell("echo here; echo cannot open the store >&2; exit 2"), callbacks);
   EXPECT_EQ(MessageOf(gave_up.Pop()),
             "child exited with code 2 5 times in a row, saying \"cannot open the store\"; see " + At("child.log"));
   EXPECT_THAT(test::ReadFileOrEmpty(At("child.log")), HasSubstr("here\n"));
@@ -120,7 +118,7 @@ TEST_F(LocalTest, AProgramThatIsNotThereIsNamed) {
   Channel<Status> gave_up;
   SupervisedProcess::Callbacks callbacks;
   callbacks.gave_up = [&](const Status& why) { gave_up.Push(why); };
-  SupervisedProcess child({"child", {"/absent/program"}, {}, At("child.log")}, callbacks);
+  SupervisedProcess child({"child", {"/absent/program"}, At("child.log")}, callbacks);
   EXPECT_EQ(MessageOf(gave_up.Pop()), "child: cannot start /absent/program: No such file or directory");
 }
 
@@ -199,7 +197,7 @@ class LocalVerbTest : public LocalTest {
                      "  shift\n"
                      "done\n"
                      "exec sleep 1000\n");
-    WriteProgram("lwq-worker", "echo \"$@\" policy=$OMP_WAIT_POLICY\nexec sleep 1000\n");
+    WriteProgram("lwq-worker", "echo \"$@\"\nexec sleep 1000\n");
     TinyModelOptions options;
     options.num_hidden_layers = 1;
     options.vocab_size = 32;
@@ -259,8 +257,7 @@ TEST_F(LocalVerbTest, WorkersGetFoldersOfTheirOwnAndThePassiveWaitPolicy) {
   const auto log = test::WaitForFile(At("state/logs/worker-1.log"), 60);
   ASSERT_TRUE(log.ok()) << log.status();
   EXPECT_EQ(*log, absl::StrCat("--coordinator ", server_.address(), " --device cpu --name worker-1 --cache-dir ",
-                               At("state/worker-1"),
-                               " --max-threads 3 --log-level info --memory-limit-bytes 1000000 policy=passive"));
+                               At("state/worker-1"), " --max-threads 3 --log-level info --memory-limit-bytes 1000000"));
 }
 
 TEST_F(LocalVerbTest, JsonHasRunsAndReportAndNothingElse) {

@@ -9,6 +9,7 @@
 #include "gtest/gtest.h"
 #include "tests/unit/qat/model_random_block.h"
 #include "worker/qat/model/load_block.h"
+#include "worker/qat/model/products.h"
 
 namespace lwq::qat {
 namespace {
@@ -180,6 +181,28 @@ TEST_F(BlockForwardTest, WithBf16WeightsTheResidualStreamStaysFloat32) {
   const double error = out.sub(exact).norm().item<double>() / exact.norm().item<double>();
   EXPECT_GT(error, 1e-5);  // it did compute in bf16
   EXPECT_LT(error, 1e-2);
+}
+
+TEST_F(BlockForwardTest, Bf16ProductsAndTheirGradientsAreTheSameWidenedOrNot) {
+  const auto compute = [&](bool widened) {
+    const ScopedWidenedProducts products(widened);
+    const c10::AutoGradMode with_grad(true);
+    BlockTensors block = Block(at::kBFloat16);
+    for (at::Tensor& linear : block.linears) linear.set_requires_grad(true);
+    const at::Tensor out = Run(block, Hidden(2, 40));
+    out.mul(out.detach()).sum().backward();
+    std::vector<at::Tensor> results = {out.detach()};
+    for (const at::Tensor& linear : block.linears) {
+      EXPECT_EQ(linear.grad().scalar_type(), at::kBFloat16);
+      results.push_back(linear.grad().to(at::kFloat));
+    }
+    return results;
+  };
+  const std::vector<at::Tensor> native = compute(false), widened = compute(true);
+  for (size_t i = 0; i < native.size(); ++i) {
+    const double error = native[i].sub(widened[i]).norm().item<double>() / native[i].norm().item<double>();
+    EXPECT_LT(error, 1e-2) << i;
+  }
 }
 
 TEST_F(BlockForwardTest, Bf16ActivationsAreWidenedFirst) {

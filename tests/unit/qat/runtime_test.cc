@@ -19,6 +19,7 @@
 #include "worker/qat/runtime/device.h"
 #include "worker/qat/runtime/device_cuda.h"
 #include "worker/qat/runtime/host_tensor.h"
+#include "worker/qat/runtime/library_settings.h"
 #include "worker/qat/runtime/self_check.h"
 #include "worker/qat/runtime/threads.h"
 #include "worker/qat/runtime/torch_guard.h"
@@ -39,6 +40,7 @@ LibraryFacts GoodFacts() {
   facts.openblas_parallel = 2;
   facts.openblas_version = "0.3.21";
   facts.openblas_core = "Haswell";
+  facts.instruction_set = "avx512";
   facts.onednn_version = "2.6.3";
   facts.torch_version = "1.13.0";
   facts.omp_wait_policy = "passive";
@@ -76,6 +78,29 @@ TEST(SelfCheck, SlowProductsAreNamedEvenWithTheRightLibrary) {
   EXPECT_TRUE(Has(DiagnoseLibraries(facts, 1), "12.0 GFLOP/s"));
 }
 
+TEST(SelfCheck, KernelsOfAnOlderCpuAreNamed) {
+  LibraryFacts facts = GoodFacts();
+  facts.openblas_core = "Prescott";
+  EXPECT_TRUE(Has(DiagnoseLibraries(facts, 1), "Prescott kernels on a CPU with avx512"));
+  facts.instruction_set = "scalar";
+  EXPECT_EQ(DiagnoseLibraries(facts, 1), "");
+}
+
+TEST(LibrarySettings, TheKernelsFollowWhatTheCpuCanDoNotItsModelNumber) {
+  using Settings = std::vector<std::pair<std::string, std::string>>;
+  EXPECT_EQ(LibrarySettings(InstructionSet::kAvx512),
+            (Settings{{"OMP_WAIT_POLICY", "passive"}, {"OPENBLAS_CORETYPE", "SkylakeX"}}));
+  EXPECT_EQ(LibrarySettings(InstructionSet::kAvx2),
+            (Settings{{"OMP_WAIT_POLICY", "passive"}, {"OPENBLAS_CORETYPE", "Haswell"}}));
+  EXPECT_EQ(LibrarySettings(InstructionSet::kScalar), (Settings{{"OMP_WAIT_POLICY", "passive"}}));
+}
+
+TEST(LibrarySettings, ThisProcessWasStartedWithThem) {
+  for (const auto& [name, value] : LibrarySettings(DetectInstructionSet())) {
+    EXPECT_NE(std::getenv(name.c_str()), nullptr) << name;
+  }
+}
+
 TEST(SelfCheck, SpinningThreadsAreAProblemOnlyWithMoreThanOneThread) {
   LibraryFacts facts = GoodFacts();
   facts.omp_wait_policy = "";
@@ -99,7 +124,8 @@ TEST(Runtime, InspectDeviceDescribesThisMachine) {
   const DeviceInfo info = InspectDevice();
   EXPECT_EQ(info.device, "cpu");
   EXPECT_FALSE(info.device_model.empty());
-  EXPECT_EQ(info.instruction_set, InstructionSetName(DetectInstructionSet()));
+  EXPECT_EQ(info.instruction_set,
+            std::string(InstructionSetName(DetectInstructionSet())) + (info.hardware_bf16 ? "+bf16" : ""));
   EXPECT_TRUE(Has(info.libraries, "torch-")) << info.libraries;
   EXPECT_GT(info.memory_bytes, 0);
   EXPECT_EQ(at::get_num_threads(), 1);

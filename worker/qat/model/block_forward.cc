@@ -1,8 +1,6 @@
 #include "worker/qat/model/block_forward.h"
 
 #include <ATen/ops/cat.h>
-#include <ATen/ops/linear.h>
-#include <ATen/ops/matmul.h>
 #include <ATen/ops/rsqrt.h>
 #include <ATen/ops/silu.h>
 #include <ATen/ops/softmax.h>
@@ -10,6 +8,8 @@
 #include <algorithm>
 #include <cmath>
 #include <vector>
+
+#include "worker/qat/model/products.h"
 
 namespace lwq::qat {
 namespace {
@@ -26,16 +26,16 @@ at::Tensor SplitHeads(const at::Tensor& x, int64_t heads) {
 
 at::Tensor SelfAttention(const LlamaConfig& config, const BlockTensors& block, const SequenceTables& tables,
                          const at::Tensor& x) {
-  const at::Tensor q = Rotate(SplitHeads(at::linear(x, block[LinearKind::kQ]), config.num_attention_heads), tables);
-  const at::Tensor k = Rotate(SplitHeads(at::linear(x, block[LinearKind::kK]), config.num_key_value_heads), tables);
-  const at::Tensor v = SplitHeads(at::linear(x, block[LinearKind::kV]), config.num_key_value_heads);
+  const at::Tensor q = Rotate(SplitHeads(Linear(x, block[LinearKind::kQ]), config.num_attention_heads), tables);
+  const at::Tensor k = Rotate(SplitHeads(Linear(x, block[LinearKind::kK]), config.num_key_value_heads), tables);
+  const at::Tensor v = SplitHeads(Linear(x, block[LinearKind::kV]), config.num_key_value_heads);
   const at::Tensor heads = Attention(q, k, v, tables, config);
-  return at::linear(heads.transpose(1, 2).reshape({x.size(0), x.size(1), -1}), block[LinearKind::kO]);
+  return Linear(heads.transpose(1, 2).reshape({x.size(0), x.size(1), -1}), block[LinearKind::kO]);
 }
 
 at::Tensor FeedForward(const BlockTensors& block, const at::Tensor& x) {
-  const at::Tensor gate = at::silu(at::linear(x, block[LinearKind::kGate]));
-  return at::linear(gate.mul(at::linear(x, block[LinearKind::kUp])), block[LinearKind::kDown]);
+  const at::Tensor gate = at::silu(Linear(x, block[LinearKind::kGate]));
+  return Linear(gate.mul(Linear(x, block[LinearKind::kUp])), block[LinearKind::kDown]);
 }
 
 // Queries [first, first + count) against keys [begin, first + count). q [B, K, G, T, E] with G query heads a key head:
@@ -44,12 +44,12 @@ at::Tensor AttendChunk(const at::Tensor& q, const at::Tensor& k, const at::Tenso
                        int64_t first, int64_t count, int64_t begin) {
   const int64_t groups = q.size(2), keys = first + count - begin;
   const at::Tensor rows = q.narrow(3, first, count).reshape({q.size(0), q.size(1), groups * count, q.size(4)});
-  at::Tensor scores = at::matmul(rows, k.narrow(2, begin, keys).transpose(2, 3));
+  at::Tensor scores = Matmul(rows, k.narrow(2, begin, keys).transpose(2, 3));
   scores.div_(std::sqrt(static_cast<double>(q.size(4))));  // after the product, as transformers rounds it
   scores = scores.view({q.size(0), q.size(1), groups, count, keys});
   scores = scores.add(mask.narrow(0, first, count).narrow(1, begin, keys).to(scores.scalar_type()));
   const at::Tensor weights = at::softmax(scores, -1).view({q.size(0), q.size(1), groups * count, keys});
-  return at::matmul(weights, v.narrow(2, begin, keys)).view({q.size(0), q.size(1), groups, count, q.size(4)});
+  return Matmul(weights, v.narrow(2, begin, keys)).view({q.size(0), q.size(1), groups, count, q.size(4)});
 }
 
 }  // namespace

@@ -2,8 +2,8 @@
 //
 // Numerics: the residual stream, RMSNorm (variance and division) and the rotation are float32; matrix products run in
 // the dtype of the linear weights, their inputs cast to it (so bf16 weights give bf16 autocast's arithmetic without its
-// global state). Softmax of bf16 scores accumulates in float32. With float64 weights and input everything is float64.
-// Every operation is a plain at:: one: works on any device, and is differentiable twice.
+// global state; products.h). Softmax of bf16 scores accumulates in float32. With float64 weights and input everything is float64.
+// Works on any device, and is differentiable twice.
 //
 // Attention runs over chunks of kQueryChunk queries against the keys those can see, so that scores take
 // kQueryChunk · seqlen elements a head at a time and the upper triangle is neither computed nor (in training) kept.

@@ -1,10 +1,10 @@
 #include "worker/qat/model/llama_model.h"
 
 #include <ATen/ops/embedding.h>
-#include <ATen/ops/linear.h>
 #include <ATen/ops/log_softmax.h>
 
 #include "worker/qat/model/block_forward.h"
+#include "worker/qat/model/products.h"
 
 namespace lwq::qat {
 
@@ -22,7 +22,7 @@ at::Tensor LlamaModel::Forward(const at::Tensor& tokens) const {
 at::Tensor Logits(const LlamaConfig& config, const at::Tensor& final_norm, const at::Tensor& lm_head,
                   const at::Tensor& hidden) {
   const at::Tensor x = RmsNorm(hidden, final_norm, config.rms_norm_eps).to(lm_head.scalar_type());
-  const at::Tensor logits = at::linear(x, lm_head);
+  const at::Tensor logits = Linear(x, lm_head);
   return logits.scalar_type() == at::kDouble ? logits : logits.to(at::kFloat);
 }
 

@@ -87,7 +87,8 @@ DeviceInfo InspectDevice() {
   const RuntimeState& state = State();
   DeviceInfo info;
   info.device = state.device.str();
-  info.instruction_set = InstructionSetName(ActiveInstructionSet());
+  info.instruction_set =
+      absl::StrCat(std::string(InstructionSetName(ActiveInstructionSet())), CpuHasBf16() ? "+bf16" : "");
   const StatusOr<LibraryFacts> facts = TorchGuard("self-check", [] { return InspectLibraries(); });
   if (facts.ok()) {
     info.libraries = DescribeLibraries(*facts);

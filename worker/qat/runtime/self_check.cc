@@ -18,6 +18,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "worker/qat/runtime/cpu_features.h"
 #include "worker/qat/runtime/threads.h"
 
 namespace lwq::qat {
@@ -57,6 +58,15 @@ std::string OneDnnVersion() {
   return version == nullptr ? "unknown" : absl::StrCat(version()->major, ".", version()->minor, ".", version()->patch);
 }
 
+// Kernels for x86 CPUs without AVX2, by OpenBLAS's names.
+bool IsBeforeAvx2(std::string_view core) {
+  constexpr std::string_view kCores[] = {"Katmai",  "Coppermine",   "Northwood",  "Prescott",  "Banias",
+                                         "Core2",   "Penryn",       "Dunnington", "Nehalem",   "Athlon",
+                                         "Opteron", "Opteron_SSE3", "Barcelona",  "Nano",      "Atom",
+                                         "Bobcat",  "Sandybridge",  "Bulldozer",  "Piledriver"};
+  return std::find(std::begin(kCores), std::end(kCores), core) != std::end(kCores);
+}
+
 double ProbeGemmGflops() {
   constexpr int64_t kSize = 256;
   constexpr int kRepeats = 4;
@@ -87,6 +97,7 @@ LibraryFacts InspectLibraries() {
       facts.openblas_version = VersionInConfig(config());
     if (const auto core = Symbol<const char* (*)()>("openblas_get_corename")) facts.openblas_core = core();
   }
+  facts.instruction_set = InstructionSetName(DetectInstructionSet());
   facts.onednn_version = OneDnnVersion();
   const char* policy = std::getenv("OMP_WAIT_POLICY");
   facts.omp_wait_policy = policy == nullptr ? "" : absl::AsciiStrToLower(policy);
@@ -127,11 +138,15 @@ std::string DiagnoseLibraries(const LibraryFacts& facts, int max_threads) {
                      "), which ignores the thread count: apt-get install libopenblas0-openmp, and build the "
                      "worker again"));
   }
+  if (facts.instruction_set != "scalar" && IsBeforeAvx2(facts.openblas_core)) {
+    problems.push_back(absl::StrCat("OpenBLAS uses its ", facts.openblas_core, " kernels on a CPU with ",
+                                    facts.instruction_set,
+                                    ", 3 to 6 times too slow: start the worker without OPENBLAS_CORETYPE"));
+  }
   if (max_threads > 1 && facts.omp_wait_policy != "passive") {
     problems.push_back(
         "OMP_WAIT_POLICY is not passive, so workers that share cores slow each other down up to 8 times: start the "
-        "worker with "
-        "OMP_WAIT_POLICY=passive");
+        "worker with OMP_WAIT_POLICY=passive");
   }
   return absl::StrJoin(problems, "; ");
 }

@@ -1,6 +1,6 @@
 // What the libraries under LibTorch really are, and what is wrong with them. Debian's defaults give a worker that is 2
-// to 30 times too slow without any error: a reference BLAS, the pthread OpenBLAS under an OpenMP program, spinning
-// OpenMP threads.
+// to 30 times too slow without any error: a reference BLAS, the pthread OpenBLAS under an OpenMP program, OpenBLAS's
+// kernels of 2004 on a CPU newer than itself, spinning OpenMP threads.
 #pragma once
 
 #include <string>
@@ -13,6 +13,7 @@ struct LibraryFacts {
   int openblas_parallel = -1;  // 0 sequential, 1 pthread, 2 OpenMP; −1: not OpenBLAS
   std::string openblas_version;  // "0.3.21"
   std::string openblas_core;     // kernels in use, "Haswell"
+  std::string instruction_set;   // what the CPU has, "avx512"
   std::string onednn_version;    // "2.6.3"
   std::string torch_version;     // "1.13.0"
   std::string omp_wait_policy;   // the environment's value when the process started

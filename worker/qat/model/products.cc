@@ -1,0 +1,70 @@
+#include "worker/qat/model/products.h"
+
+#include <ATen/ops/linear.h>
+#include <ATen/ops/matmul.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <atomic>
+
+#include "worker/qat/runtime/cpu_features.h"
+
+namespace lwq::qat {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+std::atomic<bool>& WidenProducts() {
+  static std::atomic<bool> widen{!CpuHasBf16()};
+  return widen;
+}
+
+bool MustWiden(const at::Tensor& operand) {
+  return operand.scalar_type() == at::kBFloat16 && operand.device().is_cpu() &&
+         WidenProducts().load(std::memory_order_relaxed);
+}
+
+// a · b in float32, rounded to bf16.
+at::Tensor RoundedProduct(const at::Tensor& a, const at::Tensor& b) {
+  return at::matmul(a.to(at::kFloat), b.to(at::kFloat)).to(at::kBFloat16);
+}
+
+at::Tensor AsRows(const at::Tensor& x) {
+  return x.reshape({-1, x.size(-1)});
+}
+
+class WidenedLinear : public torch::autograd::Function<WidenedLinear> {
+ public:
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight) {
+    context->save_for_backward({x, weight});
+    return RoundedProduct(x, weight.t());
+  }
+
+  static variable_list backward(AutogradContext* context, variable_list upstream) {
+    const variable_list saved = context->get_saved_variables();
+    const at::Tensor& x = saved[0];
+    const at::Tensor& weight = saved[1];
+    at::Tensor grad_x, grad_weight;
+    if (context->needs_input_grad(0)) grad_x = RoundedProduct(upstream[0], weight);
+    if (context->needs_input_grad(1)) grad_weight = RoundedProduct(AsRows(upstream[0]).t(), AsRows(x));
+    return {grad_x, grad_weight};
+  }
+};
+
+}  // namespace
+
+at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight) {
+  return MustWiden(x) ? WidenedLinear::apply(x, weight) : at::linear(x, weight);
+}
+
+at::Tensor Matmul(const at::Tensor& a, const at::Tensor& b) {
+  return MustWiden(a) ? RoundedProduct(a, b) : at::matmul(a, b);
+}
+
+ScopedWidenedProducts::ScopedWidenedProducts(bool widened) : before_(WidenProducts().exchange(widened)) {}
+
+ScopedWidenedProducts::~ScopedWidenedProducts() {
+  WidenProducts().store(before_);
+}
+
+}  // namespace lwq::qat

@@ -1,0 +1,35 @@
+// The matrix products of a model, in the dtype of their operands.
+//
+// bf16 on a CPU without bf16 instructions: oneDNN emulates it at a quarter of the speed of fp32. There the operands are
+// widened to float32, multiplied, and the product is rounded to bf16: the same arithmetic (products of bf16 numbers are
+// exact in float32 and are summed in float32), in another order of summation. Which of the two runs is part of the
+// numerics class (execution.h, instruction_set).
+//
+// Everywhere else these are the plain at:: operators. Differentiable twice, on any device.
+// Thread-safety: no state but the test hook's.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+namespace lwq::qat {
+
+// x [..., in] times weight [out, in] transposed → [..., out]. Widened copies live only during the call; what autograd
+// keeps is x and weight as they are.
+at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight);
+
+// at::matmul(a, b), batched.
+at::Tensor Matmul(const at::Tensor& a, const at::Tensor& b);
+
+// Test hook: while it lives, bf16 products on the CPU are widened or not, whatever the CPU has.
+class ScopedWidenedProducts {
+ public:
+  explicit ScopedWidenedProducts(bool widened);
+  ~ScopedWidenedProducts();
+  ScopedWidenedProducts(const ScopedWidenedProducts&) = delete;
+  ScopedWidenedProducts& operator=(const ScopedWidenedProducts&) = delete;
+
+ private:
+  bool before_;
+};
+
+}  // namespace lwq::qat
