@@ -51,6 +51,22 @@ class WidenedLinear : public torch::autograd::Function<WidenedLinear> {
   }
 };
 
+class WidenedMatmul : public torch::autograd::Function<WidenedMatmul> {
+ public:
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& a, const at::Tensor& b) {
+    context->save_for_backward({a, b});
+    return RoundedProduct(a, b);
+  }
+
+  static variable_list backward(AutogradContext* context, variable_list upstream) {
+    const variable_list saved = context->get_saved_variables();
+    at::Tensor grad_a, grad_b;
+    if (context->needs_input_grad(0)) grad_a = RoundedProduct(upstream[0], saved[1].transpose(-2, -1));
+    if (context->needs_input_grad(1)) grad_b = RoundedProduct(saved[0].transpose(-2, -1), upstream[0]);
+    return {grad_a, grad_b};
+  }
+};
+
 }  // namespace
 
 at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight) {
@@ -58,7 +74,7 @@ at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight) {
 }
 
 at::Tensor Matmul(const at::Tensor& a, const at::Tensor& b) {
-  return MustWiden(a) ? RoundedProduct(a, b) : at::matmul(a, b);
+  return MustWiden(a) ? WidenedMatmul::apply(a, b) : at::matmul(a, b);
 }
 
 ScopedWidenedProducts::ScopedWidenedProducts(bool widened) : before_(WidenProducts().exchange(widened)) {}

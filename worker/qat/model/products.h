@@ -13,11 +13,12 @@
 
 namespace lwq::qat {
 
-// x [..., in] times weight [out, in] transposed → [..., out]. Widened copies live only during the call; what autograd
-// keeps is x and weight as they are.
+// Widened copies live only during a call: what autograd keeps is the operands as they are.
+
+// x [..., in] times weight [out, in] transposed → [..., out].
 at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight);
 
-// at::matmul(a, b), batched.
+// a [..., m, k] times b [..., k, n], the same batch dimensions in both → [..., m, n].
 at::Tensor Matmul(const at::Tensor& a, const at::Tensor& b);
 
 // Test hook: while it lives, bf16 products on the CPU are widened or not, whatever the CPU has.

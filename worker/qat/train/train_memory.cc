@@ -75,10 +75,11 @@ int64_t EstimateActivationBytes(const LlamaConfig& config, const TrainOptions& o
   const int64_t kept =
       seqlen * (6 * kF32Bytes * hidden + compute * (2 * hidden + 2 * queries + 3 * keys)) + compute * scores.kept;
   // On top, the larger of two moments. The feed-forward half: four kept products and three gradients, less the first
-  // already dropped. The attention half: raw, masked and normalised scores of a chunk (or their gradients), and
-  // rotations in fp32.
+  // already dropped. The attention half: raw, masked and normalised scores of a chunk (or their gradients), one of them
+  // widened where bf16 products are (products.h), and rotations in fp32.
   const int64_t feed_forward = seqlen * (compute * 6 * config.intermediate_size + 2 * kF32Bytes * hidden);
-  const int64_t attention = compute * 3 * scores.largest_chunk + seqlen * 3 * kF32Bytes * (queries + keys);
+  const int64_t widened = compute < kF32Bytes ? kF32Bytes * scores.largest_chunk : 0;
+  const int64_t attention = compute * 3 * scores.largest_chunk + widened + seqlen * 3 * kF32Bytes * (queries + keys);
   const int64_t mask = kF32Bytes * seqlen * seqlen;
   return samples * (kept + std::max(feed_forward, attention)) + mask;
 }
