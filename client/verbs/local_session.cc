@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <set>
 #include <thread>
 
@@ -12,6 +13,7 @@
 #include "client/rpc/watch_runs.h"
 #include "client/upload/fetch_export.h"
 #include "client/upload/interruptible_store.h"
+#include "common/object_store/posix_file.h"
 
 namespace lwq {
 namespace {
@@ -63,6 +65,7 @@ class Session {
     auto state = options_.state.empty() ? StateDirectory::OpenTemporary() : StateDirectory::Open(options_.state);
     LWQ_RETURN_IF_ERROR(state);
     state_ = *std::move(state);
+    if (options_.fetch) LWQ_RETURN_IF_ERROR(PrepareExportDirectories(checked));
     LWQ_RETURN_IF_ERROR(StartCluster(max_threads));
     // The second Ctrl-C does not wait for anything.
     const Interrupt::Hook on_interrupt(context_.interrupt, [this] {
@@ -123,13 +126,27 @@ class Session {
     return WatchRuns(api_.get(), ids, view.get());
   }
 
+  std::string ExportDirectory(const RunRequest& request) const {
+    if (!request.save_quant_dir.empty()) return request.save_quant_dir;
+    const std::string parent = options_.output.empty() ? state_->Below("exports") : options_.output;
+    return absl::StrCat(parent, "/", FolderNameOf(request.spec.name()));
+  }
+
+  // Hours later would be too late to learn that the results have nowhere to go.
+  Status PrepareExportDirectories(const std::vector<CheckedRun>& checked) const {
+    for (const CheckedRun& run : checked) {
+      const std::string parent = ParentDirectory(ExportDirectory(run.request));
+      Status made = MakeDirectories(parent);
+      if (made.ok() && access(parent.c_str(), W_OK) != 0) made = ErrnoStatus(errno, "write to folder", parent);
+      if (!made.ok()) return WithExit(Annotate(made, "output"), ExitCode::kUsage);
+    }
+    return absl::OkStatus();
+  }
+
   Status FetchAll(const std::vector<CheckedRun>& checked, const std::vector<Run>& runs) {
     for (size_t i = 0; i < runs.size(); ++i) {
       if (runs[i].state() != lwqat::v1::RUN_STATE_SUCCEEDED || !runs[i].has_export_()) continue;
-      const std::string parent = options_.output.empty() ? state_->Below("exports") : options_.output;
-      const std::string& own = checked[i].request.save_quant_dir;
-      const std::string directory = own.empty() ? absl::StrCat(parent, "/", FolderNameOf(runs[i].spec().name())) : own;
-      LWQ_RETURN_IF_ERROR(FetchExport(runs[i], objects_.get(), directory, context_.console));
+      LWQ_RETURN_IF_ERROR(FetchExport(runs[i], objects_.get(), ExportDirectory(checked[i].request), context_.console));
     }
     return absl::OkStatus();
   }

@@ -93,7 +93,8 @@ struct EvaluatePplParams {
   static StatusOr<EvaluatePplParams> FromJson(const Json& json);
 };
 
-// Inputs: "model", "block.<k>" for every block. Output: "files". Metrics: file_bytes, stored_bits_per_weight.
+// Inputs: "model", "block.<k>" for every block, "tokenizer" (files, optional). Output: "files". Metrics: file_bytes,
+// stored_bits_per_weight.
 struct ExportParams {
   std::string format = "gptq_v2";  // "gptq_v2" | "fake_quant"
   Json ToJson() const;

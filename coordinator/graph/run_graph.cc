@@ -193,6 +193,7 @@ class GraphBuilder {
     task.def.kind = TaskKind::kExport;
     task.def.params = ExportParams{.format = recipe_.export_format}.ToJson();
     task.def.inputs = {{"model", spec_.model->files}};
+    if (!spec_.model->tokenizer.digest.is_zero()) task.def.inputs.emplace("tokenizer", spec_.model->tokenizer);
     AddCheckpointInputs(task.def);
     task.title = absl::StrCat("export ", recipe_.export_format);
     task.purpose = TaskPurpose::kExport;

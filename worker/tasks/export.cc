@@ -18,6 +18,13 @@ StatusOr<TaskOutcome> ExecuteExport(const Task& task, const TaskContext& context
     LWQ_ASSIGN_OR_RETURN(const ArtifactRef checkpoint, InputOf(task, absl::StrCat("block.", block)));
     checkpoints.push_back(checkpoint);
   }
+  // A directory without a tokenizer cannot be served or evaluated.
+  FileTree tokenizer;
+  if (task.inputs.contains("tokenizer")) {
+    LWQ_ASSIGN_OR_RETURN(const ArtifactRef ref, InputOf(task, "tokenizer"));
+    LWQ_ASSIGN_OR_RETURN(tokenizer, FileTree::Open(context.blobs, ref));
+    options.tokenizer = &tokenizer;
+  }
   qat::CheckpointBlocks blocks(context.blobs, std::move(checkpoints));
   LWQ_ASSIGN_OR_RETURN(
       const qat::ExportResult exported,

@@ -241,7 +241,14 @@ TEST_F(LocalVerbTest, StartsProcessesSubmitsFetchesReportsAndStops) {
   EXPECT_TRUE(fs::exists(At("state/worker-1")));
 }
 
-TEST_F(LocalVerbTest, WorkersGetFoldersOfTheirOwnAndThePassiveWaitPolicy) {
+TEST_F(LocalVerbTest, AnOutputThatCannotBeWrittenIsRefusedBeforeAnythingStarts) {
+  test::WriteFile(At("a-file"), "");
+  EXPECT_EQ(Local({"--workers", "1", "--output", At("a-file")}), 2);
+  EXPECT_EQ(cli_.err(), "lwq: output: create folder " + At("a-file") + ": Not a directory\n");
+  EXPECT_TRUE(service_.submitted.empty());
+}
+
+TEST_F(LocalVerbTest, WorkersGetFoldersOfTheirOwnAndTheirFlags) {
   std::ostringstream out;
   Console console(&out, &out, {});
   const auto state = StateDirectory::Open(At("state"));

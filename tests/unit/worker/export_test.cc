@@ -297,6 +297,21 @@ TEST_F(ExportTest, ScalesThatAreNotFp16NumbersAreRoundedAndReported) {
   for (size_t i = 0; i < scales.size(); ++i) ASSERT_EQ(rounded[i], FloatFromHalf(HalfFromFloat(scales[i])));
 }
 
+TEST_F(ExportTest, ATokenizerOfItsOwnIsCopiedToo) {
+  MakeUniformBlocks(4, 32);
+  const auto tokenizer_ref = UploadContents(artifacts_, {{"tokenizer.json", Bytes::FromString("{}")},
+                                                         {"tokenizer_config.json", Bytes::FromString("not this one")}});
+  ASSERT_TRUE(tokenizer_ref.ok());
+  const auto tokenizer = FileTree::Open(&artifacts_, *tokenizer_ref);
+  ASSERT_TRUE(tokenizer.ok());
+  CheckpointBlocks blocks(&artifacts_, checkpoints_);
+  const auto exported = ExportModel(model_, blocks, {.tokenizer = &*tokenizer}, artifacts_, nullptr, cancel_);
+  ASSERT_TRUE(exported.ok()) << exported.status();
+  const FileTree tree = *FileTree::Open(&artifacts_, exported->files);
+  EXPECT_EQ(tree.ReadAll("tokenizer.json")->view(), "{}");
+  EXPECT_EQ(tree.ReadAll("tokenizer_config.json")->view(), R"({"add_bos_token":true})") << "the model's own stays";
+}
+
 TEST_F(ExportTest, TokenizerAndSettingsAreCopiedAndTheRestIsNot) {
   MakeModel();
   MakeUniformBlocks(2, 32);

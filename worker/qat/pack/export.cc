@@ -2,6 +2,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <utility>
 #include <variant>
 
@@ -114,14 +115,21 @@ class Exporter {
     return absl::OkStatus();
   }
 
-  Status WriteSmallFiles() {
-    for (const std::string& path : model_.paths()) {
-      if (!IsCopied(path)) continue;
-      LWQ_ASSIGN_OR_RETURN(const int64_t size_bytes, model_.SizeBytes(path));
+  // What an earlier tree had under the same name stays.
+  Status CopySmallFiles(const FileTree& tree) {
+    for (const std::string& path : tree.paths()) {
+      if (!IsCopied(path) || !copied_.insert(path).second) continue;
+      LWQ_ASSIGN_OR_RETURN(const int64_t size_bytes, tree.SizeBytes(path));
       if (size_bytes > kCopiedFileBytesMax) continue;
-      LWQ_ASSIGN_OR_RETURN(const Bytes contents, model_.ReadAll(path));
+      LWQ_ASSIGN_OR_RETURN(const Bytes contents, tree.ReadAll(path));
       LWQ_RETURN_IF_ERROR(writer_.Add(path, contents.view()));
     }
+    return absl::OkStatus();
+  }
+
+  Status WriteSmallFiles() {
+    LWQ_RETURN_IF_ERROR(CopySmallFiles(model_));
+    if (options_.tokenizer != nullptr) LWQ_RETURN_IF_ERROR(CopySmallFiles(*options_.tokenizer));
     LWQ_ASSIGN_OR_RETURN(const Bytes config_text, model_.ReadAll("config.json"));
     LWQ_ASSIGN_OR_RETURN(Json config, ParseJson(config_text.view(), "config.json"));
     config["torch_dtype"] = "float16";
@@ -236,6 +244,7 @@ class Exporter {
   std::vector<PlannedTensor> plan_;
   std::vector<PlannedShard> shards_;
   Roundings roundings_;
+  std::set<std::string> copied_;
 };
 
 }  // namespace

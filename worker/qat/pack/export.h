@@ -1,8 +1,7 @@
 // From the source model and its trained blocks to a directory that serving stacks load.
 //
-// gptq_v2     model.safetensors with qweight, qzeros, scales, g_idx per linear (gptq_layout.h), quantize_config.json
-// and
-//             config.json's quantization_config (gptq_config.h). Integers, zero points and fp16 scales are those of
+// gptq_v2     model.safetensors with qweight, qzeros, scales, g_idx per linear (gptq_layout.h), quantize_config.json,
+//             and config.json's quantization_config (gptq_config.h). Integers, zero points and fp16 scales are those of
 //             the checkpoints, bit for bit.
 // fake_quant  a plain model whose linears hold the decoded weights in fp16 (fake_quant_weight.h): rounded, so that its
 //             perplexity can differ from the checkpoints' in the last digits. It reads back exactly as stored.
@@ -55,6 +54,7 @@ class CheckpointBlocks : public BlockSource {
 struct ExportOptions {
   ExportFormat format = ExportFormat::kGptqV2;
   int64_t shard_bytes = int64_t{4} << 30;  // of tensor data in one safetensors file
+  const FileTree* tokenizer = nullptr;     // whose files are copied through as the model's own are; may be null
 };
 
 struct ExportResult {
