@@ -49,6 +49,7 @@ void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, Tra
   visit("fp16_scales", p.fp16_scales);
   visit("range_contains_zero", p.range_contains_zero);
   visit("lr_schedule", p.lr_schedule);
+  visit("keep_latent", p.keep_latent);
 }
 
 template <typename P, typename V>

@@ -46,10 +46,11 @@ struct AdvanceParams {
   static StatusOr<AdvanceParams> FromJson(const Json& json);
 };
 
-// Inputs: "model", "inputs" (activations the quantized block reads), "targets" (full-precision outputs). Output:
-// "block". Metrics: initial_val_loss, best_val_loss, final_val_loss, epochs_planned, epochs_trained, steps,
-// stopped_early, zero_point_flips, zero_points, epochs [{epoch, step, train_loss, val_loss, seconds}], bits,
-// group_size, quant_lr, weight_lr.
+// Inputs: "model", "inputs" (activations the quantized block reads), "targets" (full-precision outputs); to go on from
+// an earlier training its "start" (output "block") and "latent". Outputs: "block" and, with keep_latent, "latent".
+// Metrics: initial_val_loss, best_val_loss, final_val_loss, epochs_planned, epochs_trained, steps, stopped_early,
+// zero_point_flips, zero_points, epochs [{epoch, step, train_loss, val_loss, seconds}], bits, group_size, quant_lr,
+// weight_lr.
 struct TrainBlockParams {
   int64_t block = 0;
   int64_t train_size = 0;  // samples [0, train_size) train, [train_size, train_size + val_size) validate
@@ -70,6 +71,7 @@ struct TrainBlockParams {
   bool fp16_scales = true;
   bool range_contains_zero = true;
   std::string lr_schedule = "cosine";  // "cosine" | "chained_cosine"
+  bool keep_latent = false;            // a second output, "latent", for a training that goes on from this one
   Json ToJson() const;
   static StatusOr<TrainBlockParams> FromJson(const Json& json);
 };

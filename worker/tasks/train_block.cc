@@ -36,6 +36,7 @@ StatusOr<qat::TrainOptions> OptionsFrom(const TrainBlockParams& params, const Ta
     return absl::InvalidArgumentError(absl::StrCat("lr_schedule '", params.lr_schedule, "' is unknown"));
   }
   options.lr_halvings = task.lr_halvings;
+  options.keep_latent = params.keep_latent;
   options.execution = context.execution;
   return options;
 }
@@ -65,6 +66,26 @@ Json MetricsOf(const qat::TrainOutcome& outcome) {
               {"epochs", std::move(epochs)}};
 }
 
+// What the training starts from: the model's block, or what an earlier training left.
+struct Beginning {
+  qat::BlockState block;
+  std::optional<qat::BlockState> start;
+};
+
+StatusOr<Beginning> BeginningOf(const TrainBlockParams& params, const Task& task, const TaskContext& context,
+                                ModelInput& model) {
+  Beginning beginning;
+  if (!task.inputs.contains("start")) {
+    LWQ_ASSIGN_OR_RETURN(beginning.block, model.Block(params.block));
+    return beginning;
+  }
+  LWQ_ASSIGN_OR_RETURN(const ArtifactRef start, InputOf(task, "start"));
+  LWQ_ASSIGN_OR_RETURN(const ArtifactRef latent, InputOf(task, "latent"));
+  LWQ_ASSIGN_OR_RETURN(beginning.start, qat::LoadBlockCheckpoint(*context.blobs, start));
+  LWQ_ASSIGN_OR_RETURN(beginning.block, qat::LoadBlockCheckpoint(*context.blobs, latent));
+  return beginning;
+}
+
 }  // namespace
 
 StatusOr<TaskOutcome> ExecuteTrainBlock(const Task& task, const TaskContext& context) {
@@ -83,10 +104,11 @@ StatusOr<TaskOutcome> ExecuteTrainBlock(const Task& task, const TaskContext& con
   SampleRange val_in(val_inputs.get(), params.train_size, params.val_size);
   SampleRange val_target(val_targets.get(), params.train_size, params.val_size);
 
-  LWQ_ASSIGN_OR_RETURN(const qat::BlockState block, model->Block(params.block));
-  LWQ_ASSIGN_OR_RETURN(const qat::TrainOutcome trained,
-                       qat::TrainBlock(model->config(), block, {&train_in, &train_target, &val_in, &val_target},
-                                       options, context.progress, *context.cancel));
+  LWQ_ASSIGN_OR_RETURN(const Beginning beginning, BeginningOf(params, task, context, *model));
+  const qat::TrainInputs inputs{&train_in, &train_target, &val_in, &val_target,
+                                beginning.start.has_value() ? &*beginning.start : nullptr};
+  LWQ_ASSIGN_OR_RETURN(const qat::TrainOutcome trained, qat::TrainBlock(model->config(), beginning.block, inputs,
+                                                                        options, context.progress, *context.cancel));
   TaskOutcome outcome;
   if (trained.diverged.has_value()) {
     outcome.diverged = Diverged{absl::StrFormat(
@@ -96,6 +118,9 @@ StatusOr<TaskOutcome> ExecuteTrainBlock(const Task& task, const TaskContext& con
     return outcome;
   }
   LWQ_ASSIGN_OR_RETURN(outcome.result.outputs["block"], qat::PublishBlock(*context.store, trained.block));
+  if (params.keep_latent) {
+    LWQ_ASSIGN_OR_RETURN(outcome.result.outputs["latent"], qat::PublishBlock(*context.store, trained.latent));
+  }
   outcome.result.metrics = MetricsOf(trained);
   return outcome;
 }

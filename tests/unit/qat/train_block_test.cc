@@ -204,6 +204,41 @@ TEST_F(TrainBlockTest, EqualInputsGiveEqualBytes) {
   }
 }
 
+TEST_F(TrainBlockTest, ATrainingThatGoesOnStartsWhereTheEarlierOneEnded) {
+  for (const bool fp16_scales : {true, false}) {
+    TrainOptions options = Options();
+    options.keep_latent = true;
+    options.fp16_scales = fp16_scales;
+    const TrainOutcome first = Train(options);
+    TrainInputs inputs = data_.inputs();
+    inputs.start = &first.block;
+    const auto second = TrainBlock(config_, first.latent, inputs, options, progress_, cancel_);
+    ASSERT_TRUE(second.ok()) << second.status();
+    EXPECT_EQ(second->initial_val_loss, first.final_val_loss);
+    EXPECT_LE(second->final_val_loss, first.final_val_loss);
+    EXPECT_LT(second->train_losses.front(), first.train_losses.front());
+
+    options.epochs = 0;
+    const auto nothing_more = TrainBlock(config_, first.latent, inputs, options, progress_, cancel_);
+    ASSERT_TRUE(nothing_more.ok()) << nothing_more.status();
+    EXPECT_TRUE(SameBytes(nothing_more->block, first.block));
+  }
+}
+
+TEST_F(TrainBlockTest, GoingOnWithOtherBitsIsRefused) {
+  TrainOptions options = Options();
+  options.keep_latent = true;
+  const TrainOutcome first = Train(options);
+  TrainInputs inputs = data_.inputs();
+  inputs.start = &first.block;
+  options.bits = 4;
+  EXPECT_EQ(TrainBlock(config_, first.latent, inputs, options, progress_, cancel_).status().message(),
+            "the training to go on from has no self_attn.q_proj of 4 bits and groups of 16");
+  inputs.start = &first.latent;
+  EXPECT_EQ(TrainBlock(config_, first.latent, inputs, Options(), progress_, cancel_).status().code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
 TEST_F(TrainBlockTest, Bf16LearnsAsWellAsFloat32) {
   TrainOptions options = Options();
   options.epochs = 4;

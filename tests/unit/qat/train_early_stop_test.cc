@@ -52,9 +52,10 @@ BlockState Marked(int64_t mark) {
 TEST(BestKeeper, KeepsTheEarliestMinimum) {
   BestKeeper keeper;
   const std::vector<double> losses = {3, 2, 4, 2, 5};
-  for (size_t i = 0; i < losses.size(); ++i) keeper.Offer(losses[i], [&] { return Marked(static_cast<int64_t>(i)); });
+  for (size_t i = 0; i < losses.size(); ++i)
+    keeper.Offer(losses[i], [&] { return TrainedState{Marked(static_cast<int64_t>(i)), {}}; });
   EXPECT_EQ(keeper.loss(), 2);
-  EXPECT_EQ(keeper.Take().input_norm.shape, std::vector<int64_t>{1});
+  EXPECT_EQ(keeper.Take().block.input_norm.shape, std::vector<int64_t>{1});
 }
 
 TEST(BestKeeper, AsksForAStateOnlyWhenItWillKeepIt) {
@@ -62,7 +63,7 @@ TEST(BestKeeper, AsksForAStateOnlyWhenItWillKeepIt) {
   int asked = 0;
   const auto state = [&] {
     ++asked;
-    return Marked(asked);
+    return TrainedState{Marked(asked), {}};
   };
   EXPECT_TRUE(keeper.Offer(2, state));
   EXPECT_FALSE(keeper.Offer(2, state));

@@ -19,6 +19,7 @@ struct MemoryCase {
   int bits;
   int64_t group_size;
   Precision precision;
+  bool keep_latent = false;
 };
 
 void PrintTo(const MemoryCase& test_case, std::ostream* os) {
@@ -49,6 +50,7 @@ TEST_P(TrainMemoryTest, TheMeasuredPeakObeysTheEstimateAndTheEstimateIsClose) {
   options.batch_size = test_case.batch;
   options.gradient_accumulation_steps = test_case.accumulation;
   options.execution.precision = test_case.precision;
+  options.keep_latent = test_case.keep_latent;
   const int64_t estimate = EstimateTrainMemoryBytes(config, options, test_case.seqlen);
   const int64_t measured = MeasuredBytes(config, options, test_case.seqlen);
   RecordProperty("measured_mib", static_cast<int>(measured >> 20));
@@ -64,6 +66,7 @@ INSTANTIATE_TEST_SUITE_P(
     Shapes, TrainMemoryTest,
     ::testing::Values(MemoryCase{"hidden1024", {1024, 2816, 16, 16}, 1, 1, 128, 4, 128, Precision::kF32},
                       MemoryCase{"hidden1024bf16", {1024, 2816, 16, 4}, 1, 1, 128, 2, 64, Precision::kBF16},
+                      MemoryCase{"hidden1024latent", {1024, 2816, 16, 16}, 1, 1, 128, 4, 128, Precision::kF32, true},
                       MemoryCase{"long", {256, 704, 4, 4}, 2, 1, 700, 3, -1, Precision::kF32},
                       MemoryCase{"longbf16", {256, 704, 4, 2}, 2, 1, 700, 3, -1, Precision::kBF16},
                       MemoryCase{"accumulated", {256, 704, 8, 8}, 4, 4, 256, 4, 64, Precision::kF32},

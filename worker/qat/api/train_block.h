@@ -43,6 +43,8 @@ struct TrainOptions {
   bool range_contains_zero = true;  // initial range widened to contain 0 (false: EfficientQAT)
   LrSchedule lr_schedule = LrSchedule::kCosine;
   int lr_halvings = 0;  // both learning rates × 2^−n (retries after DIVERGED)
+  // The outcome brings the latent weights too, so that another training can go on from them.
+  bool keep_latent = false;
   Execution execution = {};
 };
 
@@ -51,6 +53,10 @@ struct TrainInputs {
   SampleSource* train_target = nullptr;  // full-precision output of this block
   SampleSource* val_in = nullptr;        // may have 0 samples: no validation, keep_best keeps the last
   SampleSource* val_target = nullptr;
+  // Training goes on from an earlier one: its quantizers (scales and zero points as served) in place of those
+  // initialised from min/max. The block trained is then that training's latent one. All seven linears quantized, with
+  // the bits and groups of the options.
+  const BlockState* start = nullptr;
 };
 
 struct EpochStats {
@@ -69,6 +75,8 @@ struct Divergence {
 
 struct TrainOutcome {
   BlockState block;  // all seven linears quantized, norms trained; empty when diverged
+  // With keep_latent: the weights behind the integers of `block`, full precision (fp32); norms as in `block`.
+  BlockState latent;
   std::optional<Divergence> diverged;
   double initial_val_loss = 0;  // before training (round-to-nearest)
   double best_val_loss = 0;

@@ -1,6 +1,7 @@
 // Keeps the state with the earliest minimum of the validation loss, the initial state included.
 //
-// States are held as integer codes (a quarter of the fp32 weights), at most one at a time. One thread.
+// At most one state is held at a time: its integer codes (a quarter of the fp32 weights) and, where the training keeps
+// them, its latent weights. One thread.
 #pragma once
 
 #include <limits>
@@ -11,20 +12,25 @@
 
 namespace lwq::qat {
 
+struct TrainedState {
+  BlockState block;
+  BlockState latent;  // empty unless the training keeps it
+};
+
 class BestKeeper {
  public:
   // `state` is called only when `val_loss` is strictly below every loss before it; what was held is released first.
   // Returns whether it was kept. NaN is never kept.
-  bool Offer(double val_loss, absl::FunctionRef<BlockState()> state);
+  bool Offer(double val_loss, absl::FunctionRef<TrainedState()> state);
 
   // +∞ before the first state.
   double loss() const { return loss_; }
   // Requires that a state has been kept.
-  BlockState Take() { return std::move(*best_); }
+  TrainedState Take() { return std::move(*best_); }
 
  private:
   double loss_ = std::numeric_limits<double>::infinity();
-  std::optional<BlockState> best_;
+  std::optional<TrainedState> best_;
 };
 
 }  // namespace lwq::qat

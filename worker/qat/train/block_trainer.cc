@@ -19,10 +19,22 @@ at::Tensor MeanSquaredError(const at::Tensor& out, const at::Tensor& target) {
   return out.sub(target).pow(2).mean();
 }
 
+// The trained quantizer of a linear, in the shapes of InitQuantizer.
+QuantizerInit QuantizerOf(const LinearWeight& weight, at::Device device) {
+  const auto& quantized = std::get<QuantizedLinear>(weight);
+  return {.scale = ToTensor(quantized.scales, at::kFloat, device).view({-1, 1}),
+          .zero_point = ToTensor(quantized.zeros, at::kFloat, device).view({-1, 1})};
+}
+
+// A copy: the state must not change when training goes on.
+HostTensor Snapshot(const at::Tensor& parameter) {
+  return ToHostTensor(parameter.detach().clone());
+}
+
 }  // namespace
 
 BlockTrainer::BlockTrainer(const LlamaConfig& config, const BlockState& full_precision, const TrainOptions& options,
-                           int64_t seqlen, at::Device device)
+                           int64_t seqlen, at::Device device, const BlockState* start)
     : config_(config),
       options_(options),
       compute_type_(ComputeType(options.execution.precision)),
@@ -33,7 +45,8 @@ BlockTrainer::BlockTrainer(const LlamaConfig& config, const BlockState& full_pre
     TrainedLinear& linear = linears_[static_cast<size_t>(kind)];
     linear.weight = LoadLinear(config, full_precision, kind, at::kFloat, device);
     const QuantizerInit init =
-        InitQuantizer(linear.weight, options.bits, options.group_size, options.range_contains_zero);
+        start == nullptr ? InitQuantizer(linear.weight, options.bits, options.group_size, options.range_contains_zero)
+                         : QuantizerOf(start->linears.at(kind), device);
     linear.scale = init.scale;
     linear.zero_point = init.zero_point;
     linear.initial_zeros = init.zero_point.clamp(0, (1 << options.bits) - 1).to(at::kByte);
@@ -109,9 +122,16 @@ BlockState BlockTrainer::Derive() const {
     state.linears[kind] = OrThrow(DeriveQuantizedLinear(linear.weight, ServedScale(linear), linear.zero_point,
                                                         options_.bits, options_.group_size));
   }
-  // Copies: the state must not change when training goes on.
-  state.input_norm = ToHostTensor(input_norm_.detach().clone());
-  state.post_attention_norm = ToHostTensor(post_attention_norm_.detach().clone());
+  state.input_norm = Snapshot(input_norm_);
+  state.post_attention_norm = Snapshot(post_attention_norm_);
+  return state;
+}
+
+BlockState BlockTrainer::Latent() const {
+  BlockState state;
+  for (const LinearKind kind : kAllLinears) state.linears[kind] = Snapshot(linears_[static_cast<size_t>(kind)].weight);
+  state.input_norm = Snapshot(input_norm_);
+  state.post_attention_norm = Snapshot(post_attention_norm_);
   return state;
 }
 

@@ -31,9 +31,9 @@ struct LearningRates {
 
 class BlockTrainer {
  public:
-  // Quantizers initialised from min/max of the weights.
+  // Quantizers initialised from min/max of the weights, or as `start` (TrainInputs) has them.
   BlockTrainer(const LlamaConfig& config, const BlockState& full_precision, const TrainOptions& options, int64_t seqlen,
-               at::Device device);
+               at::Device device, const BlockState* start = nullptr);
 
   // Mean squared error over all elements of one micro-batch ([n, seqlen, hidden] both), a scalar; adds `share` times
   // its gradient to the parameters' gradients. `share` is the micro-batch's part of the step's samples.
@@ -49,6 +49,8 @@ class BlockTrainer {
   double Loss(const BlockTensors& served, const at::Tensor& in, const at::Tensor& target) const;
   // The integers, scales and zero points of the present state, and the norms.
   BlockState Derive() const;
+  // The weights behind them, fp32, and the norms.
+  BlockState Latent() const;
   // Groups of `block` whose zero point is not the initial one, and groups in all.
   struct ZeroPointFlips {
     int64_t flips = 0;

@@ -30,7 +30,7 @@ class Training {
         device_(device),
         progress_(progress),
         cancel_(cancel),
-        trainer_(config, full_precision, options, plan.seqlen, device),
+        trainer_(config, full_precision, options, plan.seqlen, device, inputs.start),
         early_stop_(options.early_stop, options.early_stop_resets) {
     outcome_.steps_planned = plan.steps;
   }
@@ -64,10 +64,17 @@ class Training {
     return true;
   }
 
+  TrainedState Present() const { return {trainer_.Derive(), options_.keep_latent ? trainer_.Latent() : BlockState{}}; }
+
+  void Take(TrainedState state) {
+    outcome_.block = std::move(state.block);
+    outcome_.latent = std::move(state.latent);
+  }
+
   void ObserveValidation(double val_loss) {
     outcome_.final_val_loss = val_loss;
     best_val_loss_ = std::min(best_val_loss_, val_loss);
-    if (options_.keep_best && validates()) best_.Offer(val_loss, [&] { return trainer_.Derive(); });
+    if (options_.keep_best && validates()) best_.Offer(val_loss, [&] { return Present(); });
   }
 
   // Steps up to the next validation: a whole epoch, or what is left of the plan. False when diverged.
@@ -145,9 +152,9 @@ class Training {
   void Finish() {
     if (options_.keep_best && validates()) {
       outcome_.final_val_loss = best_.loss();
-      outcome_.block = best_.Take();
+      Take(best_.Take());
     } else {
-      outcome_.block = trainer_.Derive();
+      Take(Present());
     }
     outcome_.best_val_loss = validates() ? best_val_loss_ : kNaN;
     outcome_.epochs_trained = epochs_done();

@@ -54,7 +54,8 @@ int64_t EstimateParameterBytes(const LlamaConfig& config, const TrainOptions& op
   const int64_t gradients = kF32Bytes * parameters, fake_quantized = compute * parameters;
   const bool accumulates = options.gradient_accumulation_steps > 1;
   const int64_t gradients_or_weights = accumulates ? gradients + fake_quantized : std::max(gradients, fake_quantized);
-  const int64_t best = parameters;  // one byte a code
+  const int64_t latent = options.keep_latent ? kF32Bytes * parameters : 0;
+  const int64_t best = parameters + latent;  // one byte a code
   const int64_t in_flight =
       (kF32Bytes + compute) * largest;  // gradient of a fake-quantized weight, and of its latent one
   const int64_t quantizer_bytes =

@@ -50,6 +50,20 @@ Status CheckPair(const LlamaConfig& config, const SampleSource* in, const Sample
                  absl::StrCat(name, " inputs and targets differ in length"));
 }
 
+Status CheckStart(const LlamaConfig& config, const BlockState& start, const TrainOptions& options) {
+  for (const LinearKind kind : kAllLinears) {
+    const auto linear = start.linears.find(kind);
+    const auto* quantized = linear == start.linears.end() ? nullptr : std::get_if<QuantizedLinear>(&linear->second);
+    const LinearShape shape = ShapeOf(config, kind);
+    const bool fits = quantized != nullptr && quantized->bits == options.bits &&
+                      quantized->group_size == ResolveGroupSize(shape.in_features, options.group_size) &&
+                      quantized->out_features == shape.out_features && quantized->in_features == shape.in_features;
+    LWQ_RETURN_IF_ERROR(Require(fits, absl::StrCat("the training to go on from has no ", LinearName(kind), " of ",
+                                                   options.bits, " bits and groups of ", options.group_size)));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 StatusOr<TrainPlan> PlanTraining(const LlamaConfig& config, const TrainInputs& inputs, const TrainOptions& options) {
@@ -57,6 +71,7 @@ StatusOr<TrainPlan> PlanTraining(const LlamaConfig& config, const TrainInputs& i
     LWQ_RETURN_IF_ERROR(CheckOptions(options));
     CheckBits(options.bits);
     for (const LinearKind kind : kAllLinears) ResolveGroupSize(ShapeOf(config, kind).in_features, options.group_size);
+    if (inputs.start != nullptr) LWQ_RETURN_IF_ERROR(CheckStart(config, *inputs.start, options));
     LWQ_RETURN_IF_ERROR(CheckPair(config, inputs.train_in, inputs.train_target, "training"));
     LWQ_RETURN_IF_ERROR(CheckPair(config, inputs.val_in, inputs.val_target, "validation"));
     TrainPlan plan;
