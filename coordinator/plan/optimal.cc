@@ -66,24 +66,25 @@ std::string AllocationCertificate::ToString() const {
   return text;
 }
 
-StatusOr<OptimalAllocation> AllocateOptimally(const AllocationProblem& problem, int64_t budget, int64_t most_points) {
+StatusOr<OptimalAllocation> AllocateOptimally(const AllocationProblem& problem, int64_t budget,
+                                              const ProgramLimits& limits) {
   LWQ_RETURN_IF_ERROR(CheckProblem(problem, budget));
   OptimalAllocation result;
   AllocationCertificate& certificate = result.certificate;
   certificate.budget = budget;
   certificate.lagrangian = BestLagrangianBound(problem, budget);
 
-  std::optional<ParetoProgram> program = ParetoProgram::Solve(problem, most_points);
+  std::optional<ParetoProgram> program = ParetoProgram::Solve(problem, limits);
   const std::vector<LossPoint> hull = program.has_value() ? std::vector<LossPoint>() : HullOfSum(problem);
   if (!program.has_value()) {
     result.frontier_is_whole = certificate.optimal_by_exhaustion = false;
     program = ParetoProgram::Solve(
-        problem, most_points,
+        problem, limits,
         PlanBound{.budget = budget, .lagrangian = certificate.lagrangian, .attained = LossAttained(hull, budget)});
   }
   if (!program.has_value()) {
     return absl::ResourceExhaustedError(absl::StrCat(
-        "the allocation of ", problem.size(), " blocks needs more than ", most_points,
+        "the allocation of ", problem.size(), " blocks exceeds ", limits.sums, " sums or ", limits.points,
         " partial plans: give the blocks fewer options, or group sizes whose sizes share a large common divisor"));
   }
   const size_t chosen = LastWithin(program->frontier(), budget);

@@ -39,8 +39,8 @@ struct OptimalAllocation {
 
 // INVALID_ARGUMENT where there is no block, a block has no option, a cost is negative or a loss not finite;
 // FAILED_PRECONDITION, with the fewest bits any plan takes, where the budget is below them; RESOURCE_EXHAUSTED where
-// even the bounded programme exceeds its memory. `most_points` bounds the memory (10 bytes a point) of each programme.
+// even the bounded programme exceeds the limits, which hold for each of the two programmes.
 StatusOr<OptimalAllocation> AllocateOptimally(const AllocationProblem& problem, int64_t budget,
-                                              int64_t most_points = int64_t{1} << 24);
+                                              const ProgramLimits& limits = {});
 
 }  // namespace lwq::coordinator

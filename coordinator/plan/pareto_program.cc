@@ -156,7 +156,7 @@ ParetoProgram::Front ParetoProgram::JoinByMerge(const Front& rest, const std::ve
   return merged;
 }
 
-std::optional<ParetoProgram> ParetoProgram::Solve(const AllocationProblem& problem, int64_t most_points,
+std::optional<ParetoProgram> ParetoProgram::Solve(const AllocationProblem& problem, const ProgramLimits& limits,
                                                   const std::optional<PlanBound>& bound) {
   LWQ_CHECK(!problem.empty(), "there is no block to settle");
   const int64_t divisor = CommonDivisor(problem);
@@ -169,6 +169,7 @@ std::optional<ParetoProgram> ParetoProgram::Solve(const AllocationProblem& probl
   program.fronts_.back() = {.units = {0}, .loss = {0.0}, .option = {0}};
   int64_t fewest = 0;
   int64_t points = 0;
+  int64_t work = 0;
   for (size_t k = problem.size(); k-- > 0;) {
     const int64_t least = FewestBits(problem[k]);
     fewest += least;
@@ -178,8 +179,11 @@ std::optional<ParetoProgram> ParetoProgram::Solve(const AllocationProblem& probl
     const int64_t span = rest.units.back() + options.back().units;
     const int64_t sums = static_cast<int64_t>(rest.units.size() * options.size());
     const bool scatter = span < kMostArrayEntries && span <= kArrayEntriesPerSum * sums + kArrayEntriesPerSum;
-    Front front = scatter ? JoinByScatter(rest, options, span) : JoinByMerge(rest, options, most_points);
-    if (static_cast<int64_t>(front.units.size()) > most_points) return std::nullopt;
+    // Merging passes over what it has merged so far once for each option: on average half of all sums.
+    work += scatter ? sums : sums * std::max<int64_t>(1, static_cast<int64_t>(options.size()) / 2);
+    if (work > limits.sums) return std::nullopt;
+    Front front = scatter ? JoinByScatter(rest, options, span) : JoinByMerge(rest, options, limits.points);
+    if (static_cast<int64_t>(front.units.size()) > limits.points) return std::nullopt;
     if (filter.has_value()) {
       Front kept;
       for (size_t i = 0; i < front.units.size(); ++i) {
@@ -191,7 +195,7 @@ std::optional<ParetoProgram> ParetoProgram::Solve(const AllocationProblem& probl
       front = std::move(kept);
     }
     points += static_cast<int64_t>(front.units.size());
-    if (front.units.empty() || points > most_points) return std::nullopt;
+    if (front.units.empty() || points > limits.points) return std::nullopt;
     rest.loss = {};
     program.fronts_[k] = std::move(front);
   }

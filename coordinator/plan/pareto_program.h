@@ -10,7 +10,7 @@
 // programme's minimum is the minimum of these sums exactly. Of plans with equal bits and loss the one whose options
 // are lexicographically lowest stays.
 //
-// Costs can be built for which fronts grow without bound. Beyond `most_points` the programme gives up; with a PlanBound
+// Costs can be built for which fronts grow without bound. Beyond its limits the programme gives up; with a PlanBound
 // it keeps only what can still be part of a best plan within one budget, which stays small.
 //
 // Pure and deterministic; thread-safety: const methods may be called from any thread.
@@ -35,11 +35,17 @@ struct PlanBound {
   double attained = 0;  // loss of some plan within the budget
 };
 
+// When the programme gives up: a plain count of its work, so that it gives up at the same place on every machine.
+struct ProgramLimits {
+  int64_t points = int64_t{1} << 24;  // kept in all fronts; 10 bytes each
+  int64_t sums = int64_t{1} << 29;    // formed or compared; some 10^9 a second
+};
+
 class ParetoProgram {
  public:
-  // Absent where more than `most_points` points would be kept in all. Requires at least one block, and for each at
+  // Absent where the limits are exceeded. Requires at least one block, and for each at
   // least one and at most 65,535 options with finite losses.
-  static std::optional<ParetoProgram> Solve(const AllocationProblem& problem, int64_t most_points,
+  static std::optional<ParetoProgram> Solve(const AllocationProblem& problem, const ProgramLimits& limits,
                                             const std::optional<PlanBound>& bound = std::nullopt);
 
   // Rising bits, strictly falling loss. The whole frontier without a bound; with one, it ends at the budget and is
