@@ -57,12 +57,15 @@ Status CheckCombinations(const PolicyOptions& options) {
     return absl::InvalidArgumentError(absl::StrCat("reorder_every sorts by sensitivity: it needs layer_ordering ",
                                                    "sensitivity, not ", options.layer_ordering));
   }
-  if (options.use_mixed_precision &&
-      !(*options.target_avg_bits >= *std::begin(kWidths) && *options.target_avg_bits <= *std::rbegin(kWidths))) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("target_avg_bits is ", *options.target_avg_bits, "; it can be from 2 to 8"));
-  }
   const bool optimal = options.use_mixed_precision && options.mpq_strategy == "optimal";
+  // Stored bits count scales and zero points: more than the width, and 32 with groups of 1.
+  const double least = optimal ? 0 : *std::begin(kWidths);
+  const double most = optimal ? 32 : *std::rbegin(kWidths);
+  if (options.use_mixed_precision && !(*options.target_avg_bits >= least && *options.target_avg_bits <= most)) {
+    return absl::InvalidArgumentError(absl::StrCat("target_avg_bits is ", *options.target_avg_bits,
+                                                   "; with mpq_strategy ", options.mpq_strategy, " it can be from ",
+                                                   least, " to ", most));
+  }
   if (options.target_size_mb.has_value()) {
     if (!optimal) {
       return absl::InvalidArgumentError(

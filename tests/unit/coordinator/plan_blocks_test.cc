@@ -250,7 +250,8 @@ TEST(PlanBlocksTest, BadScoresAndUnknownNamesAreRefused) {
   EXPECT_THAT(Refused({.layer_ordering = "reverse"}, InputsOf({1})),
               HasSubstr("layer_ordering is \"reverse\"; it can be original, sensitivity, random"));
   EXPECT_THAT(Refused({.block_grouping = "0"}, InputsOf({1})), HasSubstr("a number of blocks from 1 on, or similar"));
-  EXPECT_THAT(Refused({.use_mixed_precision = true, .target_avg_bits = 1.5}, InputsOf({1})), HasSubstr("from 2 to 8"));
+  EXPECT_THAT(Refused({.use_mixed_precision = true, .target_avg_bits = 1.5}, InputsOf({1})),
+              HasSubstr("adaptive it can be from 2 to 8"));
   EXPECT_THAT(Refused({}, PolicyInputs()), HasSubstr("no block"));
 }
 
