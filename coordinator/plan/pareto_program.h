@@ -8,7 +8,7 @@
 //
 // A loss is the float64 sum of the blocks' losses, added from the last block to the first; rounding is monotone, so the
 // programme's minimum is the minimum of these sums exactly. Of plans with equal bits and loss the one whose options
-// are lexicographically lowest stays.
+// are lexicographically lowest stays; losses that are equal but for the rounding of their sums count as different.
 //
 // Costs can be built for which fronts grow without bound. Beyond its limits the programme gives up; with a PlanBound
 // it keeps only what can still be part of a best plan within one budget, which stays small.

@@ -23,13 +23,19 @@ double UnitInterval(Random& random) {
   return static_cast<double>(random() >> 11) * 0x1p-53;
 }
 
-// Small losses are whole, so that sums tie often; costs share a divisor, or do not.
+// Losses are small whole numbers, or the blocks alike, so that plans tie often; costs share a divisor, or do not.
 AllocationProblem RandomProblem(Random& random, int64_t most_blocks, int64_t most_options) {
   AllocationProblem problem(static_cast<size_t>(Between(random, 1, most_blocks)));
-  const bool ties = Between(random, 0, 1) == 0;
+  const bool alike = Between(random, 0, 2) == 0;
+  // Sums of whole numbers are exact, so that equal plans are equal to the bit.
+  const bool ties = alike || Between(random, 0, 1) == 0;
   const int64_t unit = Between(random, 0, 1) == 0 ? 64 : 1;
-  const int64_t most_cost = Between(random, 0, 2) == 0 ? 1'000'000'000'000 : 30;
+  const int64_t most_cost = Between(random, 0, 2) == 0 ? 1'000'000'000'000 : Between(random, 4, 30);
   for (std::vector<LossPoint>& options : problem) {
+    if (alike && &options != &problem.front()) {
+      options = problem.front();
+      continue;
+    }
     options.resize(static_cast<size_t>(Between(random, 1, most_options)));
     for (LossPoint& option : options) {
       option.stored_bits = unit * Between(random, 0, most_cost);
