@@ -6,7 +6,8 @@
 //
 // A pure function: equal options and inputs give an equal plan, on every machine; thread-safety: values. Errors name
 // the field or the block: INVALID_ARGUMENT for options, scores or tables that make no sense or do not fit the model,
-// FAILED_PRECONDITION for a width the export format cannot hold or a budget below the smallest plan.
+// FAILED_PRECONDITION for a width the export format cannot hold or a budget below the smallest plan, NOT_FOUND where a
+// table lacks the entry that a policy reads, RESOURCE_EXHAUSTED as AllocateOptimally.
 // Not here: steps (they need the number of batches), memory, tasks.
 #pragma once
 
