@@ -10,23 +10,10 @@
 #include <vector>
 
 #include "common/model/llama_config.h"
+#include "coordinator/plan/block_plan.h"
 #include "coordinator/plan/recipe.h"
 
 namespace lwq::coordinator {
-
-struct BlockPlan {
-  int64_t layer_idx = 0;
-  int bit_width = 0;
-  int64_t group_size = 0;
-  double epochs = 0;
-  double quant_lr = 0;
-  double zp_lr = 0;
-  double weight_lr = 0;
-  double patience = 0;
-  int64_t position = 0;  // in the training order
-  double stored_bits_per_weight = 0;
-  int64_t steps = 0;
-};
 
 struct Plan {
   std::vector<BlockPlan> blocks;  // by layer_idx; empty where the method quantizes nothing

@@ -1,0 +1,24 @@
+// What one block gets: the row of a plan.
+//
+// Filled by MakePlan from a recipe alone and by PlanBlocks from policies. Pure values.
+#pragma once
+
+#include <cstdint>
+
+namespace lwq::coordinator {
+
+struct BlockPlan {
+  int64_t layer_idx = 0;
+  int bit_width = 0;
+  int64_t group_size = 0;
+  double epochs = 0;
+  double quant_lr = 0;
+  double zp_lr = 0;
+  double weight_lr = 0;
+  double patience = 0;
+  int64_t position = 0;  // in the training order
+  double stored_bits_per_weight = 0;
+  int64_t steps = 0;
+};
+
+}  // namespace lwq::coordinator
