@@ -298,6 +298,7 @@ TEST_F(ExportTest, ScalesThatAreNotFp16NumbersAreRoundedAndReported) {
 }
 
 TEST_F(ExportTest, ATokenizerOfItsOwnIsCopiedToo) {
+  MakeModel();
   MakeUniformBlocks(4, 32);
   const auto tokenizer_ref = UploadContents(artifacts_, {{"tokenizer.json", Bytes::FromString("{}")},
                                                          {"tokenizer_config.json", Bytes::FromString("not this one")}});
