@@ -50,7 +50,7 @@ RunField MakeField(const std::string& name, FieldType type) {
 
 std::vector<RunField> BuildFields() {
   std::vector<RunField> fields;
-  for (const char* name : {"model", "calib_dataset", "save_quant_dir"})
+  for (const char* name : {"model", "calib_dataset", "sensitivity_file", "save_quant_dir"})
     fields.push_back(MakeField(name, FieldType::kPath));
   fields.push_back(MakeField("eval_texts", FieldType::kTexts));
   fields.push_back(MakeField("net", FieldType::kText));
@@ -166,6 +166,8 @@ StatusOr<bool> SetLocalField(const RunField& field, std::string_view text, RunRe
     request->model_path = text;
   } else if (field.name == "calib_dataset") {
     request->calib_dataset = text;
+  } else if (field.name == "sensitivity_file") {
+    request->sensitivity_file = text;
   } else if (field.name == "save_quant_dir") {
     request->save_quant_dir = text;
   } else if (field.name == "net") {

@@ -27,6 +27,7 @@ struct RunRequest {
   std::string calib_dataset;
   std::vector<NamedText> eval_texts;
   std::string save_quant_dir;
+  std::string sensitivity_file;
   std::optional<bool> real_quant;  // EfficientQAT's switch; export_format wins over it
 };
 

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "client/app/exit_code.h"
+#include "client/upload/sensitivity_file.h"
 #include "client/upload/text_file.h"
 #include "common/artifact/file_tree.h"
 
@@ -70,6 +71,11 @@ StatusOr<CheckedRun> CheckRunInputs(const RunRequest& request) {
     auto text = InspectText("eval_texts", named.path);
     if (!text.ok()) return Refuse(request, text.status());
     run.eval_texts.push_back(*std::move(text));
+  }
+  if (!request.sensitivity_file.empty()) {
+    const auto scores = ReadSensitivityFile(request.sensitivity_file);
+    if (!scores.ok()) return Refuse(request, scores.status());
+    run.request.spec.mutable_sensitivity_scores()->Assign(scores->begin(), scores->end());
   }
   return run;
 }

@@ -64,14 +64,19 @@ class GraphBuilder {
     return Add(std::move(task));
   }
 
-  Digest AddTrain(const BlockPlan& block, const TaskInput& inputs, const TaskInput& targets) {
+  struct TrainStart {
+    std::optional<Digest> earlier;  // the training this one goes on from
+    bool keep_latent = false;       // another will go on from this one
+  };
+
+  Digest AddTrain(const BlockPlan& block, const TaskInput& inputs, const TaskInput& targets, const TrainStart& start) {
     TrainBlockParams params;
     params.block = block.layer_idx;
     params.train_size = recipe_.train_size;
     params.val_size = recipe_.val_size;
     params.bits = block.bit_width;
     params.group_size = block.group_size;
-    params.epochs = block.epochs;
+    params.epochs = start.earlier.has_value() ? recipe_.relay_epochs : block.epochs;
     params.batch_size = recipe_.batch_size;
     params.gradient_accumulation_steps = recipe_.gradient_accumulation_steps;
     params.quant_lr = block.quant_lr;
@@ -86,14 +91,19 @@ class GraphBuilder {
     params.fp16_scales = recipe_.fp16_scales;
     params.range_contains_zero = recipe_.range_contains_zero;
     params.lr_schedule = recipe_.lr_schedule;
+    params.keep_latent = start.keep_latent;
     PlannedTask task;
     task.def.kind = TaskKind::kTrainBlock;
     task.def.params = params.ToJson();
     task.def.numerics_class = class_;
     task.def.inputs = {{"model", spec_.model->files}, {"inputs", inputs}, {"targets", targets}};
-    task.title = absl::StrCat("train block ", block.layer_idx);
+    if (start.earlier.has_value()) {
+      task.def.inputs["start"] = TaskOutputRef{*start.earlier, "block"};
+      task.def.inputs["latent"] = TaskOutputRef{*start.earlier, "latent"};
+    }
+    task.title = absl::StrCat(start.earlier.has_value() ? "train on block " : "train block ", block.layer_idx);
     task.block = block.layer_idx;
-    task.purpose = TaskPurpose::kCheckpoint;
+    task.purpose = start.keep_latent ? TaskPurpose::kStep : TaskPurpose::kCheckpoint;
     return Add(std::move(task));
   }
 
@@ -106,9 +116,20 @@ class GraphBuilder {
     return Add(std::move(task));
   }
 
-  // Handoff "sequential": the input of block k comes from the quantized blocks before it, the target from the
-  // full-precision chain.
   void AddBlockAp() {
+    embedded_ = AddEmbedding();
+    std::vector<TaskInput> full_precision = {embedded_};
+    for (const BlockPlan& block : plan_.blocks) {
+      full_precision.push_back(
+          TaskOutputRef{AddAdvance(block.layer_idx, full_precision.back(), std::nullopt), "activations"});
+    }
+    checkpoints_.resize(plan_.blocks.size());
+    current_ = {embedded_};
+    if (recipe_.handoff == "independent" || recipe_.handoff == "relay") TrainIndependently(full_precision);
+    if (recipe_.handoff == "sequential" || recipe_.handoff == "relay") TrainInOrder(full_precision);
+  }
+
+  TaskInput AddEmbedding() {
     const Digest windows = AddTokenize(*spec_.calibration,
                                        {.mode = "windows",
                                         .seqlen = recipe_.training_seqlen,
@@ -122,21 +143,41 @@ class GraphBuilder {
     embed.def.params = EmbedParams{.dtype = StoredDtype(recipe_)}.ToJson();
     embed.def.inputs = {{"model", spec_.model->files}, {"tokens", TaskOutputRef{windows, "tokens"}}};
     embed.title = "embed calibration tokens";
-    const TaskInput embedded = TaskOutputRef{Add(std::move(embed)), "activations"};
+    return TaskOutputRef{Add(std::move(embed)), "activations"};
+  }
 
-    std::vector<TaskInput> full_precision = {embedded};
-    for (const BlockPlan& block : plan_.blocks) {
-      full_precision.push_back(
-          TaskOutputRef{AddAdvance(block.layer_idx, full_precision.back(), std::nullopt), "activations"});
+  // Every block on the full-precision activations before it. The order is only a priority: depth decides.
+  void TrainIndependently(const std::vector<TaskInput>& full_precision) {
+    const bool first_of_two = recipe_.handoff == "relay";
+    for (const int64_t layer : plan_.order) {
+      const auto block = static_cast<size_t>(layer);
+      TrainStart start;
+      start.keep_latent = first_of_two;
+      checkpoints_[block] = AddTrain(plan_.blocks[block], full_precision[block], full_precision[block + 1], start);
     }
-    TaskInput quantized = embedded;
-    for (const BlockPlan& block : plan_.blocks) {
-      const Digest trained = AddTrain(block, quantized, full_precision[static_cast<size_t>(block.layer_idx) + 1]);
-      checkpoints_.push_back(trained);
-      if (block.layer_idx + 1 < static_cast<int64_t>(plan_.blocks.size())) {
-        quantized = TaskOutputRef{AddAdvance(block.layer_idx, quantized, trained), "activations"};
-      }
+  }
+
+  // Each block on what the model as it then is gives it: blocks that have a checkpoint quantized, the others full
+  // precision. In a relay every block has one already, and training goes on from it.
+  void TrainInOrder(const std::vector<TaskInput>& full_precision) {
+    for (const int64_t layer : plan_.order) {
+      const auto block = static_cast<size_t>(layer);
+      const TaskInput inputs = CurrentInputOf(block);
+      TrainStart start;
+      start.earlier = checkpoints_[block];
+      checkpoints_[block] = AddTrain(plan_.blocks[block], inputs, full_precision[block + 1], start);
+      current_.resize(std::min(current_.size(), block + 1));
     }
+  }
+
+  // The activations that block `block` reads in the model as it is now.
+  const TaskInput& CurrentInputOf(size_t block) {
+    while (current_.size() <= block) {
+      const size_t before = current_.size() - 1;
+      current_.push_back(TaskOutputRef{AddAdvance(static_cast<int64_t>(before), current_.back(), checkpoints_[before]),
+                                       "activations"});
+    }
+    return current_[block];
   }
 
   void AddRtn() {
@@ -153,13 +194,13 @@ class GraphBuilder {
       task.title = absl::StrCat("round block ", block.layer_idx, " to nearest");
       task.block = block.layer_idx;
       task.purpose = TaskPurpose::kCheckpoint;
-      checkpoints_.push_back(Add(std::move(task)));
+      checkpoints_.emplace_back(Add(std::move(task)));
     }
   }
 
   void AddCheckpointInputs(TaskDef& def) const {
     for (size_t i = 0; i < checkpoints_.size(); ++i) {
-      def.inputs[absl::StrCat("block.", plan_.blocks[i].layer_idx)] = TaskOutputRef{checkpoints_[i], "block"};
+      def.inputs[absl::StrCat("block.", plan_.blocks[i].layer_idx)] = TaskOutputRef{*checkpoints_[i], "block"};
     }
   }
 
@@ -219,7 +260,9 @@ class GraphBuilder {
   const std::string& class_;
   std::vector<PlannedTask> tasks_;
   std::map<Digest, size_t> index_;
-  std::vector<Digest> checkpoints_;
+  TaskInput embedded_;
+  std::vector<std::optional<Digest>> checkpoints_;  // the task that made each block as it is now, if any
+  std::vector<TaskInput> current_;                  // the activations before block 0, 1, … of the model as it is now
 };
 
 }  // namespace

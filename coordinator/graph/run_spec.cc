@@ -4,6 +4,8 @@
 #include <map>
 #include <set>
 
+#include "coordinator/plan/scores.h"
+
 namespace lwq::coordinator {
 namespace {
 
@@ -50,6 +52,9 @@ Status CheckParts(const RunSpec& spec, const Recipe& recipe) {
   }
   const bool tokenizes =
       recipe.method == "block_ap" || (recipe.method != "noop" && recipe.eval_ppl && !spec.eval_texts.empty());
+  if (!spec.sensitivity_scores.empty()) {
+    LWQ_RETURN_IF_ERROR(CheckScores(spec.sensitivity_scores, "sensitivity_scores"));
+  }
   if (tokenizes) LWQ_RETURN_IF_ERROR(CheckArtifact("model.tokenizer", spec.model->tokenizer));
   if (recipe.method == "block_ap") {
     if (!spec.calibration.has_value()) {
@@ -128,6 +133,13 @@ StatusOr<RunSpec> ParseSpec(const Json& json) {
     spec.eval_texts.push_back(std::move(source));
   }
   LWQ_ASSIGN_OR_RETURN(spec.recipe, PartialRecipeFromJson(json["recipe"]));
+  if (json.contains("sensitivity_scores")) {
+    if (!json["sensitivity_scores"].is_array()) return absl::DataLossError("'sensitivity_scores' is not a list");
+    for (const Json& score : json["sensitivity_scores"]) {
+      if (!score.is_number()) return absl::DataLossError("'sensitivity_scores' has an entry that is not a number");
+      spec.sensitivity_scores.push_back(score.get<double>());
+    }
+  }
   LWQ_ASSIGN_OR_RETURN(const int64_t priority, JsonInt(json, "priority", "spec"));
   spec.priority = static_cast<int>(priority);
   LWQ_ASSIGN_OR_RETURN(spec.numerics_class, JsonString(json, "numerics_class", "spec"));
@@ -152,6 +164,12 @@ StatusOr<ResolvedSpec> ResolveSpec(const RunSpec& spec) {
   }
   LWQ_ASSIGN_OR_RETURN(resolved.recipe, ResolveRecipe(spec.recipe, resolved.model.get()));
   LWQ_RETURN_IF_ERROR(CheckParts(spec, resolved.recipe));
+  const size_t scores = spec.sensitivity_scores.size();
+  if (resolved.model != nullptr && scores > 0 && static_cast<int64_t>(scores) != resolved.model->num_hidden_layers) {
+    return absl::InvalidArgumentError(absl::StrCat("sensitivity_scores has ", scores, " scores, model '",
+                                                   spec.model->name, "' has ", resolved.model->num_hidden_layers,
+                                                   " blocks: give one score for each block"));
+  }
   return resolved;
 }
 
@@ -167,6 +185,7 @@ Json RunSpecToJson(const RunSpec& spec) {
                          {"files", ArtifactToJson(spec.model->files)},
                          {"tokenizer", ArtifactToJson(spec.model->tokenizer)}};
   }
+  if (!spec.sensitivity_scores.empty()) json["sensitivity_scores"] = spec.sensitivity_scores;
   if (spec.calibration.has_value()) json["calibration"] = TextToJson(*spec.calibration);
   for (const TextSource& text : spec.eval_texts) json["eval_texts"].push_back(TextToJson(text));
   return json;

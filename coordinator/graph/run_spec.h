@@ -34,6 +34,8 @@ struct RunSpec {
   std::optional<TextSource> calibration;
   std::vector<TextSource> eval_texts;
   PartialRecipe recipe;
+  // How sensitive each block is, measured elsewhere (sensitivity_file); empty where nothing is known.
+  std::vector<double> sensitivity_scores;
   int priority = 0;
   std::string numerics_class;  // base to pin to; "" = chosen
 };

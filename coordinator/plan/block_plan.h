@@ -18,7 +18,7 @@ struct BlockPlan {
   double patience = 0;
   int64_t position = 0;  // in the training order
   double stored_bits_per_weight = 0;
-  int64_t steps = 0;
+  int64_t steps = 0;  // of the optimizer, all passes
 };
 
 }  // namespace lwq::coordinator

@@ -1,7 +1,7 @@
 // The plan: the recipe resolved block by block, with what it will cost to store and to run.
 //
-// Uniform for now; the shape already has what differs by block once policies decide it (bits, group size, epochs,
-// learning rates, patience, position in the training order). A plan is a pure function of recipe and model; it never
+// What differs by block (bits, group size, epochs, learning rates, patience, position in the training order) is decided
+// by the recipe's policies (plan_blocks.h). A plan is a pure function of recipe, model and sensitivity scores; it never
 // changes once a run has started. Thread-safety: values. Not here: tasks and their keys (graph/).
 #pragma once
 
@@ -17,6 +17,7 @@ namespace lwq::coordinator {
 
 struct Plan {
   std::vector<BlockPlan> blocks;  // by layer_idx; empty where the method quantizes nothing
+  std::vector<int64_t> order;     // training order: position → layer_idx
   double average_bits = 0;        // plain mean of bit_width
   double stored_bits_per_weight = 0;
   int64_t quantized_bytes = 0;    // codes, scales, zero points and padding of all quantized linears
@@ -25,7 +26,9 @@ struct Plan {
   std::vector<std::string> remarks;
 };
 
-// `model` may be null only for method "noop". Requires a recipe that ResolveRecipe returned for this model.
-Plan MakePlan(const Recipe& recipe, const LlamaConfig* model);
+// `model` may be null only for method "noop". Requires a recipe that ResolveRecipe returned for this model. `scores`:
+// one sensitivity per block, or none. FAILED_PRECONDITION where the recipe's policies need scores and there are none;
+// errors of PlanBlocks.
+StatusOr<Plan> MakePlan(const Recipe& recipe, const LlamaConfig* model, const std::vector<double>& scores = {});
 
 }  // namespace lwq::coordinator

@@ -34,7 +34,7 @@ PartialRecipe Preset(std::string_view name, int wbits) {
   return preset;
 }
 
-// SPEC section 9. zp_lr has no default of its own: it follows quant_lr.
+// SPEC section 9. zp_lr and keep_budget have no default of their own: they follow quant_lr and policy_semantics.
 PartialRecipe Defaults(std::string_view method, int wbits, const LlamaConfig* model) {
   const int64_t seqlen = model == nullptr ? kDefaultSeqlen : std::min(kDefaultSeqlen, model->max_position_embeddings);
   PartialRecipe defaults;
@@ -61,6 +61,19 @@ PartialRecipe Defaults(std::string_view method, int wbits, const LlamaConfig* mo
   defaults.fp16_scales = true;
   defaults.range_contains_zero = true;
   defaults.divergence_retries = 2;
+  defaults.handoff = "sequential";
+  defaults.relay_epochs = 0.5;
+  defaults.layer_ordering = "original";
+  defaults.adaptive_epochs = false;
+  defaults.adaptive_lr_scaling = false;
+  defaults.adaptive_lr_normalization = "mean";
+  defaults.use_adaptive_training = false;
+  defaults.use_mixed_precision = false;
+  defaults.target_avg_bits = wbits;
+  defaults.mpq_strategy = "adaptive";
+  defaults.mpq_group_size = "fixed";
+  defaults.ablation = "none";
+  defaults.policy_semantics = "default";
   defaults.precision = "auto";
   defaults.threads = 1;
   defaults.activation_dtype = "auto";
@@ -152,6 +165,8 @@ StatusOr<Recipe> ResolveRecipe(const PartialRecipe& partial, const LlamaConfig* 
       },
       recipe, partial, preset, defaults);
   if (!partial.zp_lr.has_value()) recipe.zp_lr = recipe.quant_lr;
+  // The author's program ignored the target where the strategy is not "adaptive".
+  if (!partial.keep_budget.has_value()) recipe.keep_budget = recipe.policy_semantics != "author";
   LWQ_RETURN_IF_ERROR(CheckRecipe(recipe, model));
   return recipe;
 }
@@ -162,9 +177,9 @@ Recipe PinRecipe(Recipe recipe, bool hardware_bf16) {
   return recipe;
 }
 
-int64_t PlannedSteps(const Recipe& recipe) {
+int64_t PlannedSteps(const Recipe& recipe, double epochs) {
   const int64_t batches = (recipe.train_size + recipe.batch_size - 1) / recipe.batch_size;
-  return std::llround(recipe.epochs * static_cast<double>(batches));
+  return std::llround(epochs * static_cast<double>(batches));
 }
 
 Json RecipeToJson(const PartialRecipe& recipe) {

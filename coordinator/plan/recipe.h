@@ -49,6 +49,22 @@ struct BasicRecipe {
   Field<bool> range_contains_zero;
   Field<int> divergence_retries;
 
+  Field<std::string> handoff;         // "sequential" | "independent" | "relay"
+  Field<double> relay_epochs;         // of relay's sequential pass
+  Field<std::string> layer_ordering;  // "original" | "sensitivity" | "random"
+  // Policies (policy_options.h).
+  Field<bool> adaptive_epochs;
+  Field<bool> adaptive_lr_scaling;
+  Field<std::string> adaptive_lr_normalization;  // "mean" | "max" | "minmax"
+  Field<bool> use_adaptive_training;
+  Field<bool> use_mixed_precision;
+  Field<double> target_avg_bits;
+  Field<std::string> mpq_strategy;  // "adaptive" | "conservative" | "aggressive"
+  Field<bool> keep_budget;
+  Field<std::string> mpq_group_size;    // "fixed" | "by_score"
+  Field<std::string> ablation;          // "none" | "baseline" | "mpq_only" | "sgra_only" | "all"
+  Field<std::string> policy_semantics;  // "default" | "author"
+
   Field<std::string> precision;  // "auto" | "bf16" | "fp32"
   Field<int> threads;
   Field<std::string> activation_dtype;  // "auto" | "fp32" | "bf16"
@@ -93,6 +109,20 @@ void ForEachRecipeField(Visit&& visit, R&... recipe) {
   visit("fp16_scales", recipe.fp16_scales...);
   visit("range_contains_zero", recipe.range_contains_zero...);
   visit("divergence_retries", recipe.divergence_retries...);
+  visit("handoff", recipe.handoff...);
+  visit("relay_epochs", recipe.relay_epochs...);
+  visit("layer_ordering", recipe.layer_ordering...);
+  visit("adaptive_epochs", recipe.adaptive_epochs...);
+  visit("adaptive_lr_scaling", recipe.adaptive_lr_scaling...);
+  visit("adaptive_lr_normalization", recipe.adaptive_lr_normalization...);
+  visit("use_adaptive_training", recipe.use_adaptive_training...);
+  visit("use_mixed_precision", recipe.use_mixed_precision...);
+  visit("target_avg_bits", recipe.target_avg_bits...);
+  visit("mpq_strategy", recipe.mpq_strategy...);
+  visit("keep_budget", recipe.keep_budget...);
+  visit("mpq_group_size", recipe.mpq_group_size...);
+  visit("ablation", recipe.ablation...);
+  visit("policy_semantics", recipe.policy_semantics...);
   visit("precision", recipe.precision...);
   visit("threads", recipe.threads...);
   visit("activation_dtype", recipe.activation_dtype...);
@@ -114,8 +144,9 @@ StatusOr<Recipe> ResolveRecipe(const PartialRecipe& partial, const LlamaConfig* 
 // activations in the precision's dtype. Requires a resolved recipe; idempotent.
 Recipe PinRecipe(Recipe recipe, bool hardware_bf16);
 
-// Optimizer steps of one block: round(epochs × ceil(train_size / batch_size)), also the learning rate's horizon.
-int64_t PlannedSteps(const Recipe& recipe);
+// Optimizer steps of one block trained for `epochs`: round(epochs × ceil(train_size / batch_size)), also the learning
+// rate's horizon.
+int64_t PlannedSteps(const Recipe& recipe, double epochs);
 
 // For the store: an object with one member per field that has a value.
 Json RecipeToJson(const PartialRecipe& recipe);

@@ -8,6 +8,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_join.h"
+#include "coordinator/plan/policy_recipe.h"
 #include "coordinator/plan/storage.h"
 
 namespace lwq::coordinator {
@@ -64,6 +65,15 @@ void CheckFields(const Recipe& recipe, Problems& problems) {
   problems.Number("early_stop", recipe.early_stop, 0, 1e6);
   problems.OneOf("lr_schedule", recipe.lr_schedule, {"cosine", "chained_cosine"});
   problems.Integer("divergence_retries", recipe.divergence_retries, 0, 16);
+  problems.OneOf("handoff", recipe.handoff, {"sequential", "independent", "relay"});
+  problems.Number("relay_epochs", recipe.relay_epochs, 0, 1000);
+  problems.OneOf("layer_ordering", recipe.layer_ordering, {"original", "sensitivity", "random"});
+  problems.OneOf("adaptive_lr_normalization", recipe.adaptive_lr_normalization, {"mean", "max", "minmax"});
+  problems.Number("target_avg_bits", recipe.target_avg_bits, 2, 8);
+  problems.OneOf("mpq_strategy", recipe.mpq_strategy, {"adaptive", "conservative", "aggressive"});
+  problems.OneOf("mpq_group_size", recipe.mpq_group_size, {"fixed", "by_score"});
+  problems.OneOf("ablation", recipe.ablation, {"none", "baseline", "mpq_only", "sgra_only", "all"});
+  problems.OneOf("policy_semantics", recipe.policy_semantics, {"default", "author"});
   problems.OneOf("precision", recipe.precision, {"auto", "bf16", "fp32"});
   problems.Integer("threads", recipe.threads, 1, 1024);
   problems.OneOf("activation_dtype", recipe.activation_dtype, {"auto", "bf16", "fp32"});
@@ -126,6 +136,7 @@ Status CheckRecipe(const Recipe& recipe, const LlamaConfig* model) {
   CheckCombinations(recipe, problems);
   if (model != nullptr) CheckAgainstModel(recipe, *model, problems);
   if (!problems.empty()) return absl::InvalidArgumentError(absl::StrCat("recipe: ", problems.Join()));
+  LWQ_RETURN_IF_ERROR(Annotate(ResolvePolicies(PoliciesOf(recipe)).status(), "recipe"));
   if (!FormatHolds(recipe.export_format, recipe.wbits)) {
     return absl::FailedPreconditionError(absl::StrCat("recipe: export_format ", recipe.export_format,
                                                       " cannot hold wbits ", recipe.wbits, ": use ",

@@ -1,5 +1,8 @@
 #include "coordinator/plan/remarks.h"
 
+#include <set>
+
+#include "absl/strings/str_join.h"
 #include "common/status/status.h"
 
 namespace lwq::coordinator {
@@ -13,21 +16,31 @@ bool AllMultiplesOf32(const LlamaConfig& model) {
   return true;
 }
 
-void GptqRemarks(const Recipe& recipe, const LlamaConfig& model, std::vector<std::string>& remarks) {
-  const int bits = recipe.wbits;
-  remarks.push_back(absl::StrCat("GPTQModel (Torch kernel) loads ", bits, "-bit asymmetric gptq_v2"));
-  if (bits == 3) {
+void GptqRemarks(const LlamaConfig& model, const std::vector<BlockPlan>& blocks, std::vector<std::string>& remarks) {
+  std::set<int> widths;
+  std::set<int64_t> group_sizes;
+  for (const BlockPlan& block : blocks) {
+    widths.insert(block.bit_width);
+    group_sizes.insert(block.group_size);
+  }
+  remarks.push_back(
+      absl::StrCat("GPTQModel (Torch kernel) loads ", absl::StrJoin(widths, "/"), "-bit asymmetric gptq_v2"));
+  if (widths.size() > 1 || group_sizes.size() > 1) {
+    remarks.push_back(
+        "blocks differ in bits or groups: the loader must honour quantization_config's per-module \"dynamic\" "
+        "overrides, as GPTQModel and vLLM do");
+  }
+  if (widths.contains(3)) {
     remarks.push_back("Triton kernels hold 2, 4 and 8 bits, not 3: expect the slower Torch kernel");
   }
   remarks.push_back(
       "vLLM loads it through its gptq (exllama) kernels in releases that honour checkpoint_format gptq_v2; "
       "older ones read the zero points wrongly");
   remarks.push_back("Marlin kernels do not take it: they need symmetric weights, and these are asymmetric");
-  const bool common_group =
-      recipe.group_size == -1 || recipe.group_size == 32 || recipe.group_size == 64 || recipe.group_size == 128;
-  if (!common_group) {
+  for (const int64_t group_size : group_sizes) {
+    if (group_size == -1 || group_size == 32 || group_size == 64 || group_size == 128) continue;
     remarks.push_back(
-        absl::StrCat("group_size ", recipe.group_size, " is outside -1, 32, 64, 128: several kernels refuse it"));
+        absl::StrCat("group_size ", group_size, " is outside -1, 32, 64, 128: several kernels refuse it"));
   }
   if (!AllMultiplesOf32(model)) {
     remarks.push_back(
@@ -38,9 +51,10 @@ void GptqRemarks(const Recipe& recipe, const LlamaConfig& model, std::vector<std
 
 }  // namespace
 
-std::vector<std::string> ServingRemarks(const Recipe& recipe, const LlamaConfig& model) {
+std::vector<std::string> ServingRemarks(const Recipe& recipe, const LlamaConfig& model,
+                                        const std::vector<BlockPlan>& blocks) {
   std::vector<std::string> remarks;
-  if (recipe.export_format == "gptq_v2") GptqRemarks(recipe, model, remarks);
+  if (recipe.export_format == "gptq_v2") GptqRemarks(model, blocks, remarks);
   if (recipe.export_format == "fake_quant") {
     remarks.push_back("fake_quant is fp16 in size: any stack that loads the original loads it, and it saves no memory");
   }

@@ -6,10 +6,12 @@
 #include <vector>
 
 #include "common/model/llama_config.h"
+#include "coordinator/plan/block_plan.h"
 #include "coordinator/plan/recipe.h"
 
 namespace lwq::coordinator {
 
-std::vector<std::string> ServingRemarks(const Recipe& recipe, const LlamaConfig& model);
+std::vector<std::string> ServingRemarks(const Recipe& recipe, const LlamaConfig& model,
+                                        const std::vector<BlockPlan>& blocks);
 
 }  // namespace lwq::coordinator

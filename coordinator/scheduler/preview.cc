@@ -9,7 +9,7 @@ namespace lwq::coordinator {
 StatusOr<RunPreview> PreviewRun(const State& state, const RunSpec& spec) {
   LWQ_ASSIGN_OR_RETURN(const ResolvedSpec resolved, ResolveSpec(spec));
   RunPreview preview;
-  preview.plan = MakePlan(resolved.recipe, resolved.model.get());
+  LWQ_ASSIGN_OR_RETURN(preview.plan, MakePlan(resolved.recipe, resolved.model.get(), spec.sensitivity_scores));
   LWQ_ASSIGN_OR_RETURN(const std::optional<ChosenClass> chosen, ChooseClass(state, resolved, preview.plan));
   const bool needs_class = NeedsNumericsClass(resolved);
   const bool keyed = chosen.has_value() || !needs_class;

@@ -24,7 +24,9 @@ Status RestoreRuns(State& state, Records& records) {
       if (!config.ok()) return Inconsistent(absl::StrCat("model of run ", id.value, ": ", MessageOf(config.status())));
       run.model = std::make_shared<const LlamaConfig>(*std::move(config));
     }
-    run.plan = MakePlan(record.recipe, run.model.get());
+    auto plan = MakePlan(record.recipe, run.model.get(), record.spec->sensitivity_scores);
+    if (!plan.ok()) return Inconsistent(absl::StrCat("plan of run ", id.value, ": ", MessageOf(plan.status())));
+    run.plan = *std::move(plan);
     const auto tasks = records.run_tasks.find(id);
     if (tasks != records.run_tasks.end()) run.tasks = std::move(tasks->second);
     state.next_run_sequence = std::max(state.next_run_sequence, record.sequence + 1);
@@ -181,6 +183,7 @@ Lease LeaseOf(const State& state, const TaskEntry& task) {
 RunResult CollectResult(const State& state, const RunEntry& run) {
   RunResult result;
   Json digests{{"export", nullptr}, {"blocks", Json::array()}};
+  std::map<int64_t, Digest> checkpoints;  // by block
   bool produces = false;
   for (const RunTaskRecord& planned : run.tasks) {
     if (planned.purpose == TaskPurpose::kStep) continue;
@@ -191,7 +194,7 @@ RunResult CollectResult(const State& state, const RunEntry& run) {
       case TaskPurpose::kStep:
         break;
       case TaskPurpose::kCheckpoint:
-        digests["blocks"].push_back(action.outputs.at("block").digest.hex());
+        checkpoints[planned.block] = action.outputs.at("block").digest;
         produces = true;
         break;
       case TaskPurpose::kExport:
@@ -211,6 +214,7 @@ RunResult CollectResult(const State& state, const RunEntry& run) {
       }
     }
   }
+  for (const auto& [block, digest] : checkpoints) digests["blocks"].push_back(digest.hex());
   if (produces) result.result_digest = DigestOf(CanonicalJson(digests)).hex();
   return result;
 }

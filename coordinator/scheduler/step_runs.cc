@@ -36,7 +36,7 @@ Status Stepper::On(const SubmitRun& event) {
   }
 
   LWQ_ASSIGN_OR_RETURN(ResolvedSpec resolved, ResolveSpec(event.spec));
-  Plan plan = MakePlan(resolved.recipe, resolved.model.get());
+  LWQ_ASSIGN_OR_RETURN(Plan plan, MakePlan(resolved.recipe, resolved.model.get(), resolved.spec.sensitivity_scores));
   LWQ_ASSIGN_OR_RETURN(const std::optional<ChosenClass> chosen, ChooseClass(state_, resolved, plan));
 
   RunEntry run;
@@ -90,7 +90,10 @@ void Stepper::StartRun(RunEntry& run, const std::optional<ChosenClass>& chosen) 
   }
   record.state = RunState::kRunning;
   state_.pending_runs.erase(record.sequence);
-  run.plan = MakePlan(record.recipe, run.model.get());
+  // What could be wrong with it was refused at submission; pinning changes none of it.
+  StatusOr<Plan> plan = MakePlan(record.recipe, run.model.get(), record.spec->sensitivity_scores);
+  LWQ_CHECK(plan.ok(), MessageOf(plan.status()));
+  run.plan = *std::move(plan);
 
   std::vector<PlannedTask> graph =
       BuildRunGraph(*record.spec, run.model.get(), record.recipe, run.plan, record.numerics_class);

@@ -118,6 +118,7 @@ StatusOr<RunSpec> FromWire(const wire::RunSpec& message) {
     spec.eval_texts.push_back(std::move(source));
   }
   spec.recipe = FromWire(message.recipe());
+  spec.sensitivity_scores.assign(message.sensitivity_scores().begin(), message.sensitivity_scores().end());
   spec.priority = message.priority();
   spec.numerics_class = message.numerics_class();
   return spec;
@@ -135,6 +136,7 @@ void ToWire(const RunSpec& spec, wire::RunSpec* message) {
   if (spec.calibration.has_value()) TextToWire(*spec.calibration, message->mutable_calibration());
   for (const TextSource& text : spec.eval_texts) TextToWire(text, message->add_eval_texts());
   ToWire(spec.recipe, message->mutable_recipe());
+  message->mutable_sensitivity_scores()->Add(spec.sensitivity_scores.begin(), spec.sensitivity_scores.end());
   message->set_priority(spec.priority);
   message->set_numerics_class(spec.numerics_class);
 }

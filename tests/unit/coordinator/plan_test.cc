@@ -58,7 +58,7 @@ TEST(FormatHoldsTest, GptqV2HasNoFiveAndSixBits) {
 TEST(MakePlanTest, EveryBlockIsPlannedAndTotalsAreTheSums) {
   const LlamaConfig model = TinyConfig(3);
   const Recipe recipe = RecipeOf(model, 2, 32, "gptq_v2");
-  const Plan plan = MakePlan(recipe, &model);
+  const Plan plan = *MakePlan(recipe, &model);
   ASSERT_EQ(plan.blocks.size(), 3u);
   int64_t bytes = 0;
   for (const LinearKind kind : kAllLinears) bytes += StorageOf("gptq_v2", ShapeOf(model, kind), 2, 32).stored_bytes;
@@ -80,7 +80,7 @@ TEST(MakePlanTest, EveryBlockIsPlannedAndTotalsAreTheSums) {
 
 TEST(MakePlanTest, FakeQuantStoresSixteenBits) {
   const LlamaConfig model = TinyConfig(1);
-  EXPECT_DOUBLE_EQ(MakePlan(RecipeOf(model, 3, 32, "fake_quant"), &model).stored_bits_per_weight, 16);
+  EXPECT_DOUBLE_EQ((*MakePlan(RecipeOf(model, 3, 32, "fake_quant"), &model)).stored_bits_per_weight, 16);
 }
 
 TEST(MakePlanTest, MethodsThatQuantizeNothingHaveNoBlocks) {
@@ -89,10 +89,10 @@ TEST(MakePlanTest, MethodsThatQuantizeNothingHaveNoBlocks) {
   partial.group_size = 32;
   partial.method = "none";
   const Recipe none = *ResolveRecipe(partial, &model);
-  EXPECT_TRUE(MakePlan(none, &model).blocks.empty());
-  EXPECT_EQ(MakePlan(none, &model).export_bytes, 0);
+  EXPECT_TRUE((*MakePlan(none, &model)).blocks.empty());
+  EXPECT_EQ((*MakePlan(none, &model)).export_bytes, 0);
   partial.method = "noop";
-  EXPECT_TRUE(MakePlan(*ResolveRecipe(partial, nullptr), nullptr).blocks.empty());
+  EXPECT_TRUE((*MakePlan(*ResolveRecipe(partial, nullptr), nullptr)).blocks.empty());
 }
 
 TEST(MakePlanTest, RoundToNearestTakesNoSteps) {
@@ -100,19 +100,19 @@ TEST(MakePlanTest, RoundToNearestTakesNoSteps) {
   PartialRecipe partial;
   partial.group_size = 32;
   partial.method = "rtn";
-  const Plan plan = MakePlan(*ResolveRecipe(partial, &model), &model);
+  const Plan plan = *MakePlan(*ResolveRecipe(partial, &model), &model);
   EXPECT_EQ(plan.blocks[0].steps, 0);
   EXPECT_EQ(plan.blocks[0].quant_lr, 0);
 }
 
 TEST(MakePlanTest, RemarksAreHonestAboutServingStacks) {
   const LlamaConfig model = TinyConfig(2);
-  const Plan three = MakePlan(RecipeOf(model, 3, 32, "gptq_v2"), &model);
+  const Plan three = *MakePlan(RecipeOf(model, 3, 32, "gptq_v2"), &model);
   EXPECT_THAT(three.remarks, Contains(HasSubstr("Triton kernels hold 2, 4 and 8 bits, not 3")));
   EXPECT_THAT(three.remarks, Contains(HasSubstr("Marlin kernels do not take it")));
-  EXPECT_THAT(MakePlan(RecipeOf(model, 4, 16, "gptq_v2"), &model).remarks,
+  EXPECT_THAT((*MakePlan(RecipeOf(model, 4, 16, "gptq_v2"), &model)).remarks,
               Contains(HasSubstr("group_size 16 is outside")));
-  EXPECT_THAT(MakePlan(RecipeOf(model, 4, 32, "fake_quant"), &model).remarks, Contains(HasSubstr("saves no memory")));
+  EXPECT_THAT((*MakePlan(RecipeOf(model, 4, 32, "fake_quant"), &model)).remarks, Contains(HasSubstr("saves no memory")));
   EXPECT_THAT(three.remarks, Each(Not(HasSubstr("\n"))));
 }
 
@@ -139,7 +139,7 @@ TEST(TaskMemoryTest, NeedsGrowWithTheModelAndTheLargestTaskDecides) {
                               TaskKind::kEvaluatePpl, TaskKind::kExport}) {
     EXPECT_GT(TaskMemoryBytes(kind, large, recipe), TaskMemoryBytes(kind, small, recipe)) << TaskKindName(kind);
   }
-  EXPECT_EQ(MakePlan(recipe, &large).peak_memory_bytes, TaskMemoryBytes(TaskKind::kTrainBlock, large, recipe));
+  EXPECT_EQ((*MakePlan(recipe, &large)).peak_memory_bytes, TaskMemoryBytes(TaskKind::kTrainBlock, large, recipe));
 }
 
 }  // namespace

@@ -35,13 +35,13 @@ ResolvedSpec Resolve(const RunSpec& spec) {
 
 std::vector<PlannedTask> GraphOf(const ResolvedSpec& resolved) {
   const Recipe recipe = PinRecipe(resolved.recipe, false);
-  return BuildRunGraph(resolved.spec, resolved.model.get(), recipe, MakePlan(recipe, resolved.model.get()),
+  return BuildRunGraph(resolved.spec, resolved.model.get(), recipe, *MakePlan(recipe, resolved.model.get()),
                        "a|b|c|fp32|t1");
 }
 
 RC_GTEST_PROP(PlanProperty, StoredBitsLieBetweenTheCodesAndTheCodesWithTheirOverhead, ()) {
   const ResolvedSpec resolved = Resolve(RandomSpec());
-  const Plan plan = MakePlan(resolved.recipe, resolved.model.get());
+  const Plan plan = *MakePlan(resolved.recipe, resolved.model.get());
   RC_ASSERT(plan.blocks.size() == static_cast<size_t>(resolved.model->num_hidden_layers));
   if (resolved.recipe.export_format == "fake_quant") {
     RC_ASSERT(plan.stored_bits_per_weight == 16);

@@ -26,7 +26,7 @@ std::vector<PlannedTask> Graph(const RunSpec& spec, const std::string& numerics_
   StatusOr<ResolvedSpec> resolved = ResolveSpec(spec);
   LWQ_CHECK(resolved.ok(), resolved.status().ToString());
   const Recipe recipe = PinRecipe(resolved->recipe, false);
-  return BuildRunGraph(spec, resolved->model.get(), recipe, MakePlan(recipe, resolved->model.get()), numerics_class);
+  return BuildRunGraph(spec, resolved->model.get(), recipe, *MakePlan(recipe, resolved->model.get()), numerics_class);
 }
 
 const PlannedTask& Titled(const std::vector<PlannedTask>& graph, const std::string& title) {

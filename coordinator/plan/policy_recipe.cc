@@ -1,0 +1,37 @@
+#include "coordinator/plan/policy_recipe.h"
+
+namespace lwq::coordinator {
+
+PolicyOptions PoliciesOf(const Recipe& recipe) {
+  PolicyOptions options;
+  options.wbits = recipe.wbits;
+  options.group_size = recipe.group_size;
+  options.epochs = recipe.epochs;
+  options.quant_lr = recipe.quant_lr;
+  options.zp_lr = recipe.zp_lr;
+  options.weight_lr = recipe.weight_lr;
+  options.early_stop = recipe.early_stop;
+  options.seed = recipe.seed;
+  options.export_format = recipe.export_format;
+  options.layer_ordering = recipe.layer_ordering;
+  options.adaptive_epochs = recipe.adaptive_epochs;
+  options.adaptive_lr_scaling = recipe.adaptive_lr_scaling;
+  options.adaptive_lr_normalization = recipe.adaptive_lr_normalization;
+  options.use_adaptive_training = recipe.use_adaptive_training;
+  options.use_mixed_precision = recipe.use_mixed_precision;
+  options.target_avg_bits = recipe.target_avg_bits;
+  options.mpq_strategy = recipe.mpq_strategy;
+  options.keep_budget = recipe.keep_budget;
+  options.mpq_group_size = recipe.mpq_group_size;
+  options.ablation = recipe.ablation == "none" ? "" : recipe.ablation;
+  options.policy_semantics = recipe.policy_semantics;
+  return options;
+}
+
+bool NeedsScores(const Recipe& recipe) {
+  if (recipe.method != "block_ap" && recipe.method != "rtn") return false;
+  const StatusOr<PolicyOptions> options = ResolvePolicies(PoliciesOf(recipe));
+  return options.ok() && NeedsScores(*options);
+}
+
+}  // namespace lwq::coordinator

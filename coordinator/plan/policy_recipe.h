@@ -1,0 +1,17 @@
+// The policies that a recipe names.
+//
+// Pure; thread-safe.
+#pragma once
+
+#include "coordinator/plan/policy_options.h"
+#include "coordinator/plan/recipe.h"
+
+namespace lwq::coordinator {
+
+// Not yet resolved (ResolvePolicies): values and combinations may be impossible.
+PolicyOptions PoliciesOf(const Recipe& recipe);
+
+// Whether the recipe's plan depends on how sensitive the blocks are. Requires a resolved recipe.
+bool NeedsScores(const Recipe& recipe);
+
+}  // namespace lwq::coordinator
