@@ -7,9 +7,11 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/json/json.h"
 #include "common/status/status.h"
+#include "common/task/quant_choice.h"
 
 namespace lwq {
 
@@ -21,6 +23,12 @@ class JsonFieldWriter {
   }
   void operator()(std::string_view name, const std::optional<double>& value) {
     json_[std::string(name)] = value.has_value() ? Json(*value) : Json(nullptr);
+  }
+  void operator()(std::string_view name, const std::vector<QuantChoice>& choices) {
+    Json& list = json_[std::string(name)] = Json::array();
+    for (const QuantChoice& choice : choices) {
+      list.push_back(Json{{"bits", choice.bits}, {"group_size", choice.group_size}});
+    }
   }
   Json Take() { return std::move(json_); }
 
@@ -53,6 +61,23 @@ class JsonFieldReader {
     value = number;
   }
 
+  void operator()(std::string_view name, std::vector<QuantChoice>& choices) {
+    Seen(name);
+    const auto it = json_.is_object() ? json_.find(name) : json_.end();
+    if (it == json_.end() || !it->is_array()) {
+      return Fail(absl::InvalidArgumentError(absl::StrCat(what_, ": '", name, "' is not a list")));
+    }
+    choices.clear();
+    for (const Json& entry : *it) {
+      QuantChoice choice;
+      JsonFieldReader reader(entry, what_);
+      reader("bits", choice.bits);
+      reader("group_size", choice.group_size);
+      if (const Status status = reader.Finish(); !status.ok()) return Fail(status);
+      choices.push_back(choice);
+    }
+  }
+
   // The first error, or an error naming a field nobody asked for.
   Status Finish() const {
     if (!status_.ok()) return status_;
@@ -73,9 +98,12 @@ class JsonFieldReader {
   void Take(StatusOr<T> got, T& value) {
     if (got.ok()) {
       value = *std::move(got);
-    } else if (status_.ok()) {
-      status_ = got.status();
+    } else {
+      Fail(got.status());
     }
+  }
+  void Fail(const Status& status) {
+    if (status_.ok()) status_ = status;
   }
 
   const Json& json_;

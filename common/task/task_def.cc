@@ -6,7 +6,7 @@
 namespace lwq {
 namespace {
 
-constexpr std::array<std::pair<TaskKind, std::string_view>, 8> kKindNames = {{
+constexpr std::array<std::pair<TaskKind, std::string_view>, 15> kKindNames = {{
     {TaskKind::kTokenize, "tokenize"},
     {TaskKind::kEmbed, "embed"},
     {TaskKind::kAdvance, "advance"},
@@ -14,6 +14,13 @@ constexpr std::array<std::pair<TaskKind, std::string_view>, 8> kKindNames = {{
     {TaskKind::kRtnBlock, "rtn_block"},
     {TaskKind::kEvaluatePpl, "evaluate_ppl"},
     {TaskKind::kExport, "export"},
+    {TaskKind::kLossGradient, "loss_gradient"},
+    {TaskKind::kBackwardBlock, "backward_block"},
+    {TaskKind::kGradientNorm, "gradient_norm"},
+    {TaskKind::kOutputFisher, "output_fisher"},
+    {TaskKind::kLossDelta, "loss_delta"},
+    {TaskKind::kHessian, "hessian"},
+    {TaskKind::kWeightError, "weight_error"},
     {TaskKind::kNoop, "noop"},
 }};
 
@@ -54,6 +61,13 @@ int TaskKindVersion(TaskKind kind) {
     case TaskKind::kRtnBlock:
     case TaskKind::kEvaluatePpl:
     case TaskKind::kExport:
+    case TaskKind::kLossGradient:
+    case TaskKind::kBackwardBlock:
+    case TaskKind::kGradientNorm:
+    case TaskKind::kOutputFisher:
+    case TaskKind::kLossDelta:
+    case TaskKind::kHessian:
+    case TaskKind::kWeightError:
     case TaskKind::kNoop:
       return 1;
   }

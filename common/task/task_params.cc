@@ -50,6 +50,7 @@ void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, Tra
   visit("range_contains_zero", p.range_contains_zero);
   visit("lr_schedule", p.lr_schedule);
   visit("keep_latent", p.keep_latent);
+  visit("rest", p.rest);
 }
 
 template <typename P, typename V>
@@ -69,6 +70,66 @@ void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, Eva
 template <typename P, typename V>
 void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, ExportParams> {
   visit("format", p.format);
+}
+
+template <typename P, typename V>
+void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, LossGradientParams> {
+  visit("first_sample", p.first_sample);
+  visit("samples", p.samples);
+}
+
+template <typename P, typename V>
+void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, BackwardBlockParams> {
+  visit("block", p.block);
+  visit("first_sample", p.first_sample);
+  visit("samples", p.samples);
+  visit("sum_gradients", p.sum_gradients);
+}
+
+template <typename P, typename V>
+void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, GradientNormParams> {
+  visit("samples", p.samples);
+}
+
+template <typename P, typename V>
+void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, OutputFisherParams> {
+  visit("block", p.block);
+  visit("first_sample", p.first_sample);
+  visit("samples", p.samples);
+  visit("micro_batch", p.micro_batch);
+  visit("choices", p.choices);
+  visit("fp16_scales", p.fp16_scales);
+  visit("range_contains_zero", p.range_contains_zero);
+}
+
+template <typename P, typename V>
+void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, LossDeltaParams> {
+  visit("block", p.block);
+  visit("first_sample", p.first_sample);
+  visit("samples", p.samples);
+  visit("micro_batch", p.micro_batch);
+  visit("choices", p.choices);
+  visit("candidates", p.candidates);
+  visit("fp16_scales", p.fp16_scales);
+  visit("range_contains_zero", p.range_contains_zero);
+}
+
+template <typename P, typename V>
+void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, HessianParams> {
+  visit("first_block", p.first_block);
+  visit("blocks", p.blocks);
+  visit("probe", p.probe);
+  visit("seed", p.seed);
+  visit("first_sample", p.first_sample);
+  visit("samples", p.samples);
+}
+
+template <typename P, typename V>
+void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, WeightErrorParams> {
+  visit("block", p.block);
+  visit("choices", p.choices);
+  visit("fp16_scales", p.fp16_scales);
+  visit("range_contains_zero", p.range_contains_zero);
 }
 
 template <typename P>
@@ -130,6 +191,48 @@ Json ExportParams::ToJson() const {
 }
 StatusOr<ExportParams> ExportParams::FromJson(const Json& json) {
   return Read<ExportParams>(json, "parameters of export");
+}
+Json LossGradientParams::ToJson() const {
+  return Write(*this);
+}
+StatusOr<LossGradientParams> LossGradientParams::FromJson(const Json& json) {
+  return Read<LossGradientParams>(json, "parameters of loss_gradient");
+}
+Json BackwardBlockParams::ToJson() const {
+  return Write(*this);
+}
+StatusOr<BackwardBlockParams> BackwardBlockParams::FromJson(const Json& json) {
+  return Read<BackwardBlockParams>(json, "parameters of backward_block");
+}
+Json GradientNormParams::ToJson() const {
+  return Write(*this);
+}
+StatusOr<GradientNormParams> GradientNormParams::FromJson(const Json& json) {
+  return Read<GradientNormParams>(json, "parameters of gradient_norm");
+}
+Json OutputFisherParams::ToJson() const {
+  return Write(*this);
+}
+StatusOr<OutputFisherParams> OutputFisherParams::FromJson(const Json& json) {
+  return Read<OutputFisherParams>(json, "parameters of output_fisher");
+}
+Json LossDeltaParams::ToJson() const {
+  return Write(*this);
+}
+StatusOr<LossDeltaParams> LossDeltaParams::FromJson(const Json& json) {
+  return Read<LossDeltaParams>(json, "parameters of loss_delta");
+}
+Json HessianParams::ToJson() const {
+  return Write(*this);
+}
+StatusOr<HessianParams> HessianParams::FromJson(const Json& json) {
+  return Read<HessianParams>(json, "parameters of hessian");
+}
+Json WeightErrorParams::ToJson() const {
+  return Write(*this);
+}
+StatusOr<WeightErrorParams> WeightErrorParams::FromJson(const Json& json) {
+  return Read<WeightErrorParams>(json, "parameters of weight_error");
 }
 
 }  // namespace lwq

@@ -9,9 +9,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/json/json.h"
 #include "common/status/status.h"
+#include "common/task/quant_choice.h"
 
 namespace lwq {
 
@@ -47,7 +49,9 @@ struct AdvanceParams {
 };
 
 // Inputs: "model", "inputs" (activations the quantized block reads), "targets" (full-precision outputs); to go on from
-// an earlier training its "start" (output "block") and "latent". Outputs: "block" and, with keep_latent, "latent".
+// an earlier training its "start" (output "block") and "latent". Outputs: "block" and, with keep_latent, "latent". With
+// `rest`, a unit of several blocks is trained as one against the last one's output: block + i has its roles with ".i"
+// appended ("block.1", "latent.1", "start.1").
 // Metrics: initial_val_loss, best_val_loss, final_val_loss, epochs_planned, epochs_trained, steps, stopped_early,
 // zero_point_flips, zero_points, epochs [{epoch, step, train_loss, val_loss, seconds}], bits, group_size, quant_lr,
 // weight_lr.
@@ -72,6 +76,7 @@ struct TrainBlockParams {
   bool range_contains_zero = true;
   std::string lr_schedule = "cosine";  // "cosine" | "chained_cosine"
   bool keep_latent = false;            // a second output, "latent", for a training that goes on from this one
+  std::vector<QuantChoice> rest;       // how the blocks after `block` are quantized that are trained with it
   Json ToJson() const;
   static StatusOr<TrainBlockParams> FromJson(const Json& json);
 };
@@ -101,6 +106,97 @@ struct ExportParams {
   std::string format = "gptq_v2";  // "gptq_v2" | "fake_quant"
   Json ToJson() const;
   static StatusOr<ExportParams> FromJson(const Json& json);
+};
+
+// Sensitivity (SPEC section 4). l_i is the mean next-token cross-entropy of sample i. A shard is samples
+// [first_sample, first_sample + samples) of the calibration windows: of "activations" and "tokens", which are whole
+// sets, these are read; of "gradients", which are sets of a shard, all. Everything is computed in float32 and summed in
+// the order of samples. "block" is the checkpoint of the block where it is not at full precision.
+
+// Inputs: "model", "activations" (after the last block), "tokens". Output: "gradients": sample set F32
+// [seqlen, hidden], sample j the gradient of l of sample first_sample + j. Metrics: losses [l].
+struct LossGradientParams {
+  int64_t first_sample = 0;
+  int64_t samples = 0;
+  Json ToJson() const;
+  static StatusOr<LossGradientParams> FromJson(const Json& json);
+};
+
+// Inputs: "model", "activations" (before the block), "gradients" (after it), "block" (optional). Outputs: "gradients"
+// (before the block; not for block 0, where nobody reads it) and, with sum_gradients, "gradient_sum": safetensors of
+// the sum over the shard's samples of the gradient of l_i with respect to the seven linears, F32. Metrics:
+// squared_gradient_norms [‖∂l_i/∂W‖² over the seven linears].
+struct BackwardBlockParams {
+  int64_t block = 0;
+  int64_t first_sample = 0;
+  int64_t samples = 0;
+  bool sum_gradients = false;
+  Json ToJson() const;
+  static StatusOr<BackwardBlockParams> FromJson(const Json& json);
+};
+
+// Inputs: "sum.0" … of the shards in their order. No output. Metrics: gradient_norm: ‖Σ shards / samples‖₂.
+struct GradientNormParams {
+  int64_t samples = 0;  // of all shards
+  Json ToJson() const;
+  static StatusOr<GradientNormParams> FromJson(const Json& json);
+};
+
+// Inputs as BackwardBlock. No output. Metrics: sums [choice]: Σ over the shard's samples, tokens and features of
+// (∂l_i/∂y × (Q(y) − y))², y the block's output.
+struct OutputFisherParams {
+  int64_t block = 0;
+  int64_t first_sample = 0;
+  int64_t samples = 0;
+  int64_t micro_batch = 1;
+  std::vector<QuantChoice> choices;  // rounded to nearest
+  bool fp16_scales = true;
+  bool range_contains_zero = true;
+  Json ToJson() const;
+  static StatusOr<OutputFisherParams> FromJson(const Json& json);
+};
+
+// Inputs: "model", "activations" (before the block), "tokens", "block.<j>" for every later block that is not at full
+// precision and for the block itself, and "candidate.<i>" (checkpoints of the block) for i < candidates. No output.
+// Metrics: loss_sum: Σ l_i of the model as it is; loss_sums [choice]: with the block replaced, round-to-nearest by each
+// of `choices`, then by each candidate.
+struct LossDeltaParams {
+  int64_t block = 0;
+  int64_t first_sample = 0;
+  int64_t samples = 0;
+  int64_t micro_batch = 1;
+  std::vector<QuantChoice> choices;
+  int64_t candidates = 0;
+  bool fp16_scales = true;
+  bool range_contains_zero = true;
+  Json ToJson() const;
+  static StatusOr<LossDeltaParams> FromJson(const Json& json);
+};
+
+// Inputs: "model", "tokens", "activations.<k>" for k = first_block … n (n blocks), "gradients.<k>" for
+// k = first_block + 1 … n, and "block.<k>" for blocks that are not at full precision. No output. Metrics:
+// curvatures [k − first_block]: Σ over the shard's samples of v_kᵀ(H v)_k, H the Hessian of l_i and v the probe: a
+// Rademacher vector over the linears of blocks first_block … first_block + blocks − 1, drawn from seed and probe.
+struct HessianParams {
+  int64_t first_block = 0;
+  int64_t blocks = 1;  // 1: "block" scope; all: "model" scope
+  int64_t probe = 0;
+  int64_t seed = 0;
+  int64_t first_sample = 0;
+  int64_t samples = 0;
+  Json ToJson() const;
+  static StatusOr<HessianParams> FromJson(const Json& json);
+};
+
+// Input: "model". No output. Metrics: squared_errors [choice]: ‖W − Q(W)‖² over the block's seven linears, round to
+// nearest.
+struct WeightErrorParams {
+  int64_t block = 0;
+  std::vector<QuantChoice> choices;
+  bool fp16_scales = true;
+  bool range_contains_zero = true;
+  Json ToJson() const;
+  static StatusOr<WeightErrorParams> FromJson(const Json& json);
 };
 
 }  // namespace lwq

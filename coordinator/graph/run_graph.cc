@@ -17,8 +17,8 @@ std::string StoredDtype(const Recipe& recipe) {
 class GraphBuilder {
  public:
   GraphBuilder(const RunSpec& spec, const LlamaConfig* model, const Recipe& recipe, const Plan& plan,
-               const std::string& numerics_class)
-      : spec_(spec), model_(model), recipe_(recipe), plan_(plan), class_(numerics_class) {}
+               const KindBases& bases)
+      : spec_(spec), model_(model), recipe_(recipe), plan_(plan), bases_(bases) {}
 
   std::vector<PlannedTask> Build() {
     if (recipe_.method == "noop") AddNoops();
@@ -33,6 +33,7 @@ class GraphBuilder {
  private:
   // Adds the task unless the graph has an equal one; returns its key.
   Digest Add(PlannedTask task) {
+    task.def.numerics_class = ClassOf(bases_, task.def.kind, recipe_);
     task.key = DerivationKeyOf(task.def);
     if (model_ != nullptr) task.memory_bytes = TaskMemoryBytes(task.def.kind, *model_, recipe_);
     const Digest key = task.key;
@@ -55,7 +56,6 @@ class GraphBuilder {
     task.def.kind = TaskKind::kAdvance;
     task.def.params =
         AdvanceParams{.block = block, .micro_batch = recipe_.batch_size, .dtype = StoredDtype(recipe_)}.ToJson();
-    task.def.numerics_class = class_;
     task.def.inputs["model"] = spec_.model->files;
     task.def.inputs["activations"] = activations;
     if (checkpoint.has_value()) task.def.inputs["block"] = TaskOutputRef{*checkpoint, "block"};
@@ -95,7 +95,6 @@ class GraphBuilder {
     PlannedTask task;
     task.def.kind = TaskKind::kTrainBlock;
     task.def.params = params.ToJson();
-    task.def.numerics_class = class_;
     task.def.inputs = {{"model", spec_.model->files}, {"inputs", inputs}, {"targets", targets}};
     if (start.earlier.has_value()) {
       task.def.inputs["start"] = TaskOutputRef{*start.earlier, "block"};
@@ -208,7 +207,6 @@ class GraphBuilder {
     PlannedTask task;
     task.def.kind = TaskKind::kEvaluatePpl;
     task.def.params = EvaluatePplParams{.micro_batch = recipe_.batch_size}.ToJson();
-    task.def.numerics_class = class_;
     task.def.inputs = {{"model", spec_.model->files}, {"tokens", TaskOutputRef{tokens, "tokens"}}};
     if (!full_precision) AddCheckpointInputs(task.def);
     task.title = absl::StrCat("evaluate ", label, " on ", text.name);
@@ -257,7 +255,7 @@ class GraphBuilder {
   const LlamaConfig* model_;
   const Recipe& recipe_;
   const Plan& plan_;
-  const std::string& class_;
+  const KindBases& bases_;
   std::vector<PlannedTask> tasks_;
   std::map<Digest, size_t> index_;
   TaskInput embedded_;
@@ -274,8 +272,8 @@ bool NeedsNumericsClass(const ResolvedSpec& resolved) {
 }
 
 std::vector<PlannedTask> BuildRunGraph(const RunSpec& spec, const LlamaConfig* model, const Recipe& recipe,
-                                       const Plan& plan, const std::string& numerics_class) {
-  return GraphBuilder(spec, model, recipe, plan, numerics_class).Build();
+                                       const Plan& plan, const KindBases& bases) {
+  return GraphBuilder(spec, model, recipe, plan, bases).Build();
 }
 
 }  // namespace lwq::coordinator

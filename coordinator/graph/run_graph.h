@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "common/task/task_def.h"
+#include "coordinator/graph/kind_classes.h"
 #include "coordinator/graph/run_spec.h"
 #include "coordinator/plan/plan.h"
 
@@ -49,8 +50,8 @@ struct PlannedTask {
 // Whether any task of the run is pinned to a numerics class; a run without is planned before any worker is there.
 bool NeedsNumericsClass(const ResolvedSpec& resolved);
 
-// `recipe` is the pinned one; `numerics_class` the full class (numerics_class.h), "" where NeedsNumericsClass is false.
+// `recipe` is the pinned one; `bases` has every pinned kind of the run's, none where NeedsNumericsClass is false.
 std::vector<PlannedTask> BuildRunGraph(const RunSpec& spec, const LlamaConfig* model, const Recipe& recipe,
-                                       const Plan& plan, const std::string& numerics_class);
+                                       const Plan& plan, const KindBases& bases);
 
 }  // namespace lwq::coordinator

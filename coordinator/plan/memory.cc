@@ -56,6 +56,27 @@ int64_t TaskMemoryBytes(TaskKind kind, const LlamaConfig& config, const Recipe& 
       return 3 * block;
     case TaskKind::kExport:
       return 2 * block + embedding;
+    // One sample at a time with its backward pass: the block, its gradients, and what the pass keeps.
+    case TaskKind::kLossGradient:
+      return embedding + 4 * recipe.training_seqlen * config.vocab_size * kFloatBytes +
+             ChunkBytes(config, recipe.training_seqlen);
+    case TaskKind::kBackwardBlock:
+      return 3 * block + ActivationBytes(config, 1, recipe.training_seqlen) +
+             2 * ChunkBytes(config, recipe.training_seqlen);
+    case TaskKind::kOutputFisher:
+    case TaskKind::kLossDelta: {
+      const int64_t head = embedding + 2 * recipe.batch_size * recipe.training_seqlen * config.vocab_size * kFloatBytes;
+      return std::max(3 * block + ForwardBytes(config, recipe.batch_size, recipe.training_seqlen), head) +
+             2 * ChunkBytes(config, recipe.training_seqlen);
+    }
+    // Gradients of gradients: the graph is kept twice, beside the weights the probe, the gradients and their products.
+    case TaskKind::kHessian:
+      return std::max(5 * block + 3 * ActivationBytes(config, 1, recipe.training_seqlen),
+                      embedding + 8 * recipe.training_seqlen * config.vocab_size * kFloatBytes) +
+             2 * ChunkBytes(config, recipe.training_seqlen);
+    case TaskKind::kWeightError:
+    case TaskKind::kGradientNorm:
+      return 3 * block;
     case TaskKind::kTokenize:
     case TaskKind::kNoop:
       return 0;

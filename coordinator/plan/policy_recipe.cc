@@ -14,6 +14,10 @@ PolicyOptions PoliciesOf(const Recipe& recipe) {
   options.seed = recipe.seed;
   options.export_format = recipe.export_format;
   options.layer_ordering = recipe.layer_ordering;
+  options.reorder_every = recipe.reorder_every;
+  options.block_grouping = recipe.block_grouping;
+  options.block_grouping_factor = recipe.block_grouping_factor;
+  options.block_grouping_most = recipe.block_grouping_most;
   options.adaptive_epochs = recipe.adaptive_epochs;
   options.adaptive_lr_scaling = recipe.adaptive_lr_scaling;
   options.adaptive_lr_normalization = recipe.adaptive_lr_normalization;
@@ -23,6 +27,7 @@ PolicyOptions PoliciesOf(const Recipe& recipe) {
   options.mpq_strategy = recipe.mpq_strategy;
   options.keep_budget = recipe.keep_budget;
   options.mpq_group_size = recipe.mpq_group_size;
+  if (recipe.target_size_mb > 0) options.target_size_mb = recipe.target_size_mb;
   options.ablation = recipe.ablation == "none" ? "" : recipe.ablation;
   options.policy_semantics = recipe.policy_semantics;
   return options;

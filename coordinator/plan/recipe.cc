@@ -3,12 +3,17 @@
 #include <algorithm>
 #include <cmath>
 
+#include "absl/strings/str_join.h"
+#include "coordinator/plan/mixed_precision.h"
 #include "coordinator/plan/recipe_check.h"
+#include "coordinator/plan/storage.h"
 
 namespace lwq::coordinator {
 namespace {
 
 constexpr int64_t kDefaultSeqlen = 2048;
+constexpr int64_t kSensitivitySamples = 64;
+constexpr int64_t kPilotSamples = 32;
 
 PartialRecipe Preset(std::string_view name, int wbits) {
   PartialRecipe preset;
@@ -34,7 +39,7 @@ PartialRecipe Preset(std::string_view name, int wbits) {
   return preset;
 }
 
-// SPEC section 9. zp_lr and keep_budget have no default of their own: they follow quant_lr and policy_semantics.
+// SPEC section 9. Not here: what follows from other fields (FillFollowing).
 PartialRecipe Defaults(std::string_view method, int wbits, const LlamaConfig* model) {
   const int64_t seqlen = model == nullptr ? kDefaultSeqlen : std::min(kDefaultSeqlen, model->max_position_embeddings);
   PartialRecipe defaults;
@@ -61,9 +66,18 @@ PartialRecipe Defaults(std::string_view method, int wbits, const LlamaConfig* mo
   defaults.fp16_scales = true;
   defaults.range_contains_zero = true;
   defaults.divergence_retries = 2;
+  defaults.sensitivity_metric = "fisher";
+  defaults.sensitivity_shard_samples = 16;
+  defaults.hessian_probes = 16;
+  defaults.hessian_scope = "block";
+  defaults.pilot_epochs = 1;
   defaults.handoff = "sequential";
   defaults.relay_epochs = 0.5;
   defaults.layer_ordering = "original";
+  defaults.reorder_every = 0;
+  defaults.block_grouping = "1";
+  defaults.block_grouping_factor = 1.5;
+  defaults.block_grouping_most = 4;
   defaults.adaptive_epochs = false;
   defaults.adaptive_lr_scaling = false;
   defaults.adaptive_lr_normalization = "mean";
@@ -72,12 +86,13 @@ PartialRecipe Defaults(std::string_view method, int wbits, const LlamaConfig* mo
   defaults.target_avg_bits = wbits;
   defaults.mpq_strategy = "adaptive";
   defaults.mpq_group_size = "fixed";
+  defaults.target_size_mb = 0;
   defaults.ablation = "none";
   defaults.policy_semantics = "default";
   defaults.precision = "auto";
   defaults.threads = 1;
   defaults.activation_dtype = "auto";
-  defaults.export_format = method == "none" || method == "noop" ? "none" : "gptq_v2";
+  defaults.export_format = method == "block_ap" || method == "rtn" ? "gptq_v2" : "none";
   defaults.eval_ppl = true;
   defaults.ppl_seqlen = seqlen;
   defaults.eval_fp = true;
@@ -140,6 +155,27 @@ class FieldReader {
   std::string problem_;
 };
 
+// Fields whose default is another field's value.
+void FillFollowing(const PartialRecipe& partial, Recipe& recipe) {
+  if (!partial.zp_lr.has_value()) recipe.zp_lr = recipe.quant_lr;
+  // The author's program ignored the target where the strategy is not "adaptive".
+  if (!partial.keep_budget.has_value()) recipe.keep_budget = recipe.policy_semantics != "author";
+  if (!partial.sensitivity_samples.has_value()) {
+    recipe.sensitivity_samples = std::min(kSensitivitySamples, recipe.train_size);
+  }
+  if (!partial.pilot_samples.has_value()) recipe.pilot_samples = std::min(kPilotSamples, recipe.train_size);
+  if (!partial.sensitivity_group_sizes.has_value()) {
+    recipe.sensitivity_group_sizes = absl::StrCat(recipe.group_size);
+  }
+  if (!partial.sensitivity_bits.has_value()) {
+    std::vector<int> widths;
+    for (const int bits : kWidths) {
+      if (FormatHolds(recipe.export_format, bits)) widths.push_back(bits);
+    }
+    recipe.sensitivity_bits = absl::StrJoin(widths, ",");
+  }
+}
+
 }  // namespace
 
 bool MethodNeedsModel(std::string_view method) {
@@ -164,9 +200,7 @@ StatusOr<Recipe> ResolveRecipe(const PartialRecipe& partial, const LlamaConfig* 
         }
       },
       recipe, partial, preset, defaults);
-  if (!partial.zp_lr.has_value()) recipe.zp_lr = recipe.quant_lr;
-  // The author's program ignored the target where the strategy is not "adaptive".
-  if (!partial.keep_budget.has_value()) recipe.keep_budget = recipe.policy_semantics != "author";
+  FillFollowing(partial, recipe);
   LWQ_RETURN_IF_ERROR(CheckRecipe(recipe, model));
   return recipe;
 }

@@ -22,7 +22,7 @@ namespace lwq::coordinator {
 template <template <typename> class Field>
 struct BasicRecipe {
   Field<std::string> preset;  // "default" | "efficientqat" | "strong"
-  Field<std::string> method;  // "block_ap" | "rtn" | "none" | "noop"
+  Field<std::string> method;  // "block_ap" | "rtn" | "sensitivity" | "none" | "noop"
 
   Field<int> wbits;
   Field<int64_t> group_size;  // −1: a whole row
@@ -49,9 +49,24 @@ struct BasicRecipe {
   Field<bool> range_contains_zero;
   Field<int> divergence_retries;
 
+  Field<std::string>
+      sensitivity_metric;              // "fisher" | "gradient" | "hessian" | "loss_delta" | "output_fisher" | "pilot"
+  Field<int64_t> sensitivity_samples;  // the first windows of the calibration set
+  Field<int64_t> sensitivity_shard_samples;
+  Field<std::string> sensitivity_bits;         // "2,3,4": the table's widths
+  Field<std::string> sensitivity_group_sizes;  // "64,128": the table's group sizes
+  Field<int64_t> hessian_probes;
+  Field<std::string> hessian_scope;  // "block" | "model"
+  Field<double> pilot_epochs;
+  Field<int64_t> pilot_samples;  // the first train windows
+
   Field<std::string> handoff;         // "sequential" | "independent" | "relay"
   Field<double> relay_epochs;         // of relay's sequential pass
   Field<std::string> layer_ordering;  // "original" | "sensitivity" | "random"
+  Field<int64_t> reorder_every;       // 0 = never
+  Field<std::string> block_grouping;  // a number of blocks | "similar"
+  Field<double> block_grouping_factor;
+  Field<int64_t> block_grouping_most;
   // Policies (policy_options.h).
   Field<bool> adaptive_epochs;
   Field<bool> adaptive_lr_scaling;
@@ -59,10 +74,11 @@ struct BasicRecipe {
   Field<bool> use_adaptive_training;
   Field<bool> use_mixed_precision;
   Field<double> target_avg_bits;
-  Field<std::string> mpq_strategy;  // "adaptive" | "conservative" | "aggressive"
+  Field<std::string> mpq_strategy;  // "adaptive" | "conservative" | "aggressive" | "optimal"
   Field<bool> keep_budget;
   Field<std::string> mpq_group_size;    // "fixed" | "by_score"
-  Field<std::string> ablation;          // "none" | "baseline" | "mpq_only" | "sgra_only" | "all"
+  Field<double> target_size_mb;         // 0 = none
+  Field<std::string> ablation;          // "none" | "baseline" | "mpq_only" | "sgra_only" | "qbo_only" | "all"
   Field<std::string> policy_semantics;  // "default" | "author"
 
   Field<std::string> precision;  // "auto" | "bf16" | "fp32"
@@ -109,9 +125,22 @@ void ForEachRecipeField(Visit&& visit, R&... recipe) {
   visit("fp16_scales", recipe.fp16_scales...);
   visit("range_contains_zero", recipe.range_contains_zero...);
   visit("divergence_retries", recipe.divergence_retries...);
+  visit("sensitivity_metric", recipe.sensitivity_metric...);
+  visit("sensitivity_samples", recipe.sensitivity_samples...);
+  visit("sensitivity_shard_samples", recipe.sensitivity_shard_samples...);
+  visit("sensitivity_bits", recipe.sensitivity_bits...);
+  visit("sensitivity_group_sizes", recipe.sensitivity_group_sizes...);
+  visit("hessian_probes", recipe.hessian_probes...);
+  visit("hessian_scope", recipe.hessian_scope...);
+  visit("pilot_epochs", recipe.pilot_epochs...);
+  visit("pilot_samples", recipe.pilot_samples...);
   visit("handoff", recipe.handoff...);
   visit("relay_epochs", recipe.relay_epochs...);
   visit("layer_ordering", recipe.layer_ordering...);
+  visit("reorder_every", recipe.reorder_every...);
+  visit("block_grouping", recipe.block_grouping...);
+  visit("block_grouping_factor", recipe.block_grouping_factor...);
+  visit("block_grouping_most", recipe.block_grouping_most...);
   visit("adaptive_epochs", recipe.adaptive_epochs...);
   visit("adaptive_lr_scaling", recipe.adaptive_lr_scaling...);
   visit("adaptive_lr_normalization", recipe.adaptive_lr_normalization...);
@@ -121,6 +150,7 @@ void ForEachRecipeField(Visit&& visit, R&... recipe) {
   visit("mpq_strategy", recipe.mpq_strategy...);
   visit("keep_budget", recipe.keep_budget...);
   visit("mpq_group_size", recipe.mpq_group_size...);
+  visit("target_size_mb", recipe.target_size_mb...);
   visit("ablation", recipe.ablation...);
   visit("policy_semantics", recipe.policy_semantics...);
   visit("precision", recipe.precision...);

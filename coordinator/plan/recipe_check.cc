@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <cmath>
 #include <initializer_list>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_join.h"
 #include "coordinator/plan/policy_recipe.h"
+#include "coordinator/plan/sensitivity_choices.h"
 #include "coordinator/plan/storage.h"
 
 namespace lwq::coordinator {
@@ -47,7 +49,7 @@ class Problems {
 
 void CheckFields(const Recipe& recipe, Problems& problems) {
   problems.OneOf("preset", recipe.preset, {"default", "efficientqat", "strong"});
-  problems.OneOf("method", recipe.method, {"block_ap", "rtn", "none", "noop"});
+  problems.OneOf("method", recipe.method, {"block_ap", "rtn", "sensitivity", "none", "noop"});
   if (std::find(std::begin(kBits), std::end(kBits), recipe.wbits) == std::end(kBits)) {
     problems.Add(absl::StrCat("wbits is ", recipe.wbits, ", must be one of ", absl::StrJoin(kBits, ", ")));
   }
@@ -65,14 +67,22 @@ void CheckFields(const Recipe& recipe, Problems& problems) {
   problems.Number("early_stop", recipe.early_stop, 0, 1e6);
   problems.OneOf("lr_schedule", recipe.lr_schedule, {"cosine", "chained_cosine"});
   problems.Integer("divergence_retries", recipe.divergence_retries, 0, 16);
+  problems.OneOf("sensitivity_metric", recipe.sensitivity_metric,
+                 {"fisher", "gradient", "hessian", "loss_delta", "output_fisher", "pilot"});
+  problems.Integer("sensitivity_samples", recipe.sensitivity_samples, 1, recipe.train_size);
+  problems.Integer("sensitivity_shard_samples", recipe.sensitivity_shard_samples, 1, 1'000'000);
+  problems.Integer("hessian_probes", recipe.hessian_probes, 1, 10'000);
+  problems.OneOf("hessian_scope", recipe.hessian_scope, {"block", "model"});
+  problems.Number("pilot_epochs", recipe.pilot_epochs, 0, 1000);
+  problems.Integer("pilot_samples", recipe.pilot_samples, 1, recipe.train_size);
+  problems.Number("target_size_mb", recipe.target_size_mb, 0, 1e9);
   problems.OneOf("handoff", recipe.handoff, {"sequential", "independent", "relay"});
   problems.Number("relay_epochs", recipe.relay_epochs, 0, 1000);
   problems.OneOf("layer_ordering", recipe.layer_ordering, {"original", "sensitivity", "random"});
   problems.OneOf("adaptive_lr_normalization", recipe.adaptive_lr_normalization, {"mean", "max", "minmax"});
-  problems.Number("target_avg_bits", recipe.target_avg_bits, 2, 8);
-  problems.OneOf("mpq_strategy", recipe.mpq_strategy, {"adaptive", "conservative", "aggressive"});
+  problems.OneOf("mpq_strategy", recipe.mpq_strategy, {"adaptive", "conservative", "aggressive", "optimal"});
   problems.OneOf("mpq_group_size", recipe.mpq_group_size, {"fixed", "by_score"});
-  problems.OneOf("ablation", recipe.ablation, {"none", "baseline", "mpq_only", "sgra_only", "all"});
+  problems.OneOf("ablation", recipe.ablation, {"none", "baseline", "mpq_only", "sgra_only", "qbo_only", "all"});
   problems.OneOf("policy_semantics", recipe.policy_semantics, {"default", "author"});
   problems.OneOf("precision", recipe.precision, {"auto", "bf16", "fp32"});
   problems.Integer("threads", recipe.threads, 1, 1024);
@@ -93,6 +103,12 @@ void CheckCombinations(const Recipe& recipe, Problems& problems) {
     problems.Add(
         absl::StrCat("train_size is ", recipe.train_size, ", method noop makes at most ", kMaxNoops, " tasks"));
   }
+  if (recipe.handoff != "sequential" && recipe.reorder_every > 0) {
+    problems.Add(
+        absl::StrCat("reorder_every measures the model as its blocks are quantized one after the other, which "
+                     "handoff ",
+                     recipe.handoff, " does not do: use sequential, or set reorder_every to 0"));
+  }
   const bool quantizes = recipe.method == "block_ap" || recipe.method == "rtn";
   if (!quantizes && recipe.export_format != "none") {
     problems.Add(absl::StrCat("export_format ", recipe.export_format, " needs quantized blocks, but method '",
@@ -100,23 +116,35 @@ void CheckCombinations(const Recipe& recipe, Problems& problems) {
   }
 }
 
+void CheckGroups(std::string_view field, int64_t group_size, const LlamaConfig& model, Problems& problems) {
+  if (group_size == -1) return;
+  std::vector<std::string> misfits;
+  for (const LinearKind kind : kAllLinears) {
+    const int64_t in_features = ShapeOf(model, kind).in_features;
+    if (in_features % group_size != 0) misfits.push_back(absl::StrCat(LinearName(kind), " (", in_features, ")"));
+  }
+  if (misfits.empty()) return;
+  problems.Add(absl::StrCat(field, " ", group_size, " does not divide in_features of ", absl::StrJoin(misfits, ", "),
+                            ": choose a divisor or -1"));
+}
+
+void CheckSensitivity(const Recipe& recipe, const LlamaConfig* model, Problems& problems) {
+  const StatusOr<std::vector<QuantChoice>> choices = SensitivityChoices(recipe);
+  if (!choices.ok()) return problems.Add(std::string(MessageOf(choices.status())));
+  if (model == nullptr || !IsTableMetric(recipe.sensitivity_metric)) return;
+  std::set<int64_t> groups;
+  for (const QuantChoice& choice : *choices) groups.insert(choice.group_size);
+  groups.erase(recipe.group_size);
+  for (const int64_t group_size : groups) CheckGroups("sensitivity_group_sizes", group_size, *model, problems);
+}
+
 void CheckAgainstModel(const Recipe& recipe, const LlamaConfig& model, Problems& problems) {
   problems.Integer("training_seqlen", recipe.training_seqlen, 1, model.max_position_embeddings);
   problems.Integer("ppl_seqlen", recipe.ppl_seqlen, 2, model.max_position_embeddings);
   if (recipe.group_size != -1 && recipe.group_size < 1) {
     problems.Add(absl::StrCat("group_size is ", recipe.group_size, ", must be -1 (a whole row) or at least 1"));
-  } else if (recipe.group_size != -1) {
-    std::vector<std::string> misfits;
-    for (const LinearKind kind : kAllLinears) {
-      const int64_t in_features = ShapeOf(model, kind).in_features;
-      if (in_features % recipe.group_size != 0) {
-        misfits.push_back(absl::StrCat(LinearName(kind), " (", in_features, ")"));
-      }
-    }
-    if (!misfits.empty()) {
-      problems.Add(absl::StrCat("group_size ", recipe.group_size, " does not divide in_features of ",
-                                absl::StrJoin(misfits, ", "), ": choose a divisor or -1"));
-    }
+  } else {
+    CheckGroups("group_size", recipe.group_size, model, problems);
   }
   const double calibration_bytes = 4.0 *
                                    (static_cast<double>(recipe.train_size) + static_cast<double>(recipe.val_size)) *
@@ -135,6 +163,7 @@ Status CheckRecipe(const Recipe& recipe, const LlamaConfig* model) {
   CheckFields(recipe, problems);
   CheckCombinations(recipe, problems);
   if (model != nullptr) CheckAgainstModel(recipe, *model, problems);
+  if (problems.empty()) CheckSensitivity(recipe, model, problems);
   if (!problems.empty()) return absl::InvalidArgumentError(absl::StrCat("recipe: ", problems.Join()));
   LWQ_RETURN_IF_ERROR(Annotate(ResolvePolicies(PoliciesOf(recipe)).status(), "recipe"));
   if (!FormatHolds(recipe.export_format, recipe.wbits)) {

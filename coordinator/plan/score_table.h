@@ -11,14 +11,9 @@
 #include <vector>
 
 #include "common/status/status.h"
+#include "common/task/quant_choice.h"
 
 namespace lwq::coordinator {
-
-struct QuantChoice {
-  int bits = 0;
-  int64_t group_size = 0;  // −1: a whole row
-  friend bool operator==(const QuantChoice&, const QuantChoice&) = default;
-};
 
 struct ScoreTable {
   std::vector<QuantChoice> choices;

@@ -1,6 +1,5 @@
 #include "coordinator/scheduler/preview.h"
 
-#include "common/task/numerics_class.h"
 #include "coordinator/graph/run_graph.h"
 #include "coordinator/scheduler/placement.h"
 
@@ -14,11 +13,8 @@ StatusOr<RunPreview> PreviewRun(const State& state, const RunSpec& spec) {
   const bool needs_class = NeedsNumericsClass(resolved);
   const bool keyed = chosen.has_value() || !needs_class;
   preview.recipe = keyed ? PinRecipe(resolved.recipe, needs_class && chosen->hardware_bf16) : resolved.recipe;
-  const std::string numerics_class = needs_class && chosen.has_value()
-                                         ? NumericsClass(chosen->base, preview.recipe.precision, preview.recipe.threads)
-                                         : "";
-  for (const PlannedTask& task :
-       BuildRunGraph(spec, resolved.model.get(), preview.recipe, preview.plan, numerics_class)) {
+  const KindBases bases = UniformBases(needs_class && chosen.has_value() ? chosen->base : "");
+  for (const PlannedTask& task : BuildRunGraph(spec, resolved.model.get(), preview.recipe, preview.plan, bases)) {
     ++preview.tasks[task.def.kind];
     if (!keyed) continue;
     const auto known = state.tasks.find(task.key);

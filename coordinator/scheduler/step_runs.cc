@@ -95,8 +95,8 @@ void Stepper::StartRun(RunEntry& run, const std::optional<ChosenClass>& chosen) 
   LWQ_CHECK(plan.ok(), MessageOf(plan.status()));
   run.plan = *std::move(plan);
 
-  std::vector<PlannedTask> graph =
-      BuildRunGraph(*record.spec, run.model.get(), record.recipe, run.plan, record.numerics_class);
+  std::vector<PlannedTask> graph = BuildRunGraph(*record.spec, run.model.get(), record.recipe, run.plan,
+                                                 UniformBases(chosen.has_value() ? chosen->base : ""));
   run.tasks.reserve(graph.size());
   for (size_t position = 0; position < graph.size(); ++position) {
     PlannedTask& planned = graph[position];

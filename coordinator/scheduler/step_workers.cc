@@ -45,7 +45,16 @@ std::string_view OutputOf(TaskKind kind) {
       return "block";
     case TaskKind::kExport:
       return "files";
+    case TaskKind::kLossGradient:
+      return "gradients";
+    // Which of its outputs kBackwardBlock makes depends on its parameters.
+    case TaskKind::kBackwardBlock:
     case TaskKind::kEvaluatePpl:
+    case TaskKind::kGradientNorm:
+    case TaskKind::kOutputFisher:
+    case TaskKind::kLossDelta:
+    case TaskKind::kHessian:
+    case TaskKind::kWeightError:
     case TaskKind::kNoop:
       return "";
   }

@@ -18,6 +18,14 @@ StatusOr<TaskOutcome> Execute(const Task& task, const TaskContext& context) {
       return ExecuteEvaluatePpl(task, context);
     case TaskKind::kExport:
       return ExecuteExport(task, context);
+    case TaskKind::kLossGradient:
+    case TaskKind::kBackwardBlock:
+    case TaskKind::kGradientNorm:
+    case TaskKind::kOutputFisher:
+    case TaskKind::kLossDelta:
+    case TaskKind::kHessian:
+    case TaskKind::kWeightError:
+      return absl::UnimplementedError("execute: not yet");
     case TaskKind::kNoop:
       return TaskOutcome{};
   }

@@ -36,7 +36,7 @@ ResolvedSpec Resolve(const RunSpec& spec) {
 std::vector<PlannedTask> GraphOf(const ResolvedSpec& resolved) {
   const Recipe recipe = PinRecipe(resolved.recipe, false);
   return BuildRunGraph(resolved.spec, resolved.model.get(), recipe, *MakePlan(recipe, resolved.model.get()),
-                       "a|b|c|fp32|t1");
+                       UniformBases("a|b|c"));
 }
 
 RC_GTEST_PROP(PlanProperty, StoredBitsLieBetweenTheCodesAndTheCodesWithTheirOverhead, ()) {
@@ -58,7 +58,7 @@ RC_GTEST_PROP(PlanProperty, StepsAreTheRoundedEpochsTimesBatches, ()) {
   const ResolvedSpec resolved = Resolve(RandomSpec());
   const Recipe& recipe = resolved.recipe;
   const double batches = std::ceil(static_cast<double>(recipe.train_size) / static_cast<double>(recipe.batch_size));
-  const int64_t steps = PlannedSteps(recipe);
+  const int64_t steps = PlannedSteps(recipe, recipe.epochs);
   RC_ASSERT(std::abs(static_cast<double>(steps) - recipe.epochs * batches) <= 0.5);
 }
 

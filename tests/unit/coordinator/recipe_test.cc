@@ -111,9 +111,9 @@ TEST(PlannedStepsTest, FractionalEpochsAreRoundedToSteps) {
   partial.train_size = 10;
   partial.batch_size = 4;  // 3 batches
   partial.epochs = 2.5;
-  EXPECT_EQ(PlannedSteps(Resolved(partial)), 8);  // round(7.5), half away from zero
+  EXPECT_EQ(PlannedSteps(Resolved(partial), Resolved(partial).epochs), 8);  // round(7.5), half away from zero
   partial.epochs = 0;
-  EXPECT_EQ(PlannedSteps(Resolved(partial)), 0);
+  EXPECT_EQ(PlannedSteps(Resolved(partial), Resolved(partial).epochs), 0);
 }
 
 struct BadRecipe {

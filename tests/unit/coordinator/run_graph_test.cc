@@ -20,13 +20,14 @@ using testing::NoopSpec;
 using testing::RtnSpec;
 using ::testing::UnorderedElementsAre;
 
-const std::string kClass = "cpu|avx512|torch|fp32|t1";
+const std::string kBase = "cpu|avx512|torch";
 
-std::vector<PlannedTask> Graph(const RunSpec& spec, const std::string& numerics_class = kClass) {
+std::vector<PlannedTask> Graph(const RunSpec& spec, const std::string& base = kBase) {
   StatusOr<ResolvedSpec> resolved = ResolveSpec(spec);
   LWQ_CHECK(resolved.ok(), resolved.status().ToString());
   const Recipe recipe = PinRecipe(resolved->recipe, false);
-  return BuildRunGraph(spec, resolved->model.get(), recipe, *MakePlan(recipe, resolved->model.get()), numerics_class);
+  return BuildRunGraph(spec, resolved->model.get(), recipe, *MakePlan(recipe, resolved->model.get()),
+                       UniformBases(base));
 }
 
 const PlannedTask& Titled(const std::vector<PlannedTask>& graph, const std::string& title) {
@@ -120,6 +121,27 @@ TEST(BuildRunGraphTest, EveryParameterIsReadableByTheWorkersReader) {
       case TaskKind::kExport:
         EXPECT_TRUE(ExportParams::FromJson(params).ok());
         break;
+      case TaskKind::kLossGradient:
+        EXPECT_TRUE(LossGradientParams::FromJson(params).ok());
+        break;
+      case TaskKind::kBackwardBlock:
+        EXPECT_TRUE(BackwardBlockParams::FromJson(params).ok());
+        break;
+      case TaskKind::kGradientNorm:
+        EXPECT_TRUE(GradientNormParams::FromJson(params).ok());
+        break;
+      case TaskKind::kOutputFisher:
+        EXPECT_TRUE(OutputFisherParams::FromJson(params).ok());
+        break;
+      case TaskKind::kLossDelta:
+        EXPECT_TRUE(LossDeltaParams::FromJson(params).ok());
+        break;
+      case TaskKind::kHessian:
+        EXPECT_TRUE(HessianParams::FromJson(params).ok());
+        break;
+      case TaskKind::kWeightError:
+        EXPECT_TRUE(WeightErrorParams::FromJson(params).ok());
+        break;
       case TaskKind::kNoop:
         break;
     }
@@ -130,7 +152,7 @@ TEST(BuildRunGraphTest, OnlyKindsWhoseBitsDependOnTheMachineArePinned) {
   for (const PlannedTask& task : Graph(BlockApSpec(2))) {
     const bool pinned = task.def.kind == TaskKind::kAdvance || task.def.kind == TaskKind::kTrainBlock ||
                         task.def.kind == TaskKind::kEvaluatePpl;
-    EXPECT_EQ(task.def.numerics_class, pinned ? kClass : "") << task.title;
+    EXPECT_EQ(task.def.numerics_class, pinned ? kBase + "|fp32|t1" : "") << task.title;
   }
 }
 
@@ -228,7 +250,7 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(BuildRunGraphTest, AnotherNumericsClassIsAnotherKeyForPinnedTasksOnly) {
   const std::vector<PlannedTask> a = Graph(BlockApSpec(1));
-  const std::vector<PlannedTask> b = Graph(BlockApSpec(1), "cpu|avx512|torch|fp32|t2");
+  const std::vector<PlannedTask> b = Graph(BlockApSpec(1), "cpu|avx2|torch");
   EXPECT_EQ(Titled(a, "embed calibration tokens").key, Titled(b, "embed calibration tokens").key);
   EXPECT_NE(Titled(a, "train block 0").key, Titled(b, "train block 0").key);
 }

@@ -1,8 +1,12 @@
 #include "tests/unit/coordinator/scheduler_harness.h"
 
+#include <iterator>
+
 #include <algorithm>
 
 #include "coordinator/store/record_json.h"
+
+#include "common/task/task_params.h"
 
 namespace lwq::coordinator::testing {
 
@@ -76,6 +80,24 @@ WorkerRecord WorkerNamed(const std::string& name, const std::string& numerics_cl
   return worker;
 }
 
+namespace {
+
+// Positive numbers that follow from the action alone, as a worker's do.
+std::vector<double> Numbers(const Lease& lease, int64_t count) {
+  std::vector<double> numbers;
+  for (int64_t i = 0; i < count; ++i) {
+    const Digest digest = DigestOf(absl::StrCat(lease.action_key.hex(), "|", i));
+    numbers.push_back(1 + digest.bytes()[0] + digest.bytes()[1] / 256.0);
+  }
+  return numbers;
+}
+
+std::string Metrics(const char* name, const Lease& lease, int64_t count) {
+  return CanonicalJson(Json{{name, Numbers(lease, count)}});
+}
+
+}  // namespace
+
 ReportSuccess HonestSuccess(const Lease& lease) {
   ReportSuccess success;
   const auto out = [&](const char* role) {
@@ -98,6 +120,37 @@ ReportSuccess HonestSuccess(const Lease& lease) {
       break;
     case TaskKind::kEvaluatePpl:
       success.metrics_json = R"({"perplexity":2.5,"tokens":100})";
+      break;
+    case TaskKind::kLossGradient:
+      out("gradients");
+      success.metrics_json = Metrics("losses", lease, LossGradientParams::FromJson(lease.def->params)->samples);
+      break;
+    case TaskKind::kBackwardBlock: {
+      const auto params = BackwardBlockParams::FromJson(lease.def->params);
+      if (params->block > 0) out("gradients");
+      if (params->sum_gradients) out("gradient_sum");
+      success.metrics_json = Metrics("squared_gradient_norms", lease, params->samples);
+      break;
+    }
+    case TaskKind::kGradientNorm:
+      success.metrics_json = CanonicalJson(Json{{"gradient_norm", Numbers(lease, 1)[0]}});
+      break;
+    case TaskKind::kOutputFisher:
+      success.metrics_json =
+          Metrics("sums", lease, std::ssize(OutputFisherParams::FromJson(lease.def->params)->choices));
+      break;
+    case TaskKind::kLossDelta: {
+      const auto params = LossDeltaParams::FromJson(lease.def->params);
+      const int64_t candidates = std::ssize(params->choices) + params->candidates;
+      success.metrics_json = CanonicalJson(Json{{"loss_sum", 1.0}, {"loss_sums", Numbers(lease, candidates)}});
+      break;
+    }
+    case TaskKind::kHessian:
+      success.metrics_json = Metrics("curvatures", lease, HessianParams::FromJson(lease.def->params)->blocks);
+      break;
+    case TaskKind::kWeightError:
+      success.metrics_json =
+          Metrics("squared_errors", lease, std::ssize(WeightErrorParams::FromJson(lease.def->params)->choices));
       break;
     case TaskKind::kNoop:
       break;

@@ -1,0 +1,39 @@
+#include "coordinator/graph/kind_classes.h"
+
+#include "common/task/numerics_class.h"
+
+namespace lwq::coordinator {
+namespace {
+
+constexpr TaskKind kPinnedKinds[] = {TaskKind::kAdvance,      TaskKind::kTrainBlock,    TaskKind::kEvaluatePpl,
+                                     TaskKind::kLossGradient, TaskKind::kBackwardBlock, TaskKind::kOutputFisher,
+                                     TaskKind::kLossDelta,    TaskKind::kHessian};
+
+bool IsSensitivityKind(TaskKind kind) {
+  return kind == TaskKind::kLossGradient || kind == TaskKind::kBackwardBlock || kind == TaskKind::kOutputFisher ||
+         kind == TaskKind::kLossDelta || kind == TaskKind::kHessian;
+}
+
+}  // namespace
+
+bool IsPinnedKind(TaskKind kind) {
+  for (const TaskKind pinned : kPinnedKinds) {
+    if (pinned == kind) return true;
+  }
+  return false;
+}
+
+KindBases UniformBases(const std::string& base) {
+  KindBases bases;
+  if (base.empty()) return bases;
+  for (const TaskKind kind : kPinnedKinds) bases[kind] = base;
+  return bases;
+}
+
+std::string ClassOf(const KindBases& bases, TaskKind kind, const Recipe& recipe) {
+  const auto base = bases.find(kind);
+  if (base == bases.end()) return "";
+  return NumericsClass(base->second, IsSensitivityKind(kind) ? "fp32" : recipe.precision, recipe.threads);
+}
+
+}  // namespace lwq::coordinator
