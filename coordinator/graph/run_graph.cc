@@ -1,11 +1,9 @@
 #include "coordinator/graph/run_graph.h"
 
 #include <algorithm>
-#include <map>
-#include <optional>
+#include <numeric>
 
 #include "common/task/task_params.h"
-#include "coordinator/plan/memory.h"
 
 namespace lwq::coordinator {
 namespace {
@@ -17,93 +15,82 @@ std::string StoredDtype(const Recipe& recipe) {
 class GraphBuilder {
  public:
   GraphBuilder(const RunSpec& spec, const LlamaConfig* model, const Recipe& recipe, const Plan& plan,
-               const KindBases& bases)
-      : spec_(spec), model_(model), recipe_(recipe), plan_(plan), bases_(bases) {}
+               const KindBases& bases, const std::vector<Measurement>& measurements)
+      : spec_(spec),
+        model_(model),
+        recipe_(recipe),
+        plan_(plan),
+        measurements_(measurements),
+        tasks_(model, recipe, bases) {}
 
-  std::vector<PlannedTask> Build() {
-    if (recipe_.method == "noop") AddNoops();
-    if (recipe_.method == "block_ap") AddBlockAp();
-    if (recipe_.method == "rtn") AddRtn();
-    if (recipe_.method != "noop" && recipe_.eval_ppl) AddEvaluations();
-    if (recipe_.export_format != "none") AddExport();
-    ComputeDepths();
-    return std::move(tasks_);
+  void Build() {
+    if (recipe_.method == "noop") return AddNoops();
+    Quantize();
+    if (recipe_.eval_ppl) AddEvaluations();
+    if (recipe_.export_format != "none" && !pending_.has_value()) AddExport();
   }
+  std::vector<PlannedTask> TakeTasks() { return tasks_.Take(); }
+  std::optional<PendingMeasurement> TakePending() { return std::move(pending_); }
 
  private:
-  // Adds the task unless the graph has an equal one; returns its key.
-  Digest Add(PlannedTask task) {
-    task.def.numerics_class = ClassOf(bases_, task.def.kind, recipe_);
-    task.key = DerivationKeyOf(task.def);
-    if (model_ != nullptr) task.memory_bytes = TaskMemoryBytes(task.def.kind, *model_, recipe_);
-    const Digest key = task.key;
-    if (index_.emplace(key, tasks_.size()).second) tasks_.push_back(std::move(task));
-    return key;
-  }
-
   void AddNoops() {
     for (int64_t i = 0; i < recipe_.train_size; ++i) {
       PlannedTask task;
       task.def.kind = TaskKind::kNoop;
       task.def.params = Json{{"index", i}, {"seed", recipe_.seed}};
       task.title = absl::StrCat("no-op ", i);
-      Add(std::move(task));
+      tasks_.Add(std::move(task));
     }
   }
 
-  Digest AddAdvance(int64_t block, const TaskInput& activations, const std::optional<Digest>& checkpoint) {
+  // Up to the first measurement that is not there yet.
+  void Quantize() {
+    const PlanKnowledge given{spec_.sensitivity_scores, {}};
+    const bool measures = MeasuresFirst(recipe_, given);
+    if (measures || recipe_.method == "block_ap") StartChains();
+    if (measures && !FirstMeasurement(given)) return;
+    if (recipe_.method == "rtn") AddRtn();
+    if (recipe_.method == "block_ap") AddBlockAp();
+  }
+
+  bool FirstMeasurement(const PlanKnowledge& given) {
+    std::vector<int64_t> blocks(static_cast<size_t>(model_->num_hidden_layers));
+    std::iota(blocks.begin(), blocks.end(), 0);
+    const bool scores_given = !given.given_scores.empty() && recipe_.method != "sensitivity";
+    return Measure({.metric = scores_given ? "" : recipe_.sensitivity_metric,
+                    .blocks = std::move(blocks),
+                    .squared_error = NeedsSquaredError(recipe_, given)});
+  }
+
+  // Adds the tasks of the next measurement. False: what they measure is not known yet, and the graph waits for it.
+  bool Measure(const SensitivityRequest& request) {
+    PendingMeasurement measuring = AddSensitivityTasks(
+        request, {.spec = spec_,
+                  .config = *model_,
+                  .recipe = recipe_,
+                  .tokens = *tokens_,
+                  .model = *current_,
+                  .tasks = tasks_,
+                  .add_pilot = [this](int64_t block, const QuantChoice& choice) { return AddPilot(block, choice); }});
+    if (measurements_used_ == measurements_.size()) {
+      pending_ = std::move(measuring);
+      return false;
+    }
+    ++measurements_used_;
+    return true;
+  }
+
+  TaskInput AddAdvance(int64_t block, const TaskInput& activations, const std::optional<TaskOutputRef>& checkpoint) {
     PlannedTask task;
     task.def.kind = TaskKind::kAdvance;
     task.def.params =
         AdvanceParams{.block = block, .micro_batch = recipe_.batch_size, .dtype = StoredDtype(recipe_)}.ToJson();
     task.def.inputs["model"] = spec_.model->files;
     task.def.inputs["activations"] = activations;
-    if (checkpoint.has_value()) task.def.inputs["block"] = TaskOutputRef{*checkpoint, "block"};
+    if (checkpoint.has_value()) task.def.inputs["block"] = *checkpoint;
     task.title = absl::StrCat("advance ", checkpoint.has_value() ? "quantized" : "full-precision", " block ", block);
     task.block = block;
-    return Add(std::move(task));
-  }
-
-  struct TrainStart {
-    std::optional<Digest> earlier;  // the training this one goes on from
-    bool keep_latent = false;       // another will go on from this one
-  };
-
-  Digest AddTrain(const BlockPlan& block, const TaskInput& inputs, const TaskInput& targets, const TrainStart& start) {
-    TrainBlockParams params;
-    params.block = block.layer_idx;
-    params.train_size = recipe_.train_size;
-    params.val_size = recipe_.val_size;
-    params.bits = block.bit_width;
-    params.group_size = block.group_size;
-    params.epochs = start.earlier.has_value() ? recipe_.relay_epochs : block.epochs;
-    params.batch_size = recipe_.batch_size;
-    params.gradient_accumulation_steps = recipe_.gradient_accumulation_steps;
-    params.quant_lr = block.quant_lr;
-    // A rate equal to the scales' is the same training: one key for both.
-    if (block.zp_lr != block.quant_lr) params.zp_lr = block.zp_lr;
-    params.weight_lr = block.weight_lr;
-    params.min_lr_factor = recipe_.min_lr_factor;
-    params.wd = recipe_.wd;
-    params.early_stop = block.patience;
-    params.early_stop_resets = recipe_.early_stop_resets;
-    params.keep_best = recipe_.keep_best;
-    params.fp16_scales = recipe_.fp16_scales;
-    params.range_contains_zero = recipe_.range_contains_zero;
-    params.lr_schedule = recipe_.lr_schedule;
-    params.keep_latent = start.keep_latent;
-    PlannedTask task;
-    task.def.kind = TaskKind::kTrainBlock;
-    task.def.params = params.ToJson();
-    task.def.inputs = {{"model", spec_.model->files}, {"inputs", inputs}, {"targets", targets}};
-    if (start.earlier.has_value()) {
-      task.def.inputs["start"] = TaskOutputRef{*start.earlier, "block"};
-      task.def.inputs["latent"] = TaskOutputRef{*start.earlier, "latent"};
-    }
-    task.title = absl::StrCat(start.earlier.has_value() ? "train on block " : "train block ", block.layer_idx);
-    task.block = block.layer_idx;
-    task.purpose = start.keep_latent ? TaskPurpose::kStep : TaskPurpose::kCheckpoint;
-    return Add(std::move(task));
+    return TaskOutputRef{tasks_.Add(std::move(task)), "activations"};
   }
 
   Digest AddTokenize(const TextSource& text, const TokenizeParams& params, std::string title) {
@@ -112,74 +99,170 @@ class GraphBuilder {
     task.def.params = params.ToJson();
     task.def.inputs = {{"tokenizer", spec_.model->tokenizer}, {"text", text.files}};
     task.title = std::move(title);
-    return Add(std::move(task));
+    return tasks_.Add(std::move(task));
   }
 
-  void AddBlockAp() {
-    embedded_ = AddEmbedding();
-    std::vector<TaskInput> full_precision = {embedded_};
-    for (const BlockPlan& block : plan_.blocks) {
-      full_precision.push_back(
-          TaskOutputRef{AddAdvance(block.layer_idx, full_precision.back(), std::nullopt), "activations"});
-    }
-    checkpoints_.resize(plan_.blocks.size());
-    current_ = {embedded_};
-    if (recipe_.handoff == "independent" || recipe_.handoff == "relay") TrainIndependently(full_precision);
-    if (recipe_.handoff == "sequential" || recipe_.handoff == "relay") TrainInOrder(full_precision);
-  }
-
-  TaskInput AddEmbedding() {
-    const Digest windows = AddTokenize(*spec_.calibration,
-                                       {.mode = "windows",
-                                        .seqlen = recipe_.training_seqlen,
-                                        .train_size = recipe_.train_size,
-                                        .val_size = recipe_.val_size,
-                                        .seed = recipe_.seed,
-                                        .disjoint = recipe_.disjoint_windows},
-                                       "prepare calibration tokens");
+  // Calibration windows, their embedding, and the chains that start there.
+  void StartChains() {
+    tokens_ = TaskOutputRef{AddTokenize(*spec_.calibration,
+                                        {.mode = "windows",
+                                         .seqlen = recipe_.training_seqlen,
+                                         .train_size = recipe_.train_size,
+                                         .val_size = recipe_.val_size,
+                                         .seed = recipe_.seed,
+                                         .disjoint = recipe_.disjoint_windows},
+                                        "prepare calibration tokens"),
+                            "tokens"};
     PlannedTask embed;
     embed.def.kind = TaskKind::kEmbed;
     embed.def.params = EmbedParams{.dtype = StoredDtype(recipe_)}.ToJson();
-    embed.def.inputs = {{"model", spec_.model->files}, {"tokens", TaskOutputRef{windows, "tokens"}}};
+    embed.def.inputs = {{"model", spec_.model->files}, {"tokens", *tokens_}};
     embed.title = "embed calibration tokens";
-    return TaskOutputRef{Add(std::move(embed)), "activations"};
+    const TaskInput embedded = TaskOutputRef{tasks_.Add(std::move(embed)), "activations"};
+    const ModelState::Advance advance = [this](int64_t block, const TaskInput& activations,
+                                               const std::optional<TaskOutputRef>& checkpoint) {
+      return AddAdvance(block, activations, checkpoint);
+    };
+    full_precision_.emplace(model_->num_hidden_layers, embedded, advance);
+    full_precision_->ActivationsBefore(model_->num_hidden_layers);
+    current_.emplace(model_->num_hidden_layers, embedded, advance);
   }
 
-  // Every block on the full-precision activations before it. The order is only a priority: depth decides.
-  void TrainIndependently(const std::vector<TaskInput>& full_precision) {
-    const bool first_of_two = recipe_.handoff == "relay";
-    for (const int64_t layer : plan_.order) {
-      const auto block = static_cast<size_t>(layer);
-      TrainStart start;
-      start.keep_latent = first_of_two;
-      checkpoints_[block] = AddTrain(plan_.blocks[block], full_precision[block], full_precision[block + 1], start);
+  TrainBlockParams TrainParams() const {
+    TrainBlockParams params;
+    params.train_size = recipe_.train_size;
+    params.val_size = recipe_.val_size;
+    params.batch_size = recipe_.batch_size;
+    params.gradient_accumulation_steps = recipe_.gradient_accumulation_steps;
+    params.min_lr_factor = recipe_.min_lr_factor;
+    params.wd = recipe_.wd;
+    params.early_stop_resets = recipe_.early_stop_resets;
+    params.keep_best = recipe_.keep_best;
+    params.fp16_scales = recipe_.fp16_scales;
+    params.range_contains_zero = recipe_.range_contains_zero;
+    params.lr_schedule = recipe_.lr_schedule;
+    return params;
+  }
+
+  static void SetRates(double quant_lr, double zp_lr, double weight_lr, TrainBlockParams& params) {
+    params.quant_lr = quant_lr;
+    // A rate equal to the scales' is the same training: one key for both.
+    if (zp_lr != quant_lr) params.zp_lr = zp_lr;
+    params.weight_lr = weight_lr;
+  }
+
+  static std::string UnitRole(std::string_view role, int64_t i) {
+    return i == 0 ? std::string(role) : absl::StrCat(role, ".", i);
+  }
+
+  PlannedTask TrainTask(const TrainBlockParams& params, const TaskInput& inputs, int64_t last_block) {
+    PlannedTask task;
+    task.def.kind = TaskKind::kTrainBlock;
+    task.def.params = params.ToJson();
+    task.def.inputs = {{"model", spec_.model->files},
+                       {"inputs", inputs},
+                       {"targets", full_precision_->ActivationsBefore(last_block + 1)}};
+    task.block = params.block;
+    return task;
+  }
+
+  struct TrainStart {
+    bool goes_on = false;      // from the checkpoints and latents the blocks have now
+    bool keep_latent = false;  // another training will go on from this one
+  };
+
+  void Train(const TrainingUnit& unit, const TaskInput& inputs, const TrainStart& start) {
+    const BlockPlan& first = plan_.blocks[static_cast<size_t>(unit.first_block)];
+    const int64_t last_block = unit.first_block + unit.block_count - 1;
+    TrainBlockParams params = TrainParams();
+    params.block = unit.first_block;
+    params.bits = first.bit_width;
+    params.group_size = first.group_size;
+    params.epochs = start.goes_on ? recipe_.relay_epochs : first.epochs;
+    SetRates(first.quant_lr, first.zp_lr, first.weight_lr, params);
+    params.early_stop = first.patience;
+    params.keep_latent = start.keep_latent;
+    for (int64_t layer = unit.first_block + 1; layer <= last_block; ++layer) {
+      const BlockPlan& block = plan_.blocks[static_cast<size_t>(layer)];
+      params.rest.push_back({block.bit_width, block.group_size});
     }
+    PlannedTask task = TrainTask(params, inputs, last_block);
+    for (int64_t i = 0; start.goes_on && i < unit.block_count; ++i) {
+      const TaskOutputRef& earlier = *current_->checkpoint(unit.first_block + i);
+      task.def.inputs[UnitRole("start", i)] = earlier;
+      task.def.inputs[UnitRole("latent", i)] = TaskOutputRef{earlier.derivation_key, UnitRole("latent", i)};
+    }
+    task.title = absl::StrCat(start.goes_on ? "train on " : "train ",
+                              unit.block_count == 1 ? absl::StrCat("block ", unit.first_block)
+                                                    : absl::StrCat("blocks ", unit.first_block, "-", last_block));
+    task.purpose = start.keep_latent ? TaskPurpose::kStep : TaskPurpose::kCheckpoint;
+    const Digest key = tasks_.Add(std::move(task), unit.block_count);
+    for (int64_t i = 0; i < unit.block_count; ++i)
+      trained_.push_back({unit.first_block + i, {key, UnitRole("block", i)}});
   }
 
-  // Each block on what the model as it then is gives it: blocks that have a checkpoint quantized, the others full
+  // What was trained since the last call is what the model is from now on.
+  void UseTrained() {
+    for (const auto& [block, checkpoint] : trained_) current_->Quantize(block, checkpoint);
+    trained_.clear();
+  }
+
+  TaskOutputRef AddPilot(int64_t block, const QuantChoice& choice) {
+    TrainBlockParams params = TrainParams();
+    params.block = block;
+    params.train_size = recipe_.pilot_samples;
+    params.bits = choice.bits;
+    params.group_size = choice.group_size;
+    params.epochs = recipe_.pilot_epochs;
+    SetRates(recipe_.quant_lr, recipe_.zp_lr, recipe_.weight_lr, params);
+    params.early_stop = recipe_.early_stop;
+    PlannedTask task = TrainTask(params, full_precision_->ActivationsBefore(block), block);
+    task.title = absl::StrCat("pilot block ", block, " at ", choice.bits, " bits, groups of ", choice.group_size);
+    return {tasks_.Add(std::move(task)), "block"};
+  }
+
+  void AddBlockAp() {
+    if (recipe_.handoff != "sequential") TrainIndependently();
+    if (recipe_.handoff != "independent") TrainInOrder();
+  }
+
+  // Every unit on the full-precision activations before it. The order is only a priority: position decides among
+  // equals.
+  void TrainIndependently() {
+    for (const int64_t index : plan_.order) {
+      const TrainingUnit& unit = plan_.units[static_cast<size_t>(index)];
+      Train(unit, full_precision_->ActivationsBefore(unit.first_block), {.keep_latent = recipe_.handoff == "relay"});
+    }
+    UseTrained();
+  }
+
+  // Each unit on what the model as it then is gives it: blocks that have a checkpoint quantized, the others full
   // precision. In a relay every block has one already, and training goes on from it.
-  void TrainInOrder(const std::vector<TaskInput>& full_precision) {
-    for (const int64_t layer : plan_.order) {
-      const auto block = static_cast<size_t>(layer);
-      const TaskInput inputs = CurrentInputOf(block);
-      TrainStart start;
-      start.earlier = checkpoints_[block];
-      checkpoints_[block] = AddTrain(plan_.blocks[block], inputs, full_precision[block + 1], start);
-      current_.resize(std::min(current_.size(), block + 1));
+  void TrainInOrder() {
+    std::vector<int64_t> untrained(plan_.blocks.size());
+    std::iota(untrained.begin(), untrained.end(), 0);
+    int64_t since_measured = 0;
+    for (const int64_t index : plan_.order) {
+      if (recipe_.reorder_every > 0 && since_measured >= recipe_.reorder_every) {
+        since_measured = 0;
+        if (!Measure({.metric = recipe_.sensitivity_metric,
+                      .blocks = untrained,
+                      .trained_blocks = std::ssize(plan_.blocks) - std::ssize(untrained)})) {
+          return;
+        }
+      }
+      const TrainingUnit& unit = plan_.units[static_cast<size_t>(index)];
+      Train(unit, current_->ActivationsBefore(unit.first_block), {.goes_on = recipe_.handoff == "relay"});
+      UseTrained();
+      std::erase_if(untrained, [&unit](int64_t block) {
+        return block >= unit.first_block && block < unit.first_block + unit.block_count;
+      });
+      since_measured += unit.block_count;
     }
-  }
-
-  // The activations that block `block` reads in the model as it is now.
-  const TaskInput& CurrentInputOf(size_t block) {
-    while (current_.size() <= block) {
-      const size_t before = current_.size() - 1;
-      current_.push_back(TaskOutputRef{AddAdvance(static_cast<int64_t>(before), current_.back(), checkpoints_[before]),
-                                       "activations"});
-    }
-    return current_[block];
   }
 
   void AddRtn() {
+    if (!current_.has_value()) current_.emplace(model_->num_hidden_layers, TaskInput(), nullptr);
     for (const BlockPlan& block : plan_.blocks) {
       PlannedTask task;
       task.def.kind = TaskKind::kRtnBlock;
@@ -193,13 +276,13 @@ class GraphBuilder {
       task.title = absl::StrCat("round block ", block.layer_idx, " to nearest");
       task.block = block.layer_idx;
       task.purpose = TaskPurpose::kCheckpoint;
-      checkpoints_.emplace_back(Add(std::move(task)));
+      current_->Quantize(block.layer_idx, {tasks_.Add(std::move(task)), "block"});
     }
   }
 
   void AddCheckpointInputs(TaskDef& def) const {
-    for (size_t i = 0; i < checkpoints_.size(); ++i) {
-      def.inputs[absl::StrCat("block.", plan_.blocks[i].layer_idx)] = TaskOutputRef{*checkpoints_[i], "block"};
+    for (const BlockPlan& block : plan_.blocks) {
+      def.inputs[absl::StrCat("block.", block.layer_idx)] = *current_->checkpoint(block.layer_idx);
     }
   }
 
@@ -213,17 +296,18 @@ class GraphBuilder {
     task.purpose = TaskPurpose::kEvaluation;
     task.evaluated_model = label;
     task.evaluated_text = text.name;
-    Add(std::move(task));
+    tasks_.Add(std::move(task));
   }
 
   void AddEvaluations() {
+    if (recipe_.method == "sensitivity") return;
     for (const TextSource& text : spec_.eval_texts) {
       const Digest tokens =
           AddTokenize(text, {.mode = "stream", .seqlen = recipe_.ppl_seqlen}, absl::StrCat("tokenize ", text.name));
       // A model without quantized blocks is measured once, under the name that is true of it.
-      const bool quantized = !checkpoints_.empty();
-      if (recipe_.eval_fp || !quantized) AddEvaluation(text, tokens, "fp", true);
-      if (quantized) AddEvaluation(text, tokens, recipe_.method, false);
+      const bool quantizes = recipe_.method != "none";
+      if (recipe_.eval_fp || !quantizes) AddEvaluation(text, tokens, "fp", true);
+      if (quantizes && !pending_.has_value()) AddEvaluation(text, tokens, recipe_.method, false);
     }
   }
 
@@ -236,31 +320,21 @@ class GraphBuilder {
     AddCheckpointInputs(task.def);
     task.title = absl::StrCat("export ", recipe_.export_format);
     task.purpose = TaskPurpose::kExport;
-    Add(std::move(task));
-  }
-
-  // Tasks are in topological order, so one pass from the end suffices.
-  void ComputeDepths() {
-    for (size_t i = tasks_.size(); i-- > 0;) {
-      for (const auto& [role, input] : tasks_[i].def.inputs) {
-        const auto* made = std::get_if<TaskOutputRef>(&input);
-        if (made == nullptr) continue;
-        int& depth = tasks_[index_.at(made->derivation_key)].depth;
-        depth = std::max(depth, tasks_[i].depth + 1);
-      }
-    }
+    tasks_.Add(std::move(task));
   }
 
   const RunSpec& spec_;
   const LlamaConfig* model_;
   const Recipe& recipe_;
   const Plan& plan_;
-  const KindBases& bases_;
-  std::vector<PlannedTask> tasks_;
-  std::map<Digest, size_t> index_;
-  TaskInput embedded_;
-  std::vector<std::optional<Digest>> checkpoints_;  // the task that made each block as it is now, if any
-  std::vector<TaskInput> current_;                  // the activations before block 0, 1, … of the model as it is now
+  const std::vector<Measurement>& measurements_;
+  size_t measurements_used_ = 0;
+  TaskList tasks_;
+  std::optional<TaskInput> tokens_;  // calibration windows
+  std::optional<ModelState> full_precision_;
+  std::optional<ModelState> current_;
+  std::vector<std::pair<int64_t, TaskOutputRef>> trained_;
+  std::optional<PendingMeasurement> pending_;
 };
 
 }  // namespace
@@ -268,12 +342,19 @@ class GraphBuilder {
 bool NeedsNumericsClass(const ResolvedSpec& resolved) {
   if (resolved.recipe.method == "noop") return false;
   if (resolved.recipe.method == "block_ap") return true;
+  if (MeasuresFirst(resolved.recipe, {resolved.spec.sensitivity_scores, {}})) return true;
   return resolved.recipe.eval_ppl && !resolved.spec.eval_texts.empty();
 }
 
-std::vector<PlannedTask> BuildRunGraph(const RunSpec& spec, const LlamaConfig* model, const Recipe& recipe,
-                                       const Plan& plan, const KindBases& bases) {
-  return GraphBuilder(spec, model, recipe, plan, bases).Build();
+StatusOr<RunGraph> BuildRunGraph(const RunSpec& spec, const LlamaConfig* model, const Recipe& recipe,
+                                 const KindBases& bases, const std::vector<Measurement>& measurements) {
+  RunGraph graph;
+  LWQ_ASSIGN_OR_RETURN(graph.plan, MakePlan(recipe, model, {spec.sensitivity_scores, measurements}));
+  GraphBuilder builder(spec, model, recipe, graph.plan, bases, measurements);
+  builder.Build();
+  graph.tasks = builder.TakeTasks();
+  graph.pending = builder.TakePending();
+  return graph;
 }
 
 }  // namespace lwq::coordinator

@@ -5,8 +5,12 @@
 //                         └─▶ train 0 ◀──────┘                         targets of block k: A(k+1)
 //                              │ block 0
 //                              ▼
-//               advance q ─▶ Aq(1) ─▶ train 1 ─▶ …                     quantized chain: the inputs
+//               advance q ─▶ Aq(1) ─▶ train 1 ─▶ …                     the model as it is: the inputs
 //   every block ─▶ export;  every block + tokenized text ─▶ evaluate
+//
+// Where the plan goes by a sensitivity that has to be measured, the graph grows: it holds what does not depend on the
+// measurement, and the tasks that make it; once those are done, what they measured is added to the plan's knowledge and
+// the graph is built again. Every task of the smaller graph is in the larger one.
 //
 // Tasks are named by derivation key, so that equal work of different runs is one task, whatever else differs between
 // the runs. Roles are those of common/task/task_params.h.
@@ -15,43 +19,29 @@
 // Not here: who executes when (scheduler/).
 #pragma once
 
-#include <cstdint>
-#include <string>
+#include <optional>
 #include <vector>
 
-#include "common/task/task_def.h"
 #include "coordinator/graph/kind_classes.h"
+#include "coordinator/graph/planned_task.h"
 #include "coordinator/graph/run_spec.h"
+#include "coordinator/graph/sensitivity_tasks.h"
 #include "coordinator/plan/plan.h"
 
 namespace lwq::coordinator {
 
-// What the run reads from a finished task.
-enum class TaskPurpose {
-  kStep,        // only other tasks read it
-  kCheckpoint,  // the quantized block of the run
-  kExport,      // the exported directory
-  kEvaluation,  // one perplexity
-};
-
-struct PlannedTask {
-  Digest key;
-  TaskDef def;
-  std::string title;
-  int64_t block = -1;
-  // Tasks on the longest path from here to the end of the run, itself included: the critical path goes first.
-  int depth = 1;
-  int64_t memory_bytes = 0;
-  TaskPurpose purpose = TaskPurpose::kStep;
-  std::string evaluated_model;  // kEvaluation: "fp" or the method
-  std::string evaluated_text;
+struct RunGraph {
+  Plan plan;
+  std::vector<PlannedTask> tasks;
+  std::optional<PendingMeasurement> pending;  // absent: the graph is whole
 };
 
 // Whether any task of the run is pinned to a numerics class; a run without is planned before any worker is there.
 bool NeedsNumericsClass(const ResolvedSpec& resolved);
 
-// `recipe` is the pinned one; `bases` has every pinned kind of the run's, none where NeedsNumericsClass is false.
-std::vector<PlannedTask> BuildRunGraph(const RunSpec& spec, const LlamaConfig* model, const Recipe& recipe,
-                                       const Plan& plan, const KindBases& bases);
+// `recipe` is the pinned one; `bases` has every pinned kind of the run's, none where NeedsNumericsClass is false;
+// `measurements` those of the run so far. Errors of MakePlan.
+StatusOr<RunGraph> BuildRunGraph(const RunSpec& spec, const LlamaConfig* model, const Recipe& recipe,
+                                 const KindBases& bases, const std::vector<Measurement>& measurements = {});
 
 }  // namespace lwq::coordinator

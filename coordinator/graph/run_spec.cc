@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "coordinator/plan/plan.h"
 #include "coordinator/plan/scores.h"
 
 namespace lwq::coordinator {
@@ -50,15 +51,19 @@ Status CheckParts(const RunSpec& spec, const Recipe& recipe) {
     return absl::InvalidArgumentError(
         "method none only evaluates: give at least one eval text and leave eval_ppl on, or choose another method");
   }
-  const bool tokenizes =
-      recipe.method == "block_ap" || (recipe.method != "noop" && recipe.eval_ppl && !spec.eval_texts.empty());
   if (!spec.sensitivity_scores.empty()) {
     LWQ_RETURN_IF_ERROR(CheckScores(spec.sensitivity_scores, "sensitivity_scores"));
   }
+  const bool measures = MeasuresFirst(recipe, {spec.sensitivity_scores, {}});
+  const bool calibrates = recipe.method == "block_ap" || measures;
+  const bool tokenizes = calibrates || (recipe.method != "noop" && recipe.eval_ppl && !spec.eval_texts.empty());
   if (tokenizes) LWQ_RETURN_IF_ERROR(CheckArtifact("model.tokenizer", spec.model->tokenizer));
-  if (recipe.method == "block_ap") {
+  if (calibrates) {
     if (!spec.calibration.has_value()) {
-      return absl::InvalidArgumentError("calibration is missing: method block_ap trains on a calibration text");
+      return absl::InvalidArgumentError(
+          recipe.method == "block_ap"
+              ? "calibration is missing: method block_ap trains on a calibration text"
+              : "calibration is missing: the blocks' sensitivity is measured on a calibration text");
     }
     LWQ_RETURN_IF_ERROR(CheckName("calibration.name", spec.calibration->name));
     LWQ_RETURN_IF_ERROR(CheckArtifact("calibration.files", spec.calibration->files));

@@ -32,15 +32,19 @@ int64_t ActivationBytes(const LlamaConfig& config, int64_t micro_batch, int64_t 
   return micro_batch * seqlen * floats_per_token * kFloatBytes;
 }
 
+int64_t TrainMemoryBytes(const LlamaConfig& config, const Recipe& recipe, int64_t unit_blocks) {
+  const int64_t micro_batch = recipe.batch_size / recipe.gradient_accumulation_steps;
+  const int64_t one_block = kTrainingCopies * BlockParameters(config) * kFloatBytes +
+                            ActivationBytes(config, micro_batch, recipe.training_seqlen);
+  return unit_blocks * one_block + ChunkBytes(config, recipe.training_seqlen);
+}
+
 int64_t TaskMemoryBytes(TaskKind kind, const LlamaConfig& config, const Recipe& recipe) {
   const int64_t block = BlockParameters(config) * kFloatBytes;
   const int64_t embedding = config.vocab_size * config.hidden_size * kFloatBytes;
   switch (kind) {
-    case TaskKind::kTrainBlock: {
-      const int64_t micro_batch = recipe.batch_size / recipe.gradient_accumulation_steps;
-      return kTrainingCopies * block + ActivationBytes(config, micro_batch, recipe.training_seqlen) +
-             ChunkBytes(config, recipe.training_seqlen);
-    }
+    case TaskKind::kTrainBlock:
+      return TrainMemoryBytes(config, recipe, 1);
     case TaskKind::kAdvance:
       return block + ForwardBytes(config, recipe.batch_size, recipe.training_seqlen) +
              ChunkBytes(config, recipe.training_seqlen);

@@ -26,6 +26,9 @@ namespace lwq::coordinator {
 // kept (causal), and three times heads × min(seqlen, 256) is in flight (attention is computed in chunks of queries).
 int64_t ActivationBytes(const LlamaConfig& config, int64_t micro_batch, int64_t seqlen);
 
+// Peak of training a unit of that many blocks.
+int64_t TrainMemoryBytes(const LlamaConfig& config, const Recipe& recipe, int64_t unit_blocks);
+
 // Peak of one task of the kind in a run of the recipe.
 int64_t TaskMemoryBytes(TaskKind kind, const LlamaConfig& config, const Recipe& recipe);
 

@@ -6,6 +6,7 @@
 #include "coordinator/plan/plan_blocks.h"
 #include "coordinator/plan/policy_recipe.h"
 #include "coordinator/plan/remarks.h"
+#include "coordinator/plan/sensitivity_choices.h"
 #include "coordinator/plan/storage.h"
 
 namespace lwq::coordinator {
@@ -30,60 +31,133 @@ std::vector<TaskKind> KindsOf(const Recipe& recipe) {
   std::vector<TaskKind> kinds;
   if (recipe.method == "block_ap") kinds = {TaskKind::kEmbed, TaskKind::kAdvance, TaskKind::kTrainBlock};
   if (recipe.method == "rtn") kinds = {TaskKind::kRtnBlock};
-  if (recipe.eval_ppl) kinds.push_back(TaskKind::kEvaluatePpl);
+  if (recipe.eval_ppl && recipe.method != "sensitivity") kinds.push_back(TaskKind::kEvaluatePpl);
   if (recipe.export_format != "none") kinds.push_back(TaskKind::kExport);
   return kinds;
 }
 
+bool Quantizes(const Recipe& recipe) {
+  return recipe.method == "block_ap" || recipe.method == "rtn";
+}
+
+PolicyOptions OptionsOf(const Recipe& recipe) {
+  StatusOr<PolicyOptions> options = ResolvePolicies(PoliciesOf(recipe));
+  LWQ_CHECK(options.ok(), "the recipe was resolved: ", MessageOf(options.status()));
+  return *std::move(options);
+}
+
+bool IsOptimal(const PolicyOptions& options) {
+  return options.use_mixed_precision && options.mpq_strategy == "optimal";
+}
+
+// What is settled whatever the sensitivity turns out to be.
+PolicyOptions WithoutSensitivity(PolicyOptions options) {
+  if (options.layer_ordering == "sensitivity") options.layer_ordering = "original";
+  if (options.block_grouping == "similar") options.block_grouping = PolicyOptions().block_grouping;
+  options.reorder_every = 0;
+  options.adaptive_epochs = false;
+  options.adaptive_lr_scaling = false;
+  options.use_adaptive_training = false;
+  options.use_mixed_precision = false;
+  options.target_size_mb.reset();
+  return options;
+}
+
+// Knowledge as the policies take it. Requires that what they need is known.
+PolicyInputs InputsOf(const Recipe& recipe, const LlamaConfig& model, const PlanKnowledge& knowledge) {
+  PolicyInputs inputs;
+  inputs.block_shapes = BlockShapesOf(model);
+  inputs.scores = knowledge.given_scores;
+  inputs.other_file_bytes = UnquantizedBytes(model);
+  auto reordered = knowledge.measurements.begin();
+  if (MeasuresFirst(recipe, knowledge) && reordered != knowledge.measurements.end()) {
+    const Measurement& first = *reordered++;
+    if (inputs.scores.empty()) inputs.scores = PolicyScores(first);
+    inputs.table = first.table;
+    inputs.squared_error = first.squared_error;
+  }
+  for (; reordered != knowledge.measurements.end(); ++reordered) {
+    inputs.reordered_scores.push_back(PolicyScores(*reordered));
+  }
+  return inputs;
+}
+
+// A curvature or a rise of the loss that came out below 0: policies take it as 0, and the plan says so.
+void RemarkOnNegatives(const PlanKnowledge& knowledge, Plan& plan) {
+  for (const Measurement& measurement : knowledge.measurements) {
+    for (size_t block = 0; block < measurement.scores.size(); ++block) {
+      if (measurement.scores[block] >= 0) continue;
+      plan.remarks.push_back(absl::StrCat("the sensitivity of block ", block, " was measured as ",
+                                          measurement.scores[block], " (", measurement.metric, "): taken as 0"));
+    }
+  }
+}
+
+// Bytes and bits of the chosen widths, and optimizer steps.
+void AddTotals(const Recipe& recipe, const LlamaConfig& model, Plan& plan) {
+  const double weights_per_block = static_cast<double>(BlockLinearParameters(model));
+  int64_t index_bytes = 0;
+  double bits_sum = 0;
+  for (BlockPlan& block : plan.blocks) {
+    if (recipe.method == "block_ap") {
+      block.steps = PlannedSteps(recipe, block.epochs);
+      if (recipe.handoff == "relay") block.steps += PlannedSteps(recipe, recipe.relay_epochs);
+    } else {
+      block.epochs = block.quant_lr = block.zp_lr = block.weight_lr = block.patience = 0;
+    }
+    const BlockStorage storage = StorageOfBlock(model, recipe.export_format, block.bit_width, block.group_size);
+    block.stored_bits_per_weight = 8.0 * static_cast<double>(storage.stored_bytes) / weights_per_block;
+    plan.quantized_bytes += storage.stored_bytes;
+    index_bytes += storage.index_bytes;
+    bits_sum += block.bit_width;
+  }
+  const int64_t blocks = static_cast<int64_t>(plan.blocks.size());
+  plan.quantized_weights = BlockLinearParameters(model) * blocks;
+  plan.average_bits = bits_sum / static_cast<double>(blocks);
+  plan.stored_bits_per_weight =
+      8.0 * static_cast<double>(plan.quantized_bytes) / static_cast<double>(plan.quantized_weights);
+  if (recipe.export_format != "none") {
+    plan.export_bytes = plan.quantized_bytes + index_bytes + UnquantizedBytes(model);
+  }
+}
+
 }  // namespace
 
-StatusOr<Plan> MakePlan(const Recipe& recipe, const LlamaConfig* model, const std::vector<double>& scores) {
+bool MeasuresFirst(const Recipe& recipe, const PlanKnowledge& knowledge) {
+  if (recipe.method == "sensitivity") return true;
+  if (!Quantizes(recipe)) return false;
+  const PolicyOptions options = OptionsOf(recipe);
+  return IsOptimal(options) || (NeedsScores(options) && knowledge.given_scores.empty());
+}
+
+bool NeedsSquaredError(const Recipe& recipe, const PlanKnowledge& knowledge) {
+  if (!Quantizes(recipe) || !IsOptimal(OptionsOf(recipe))) return false;
+  return !knowledge.given_scores.empty() || !IsTableMetric(recipe.sensitivity_metric);
+}
+
+StatusOr<Plan> MakePlan(const Recipe& recipe, const LlamaConfig* model, const PlanKnowledge& knowledge) {
   Plan plan;
   if (recipe.method == "noop") return plan;
   LWQ_CHECK(model != nullptr, "a plan for method ", recipe.method, " needs a model");
   for (const TaskKind kind : KindsOf(recipe)) {
     plan.peak_memory_bytes = std::max(plan.peak_memory_bytes, TaskMemoryBytes(kind, *model, recipe));
   }
-  if (recipe.method == "none") return plan;
+  plan.provisional = MeasuresFirst(recipe, knowledge) && knowledge.measurements.empty();
+  if (!Quantizes(recipe)) return plan;
 
-  LWQ_ASSIGN_OR_RETURN(const PolicyOptions policies, ResolvePolicies(PoliciesOf(recipe)));
-  if (NeedsScores(policies) && scores.empty()) {
-    return absl::FailedPreconditionError(
-        "recipe: its policies go by the blocks' sensitivity: give the scores with sensitivity_file");
-  }
-  PolicyInputs inputs;
-  inputs.block_shapes = BlockShapesOf(*model);
-  inputs.scores = scores;
-  auto decided = PlanBlocks(policies, inputs);
+  PolicyOptions options = OptionsOf(recipe);
+  if (plan.provisional) options = WithoutSensitivity(std::move(options));
+  const PolicyInputs inputs = InputsOf(recipe, *model, knowledge);
+  StatusOr<PolicyPlan> decided = PlanBlocks(options, inputs);
   if (!decided.ok()) return Annotate(decided.status(), "recipe");
   plan.blocks = std::move(decided->blocks);
-  plan.order.resize(plan.blocks.size());
-
-  const bool trains = recipe.method == "block_ap";
-  const double weights_per_block = static_cast<double>(BlockLinearParameters(*model));
-  int64_t index_bytes = 0;
-  double bits_sum = 0;
-  for (BlockPlan& block : plan.blocks) {
-    plan.order[static_cast<size_t>(block.position)] = block.layer_idx;
-    if (trains) {
-      block.steps = PlannedSteps(recipe, block.epochs);
-      if (recipe.handoff == "relay") block.steps += PlannedSteps(recipe, recipe.relay_epochs);
-    } else {
-      block.epochs = block.quant_lr = block.zp_lr = block.weight_lr = block.patience = 0;
-    }
-    const BlockStorage storage = StorageOfBlock(*model, recipe.export_format, block.bit_width, block.group_size);
-    block.stored_bits_per_weight = 8.0 * static_cast<double>(storage.stored_bytes) / weights_per_block;
-    plan.quantized_bytes += storage.stored_bytes;
-    index_bytes += storage.index_bytes;
-    bits_sum += block.bit_width;
-  }
-  const double blocks = static_cast<double>(plan.blocks.size());
-  plan.average_bits = bits_sum / blocks;
-  plan.stored_bits_per_weight = 8.0 * static_cast<double>(plan.quantized_bytes) / (weights_per_block * blocks);
-  if (recipe.export_format != "none") {
-    plan.export_bytes = plan.quantized_bytes + index_bytes + UnquantizedBytes(*model);
-  }
+  plan.units = std::move(decided->units);
+  plan.order = std::move(decided->order);
+  plan.allocation = std::move(decided->allocation);
   plan.remarks = std::move(decided->remarks);
+  plan.scores = inputs.scores;
+  RemarkOnNegatives(knowledge, plan);
+  AddTotals(recipe, *model, plan);
   for (std::string& remark : ServingRemarks(recipe, *model, plan.blocks)) plan.remarks.push_back(std::move(remark));
   return plan;
 }

@@ -1,34 +1,56 @@
 // The plan: the recipe resolved block by block, with what it will cost to store and to run.
 //
 // What differs by block (bits, group size, epochs, learning rates, patience, position in the training order) is decided
-// by the recipe's policies (plan_blocks.h). A plan is a pure function of recipe, model and sensitivity scores; it never
-// changes once a run has started. Thread-safety: values. Not here: tasks and their keys (graph/).
+// by the recipe's policies (plan_blocks.h). A plan is a pure function of recipe, model and what is known about the
+// blocks' sensitivity; more measurements only ever settle what was open. Thread-safety: values. Not here: tasks and
+// their keys (graph/).
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "common/model/llama_config.h"
 #include "coordinator/plan/block_plan.h"
+#include "coordinator/plan/measurement.h"
+#include "coordinator/plan/optimal.h"
 #include "coordinator/plan/recipe.h"
+#include "coordinator/plan/training_order.h"
 
 namespace lwq::coordinator {
 
 struct Plan {
-  std::vector<BlockPlan> blocks;  // by layer_idx; empty where the method quantizes nothing
-  std::vector<int64_t> order;     // training order: position → layer_idx
-  double average_bits = 0;        // plain mean of bit_width
+  std::vector<BlockPlan> blocks;    // by layer_idx; empty where the method quantizes nothing
+  std::vector<TrainingUnit> units;  // by depth
+  std::vector<int64_t> order;       // of training: position → unit
+  std::vector<double> scores;       // what the policies went by; empty where they went by none
+  double average_bits = 0;          // plain mean of bit_width
   double stored_bits_per_weight = 0;
   int64_t quantized_bytes = 0;    // codes, scales, zero points and padding of all quantized linears
-  int64_t export_bytes = 0;       // all tensors of the export; 0 where nothing is exported
-  int64_t peak_memory_bytes = 0;  // of the largest task
+  int64_t export_bytes = 0;       // the whole export, 0 without one
+  int64_t peak_memory_bytes = 0;  // estimate for the largest task
   std::vector<std::string> remarks;
+  std::optional<OptimalAllocation> allocation;  // "optimal": frontier and certificate
+  int64_t quantized_weights = 0;                // of all quantized linears
+  // The policies need a measurement that is not there yet: what goes by it is as the recipe has it.
+  bool provisional = false;
 };
 
-// `model` may be null only for method "noop". Requires a recipe that ResolveRecipe returned for this model. `scores`:
-// one sensitivity per block, or none. FAILED_PRECONDITION where the recipe's policies need scores and there are none;
-// errors of PlanBlocks.
-StatusOr<Plan> MakePlan(const Recipe& recipe, const LlamaConfig* model, const std::vector<double>& scores = {});
+// What is known about the blocks' sensitivity.
+struct PlanKnowledge {
+  std::vector<double> given_scores;  // by layer (sensitivity_file); take the place of the first measurement
+  std::vector<Measurement> measurements;
+};
+
+// `model` may be null only for method "noop". Requires a recipe that ResolveRecipe returned for this model. Errors of
+// PlanBlocks, on one line that begins with "recipe".
+StatusOr<Plan> MakePlan(const Recipe& recipe, const LlamaConfig* model, const PlanKnowledge& knowledge = {});
+
+// Whether the run has to measure before its plan is settled: a policy goes by the blocks' sensitivity and nothing is
+// given, or measuring is all the run does.
+bool MeasuresFirst(const Recipe& recipe, const PlanKnowledge& knowledge);
+// Whether "optimal" needs ‖W − Q(W)‖² beside a score per block.
+bool NeedsSquaredError(const Recipe& recipe, const PlanKnowledge& knowledge);
 
 }  // namespace lwq::coordinator

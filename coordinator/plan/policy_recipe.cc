@@ -33,10 +33,4 @@ PolicyOptions PoliciesOf(const Recipe& recipe) {
   return options;
 }
 
-bool NeedsScores(const Recipe& recipe) {
-  if (recipe.method != "block_ap" && recipe.method != "rtn") return false;
-  const StatusOr<PolicyOptions> options = ResolvePolicies(PoliciesOf(recipe));
-  return options.ok() && NeedsScores(*options);
-}
-
 }  // namespace lwq::coordinator

@@ -11,7 +11,4 @@ namespace lwq::coordinator {
 // Not yet resolved (ResolvePolicies): values and combinations may be impossible.
 PolicyOptions PoliciesOf(const Recipe& recipe);
 
-// Whether the recipe's plan depends on how sensitive the blocks are. Requires a resolved recipe.
-bool NeedsScores(const Recipe& recipe);
-
 }  // namespace lwq::coordinator

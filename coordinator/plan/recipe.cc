@@ -99,7 +99,7 @@ PartialRecipe Defaults(std::string_view method, int wbits, const LlamaConfig* mo
   return defaults;
 }
 
-// Reads one field of either form back from JSON.
+// Reads the fields there are back from JSON.
 class FieldReader {
  public:
   explicit FieldReader(const Json& json) : json_(json) {}
@@ -116,17 +116,6 @@ class FieldReader {
     Read(name, *it, value);
     field = std::move(value);
   }
-  template <typename T>
-  void operator()(std::string_view name, T& field) {
-    ++known_;
-    const auto it = json_.find(name);
-    if (it == json_.end()) {
-      Fail(absl::StrCat("'", name, "' is missing"));
-      return;
-    }
-    Read(name, *it, field);
-  }
-
   Status Finish() const {
     if (!problem_.empty()) return absl::DataLossError(absl::StrCat("stored recipe: ", problem_));
     if (known_ != json_.size()) return absl::DataLossError("stored recipe: it has a field this version does not know");
@@ -242,11 +231,20 @@ StatusOr<PartialRecipe> PartialRecipeFromJson(const Json& json) {
 }
 
 StatusOr<Recipe> RecipeFromJson(const Json& json) {
-  if (!json.is_object()) return absl::DataLossError("stored recipe: it is not an object");
+  LWQ_ASSIGN_OR_RETURN(const PartialRecipe stored, PartialRecipeFromJson(json));
+  // A field younger than the record has the value under which the run behaves as it did.
+  const PartialRecipe defaults = Defaults(stored.method.value_or("block_ap"), stored.wbits.value_or(4), nullptr);
   Recipe recipe;
-  FieldReader reader(json);
-  ForEachRecipeField(reader, recipe);
-  LWQ_RETURN_IF_ERROR(reader.Finish());
+  ForEachRecipeField(
+      [](std::string_view, auto& out, const auto& given, const auto& otherwise) {
+        if (given.has_value()) {
+          out = *given;
+        } else if (otherwise.has_value()) {
+          out = *otherwise;
+        }
+      },
+      recipe, stored, defaults);
+  FillFollowing(stored, recipe);
   return recipe;
 }
 

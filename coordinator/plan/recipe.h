@@ -181,7 +181,8 @@ int64_t PlannedSteps(const Recipe& recipe, double epochs);
 // For the store: an object with one member per field that has a value.
 Json RecipeToJson(const PartialRecipe& recipe);
 Json RecipeToJson(const Recipe& recipe);
-// DATA_LOSS for an unknown field, a wrong type or (resolved) a missing field.
+// DATA_LOSS for an unknown field or a wrong type. A resolved recipe that was stored before a field existed gets the
+// field's default.
 StatusOr<PartialRecipe> PartialRecipeFromJson(const Json& json);
 StatusOr<Recipe> RecipeFromJson(const Json& json);
 

@@ -5,6 +5,8 @@
 #include <map>
 #include <set>
 
+#include "common/task/numerics_class.h"
+
 namespace lwq::coordinator {
 namespace {
 
@@ -18,19 +20,12 @@ bool Executes(const WorkerRecord& worker, TaskKind kind) {
 
 // Bases that runs of the same model are pinned to.
 std::set<std::string> BasesOfModel(const State& state, const Digest& model_files) {
-  std::set<std::string> classes;
+  std::set<std::string> bases;
   for (const auto& [id, run] : state.runs) {
     const auto& model = run.record.spec->model;
-    if (run.record.numerics_class.empty() || !model.has_value() || model->files.digest != model_files) continue;
-    classes.insert(run.record.numerics_class);
-  }
-  // "<base>|<precision>|t<threads>"
-  std::set<std::string> bases;
-  for (const std::string& name : classes) {
-    const size_t threads_bar = name.rfind('|');
-    if (threads_bar == std::string::npos || threads_bar == 0) continue;
-    const size_t precision_bar = name.rfind('|', threads_bar - 1);
-    if (precision_bar != std::string::npos) bases.insert(name.substr(0, precision_bar));
+    if (!model.has_value() || model->files.digest != model_files) continue;
+    const std::string base = NumericsBaseOf(run.record.numerics_class);
+    if (!base.empty()) bases.insert(base);
   }
   return bases;
 }

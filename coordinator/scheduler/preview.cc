@@ -4,17 +4,45 @@
 #include "coordinator/scheduler/placement.h"
 
 namespace lwq::coordinator {
+namespace {
+
+// The metrics of a task whose result is known.
+StatusOr<Json> KnownMetrics(const State& state, const Digest& key) {
+  const auto task = state.tasks.find(key);
+  if (task == state.tasks.end() || task->second.record.state != TaskState::kSucceeded) {
+    return absl::NotFoundError("not measured");
+  }
+  return ParseJson(state.actions.at(task->second.record.action_key).metrics_json, "metrics");
+}
+
+// The graph grown by every measurement that other runs have made already.
+StatusOr<RunGraph> KnownGraph(const State& state, const RunSpec& spec, const LlamaConfig* model, const Recipe& recipe,
+                              const KindBases& bases) {
+  std::vector<Measurement> measurements;
+  while (true) {
+    LWQ_ASSIGN_OR_RETURN(RunGraph graph, BuildRunGraph(spec, model, recipe, bases, measurements));
+    if (!graph.pending.has_value()) return graph;
+    StatusOr<Measurement> measured = CollectMeasurement(
+        *graph.pending, *model, recipe, [&state](const Digest& key) { return KnownMetrics(state, key); });
+    if (!measured.ok()) return graph;
+    measurements.push_back(*std::move(measured));
+  }
+}
+
+}  // namespace
 
 StatusOr<RunPreview> PreviewRun(const State& state, const RunSpec& spec) {
   LWQ_ASSIGN_OR_RETURN(const ResolvedSpec resolved, ResolveSpec(spec));
   RunPreview preview;
-  LWQ_ASSIGN_OR_RETURN(preview.plan, MakePlan(resolved.recipe, resolved.model.get(), spec.sensitivity_scores));
+  LWQ_ASSIGN_OR_RETURN(preview.plan, MakePlan(resolved.recipe, resolved.model.get(), {spec.sensitivity_scores, {}}));
   LWQ_ASSIGN_OR_RETURN(const std::optional<ChosenClass> chosen, ChooseClass(state, resolved, preview.plan));
   const bool needs_class = NeedsNumericsClass(resolved);
   const bool keyed = chosen.has_value() || !needs_class;
   preview.recipe = keyed ? PinRecipe(resolved.recipe, needs_class && chosen->hardware_bf16) : resolved.recipe;
   const KindBases bases = UniformBases(needs_class && chosen.has_value() ? chosen->base : "");
-  for (const PlannedTask& task : BuildRunGraph(spec, resolved.model.get(), preview.recipe, preview.plan, bases)) {
+  LWQ_ASSIGN_OR_RETURN(RunGraph graph, KnownGraph(state, spec, resolved.model.get(), preview.recipe, bases));
+  preview.plan = std::move(graph.plan);
+  for (const PlannedTask& task : graph.tasks) {
     ++preview.tasks[task.def.kind];
     if (!keyed) continue;
     const auto known = state.tasks.find(task.key);

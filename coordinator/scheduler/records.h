@@ -20,6 +20,7 @@
 #include "common/task/task_def.h"
 #include "coordinator/graph/run_graph.h"
 #include "coordinator/graph/run_spec.h"
+#include "coordinator/plan/measurement.h"
 #include "coordinator/scheduler/ids.h"
 #include "coordinator/scheduler/retry.h"
 
@@ -58,13 +59,15 @@ struct RunRecord {
   Recipe recipe;  // resolved; pinned ("auto" decided) from RUNNING on
   RunState state = RunState::kPending;
   std::string numerics_class;  // full class, once pinned
+  // What was measured about its blocks' sensitivity so far; its plan and its graph follow from it.
+  std::vector<Measurement> measurements;
   std::string error;
   int64_t submitted_unix_ms = 0;
   int64_t finished_unix_ms = 0;
   RunResult result;  // filled when it has SUCCEEDED
 };
 
-// What a run knows about one of its tasks. Never changes.
+// What a run knows about one of its tasks. Position and depth change when the run's graph grows.
 struct RunTaskRecord {
   Digest key;
   std::string title;
@@ -136,7 +139,7 @@ struct LogRecord {
 struct PutRun {
   RunRecord run;
 };
-// All tasks of a run in topological order, once.
+// All tasks of a run in topological order: when it starts, and again whenever its graph has grown.
 struct PutRunTasks {
   RunId run;
   std::vector<RunTaskRecord> tasks;

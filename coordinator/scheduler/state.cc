@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/json/json.h"
+#include "common/task/numerics_class.h"
 #include "coordinator/scheduler/indexing.h"
 
 namespace lwq::coordinator {
@@ -15,6 +16,11 @@ Status Inconsistent(std::string_view what) {
       absl::StrCat("the store is inconsistent: ", what, "; restore a backup, or move the file away to start empty"));
 }
 
+bool SameTasks(const std::vector<PlannedTask>& graph, const std::vector<RunTaskRecord>& tasks) {
+  return std::equal(graph.begin(), graph.end(), tasks.begin(), tasks.end(),
+                    [](const PlannedTask& planned, const RunTaskRecord& task) { return planned.key == task.key; });
+}
+
 Status RestoreRuns(State& state, Records& records) {
   for (RunRecord& record : records.runs) {
     RunEntry run;
@@ -24,15 +30,26 @@ Status RestoreRuns(State& state, Records& records) {
       if (!config.ok()) return Inconsistent(absl::StrCat("model of run ", id.value, ": ", MessageOf(config.status())));
       run.model = std::make_shared<const LlamaConfig>(*std::move(config));
     }
-    auto plan = MakePlan(record.recipe, run.model.get(), record.spec->sensitivity_scores);
-    if (!plan.ok()) return Inconsistent(absl::StrCat("plan of run ", id.value, ": ", MessageOf(plan.status())));
-    run.plan = *std::move(plan);
+    auto plan = MakePlan(record.recipe, run.model.get(), {record.spec->sensitivity_scores, record.measurements});
+    // A run whose plan came out impossible has failed for that; it is shown without one.
+    if (!plan.ok() && !IsTerminal(record.state)) {
+      return Inconsistent(absl::StrCat("plan of run ", id.value, ": ", MessageOf(plan.status())));
+    }
+    if (plan.ok()) run.plan = *std::move(plan);
     const auto tasks = records.run_tasks.find(id);
     if (tasks != records.run_tasks.end()) run.tasks = std::move(tasks->second);
     state.next_run_sequence = std::max(state.next_run_sequence, record.sequence + 1);
     state.runs_by_sequence[record.sequence] = id;
     if (record.state == RunState::kPending) state.pending_runs.insert(record.sequence);
     run.record = std::move(record);
+    if (run.record.state == RunState::kRunning) {
+      auto graph = GraphOf(run);
+      if (!graph.ok()) return Inconsistent(absl::StrCat("graph of run ", id.value, ": ", MessageOf(graph.status())));
+      if (!SameTasks(graph->tasks, run.tasks)) {
+        return Inconsistent(absl::StrCat("run ", id.value, " has other tasks than its recipe and measurements give"));
+      }
+      run.pending = std::move(graph->pending);
+    }
     state.runs.emplace(id, std::move(run));
   }
   for (LogRecord& line : records.logs) {
@@ -146,6 +163,12 @@ StatusOr<RunId> FindRun(const State& state, const std::string& id_or_prefix) {
   return first->first;
 }
 
+StatusOr<RunGraph> GraphOf(const RunEntry& run) {
+  const RunRecord& record = run.record;
+  return BuildRunGraph(*record.spec, run.model.get(), record.recipe,
+                       UniformBases(NumericsBaseOf(record.numerics_class)), record.measurements);
+}
+
 std::optional<ArtifactRef> ContentOf(const State& state, const TaskInput& input) {
   if (const auto* leaf = std::get_if<ArtifactRef>(&input)) return *leaf;
   const auto& made = std::get<TaskOutputRef>(input);
@@ -180,6 +203,19 @@ Lease LeaseOf(const State& state, const TaskEntry& task) {
   return lease;
 }
 
+namespace {
+
+// Of a unit's first block under "block", of the i-th after it under "block.<i>".
+void AddCheckpoints(int64_t first, const ActionRecord& action, std::map<int64_t, Digest>& checkpoints) {
+  for (int64_t i = 0;; ++i) {
+    const auto output = action.outputs.find(i == 0 ? "block" : absl::StrCat("block.", i));
+    if (output == action.outputs.end()) return;
+    checkpoints[first + i] = output->second.digest;
+  }
+}
+
+}  // namespace
+
 RunResult CollectResult(const State& state, const RunEntry& run) {
   RunResult result;
   Json digests{{"export", nullptr}, {"blocks", Json::array()}};
@@ -194,7 +230,7 @@ RunResult CollectResult(const State& state, const RunEntry& run) {
       case TaskPurpose::kStep:
         break;
       case TaskPurpose::kCheckpoint:
-        checkpoints[planned.block] = action.outputs.at("block").digest;
+        AddCheckpoints(planned.block, action, checkpoints);
         produces = true;
         break;
       case TaskPurpose::kExport:
@@ -215,6 +251,10 @@ RunResult CollectResult(const State& state, const RunEntry& run) {
     }
   }
   for (const auto& [block, digest] : checkpoints) digests["blocks"].push_back(digest.hex());
+  if (run.record.recipe.method == "sensitivity" && !run.record.measurements.empty()) {
+    digests["sensitivity"] = MeasurementToJson(run.record.measurements.front());
+    produces = true;
+  }
   if (produces) result.result_digest = DigestOf(CanonicalJson(digests)).hex();
   return result;
 }

@@ -40,8 +40,9 @@ struct RunEntry {
   std::shared_ptr<const LlamaConfig> model;
   Plan plan;
   std::vector<RunTaskRecord> tasks;
-  int64_t done = 0;       // tasks of it that are SUCCEEDED, while RUNNING
-  uint64_t revision = 0;  // grows with every change a watcher could see
+  std::optional<PendingMeasurement> pending;  // while RUNNING: what the graph waits for before it grows
+  int64_t done = 0;                           // tasks of it that are SUCCEEDED, while RUNNING
+  uint64_t revision = 0;                      // grows with every change a watcher could see
   std::deque<LogRecord> logs;
 };
 
@@ -98,6 +99,9 @@ StatusOr<State> RestoreState(Records records, const SchedulerOptions& options, I
 // By id or unique prefix of at least four characters. NOT_FOUND; INVALID_ARGUMENT where the prefix is too short or
 // names several.
 StatusOr<RunId> FindRun(const State& state, const std::string& id_or_prefix);
+
+// The run's graph as far as it is known. Requires a run that is pinned. Errors of BuildRunGraph.
+StatusOr<RunGraph> GraphOf(const RunEntry& run);
 
 // The content of an input, if known.
 std::optional<ArtifactRef> ContentOf(const State& state, const TaskInput& input);

@@ -1,6 +1,8 @@
 // Runs: submission, pinning to a class of workers, their end.
 #include <algorithm>
 
+#include "absl/strings/str_join.h"
+#include "common/json/json.h"
 #include "common/task/numerics_class.h"
 #include "coordinator/scheduler/indexing.h"
 #include "coordinator/scheduler/stepper.h"
@@ -14,6 +16,17 @@ constexpr size_t kMaxRequestIdBytes = 200;
 
 Digest SpecDigest(const RunSpec& spec) {
   return DigestOf(CanonicalJson(RunSpecToJson(spec)));
+}
+
+// "sensitivity measured (fisher, 64 samples): most sensitive are blocks 3, 1, 7"
+std::string MeasuredLine(const Measurement& measurement) {
+  constexpr size_t kNamed = 3;
+  if (measurement.metric.empty()) return "weight errors measured";
+  const std::vector<int64_t> order = SensitivityOrder(PolicyScores(measurement));
+  const size_t named = std::min(kNamed, order.size());
+  return absl::StrCat("sensitivity measured (", measurement.metric, ", ", measurement.samples,
+                      " samples): most sensitive ", named == 1 ? "is block " : "are blocks ",
+                      absl::StrJoin(order.begin(), order.begin() + static_cast<ptrdiff_t>(named), ", "));
 }
 
 }  // namespace
@@ -36,7 +49,8 @@ Status Stepper::On(const SubmitRun& event) {
   }
 
   LWQ_ASSIGN_OR_RETURN(ResolvedSpec resolved, ResolveSpec(event.spec));
-  LWQ_ASSIGN_OR_RETURN(Plan plan, MakePlan(resolved.recipe, resolved.model.get(), resolved.spec.sensitivity_scores));
+  LWQ_ASSIGN_OR_RETURN(Plan plan,
+                       MakePlan(resolved.recipe, resolved.model.get(), {resolved.spec.sensitivity_scores, {}}));
   LWQ_ASSIGN_OR_RETURN(const std::optional<ChosenClass> chosen, ChooseClass(state_, resolved, plan));
 
   RunEntry run;
@@ -90,16 +104,33 @@ void Stepper::StartRun(RunEntry& run, const std::optional<ChosenClass>& chosen) 
   }
   record.state = RunState::kRunning;
   state_.pending_runs.erase(record.sequence);
-  // What could be wrong with it was refused at submission; pinning changes none of it.
-  StatusOr<Plan> plan = MakePlan(record.recipe, run.model.get(), record.spec->sensitivity_scores);
-  LWQ_CHECK(plan.ok(), MessageOf(plan.status()));
-  run.plan = *std::move(plan);
+  if (!ExpandGraph(run)) return;
+  maybe_finished_.insert(record.sequence);
+  SaveRun(run);
+}
 
-  std::vector<PlannedTask> graph = BuildRunGraph(*record.spec, run.model.get(), record.recipe, run.plan,
-                                                 UniformBases(chosen.has_value() ? chosen->base : ""));
-  run.tasks.reserve(graph.size());
-  for (size_t position = 0; position < graph.size(); ++position) {
-    PlannedTask& planned = graph[position];
+bool Stepper::ExpandGraph(RunEntry& run) {
+  StatusOr<RunGraph> graph = GraphOf(run);
+  if (!graph.ok()) {
+    FailRun(run, std::string(MessageOf(graph.status())));
+    return false;
+  }
+  run.plan = std::move(graph->plan);
+  run.pending = std::move(graph->pending);
+  TakeTasks(run, std::move(graph->tasks));
+  return true;
+}
+
+void Stepper::TakeTasks(RunEntry& run, std::vector<PlannedTask> tasks) {
+  const RunRecord& record = run.record;
+  std::map<Digest, bool> shared_before;
+  for (const RunTaskRecord& planned : run.tasks) shared_before.emplace(planned.key, planned.shared);
+  run.tasks.clear();
+  run.tasks.reserve(tasks.size());
+  run.done = 0;
+  std::vector<Digest> added;
+  for (size_t position = 0; position < tasks.size(); ++position) {
+    PlannedTask& planned = tasks[position];
     auto it = state_.tasks.find(planned.key);
     const bool is_new = it == state_.tasks.end();
     if (is_new) {
@@ -113,6 +144,7 @@ void Stepper::StartRun(RunEntry& run, const std::optional<ChosenClass>& chosen) 
       dirty_.insert(planned.key);
     }
     TaskEntry& task = it->second;
+    const auto before = shared_before.find(planned.key);
     const bool abandoned = task.record.state == TaskState::kFailed || task.record.state == TaskState::kCancelled;
     run.tasks.push_back({.key = planned.key,
                          .title = std::move(planned.title),
@@ -121,7 +153,12 @@ void Stepper::StartRun(RunEntry& run, const std::optional<ChosenClass>& chosen) 
                          .purpose = planned.purpose,
                          .evaluated_model = std::move(planned.evaluated_model),
                          .evaluated_text = std::move(planned.evaluated_text),
-                         .shared = !is_new && !abandoned});
+                         .shared = before != shared_before.end() ? before->second : !is_new && !abandoned});
+    if (before == shared_before.end()) {
+      added.push_back(planned.key);
+    } else {
+      shared_before.erase(before);
+    }
     if (task.record.state == TaskState::kSucceeded) ++run.done;
     task.wanted_by[record.sequence] = position;
     if (task.record.divergence_retries < record.recipe.divergence_retries) {
@@ -129,15 +166,33 @@ void Stepper::StartRun(RunEntry& run, const std::optional<ChosenClass>& chosen) 
       dirty_.insert(planned.key);
     }
   }
+  LWQ_CHECK(shared_before.empty(), "the graph of run ", record.id.value, " lost task ",
+            shared_before.begin()->first.short_hex());
   // All tasks know the run now, so what follows from each is decided with the whole run in view.
-  for (const RunTaskRecord& planned : run.tasks) {
-    TaskEntry& task = state_.tasks.at(planned.key);
-    Apply(task, WantedAgain{});
-    Requeue(task);
-    to_unblock_.push_back(planned.key);
+  for (const Digest& key : added) {
+    Apply(state_.tasks.at(key), WantedAgain{});
+    to_unblock_.push_back(key);
   }
+  for (const RunTaskRecord& planned : run.tasks) Requeue(state_.tasks.at(planned.key));
   effects_.changes.push_back(PutRunTasks{record.id, run.tasks});
-  maybe_finished_.insert(record.sequence);
+}
+
+void Stepper::GrowIfMeasured(RunEntry& run) {
+  if (run.record.state != RunState::kRunning || !run.pending.has_value()) return;
+  const auto measured = [this](const Digest& key) {
+    return state_.tasks.at(key).record.state == TaskState::kSucceeded;
+  };
+  const std::vector<Digest> tasks = run.pending->Tasks();
+  if (!std::all_of(tasks.begin(), tasks.end(), measured)) return;
+  const MetricsOf metrics = [this](const Digest& key) {
+    return ParseJson(state_.actions.at(state_.tasks.at(key).record.action_key).metrics_json, "metrics");
+  };
+  StatusOr<Measurement> measurement = CollectMeasurement(*run.pending, *run.model, run.record.recipe, metrics);
+  if (!measurement.ok()) return FailRun(run, std::string(MessageOf(measurement.status())));
+  LogRun(run, "", "", MeasuredLine(*measurement));
+  run.record.measurements.push_back(*std::move(measurement));
+  if (!ExpandGraph(run)) return;
+  maybe_finished_.insert(run.record.sequence);
   SaveRun(run);
 }
 
@@ -163,7 +218,9 @@ void Stepper::FailRun(RunEntry& run, std::string error) {
 }
 
 void Stepper::FinishIfDone(RunEntry& run) {
-  if (run.record.state != RunState::kRunning || run.done != static_cast<int64_t>(run.tasks.size())) return;
+  GrowIfMeasured(run);
+  if (run.record.state != RunState::kRunning || run.pending.has_value()) return;
+  if (run.done != static_cast<int64_t>(run.tasks.size())) return;
   run.record.result = CollectResult(state_, run);
   LogRun(run, "", "", "succeeded");
   EndRun(run, RunState::kSucceeded);

@@ -44,6 +44,13 @@ class Stepper {
 
   // step_runs.cc
   void StartRun(RunEntry& run, const std::optional<ChosenClass>& chosen);
+  // Builds the graph from what is measured so far and takes in what is new of it. False: the plan came out impossible,
+  // and the run has failed.
+  bool ExpandGraph(RunEntry& run);
+  // The run's place in the tasks of its graph, which `tasks` (new ones and old) are.
+  void TakeTasks(RunEntry& run, std::vector<PlannedTask> tasks);
+  // Once all tasks of the pending measurement are done: remembers it and lets the graph grow.
+  void GrowIfMeasured(RunEntry& run);
   void PinPendingRuns();
   void FailRun(RunEntry& run, std::string error);
   void EndRun(RunEntry& run, RunState state);

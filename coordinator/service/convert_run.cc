@@ -53,6 +53,25 @@ void ResultToWire(const RunResult& result, wire::Run* message) {
   }
 }
 
+void MeasurementToWire(const Measurement& measurement, wire::Sensitivity* message) {
+  message->set_metric(measurement.metric);
+  message->mutable_scores()->Assign(measurement.scores.begin(), measurement.scores.end());
+  message->mutable_standard_errors()->Assign(measurement.standard_errors.begin(), measurement.standard_errors.end());
+  if (measurement.table.has_value()) {
+    for (const QuantChoice& choice : measurement.table->choices) {
+      wire::Sensitivity::Choice* out = message->add_choices();
+      out->set_bits(choice.bits);
+      out->set_group_size(choice.group_size);
+    }
+    for (const std::vector<double>& row : measurement.table->loss) {
+      message->add_table()->mutable_loss()->Assign(row.begin(), row.end());
+    }
+  }
+  message->set_samples(measurement.samples);
+  message->set_seqlen(measurement.seqlen);
+  message->set_trained_blocks(static_cast<int32_t>(measurement.trained_blocks));
+}
+
 void CountsToWire(const std::map<TaskKind, int>& counts, google::protobuf::Map<std::string, int32_t>* message) {
   for (const auto& [kind, count] : counts) (*message)[std::string(TaskKindName(kind))] = count;
 }
@@ -108,6 +127,24 @@ void ToWire(const Plan& plan, const Recipe& recipe, wire::Plan* message) {
     out->set_position(static_cast<int32_t>(block.position));
     out->set_stored_bits_per_weight(block.stored_bits_per_weight);
     out->set_steps(block.steps);
+    if (!plan.scores.empty()) out->set_sensitivity(plan.scores[static_cast<size_t>(block.layer_idx)]);
+  }
+  for (const TrainingUnit& unit : plan.units) {
+    for (int64_t layer = unit.first_block; layer < unit.first_block + unit.block_count; ++layer) {
+      message->mutable_blocks(static_cast<int>(layer))->set_unit(static_cast<int32_t>(unit.first_block));
+    }
+  }
+  for (const int64_t index : plan.order) {
+    const TrainingUnit& unit = plan.units[static_cast<size_t>(index)];
+    for (int64_t i = 0; i < unit.block_count; ++i) message->add_order(static_cast<int32_t>(unit.first_block + i));
+  }
+  message->set_provisional(plan.provisional);
+  if (plan.allocation.has_value()) {
+    for (const LossPoint& point : plan.allocation->frontier) {
+      wire::FrontierPoint* out = message->add_frontier();
+      out->set_stored_bits_per_weight(static_cast<double>(point.stored_bits) / static_cast<double>(plan.quantized_weights));
+      out->set_loss(point.loss);
+    }
   }
   message->set_average_bits(plan.average_bits);
   message->set_stored_bits_per_weight(plan.stored_bits_per_weight);
@@ -139,6 +176,9 @@ void RunToWire(const State& state, const RunEntry& run, Instant now, bool with_t
   message->set_tasks_done(counts.done);
   message->set_tasks_shared(counts.not_executed);
   message->set_numerics_class(record.numerics_class);
+  for (const Measurement& measurement : record.measurements) {
+    if (!measurement.metric.empty()) MeasurementToWire(measurement, message->add_sensitivity());
+  }
   if (record.state == RunState::kSucceeded) {
     ResultToWire(record.result, message);
     message->set_result_digest(record.result.result_digest);

@@ -123,6 +123,23 @@ StatusOr<RunResult> ResultFromText(std::string_view text) {
   return result;
 }
 
+std::string MeasurementsToText(const std::vector<Measurement>& measurements) {
+  Json json = Json::array();
+  for (const Measurement& measurement : measurements) json.push_back(MeasurementToJson(measurement));
+  return CanonicalJson(json);
+}
+
+StatusOr<std::vector<Measurement>> MeasurementsFromText(std::string_view text) {
+  const StatusOr<Json> json = ParseJson(text, "measurements");
+  if (!json.ok() || !json->is_array()) return Damaged("list of measurements");
+  std::vector<Measurement> measurements;
+  for (const Json& one : *json) {
+    LWQ_ASSIGN_OR_RETURN(Measurement measurement, MeasurementFromJson(one, "stored measurement"));
+    measurements.push_back(std::move(measurement));
+  }
+  return measurements;
+}
+
 std::string FailuresToText(const std::array<int, kFailureCauses>& failures) {
   Json json = Json::object();
   for (size_t i = 0; i < failures.size(); ++i) {

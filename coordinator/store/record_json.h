@@ -27,6 +27,8 @@ StatusOr<std::map<std::string, ArtifactRef>> OutputsFromText(std::string_view te
 
 std::string ResultToText(const RunResult& result);
 StatusOr<RunResult> ResultFromText(std::string_view text);
+std::string MeasurementsToText(const std::vector<Measurement>& measurements);
+StatusOr<std::vector<Measurement>> MeasurementsFromText(std::string_view text);
 
 // Only causes that have happened.
 std::string FailuresToText(const std::array<int, kFailureCauses>& failures);

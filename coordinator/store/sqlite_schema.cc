@@ -93,6 +93,9 @@ CREATE TABLE log_lines (
 );
 CREATE INDEX log_lines_by_run ON log_lines (run_id, sequence);
 )sql",
+    R"sql(
+ALTER TABLE runs ADD COLUMN measurements TEXT NOT NULL DEFAULT '[]';  -- JSON
+)sql",
 };
 
 }  // namespace

@@ -91,7 +91,7 @@ class SqliteStore : public Store {
 
   std::unique_ptr<SQLite::Database> database_;
   const std::string where_;
-  Prepared put_run_{*database_, "INSERT OR REPLACE INTO runs VALUES (?,?,?,?,?,?,?,?,?,?)"};
+  Prepared put_run_{*database_, "INSERT OR REPLACE INTO runs VALUES (?,?,?,?,?,?,?,?,?,?,?)"};
   Prepared put_run_task_{*database_, "INSERT OR REPLACE INTO run_tasks VALUES (?,?,?,?,?,?,?,?,?,?)"};
   Prepared new_task_{*database_, "INSERT OR REPLACE INTO tasks VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"};
   Prepared put_task_{*database_,
@@ -125,6 +125,7 @@ Status SqliteStore::LoadRuns(Records& records) {
     run.submitted_unix_ms = Integer(query.getColumn(7));
     run.finished_unix_ms = Integer(query.getColumn(8));
     LWQ_ASSIGN_OR_RETURN(run.result, ResultFromText(Text(query.getColumn(9))));
+    LWQ_ASSIGN_OR_RETURN(run.measurements, MeasurementsFromText(Text(query.getColumn(10))));
     records.runs.push_back(std::move(run));
   }
   return absl::OkStatus();
@@ -258,7 +259,8 @@ void SqliteStore::Apply(const PutRun& change) {
   const RunRecord& run = change.run;
   put_run_.Execute(run.sequence, run.id.value, CanonicalJson(RunSpecToJson(*run.spec)),
                    CanonicalJson(RecipeToJson(run.recipe)), std::string(RunStateName(run.state)), run.numerics_class,
-                   run.error, run.submitted_unix_ms, run.finished_unix_ms, ResultToText(run.result));
+                   run.error, run.submitted_unix_ms, run.finished_unix_ms, ResultToText(run.result),
+                   MeasurementsToText(run.measurements));
 }
 
 void SqliteStore::Apply(const PutRunTasks& change) {

@@ -35,8 +35,7 @@ ResolvedSpec Resolve(const RunSpec& spec) {
 
 std::vector<PlannedTask> GraphOf(const ResolvedSpec& resolved) {
   const Recipe recipe = PinRecipe(resolved.recipe, false);
-  return BuildRunGraph(resolved.spec, resolved.model.get(), recipe, *MakePlan(recipe, resolved.model.get()),
-                       UniformBases("a|b|c"));
+  return std::move(BuildRunGraph(resolved.spec, resolved.model.get(), recipe, UniformBases("a|b|c"))->tasks);
 }
 
 RC_GTEST_PROP(PlanProperty, StoredBitsLieBetweenTheCodesAndTheCodesWithTheirOverhead, ()) {

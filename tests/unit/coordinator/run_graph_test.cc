@@ -26,8 +26,9 @@ std::vector<PlannedTask> Graph(const RunSpec& spec, const std::string& base = kB
   StatusOr<ResolvedSpec> resolved = ResolveSpec(spec);
   LWQ_CHECK(resolved.ok(), resolved.status().ToString());
   const Recipe recipe = PinRecipe(resolved->recipe, false);
-  return BuildRunGraph(spec, resolved->model.get(), recipe, *MakePlan(recipe, resolved->model.get()),
-                       UniformBases(base));
+  StatusOr<RunGraph> graph = BuildRunGraph(spec, resolved->model.get(), recipe, UniformBases(base));
+  LWQ_CHECK(graph.ok(), graph.status().ToString());
+  return std::move(graph->tasks);
 }
 
 const PlannedTask& Titled(const std::vector<PlannedTask>& graph, const std::string& title) {

@@ -1,0 +1,58 @@
+// A task as a run's graph has it, and the list they are collected in. Pure values.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/model/llama_config.h"
+#include "common/task/task_def.h"
+#include "coordinator/graph/kind_classes.h"
+#include "coordinator/plan/recipe.h"
+
+namespace lwq::coordinator {
+
+// What the run reads from a finished task.
+enum class TaskPurpose {
+  kStep,        // only other tasks, or the plan, read it
+  kCheckpoint,  // the quantized blocks of the run
+  kExport,      // the exported directory
+  kEvaluation,  // one perplexity
+};
+
+struct PlannedTask {
+  Digest key;
+  TaskDef def;
+  std::string title;
+  int64_t block = -1;
+  // Tasks on the longest path from here to the end of the run, itself included: the critical path goes first.
+  int depth = 1;
+  int64_t memory_bytes = 0;
+  TaskPurpose purpose = TaskPurpose::kStep;
+  std::string evaluated_model;  // kEvaluation: "fp" or the method
+  std::string evaluated_text;
+};
+
+// Tasks in topological order, each once: equal tasks are one.
+class TaskList {
+ public:
+  // `model` may be null where no task needs memory for one. All must outlive the list.
+  TaskList(const LlamaConfig* model, const Recipe& recipe, const KindBases& bases)
+      : model_(model), recipe_(recipe), bases_(bases) {}
+
+  // Fills key, numerics class and memory. `unit_blocks`: blocks that a training holds. Its inputs must have been added.
+  Digest Add(PlannedTask task, int64_t unit_blocks = 1);
+  // The tasks with their depths. Nothing may be added after it.
+  std::vector<PlannedTask> Take();
+
+ private:
+  const LlamaConfig* model_;
+  const Recipe& recipe_;
+  const KindBases& bases_;
+  std::vector<PlannedTask> tasks_;
+  std::map<Digest, size_t> index_;
+};
+
+}  // namespace lwq::coordinator
