@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "common/task/task_outputs.h"
 #include "common/task/task_params.h"
 
 namespace lwq::coordinator {
@@ -149,10 +150,6 @@ class GraphBuilder {
     // A rate equal to the scales' is the same training: one key for both.
     if (zp_lr != quant_lr) params.zp_lr = zp_lr;
     params.weight_lr = weight_lr;
-  }
-
-  static std::string UnitRole(std::string_view role, int64_t i) {
-    return i == 0 ? std::string(role) : absl::StrCat(role, ".", i);
   }
 
   PlannedTask TrainTask(const TrainBlockParams& params, const TaskInput& inputs, int64_t last_block) {

@@ -4,6 +4,7 @@
 
 #include "common/json/json.h"
 #include "common/task/numerics_class.h"
+#include "common/task/task_outputs.h"
 #include "coordinator/scheduler/indexing.h"
 
 namespace lwq::coordinator {
@@ -205,10 +206,9 @@ Lease LeaseOf(const State& state, const TaskEntry& task) {
 
 namespace {
 
-// Of a unit's first block under "block", of the i-th after it under "block.<i>".
 void AddCheckpoints(int64_t first, const ActionRecord& action, std::map<int64_t, Digest>& checkpoints) {
   for (int64_t i = 0;; ++i) {
-    const auto output = action.outputs.find(i == 0 ? "block" : absl::StrCat("block.", i));
+    const auto output = action.outputs.find(UnitRole("block", i));
     if (output == action.outputs.end()) return;
     checkpoints[first + i] = output->second.digest;
   }

@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "common/json/json.h"
+#include "common/task/task_outputs.h"
 #include "coordinator/scheduler/indexing.h"
 #include "coordinator/scheduler/stepper.h"
 
@@ -32,41 +33,16 @@ Status CheckRegistration(const WorkerRecord& worker) {
   return absl::OkStatus();
 }
 
-// The outputs a kind must report, see common/task/task_params.h.
-std::string_view OutputOf(TaskKind kind) {
-  switch (kind) {
-    case TaskKind::kTokenize:
-      return "tokens";
-    case TaskKind::kEmbed:
-    case TaskKind::kAdvance:
-      return "activations";
-    case TaskKind::kTrainBlock:
-    case TaskKind::kRtnBlock:
-      return "block";
-    case TaskKind::kExport:
-      return "files";
-    case TaskKind::kLossGradient:
-      return "gradients";
-    // Which of its outputs kBackwardBlock makes depends on its parameters.
-    case TaskKind::kBackwardBlock:
-    case TaskKind::kEvaluatePpl:
-    case TaskKind::kGradientNorm:
-    case TaskKind::kOutputFisher:
-    case TaskKind::kLossDelta:
-    case TaskKind::kHessian:
-    case TaskKind::kWeightError:
-    case TaskKind::kNoop:
-      return "";
-  }
-  return "";
-}
-
 // What is wrong with a success, "" if nothing is.
-std::string ProblemWith(const ReportSuccess& success, TaskKind kind) {
-  const std::string output(OutputOf(kind));
-  if (!output.empty() && !success.outputs.contains(output)) {
-    return absl::StrCat("the worker reported success without output '", output, "'");
+std::string ProblemWith(const ReportSuccess& success, const TaskDef& def) {
+  const StatusOr<std::vector<std::string>> roles = OutputRoles(def.kind, def.params);
+  if (!roles.ok()) return std::string(MessageOf(roles.status()));
+  for (const std::string& role : *roles) {
+    if (!success.outputs.contains(role)) {
+      return absl::StrCat("the worker reported success without output '", role, "'");
+    }
   }
+  const TaskKind kind = def.kind;
   if (success.metrics_json.size() > kMaxMetricsBytes) {
     return absl::StrCat("the worker reported ", success.metrics_json.size(), " bytes of metrics");
   }
@@ -225,7 +201,7 @@ Status Stepper::ApplyReport(TaskEntry& task, const WorkerEntry& worker, const Re
   std::string said = absl::StrCat("attempt ", record.attempts, " given back");
   const auto* success = std::get_if<ReportSuccess>(&event.outcome);
   std::string problem;
-  if (success != nullptr) problem = ProblemWith(*success, record.def->kind);
+  if (success != nullptr) problem = ProblemWith(*success, *record.def);
   std::optional<Digest> lost_producer;
   if (success != nullptr && problem.empty()) {
     task_event = Succeeded{event.token, success->from_cache};

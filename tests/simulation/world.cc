@@ -13,6 +13,21 @@ constexpr int64_t kFaultsMs = 20'000;     // how long things go wrong
 constexpr int64_t kDeadlineMs = 400'000;  // by when everything must have ended
 constexpr int64_t kCallTimeoutMs = 400;
 
+// What makes a run's graph another one than the sequential handoff's, or makes it grow.
+void DrawMethod(SimRandom& random, RunSpec& spec) {
+  constexpr const char* kHandoffs[] = {"sequential", "independent", "relay"};
+  constexpr const char* kMetrics[] = {"fisher", "gradient", "hessian", "output_fisher", "loss_delta", "pilot"};
+  spec.recipe.handoff = kHandoffs[random.Between(0, 2)];
+  if (random.Chance(0.5)) return;
+  spec.recipe.layer_ordering = "sensitivity";
+  spec.recipe.sensitivity_metric = kMetrics[random.Between(0, 5)];
+  spec.recipe.sensitivity_samples = 4;
+  spec.recipe.sensitivity_shard_samples = random.Between(1, 4);
+  spec.recipe.sensitivity_bits = "2,4";
+  spec.recipe.hessian_probes = 2;
+  if (spec.recipe.handoff == "sequential" && random.Chance(0.5)) spec.recipe.reorder_every = 1;
+}
+
 std::vector<RunSpec> DrawSpecs(SimRandom& random) {
   std::vector<RunSpec> specs;
   const int64_t count = random.Between(1, 4);
@@ -22,6 +37,7 @@ std::vector<RunSpec> DrawSpecs(SimRandom& random) {
       RunSpec spec = testing::BlockApSpec(static_cast<int>(random.Between(1, 3)));
       spec.recipe.wbits = random.Chance(0.5) ? 2 : 3;
       spec.priority = static_cast<int>(random.Between(0, 1));
+      if (random.Chance(0.5)) DrawMethod(random, spec);
       specs.push_back(spec);
     } else if (kind < 9) {
       specs.push_back(testing::NoopSpec(random.Between(1, 12), random.Between(1, 2)));

@@ -6,6 +6,7 @@
 
 #include "coordinator/store/record_json.h"
 
+#include "common/task/task_outputs.h"
 #include "common/task/task_params.h"
 
 namespace lwq::coordinator::testing {
@@ -100,35 +101,27 @@ std::string Metrics(const char* name, const Lease& lease, int64_t count) {
 
 ReportSuccess HonestSuccess(const Lease& lease) {
   ReportSuccess success;
-  const auto out = [&](const char* role) {
+  const auto roles = OutputRoles(lease.def->kind, lease.def->params);
+  LWQ_CHECK(roles.ok(), roles.status().ToString());
+  for (const std::string& role : *roles) {
     success.outputs[role] = NamedArtifact(absl::StrCat(lease.action_key.hex(), role));
-  };
+  }
   switch (lease.def->kind) {
     case TaskKind::kTokenize:
-      out("tokens");
-      break;
     case TaskKind::kEmbed:
     case TaskKind::kAdvance:
-      out("activations");
-      break;
     case TaskKind::kTrainBlock:
     case TaskKind::kRtnBlock:
-      out("block");
-      break;
     case TaskKind::kExport:
-      out("files");
       break;
     case TaskKind::kEvaluatePpl:
       success.metrics_json = R"({"perplexity":2.5,"tokens":100})";
       break;
     case TaskKind::kLossGradient:
-      out("gradients");
       success.metrics_json = Metrics("losses", lease, LossGradientParams::FromJson(lease.def->params)->samples);
       break;
     case TaskKind::kBackwardBlock: {
       const auto params = BackwardBlockParams::FromJson(lease.def->params);
-      if (params->block > 0) out("gradients");
-      if (params->sum_gradients) out("gradient_sum");
       success.metrics_json = Metrics("squared_gradient_norms", lease, params->samples);
       break;
     }

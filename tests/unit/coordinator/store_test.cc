@@ -139,6 +139,9 @@ TEST_P(StoreTest, EveryFieldOfARunAndItsTasksComesBack) {
   run.result.perplexities = {{"fp", "held-out", 2.3456789012345678, 50000}, {"block_ap", "held-out", 2.5, 50000}};
   run.result.exported = testing::NamedArtifact("export");
   run.result.result_digest = std::string(64, 'a');
+  Measurement& measured = run.measurements.emplace_back();
+  measured.metric = "fisher";
+  measured.scores = {1.0 / 3, 2};
   RunTaskRecord task;
   task.key = DigestOf("task");
   task.title = "train block 1";
@@ -161,6 +164,8 @@ TEST_P(StoreTest, EveryFieldOfARunAndItsTasksComesBack) {
   EXPECT_EQ(RecipeToJson(again.recipe), RecipeToJson(run.recipe));
   EXPECT_EQ(again.state, RunState::kSucceeded);
   EXPECT_EQ(again.numerics_class, run.numerics_class);
+  ASSERT_EQ(again.measurements.size(), 1u);
+  EXPECT_EQ(MeasurementToJson(again.measurements[0]), MeasurementToJson(run.measurements[0]));
   EXPECT_EQ(again.error, "none");
   EXPECT_EQ(again.submitted_unix_ms, run.submitted_unix_ms);
   EXPECT_EQ(again.finished_unix_ms, run.finished_unix_ms);
@@ -274,7 +279,8 @@ TEST_F(SqliteStoreTest, ANewerSchemaIsRefused) {
     SQLite::Database database(path(), SQLite::OPEN_READWRITE);
     database.exec("PRAGMA user_version = 1000");
   }
-  EXPECT_THAT(Refusal(), HasSubstr("its schema has version 1000, this program knows up to 1: use the newer program"));
+  EXPECT_THAT(Refusal(), HasSubstr(absl::StrCat("its schema has version 1000, this program knows up to ",
+                                                SqliteSchemaVersion(), ": use the newer program")));
 }
 
 TEST_F(SqliteStoreTest, AnotherProgramsFileIsRefusedAndNotTouched) {
