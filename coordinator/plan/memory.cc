@@ -32,15 +32,29 @@ int64_t ActivationBytes(const LlamaConfig& config, int64_t micro_batch, int64_t 
   return micro_batch * seqlen * floats_per_token * kFloatBytes;
 }
 
+int64_t KeptActivationBytes(const LlamaConfig& config, int64_t micro_batch, int64_t seqlen) {
+  const int64_t query = config.num_attention_heads * config.head_dim;
+  const int64_t key_value = config.num_key_value_heads * config.head_dim;
+  const int64_t score_rows = (seqlen + std::min(seqlen, kQueriesInFlight)) / 2;
+  const int64_t floats_per_token = 6 * config.hidden_size + 2 * query + 3 * key_value + 4 * config.intermediate_size +
+                                   config.num_attention_heads * score_rows;
+  return micro_batch * seqlen * floats_per_token * kFloatBytes;
+}
+
+int64_t TrainMemoryBytes(const LlamaConfig& config, const Recipe& recipe, int64_t blocks_in_unit) {
+  const int64_t micro_batch = recipe.batch_size / recipe.gradient_accumulation_steps;
+  return kTrainingCopies * blocks_in_unit * BlockParameters(config) * kFloatBytes +
+         ActivationBytes(config, micro_batch, recipe.training_seqlen) +
+         (blocks_in_unit - 1) * KeptActivationBytes(config, micro_batch, recipe.training_seqlen) +
+         ChunkBytes(config, recipe.training_seqlen);
+}
+
 int64_t TaskMemoryBytes(TaskKind kind, const LlamaConfig& config, const Recipe& recipe) {
   const int64_t block = BlockParameters(config) * kFloatBytes;
   const int64_t embedding = config.vocab_size * config.hidden_size * kFloatBytes;
   switch (kind) {
-    case TaskKind::kTrainBlock: {
-      const int64_t micro_batch = recipe.batch_size / recipe.gradient_accumulation_steps;
-      return kTrainingCopies * block + ActivationBytes(config, micro_batch, recipe.training_seqlen) +
-             ChunkBytes(config, recipe.training_seqlen);
-    }
+    case TaskKind::kTrainBlock:
+      return TrainMemoryBytes(config, recipe, 1);
     case TaskKind::kAdvance:
       return block + ForwardBytes(config, recipe.batch_size, recipe.training_seqlen) +
              ChunkBytes(config, recipe.training_seqlen);

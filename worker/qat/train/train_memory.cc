@@ -40,14 +40,17 @@ ScoreElements CountScores(const LlamaConfig& config, int64_t seqlen) {
 
 int64_t EstimateParameterBytes(const LlamaConfig& config, const TrainOptions& options) {
   const int64_t compute = ComputeBytes(options);
+  const std::vector<QuantChoice> choices = UnitChoices(options);
   int64_t quantizers = 0, largest = 0;
   for (const LinearKind kind : kAllLinears) {
     const LinearShape shape = ShapeOf(config, kind);
-    const int64_t group = options.group_size > 0 ? options.group_size : shape.in_features;
-    quantizers += shape.out_features * (shape.in_features / group);
+    for (const QuantChoice& choice : choices) {
+      const int64_t group = choice.group_size > 0 ? choice.group_size : shape.in_features;
+      quantizers += shape.out_features * (shape.in_features / group);
+    }
     largest = std::max(largest, shape.out_features * shape.in_features);
   }
-  const int64_t parameters = BlockParameters(config);
+  const int64_t parameters = static_cast<int64_t>(choices.size()) * BlockParameters(config);
   const int64_t values_and_moments = 3 * kF32Bytes * parameters;
   // Backward drops a fake-quantized weight as it makes the gradient, so without accumulation only one of the two is
   // whole.
@@ -82,7 +85,12 @@ int64_t EstimateActivationBytes(const LlamaConfig& config, const TrainOptions& o
   const int64_t widened = compute < kF32Bytes ? kF32Bytes * scores.largest_chunk : 0;
   const int64_t attention = compute * 3 * scores.largest_chunk + widened + seqlen * 3 * kF32Bytes * (queries + keys);
   const int64_t mask = kF32Bytes * seqlen * seqlen;
-  return samples * (kept + std::max(feed_forward, attention)) + mask;
+  // Every further block keeps the same (input and error are there once) and the four products of its feed-forward half;
+  // only one block at a time is at its worst moment.
+  const int64_t kept_by_further =
+      kept - seqlen * 2 * kF32Bytes * hidden + seqlen * compute * 4 * config.intermediate_size;
+  const auto further = static_cast<int64_t>(options.rest.size());
+  return samples * (kept + std::max(feed_forward, attention) + further * kept_by_further) + mask;
 }
 
 int64_t EstimateTrainMemoryBytes(const LlamaConfig& config, const TrainOptions& options, int64_t seqlen) {
