@@ -35,9 +35,11 @@ int64_t ActivationBytes(const LlamaConfig& config, int64_t micro_batch, int64_t 
 int64_t KeptActivationBytes(const LlamaConfig& config, int64_t micro_batch, int64_t seqlen) {
   const int64_t query = config.num_attention_heads * config.head_dim;
   const int64_t key_value = config.num_key_value_heads * config.head_dim;
+  const int64_t chunks = (seqlen + kQueriesInFlight - 1) / kQueriesInFlight;
+  const int64_t value_copies = (chunks + 2) / 2;  // the mean of 1 … chunks, rounded up
   const int64_t score_rows = (seqlen + std::min(seqlen, kQueriesInFlight)) / 2;
-  const int64_t floats_per_token = 6 * config.hidden_size + 2 * query + 3 * key_value + 4 * config.intermediate_size +
-                                   config.num_attention_heads * score_rows;
+  const int64_t floats_per_token = 8 * config.hidden_size + 2 * query + (1 + value_copies) * key_value +
+                                   4 * config.intermediate_size + config.num_attention_heads * score_rows;
   return micro_batch * seqlen * floats_per_token * kFloatBytes;
 }
 

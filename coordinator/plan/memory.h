@@ -28,9 +28,9 @@ namespace lwq::coordinator {
 // kept (causal), and three times heads × min(seqlen, 256) is in flight (attention is computed in chunks of queries).
 int64_t ActivationBytes(const LlamaConfig& config, int64_t micro_batch, int64_t seqlen);
 
-// The part of it that waits for backward while another block of the unit is at work. Per token, 4 B each: 4 vectors of
-// the hidden size, counted as 6; 2 of all query heads, 3 of all key/value heads, 4 of the intermediate size, and the
-// kept half of the attention scores, whole on the diagonal's chunks.
+// The part of it that waits for backward while another block of the unit is at work. Per token, 4 B each: 8 vectors of
+// the hidden size, 2 of all query heads, 1 of all key/value heads and the values once a chunk of queries that reads
+// them, 4 of the intermediate size, and the kept half of the attention scores, whole in the diagonal's chunks.
 int64_t KeptActivationBytes(const LlamaConfig& config, int64_t micro_batch, int64_t seqlen);
 
 // Peak of training a unit of that many blocks as one.

@@ -19,10 +19,12 @@ int64_t ComputeBytes(const TrainOptions& options) {
   return 4;
 }
 
-// Scores of the chunks of queries, per sample: what one chunk takes, and what all chunks keep for backward.
+// Scores of the chunks of queries, per sample: what one chunk takes, and what all chunks keep for backward; and the
+// rows of values that all chunks read.
 struct ScoreElements {
   int64_t largest_chunk = 0;
   int64_t kept = 0;
+  int64_t value_rows = 0;
 };
 ScoreElements CountScores(const LlamaConfig& config, int64_t seqlen) {
   ScoreElements elements;
@@ -32,6 +34,7 @@ ScoreElements CountScores(const LlamaConfig& config, int64_t seqlen) {
     const int64_t chunk = config.num_attention_heads * count * (first + count - begin);
     elements.largest_chunk = std::max(elements.largest_chunk, chunk);
     elements.kept += chunk;
+    elements.value_rows += first + count - begin;
   }
   return elements;
 }
@@ -73,11 +76,11 @@ int64_t EstimateActivationBytes(const LlamaConfig& config, const TrainOptions& o
   const int64_t queries = config.num_attention_heads * config.head_dim;
   const int64_t keys = config.num_key_value_heads * config.head_dim;
   const ScoreElements scores = CountScores(config, seqlen);
-  // Kept from forward to backward, per token: input, target, two normalised copies, the stream between the halves and
-  // the error in fp32; in the dtype of the products both norms' outputs, rotated queries and keys, values (copied when
-  // split into heads) and the heads' outputs; and the softmaxes.
-  const int64_t kept =
-      seqlen * (6 * kF32Bytes * hidden + compute * (2 * hidden + 2 * queries + 3 * keys)) + compute * scores.kept;
+  // Kept from forward to backward, per token: input, target, two normalised copies and the squares they come from, the
+  // stream between the halves and the error in fp32; in the dtype of the products both norms' outputs, rotated queries
+  // and keys and the heads' outputs; the values, which every chunk copies; and the softmaxes.
+  const int64_t kept = seqlen * (8 * kF32Bytes * hidden + compute * (2 * hidden + 2 * queries + keys)) +
+                       compute * (scores.value_rows * keys + scores.kept);
   // On top, the larger of two moments. The feed-forward half: four kept products and three gradients, less the first
   // already dropped. The attention half: raw, masked and normalised scores of a chunk (or their gradients), one of them
   // widened where bf16 products are (products.h), and rotations in fp32.
