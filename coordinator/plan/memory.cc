@@ -32,11 +32,23 @@ int64_t ActivationBytes(const LlamaConfig& config, int64_t micro_batch, int64_t 
   return micro_batch * seqlen * floats_per_token * kFloatBytes;
 }
 
-int64_t TrainMemoryBytes(const LlamaConfig& config, const Recipe& recipe, int64_t unit_blocks) {
+int64_t KeptActivationBytes(const LlamaConfig& config, int64_t micro_batch, int64_t seqlen) {
+  const int64_t query = config.num_attention_heads * config.head_dim;
+  const int64_t key_value = config.num_key_value_heads * config.head_dim;
+  const int64_t chunks = (seqlen + kQueriesInFlight - 1) / kQueriesInFlight;
+  const int64_t value_copies = (chunks + 2) / 2;  // the mean of 1 … chunks, rounded up
+  const int64_t score_rows = (seqlen + std::min(seqlen, kQueriesInFlight)) / 2;
+  const int64_t floats_per_token = 8 * config.hidden_size + 2 * query + (1 + value_copies) * key_value +
+                                   4 * config.intermediate_size + config.num_attention_heads * score_rows;
+  return micro_batch * seqlen * floats_per_token * kFloatBytes;
+}
+
+int64_t TrainMemoryBytes(const LlamaConfig& config, const Recipe& recipe, int64_t blocks_in_unit) {
   const int64_t micro_batch = recipe.batch_size / recipe.gradient_accumulation_steps;
-  const int64_t one_block = kTrainingCopies * BlockParameters(config) * kFloatBytes +
-                            ActivationBytes(config, micro_batch, recipe.training_seqlen);
-  return unit_blocks * one_block + ChunkBytes(config, recipe.training_seqlen);
+  return kTrainingCopies * blocks_in_unit * BlockParameters(config) * kFloatBytes +
+         ActivationBytes(config, micro_batch, recipe.training_seqlen) +
+         (blocks_in_unit - 1) * KeptActivationBytes(config, micro_batch, recipe.training_seqlen) +
+         ChunkBytes(config, recipe.training_seqlen);
 }
 
 int64_t TaskMemoryBytes(TaskKind kind, const LlamaConfig& config, const Recipe& recipe) {

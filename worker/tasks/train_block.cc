@@ -1,6 +1,9 @@
-// Block-AP of one block: what the coordinator planned, on the activations it names.
+// Block-AP of a block, or of a unit of consecutive blocks: what the coordinator planned, on the activations it names.
 #include "worker/qat/api/train_block.h"
 
+#include <cmath>
+
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/artifact/samples.h"
 #include "common/task/task_params.h"
@@ -15,6 +18,7 @@ StatusOr<qat::TrainOptions> OptionsFrom(const TrainBlockParams& params, const Ta
   qat::TrainOptions options;
   options.bits = params.bits;
   options.group_size = params.group_size;
+  options.rest = params.rest;
   options.epochs = params.epochs;
   options.batch_size = params.batch_size;
   options.gradient_accumulation_steps = params.gradient_accumulation_steps;
@@ -46,7 +50,40 @@ Json Loss(double value) {
   return std::isfinite(value) ? Json(value) : Json(nullptr);
 }
 
-Json MetricsOf(const qat::TrainOutcome& outcome) {
+// The role of the unit's block i: "block", "block.1", …
+std::string RoleOf(std::string_view role, size_t i) {
+  return i == 0 ? std::string(role) : absl::StrCat(role, ".", i);
+}
+
+// "block 3", or "blocks 3 to 5" of a unit.
+std::string BlocksOf(const TrainBlockParams& params) {
+  if (params.rest.empty()) return absl::StrCat("block ", params.block);
+  return absl::StrCat("blocks ", params.block, " to ", params.block + static_cast<int64_t>(params.rest.size()));
+}
+
+Status CheckUnit(const TrainBlockParams& params, const LlamaConfig& config) {
+  const int64_t blocks = 1 + static_cast<int64_t>(params.rest.size());
+  if (params.block >= 0 && params.block + blocks <= config.num_hidden_layers) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("train_block of ", BlocksOf(params), ": the model has blocks 0 to ", config.num_hidden_layers - 1));
+}
+
+Json BlockMetricsOf(const TrainBlockParams& params, const qat::TrainOptions& options,
+                    const qat::TrainOutcome& outcome) {
+  const std::vector<QuantChoice> choices = qat::UnitChoices(options);
+  Json blocks = Json::array();
+  for (size_t i = 0; i < choices.size(); ++i) {
+    blocks.push_back({{"layer_idx", params.block + static_cast<int64_t>(i)},
+                      {"bits", choices[i].bits},
+                      {"group_size", choices[i].group_size},
+                      {"zero_point_flips", outcome.blocks[i].zero_point_flips},
+                      {"zero_points", outcome.blocks[i].zero_points}});
+  }
+  return blocks;
+}
+
+// Learning rates are those that were used: after halvings.
+Json MetricsOf(const TrainBlockParams& params, const qat::TrainOptions& options, const qat::TrainOutcome& outcome) {
   Json epochs = Json::array();
   for (const qat::EpochStats& epoch : outcome.epochs) {
     epochs.push_back({{"epoch", epoch.epoch},
@@ -58,31 +95,43 @@ Json MetricsOf(const qat::TrainOutcome& outcome) {
   return Json{{"initial_val_loss", Loss(outcome.initial_val_loss)},
               {"best_val_loss", Loss(outcome.best_val_loss)},
               {"final_val_loss", Loss(outcome.final_val_loss)},
+              {"epochs_planned", params.epochs},
               {"epochs_trained", outcome.epochs_trained},
               {"steps", outcome.steps},
               {"stopped_early", outcome.stopped_early},
               {"zero_point_flips", outcome.zero_point_flips},
               {"zero_points", outcome.zero_points},
-              {"epochs", std::move(epochs)}};
+              {"epochs", std::move(epochs)},
+              {"bits", params.bits},
+              {"group_size", params.group_size},
+              {"quant_lr", std::ldexp(params.quant_lr, -options.lr_halvings)},
+              {"weight_lr", std::ldexp(params.weight_lr, -options.lr_halvings)},
+              {"blocks", BlockMetricsOf(params, options, outcome)}};
 }
 
-// What the training starts from: the model's block, or what an earlier training left.
+// What the training starts from: the model's blocks, or what an earlier training left.
 struct Beginning {
-  qat::BlockState block;
-  std::optional<qat::BlockState> start;
+  std::vector<qat::BlockState> unit;
+  std::vector<qat::BlockState> start;  // empty, or as many
 };
 
 StatusOr<Beginning> BeginningOf(const TrainBlockParams& params, const Task& task, const TaskContext& context,
                                 ModelInput& model) {
+  const bool goes_on = task.inputs.contains("start");
   Beginning beginning;
-  if (!task.inputs.contains("start")) {
-    LWQ_ASSIGN_OR_RETURN(beginning.block, model.Block(params.block));
-    return beginning;
+  for (size_t i = 0; i <= params.rest.size(); ++i) {
+    if (!goes_on) {
+      LWQ_ASSIGN_OR_RETURN(qat::BlockState block, model.Block(params.block + static_cast<int64_t>(i)));
+      beginning.unit.push_back(std::move(block));
+      continue;
+    }
+    LWQ_ASSIGN_OR_RETURN(const ArtifactRef start_ref, InputOf(task, RoleOf("start", i)));
+    LWQ_ASSIGN_OR_RETURN(const ArtifactRef latent_ref, InputOf(task, RoleOf("latent", i)));
+    LWQ_ASSIGN_OR_RETURN(qat::BlockState start, qat::LoadBlockCheckpoint(*context.blobs, start_ref));
+    LWQ_ASSIGN_OR_RETURN(qat::BlockState latent, qat::LoadBlockCheckpoint(*context.blobs, latent_ref));
+    beginning.start.push_back(std::move(start));
+    beginning.unit.push_back(std::move(latent));
   }
-  LWQ_ASSIGN_OR_RETURN(const ArtifactRef start, InputOf(task, "start"));
-  LWQ_ASSIGN_OR_RETURN(const ArtifactRef latent, InputOf(task, "latent"));
-  LWQ_ASSIGN_OR_RETURN(beginning.start, qat::LoadBlockCheckpoint(*context.blobs, start));
-  LWQ_ASSIGN_OR_RETURN(beginning.block, qat::LoadBlockCheckpoint(*context.blobs, latent));
   return beginning;
 }
 
@@ -92,6 +141,7 @@ StatusOr<TaskOutcome> ExecuteTrainBlock(const Task& task, const TaskContext& con
   LWQ_ASSIGN_OR_RETURN(const TrainBlockParams params, TrainBlockParams::FromJson(task.params));
   LWQ_ASSIGN_OR_RETURN(const qat::TrainOptions options, OptionsFrom(params, task, context));
   LWQ_ASSIGN_OR_RETURN(const auto model, ModelInput::Open(task, context));
+  LWQ_RETURN_IF_ERROR(CheckUnit(params, model->config()));
   LWQ_ASSIGN_OR_RETURN(const ArtifactRef inputs_ref, InputOf(task, "inputs"));
   LWQ_ASSIGN_OR_RETURN(const ArtifactRef targets_ref, InputOf(task, "targets"));
   // Training and validation alternate between two places of the set: a reader each, so that neither loses its chunks.
@@ -105,23 +155,24 @@ StatusOr<TaskOutcome> ExecuteTrainBlock(const Task& task, const TaskContext& con
   SampleRange val_target(val_targets.get(), params.train_size, params.val_size);
 
   LWQ_ASSIGN_OR_RETURN(const Beginning beginning, BeginningOf(params, task, context, *model));
-  const qat::TrainInputs inputs{&train_in, &train_target, &val_in, &val_target,
-                                beginning.start.has_value() ? &*beginning.start : nullptr};
-  LWQ_ASSIGN_OR_RETURN(const qat::TrainOutcome trained, qat::TrainBlock(model->config(), beginning.block, inputs,
+  const qat::TrainInputs inputs{&train_in, &train_target, &val_in, &val_target, beginning.start};
+  LWQ_ASSIGN_OR_RETURN(const qat::TrainOutcome trained, qat::TrainBlock(model->config(), beginning.unit, inputs,
                                                                         options, context.progress, *context.cancel));
   TaskOutcome outcome;
   if (trained.diverged.has_value()) {
     outcome.diverged = Diverged{absl::StrFormat(
-        "training diverged: block %d, epoch %.2f, step %d, %d bits, quant_lr %g, weight_lr %g, loss %g", params.block,
+        "training diverged: %s, epoch %.2f, step %d, %d bits, quant_lr %g, weight_lr %g, loss %g", BlocksOf(params),
         trained.diverged->epoch, trained.diverged->step, params.bits, params.quant_lr / (1 << task.lr_halvings),
         params.weight_lr / (1 << task.lr_halvings), trained.diverged->loss)};
     return outcome;
   }
-  LWQ_ASSIGN_OR_RETURN(outcome.result.outputs["block"], qat::PublishBlock(*context.store, trained.block));
-  if (params.keep_latent) {
-    LWQ_ASSIGN_OR_RETURN(outcome.result.outputs["latent"], qat::PublishBlock(*context.store, trained.latent));
+  for (size_t i = 0; i < trained.blocks.size(); ++i) {
+    const qat::TrainedBlock& block = trained.blocks[i];
+    LWQ_ASSIGN_OR_RETURN(outcome.result.outputs[RoleOf("block", i)], qat::PublishBlock(*context.store, block.block));
+    if (!params.keep_latent) continue;
+    LWQ_ASSIGN_OR_RETURN(outcome.result.outputs[RoleOf("latent", i)], qat::PublishBlock(*context.store, block.latent));
   }
-  outcome.result.metrics = MetricsOf(trained);
+  outcome.result.metrics = MetricsOf(params, options, trained);
   return outcome;
 }
 

@@ -24,7 +24,7 @@
 #include "worker/qat/quant/adamw.h"
 #include "worker/qat/quant/quantizer_reference.h"
 #include "worker/qat/runtime/host_tensor.h"
-#include "worker/qat/train/block_trainer.h"
+#include "worker/qat/train/unit_trainer.h"
 
 namespace lwq::qat::bench {
 namespace {
@@ -179,7 +179,7 @@ void BlockStep(benchmark::State& state, Precision precision) {
   const BlockState block = MakeBlock(config);
   const double chain_seconds = ChainSeconds(config, block, precision, config.hidden_size > 2048 ? 3 : 15);
 
-  BlockTrainer trainer(config, block, MakeOptions(precision), kTokens, at::kCPU);
+  UnitTrainer trainer(config, {block}, MakeOptions(precision), kTokens, at::kCPU);
   const at::Tensor in = at::randn({1, kTokens, config.hidden_size});
   const at::Tensor target = at::randn({1, kTokens, config.hidden_size});
   const LearningRates rates{kQuantLr, kQuantLr, kWeightLr};

@@ -18,7 +18,7 @@
 #include "worker/qat/model/streaming.h"
 #include "worker/qat/quant/quantizer_reference.h"
 #include "worker/qat/runtime/host_tensor.h"
-#include "worker/qat/train/block_trainer.h"
+#include "worker/qat/train/unit_trainer.h"
 
 namespace lwq::qat {
 
@@ -51,16 +51,18 @@ class BlockApTest : public ::testing::TestWithParam<const char*> {
   }
 
   static double MaxDifference(const at::Tensor& a, const at::Tensor& b) { return a.sub(b).abs().max().item<double>(); }
-  static Tensors Values(const BlockTrainer& trainer) {
+  static Tensors Values(const UnitTrainer& trainer) {
     Tensors values;
-    for (const auto& [name, tensor] : trainer.parameters()) values[name] = tensor.detach().clone();
+    for (const auto& parameter : trainer.blocks()[0].parameters()) {
+      values[parameter.name] = parameter.tensor.detach().clone();
+    }
     return values;
   }
   // Undefined where the parameter is frozen.
-  static Tensors Gradients(const BlockTrainer& trainer) {
+  static Tensors Gradients(const UnitTrainer& trainer) {
     Tensors gradients;
-    for (const auto& [name, tensor] : trainer.parameters()) {
-      if (tensor.grad().defined()) gradients[name] = tensor.grad().clone();
+    for (const auto& parameter : trainer.blocks()[0].parameters()) {
+      if (parameter.tensor.grad().defined()) gradients[parameter.name] = parameter.tensor.grad().clone();
     }
     return gradients;
   }
@@ -73,7 +75,8 @@ class BlockApTest : public ::testing::TestWithParam<const char*> {
   };
   static Inside TrainInside(const BlockApRun& run, BlockData& data, const TrainOutcome& outcome) {
     const TrainOptions options = run.options(0);
-    BlockTrainer trainer(run.model().config, run.model().blocks[0], options, data.train_in.sample_shape()[0], at::kCPU);
+    UnitTrainer trainer(run.model().config, {run.model().blocks[0]}, options, data.train_in.sample_shape()[0],
+                        at::kCPU);
     Inside inside;
     inside.after0 = Values(trainer);
     const int64_t batches = PlannedSteps(1, data.train_in.samples(), options.batch_size);
@@ -214,7 +217,7 @@ class BlockApTest : public ::testing::TestWithParam<const char*> {
       ExpectBlock(k, outcome);
       if (k != 0) continue;
       const Inside inside = TrainInside(run, copy, outcome);
-      EXPECT_EQ(inside.losses, outcome.train_losses) << "TrainBlock and BlockTrainer disagree";
+      EXPECT_EQ(inside.losses, outcome.train_losses) << "TrainBlock and UnitTrainer disagree";
       ExpectFirstSteps(inside);
       ExpectFinalParameters(run, inside);
     }

@@ -73,13 +73,13 @@ BlockData BlockApRun::NextBlockData() const {
 TrainOutcome BlockApRun::TrainNext(BlockData data) {
   const auto k = static_cast<int64_t>(quantized_.size());
   TrainOutcome outcome =
-      Must(TrainBlock(model_.config, model_.blocks[k], data.inputs(), options(k), nullptr, kNeverCancelled));
+      Must(TrainBlock(model_.config, {model_.blocks[k]}, data.inputs(), options(k), nullptr, kNeverCancelled));
   LWQ_CHECK(!outcome.diverged, "block ", k, " diverged");
   fp_train_ = std::move(data.train_target);
   fp_val_ = std::move(data.val_target);
-  quant_train_ = Advance(outcome.block, quant_train_);
-  quant_val_ = Advance(outcome.block, quant_val_);
-  quantized_.push_back(outcome.block);
+  quant_train_ = Advance(outcome.blocks[0].block, quant_train_);
+  quant_val_ = Advance(outcome.blocks[0].block, quant_val_);
+  quantized_.push_back(outcome.blocks[0].block);
   return outcome;
 }
 

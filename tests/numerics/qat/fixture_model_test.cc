@@ -95,11 +95,11 @@ TEST_F(FixtureModelTest, TheLossOfRoundToNearestAgreesWithTheIndependentComputat
     options.fp16_scales = expected["fp16_scales"];
     options.epochs = 0;
     const TrainInputs inputs = {&in, &target, &in, &target};
-    const auto outcome = TrainBlock(model_.config, model_.blocks[0], inputs, options, nullptr, CancelToken{});
+    const auto outcome = TrainBlock(model_.config, {model_.blocks[0]}, inputs, options, nullptr, CancelToken{});
     ASSERT_TRUE(outcome.ok()) << outcome.status();
     const double wanted = expected["mse"];
     EXPECT_NEAR(outcome->initial_val_loss, wanted, 1e-4 * wanted) << expected;
-    const at::Tensor served = Values(Advanced(outcome->block, in));
+    const at::Tensor served = Values(Advanced(outcome->blocks[0].block, in));
     EXPECT_NEAR(served.sub(Values(target)).pow(2).mean().item<double>(), wanted, 1e-4 * wanted) << expected;
   }
 }

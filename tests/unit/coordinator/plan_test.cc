@@ -127,6 +127,21 @@ TEST(TaskMemoryTest, TrainingIsSevenCopiesActivationsOfOneMicroBatchAndFourChunk
   EXPECT_EQ(ActivationBytes(model, 2, 32), 2 * ActivationBytes(model, 1, 32));
 }
 
+TEST(TaskMemoryTest, AUnitTakesTheParametersOfItsBlocksAndWhatBackwardNeedsOfAllButOne) {
+  const LlamaConfig model = TinyConfig(4);
+  Recipe recipe = RecipeOf(model, 2, 32, "gptq_v2");
+  recipe.batch_size = 4;
+  recipe.gradient_accumulation_steps = 2;
+  const int64_t one = TaskMemoryBytes(TaskKind::kTrainBlock, model, recipe);
+  EXPECT_EQ(TrainMemoryBytes(model, recipe, 1), one);
+  const int64_t further = 7 * 4 * BlockParameters(model) + KeptActivationBytes(model, 2, recipe.training_seqlen);
+  EXPECT_EQ(TrainMemoryBytes(model, recipe, 2), one + further);
+  EXPECT_EQ(TrainMemoryBytes(model, recipe, 4), one + 3 * further);
+  for (const int64_t seqlen : {16, 256, 4096}) {
+    EXPECT_LT(KeptActivationBytes(model, 2, seqlen), ActivationBytes(model, 2, seqlen)) << seqlen;
+  }
+}
+
 TEST(TaskMemoryTest, NeedsGrowWithTheModelAndTheLargestTaskDecides) {
   const LlamaConfig small = TinyConfig(2);
   LlamaConfig large = small;

@@ -29,10 +29,13 @@ void Must(const Status& status) {
   LWQ_CHECK(status.ok(), status.ToString());
 }
 
-MemorySamples Outputs(const LlamaConfig& config, const BlockState& block, MemorySamples in) {
-  MemorySamples out(DType::kF32, in.sample_shape());
-  Must(AdvanceBlock(config, block, in, out, AdvanceOptions{}, nullptr, CancelToken{}));
-  return out;
+MemorySamples Outputs(const LlamaConfig& config, const std::vector<BlockState>& unit, MemorySamples in) {
+  for (const BlockState& block : unit) {
+    MemorySamples out(DType::kF32, in.sample_shape());
+    Must(AdvanceBlock(config, block, in, out, AdvanceOptions{}, nullptr, CancelToken{}));
+    in = std::move(out);
+  }
+  return in;
 }
 
 }  // namespace
@@ -92,9 +95,14 @@ at::Tensor AllOf(const MemorySamples& samples) {
 
 TrainingSet RandomTrainingSet(const LlamaConfig& config, const BlockState& block, int64_t train, int64_t val,
                               int64_t seqlen, uint64_t seed) {
+  return RandomTrainingSet(config, std::vector<BlockState>{block}, train, val, seqlen, seed);
+}
+
+TrainingSet RandomTrainingSet(const LlamaConfig& config, const std::vector<BlockState>& unit, int64_t train,
+                              int64_t val, int64_t seqlen, uint64_t seed) {
   const MemorySamples train_in = RandomSamples(config, train, seqlen, seed);
   const MemorySamples val_in = RandomSamples(config, val, seqlen, seed + 1);
-  return {train_in, Outputs(config, block, train_in), val_in, Outputs(config, block, val_in)};
+  return {train_in, Outputs(config, unit, train_in), val_in, Outputs(config, unit, val_in)};
 }
 
 bool SameBytes(const HostTensor& a, const HostTensor& b) {

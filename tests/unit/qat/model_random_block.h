@@ -36,13 +36,15 @@ MemorySamples RandomTokens(const LlamaConfig& config, int64_t windows, int64_t s
 // All samples of a set as one float32 tensor.
 at::Tensor AllOf(const MemorySamples& samples);
 
-// Inputs of a block and the outputs of its full-precision self.
+// Inputs of a block, or of a unit of several, and the outputs of its full-precision self.
 struct TrainingSet {
   MemorySamples train_in, train_target, val_in, val_target;
   TrainInputs inputs() { return {&train_in, &train_target, &val_in, &val_target}; }
 };
 TrainingSet RandomTrainingSet(const LlamaConfig& config, const BlockState& block, int64_t train, int64_t val,
                               int64_t seqlen, uint64_t seed);
+TrainingSet RandomTrainingSet(const LlamaConfig& config, const std::vector<BlockState>& unit, int64_t train,
+                              int64_t val, int64_t seqlen, uint64_t seed);
 
 bool SameBytes(const HostTensor& a, const HostTensor& b);
 bool SameBytes(const BlockState& a, const BlockState& b);

@@ -12,7 +12,7 @@
 #include "worker/qat/quant/derive_codes.h"
 #include "worker/qat/quant/quantizer_reference.h"
 #include "worker/qat/runtime/host_tensor.h"
-#include "worker/qat/train/block_trainer.h"
+#include "worker/qat/train/unit_trainer.h"
 
 namespace lwq::qat {
 namespace {
@@ -34,7 +34,7 @@ class TrainBlockTest : public ::testing::Test {
   }
 
   StatusOr<TrainOutcome> Try(const TrainOptions& options) {
-    return TrainBlock(config_, block_, data_.inputs(), options, progress_, cancel_);
+    return TrainBlock(config_, {block_}, data_.inputs(), options, progress_, cancel_);
   }
   TrainOutcome Train(const TrainOptions& options) {
     auto outcome = Try(options);
@@ -94,19 +94,19 @@ TEST_F(TrainBlockTest, APartialLastBatchIsAStepOverItsOwnSamples) {
 
 TEST_F(TrainBlockTest, ReportedLossesAreThoseOfTheBlockThatIsServed) {
   const TrainOutcome outcome = Train(Options());
-  EXPECT_NEAR(ServedLoss(outcome.block), outcome.final_val_loss, 1e-5 * outcome.final_val_loss);
+  EXPECT_NEAR(ServedLoss(outcome.blocks[0].block), outcome.final_val_loss, 1e-5 * outcome.final_val_loss);
 }
 
 TEST_F(TrainBlockTest, WhatTrainingSawIsBitForBitWhatTheStoredIntegersDecodeTo) {
   TrainOptions options = Options();
-  BlockTrainer trainer(config_, block_, options, 12, at::kCPU);
+  UnitTrainer trainer(config_, {block_}, options, 12, at::kCPU);
   const at::Tensor in = AllOf(data_.train_in), target = AllOf(data_.train_target);
   for (int step = 0; step < 5; ++step) {
     trainer.Accumulate(in, target, 1);
     trainer.Step({.quant = 1e-3, .zero_point = 1e-1, .weight = 1e-3});
   }
-  const BlockTensors seen = trainer.ServedWeights();
-  const BlockState stored = trainer.Derive();
+  const BlockTensors seen = trainer.ServedWeights()[0];
+  const BlockState stored = trainer.blocks()[0].Derive();
   for (const LinearKind kind : kAllLinears) {
     const auto& linear = std::get<QuantizedLinear>(stored.linears.at(kind));
     EXPECT_TRUE(Dequantize(linear, at::kCPU).equal(seen[kind])) << LinearName(kind);
@@ -117,13 +117,13 @@ TEST_F(TrainBlockTest, WhatTrainingSawIsBitForBitWhatTheStoredIntegersDecodeTo) 
 }
 
 TEST_F(TrainBlockTest, TheDerivedStateDoesNotChangeWhenTrainingGoesOn) {
-  BlockTrainer trainer(config_, block_, Options(), 12, at::kCPU);
-  const BlockState before = trainer.Derive();
+  UnitTrainer trainer(config_, {block_}, Options(), 12, at::kCPU);
+  const BlockState before = trainer.blocks()[0].Derive();
   const std::string norm(before.input_norm.bytes.view());
   trainer.Accumulate(AllOf(data_.train_in), AllOf(data_.train_target), 1);
   trainer.Step({.quant = 1e-2, .zero_point = 1e-2, .weight = 1e-2});
   EXPECT_EQ(before.input_norm.bytes.view(), norm);
-  EXPECT_FALSE(SameBytes(before, trainer.Derive()));
+  EXPECT_FALSE(SameBytes(before, trainer.blocks()[0].Derive()));
 }
 
 TEST_F(TrainBlockTest, KeepBestReturnsTheEarliestMinimumOfTheValidations) {
@@ -136,13 +136,13 @@ TEST_F(TrainBlockTest, KeepBestReturnsTheEarliestMinimumOfTheValidations) {
   for (const EpochStats& epoch : best.epochs) minimum = std::min(minimum, epoch.val_loss);
   EXPECT_EQ(best.best_val_loss, minimum);
   EXPECT_EQ(best.final_val_loss, minimum);
-  EXPECT_NEAR(ServedLoss(best.block), minimum, 1e-5 * minimum);
+  EXPECT_NEAR(ServedLoss(best.blocks[0].block), minimum, 1e-5 * minimum);
 
   options.keep_best = false;
   const TrainOutcome last = Train(options);
   EXPECT_EQ(last.best_val_loss, minimum);
   EXPECT_EQ(last.final_val_loss, last.epochs.back().val_loss);
-  EXPECT_NEAR(ServedLoss(last.block), last.final_val_loss, 1e-5 * last.final_val_loss);
+  EXPECT_NEAR(ServedLoss(last.blocks[0].block), last.final_val_loss, 1e-5 * last.final_val_loss);
 }
 
 TEST_F(TrainBlockTest, KeepBestGivesBackTheInitialStateWhenTrainingOnlyHarms) {
@@ -155,7 +155,7 @@ TEST_F(TrainBlockTest, KeepBestGivesBackTheInitialStateWhenTrainingOnlyHarms) {
   RtnOptions rtn;
   rtn.bits = options.bits;
   rtn.group_size = options.group_size;
-  EXPECT_TRUE(SameBytes(outcome.block, *QuantizeRtn(config_, block_, rtn)));
+  EXPECT_TRUE(SameBytes(outcome.blocks[0].block, *QuantizeRtn(config_, block_, rtn)));
   EXPECT_EQ(outcome.zero_point_flips, 0);
 }
 
@@ -169,11 +169,11 @@ TEST_F(TrainBlockTest, ZeroEpochsAreRoundToNearestWithItsLoss) {
     rtn.bits = options.bits;
     rtn.group_size = options.group_size;
     rtn.range_contains_zero = rtn.fp16_scales = ours;
-    EXPECT_TRUE(SameBytes(outcome.block, *QuantizeRtn(config_, block_, rtn)));
+    EXPECT_TRUE(SameBytes(outcome.blocks[0].block, *QuantizeRtn(config_, block_, rtn)));
     EXPECT_EQ(outcome.steps, 0);
     EXPECT_EQ(outcome.epochs_trained, 0);
     EXPECT_EQ(outcome.final_val_loss, outcome.initial_val_loss);
-    EXPECT_NEAR(ServedLoss(outcome.block), outcome.initial_val_loss, 1e-5 * outcome.initial_val_loss);
+    EXPECT_NEAR(ServedLoss(outcome.blocks[0].block), outcome.initial_val_loss, 1e-5 * outcome.initial_val_loss);
   }
 }
 
@@ -198,7 +198,7 @@ TEST_F(TrainBlockTest, EqualInputsGiveEqualBytes) {
     TrainOptions options = Options();
     options.execution.precision = precision;
     const TrainOutcome first = Train(options), second = Train(options);
-    EXPECT_TRUE(SameBytes(first.block, second.block));
+    EXPECT_TRUE(SameBytes(first.blocks[0].block, second.blocks[0].block));
     EXPECT_EQ(first.train_losses, second.train_losses);
     EXPECT_EQ(first.grad_norms, second.grad_norms);
   }
@@ -211,17 +211,17 @@ TEST_F(TrainBlockTest, ATrainingThatGoesOnStartsWhereTheEarlierOneEnded) {
     options.fp16_scales = fp16_scales;
     const TrainOutcome first = Train(options);
     TrainInputs inputs = data_.inputs();
-    inputs.start = &first.block;
-    const auto second = TrainBlock(config_, first.latent, inputs, options, progress_, cancel_);
+    inputs.start = {first.blocks[0].block};
+    const auto second = TrainBlock(config_, {first.blocks[0].latent}, inputs, options, progress_, cancel_);
     ASSERT_TRUE(second.ok()) << second.status();
     EXPECT_EQ(second->initial_val_loss, first.final_val_loss);
     EXPECT_LE(second->final_val_loss, first.final_val_loss);
     EXPECT_LT(second->train_losses.front(), first.train_losses.front());
 
     options.epochs = 0;
-    const auto nothing_more = TrainBlock(config_, first.latent, inputs, options, progress_, cancel_);
+    const auto nothing_more = TrainBlock(config_, {first.blocks[0].latent}, inputs, options, progress_, cancel_);
     ASSERT_TRUE(nothing_more.ok()) << nothing_more.status();
-    EXPECT_TRUE(SameBytes(nothing_more->block, first.block));
+    EXPECT_TRUE(SameBytes(nothing_more->blocks[0].block, first.blocks[0].block));
   }
 }
 
@@ -230,12 +230,12 @@ TEST_F(TrainBlockTest, GoingOnWithOtherBitsIsRefused) {
   options.keep_latent = true;
   const TrainOutcome first = Train(options);
   TrainInputs inputs = data_.inputs();
-  inputs.start = &first.block;
+  inputs.start = {first.blocks[0].block};
   options.bits = 4;
-  EXPECT_EQ(TrainBlock(config_, first.latent, inputs, options, progress_, cancel_).status().message(),
+  EXPECT_EQ(TrainBlock(config_, {first.blocks[0].latent}, inputs, options, progress_, cancel_).status().message(),
             "the training to go on from has no self_attn.q_proj of 4 bits and groups of 16");
-  inputs.start = &first.latent;
-  EXPECT_EQ(TrainBlock(config_, first.latent, inputs, Options(), progress_, cancel_).status().code(),
+  inputs.start = {first.blocks[0].latent};
+  EXPECT_EQ(TrainBlock(config_, {first.blocks[0].latent}, inputs, Options(), progress_, cancel_).status().code(),
             absl::StatusCode::kInvalidArgument);
 }
 
@@ -260,7 +260,7 @@ TEST_F(TrainBlockTest, AnAbsurdLearningRateIsReportedAsDivergedWithThePlace) {
   EXPECT_EQ(outcome.diverged->step, outcome.steps);
   EXPECT_EQ(outcome.diverged->step, static_cast<int64_t>(outcome.train_losses.size()));
   EXPECT_GT(outcome.diverged->epoch, 0);
-  EXPECT_TRUE(outcome.block.linears.empty());
+  EXPECT_TRUE(outcome.blocks.empty());
   for (const double loss : outcome.train_losses) EXPECT_TRUE(std::isfinite(loss));
 }
 
@@ -276,11 +276,11 @@ TEST_F(TrainBlockTest, ANanInAnInputOrTargetDivergesAtItsStep) {
     all[2][5][7] = kNaN;  // the third sample: the second batch
     damaged.*member = MemorySamples(DType::kF32, data_.train_in.sample_shape());
     ASSERT_TRUE((damaged.*member).Append(ToHostTensor(all)).ok());
-    const auto outcome = TrainBlock(config_, block_, damaged.inputs(), Options(), nullptr, cancel_);
+    const auto outcome = TrainBlock(config_, {block_}, damaged.inputs(), Options(), nullptr, cancel_);
     ASSERT_TRUE(outcome.ok()) << outcome.status();
     ASSERT_TRUE(outcome->diverged);
     EXPECT_EQ(outcome->diverged->step, step);
-    EXPECT_TRUE(outcome->block.linears.empty());
+    EXPECT_TRUE(outcome->blocks.empty());
   }
 }
 
@@ -359,16 +359,16 @@ TEST_F(TrainBlockTest, FrozenGroupsKeepTheirValues) {
   options.weight_lr = 0;
   options.keep_best = false;
   const TrainOutcome quant_only = Train(options);
-  EXPECT_TRUE(SameBytes(quant_only.block.input_norm, block_.input_norm));
+  EXPECT_TRUE(SameBytes(quant_only.blocks[0].block.input_norm, block_.input_norm));
   options.weight_lr = 1e-3;
   options.quant_lr = 0;
   const TrainOutcome weight_only = Train(options);
-  EXPECT_FALSE(SameBytes(weight_only.block.input_norm, block_.input_norm));
+  EXPECT_FALSE(SameBytes(weight_only.blocks[0].block.input_norm, block_.input_norm));
   options.epochs = 0;
   const TrainOutcome rtn = Train(options);
   for (const LinearKind kind : kAllLinears) {
-    const auto& trained = std::get<QuantizedLinear>(weight_only.block.linears.at(kind));
-    const auto& initial = std::get<QuantizedLinear>(rtn.block.linears.at(kind));
+    const auto& trained = std::get<QuantizedLinear>(weight_only.blocks[0].block.linears.at(kind));
+    const auto& initial = std::get<QuantizedLinear>(rtn.blocks[0].block.linears.at(kind));
     EXPECT_TRUE(SameBytes(trained.scales, initial.scales));
     EXPECT_TRUE(SameBytes(trained.zeros, initial.zeros));
     EXPECT_FALSE(SameBytes(trained.codes, initial.codes));
@@ -398,7 +398,7 @@ TEST_F(TrainBlockTest, WithoutValidationSamplesTheLastStateIsKept) {
   EXPECT_TRUE(std::isnan(outcome.initial_val_loss));
   EXPECT_TRUE(std::isnan(outcome.final_val_loss));
   EXPECT_EQ(outcome.steps, 10);
-  EXPECT_FALSE(outcome.block.linears.empty());
+  EXPECT_FALSE(outcome.blocks[0].block.linears.empty());
 }
 
 TEST_F(TrainBlockTest, Bf16SamplesTrainToo) {
@@ -414,11 +414,13 @@ TEST_F(TrainBlockTest, Bf16SamplesTrainToo) {
 
 TEST_F(TrainBlockTest, ATrainingStepNeedsNothingOfTheCpu) {
   TrainOptions options = Options();
-  BlockTrainer trainer(config_, block_, options, 12, at::kMeta);
+  UnitTrainer trainer(config_, {block_}, options, 12, at::kMeta);
   const at::Tensor samples = at::Tensor(RandomTensor({2, 12, config_.hidden_size}, 1)).to(at::kMeta);
   const at::Tensor loss = trainer.Accumulate(samples, samples, 0.5);
   EXPECT_EQ(loss.device().type(), at::kMeta);
-  for (const auto& [name, parameter] : trainer.parameters()) EXPECT_TRUE(parameter.grad().defined()) << name;
+  for (const auto& parameter : trainer.blocks()[0].parameters()) {
+    EXPECT_TRUE(parameter.tensor.grad().defined()) << parameter.name;
+  }
   trainer.Step({.quant = 1e-3, .zero_point = 1e-3, .weight = 1e-3});
 }
 
@@ -451,7 +453,7 @@ TEST_F(TrainBlockTest, RequestsThatCannotMeanAnythingAreRefusedByName) {
 
 TEST_F(TrainBlockTest, SamplesThatDoNotFitAreRefused) {
   const auto code = [&](TrainInputs inputs) {
-    return TrainBlock(config_, block_, inputs, Options(), nullptr, cancel_).status().code();
+    return TrainBlock(config_, {block_}, inputs, Options(), nullptr, cancel_).status().code();
   };
   TrainInputs inputs = data_.inputs();
   inputs.val_in = nullptr;
@@ -468,7 +470,7 @@ TEST_F(TrainBlockTest, SamplesThatDoNotFitAreRefused) {
   inputs.val_in = inputs.val_target = &halves;
   EXPECT_EQ(code(inputs), absl::StatusCode::kInvalidArgument);
   LlamaConfig wider = RandomConfig({.hidden = 64});
-  EXPECT_EQ(TrainBlock(wider, block_, data_.inputs(), Options(), nullptr, cancel_).status().code(),
+  EXPECT_EQ(TrainBlock(wider, {block_}, data_.inputs(), Options(), nullptr, cancel_).status().code(),
             absl::StatusCode::kInvalidArgument);
 }
 

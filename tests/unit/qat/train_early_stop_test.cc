@@ -43,19 +43,18 @@ TEST(EarlyStop, AFractionalPatienceActsAsTheNextWholeOne) {
   EXPECT_EQ(Observed(EarlyStop(4, true), {1, 1, 1, 1, 1, 1}), 5);
 }
 
-BlockState Marked(int64_t mark) {
-  BlockState state;
-  state.input_norm.shape = {mark};
-  return state;
+std::vector<TrainedBlock> Marked(int64_t mark) {
+  std::vector<TrainedBlock> unit(1);
+  unit[0].block.input_norm.shape = {mark};
+  return unit;
 }
 
 TEST(BestKeeper, KeepsTheEarliestMinimum) {
   BestKeeper keeper;
   const std::vector<double> losses = {3, 2, 4, 2, 5};
-  for (size_t i = 0; i < losses.size(); ++i)
-    keeper.Offer(losses[i], [&] { return TrainedState{Marked(static_cast<int64_t>(i)), {}}; });
+  for (size_t i = 0; i < losses.size(); ++i) keeper.Offer(losses[i], [&] { return Marked(static_cast<int64_t>(i)); });
   EXPECT_EQ(keeper.loss(), 2);
-  EXPECT_EQ(keeper.Take().block.input_norm.shape, std::vector<int64_t>{1});
+  EXPECT_EQ(keeper.Take()[0].block.input_norm.shape, std::vector<int64_t>{1});
 }
 
 TEST(BestKeeper, AsksForAStateOnlyWhenItWillKeepIt) {
@@ -63,7 +62,7 @@ TEST(BestKeeper, AsksForAStateOnlyWhenItWillKeepIt) {
   int asked = 0;
   const auto state = [&] {
     ++asked;
-    return TrainedState{Marked(asked), {}};
+    return Marked(asked);
   };
   EXPECT_TRUE(keeper.Offer(2, state));
   EXPECT_FALSE(keeper.Offer(2, state));

@@ -2,6 +2,7 @@
 // read.
 #include "worker/tasks/task.h"
 
+#include <cstring>
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
@@ -73,6 +74,44 @@ class TasksTest : public testing::Test {
     return params;
   }
 
+  // What a unit of both blocks reads, and its full-precision output.
+  struct UnitInputs {
+    ArtifactRef tokens, in, target;
+  };
+  UnitInputs InputsOfBothBlocks() {
+    UnitInputs data;
+    data.tokens =
+        Run(TaskKind::kTokenize, Windows().ToJson(), {{"tokenizer", model_}, {"text", text_}}).outputs.at("tokens");
+    data.in = Run(TaskKind::kEmbed, EmbedParams{"F32"}.ToJson(), {{"model", model_}, {"tokens", data.tokens}})
+                  .outputs.at("activations");
+    data.target = data.in;
+    for (int64_t block = 0; block < kBlocks; ++block) {
+      data.target = Run(TaskKind::kAdvance, AdvanceParams{block, 2, "F32"}.ToJson(),
+                        {{"model", model_}, {"activations", data.target}})
+                        .outputs.at("activations");
+    }
+    return data;
+  }
+  // Over the samples from `first` on.
+  double MeanSquaredError(const ArtifactRef& a, const ArtifactRef& b, int64_t first) {
+    const auto x = SampleSetReader::Open(&artifacts_, a), y = SampleSetReader::Open(&artifacts_, b);
+    LWQ_CHECK(x.ok() && y.ok(), "no sample set");
+    const int64_t count = (*x)->samples() - first;
+    const auto p = (*x)->Read(first, count), q = (*y)->Read(first, count);
+    LWQ_CHECK(p.ok() && q.ok() && p->dtype == DType::kF32 && q->dtype == DType::kF32, "no float32 samples");
+    double sum = 0;
+    for (int64_t i = 0; i < p->elements(); ++i) {
+      const double error = FloatAt(*p, i) - FloatAt(*q, i);
+      sum += error * error;
+    }
+    return sum / static_cast<double>(p->elements());
+  }
+  static float FloatAt(const HostTensor& tensor, int64_t i) {
+    float value = 0;
+    std::memcpy(&value, tensor.bytes.view().data() + i * static_cast<int64_t>(sizeof(float)), sizeof(float));
+    return value;
+  }
+
   lwq::test::TemporaryDirectory directory_;
   std::unique_ptr<ObjectStore> store_ = *OpenObjectStore("memory:");
   ArtifactStore artifacts_{store_.get()};
@@ -114,6 +153,94 @@ TEST_F(TasksTest, AWholeRunIsAChainOfTasksAndItsExportHasThePerplexityOfItsCheck
                           .metrics;
   EXPECT_EQ(direct["perplexity"], served["perplexity"]) << "the served integers are not the validated ones";
   EXPECT_GT(exported.metrics["stored_bits_per_weight"].get<double>(), 2.0);
+}
+
+TEST_F(TasksTest, AUnitLeavesOneCheckpointABlockWhichAdvanceAndExportRead) {
+  const UnitInputs data = InputsOfBothBlocks();
+  TrainBlockParams params = Train(0);
+  params.rest = {{4, 64}};
+  const TaskResult trained =
+      Run(TaskKind::kTrainBlock, params.ToJson(), {{"model", model_}, {"inputs", data.in}, {"targets", data.target}});
+  EXPECT_EQ(trained.outputs.size(), 2u);
+  std::map<std::string, ArtifactRef> inputs = {
+      {"model", model_}, {"block.0", trained.outputs.at("block")}, {"block.1", trained.outputs.at("block.1")}};
+  ArtifactRef hidden = data.in;
+  for (int64_t block = 0; block < kBlocks; ++block) {
+    hidden = Run(TaskKind::kAdvance, AdvanceParams{block, 2, "F32"}.ToJson(),
+                 {{"model", model_}, {"activations", hidden}, {"block", inputs.at(absl::StrCat("block.", block))}})
+                 .outputs.at("activations");
+  }
+  const double validated = trained.metrics["final_val_loss"];
+  EXPECT_LT(validated, trained.metrics["initial_val_loss"].get<double>());
+  EXPECT_NEAR(MeanSquaredError(hidden, data.target, params.train_size), validated, 1e-5 * validated);
+
+  const TaskResult exported = Run(TaskKind::kExport, ExportParams{"gptq_v2"}.ToJson(), inputs);
+  inputs["tokens"] = data.tokens;
+  const Json direct = Run(TaskKind::kEvaluatePpl, EvaluatePplParams{2}.ToJson(), inputs).metrics;
+  const Json served = Run(TaskKind::kEvaluatePpl, EvaluatePplParams{2}.ToJson(),
+                          {{"model", exported.outputs.at("files")}, {"tokens", data.tokens}})
+                          .metrics;
+  EXPECT_EQ(direct["perplexity"], served["perplexity"]);
+}
+
+TEST_F(TasksTest, AUnitsMetricsAreItsSumsAndThoseOfEachBlock) {
+  const UnitInputs data = InputsOfBothBlocks();
+  TrainBlockParams params = Train(0);
+  params.rest = {{3, 64}};
+  params.zp_lr = 0.2;
+  params.keep_best = false;
+  const Json metrics =
+      Run(TaskKind::kTrainBlock, params.ToJson(), {{"model", model_}, {"inputs", data.in}, {"targets", data.target}})
+          .metrics;
+  EXPECT_EQ(metrics["epochs_planned"], 2.0);
+  EXPECT_EQ(metrics["bits"], 2);
+  EXPECT_EQ(metrics["group_size"], 32);
+  EXPECT_EQ(metrics["quant_lr"], 1e-3);
+  EXPECT_EQ(metrics["weight_lr"], 1e-3);
+  ASSERT_EQ(metrics["blocks"].size(), 2u);
+  int64_t flips = 0, groups = 0;
+  for (int64_t i = 0; i < 2; ++i) {
+    const Json& block = metrics["blocks"][static_cast<size_t>(i)];
+    EXPECT_EQ(block["layer_idx"], i);
+    EXPECT_EQ(block["bits"], 2 + i);
+    EXPECT_EQ(block["group_size"], 32 + 32 * i);
+    flips += block["zero_point_flips"].get<int64_t>();
+    groups += block["zero_points"].get<int64_t>();
+  }
+  EXPECT_GT(flips, 0);
+  EXPECT_EQ(metrics["zero_point_flips"], flips);
+  EXPECT_EQ(metrics["zero_points"], groups);
+}
+
+TEST_F(TasksTest, AUnitGoesOnFromAllItsBlocksOrNotAtAll) {
+  const UnitInputs data = InputsOfBothBlocks();
+  TrainBlockParams params = Train(0);
+  params.rest = {{4, 64}};
+  params.keep_latent = true;
+  std::map<std::string, ArtifactRef> inputs = {{"model", model_}, {"inputs", data.in}, {"targets", data.target}};
+  const TaskResult first = Run(TaskKind::kTrainBlock, params.ToJson(), inputs);
+  EXPECT_EQ(first.outputs.size(), 4u);
+  inputs["start"] = first.outputs.at("block");
+  inputs["start.1"] = first.outputs.at("block.1");
+  inputs["latent"] = first.outputs.at("latent");
+  EXPECT_EQ(Try(TaskKind::kTrainBlock, params.ToJson(), inputs).status().message(),
+            "train_block came without its input 'latent.1'");
+  inputs["latent.1"] = first.outputs.at("latent.1");
+  const TaskResult second = Run(TaskKind::kTrainBlock, params.ToJson(), inputs);
+  EXPECT_EQ(second.metrics["initial_val_loss"], first.metrics["final_val_loss"]);
+  EXPECT_LT(second.metrics["final_val_loss"].get<double>(), first.metrics["final_val_loss"].get<double>());
+}
+
+TEST_F(TasksTest, AUnitBeyondTheModelIsRefused) {
+  const std::map<std::string, ArtifactRef> inputs = {{"model", model_}};
+  TrainBlockParams params = Train(1);
+  params.rest = {{4, 64}, {4, 64}};
+  const Status beyond = Try(TaskKind::kTrainBlock, params.ToJson(), inputs).status();
+  EXPECT_TRUE(absl::IsInvalidArgument(beyond));
+  EXPECT_EQ(beyond.message(), "train_block of blocks 1 to 3: the model has blocks 0 to 1");
+  EXPECT_EQ(Try(TaskKind::kTrainBlock, Train(2).ToJson(), inputs).status().message(),
+            "train_block of block 2: the model has blocks 0 to 1");
+  EXPECT_TRUE(absl::IsInvalidArgument(Try(TaskKind::kTrainBlock, Train(-1).ToJson(), inputs).status()));
 }
 
 TEST_F(TasksTest, EqualTasksMakeEqualBytes) {

@@ -1,10 +1,13 @@
 // Block-AP: trains one quantized block against its full-precision output (EfficientQAT, arXiv 2407.11062, section 3.2;
-// the exact semantics are SPEC sections 3 and 9).
+// the exact semantics are SPEC sections 3 and 9), or a unit of several consecutive blocks as one: the input passes
+// through all of them, the error is that of the last one's output (like BRECQ's reconstruction of units coarser than a
+// block, arXiv 2102.05426), and one optimizer trains the parameters of all.
 //
 // Streams: train and validation samples are read in micro-batches in stored order, never shuffled. Deterministic for
-// equal inputs and Execution. Memory: at most 7 × the block's weights in fp32 + one micro-batch's activations + the
-// sources' chunks. Errors: CANCELLED; INVALID_ARGUMENT (shapes, options); RESOURCE_EXHAUSTED; ABORTED never. A
-// non-finite loss is not an error: the outcome says diverged and where. Call from the process's one compute thread.
+// equal inputs and Execution. Memory: at most 7 × the unit's weights in fp32 + one micro-batch's activations of every
+// block + the sources' chunks. Errors: CANCELLED; INVALID_ARGUMENT (shapes, options); RESOURCE_EXHAUSTED; ABORTED
+// never. A non-finite loss is not an error: the outcome says diverged and where. Call from the process's one compute
+// thread.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +17,7 @@
 
 #include "common/artifact/samples.h"
 #include "common/model/llama_config.h"
+#include "common/task/quant_choice.h"
 #include "worker/qat/api/block.h"
 #include "worker/qat/api/execution.h"
 
@@ -26,9 +30,10 @@ enum class LrSchedule {
 
 struct TrainOptions {
   int bits = 4;
-  int64_t group_size = 128;  // −1: a whole row
-  double epochs = 2;         // fractional epochs are honoured; steps = round(epochs × batches). 0 = round-to-nearest
-  int64_t batch_size = 2;    // samples of an optimizer step
+  int64_t group_size = 128;       // −1: a whole row
+  std::vector<QuantChoice> rest;  // how the unit's blocks after the first are quantized
+  double epochs = 2;       // fractional epochs are honoured; steps = round(epochs × batches). 0 = round-to-nearest
+  int64_t batch_size = 2;  // samples of an optimizer step
   int64_t gradient_accumulation_steps = 1;  // micro-batches of an optimizer step; divides batch_size
   double quant_lr = 1e-4;                   // scales (and zero points where zp_lr is not set); 0 freezes
   std::optional<double> zp_lr;
@@ -50,13 +55,13 @@ struct TrainOptions {
 
 struct TrainInputs {
   SampleSource* train_in = nullptr;      // quantized chain, [train, seqlen, hidden]
-  SampleSource* train_target = nullptr;  // full-precision output of this block
+  SampleSource* train_target = nullptr;  // full-precision output of the unit's last block
   SampleSource* val_in = nullptr;        // may have 0 samples: no validation, keep_best keeps the last
   SampleSource* val_target = nullptr;
   // Training goes on from an earlier one: its quantizers (scales and zero points as served) in place of those
-  // initialised from min/max. The block trained is then that training's latent one. All seven linears quantized, with
-  // the bits and groups of the options.
-  const BlockState* start = nullptr;
+  // initialised from min/max, for every block of the unit; empty: from the beginning. The blocks trained are then the
+  // latent ones of that training. All seven linears quantized, with the bits and groups of the options.
+  std::vector<BlockState> start = {};
 };
 
 struct EpochStats {
@@ -73,28 +78,39 @@ struct Divergence {
   double loss = 0;
 };
 
-struct TrainOutcome {
-  BlockState block;  // all seven linears quantized, norms trained; empty when diverged
+struct TrainedBlock {
+  BlockState block;  // all seven linears quantized, norms trained
   // With keep_latent: the weights behind the integers of `block`, full precision (fp32); norms as in `block`.
   BlockState latent;
+  int64_t zero_point_flips = 0;  // groups whose rounded zero point differs from its initial value
+  int64_t zero_points = 0;       // groups in all
+};
+
+struct TrainOutcome {
+  std::vector<TrainedBlock> blocks;  // of the unit, in their order; empty when diverged
   std::optional<Divergence> diverged;
   double initial_val_loss = 0;  // before training (round-to-nearest)
   double best_val_loss = 0;
-  double final_val_loss = 0;  // of what `block` holds
+  double final_val_loss = 0;  // of what `blocks` holds
   double epochs_trained = 0;
   int64_t steps = 0;
   int64_t steps_planned = 0;
   bool stopped_early = false;
-  int64_t zero_point_flips = 0;  // groups whose rounded zero point differs from its initial value
-  int64_t zero_points = 0;       // groups in all
+  int64_t zero_point_flips = 0;  // over all blocks
+  int64_t zero_points = 0;
   std::vector<EpochStats> epochs;
   std::vector<double> train_losses;  // one per optimizer step
   std::vector<double> grad_norms;    // one per optimizer step: L2 over all trained parameters, before the step
 };
 
-StatusOr<TrainOutcome> TrainBlock(const LlamaConfig& config, const BlockState& full_precision,
+// `unit`: consecutive blocks at full precision (or the latent ones of `start`), one for each of UnitChoices; mostly a
+// single one.
+StatusOr<TrainOutcome> TrainBlock(const LlamaConfig& config, const std::vector<BlockState>& unit,
                                   const TrainInputs& inputs, const TrainOptions& options, const ProgressSink& progress,
                                   const CancelToken& cancel);
+
+// How each block of the unit is quantized: bits and group_size, then `rest`.
+std::vector<QuantChoice> UnitChoices(const TrainOptions& options);
 
 // steps = round(epochs × ceil(train_samples / batch_size)): also the learning rate's horizon.
 int64_t PlannedSteps(double epochs, int64_t train_samples, int64_t batch_size);

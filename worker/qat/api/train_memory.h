@@ -12,10 +12,12 @@ namespace lwq::qat {
 // Upper bounds, in bytes of the allocator (samples the caller's sources hold come on top).
 
 // What does not depend on samples: latent weights, their gradients, AdamW's two moments, fake-quantized weights,
-// quantizers and the best state so far; less than 7 × the block's weights in fp32 for groups of 32 and more.
+// quantizers and the best state so far, of every block of the unit; less than 7 × the unit's weights in fp32 for groups
+// of 32 and more.
 int64_t EstimateParameterBytes(const LlamaConfig& config, const TrainOptions& options);
 
-// Activations and their gradients for one micro-batch of `seqlen` tokens a sample.
+// Activations and their gradients for one micro-batch of `seqlen` tokens a sample: what backward needs of every block
+// of the unit, and what one block at a time holds beside it.
 int64_t EstimateActivationBytes(const LlamaConfig& config, const TrainOptions& options, int64_t seqlen);
 
 // The sum of both.

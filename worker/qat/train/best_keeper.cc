@@ -2,7 +2,7 @@
 
 namespace lwq::qat {
 
-bool BestKeeper::Offer(double val_loss, absl::FunctionRef<TrainedState()> state) {
+bool BestKeeper::Offer(double val_loss, absl::FunctionRef<std::vector<TrainedBlock>()> state) {
   if (!(val_loss < loss_)) return false;
   loss_ = val_loss;
   best_.reset();

@@ -1,36 +1,32 @@
 // Keeps the state with the earliest minimum of the validation loss, the initial state included.
 //
-// At most one state is held at a time: its integer codes (a quarter of the fp32 weights) and, where the training keeps
-// them, its latent weights. One thread.
+// At most one state is held at a time: the unit's integer codes (a quarter of the fp32 weights) and, where the training
+// keeps them, its latent weights. One thread.
 #pragma once
 
 #include <limits>
 #include <optional>
+#include <vector>
 
 #include "absl/functional/function_ref.h"
-#include "worker/qat/api/block.h"
+#include "worker/qat/api/train_block.h"
 
 namespace lwq::qat {
-
-struct TrainedState {
-  BlockState block;
-  BlockState latent;  // empty unless the training keeps it
-};
 
 class BestKeeper {
  public:
   // `state` is called only when `val_loss` is strictly below every loss before it; what was held is released first.
   // Returns whether it was kept. NaN is never kept.
-  bool Offer(double val_loss, absl::FunctionRef<TrainedState()> state);
+  bool Offer(double val_loss, absl::FunctionRef<std::vector<TrainedBlock>()> state);
 
   // +∞ before the first state.
   double loss() const { return loss_; }
   // Requires that a state has been kept.
-  TrainedState Take() { return std::move(*best_); }
+  std::vector<TrainedBlock> Take() { return std::move(*best_); }
 
  private:
   double loss_ = std::numeric_limits<double>::infinity();
-  std::optional<TrainedState> best_;
+  std::optional<std::vector<TrainedBlock>> best_;
 };
 
 }  // namespace lwq::qat

@@ -9,19 +9,19 @@
 #include "worker/qat/runtime/threads.h"
 #include "worker/qat/runtime/torch_guard.h"
 #include "worker/qat/train/best_keeper.h"
-#include "worker/qat/train/block_trainer.h"
 #include "worker/qat/train/early_stop.h"
 #include "worker/qat/train/train_options.h"
+#include "worker/qat/train/unit_trainer.h"
 
 namespace lwq::qat {
 namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
-// One call of TrainBlock: the loop around BlockTrainer.
+// One call of TrainBlock: the loop around UnitTrainer.
 class Training {
  public:
-  Training(const LlamaConfig& config, const BlockState& full_precision, const TrainInputs& inputs,
+  Training(const LlamaConfig& config, const std::vector<BlockState>& unit, const TrainInputs& inputs,
            const TrainOptions& options, const TrainPlan& plan, at::Device device, const ProgressSink& progress,
            const CancelToken& cancel)
       : inputs_(inputs),
@@ -30,7 +30,7 @@ class Training {
         device_(device),
         progress_(progress),
         cancel_(cancel),
-        trainer_(config, full_precision, options, plan.seqlen, device, inputs.start),
+        trainer_(config, unit, options, plan.seqlen, device, inputs.start),
         early_stop_(options.early_stop, options.early_stop_resets) {
     outcome_.steps_planned = plan.steps;
   }
@@ -64,11 +64,12 @@ class Training {
     return true;
   }
 
-  TrainedState Present() const { return {trainer_.Derive(), options_.keep_latent ? trainer_.Latent() : BlockState{}}; }
-
-  void Take(TrainedState state) {
-    outcome_.block = std::move(state.block);
-    outcome_.latent = std::move(state.latent);
+  std::vector<TrainedBlock> Present() const {
+    std::vector<TrainedBlock> blocks;
+    for (const LatentBlock& block : trainer_.blocks()) {
+      blocks.push_back({.block = block.Derive(), .latent = options_.keep_latent ? block.Latent() : BlockState{}});
+    }
+    return blocks;
   }
 
   void ObserveValidation(double val_loss) {
@@ -136,7 +137,7 @@ class Training {
   // Mean over the validation samples, with the weights as they would be served; NaN without samples.
   double ValidationLoss() {
     if (!validates()) return kNaN;
-    const BlockTensors served = trainer_.ServedWeights();
+    const std::vector<BlockTensors> served = trainer_.ServedWeights();
     double sum = 0;
     for (int64_t first = 0; first < plan_.val_samples; first += plan_.micro_batch) {
       ThrowIfCancelled(cancel_);
@@ -152,15 +153,24 @@ class Training {
   void Finish() {
     if (options_.keep_best && validates()) {
       outcome_.final_val_loss = best_.loss();
-      Take(best_.Take());
+      outcome_.blocks = best_.Take();
     } else {
-      Take(Present());
+      outcome_.blocks = Present();
     }
     outcome_.best_val_loss = validates() ? best_val_loss_ : kNaN;
     outcome_.epochs_trained = epochs_done();
-    const BlockTrainer::ZeroPointFlips flips = trainer_.CountFlips(outcome_.block);
-    outcome_.zero_point_flips = flips.flips;
-    outcome_.zero_points = flips.groups;
+    CountFlips();
+  }
+
+  void CountFlips() {
+    for (size_t i = 0; i < outcome_.blocks.size(); ++i) {
+      TrainedBlock& trained = outcome_.blocks[i];
+      const LatentBlock::ZeroPointFlips count = trainer_.blocks()[i].CountFlips(trained.block);
+      trained.zero_point_flips = count.flips;
+      trained.zero_points = count.groups;
+      outcome_.zero_point_flips += count.flips;
+      outcome_.zero_points += count.groups;
+    }
   }
 
   void Report(std::string_view stage, int64_t step, int64_t steps, double loss) const {
@@ -173,7 +183,7 @@ class Training {
   at::Device device_;
   const ProgressSink& progress_;
   const CancelToken& cancel_;
-  BlockTrainer trainer_;
+  UnitTrainer trainer_;
   EarlyStop early_stop_;
   BestKeeper best_;
   double best_val_loss_ = std::numeric_limits<double>::infinity();
@@ -182,14 +192,14 @@ class Training {
 
 }  // namespace
 
-StatusOr<TrainOutcome> TrainBlock(const LlamaConfig& config, const BlockState& full_precision,
+StatusOr<TrainOutcome> TrainBlock(const LlamaConfig& config, const std::vector<BlockState>& unit,
                                   const TrainInputs& inputs, const TrainOptions& options, const ProgressSink& progress,
                                   const CancelToken& cancel) {
   return TorchGuard("training a block", [&]() -> StatusOr<TrainOutcome> {
-    LWQ_ASSIGN_OR_RETURN(const TrainPlan plan, PlanTraining(config, inputs, options));
+    LWQ_ASSIGN_OR_RETURN(const TrainPlan plan, PlanTraining(config, unit.size(), inputs, options));
     LWQ_ASSIGN_OR_RETURN(const at::Device device, OpenDevice(options.execution.device));
     const ScopedThreads threads(options.execution.threads);
-    return Training(config, full_precision, inputs, options, plan, device, progress, cancel).Run();
+    return Training(config, unit, inputs, options, plan, device, progress, cancel).Run();
   });
 }
 

@@ -19,10 +19,12 @@ int64_t ComputeBytes(const TrainOptions& options) {
   return 4;
 }
 
-// Scores of the chunks of queries, per sample: what one chunk takes, and what all chunks keep for backward.
+// Scores of the chunks of queries, per sample: what one chunk takes, and what all chunks keep for backward; and the
+// rows of values that all chunks read.
 struct ScoreElements {
   int64_t largest_chunk = 0;
   int64_t kept = 0;
+  int64_t value_rows = 0;
 };
 ScoreElements CountScores(const LlamaConfig& config, int64_t seqlen) {
   ScoreElements elements;
@@ -32,6 +34,7 @@ ScoreElements CountScores(const LlamaConfig& config, int64_t seqlen) {
     const int64_t chunk = config.num_attention_heads * count * (first + count - begin);
     elements.largest_chunk = std::max(elements.largest_chunk, chunk);
     elements.kept += chunk;
+    elements.value_rows += first + count - begin;
   }
   return elements;
 }
@@ -40,14 +43,17 @@ ScoreElements CountScores(const LlamaConfig& config, int64_t seqlen) {
 
 int64_t EstimateParameterBytes(const LlamaConfig& config, const TrainOptions& options) {
   const int64_t compute = ComputeBytes(options);
+  const std::vector<QuantChoice> choices = UnitChoices(options);
   int64_t quantizers = 0, largest = 0;
   for (const LinearKind kind : kAllLinears) {
     const LinearShape shape = ShapeOf(config, kind);
-    const int64_t group = options.group_size > 0 ? options.group_size : shape.in_features;
-    quantizers += shape.out_features * (shape.in_features / group);
+    for (const QuantChoice& choice : choices) {
+      const int64_t group = choice.group_size > 0 ? choice.group_size : shape.in_features;
+      quantizers += shape.out_features * (shape.in_features / group);
+    }
     largest = std::max(largest, shape.out_features * shape.in_features);
   }
-  const int64_t parameters = BlockParameters(config);
+  const int64_t parameters = static_cast<int64_t>(choices.size()) * BlockParameters(config);
   const int64_t values_and_moments = 3 * kF32Bytes * parameters;
   // Backward drops a fake-quantized weight as it makes the gradient, so without accumulation only one of the two is
   // whole.
@@ -70,11 +76,11 @@ int64_t EstimateActivationBytes(const LlamaConfig& config, const TrainOptions& o
   const int64_t queries = config.num_attention_heads * config.head_dim;
   const int64_t keys = config.num_key_value_heads * config.head_dim;
   const ScoreElements scores = CountScores(config, seqlen);
-  // Kept from forward to backward, per token: input, target, two normalised copies, the stream between the halves and
-  // the error in fp32; in the dtype of the products both norms' outputs, rotated queries and keys, values (copied when
-  // split into heads) and the heads' outputs; and the softmaxes.
-  const int64_t kept =
-      seqlen * (6 * kF32Bytes * hidden + compute * (2 * hidden + 2 * queries + 3 * keys)) + compute * scores.kept;
+  // Kept from forward to backward, per token: input, target, two normalised copies and the squares they come from, the
+  // stream between the halves and the error in fp32; in the dtype of the products both norms' outputs, rotated queries
+  // and keys and the heads' outputs; the values, which every chunk copies; and the softmaxes.
+  const int64_t kept = seqlen * (8 * kF32Bytes * hidden + compute * (2 * hidden + 2 * queries + keys)) +
+                       compute * (scores.value_rows * keys + scores.kept);
   // On top, the larger of two moments. The feed-forward half: four kept products and three gradients, less the first
   // already dropped. The attention half: raw, masked and normalised scores of a chunk (or their gradients), one of them
   // widened where bf16 products are (products.h), and rotations in fp32.
@@ -82,7 +88,12 @@ int64_t EstimateActivationBytes(const LlamaConfig& config, const TrainOptions& o
   const int64_t widened = compute < kF32Bytes ? kF32Bytes * scores.largest_chunk : 0;
   const int64_t attention = compute * 3 * scores.largest_chunk + widened + seqlen * 3 * kF32Bytes * (queries + keys);
   const int64_t mask = kF32Bytes * seqlen * seqlen;
-  return samples * (kept + std::max(feed_forward, attention)) + mask;
+  // Every further block keeps the same (input and error are there once) and the four products of its feed-forward half;
+  // only one block at a time is at its worst moment.
+  const int64_t kept_by_further =
+      kept - seqlen * 2 * kF32Bytes * hidden + seqlen * compute * 4 * config.intermediate_size;
+  const auto further = static_cast<int64_t>(options.rest.size());
+  return samples * (kept + std::max(feed_forward, attention) + further * kept_by_further) + mask;
 }
 
 int64_t EstimateTrainMemoryBytes(const LlamaConfig& config, const TrainOptions& options, int64_t seqlen) {

@@ -50,28 +50,55 @@ Status CheckPair(const LlamaConfig& config, const SampleSource* in, const Sample
                  absl::StrCat(name, " inputs and targets differ in length"));
 }
 
-Status CheckStart(const LlamaConfig& config, const BlockState& start, const TrainOptions& options) {
+// `where`: empty, or which block of the unit.
+Status CheckStart(const LlamaConfig& config, const BlockState& start, const QuantChoice& choice,
+                  const std::string& where) {
   for (const LinearKind kind : kAllLinears) {
     const auto linear = start.linears.find(kind);
     const auto* quantized = linear == start.linears.end() ? nullptr : std::get_if<QuantizedLinear>(&linear->second);
     const LinearShape shape = ShapeOf(config, kind);
-    const bool fits = quantized != nullptr && quantized->bits == options.bits &&
-                      quantized->group_size == ResolveGroupSize(shape.in_features, options.group_size) &&
+    const bool fits = quantized != nullptr && quantized->bits == choice.bits &&
+                      quantized->group_size == ResolveGroupSize(shape.in_features, choice.group_size) &&
                       quantized->out_features == shape.out_features && quantized->in_features == shape.in_features;
     LWQ_RETURN_IF_ERROR(Require(fits, absl::StrCat("the training to go on from has no ", LinearName(kind), " of ",
-                                                   options.bits, " bits and groups of ", options.group_size)));
+                                                   choice.bits, " bits and groups of ", choice.group_size, where)));
+  }
+  return absl::OkStatus();
+}
+
+Status CheckUnit(const LlamaConfig& config, size_t blocks, const std::vector<BlockState>& start,
+                 const TrainOptions& options) {
+  const std::vector<QuantChoice> choices = UnitChoices(options);
+  LWQ_RETURN_IF_ERROR(Require(
+      blocks == choices.size(),
+      absl::StrCat("blocks in the unit: ", blocks, ", but bits and group_size are ", "given for ", choices.size())));
+  LWQ_RETURN_IF_ERROR(
+      Require(start.empty() || start.size() == blocks,
+              absl::StrCat("blocks in the unit: ", blocks, ", but in the training to go on from: ", start.size())));
+  for (size_t i = 0; i < blocks; ++i) {
+    CheckBits(choices[i].bits);
+    for (const LinearKind kind : kAllLinears)
+      ResolveGroupSize(ShapeOf(config, kind).in_features, choices[i].group_size);
+    if (start.empty()) continue;
+    const std::string where = blocks == 1 ? "" : absl::StrCat(" in block ", i, " of the unit");
+    LWQ_RETURN_IF_ERROR(CheckStart(config, start[i], choices[i], where));
   }
   return absl::OkStatus();
 }
 
 }  // namespace
 
-StatusOr<TrainPlan> PlanTraining(const LlamaConfig& config, const TrainInputs& inputs, const TrainOptions& options) {
+std::vector<QuantChoice> UnitChoices(const TrainOptions& options) {
+  std::vector<QuantChoice> choices = {{options.bits, options.group_size}};
+  choices.insert(choices.end(), options.rest.begin(), options.rest.end());
+  return choices;
+}
+
+StatusOr<TrainPlan> PlanTraining(const LlamaConfig& config, size_t blocks, const TrainInputs& inputs,
+                                 const TrainOptions& options) {
   return TorchGuard("training request", [&]() -> StatusOr<TrainPlan> {
     LWQ_RETURN_IF_ERROR(CheckOptions(options));
-    CheckBits(options.bits);
-    for (const LinearKind kind : kAllLinears) ResolveGroupSize(ShapeOf(config, kind).in_features, options.group_size);
-    if (inputs.start != nullptr) LWQ_RETURN_IF_ERROR(CheckStart(config, *inputs.start, options));
+    LWQ_RETURN_IF_ERROR(CheckUnit(config, blocks, inputs.start, options));
     LWQ_RETURN_IF_ERROR(CheckPair(config, inputs.train_in, inputs.train_target, "training"));
     LWQ_RETURN_IF_ERROR(CheckPair(config, inputs.val_in, inputs.val_target, "validation"));
     TrainPlan plan;

@@ -17,7 +17,8 @@ struct TrainPlan {
   int64_t steps = 0;
 };
 
-// INVALID_ARGUMENT naming the option, or the sample set, that is wrong.
-StatusOr<TrainPlan> PlanTraining(const LlamaConfig& config, const TrainInputs& inputs, const TrainOptions& options);
+// `blocks`: in the unit. INVALID_ARGUMENT naming the option, the block, or the sample set that is wrong.
+StatusOr<TrainPlan> PlanTraining(const LlamaConfig& config, size_t blocks, const TrainInputs& inputs,
+                                 const TrainOptions& options);
 
 }  // namespace lwq::qat

@@ -1,0 +1,114 @@
+#include "worker/qat/train/latent_block.h"
+
+#include <c10/core/GradMode.h>
+
+#include "worker/qat/model/load_block.h"
+#include "worker/qat/quant/derive_codes.h"
+#include "worker/qat/quant/fake_quant.h"
+#include "worker/qat/quant/quantizer_reference.h"
+#include "worker/qat/runtime/host_tensor.h"
+#include "worker/qat/runtime/torch_guard.h"
+
+namespace lwq::qat {
+namespace {
+
+// The trained quantizer of a linear, in the shapes of InitQuantizer.
+QuantizerInit QuantizerOf(const LinearWeight& weight, at::Device device) {
+  const auto& quantized = std::get<QuantizedLinear>(weight);
+  return {.scale = ToTensor(quantized.scales, at::kFloat, device).view({-1, 1}),
+          .zero_point = ToTensor(quantized.zeros, at::kFloat, device).view({-1, 1})};
+}
+
+// A copy: the state must not change when training goes on.
+HostTensor Snapshot(const at::Tensor& parameter) {
+  return ToHostTensor(parameter.detach().clone());
+}
+
+}  // namespace
+
+LatentBlock::LatentBlock(const LlamaConfig& config, const BlockState& weights, const QuantChoice& choice,
+                         const TrainOptions& options, at::Device device, const BlockState* start)
+    : choice_(choice), fp16_scales_(options.fp16_scales), compute_type_(ComputeType(options.execution.precision)) {
+  for (const LinearKind kind : kAllLinears) {
+    TrainedLinear& linear = linears_[static_cast<size_t>(kind)];
+    linear.weight = LoadLinear(config, weights, kind, at::kFloat, device);
+    const QuantizerInit init =
+        start == nullptr ? InitQuantizer(linear.weight, choice.bits, choice.group_size, options.range_contains_zero)
+                         : QuantizerOf(start->linears.at(kind), device);
+    linear.scale = init.scale;
+    linear.zero_point = init.zero_point;
+    linear.initial_zeros = init.zero_point.clamp(0, (1 << choice.bits) - 1).to(at::kByte);
+    linear.weight.set_requires_grad(options.weight_lr != 0);
+    linear.scale.set_requires_grad(options.quant_lr != 0);
+    linear.zero_point.set_requires_grad(options.zp_lr.value_or(options.quant_lr) != 0);
+  }
+  input_norm_ = LoadNorm(config, weights.input_norm, kInputNorm, device);
+  post_attention_norm_ = LoadNorm(config, weights.post_attention_norm, kPostAttentionNorm, device);
+  input_norm_.set_requires_grad(options.weight_lr != 0);
+  post_attention_norm_.set_requires_grad(options.weight_lr != 0);
+}
+
+at::Tensor LatentBlock::ServedScale(const TrainedLinear& linear) const {
+  return fp16_scales_ ? RoundScaleToFp16Ste(linear.scale) : linear.scale;
+}
+
+BlockTensors LatentBlock::FakeQuantized() const {
+  BlockTensors block;
+  for (const LinearKind kind : kAllLinears) {
+    const TrainedLinear& linear = linears_[static_cast<size_t>(kind)];
+    block[kind] = FakeQuant(linear.weight, ServedScale(linear), linear.zero_point, choice_.bits, choice_.group_size,
+                            compute_type_);
+  }
+  block.input_norm = input_norm_;
+  block.post_attention_norm = post_attention_norm_;
+  return block;
+}
+
+BlockState LatentBlock::Derive() const {
+  const c10::NoGradGuard no_grad;
+  BlockState state;
+  for (const LinearKind kind : kAllLinears) {
+    const TrainedLinear& linear = linears_[static_cast<size_t>(kind)];
+    state.linears[kind] = OrThrow(
+        DeriveQuantizedLinear(linear.weight, ServedScale(linear), linear.zero_point, choice_.bits, choice_.group_size));
+  }
+  state.input_norm = Snapshot(input_norm_);
+  state.post_attention_norm = Snapshot(post_attention_norm_);
+  return state;
+}
+
+BlockState LatentBlock::Latent() const {
+  BlockState state;
+  for (const LinearKind kind : kAllLinears) state.linears[kind] = Snapshot(linears_[static_cast<size_t>(kind)].weight);
+  state.input_norm = Snapshot(input_norm_);
+  state.post_attention_norm = Snapshot(post_attention_norm_);
+  return state;
+}
+
+LatentBlock::ZeroPointFlips LatentBlock::CountFlips(const BlockState& block) const {
+  ZeroPointFlips count;
+  for (const LinearKind kind : kAllLinears) {
+    const auto& quantized = std::get<QuantizedLinear>(block.linears.at(kind));
+    const at::Tensor& initial = linears_[static_cast<size_t>(kind)].initial_zeros;
+    const at::Tensor zeros = ToTensor(quantized.zeros, at::kByte, initial.device()).view_as(initial);
+    count.flips += zeros.ne(initial).sum().item<int64_t>();
+    count.groups += initial.numel();
+  }
+  return count;
+}
+
+std::vector<LatentBlock::NamedParameter> LatentBlock::parameters() const {
+  std::vector<NamedParameter> all;
+  for (const LinearKind kind : kAllLinears) {
+    const TrainedLinear& linear = linears_[static_cast<size_t>(kind)];
+    const std::string name(LinearName(kind));
+    all.push_back({name + ".weight", linear.weight, kWeightGroup});
+    all.push_back({name + ".weight_quantizer.scale", linear.scale, kQuantGroup});
+    all.push_back({name + ".weight_quantizer.zero_point", linear.zero_point, kZeroPointGroup});
+  }
+  all.push_back({std::string(kInputNorm), input_norm_, kWeightGroup});
+  all.push_back({std::string(kPostAttentionNorm), post_attention_norm_, kWeightGroup});
+  return all;
+}
+
+}  // namespace lwq::qat
