@@ -19,6 +19,13 @@ bool NumericsClassFits(std::string_view numerics_class, std::string_view base) {
   return !rest.empty() && rest[0] == '|' && std::count(rest.begin(), rest.end(), '|') == 2;
 }
 
+std::string BaseOf(std::string_view numerics_class) {
+  const size_t threads_bar = numerics_class.rfind('|');
+  if (threads_bar == std::string_view::npos || threads_bar == 0) return "";
+  const size_t precision_bar = numerics_class.rfind('|', threads_bar - 1);
+  return precision_bar == std::string_view::npos ? "" : std::string(numerics_class.substr(0, precision_bar));
+}
+
 NumericsParts PartsOf(std::string_view numerics_class) {
   NumericsParts parts;
   const size_t threads_bar = numerics_class.rfind('|');

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "common/task/task_params.h"
+#include "coordinator/graph/run_kinds.h"
 #include "coordinator/plan/memory.h"
 
 namespace lwq::coordinator {
@@ -266,9 +267,7 @@ class GraphBuilder {
 }  // namespace
 
 bool NeedsNumericsClass(const ResolvedSpec& resolved) {
-  if (resolved.recipe.method == "noop") return false;
-  if (resolved.recipe.method == "block_ap") return true;
-  return resolved.recipe.eval_ppl && !resolved.spec.eval_texts.empty();
+  return MainKindOf(KindsOfRun(resolved.spec, resolved.recipe)).has_value();
 }
 
 std::vector<PlannedTask> BuildRunGraph(const RunSpec& spec, const LlamaConfig* model, const Recipe& recipe,

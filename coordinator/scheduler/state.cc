@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "common/json/json.h"
+#include "common/task/numerics_class.h"
+#include "coordinator/scheduler/estimates.h"
 #include "coordinator/scheduler/indexing.h"
 
 namespace lwq::coordinator {
@@ -24,6 +26,7 @@ Status RestoreRuns(State& state, Records& records) {
       if (!config.ok()) return Inconsistent(absl::StrCat("model of run ", id.value, ": ", MessageOf(config.status())));
       run.model = std::make_shared<const LlamaConfig>(*std::move(config));
     }
+    if (record.kind_bases.empty()) record.kind_bases = UniformBases(BaseOf(record.numerics_class));  // of version 1
     auto plan = MakePlan(record.recipe, run.model.get(), record.spec->sensitivity_scores);
     if (!plan.ok()) return Inconsistent(absl::StrCat("plan of run ", id.value, ": ", MessageOf(plan.status())));
     run.plan = *std::move(plan);
@@ -125,6 +128,7 @@ StatusOr<State> RestoreState(Records records, const SchedulerOptions& options, I
   }
   LWQ_RETURN_IF_ERROR(LinkTasks(state));
   LWQ_RETURN_IF_ERROR(IndexTasks(state, now));
+  LearnFromStored(state);
   return state;
 }
 

@@ -43,7 +43,7 @@ class Stepper {
   void Requeue(TaskEntry& task);
 
   // step_runs.cc
-  void StartRun(RunEntry& run, const std::optional<ChosenClass>& chosen);
+  void StartRun(RunEntry& run, const ChosenClasses& chosen);
   void PinPendingRuns();
   void FailRun(RunEntry& run, std::string error);
   void EndRun(RunEntry& run, RunState state);
@@ -60,6 +60,8 @@ class Stepper {
   void Forget(const WorkerId& id);
   void LoseLease(WorkerEntry& worker);
   std::optional<Lease> LeaseFor(WorkerEntry& worker);
+  // Of the tasks that are equally urgent, the one most of whose input the worker has.
+  std::optional<Digest> BestFor(const WorkerEntry& worker) const;
   Status ApplyReport(TaskEntry& task, const WorkerEntry& worker, const ReportTask& event);
 
   State& state_;

@@ -112,7 +112,8 @@ TEST(MakePlanTest, RemarksAreHonestAboutServingStacks) {
   EXPECT_THAT(three.remarks, Contains(HasSubstr("Marlin kernels do not take it")));
   EXPECT_THAT((*MakePlan(RecipeOf(model, 4, 16, "gptq_v2"), &model)).remarks,
               Contains(HasSubstr("group_size 16 is outside")));
-  EXPECT_THAT((*MakePlan(RecipeOf(model, 4, 32, "fake_quant"), &model)).remarks, Contains(HasSubstr("saves no memory")));
+  EXPECT_THAT((*MakePlan(RecipeOf(model, 4, 32, "fake_quant"), &model)).remarks,
+              Contains(HasSubstr("saves no memory")));
   EXPECT_THAT(three.remarks, Each(Not(HasSubstr("\n"))));
 }
 

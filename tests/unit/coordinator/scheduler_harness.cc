@@ -112,6 +112,9 @@ ReportSuccess HonestSuccess(const Lease& lease) {
       out("activations");
       break;
     case TaskKind::kTrainBlock:
+      out("block");
+      if (TrainBlockParams::FromJson(lease.def->params)->keep_latent) out("latent");
+      break;
     case TaskKind::kRtnBlock:
       out("block");
       break;
@@ -339,8 +342,9 @@ std::string DescribeDurable(const State& state) {
   std::string text;
   for (const auto& [sequence, id] : state.runs_by_sequence) {
     const RunRecord& run = state.runs.at(id).record;
-    absl::StrAppend(&text, "run ", id.value, " ", RunStateName(run.state), " ", run.numerics_class, " ", run.error, " ",
-                    ResultToText(run.result), " ", state.runs.at(id).logs.size(), "\n");
+    absl::StrAppend(&text, "run ", id.value, " ", RunStateName(run.state), " ", run.numerics_class, " ",
+                    KindBasesToText(run.kind_bases), " ", run.error, " ", ResultToText(run.result), " ",
+                    state.runs.at(id).logs.size(), "\n");
   }
   for (const auto& [key, task] : state.tasks) {
     const TaskRecord& record = task.record;
