@@ -19,7 +19,7 @@ bool NumericsClassFits(std::string_view numerics_class, std::string_view base) {
   return !rest.empty() && rest[0] == '|' && std::count(rest.begin(), rest.end(), '|') == 2;
 }
 
-std::string NumericsBaseOf(std::string_view numerics_class) {
+std::string BaseOf(std::string_view numerics_class) {
   const size_t threads_bar = numerics_class.rfind('|');
   if (threads_bar == std::string_view::npos || threads_bar == 0) return "";
   const size_t precision_bar = numerics_class.rfind('|', threads_bar - 1);

@@ -15,7 +15,7 @@ std::string NumericsClass(std::string_view base, std::string_view precision, int
 // Whether a worker that announces `base` can execute tasks of `numerics_class` ("" fits every worker).
 bool NumericsClassFits(std::string_view numerics_class, std::string_view base);
 // The base of a full class; "" where it is none.
-std::string NumericsBaseOf(std::string_view numerics_class);
+std::string BaseOf(std::string_view numerics_class);
 // The parts of a full class that an executor needs; "" gives fp32 and one thread.
 struct NumericsParts {
   std::string precision = "fp32";

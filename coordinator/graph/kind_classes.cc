@@ -36,4 +36,21 @@ std::string ClassOf(const KindBases& bases, TaskKind kind, const Recipe& recipe)
   return NumericsClass(base->second, IsSensitivityKind(kind) ? "fp32" : recipe.precision, recipe.threads);
 }
 
+Json KindBasesToJson(const KindBases& bases) {
+  Json json = Json::object();
+  for (const auto& [kind, base] : bases) json[std::string(TaskKindName(kind))] = base;
+  return json;
+}
+
+StatusOr<KindBases> KindBasesFromJson(const Json& json) {
+  if (!json.is_object()) return absl::DataLossError("stored classes by kind are not an object");
+  KindBases bases;
+  for (const auto& [name, base] : json.items()) {
+    const StatusOr<TaskKind> kind = ParseTaskKind(name);
+    if (!kind.ok() || !base.is_string()) return absl::DataLossError("stored classes by kind are not readable");
+    bases[*kind] = base.get<std::string>();
+  }
+  return bases;
+}
+
 }  // namespace lwq::coordinator

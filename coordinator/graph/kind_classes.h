@@ -9,6 +9,8 @@
 #include <string>
 #include <string_view>
 
+#include "common/json/json.h"
+#include "common/status/status.h"
 #include "common/task/task_def.h"
 #include "coordinator/plan/recipe.h"
 
@@ -23,5 +25,9 @@ KindBases UniformBases(const std::string& base);
 
 // The full class of a task of the kind in a run of the pinned recipe; "" where its kind has no base.
 std::string ClassOf(const KindBases& bases, TaskKind kind, const Recipe& recipe);
+
+// For the store: an object from the kind's name to its base. FromJson: DATA_LOSS.
+Json KindBasesToJson(const KindBases& bases);
+StatusOr<KindBases> KindBasesFromJson(const Json& json);
 
 }  // namespace lwq::coordinator

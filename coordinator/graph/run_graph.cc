@@ -5,6 +5,7 @@
 
 #include "common/task/task_outputs.h"
 #include "common/task/task_params.h"
+#include "coordinator/graph/run_kinds.h"
 
 namespace lwq::coordinator {
 namespace {
@@ -48,7 +49,11 @@ class GraphBuilder {
   void Quantize() {
     const PlanKnowledge given{spec_.sensitivity_scores, {}};
     const bool measures = MeasuresFirst(recipe_, given);
-    if (measures || recipe_.method == "block_ap") StartChains();
+    if (recipe_.method == "block_ap" || MeasuresSensitivity(spec_, recipe_)) {
+      StartChains();
+    } else if (model_ != nullptr) {
+      current_.emplace(model_->num_hidden_layers, TaskInput(), nullptr);  // nobody asks for its activations
+    }
     if (measures && !FirstMeasurement(given)) return;
     if (recipe_.method == "rtn") AddRtn();
     if (recipe_.method == "block_ap") AddBlockAp();
@@ -67,9 +72,8 @@ class GraphBuilder {
   bool Measure(const SensitivityRequest& request) {
     PendingMeasurement measuring = AddSensitivityTasks(
         request, {.spec = spec_,
-                  .config = *model_,
                   .recipe = recipe_,
-                  .tokens = *tokens_,
+                  .tokens = tokens_,
                   .model = *current_,
                   .tasks = tasks_,
                   .add_pilot = [this](int64_t block, const QuantChoice& choice) { return AddPilot(block, choice); }});
@@ -117,7 +121,7 @@ class GraphBuilder {
     PlannedTask embed;
     embed.def.kind = TaskKind::kEmbed;
     embed.def.params = EmbedParams{.dtype = StoredDtype(recipe_)}.ToJson();
-    embed.def.inputs = {{"model", spec_.model->files}, {"tokens", *tokens_}};
+    embed.def.inputs = {{"model", spec_.model->files}, {"tokens", tokens_}};
     embed.title = "embed calibration tokens";
     const TaskInput embedded = TaskOutputRef{tasks_.Add(std::move(embed)), "activations"};
     const ModelState::Advance advance = [this](int64_t block, const TaskInput& activations,
@@ -259,7 +263,6 @@ class GraphBuilder {
   }
 
   void AddRtn() {
-    if (!current_.has_value()) current_.emplace(model_->num_hidden_layers, TaskInput(), nullptr);
     for (const BlockPlan& block : plan_.blocks) {
       PlannedTask task;
       task.def.kind = TaskKind::kRtnBlock;
@@ -327,7 +330,7 @@ class GraphBuilder {
   const std::vector<Measurement>& measurements_;
   size_t measurements_used_ = 0;
   TaskList tasks_;
-  std::optional<TaskInput> tokens_;  // calibration windows
+  TaskInput tokens_;  // calibration windows
   std::optional<ModelState> full_precision_;
   std::optional<ModelState> current_;
   std::vector<std::pair<int64_t, TaskOutputRef>> trained_;
@@ -337,10 +340,11 @@ class GraphBuilder {
 }  // namespace
 
 bool NeedsNumericsClass(const ResolvedSpec& resolved) {
-  if (resolved.recipe.method == "noop") return false;
-  if (resolved.recipe.method == "block_ap") return true;
-  if (MeasuresFirst(resolved.recipe, {resolved.spec.sensitivity_scores, {}})) return true;
-  return resolved.recipe.eval_ppl && !resolved.spec.eval_texts.empty();
+  return MainKindOf(KindsOfRun(resolved.spec, resolved.recipe)).has_value();
+}
+
+bool Grows(const RunSpec& spec, const Recipe& recipe) {
+  return MeasuresSensitivity(spec, recipe) || MeasuresFirst(recipe, {spec.sensitivity_scores, {}});
 }
 
 StatusOr<RunGraph> BuildRunGraph(const RunSpec& spec, const LlamaConfig* model, const Recipe& recipe,

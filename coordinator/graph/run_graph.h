@@ -39,6 +39,9 @@ struct RunGraph {
 // Whether any task of the run is pinned to a numerics class; a run without is planned before any worker is there.
 bool NeedsNumericsClass(const ResolvedSpec& resolved);
 
+// Whether the run's graph is not whole from the start: something has to be measured first, or in between.
+bool Grows(const RunSpec& spec, const Recipe& recipe);
+
 // `recipe` is the pinned one; `bases` has every pinned kind of the run's, none where NeedsNumericsClass is false;
 // `measurements` those of the run so far. Errors of MakePlan.
 StatusOr<RunGraph> BuildRunGraph(const RunSpec& spec, const LlamaConfig* model, const Recipe& recipe,

@@ -4,7 +4,7 @@
 #include <map>
 #include <set>
 
-#include "coordinator/plan/plan.h"
+#include "coordinator/graph/run_kinds.h"
 #include "coordinator/plan/scores.h"
 
 namespace lwq::coordinator {
@@ -35,10 +35,24 @@ Status CheckArtifact(std::string_view field, const ArtifactRef& artifact) {
   return absl::OkStatus();
 }
 
+Status CheckKindClasses(const KindBases& kind_classes) {
+  for (const auto& [kind, base] : kind_classes) {
+    const std::string field = absl::StrCat("kind_classes.", TaskKindName(kind));
+    if (!IsPinnedKind(kind)) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          field, ": the bits of this kind are the same on every machine, it is never pinned; leave it out"));
+    }
+    if (base.empty()) return absl::InvalidArgumentError(absl::StrCat(field, " is empty: name a class or leave it out"));
+    LWQ_RETURN_IF_ERROR(CheckName(field, base));
+  }
+  return absl::OkStatus();
+}
+
 // The first problem outside the recipe.
 Status CheckParts(const RunSpec& spec, const Recipe& recipe) {
   LWQ_RETURN_IF_ERROR(CheckName("name", spec.name));
   LWQ_RETURN_IF_ERROR(CheckName("numerics_class", spec.numerics_class));
+  LWQ_RETURN_IF_ERROR(CheckKindClasses(spec.kind_classes));
   if (spec.priority < -kMaxPriority || spec.priority > kMaxPriority) {
     return absl::InvalidArgumentError(
         absl::StrCat("priority is ", spec.priority, ", must be between -", kMaxPriority, " and ", kMaxPriority));
@@ -54,8 +68,7 @@ Status CheckParts(const RunSpec& spec, const Recipe& recipe) {
   if (!spec.sensitivity_scores.empty()) {
     LWQ_RETURN_IF_ERROR(CheckScores(spec.sensitivity_scores, "sensitivity_scores"));
   }
-  const bool measures = MeasuresFirst(recipe, {spec.sensitivity_scores, {}});
-  const bool calibrates = recipe.method == "block_ap" || measures;
+  const bool calibrates = recipe.method == "block_ap" || MeasuresSensitivity(spec, recipe);
   const bool tokenizes = calibrates || (recipe.method != "noop" && recipe.eval_ppl && !spec.eval_texts.empty());
   if (tokenizes) LWQ_RETURN_IF_ERROR(CheckArtifact("model.tokenizer", spec.model->tokenizer));
   if (calibrates) {
@@ -148,6 +161,9 @@ StatusOr<RunSpec> ParseSpec(const Json& json) {
   LWQ_ASSIGN_OR_RETURN(const int64_t priority, JsonInt(json, "priority", "spec"));
   spec.priority = static_cast<int>(priority);
   LWQ_ASSIGN_OR_RETURN(spec.numerics_class, JsonString(json, "numerics_class", "spec"));
+  if (json.contains("kind_classes")) {
+    LWQ_ASSIGN_OR_RETURN(spec.kind_classes, KindBasesFromJson(json["kind_classes"]));
+  }
   return spec;
 }
 
@@ -191,6 +207,7 @@ Json RunSpecToJson(const RunSpec& spec) {
                          {"tokenizer", ArtifactToJson(spec.model->tokenizer)}};
   }
   if (!spec.sensitivity_scores.empty()) json["sensitivity_scores"] = spec.sensitivity_scores;
+  if (!spec.kind_classes.empty()) json["kind_classes"] = KindBasesToJson(spec.kind_classes);
   if (spec.calibration.has_value()) json["calibration"] = TextToJson(*spec.calibration);
   for (const TextSource& text : spec.eval_texts) json["eval_texts"].push_back(TextToJson(text));
   return json;

@@ -12,6 +12,7 @@
 #include "common/json/json.h"
 #include "common/model/llama_config.h"
 #include "common/status/status.h"
+#include "coordinator/graph/kind_classes.h"
 #include "coordinator/plan/recipe.h"
 
 namespace lwq::coordinator {
@@ -38,6 +39,7 @@ struct RunSpec {
   std::vector<double> sensitivity_scores;
   int priority = 0;
   std::string numerics_class;  // base to pin to; "" = chosen
+  KindBases kind_classes;      // bases to pin single kinds to: these win over numerics_class
 };
 
 // A spec that passed every check, with what was derived from it.

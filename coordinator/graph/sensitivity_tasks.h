@@ -54,7 +54,6 @@ struct SensitivityRequest {
 // `full_precision` the chain that pilots train on. `add_pilot` adds the training of a pilot and returns its checkpoint.
 struct SensitivityContext {
   const RunSpec& spec;
-  const LlamaConfig& config;
   const Recipe& recipe;
   TaskInput tokens;
   ModelState& model;

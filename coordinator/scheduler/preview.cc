@@ -34,13 +34,12 @@ StatusOr<RunGraph> KnownGraph(const State& state, const RunSpec& spec, const Lla
 StatusOr<RunPreview> PreviewRun(const State& state, const RunSpec& spec) {
   LWQ_ASSIGN_OR_RETURN(const ResolvedSpec resolved, ResolveSpec(spec));
   RunPreview preview;
-  LWQ_ASSIGN_OR_RETURN(preview.plan, MakePlan(resolved.recipe, resolved.model.get(), {spec.sensitivity_scores, {}}));
-  LWQ_ASSIGN_OR_RETURN(const std::optional<ChosenClass> chosen, ChooseClass(state, resolved, preview.plan));
-  const bool needs_class = NeedsNumericsClass(resolved);
-  const bool keyed = chosen.has_value() || !needs_class;
-  preview.recipe = keyed ? PinRecipe(resolved.recipe, needs_class && chosen->hardware_bf16) : resolved.recipe;
-  const KindBases bases = UniformBases(needs_class && chosen.has_value() ? chosen->base : "");
-  LWQ_ASSIGN_OR_RETURN(RunGraph graph, KnownGraph(state, spec, resolved.model.get(), preview.recipe, bases));
+  LWQ_ASSIGN_OR_RETURN(const std::optional<ChosenClasses> chosen, ChooseClasses(state, resolved));
+  const bool keyed = chosen.has_value();
+  preview.recipe = keyed ? PinRecipe(resolved.recipe, chosen->hardware_bf16) : resolved.recipe;
+  const KindBases bases = keyed ? chosen->bases : KindBases();
+  const LlamaConfig* model = resolved.model.get();
+  LWQ_ASSIGN_OR_RETURN(RunGraph graph, KnownGraph(state, spec, model, preview.recipe, bases));
   preview.plan = std::move(graph.plan);
   for (const PlannedTask& task : graph.tasks) {
     ++preview.tasks[task.def.kind];
@@ -50,6 +49,8 @@ StatusOr<RunPreview> PreviewRun(const State& state, const RunSpec& spec) {
     const TaskState there = known->second.record.state;
     if (there != TaskState::kFailed && there != TaskState::kCancelled) ++preview.tasks_shared[task.def.kind];
   }
+  preview.estimates = EstimateKinds(state, spec, model, preview.recipe, bases, graph.tasks);
+  if (keyed) preview.estimated_seconds = EstimateSeconds(state, spec, model, preview.recipe, graph.tasks);
   return preview;
 }
 

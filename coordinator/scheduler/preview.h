@@ -2,10 +2,13 @@
 #pragma once
 
 #include <map>
+#include <optional>
+#include <vector>
 
 #include "common/status/status.h"
 #include "coordinator/graph/run_spec.h"
 #include "coordinator/plan/plan.h"
+#include "coordinator/scheduler/estimates.h"
 #include "coordinator/scheduler/state.h"
 
 namespace lwq::coordinator {
@@ -16,6 +19,8 @@ struct RunPreview {
   std::map<TaskKind, int> tasks;
   // Of these, done or in flight for other runs. Empty while no class can be chosen: the tasks have no keys yet.
   std::map<TaskKind, int> tasks_shared;
+  std::vector<KindEstimate> estimates;
+  std::optional<double> estimated_seconds;  // estimates.h
 };
 
 // Errors as SubmitRun.

@@ -13,6 +13,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "common/digest/digest.h"
 #include "common/task/task_def.h"
@@ -28,6 +29,7 @@ struct Demand {
   friend auto operator<=>(const Demand&, const Demand&) = default;
 };
 Demand DemandOf(const TaskRecord& task);
+bool ExecutesKind(const WorkerRecord& worker, TaskKind kind);
 bool Fits(const Demand& demand, const WorkerRecord& worker);
 
 // Smaller goes first.
@@ -45,6 +47,8 @@ class ReadyQueue {
   void Erase(const Demand& demand, const Urgency& urgency, const Digest& task);
   // The most urgent task that fits the worker; it stays in the queue.
   std::optional<Digest> Best(const WorkerRecord& worker) const;
+  // That task first, then those that fit and are as urgent but for their position, by position; at most `most`.
+  std::vector<Digest> EquallyUrgent(const WorkerRecord& worker, size_t most) const;
   bool empty() const { return buckets_.empty(); }
 
  private:
@@ -53,6 +57,7 @@ class ReadyQueue {
     Digest task;
     friend auto operator<=>(const Entry&, const Entry&) = default;
   };
+  static bool AsUrgent(const Urgency& a, const Urgency& b);
   std::map<Demand, std::set<Entry>> buckets_;  // no bucket is empty
 };
 

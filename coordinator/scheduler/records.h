@@ -18,6 +18,7 @@
 
 #include "common/artifact/artifact.h"
 #include "common/task/task_def.h"
+#include "coordinator/graph/kind_classes.h"
 #include "coordinator/graph/run_graph.h"
 #include "coordinator/graph/run_spec.h"
 #include "coordinator/plan/measurement.h"
@@ -58,7 +59,8 @@ struct RunRecord {
   std::shared_ptr<const RunSpec> spec;
   Recipe recipe;  // resolved; pinned ("auto" decided) from RUNNING on
   RunState state = RunState::kPending;
-  std::string numerics_class;  // full class, once pinned
+  std::string numerics_class;  // full class of the main kind, once pinned
+  KindBases kind_bases;        // of every kind that is pinned, once they are
   // What was measured about its blocks' sensitivity so far; its plan and its graph follow from it.
   std::vector<Measurement> measurements;
   std::string error;
@@ -118,6 +120,7 @@ struct WorkerRecord {
   int64_t memory_bytes = 0;
   int max_threads = 1;
   std::vector<TaskKind> kinds;  // empty: all
+  int64_t cache_bytes = 0;      // of artifacts that it keeps
 };
 
 // A submission by request_id.

@@ -5,6 +5,7 @@
 #include "common/json/json.h"
 #include "common/task/numerics_class.h"
 #include "common/task/task_outputs.h"
+#include "coordinator/scheduler/estimates.h"
 #include "coordinator/scheduler/indexing.h"
 
 namespace lwq::coordinator {
@@ -31,6 +32,7 @@ Status RestoreRuns(State& state, Records& records) {
       if (!config.ok()) return Inconsistent(absl::StrCat("model of run ", id.value, ": ", MessageOf(config.status())));
       run.model = std::make_shared<const LlamaConfig>(*std::move(config));
     }
+    if (record.kind_bases.empty()) record.kind_bases = UniformBases(BaseOf(record.numerics_class));  // of version 1
     auto plan = MakePlan(record.recipe, run.model.get(), {record.spec->sensitivity_scores, record.measurements});
     // A run whose plan came out impossible has failed for that; it is shown without one.
     if (!plan.ok() && !IsTerminal(record.state)) {
@@ -43,7 +45,7 @@ Status RestoreRuns(State& state, Records& records) {
     state.runs_by_sequence[record.sequence] = id;
     if (record.state == RunState::kPending) state.pending_runs.insert(record.sequence);
     run.record = std::move(record);
-    if (run.record.state == RunState::kRunning) {
+    if (run.record.state == RunState::kRunning && Grows(*run.record.spec, run.record.recipe)) {
       auto graph = GraphOf(run);
       if (!graph.ok()) return Inconsistent(absl::StrCat("graph of run ", id.value, ": ", MessageOf(graph.status())));
       if (!SameTasks(graph->tasks, run.tasks)) {
@@ -143,6 +145,7 @@ StatusOr<State> RestoreState(Records records, const SchedulerOptions& options, I
   }
   LWQ_RETURN_IF_ERROR(LinkTasks(state));
   LWQ_RETURN_IF_ERROR(IndexTasks(state, now));
+  LearnFromStored(state);
   return state;
 }
 
@@ -166,8 +169,7 @@ StatusOr<RunId> FindRun(const State& state, const std::string& id_or_prefix) {
 
 StatusOr<RunGraph> GraphOf(const RunEntry& run) {
   const RunRecord& record = run.record;
-  return BuildRunGraph(*record.spec, run.model.get(), record.recipe,
-                       UniformBases(NumericsBaseOf(record.numerics_class)), record.measurements);
+  return BuildRunGraph(*record.spec, run.model.get(), record.recipe, record.kind_bases, record.measurements);
 }
 
 std::optional<ArtifactRef> ContentOf(const State& state, const TaskInput& input) {

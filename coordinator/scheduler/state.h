@@ -20,7 +20,9 @@
 
 #include "common/status/status.h"
 #include "coordinator/plan/plan.h"
+#include "coordinator/scheduler/durations.h"
 #include "coordinator/scheduler/events.h"
+#include "coordinator/scheduler/local_artifacts.h"
 #include "coordinator/scheduler/ready_queue.h"
 #include "coordinator/scheduler/records.h"
 
@@ -65,6 +67,7 @@ struct WorkerEntry {
   bool alive = true;
   bool draining = false;
   std::optional<Digest> lease;
+  LocalArtifacts local;
 };
 
 struct State {
@@ -87,6 +90,7 @@ struct State {
   std::set<std::pair<int64_t, WorkerId>> worker_deadlines;
   // BLOCKED tasks whose inputs the next step must look at.
   std::set<Digest> unsettled;
+  Durations durations;
   int64_t next_run_sequence = 1;
   int64_t next_worker = 1;
   int64_t next_log = 1;

@@ -4,6 +4,7 @@
 #include "absl/strings/str_join.h"
 #include "common/json/json.h"
 #include "common/task/numerics_class.h"
+#include "coordinator/graph/run_kinds.h"
 #include "coordinator/scheduler/indexing.h"
 #include "coordinator/scheduler/stepper.h"
 
@@ -29,6 +30,16 @@ std::string MeasuredLine(const Measurement& measurement) {
                       absl::StrJoin(order.begin(), order.begin() + static_cast<ptrdiff_t>(named), ", "));
 }
 
+// The main kind's class, and what differs from it.
+std::string PinsText(const RunRecord& run) {
+  std::string text = run.numerics_class;
+  for (const auto& [kind, base] : run.kind_bases) {
+    const std::string its_class = ClassOf(run.kind_bases, kind, run.recipe);
+    if (BaseOf(run.numerics_class) != base) absl::StrAppend(&text, "; ", TaskKindName(kind), " to ", its_class);
+  }
+  return text;
+}
+
 }  // namespace
 
 Status Stepper::On(const SubmitRun& event) {
@@ -51,7 +62,7 @@ Status Stepper::On(const SubmitRun& event) {
   LWQ_ASSIGN_OR_RETURN(ResolvedSpec resolved, ResolveSpec(event.spec));
   LWQ_ASSIGN_OR_RETURN(Plan plan,
                        MakePlan(resolved.recipe, resolved.model.get(), {resolved.spec.sensitivity_scores, {}}));
-  LWQ_ASSIGN_OR_RETURN(const std::optional<ChosenClass> chosen, ChooseClass(state_, resolved, plan));
+  LWQ_ASSIGN_OR_RETURN(const std::optional<ChosenClasses> chosen, ChooseClasses(state_, resolved));
 
   RunEntry run;
   run.record.sequence = state_.next_run_sequence++;
@@ -74,9 +85,8 @@ Status Stepper::On(const SubmitRun& event) {
     effects_.changes.push_back(PutRequest{record});
   }
   LogRun(entry, "", "", absl::StrCat("run ", id.value, " submitted"));
-  const bool needs_class = NeedsNumericsClass({*entry.record.spec, entry.model, entry.record.recipe});
-  if (chosen.has_value() || !needs_class) {
-    StartRun(entry, needs_class ? chosen : std::nullopt);
+  if (chosen.has_value()) {
+    StartRun(entry, *chosen);
   } else {
     state_.pending_runs.insert(entry.record.sequence);
     SaveRun(entry);
@@ -95,12 +105,14 @@ Status Stepper::On(const CancelRun& event) {
   return absl::OkStatus();
 }
 
-void Stepper::StartRun(RunEntry& run, const std::optional<ChosenClass>& chosen) {
+void Stepper::StartRun(RunEntry& run, const ChosenClasses& chosen) {
   RunRecord& record = run.record;
-  record.recipe = PinRecipe(record.recipe, chosen.has_value() && chosen->hardware_bf16);
-  if (chosen.has_value()) {
-    record.numerics_class = NumericsClass(chosen->base, record.recipe.precision, record.recipe.threads);
-    LogRun(run, "", "", absl::StrCat("pinned to ", record.numerics_class));
+  record.recipe = PinRecipe(record.recipe, chosen.hardware_bf16);
+  record.kind_bases = chosen.bases;
+  const std::optional<TaskKind> main_kind = MainKindOf(KindsOfRun(*record.spec, record.recipe));
+  if (main_kind.has_value()) {
+    record.numerics_class = ClassOf(record.kind_bases, *main_kind, record.recipe);
+    LogRun(run, "", "", absl::StrCat("pinned to ", PinsText(record)));
   }
   record.state = RunState::kRunning;
   state_.pending_runs.erase(record.sequence);
@@ -201,11 +213,11 @@ void Stepper::PinPendingRuns() {
   for (const int64_t sequence : pending) {
     RunEntry& run = RunAt(sequence);
     const ResolvedSpec resolved{*run.record.spec, run.model, run.record.recipe};
-    const StatusOr<std::optional<ChosenClass>> chosen = ChooseClass(state_, resolved, run.plan);
+    const StatusOr<std::optional<ChosenClasses>> chosen = ChooseClasses(state_, resolved);
     if (!chosen.ok()) {
       FailRun(run, std::string(MessageOf(chosen.status())));
     } else if (chosen->has_value()) {
-      StartRun(run, *chosen);
+      StartRun(run, **chosen);
     }
   }
 }

@@ -4,6 +4,7 @@
 
 #include "common/json/json.h"
 #include "common/task/task_outputs.h"
+#include "coordinator/scheduler/estimates.h"
 #include "coordinator/scheduler/indexing.h"
 #include "coordinator/scheduler/stepper.h"
 
@@ -14,6 +15,8 @@ constexpr size_t kMaxFieldBytes = 512;
 constexpr size_t kMaxMessageBytes = 2000;
 constexpr size_t kMaxMetricsBytes = 4 << 20;
 constexpr size_t kMaxLinesPerMessage = 200;
+// Equally urgent tasks that are compared by what the worker has of their inputs.
+constexpr size_t kCompared = 16;
 
 Status CheckRegistration(const WorkerRecord& worker) {
   const auto bad = [](std::string_view what) {
@@ -30,6 +33,7 @@ Status CheckRegistration(const WorkerRecord& worker) {
   if (worker.numerics_class.empty()) return bad("numerics_class is empty");
   if (worker.memory_bytes <= 0) return bad(absl::StrCat("memory_bytes is ", worker.memory_bytes, ", must be positive"));
   if (worker.max_threads < 1) return bad(absl::StrCat("max_threads is ", worker.max_threads, ", must be at least 1"));
+  if (worker.cache_bytes < 0) return bad(absl::StrCat("cache_bytes is ", worker.cache_bytes, ", must be at least 0"));
   return absl::OkStatus();
 }
 
@@ -55,6 +59,25 @@ std::string ProblemWith(const ReportSuccess& success, const TaskDef& def) {
     return "the worker reported no perplexity";
   }
   return "";
+}
+
+// What tasks made, that is: a model is read in parts, and by every task of a run.
+int64_t LocalInputBytes(const State& state, const WorkerEntry& worker, const TaskDef& def) {
+  int64_t bytes = 0;
+  for (const auto& [role, input] : def.inputs) {
+    if (!std::holds_alternative<TaskOutputRef>(input)) continue;
+    const std::optional<ArtifactRef> content = ContentOf(state, input);
+    if (content.has_value() && worker.local.Has(content->digest)) bytes += content->size_bytes;
+  }
+  return bytes;
+}
+
+void NoteInputs(const State& state, const TaskDef& def, WorkerEntry& worker) {
+  for (const auto& [role, input] : def.inputs) {
+    if (!std::holds_alternative<TaskOutputRef>(input)) continue;
+    const std::optional<ArtifactRef> content = ContentOf(state, input);
+    if (content.has_value()) worker.local.Use(*content, worker.record.cache_bytes);
+  }
 }
 
 std::string Seconds(double seconds) {
@@ -122,6 +145,18 @@ Status Stepper::On(const RegisterWorker& event) {
   return absl::OkStatus();
 }
 
+std::optional<Digest> Stepper::BestFor(const WorkerEntry& worker) const {
+  if (worker.local.empty()) return state_.ready.Best(worker.record);
+  std::optional<Digest> best;
+  int64_t most_bytes = -1;
+  for (const Digest& key : state_.ready.EquallyUrgent(worker.record, kCompared)) {
+    const int64_t bytes = LocalInputBytes(state_, worker, *state_.tasks.at(key).record.def);
+    if (bytes > most_bytes) best = key;
+    most_bytes = std::max(most_bytes, bytes);
+  }
+  return best;
+}
+
 std::optional<Lease> Stepper::LeaseFor(WorkerEntry& worker) {
   if (worker.lease.has_value()) {
     // The answer that carried this lease was lost: give it again.
@@ -135,7 +170,7 @@ std::optional<Lease> Stepper::LeaseFor(WorkerEntry& worker) {
   if (worker.draining) return std::nullopt;
   while (true) {
     Settle();  // what the event made ready is offered too
-    const std::optional<Digest> best = state_.ready.Best(worker.record);
+    const std::optional<Digest> best = BestFor(worker);
     if (!best.has_value()) return std::nullopt;
     TaskEntry& task = state_.tasks.at(*best);
     // A task that came back from a worker may have lost an input while it was out.
@@ -147,6 +182,7 @@ std::optional<Lease> Stepper::LeaseFor(WorkerEntry& worker) {
     }
     Apply(task, Leased{worker.record.id, worker.record.name.empty() ? worker.record.id.value : worker.record.name});
     task.leased_at_ms = now_.steady_ms;
+    NoteInputs(state_, *task.record.def, worker);
     return LeaseOf(state_, task);
   }
 }
@@ -247,6 +283,7 @@ Status Stepper::ApplyReport(TaskEntry& task, const WorkerEntry& worker, const Re
                         .peak_rss_bytes = event.peak_rss_bytes};
     effects_.changes.push_back(PutAction{action});
     state_.actions[record.action_key] = std::move(action);
+    if (!success->from_cache) LearnFrom(state_, task, event.seconds);
   }
   Replace(task, *std::move(step));
   if (lost_producer.has_value() && record.state == TaskState::kBlocked) Rewind(*lost_producer);
@@ -261,6 +298,10 @@ Status Stepper::On(const ReportTask& event) {
         absl::StrCat("report on task ", event.task.short_hex(), ": the task is not known here; drop the result"));
   }
   LWQ_RETURN_IF_ERROR(ApplyReport(task->second, *worker, event));
+  const auto* success = std::get_if<ReportSuccess>(&event.outcome);
+  if (success != nullptr && !success->from_cache) {
+    for (const auto& [role, made] : success->outputs) worker->local.Use(made, worker->record.cache_bytes);
+  }
   effects_.reply = LeaseReply{event.lease_next ? LeaseFor(*worker) : std::nullopt};
   return absl::OkStatus();
 }

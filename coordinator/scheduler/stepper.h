@@ -43,7 +43,7 @@ class Stepper {
   void Requeue(TaskEntry& task);
 
   // step_runs.cc
-  void StartRun(RunEntry& run, const std::optional<ChosenClass>& chosen);
+  void StartRun(RunEntry& run, const ChosenClasses& chosen);
   // Builds the graph from what is measured so far and takes in what is new of it. False: the plan came out impossible,
   // and the run has failed.
   bool ExpandGraph(RunEntry& run);
@@ -67,6 +67,8 @@ class Stepper {
   void Forget(const WorkerId& id);
   void LoseLease(WorkerEntry& worker);
   std::optional<Lease> LeaseFor(WorkerEntry& worker);
+  // Of the tasks that are equally urgent, the one most of whose input the worker has.
+  std::optional<Digest> BestFor(const WorkerEntry& worker) const;
   Status ApplyReport(TaskEntry& task, const WorkerEntry& worker, const ReportTask& event);
 
   State& state_;

@@ -158,6 +158,18 @@ void ToWire(const RunPreview& preview, wire::Plan* message) {
   ToWire(preview.plan, preview.recipe, message);
   CountsToWire(preview.tasks, message->mutable_tasks());
   CountsToWire(preview.tasks_shared, message->mutable_tasks_shared());
+  for (const KindEstimate& estimate : preview.estimates) {
+    wire::ClassEstimate* out = message->add_estimates();
+    out->set_kind(std::string(TaskKindName(estimate.kind)));
+    out->set_numerics_class(estimate.base);
+    out->set_workers(estimate.workers);
+    out->set_tasks(estimate.tasks);
+    out->set_memory_bytes(estimate.memory_bytes);
+    if (estimate.seconds.has_value()) out->set_seconds(*estimate.seconds);
+    out->set_chosen(estimate.chosen);
+    out->set_problem(estimate.problem);
+  }
+  if (preview.estimated_seconds.has_value()) message->set_estimated_seconds(*preview.estimated_seconds);
 }
 
 void RunToWire(const State& state, const RunEntry& run, Instant now, bool with_tasks, wire::Run* message) {
@@ -178,6 +190,10 @@ void RunToWire(const State& state, const RunEntry& run, Instant now, bool with_t
   message->set_numerics_class(record.numerics_class);
   for (const Measurement& measurement : record.measurements) {
     if (!measurement.metric.empty()) MeasurementToWire(measurement, message->add_sensitivity());
+  }
+  for (const auto& [kind, base] : record.kind_bases) {
+    (*message->mutable_kind_classes())[std::string(TaskKindName(kind))] =
+        ClassOf(record.kind_bases, kind, record.recipe);
   }
   if (record.state == RunState::kSucceeded) {
     ResultToWire(record.result, message);

@@ -121,6 +121,11 @@ StatusOr<RunSpec> FromWire(const wire::RunSpec& message) {
   spec.sensitivity_scores.assign(message.sensitivity_scores().begin(), message.sensitivity_scores().end());
   spec.priority = message.priority();
   spec.numerics_class = message.numerics_class();
+  for (const auto& [name, base] : message.kind_classes()) {
+    const StatusOr<TaskKind> kind = ParseTaskKind(name);
+    if (!kind.ok()) return Annotate(kind.status(), "kind_classes");
+    spec.kind_classes[*kind] = base;
+  }
   return spec;
 }
 
@@ -139,6 +144,9 @@ void ToWire(const RunSpec& spec, wire::RunSpec* message) {
   message->mutable_sensitivity_scores()->Add(spec.sensitivity_scores.begin(), spec.sensitivity_scores.end());
   message->set_priority(spec.priority);
   message->set_numerics_class(spec.numerics_class);
+  for (const auto& [kind, base] : spec.kind_classes) {
+    (*message->mutable_kind_classes())[std::string(TaskKindName(kind))] = base;
+  }
 }
 
 }  // namespace lwq::coordinator

@@ -39,6 +39,7 @@ StatusOr<RegisterWorker> FromWire(const wire::RegisterWorkerRequest& message) {
   event.worker.hardware_bf16 = message.hardware_bf16();
   event.worker.memory_bytes = message.memory_bytes();
   event.worker.max_threads = message.max_threads();
+  event.worker.cache_bytes = message.cache_bytes();
   for (const std::string& name : message.kinds()) {
     LWQ_ASSIGN_OR_RETURN(const TaskKind kind, ParseTaskKind(name));
     event.worker.kinds.push_back(kind);

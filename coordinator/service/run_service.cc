@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "coordinator/scheduler/makespan.h"
 #include "coordinator/service/convert_run.h"
 #include "coordinator/service/grpc_status.h"
 #include "coordinator/service/watch_stream.h"
@@ -14,6 +15,7 @@ constexpr int kDefaultRunsPage = 50;
 constexpr int kMaxRunsPage = 200;
 constexpr int kDefaultLogsPage = 500;
 constexpr int kMaxLogsPage = 5000;
+constexpr int kMaxSchedules = 16;
 
 Status Ended() {
   return absl::UnavailableError("the coordinator is stopping: try again");
@@ -149,6 +151,25 @@ grpc::ServerUnaryReactor* RunServiceImpl::GetRunLogs(grpc::CallbackServerContext
     const int page_size = PageSize(request->page_size(), kDefaultLogsPage, kMaxLogsPage);
     for (int i = 0; i < page_size && line != logs.end(); ++i, ++line) ToWire(*line, response->add_lines());
     response->set_more(line != logs.end());
+    return absl::OkStatus();
+  });
+}
+
+grpc::ServerUnaryReactor* RunServiceImpl::ScheduleRun(grpc::CallbackServerContext* context,
+                                                      const wire::ScheduleRunRequest* request,
+                                                      wire::ScheduleRunResponse* response) {
+  return ReadAnswer(runtime_, context, [request, response](const State& state, Instant) -> Status {
+    LWQ_ASSIGN_OR_RETURN(const RunId id, FindRun(state, request->run_id()));
+    if (request->workers_size() > kMaxSchedules) {
+      return absl::InvalidArgumentError(absl::StrCat("workers has ", request->workers_size(), " numbers, at most ",
+                                                     kMaxSchedules, " are answered at once"));
+    }
+    for (const int workers : request->workers()) {
+      LWQ_ASSIGN_OR_RETURN(const double seconds, SecondsWithWorkers(state, state.runs.at(id), workers));
+      wire::ScheduleRunResponse::Schedule* schedule = response->add_schedules();
+      schedule->set_workers(workers);
+      schedule->set_seconds(seconds);
+    }
     return absl::OkStatus();
   });
 }

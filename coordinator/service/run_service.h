@@ -32,6 +32,9 @@ class RunServiceImpl final : public lwqat::v1::RunService::CallbackService {
   grpc::ServerUnaryReactor* GetRunLogs(grpc::CallbackServerContext* context,
                                        const lwqat::v1::GetRunLogsRequest* request,
                                        lwqat::v1::GetRunLogsResponse* response) override;
+  grpc::ServerUnaryReactor* ScheduleRun(grpc::CallbackServerContext* context,
+                                        const lwqat::v1::ScheduleRunRequest* request,
+                                        lwqat::v1::ScheduleRunResponse* response) override;
   grpc::ServerUnaryReactor* ListWorkers(grpc::CallbackServerContext* context,
                                         const lwqat::v1::ListWorkersRequest* request,
                                         lwqat::v1::ListWorkersResponse* response) override;

@@ -161,6 +161,16 @@ StatusOr<std::array<int, kFailureCauses>> FailuresFromText(std::string_view text
   return failures;
 }
 
+std::string KindBasesToText(const KindBases& bases) {
+  return CanonicalJson(KindBasesToJson(bases));
+}
+
+StatusOr<KindBases> KindBasesFromText(std::string_view text) {
+  const StatusOr<Json> json = ParseJson(text, "classes by kind");
+  if (!json.ok()) return Damaged("list of classes by kind");
+  return KindBasesFromJson(*json);
+}
+
 std::string KindsToText(const std::vector<TaskKind>& kinds) {
   Json json = Json::array();
   for (const TaskKind kind : kinds) json.push_back(std::string(TaskKindName(kind)));

@@ -34,6 +34,9 @@ StatusOr<std::vector<Measurement>> MeasurementsFromText(std::string_view text);
 std::string FailuresToText(const std::array<int, kFailureCauses>& failures);
 StatusOr<std::array<int, kFailureCauses>> FailuresFromText(std::string_view text);
 
+std::string KindBasesToText(const KindBases& bases);
+StatusOr<KindBases> KindBasesFromText(std::string_view text);
+
 std::string KindsToText(const std::vector<TaskKind>& kinds);
 StatusOr<std::vector<TaskKind>> KindsFromText(std::string_view text);
 

@@ -96,6 +96,11 @@ CREATE INDEX log_lines_by_run ON log_lines (run_id, sequence);
     R"sql(
 ALTER TABLE runs ADD COLUMN measurements TEXT NOT NULL DEFAULT '[]';  -- JSON
 )sql",
+    // A class for each kind of a run; what a worker's cache holds.
+    R"sql(
+ALTER TABLE runs ADD COLUMN kind_bases TEXT NOT NULL DEFAULT '{}';      -- JSON: kind to base
+ALTER TABLE workers ADD COLUMN cache_bytes INTEGER NOT NULL DEFAULT 0;
+)sql",
 };
 
 }  // namespace
@@ -104,22 +109,22 @@ int SqliteSchemaVersion() {
   return static_cast<int>(std::size(kMigrations));
 }
 
-Status MigrateSqlite(SQLite::Database& database) {
+Status MigrateSqlite(SQLite::Database& database, int version) {
   const int32_t application_id = database.execAndGet("PRAGMA application_id").getInt();
   const int tables = database.execAndGet("SELECT count(*) FROM sqlite_master").getInt();
   if (tables > 0 && application_id != kSqliteApplicationId) {
     return absl::FailedPreconditionError("it is a SQLite file of another program: choose another path");
   }
-  const int version = database.execAndGet("PRAGMA user_version").getInt();
-  if (version > SqliteSchemaVersion() || version < 0) {
-    return absl::FailedPreconditionError(absl::StrCat("its schema has version ", version, ", this program knows up to ",
+  const int found = database.execAndGet("PRAGMA user_version").getInt();
+  if (found > SqliteSchemaVersion() || found < 0) {
+    return absl::FailedPreconditionError(absl::StrCat("its schema has version ", found, ", this program knows up to ",
                                                       SqliteSchemaVersion(), ": use the newer program"));
   }
-  if (version == SqliteSchemaVersion()) return absl::OkStatus();
+  if (found >= version) return absl::OkStatus();
   SQLite::Transaction transaction(database);
-  for (int next = version; next < SqliteSchemaVersion(); ++next) database.exec(kMigrations[next]);
+  for (int next = found; next < version; ++next) database.exec(kMigrations[next]);
   database.exec(absl::StrCat("PRAGMA application_id = ", kSqliteApplicationId));
-  database.exec(absl::StrCat("PRAGMA user_version = ", SqliteSchemaVersion()));
+  database.exec(absl::StrCat("PRAGMA user_version = ", version));
   transaction.commit();
   return absl::OkStatus();
 }

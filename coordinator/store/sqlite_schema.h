@@ -15,8 +15,8 @@ inline constexpr int32_t kSqliteApplicationId = 0x4c575143;
 
 int SqliteSchemaVersion();
 
-// Brings the file to SqliteSchemaVersion in one transaction. FAILED_PRECONDITION for a newer version or another
-// program's file. SQLite's own errors are thrown, for the caller to convert.
-Status MigrateSqlite(SQLite::Database& database);
+// Brings the file to `version` in one transaction; to one that is not the newest only tests do. FAILED_PRECONDITION for
+// a newer version or another program's file. SQLite's own errors are thrown, for the caller to convert.
+Status MigrateSqlite(SQLite::Database& database, int version = SqliteSchemaVersion());
 
 }  // namespace lwq::coordinator

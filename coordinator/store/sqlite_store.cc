@@ -91,7 +91,7 @@ class SqliteStore : public Store {
 
   std::unique_ptr<SQLite::Database> database_;
   const std::string where_;
-  Prepared put_run_{*database_, "INSERT OR REPLACE INTO runs VALUES (?,?,?,?,?,?,?,?,?,?,?)"};
+  Prepared put_run_{*database_, "INSERT OR REPLACE INTO runs VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"};
   Prepared put_run_task_{*database_, "INSERT OR REPLACE INTO run_tasks VALUES (?,?,?,?,?,?,?,?,?,?)"};
   Prepared new_task_{*database_, "INSERT OR REPLACE INTO tasks VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"};
   Prepared put_task_{*database_,
@@ -100,7 +100,7 @@ class SqliteStore : public Store {
                      "WHERE key=?1"};
   Prepared put_action_{*database_, "INSERT OR REPLACE INTO actions VALUES (?,?,?,?,?,?)"};
   Prepared drop_action_{*database_, "DELETE FROM actions WHERE key=?"};
-  Prepared put_worker_{*database_, "INSERT OR REPLACE INTO workers VALUES (?,?,?,?,?,?,?,?)"};
+  Prepared put_worker_{*database_, "INSERT OR REPLACE INTO workers VALUES (?,?,?,?,?,?,?,?,?)"};
   Prepared drop_worker_{*database_, "DELETE FROM workers WHERE id=?"};
   Prepared put_meta_{*database_, "INSERT OR REPLACE INTO meta VALUES (?,?)"};
   Prepared put_request_{*database_, "INSERT OR REPLACE INTO requests VALUES (?,?,?)"};
@@ -126,6 +126,7 @@ Status SqliteStore::LoadRuns(Records& records) {
     run.finished_unix_ms = Integer(query.getColumn(8));
     LWQ_ASSIGN_OR_RETURN(run.result, ResultFromText(Text(query.getColumn(9))));
     LWQ_ASSIGN_OR_RETURN(run.measurements, MeasurementsFromText(Text(query.getColumn(10))));
+    LWQ_ASSIGN_OR_RETURN(run.kind_bases, KindBasesFromText(Text(query.getColumn(11))));
     records.runs.push_back(std::move(run));
   }
   return absl::OkStatus();
@@ -201,6 +202,7 @@ Status SqliteStore::LoadRest(Records& records) {
     worker.memory_bytes = Integer(workers.getColumn(5));
     worker.max_threads = workers.getColumn(6).getInt();
     LWQ_ASSIGN_OR_RETURN(worker.kinds, KindsFromText(Text(workers.getColumn(7))));
+    worker.cache_bytes = Integer(workers.getColumn(8));
     records.workers.push_back(std::move(worker));
   }
   SQLite::Statement requests(*database_, "SELECT * FROM requests ORDER BY request_id");
@@ -260,7 +262,7 @@ void SqliteStore::Apply(const PutRun& change) {
   put_run_.Execute(run.sequence, run.id.value, CanonicalJson(RunSpecToJson(*run.spec)),
                    CanonicalJson(RecipeToJson(run.recipe)), std::string(RunStateName(run.state)), run.numerics_class,
                    run.error, run.submitted_unix_ms, run.finished_unix_ms, ResultToText(run.result),
-                   MeasurementsToText(run.measurements));
+                   MeasurementsToText(run.measurements), KindBasesToText(run.kind_bases));
 }
 
 void SqliteStore::Apply(const PutRunTasks& change) {
@@ -301,7 +303,7 @@ void SqliteStore::Apply(const PutWorker& change) {
   const WorkerRecord& worker = change.worker;
   put_worker_.Execute(worker.id.value, worker.name, worker.device, worker.numerics_class,
                       static_cast<int>(worker.hardware_bf16), worker.memory_bytes, worker.max_threads,
-                      KindsToText(worker.kinds));
+                      KindsToText(worker.kinds), worker.cache_bytes);
 }
 
 void SqliteStore::Apply(const PutRequest& change) {

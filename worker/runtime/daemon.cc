@@ -72,6 +72,7 @@ class Daemon {
                                    ? std::min(options.memory_limit_bytes, device.memory_bytes)
                                    : device.memory_bytes);
     register_.set_max_threads(options.max_threads);
+    register_.set_cache_bytes(options.cache_bytes);
   }
 
   Status Run() {

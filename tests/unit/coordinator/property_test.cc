@@ -1,12 +1,18 @@
 // Properties over random recipes and shapes: what holds for every plan and every graph.
+#include <algorithm>
 #include <cmath>
 #include <map>
+#include <set>
 
+#include "common/task/numerics_class.h"
 #include "coordinator/graph/run_graph.h"
+#include "coordinator/graph/run_kinds.h"
+#include "coordinator/plan/memory.h"
 #include "coordinator/plan/plan.h"
 #include "coordinator/plan/storage.h"
 #include "gtest/gtest.h"
 #include "rapidcheck/gtest.h"
+#include "tests/unit/coordinator/devices.h"
 #include "tests/unit/coordinator/scheduler_harness.h"
 
 namespace lwq::coordinator {
@@ -88,6 +94,91 @@ RC_GTEST_PROP(GraphProperty, AWholeRunSucceedsWithOneAttemptPerTask, ()) {
     RC_ASSERT(task.record.attempts == 1);
     RC_ASSERT(task.record.token == 1u);
   }
+  RC_ASSERT(testing::CheckIndexes(harness.state()).empty());
+}
+
+RC_GTEST_PROP(GraphProperty, TheKindsOfARunAreThoseOfItsGraph, ()) {
+  RunSpec spec = RandomSpec();
+  if (*rc::gen::arbitrary<bool>()) spec.eval_texts.clear();
+  spec.recipe.handoff = *rc::gen::element<std::string>("sequential", "independent", "relay");
+  const ResolvedSpec resolved = Resolve(spec);
+  std::set<TaskKind> kinds;
+  for (const PlannedTask& task : GraphOf(resolved)) kinds.insert(task.def.kind);
+  RC_ASSERT(kinds == KindsOfRun(resolved.spec, resolved.recipe));
+}
+
+// Any fleet, any width of blocks, any kinds pinned: what is accepted runs to its end without a lease that a device
+// cannot hold or that its class may not execute; what is refused fits nowhere.
+RC_GTEST_PROP(PlacementProperty, NoLeaseExceedsItsDeviceAndOnlyWhatFitsNowhereIsRefused, ()) {
+  testing::SchedulerHarness harness;
+  const testing::Device devices[] = {testing::kA10080, testing::kA10040, testing::kL4, testing::kCpu};
+  std::vector<WorkerId> workers;
+  const int fleet = *rc::gen::inRange(1, 6);
+  for (int i = 0; i < fleet; ++i) {
+    WorkerRecord worker = testing::WorkerOn(devices[*rc::gen::inRange(0, 4)], absl::StrCat("w", i));
+    worker.cache_bytes = *rc::gen::element<int64_t>(0, 200, int64_t{1} << 33);
+    if (*rc::gen::inRange(0, 4) == 0) worker.kinds = {TaskKind::kTrainBlock, TaskKind::kExport};
+    workers.push_back(harness.Register(worker));
+  }
+  const int64_t batch_size = *rc::gen::element<int64_t>(1, 2, 4, 8, 32);
+  RunSpec spec = *rc::gen::element(testing::WideSpec(4096, 11008, 32, 32, batch_size),
+                                   testing::WideSpec(5120, 13824, 40, 40, batch_size),
+                                   testing::WideSpec(8192, 28672, 64, 8, batch_size));
+  spec.recipe.handoff = *rc::gen::element<std::string>("sequential", "independent", "relay");
+  for (const TaskKind kind : {TaskKind::kAdvance, TaskKind::kTrainBlock, TaskKind::kEvaluatePpl}) {
+    if (*rc::gen::inRange(0, 3) == 0) spec.kind_classes[kind] = devices[*rc::gen::inRange(0, 4)].base;
+  }
+  const ResolvedSpec resolved = Resolve(spec);
+  // By the definition, kind by kind.
+  bool waits = false;
+  bool refused = false;
+  for (const TaskKind kind : KindsOfRun(resolved.spec, resolved.recipe)) {
+    int counting = 0;
+    int fitting = 0;
+    const auto named = spec.kind_classes.find(kind);
+    for (const auto& [id, worker] : harness.state().workers) {
+      if (!ExecutesKind(worker.record, kind)) continue;
+      if (named != spec.kind_classes.end() && named->second != worker.record.numerics_class) continue;
+      ++counting;
+      if (worker.record.memory_bytes >= TaskMemoryBytes(kind, *resolved.model, resolved.recipe)) ++fitting;
+    }
+    if (counting > 0 && fitting == 0) refused = true;
+    if (counting == 0 && IsPinnedKind(kind)) waits = true;
+  }
+  const Effects effects = harness.Do(SubmitRun{spec, ""});
+  if (refused) {
+    RC_ASSERT(effects.status.code() == absl::StatusCode::kFailedPrecondition);
+    RC_ASSERT(std::string(MessageOf(effects.status)).find("are missing") != std::string::npos);
+    return;
+  }
+  RC_ASSERT(effects.status.ok());
+  const RunId run = std::get<RunReply>(effects.reply).run;
+  RC_ASSERT((harness.run(run).record.state == RunState::kPending) == waits);
+  bool any = true;
+  while (any) {
+    any = false;
+    std::vector<std::pair<WorkerId, Lease>> leases;
+    for (const WorkerId& id : workers) {
+      const std::optional<Lease> lease = harness.LeaseTo(id);
+      if (!lease.has_value()) continue;
+      any = true;
+      const WorkerRecord& worker = harness.state().workers.at(id).record;
+      RC_ASSERT(harness.task(lease->task).memory_bytes <= worker.memory_bytes);
+      RC_ASSERT(ExecutesKind(worker, lease->def->kind));
+      const std::string& pin = lease->def->numerics_class;
+      RC_ASSERT(pin.empty() == !IsPinnedKind(lease->def->kind));
+      RC_ASSERT(pin.empty() || BaseOf(pin) == worker.numerics_class);
+      const auto named = spec.kind_classes.find(lease->def->kind);
+      RC_ASSERT(named == spec.kind_classes.end() || named->second == worker.numerics_class);
+      leases.emplace_back(id, *lease);
+    }
+    for (const auto& [id, lease] : leases) RC_ASSERT(harness.Succeed(id, lease).ok());
+  }
+  // Kinds that are not pinned may have no worker here at all.
+  const bool everywhere = std::all_of(workers.begin(), workers.end(), [&](const WorkerId& id) {
+    return !harness.state().workers.at(id).record.kinds.empty();
+  });
+  if (!waits && !everywhere) RC_ASSERT(harness.run(run).record.state == RunState::kSucceeded);
   RC_ASSERT(testing::CheckIndexes(harness.state()).empty());
 }
 

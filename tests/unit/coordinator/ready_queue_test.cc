@@ -39,6 +39,24 @@ TEST(ReadyQueueTest, TheBestOfAllBucketsThatFitIsChosen) {
   EXPECT_EQ(queue.Best(worker), Key(2));
 }
 
+TEST(ReadyQueueTest, EquallyUrgentTasksOfAllBucketsComeByPositionAndNoOthers) {
+  ReadyQueue queue;
+  const WorkerRecord worker = WorkerNamed("w");
+  const Demand other{"", TaskKind::kEmbed, 5};
+  const auto urgency = [](int64_t depth, int64_t position) { return Urgency{0, 1, -depth, position}; };
+  EXPECT_TRUE(queue.EquallyUrgent(worker, 4).empty());
+  queue.Insert(other, urgency(3, 2), Key(2));
+  queue.Insert(kAnywhere, urgency(3, 1), Key(1));
+  queue.Insert(kAnywhere, urgency(3, 3), Key(3));
+  queue.Insert(kAnywhere, urgency(2, 0), Key(4));
+  queue.Insert({"", TaskKind::kEmbed, worker.memory_bytes + 1}, urgency(9, 0), Key(5));
+  EXPECT_EQ(queue.EquallyUrgent(worker, 4), (std::vector<Digest>{Key(1), Key(2), Key(3)}));
+  EXPECT_EQ(queue.EquallyUrgent(worker, 2), (std::vector<Digest>{Key(1), Key(2)}));
+  queue.Insert({"", TaskKind::kTokenize, 0}, urgency(4, 9), Key(6));
+  EXPECT_EQ(queue.EquallyUrgent(worker, 4), (std::vector<Digest>{Key(6)}));
+  EXPECT_EQ(queue.Best(worker), Key(6));
+}
+
 TEST(FitsTest, ClassMemoryThreadsAndKindsAllCount) {
   WorkerRecord worker = WorkerNamed("w", "cpu|avx512|torch");
   worker.memory_bytes = 100;

@@ -332,8 +332,9 @@ std::string DescribeDurable(const State& state) {
   std::string text;
   for (const auto& [sequence, id] : state.runs_by_sequence) {
     const RunRecord& run = state.runs.at(id).record;
-    absl::StrAppend(&text, "run ", id.value, " ", RunStateName(run.state), " ", run.numerics_class, " ", run.error, " ",
-                    ResultToText(run.result), " ", state.runs.at(id).logs.size(), "\n");
+    absl::StrAppend(&text, "run ", id.value, " ", RunStateName(run.state), " ", run.numerics_class, " ",
+                    KindBasesToText(run.kind_bases), " ", run.error, " ", ResultToText(run.result), " ",
+                    state.runs.at(id).logs.size(), "\n");
   }
   for (const auto& [key, task] : state.tasks) {
     const TaskRecord& record = task.record;

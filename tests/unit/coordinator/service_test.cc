@@ -214,6 +214,68 @@ TEST_F(ServiceTest, PlanRunShowsWithoutStoring) {
             StatusCode::INVALID_ARGUMENT);
 }
 
+TEST_F(ServiceTest, KindsArePinnedByNameAndAnUnknownNameIsInvalid) {
+  const std::string worker = Register("a");
+  wire::SubmitRunRequest request = Submission(testing::BlockApSpec(1));
+  (*request.mutable_spec()->mutable_kind_classes())["advance"] = "cpu|avx512|torch";
+  wire::SubmitRunResponse response;
+  ASSERT_TRUE(Call(*runs_, &wire::RunService::Stub::SubmitRun, request, &response).ok());
+  EXPECT_EQ(response.run().spec().kind_classes().at("advance"), "cpu|avx512|torch");
+  EXPECT_EQ(response.run().kind_classes_size(), 3);
+  for (const char* kind : {"advance", "train_block", "evaluate_ppl"}) {
+    EXPECT_EQ(response.run().kind_classes().at(kind), "cpu|avx512|torch|fp32|t1");
+  }
+  for (const char* kind : {"fly", "export"}) {
+    request.mutable_spec()->clear_kind_classes();
+    (*request.mutable_spec()->mutable_kind_classes())[kind] = "cpu|avx512|torch";
+    const grpc::Status status = Call(*runs_, &wire::RunService::Stub::SubmitRun, request, &response);
+    EXPECT_EQ(status.error_code(), StatusCode::INVALID_ARGUMENT) << kind;
+    EXPECT_THAT(status.error_message(), HasSubstr("kind_classes"));
+  }
+}
+
+TEST_F(ServiceTest, APlanEstimatesEveryClassAndAFinishedRunTellsItsScheduleForOtherWorkers) {
+  const std::string worker = Register("a");
+  const std::string id = Submit(testing::BlockApSpec(2));
+  wire::ScheduleRunRequest schedule;
+  schedule.set_run_id(id);
+  for (const int workers : {1, 2, 32}) schedule.add_workers(workers);
+  wire::ScheduleRunResponse scheduled;
+  const auto ask = [&] { return Call(*runs_, &wire::RunService::Stub::ScheduleRun, schedule, &scheduled); };
+  EXPECT_EQ(ask().error_code(), StatusCode::FAILED_PRECONDITION);
+  RunToEnd(worker);
+  ASSERT_TRUE(ask().ok());
+  ASSERT_EQ(scheduled.schedules_size(), 3);
+  EXPECT_EQ(scheduled.schedules(0).workers(), 1);
+  EXPECT_DOUBLE_EQ(scheduled.schedules(0).seconds(), 11 * 0.25);
+  EXPECT_LT(scheduled.schedules(2).seconds(), scheduled.schedules(0).seconds());
+  EXPECT_EQ(scheduled.schedules(2).workers(), 32);
+  schedule.add_workers(0);
+  EXPECT_EQ(ask().error_code(), StatusCode::INVALID_ARGUMENT);
+  schedule.clear_workers();
+  for (int i = 0; i < 17; ++i) schedule.add_workers(1);
+  EXPECT_EQ(ask().error_code(), StatusCode::INVALID_ARGUMENT);
+  schedule.set_run_id("ffffffff");
+  EXPECT_EQ(ask().error_code(), StatusCode::NOT_FOUND);
+
+  wire::PlanRunRequest request;
+  RunSpec other = testing::BlockApSpec(2);
+  other.recipe.seed = 77;
+  ToWire(other, request.mutable_spec());
+  wire::PlanRunResponse response;
+  ASSERT_TRUE(Call(*runs_, &wire::RunService::Stub::PlanRun, request, &response).ok());
+  EXPECT_GT(response.plan().estimated_seconds(), 1);
+  EXPECT_EQ(response.plan().estimates_size(), response.plan().tasks_size());
+  for (const wire::ClassEstimate& estimate : response.plan().estimates()) {
+    EXPECT_EQ(estimate.numerics_class(), "cpu|avx512|torch");
+    EXPECT_EQ(estimate.workers(), 1);
+    EXPECT_EQ(estimate.tasks(), response.plan().tasks().at(estimate.kind()));
+    EXPECT_NEAR(estimate.seconds(), 0.25, 1e-9);
+    EXPECT_EQ(estimate.problem(), "");
+    EXPECT_EQ(estimate.chosen(), IsPinnedKind(*ParseTaskKind(estimate.kind())));
+  }
+}
+
 TEST_F(ServiceTest, ListsAreNewestFirstAndPaged) {
   std::vector<std::string> ids;
   for (int i = 0; i < 5; ++i) ids.push_back(Submit(testing::NoopSpec(1, i)));
@@ -525,6 +587,7 @@ TEST(ConvertTest, SpecsComeBackEqual) {
   RunSpec spec = testing::BlockApSpec(2);
   spec.priority = -4;
   spec.numerics_class = "a|b|c";
+  spec.kind_classes = {{TaskKind::kAdvance, "d|e|f"}, {TaskKind::kLossDelta, "g|h|i"}};
   spec.recipe.preset = "strong";
   spec.recipe.zp_lr = 1e-3;
   spec.recipe.eval_fp = false;

@@ -376,7 +376,7 @@ TEST(PlacementTest, ATaskThatFitsNoKnownWorkerIsRefusedWithTheMissingNumber) {
   harness.Register(small);
   const Effects effects = harness.Do(SubmitRun{BlockApSpec(1), ""});
   EXPECT_EQ(effects.status.code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_THAT(std::string(MessageOf(effects.status)), HasSubstr("the largest fitting worker has 1.0 MiB"));
+  EXPECT_THAT(std::string(MessageOf(effects.status)), HasSubstr("the largest worker for it has 1.0 MiB"));
   EXPECT_THAT(std::string(MessageOf(effects.status)), HasSubstr("are missing"));
 }
 

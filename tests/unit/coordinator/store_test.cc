@@ -133,6 +133,7 @@ TEST_P(StoreTest, EveryFieldOfARunAndItsTasksComesBack) {
   run.recipe = ResolveSpec(*run.spec)->recipe;
   run.state = RunState::kSucceeded;
   run.numerics_class = "a|b|c|bf16|t2";
+  run.kind_bases = {{TaskKind::kTrainBlock, "a|b|c"}, {TaskKind::kAdvance, "d|\"e\"|f"}};
   run.error = "none";
   run.submitted_unix_ms = 1'700'000'000'123;
   run.finished_unix_ms = 1'700'000'100'456;
@@ -166,6 +167,7 @@ TEST_P(StoreTest, EveryFieldOfARunAndItsTasksComesBack) {
   EXPECT_EQ(again.numerics_class, run.numerics_class);
   ASSERT_EQ(again.measurements.size(), 1u);
   EXPECT_EQ(MeasurementToJson(again.measurements[0]), MeasurementToJson(run.measurements[0]));
+  EXPECT_EQ(again.kind_bases, run.kind_bases);
   EXPECT_EQ(again.error, "none");
   EXPECT_EQ(again.submitted_unix_ms, run.submitted_unix_ms);
   EXPECT_EQ(again.finished_unix_ms, run.finished_unix_ms);
@@ -195,6 +197,7 @@ TEST_P(StoreTest, ActionsWorkersRequestsLogsAndTheCounterComeBackAndGoWhenDroppe
   worker.id.value = "w-2";
   worker.hardware_bf16 = true;
   worker.kinds = {TaskKind::kExport, TaskKind::kNoop};
+  worker.cache_bytes = int64_t{1} << 41;
   const RunId run{"run"};
   std::vector<Change> changes = {PutAction{action}, PutWorker{worker}, PutNextWorker{3},
                                  PutRequest{{"request", DigestOf("spec"), run}}};
@@ -213,6 +216,7 @@ TEST_P(StoreTest, ActionsWorkersRequestsLogsAndTheCounterComeBackAndGoWhenDroppe
   EXPECT_TRUE(records.workers[0].hardware_bf16);
   EXPECT_EQ(records.workers[0].memory_bytes, worker.memory_bytes);
   EXPECT_EQ(records.workers[0].kinds, worker.kinds);
+  EXPECT_EQ(records.workers[0].cache_bytes, worker.cache_bytes);
   EXPECT_EQ(records.next_worker, 3);
   ASSERT_EQ(records.requests.size(), 1u);
   EXPECT_EQ(records.requests[0].spec_digest, DigestOf("spec"));
@@ -281,6 +285,35 @@ TEST_F(SqliteStoreTest, ANewerSchemaIsRefused) {
   }
   EXPECT_THAT(Refusal(), HasSubstr(absl::StrCat("its schema has version 1000, this program knows up to ",
                                                 SqliteSchemaVersion(), ": use the newer program")));
+}
+
+TEST_F(SqliteStoreTest, AFileOfVersion1KeepsItsRunsAndWorkers) {
+  RunRecord run;
+  run.id.value = "0123456789ab";
+  run.spec = std::make_shared<const RunSpec>(BlockApSpec(2));
+  run.recipe = ResolveSpec(*run.spec)->recipe;
+  {
+    SQLite::Database database(path(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+    ASSERT_TRUE(MigrateSqlite(database, 1).ok());
+    SQLite::Statement put_run(database,
+                              "INSERT INTO runs VALUES (1, ?, ?, ?, 'PENDING', 'a|b|c|fp32|t1', '', 5, 0, ?)");
+    put_run.bind(1, run.id.value);
+    put_run.bind(2, CanonicalJson(RunSpecToJson(*run.spec)));
+    put_run.bind(3, CanonicalJson(RecipeToJson(run.recipe)));
+    put_run.bind(4, ResultToText(run.result));
+    put_run.exec();
+    database.exec("INSERT INTO workers VALUES ('w-1', 'a', 'cpu', 'a|b|c', 0, 100, 2, '[]')");
+  }
+  StatusOr<std::unique_ptr<Store>> store = OpenSqliteStore(path());
+  ASSERT_TRUE(store.ok()) << store.status();
+  StatusOr<Records> records = (*store)->Load();
+  ASSERT_TRUE(records.ok()) << records.status();
+  ASSERT_EQ(records->runs.size(), 1u);
+  EXPECT_EQ(records->runs[0].numerics_class, "a|b|c|fp32|t1");
+  EXPECT_THAT(records->runs[0].kind_bases, IsEmpty());
+  ASSERT_EQ(records->workers.size(), 1u);
+  EXPECT_EQ(records->workers[0].max_threads, 2);
+  EXPECT_EQ(records->workers[0].cache_bytes, 0);
 }
 
 TEST_F(SqliteStoreTest, AnotherProgramsFileIsRefusedAndNotTouched) {
@@ -372,6 +405,9 @@ TEST(RecordJsonTest, DamagedTextsAreDataLoss) {
   EXPECT_FALSE(FailuresFromText("{\"TASK\":\"x\"}").ok());
   EXPECT_FALSE(KindsFromText("[\"fly\"]").ok());
   EXPECT_FALSE(KindsFromText("{}").ok());
+  for (const char* text : {"", "[]", "{\"fly\":\"a\"}", "{\"advance\":1}"}) {
+    EXPECT_EQ(KindBasesFromText(text).status().code(), absl::StatusCode::kDataLoss) << text;
+  }
 }
 
 }  // namespace

@@ -1,0 +1,45 @@
+// What a run will need by what is known: memory from the model's shape, time from the tasks that were executed so far.
+// Pure but for the two that learn; never fails: what is not known is absent.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/task/task_def.h"
+#include "coordinator/graph/kind_classes.h"
+#include "coordinator/graph/run_graph.h"
+#include "coordinator/scheduler/state.h"
+
+namespace lwq::coordinator {
+
+// What a base of live workers, not draining, would need for the run's tasks of a kind.
+struct KindEstimate {
+  TaskKind kind = TaskKind::kNoop;
+  std::string base;
+  int workers = 0;
+  int tasks = 0;
+  int64_t memory_bytes = 0;       // of the largest task
+  std::optional<double> seconds;  // of one task, on average
+  bool chosen = false;            // the kind is pinned to the base
+  std::string problem;            // "" or why none of them can execute it
+};
+
+// By kind, then by base. `recipe` is the pinned one where classes could be chosen.
+std::vector<KindEstimate> EstimateKinds(const State& state, const RunSpec& spec, const LlamaConfig* model,
+                                        const Recipe& recipe, const KindBases& bases,
+                                        const std::vector<PlannedTask>& graph);
+
+// How long those of the run's tasks that are not done would take on the live workers, if they had nothing else to do.
+// Absent where the time of one was never measured, where none of the workers executes one, and where there are too
+// many.
+std::optional<double> EstimateSeconds(const State& state, const RunSpec& spec, const LlamaConfig* model,
+                                      const Recipe& recipe, const std::vector<PlannedTask>& graph);
+
+// The task, which a worker has executed, took this long.
+void LearnFrom(State& state, const TaskEntry& task, double seconds);
+// What the stored results of executed tasks say: everything LearnFrom was told, but for results since dropped.
+void LearnFromStored(State& state);
+
+}  // namespace lwq::coordinator
