@@ -124,8 +124,8 @@ struct LossGradientParams {
 };
 
 // Inputs: "model", "activations" (before the block), "gradients" (after it), "block" (optional). Outputs: "gradients"
-// (before the block; not for block 0, where nobody reads it) and, with sum_gradients, "gradient_sum": safetensors of
-// the sum over the shard's samples of the gradient of l_i with respect to the seven linears, F32. Metrics:
+// (before the block; not for block 0, where nobody reads it) and, with sum_gradients, "gradient_sum": the sum over the
+// shard's samples of the gradient of l_i with respect to the seven linears (worker/tasks/gradient_sum.h). Metrics:
 // squared_gradient_norms [‖∂l_i/∂W‖² over the seven linears].
 struct BackwardBlockParams {
   int64_t block = 0;

@@ -10,10 +10,18 @@ constexpr int64_t kTrainingCopies = 7;
 constexpr int64_t kChunks = 4;
 constexpr int64_t kQueriesInFlight = 256;
 constexpr int64_t kChunkBytes = int64_t{8} << 20;
+constexpr int64_t kLogitElements = int64_t{4} << 20;
 
 // Stored samples that a task holds: four chunks of 8 MiB, or of one sample where that is larger.
 int64_t ChunkBytes(const LlamaConfig& config, int64_t seqlen) {
   return kChunks * std::max(kChunkBytes, seqlen * config.hidden_size * kFloatBytes);
+}
+
+// Sensitivity takes the logits of a sample 16 MiB at a time, those of one token at least; `copies` tensors of that size
+// are alive at once.
+int64_t LogitBytes(const LlamaConfig& config, int64_t seqlen, int64_t copies) {
+  const int64_t elements = std::min(seqlen * config.vocab_size, std::max(kLogitElements, config.vocab_size));
+  return copies * elements * kFloatBytes;
 }
 
 // A forward pass without backward holds about a third of what training keeps.
@@ -72,27 +80,33 @@ int64_t TaskMemoryBytes(TaskKind kind, const LlamaConfig& config, const Recipe& 
       return 3 * block;
     case TaskKind::kExport:
       return 2 * block + embedding;
-    // One sample at a time with its backward pass: the block, its gradients, and what the pass keeps.
+    // Sensitivity takes one sample at a time; samples are read from two sets and written to one.
     case TaskKind::kLossGradient:
-      return embedding + 4 * recipe.training_seqlen * config.vocab_size * kFloatBytes +
-             ChunkBytes(config, recipe.training_seqlen);
+      return embedding + LogitBytes(config, recipe.training_seqlen, 4) + 2 * ChunkBytes(config, recipe.training_seqlen);
+    // The block, its gradients, and their sum.
     case TaskKind::kBackwardBlock:
       return 3 * block + ActivationBytes(config, 1, recipe.training_seqlen) +
              2 * ChunkBytes(config, recipe.training_seqlen);
+    // A candidate is decoded from its integers; the head takes the place of the last block.
     case TaskKind::kOutputFisher:
-    case TaskKind::kLossDelta: {
-      const int64_t head = embedding + 2 * recipe.batch_size * recipe.training_seqlen * config.vocab_size * kFloatBytes;
-      return std::max(3 * block + ForwardBytes(config, recipe.batch_size, recipe.training_seqlen), head) +
+      return 2 * block + ForwardBytes(config, 1, recipe.training_seqlen) +
              2 * ChunkBytes(config, recipe.training_seqlen);
-    }
+    case TaskKind::kLossDelta:
+      return std::max(2 * block + ForwardBytes(config, 1, recipe.training_seqlen),
+                      embedding + LogitBytes(config, recipe.training_seqlen, 3)) +
+             2 * ChunkBytes(config, recipe.training_seqlen);
     // Gradients of gradients: the graph is kept twice, beside the weights the probe, the gradients and their products.
     case TaskKind::kHessian:
       return std::max(5 * block + 3 * ActivationBytes(config, 1, recipe.training_seqlen),
-                      embedding + 8 * recipe.training_seqlen * config.vocab_size * kFloatBytes) +
+                      embedding + LogitBytes(config, recipe.training_seqlen, 8)) +
              2 * ChunkBytes(config, recipe.training_seqlen);
+    // The integers of a whole block, and one linear with its rounded self.
     case TaskKind::kWeightError:
+      return 2 * block;
+    // One linear in float64 and in float32.
     case TaskKind::kGradientNorm:
-      return 3 * block;
+      return 3 * config.hidden_size * std::max(config.intermediate_size, config.num_attention_heads * config.head_dim) *
+             kFloatBytes;
     case TaskKind::kTokenize:
     case TaskKind::kNoop:
       return 0;

@@ -2,20 +2,10 @@
 #include "common/artifact/samples.h"
 #include "common/task/task_params.h"
 #include "worker/qat/api/block_ops.h"
-#include "worker/qat/pack/block_checkpoint.h"
 #include "worker/tasks/model_inputs.h"
 #include "worker/tasks/task.h"
 
 namespace lwq::worker {
-namespace {
-
-StatusOr<qat::BlockState> StateOf(const Task& task, const TaskContext& context, ModelInput& model, int64_t block) {
-  const auto checkpoint = task.inputs.find("block");
-  if (checkpoint == task.inputs.end()) return model.Block(block);
-  return qat::LoadBlockCheckpoint(*context.blobs, checkpoint->second);
-}
-
-}  // namespace
 
 StatusOr<TaskOutcome> ExecuteAdvance(const Task& task, const TaskContext& context) {
   LWQ_ASSIGN_OR_RETURN(const AdvanceParams params, AdvanceParams::FromJson(task.params));
@@ -23,7 +13,7 @@ StatusOr<TaskOutcome> ExecuteAdvance(const Task& task, const TaskContext& contex
   LWQ_ASSIGN_OR_RETURN(const auto model, ModelInput::Open(task, context));
   LWQ_ASSIGN_OR_RETURN(const ArtifactRef activations, InputOf(task, "activations"));
   LWQ_ASSIGN_OR_RETURN(const auto in, SampleSetReader::Open(context.blobs, activations));
-  LWQ_ASSIGN_OR_RETURN(const qat::BlockState block, StateOf(task, context, *model, params.block));
+  LWQ_ASSIGN_OR_RETURN(const qat::BlockState block, model->TaskBlock(params.block));
 
   const std::vector<int64_t> shape = in->sample_shape();
   if (shape.size() != 2) return absl::InvalidArgumentError("activations must be [samples, seqlen, hidden]");

@@ -19,13 +19,19 @@ StatusOr<TaskOutcome> Execute(const Task& task, const TaskContext& context) {
     case TaskKind::kExport:
       return ExecuteExport(task, context);
     case TaskKind::kLossGradient:
+      return ExecuteLossGradient(task, context);
     case TaskKind::kBackwardBlock:
+      return ExecuteBackwardBlock(task, context);
     case TaskKind::kGradientNorm:
+      return ExecuteGradientNorm(task, context);
     case TaskKind::kOutputFisher:
+      return ExecuteOutputFisher(task, context);
     case TaskKind::kLossDelta:
+      return ExecuteLossDelta(task, context);
     case TaskKind::kHessian:
+      return ExecuteHessian(task, context);
     case TaskKind::kWeightError:
-      return absl::UnimplementedError("execute: not yet");
+      return ExecuteWeightError(task, context);
     case TaskKind::kNoop:
       return TaskOutcome{};
   }

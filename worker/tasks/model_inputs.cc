@@ -20,7 +20,15 @@ StatusOr<qat::BlockState> ModelInput::Block(int64_t block) {
 }
 
 StatusOr<qat::BlockState> ModelInput::CurrentBlock(int64_t block) {
-  const auto checkpoint = task_.inputs.find(absl::StrCat("block.", block));
+  return BlockOr(absl::StrCat("block.", block), block);
+}
+
+StatusOr<qat::BlockState> ModelInput::TaskBlock(int64_t block) {
+  return BlockOr("block", block);
+}
+
+StatusOr<qat::BlockState> ModelInput::BlockOr(const std::string& role, int64_t block) {
+  const auto checkpoint = task_.inputs.find(role);
   if (checkpoint == task_.inputs.end()) return Block(block);
   return qat::LoadBlockCheckpoint(*context_.blobs, checkpoint->second);
 }

@@ -27,8 +27,11 @@ class ModelInput {
   StatusOr<qat::BlockState> Block(int64_t block);
   // Input "block.<block>" of the task where there is one, else Block(block).
   StatusOr<qat::BlockState> CurrentBlock(int64_t block);
+  // The one block of a task: its input "block" where there is one, else Block(block).
+  StatusOr<qat::BlockState> TaskBlock(int64_t block);
 
  private:
+  StatusOr<qat::BlockState> BlockOr(const std::string& role, int64_t block);
   ModelInput(const Task& task, const TaskContext& context) : task_(task), context_(context) {}
   const Task& task_;
   const TaskContext& context_;

@@ -64,5 +64,12 @@ StatusOr<TaskOutcome> ExecuteTrainBlock(const Task& task, const TaskContext& con
 StatusOr<TaskOutcome> ExecuteRtnBlock(const Task& task, const TaskContext& context);
 StatusOr<TaskOutcome> ExecuteEvaluatePpl(const Task& task, const TaskContext& context);
 StatusOr<TaskOutcome> ExecuteExport(const Task& task, const TaskContext& context);
+StatusOr<TaskOutcome> ExecuteLossGradient(const Task& task, const TaskContext& context);
+StatusOr<TaskOutcome> ExecuteBackwardBlock(const Task& task, const TaskContext& context);
+StatusOr<TaskOutcome> ExecuteGradientNorm(const Task& task, const TaskContext& context);
+StatusOr<TaskOutcome> ExecuteOutputFisher(const Task& task, const TaskContext& context);
+StatusOr<TaskOutcome> ExecuteLossDelta(const Task& task, const TaskContext& context);
+StatusOr<TaskOutcome> ExecuteHessian(const Task& task, const TaskContext& context);
+StatusOr<TaskOutcome> ExecuteWeightError(const Task& task, const TaskContext& context);
 
 }  // namespace lwq::worker

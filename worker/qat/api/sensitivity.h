@@ -2,10 +2,10 @@
 //
 // l_i is the mean next-token cross-entropy of sample i over its seqlen − 1 targets. Boundary activations A(k) (what
 // block k reads; A(n) is what the head reads) and boundary gradients G(k) = ∂l_i/∂A(k), one per sample, come from and
-// go to sample sets, so no call ever holds more than one block, its gradients and one micro-batch; intermediate results
-// of calls that walk over several blocks are spilled to `scratch_directory`. Everything runs in float32, whatever
-// execution.precision says, and sums run in float64 in the order of samples: results depend neither on the number of
-// shards' workers nor on the micro-batch, where there is one.
+// go to sample sets, so no call ever holds more than one block, its gradients and one sample; intermediate results of
+// calls that walk over several blocks are spilled to `scratch_directory`. Everything runs in float32, whatever
+// execution.precision says, one sample at a time, and sums run in float64 in the order of samples: what is measured of
+// a sample has the same bits in whichever shard it lies.
 //
 // Units: losses in nats per token. Errors: CANCELLED; INVALID_ARGUMENT for shapes that do not fit the model or each
 // other; RESOURCE_EXHAUSTED when memory or the scratch disk runs out. Deterministic. Call from the process's one
@@ -32,9 +32,8 @@
 namespace lwq::qat {
 
 struct SensitivityOptions {
-  int64_t micro_batch = 1;  // samples of a forward pass without gradients; passes with gradients take one sample
   Execution execution = {};
-  std::string scratch_directory = {};
+  std::string scratch_directory = {};  // of OutputFisher, LossDelta, HessianCurvatures; each states what it takes
 };
 
 // Gives block k as it is at present.
@@ -61,7 +60,7 @@ StatusOr<BlockGradients> BackwardBlock(const LlamaConfig& config, const BlockSta
                                        const CancelToken& cancel);
 
 // Per candidate state of the block: Σ over samples, tokens and features of (G(k + 1) · (candidate(A(k)) −
-// block(A(k))))². `candidates` are loaded one at a time.
+// block(A(k))))². `candidates` are loaded one at a time. Scratch: one sample set.
 StatusOr<std::vector<double>> OutputFisher(const LlamaConfig& config, const BlockState& block,
                                            const std::vector<std::function<StatusOr<BlockState>()>>& candidates,
                                            SampleSource& activations, SampleSource& gradients,
@@ -73,7 +72,7 @@ struct LossDeltaResult {
   std::vector<double> loss_sums;  // per candidate: with block `block` replaced by it
 };
 // A(block) → the losses at the end of the model. Blocks after `block` are loaded one at a time and shared by all
-// candidates.
+// candidates. Scratch: a sample set for the model as it is and one per candidate.
 StatusOr<LossDeltaResult> LossDelta(const LlamaConfig& config, const HeadWeights& head, int64_t block,
                                     const BlockLoader& load_block,
                                     const std::vector<std::function<StatusOr<BlockState>()>>& candidates,
@@ -96,7 +95,7 @@ struct HessianInputs {
 };
 // Per block of the probe: Σ over samples of v_kᵀ (H_i v)_k, H_i the Hessian of l_i over the probe's linears. Walks
 // forward from first_block with the directional derivatives of the activations and back again with those of the
-// gradients.
+// gradients. Scratch: a sample set per block from first_block on, and one more.
 StatusOr<std::vector<double>> HessianCurvatures(const LlamaConfig& config, const HessianProbe& probe,
                                                 const HessianInputs& inputs, const SensitivityOptions& options,
                                                 const ProgressSink& progress, const CancelToken& cancel);
@@ -106,8 +105,9 @@ StatusOr<std::vector<double>> HessianCurvatures(const LlamaConfig& config, const
 StatusOr<HostTensor> RademacherVector(const LlamaConfig& config, int64_t seed, int64_t probe, int64_t block,
                                       LinearKind kind);
 
-// ‖W − Q(W)‖² over the block's seven linears, Q round-to-nearest with each choice.
+// ‖W − Q(W)‖² over the block's seven linears, Q round-to-nearest (QuantizeRtn) with each choice. On the CPU; the same
+// bits on every machine.
 StatusOr<std::vector<double>> WeightErrors(const LlamaConfig& config, const BlockState& block,
-                                           const std::vector<RtnOptions>& choices, const Execution& execution);
+                                           const std::vector<RtnOptions>& choices);
 
 }  // namespace lwq::qat

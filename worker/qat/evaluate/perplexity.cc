@@ -1,4 +1,3 @@
-#include <ATen/ops/log_softmax.h>
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
@@ -9,7 +8,7 @@
 #include "worker/qat/evaluate/activation_spill.h"
 #include "worker/qat/evaluate/embed_rows.h"
 #include "worker/qat/model/block_forward.h"
-#include "worker/qat/model/llama_model.h"
+#include "worker/qat/model/head_loss.h"
 #include "worker/qat/model/load_block.h"
 #include "worker/qat/model/streaming.h"
 #include "worker/qat/runtime/device.h"
@@ -19,9 +18,6 @@
 
 namespace lwq::qat {
 namespace {
-
-// Logits held at a time: 16 MiB of float32.
-constexpr int64_t kLogitElements = 4 << 20;
 
 // One evaluation: embed all windows, pass them through block after block, score them.
 class Evaluation {
@@ -80,30 +76,14 @@ class Evaluation {
   }
 
   double ScoreWindows() {
-    const at::Tensor norm = ToTensor(head_.final_norm, at::kFloat, device_);
-    const at::Tensor lm_head = ToTensor(head_.lm_head, compute_type_, device_);
+    const HeadTensors head = LoadHead(config_, head_, compute_type_, device_);
     double nll_sum = 0;
     ForEachMicroBatch([&](int64_t first, int64_t count) {
       const at::Tensor hidden = spill_.Read(first, count, device_);
       const at::Tensor ids = ToTensor(OrThrow(tokens_.Read(first, count)), at::kLong, device_);
-      for (int64_t i = 0; i < count; ++i) nll_sum += WindowLoss(norm, lm_head, hidden[i], ids[i]);
+      for (int64_t i = 0; i < count; ++i) nll_sum += SampleLoss(config_, head, hidden[i], ids[i]);
     });
     return nll_sum;
-  }
-
-  // Mean cross-entropy of the window's next tokens; hidden [seqlen, hidden], ids [seqlen].
-  double WindowLoss(const at::Tensor& norm, const at::Tensor& lm_head, const at::Tensor& hidden,
-                    const at::Tensor& ids) {
-    const int64_t targets = seqlen_ - 1;
-    const int64_t rows = std::clamp<int64_t>(kLogitElements / config_.vocab_size, 1, targets);
-    double sum = 0;
-    for (int64_t first = 0; first < targets; first += rows) {
-      const int64_t count = std::min(rows, targets - first);
-      const at::Tensor logits = Logits(config_, norm, lm_head, hidden.narrow(0, first, count));
-      const at::Tensor next = ids.narrow(0, first + 1, count).unsqueeze(1);
-      sum -= at::log_softmax(logits, -1).gather(1, next).sum(at::kDouble).item<double>();
-    }
-    return sum / static_cast<double>(targets);
   }
 
   const LlamaConfig& config_;

@@ -12,7 +12,7 @@ void CheckShape(const std::vector<int64_t>& actual, const std::vector<int64_t>& 
   if (actual == expected) return;
   throw StatusError(absl::InvalidArgumentError(
       absl::StrCat(name, " has shape [", absl::StrJoin(actual, ", "), "], the model's configuration asks for [",
-                   absl::StrJoin(expected, ", "), "]: block and config.json belong to different models")));
+                   absl::StrJoin(expected, ", "), "]: weights and config.json belong to different models")));
 }
 
 }  // namespace
@@ -55,6 +55,12 @@ BlockTensors LoadBlock(const LlamaConfig& config, const BlockState& block, at::S
   tensors.input_norm = LoadNorm(config, block.input_norm, kInputNorm, device);
   tensors.post_attention_norm = LoadNorm(config, block.post_attention_norm, kPostAttentionNorm, device);
   return tensors;
+}
+
+HeadTensors LoadHead(const LlamaConfig& config, const HeadWeights& head, at::ScalarType type, at::Device device) {
+  CheckShape(head.lm_head.shape, {config.vocab_size, config.hidden_size}, "lm_head");
+  return {.final_norm = LoadNorm(config, head.final_norm, "the final norm", device),
+          .lm_head = ToTensor(head.lm_head, type, device)};
 }
 
 }  // namespace lwq::qat

@@ -1,4 +1,4 @@
-// From a stored block to the tensors BlockForward takes.
+// From stored weights to the tensors that BlockForward and the head's losses take.
 //
 // Throws StatusError (INVALID_ARGUMENT naming the tensor) when a shape does not fit the model; call inside TorchGuard.
 #pragma once
@@ -7,8 +7,10 @@
 
 #include "common/model/llama_config.h"
 #include "worker/qat/api/block.h"
+#include "worker/qat/api/block_ops.h"
 #include "worker/qat/api/execution.h"
 #include "worker/qat/model/block_tensors.h"
+#include "worker/qat/model/head_loss.h"
 
 namespace lwq::qat {
 
@@ -22,5 +24,8 @@ at::Tensor LoadLinear(const LlamaConfig& config, const BlockState& block, Linear
 at::Tensor LoadNorm(const LlamaConfig& config, const HostTensor& norm, std::string_view name, at::Device device);
 
 BlockTensors LoadBlock(const LlamaConfig& config, const BlockState& block, at::ScalarType type, at::Device device);
+
+// The norm in float32, the head in `type`. The embedding is not looked at.
+HeadTensors LoadHead(const LlamaConfig& config, const HeadWeights& head, at::ScalarType type, at::Device device);
 
 }  // namespace lwq::qat

@@ -1,0 +1,26 @@
+#include "worker/qat/sensitivity/inner_product.h"
+
+#include <algorithm>
+#include <cstdint>
+
+namespace lwq::qat {
+namespace {
+
+// Elements widened at a time: 8 MiB of float64.
+constexpr int64_t kWidenedElements = 1 << 20;
+
+}  // namespace
+
+double InnerProduct(const at::Tensor& a, const at::Tensor& b) {
+  const int64_t rows = a.size(0);
+  const int64_t step = std::max<int64_t>(1, kWidenedElements * rows / std::max<int64_t>(1, a.numel()));
+  double sum = 0;
+  for (int64_t first = 0; first < rows; first += step) {
+    const int64_t count = std::min(step, rows - first);
+    const at::Tensor wide = a.narrow(0, first, count).to(at::kDouble);
+    sum += wide.mul(b.narrow(0, first, count)).sum().item<double>();
+  }
+  return sum;
+}
+
+}  // namespace lwq::qat
