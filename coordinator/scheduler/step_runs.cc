@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "common/task/numerics_class.h"
+#include "coordinator/scheduler/garbage.h"
 #include "coordinator/scheduler/indexing.h"
 #include "coordinator/scheduler/stepper.h"
 
@@ -109,6 +110,7 @@ void Stepper::StartRun(RunEntry& run, const std::optional<ChosenClass>& chosen) 
       task.record.def = std::make_shared<const TaskDef>(std::move(planned.def));
       it = state_.tasks.emplace(planned.key, std::move(task)).first;
       LinkConsumers(state_, it->second.record);
+      EnterInLedger(state_, it->second);
       created_.insert(planned.key);
       dirty_.insert(planned.key);
     }
@@ -185,7 +187,8 @@ void Stepper::EndRun(RunEntry& run, RunState state) {
   }
 }
 
-void Stepper::SaveRun(const RunEntry& run) {
+void Stepper::SaveRun(RunEntry& run) {
+  HoldResults(state_, run, TasksToHold(run));
   effects_.changes.push_back(PutRun{run.record});
 }
 

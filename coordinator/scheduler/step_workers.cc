@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "common/json/json.h"
+#include "coordinator/scheduler/garbage.h"
 #include "coordinator/scheduler/indexing.h"
 #include "coordinator/scheduler/stepper.h"
 
@@ -107,6 +108,7 @@ StatusOr<WorkerEntry*> Stepper::Hear(const WorkerId& id) {
 }
 
 void Stepper::LoseLease(WorkerEntry& worker) {
+  state_.activations.Release(worker.record.id);
   if (!worker.lease.has_value()) return;
   TaskEntry& task = state_.tasks.at(*worker.lease);
   LogTask(task, worker.record.name,
@@ -165,7 +167,7 @@ std::optional<Lease> Stepper::LeaseFor(WorkerEntry& worker) {
     // A task that came back from a worker may have lost an input while it was out.
     const auto& inputs = task.record.def->inputs;
     if (!std::all_of(inputs.begin(), inputs.end(),
-                     [this](const auto& input) { return ContentOf(state_, input.second).has_value(); })) {
+                     [this](const auto& input) { return ReadableContentOf(state_, input.second).has_value(); })) {
       Apply(task, InputGone{});
       continue;
     }
@@ -206,6 +208,14 @@ Status Stepper::On(const Heartbeat& event) {
     for (size_t i = 0; i < std::min(reported.log_lines.size(), kMaxLinesPerMessage); ++i) {
       LogTask(task, record.worker_name, reported.log_lines[i]);
     }
+  }
+  for (const Digest& artifact : event.discarded) {
+    state_.activations.Deleted(event.worker, artifact, effects_.changes);
+  }
+  // A worker that is about to go is given nothing more to delete.
+  if (!event.draining) {
+    Settle();  // who reads what must be known
+    reply.discard = state_.activations.Offer(event.worker, state_.options.activation_bytes, effects_.changes);
   }
   effects_.reply = std::move(reply);
   return absl::OkStatus();
@@ -273,6 +283,7 @@ Status Stepper::ApplyReport(TaskEntry& task, const WorkerEntry& worker, const Re
     state_.actions[record.action_key] = std::move(action);
   }
   Replace(task, *std::move(step));
+  NoteMade(state_, task, effects_.changes);
   if (lost_producer.has_value() && record.state == TaskState::kBlocked) Rewind(*lost_producer);
   return absl::OkStatus();
 }

@@ -93,6 +93,13 @@ CREATE TABLE log_lines (
 );
 CREATE INDEX log_lines_by_run ON log_lines (run_id, sequence);
 )sql",
+    R"sql(
+CREATE TABLE discarded (
+  digest TEXT PRIMARY KEY,       -- of the artifact
+  size_bytes INTEGER NOT NULL,
+  deleted INTEGER NOT NULL       -- from the object store
+) WITHOUT ROWID;
+)sql",
 };
 
 }  // namespace
@@ -101,7 +108,7 @@ int SqliteSchemaVersion() {
   return static_cast<int>(std::size(kMigrations));
 }
 
-Status MigrateSqlite(SQLite::Database& database) {
+Status MigrateSqlite(SQLite::Database& database, int target) {
   const int32_t application_id = database.execAndGet("PRAGMA application_id").getInt();
   const int tables = database.execAndGet("SELECT count(*) FROM sqlite_master").getInt();
   if (tables > 0 && application_id != kSqliteApplicationId) {
@@ -112,11 +119,11 @@ Status MigrateSqlite(SQLite::Database& database) {
     return absl::FailedPreconditionError(absl::StrCat("its schema has version ", version, ", this program knows up to ",
                                                       SqliteSchemaVersion(), ": use the newer program"));
   }
-  if (version == SqliteSchemaVersion()) return absl::OkStatus();
+  if (version >= target) return absl::OkStatus();
   SQLite::Transaction transaction(database);
-  for (int next = version; next < SqliteSchemaVersion(); ++next) database.exec(kMigrations[next]);
+  for (int next = version; next < target; ++next) database.exec(kMigrations[next]);
   database.exec(absl::StrCat("PRAGMA application_id = ", kSqliteApplicationId));
-  database.exec(absl::StrCat("PRAGMA user_version = ", SqliteSchemaVersion()));
+  database.exec(absl::StrCat("PRAGMA user_version = ", target));
   transaction.commit();
   return absl::OkStatus();
 }

@@ -15,8 +15,9 @@ inline constexpr int32_t kSqliteApplicationId = 0x4c575143;
 
 int SqliteSchemaVersion();
 
-// Brings the file to SqliteSchemaVersion in one transaction. FAILED_PRECONDITION for a newer version or another
-// program's file. SQLite's own errors are thrown, for the caller to convert.
-Status MigrateSqlite(SQLite::Database& database);
+// Brings the file to version `target` (an older one: for tests of what comes after) in one transaction.
+// FAILED_PRECONDITION for a version newer than SqliteSchemaVersion or another program's file. SQLite's own errors are
+// thrown, for the caller to convert.
+Status MigrateSqlite(SQLite::Database& database, int target = SqliteSchemaVersion());
 
 }  // namespace lwq::coordinator
