@@ -157,6 +157,17 @@ StatusOr<bool> ArtifactStore::DropIfDamaged(const Digest& digest) {
   return true;
 }
 
+Status ArtifactStore::Delete(const ArtifactRef& artifact) {
+  const StatusOr<Manifest> manifest = LoadManifest(*this, artifact);
+  if (absl::IsNotFound(manifest.status())) return absl::OkStatus();
+  if (manifest.ok()) {
+    for (const Part& part : manifest->parts) LWQ_RETURN_IF_ERROR(store_->Delete(BlobKey(part.blob.digest)));
+  } else if (!absl::IsDataLoss(manifest.status())) {
+    return manifest.status();
+  }
+  return store_->Delete(BlobKey(artifact.digest));  // a damaged manifest does not say which parts it had
+}
+
 StatusOr<Manifest> LoadManifest(BlobSource& blobs, const ArtifactRef& artifact) {
   const std::string what = absl::StrCat("artifact ", artifact.digest.hex());
   const StatusOr<Bytes> text = blobs.Fetch({artifact.digest, kSizeUnknown});

@@ -92,6 +92,11 @@ class ArtifactStore : public BlobSource {
   // after DATA_LOSS. True when it was deleted.
   StatusOr<bool> DropIfDamaged(const Digest& digest);
 
+  // Takes the artifact out of the store: its parts, and the manifest last, so that a deletion that was cut short can be
+  // repeated. OK where it is gone already. A part that another artifact names too goes with it: only for artifacts that
+  // can be made again.
+  Status Delete(const ArtifactRef& artifact);
+
   ObjectStore* store() const { return store_; }
 
  private:

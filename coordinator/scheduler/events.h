@@ -44,6 +44,7 @@ struct Heartbeat {
   WorkerId worker;
   std::vector<TaskProgress> tasks;
   bool draining = false;
+  std::vector<Digest> discarded;  // artifacts it has deleted
 };
 
 struct ReportSuccess {
@@ -104,6 +105,7 @@ struct LeaseReply {
 };
 struct HeartbeatReply {
   std::vector<LostLease> lost;
+  std::vector<ArtifactRef> discard;  // artifacts to delete, named until they are known to be
 };
 
 using Reply = std::variant<std::monostate, RunReply, RegisterReply, LeaseReply, HeartbeatReply>;

@@ -130,6 +130,12 @@ struct RequestRecord {
   RunId run;
 };
 
+// A result that was given up: its name is kept, its bytes are not.
+struct DiscardedRecord {
+  ArtifactRef artifact;
+  bool deleted = false;  // from the object store; until then a worker has to
+};
+
 struct LogRecord {
   RunId run;
   int64_t sequence = 0;  // increasing over all runs
@@ -157,6 +163,13 @@ struct PutAction {
 struct DropAction {
   Digest key;
 };
+struct PutDiscarded {
+  DiscardedRecord discarded;
+};
+// It was made again, or nobody remembers it.
+struct DropDiscarded {
+  Digest artifact;
+};
 struct PutWorker {
   WorkerRecord worker;
 };
@@ -178,8 +191,8 @@ struct DropLogs {
   int64_t up_to = 0;
 };
 
-using Change = std::variant<PutRun, PutRunTasks, PutTask, PutAction, DropAction, PutWorker, DropWorker, PutNextWorker,
-                            PutRequest, AppendLog, DropLogs>;
+using Change = std::variant<PutRun, PutRunTasks, PutTask, PutAction, DropAction, PutDiscarded, DropDiscarded, PutWorker,
+                            DropWorker, PutNextWorker, PutRequest, AppendLog, DropLogs>;
 
 // Everything, as Load returns it. Order within each list: runs and lines by sequence, tasks of a run by position.
 struct Records {
@@ -187,6 +200,7 @@ struct Records {
   std::map<RunId, std::vector<RunTaskRecord>> run_tasks;
   std::vector<TaskRecord> tasks;
   std::vector<ActionRecord> actions;
+  std::vector<DiscardedRecord> discarded;
   std::vector<WorkerRecord> workers;
   std::vector<RequestRecord> requests;
   std::vector<LogRecord> logs;

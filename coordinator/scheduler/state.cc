@@ -6,6 +6,7 @@
 #include "common/task/numerics_class.h"
 #include "common/task/task_outputs.h"
 #include "coordinator/scheduler/estimates.h"
+#include "coordinator/scheduler/garbage.h"
 #include "coordinator/scheduler/indexing.h"
 
 namespace lwq::coordinator {
@@ -146,6 +147,7 @@ StatusOr<State> RestoreState(Records records, const SchedulerOptions& options, I
   LWQ_RETURN_IF_ERROR(LinkTasks(state));
   LWQ_RETURN_IF_ERROR(IndexTasks(state, now));
   LearnFromStored(state);
+  RestoreLedger(state, records.discarded);
   return state;
 }
 
@@ -196,7 +198,7 @@ Lease LeaseOf(const State& state, const TaskEntry& task) {
   lease.duration_ms = state.options.lease_ms;
   for (const auto& [role, input] : record.def->inputs) {
     // An input may be lost and on its way to be made again while the lease lasts: the reader finds out itself.
-    const std::optional<ArtifactRef> content = ContentOf(state, input);
+    const std::optional<ArtifactRef> content = ReadableContentOf(state, input);
     if (content.has_value()) lease.inputs[role] = *content;
   }
   if (!task.wanted_by.empty()) {

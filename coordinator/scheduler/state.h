@@ -20,6 +20,7 @@
 
 #include "common/status/status.h"
 #include "coordinator/plan/plan.h"
+#include "coordinator/scheduler/activation_ledger.h"
 #include "coordinator/scheduler/durations.h"
 #include "coordinator/scheduler/events.h"
 #include "coordinator/scheduler/local_artifacts.h"
@@ -35,6 +36,8 @@ struct SchedulerOptions {
   int64_t forget_worker_ms = 10 * 60 * 1000;
   // Per run; the oldest go first.
   size_t log_lines = 5000;
+  // What activations that nobody reads any more may keep occupied, together with those that somebody does.
+  int64_t activation_bytes = int64_t{64} << 30;
 };
 
 struct RunEntry {
@@ -44,15 +47,18 @@ struct RunEntry {
   std::vector<RunTaskRecord> tasks;
   std::optional<PendingMeasurement> pending;  // while RUNNING: what the graph waits for before it grows
   int64_t done = 0;                           // tasks of it that are SUCCEEDED, while RUNNING
+  size_t held = 0;                            // first tasks whose results are kept for tasks to come (garbage.h)
   uint64_t revision = 0;                      // grows with every change a watcher could see
   std::deque<LogRecord> logs;
 };
 
 struct TaskEntry {
   TaskRecord record;
-  std::map<int64_t, size_t> wanted_by;  // active runs: sequence → position in the run
-  std::set<Digest> consumers;           // tasks that read an output of it
-  Urgency urgency;                      // as queued
+  std::map<int64_t, size_t> wanted_by;     // active runs: sequence → position in the run
+  std::set<Digest> consumers;              // tasks that read an output of it
+  std::map<std::string, int64_t> readers;  // by disposable output: reads by tasks that are not over
+  int64_t holders = 0;                     // runs that keep its results for tasks to come
+  Urgency urgency;                         // as queued
   bool queued = false;
   int64_t not_before_ms = 0;  // 0 = not delayed
   Digest waiting_for;         // BLOCKED behind an equal action of another task; zero = not
@@ -82,6 +88,7 @@ struct State {
   // The task that is READY or LEASED for an action, and the tasks that wait for it.
   std::map<Digest, Digest> action_owner;
   std::map<Digest, std::set<Digest>> action_waiters;
+  ActivationLedger activations;
   std::map<WorkerId, WorkerEntry> workers;
   std::map<std::string, WorkerId> workers_by_name;
   std::map<std::string, RequestRecord> requests;
@@ -107,7 +114,7 @@ StatusOr<RunId> FindRun(const State& state, const std::string& id_or_prefix);
 // The run's graph as far as it is known. Requires a run that is pinned. Errors of BuildRunGraph.
 StatusOr<RunGraph> GraphOf(const RunEntry& run);
 
-// The content of an input, if known.
+// The content of an input, if known; it may have been discarded (garbage.h).
 std::optional<ArtifactRef> ContentOf(const State& state, const TaskInput& input);
 
 // The lease the task is under. Requires it to be LEASED.

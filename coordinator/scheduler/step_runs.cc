@@ -5,6 +5,7 @@
 #include "common/json/json.h"
 #include "common/task/numerics_class.h"
 #include "coordinator/graph/run_kinds.h"
+#include "coordinator/scheduler/garbage.h"
 #include "coordinator/scheduler/indexing.h"
 #include "coordinator/scheduler/stepper.h"
 
@@ -135,6 +136,7 @@ bool Stepper::ExpandGraph(RunEntry& run) {
 
 void Stepper::TakeTasks(RunEntry& run, std::vector<PlannedTask> tasks) {
   const RunRecord& record = run.record;
+  HoldResults(state_, run, 0);  // of the tasks as they were
   std::map<Digest, bool> shared_before;
   for (const RunTaskRecord& planned : run.tasks) shared_before.emplace(planned.key, planned.shared);
   run.tasks.clear();
@@ -152,6 +154,7 @@ void Stepper::TakeTasks(RunEntry& run, std::vector<PlannedTask> tasks) {
       task.record.def = std::make_shared<const TaskDef>(std::move(planned.def));
       it = state_.tasks.emplace(planned.key, std::move(task)).first;
       LinkConsumers(state_, it->second.record);
+      EnterInLedger(state_, it->second);
       created_.insert(planned.key);
       dirty_.insert(planned.key);
     }
@@ -186,6 +189,7 @@ void Stepper::TakeTasks(RunEntry& run, std::vector<PlannedTask> tasks) {
     to_unblock_.push_back(key);
   }
   for (const RunTaskRecord& planned : run.tasks) Requeue(state_.tasks.at(planned.key));
+  HoldResults(state_, run, TasksToHold(run));
   effects_.changes.push_back(PutRunTasks{record.id, run.tasks});
 }
 
@@ -254,7 +258,8 @@ void Stepper::EndRun(RunEntry& run, RunState state) {
   }
 }
 
-void Stepper::SaveRun(const RunEntry& run) {
+void Stepper::SaveRun(RunEntry& run) {
+  HoldResults(state_, run, TasksToHold(run));
   effects_.changes.push_back(PutRun{run.record});
 }
 

@@ -1,6 +1,7 @@
 // What follows when a task changes: indexes, consumers, equal actions, runs.
 #include <algorithm>
 
+#include "coordinator/scheduler/garbage.h"
 #include "coordinator/scheduler/indexing.h"
 #include "coordinator/scheduler/stepper.h"
 
@@ -19,7 +20,9 @@ void Stepper::Replace(TaskEntry& task, TaskStep step) {
   const bool owned = before == TaskState::kReady || before == TaskState::kLeased;
 
   UnindexTask(state_, task);
+  TakeFromLedger(state_, task, effects_.changes);
   task.record = std::move(step.task);
+  EnterInLedger(state_, task);
   if (step.delay_ms > 0) task.not_before_ms = now_.steady_ms + step.delay_ms;
   if (task.record.state != TaskState::kLeased) task.progress = Progress();
   if (IndexTask(state_, task)) effects_.work_ready = true;
@@ -83,17 +86,25 @@ void Stepper::TryUnblock(TaskEntry& task) {
     return;
   }
   std::map<std::string, ArtifactRef> inputs;
+  std::set<Digest> discarding;  // tasks that made an input that was discarded since
   for (const auto& [role, input] : task.record.def->inputs) {
     const std::optional<ArtifactRef> content = ContentOf(state_, input);
-    if (!content.has_value()) return;
+    if (!content.has_value()) continue;
     inputs.emplace(role, *content);
+    if (!ReadableContentOf(state_, input).has_value()) {
+      discarding.insert(std::get<TaskOutputRef>(input).derivation_key);
+    }
   }
-  const Digest action_key = ActionKeyOf(*task.record.def, inputs, task.record.lr_halvings);
-  if (state_.actions.contains(action_key)) {
+  const bool known = inputs.size() == task.record.def->inputs.size();
+  const Digest action_key = known ? ActionKeyOf(*task.record.def, inputs, task.record.lr_halvings) : Digest();
+  if (known && state_.actions.contains(action_key)) {
     UnindexTask(state_, task);
     Apply(task, Remembered{action_key});
     return;
   }
+  // It will be executed, hence read them all: what was discarded is made again while the rest is still on its way.
+  for (const Digest& producer : discarding) Rewind(producer);
+  if (!known || !discarding.empty()) return;
   const auto owner = state_.action_owner.find(action_key);
   if (owner != state_.action_owner.end() && owner->second != task.record.key) {
     UnindexTask(state_, task);  // It may have waited for another action before.
@@ -109,13 +120,13 @@ void Stepper::Rewind(const Digest& producer_key) {
   if (producer.record.state != TaskState::kSucceeded) return;  // It is being made again already.
   const Digest action_key = producer.record.action_key;
   const std::set<Digest> users = state_.action_users.at(action_key);
-  state_.actions.erase(action_key);
-  effects_.changes.push_back(DropAction{action_key});
   for (const Digest& key : users) {
     TaskEntry& user = state_.tasks.at(key);
     Apply(user, OutputLost{});
     for (const Digest& consumer : user.consumers) Apply(state_.tasks.at(consumer), InputGone{});
   }
+  state_.actions.erase(action_key);
+  effects_.changes.push_back(DropAction{action_key});
 }
 
 void Stepper::Requeue(TaskEntry& task) {

@@ -5,6 +5,7 @@
 #include "common/json/json.h"
 #include "common/task/task_outputs.h"
 #include "coordinator/scheduler/estimates.h"
+#include "coordinator/scheduler/garbage.h"
 #include "coordinator/scheduler/indexing.h"
 #include "coordinator/scheduler/stepper.h"
 
@@ -106,6 +107,7 @@ StatusOr<WorkerEntry*> Stepper::Hear(const WorkerId& id) {
 }
 
 void Stepper::LoseLease(WorkerEntry& worker) {
+  state_.activations.Release(worker.record.id);
   if (!worker.lease.has_value()) return;
   TaskEntry& task = state_.tasks.at(*worker.lease);
   LogTask(task, worker.record.name,
@@ -176,7 +178,7 @@ std::optional<Lease> Stepper::LeaseFor(WorkerEntry& worker) {
     // A task that came back from a worker may have lost an input while it was out.
     const auto& inputs = task.record.def->inputs;
     if (!std::all_of(inputs.begin(), inputs.end(),
-                     [this](const auto& input) { return ContentOf(state_, input.second).has_value(); })) {
+                     [this](const auto& input) { return ReadableContentOf(state_, input.second).has_value(); })) {
       Apply(task, InputGone{});
       continue;
     }
@@ -218,6 +220,14 @@ Status Stepper::On(const Heartbeat& event) {
     for (size_t i = 0; i < std::min(reported.log_lines.size(), kMaxLinesPerMessage); ++i) {
       LogTask(task, record.worker_name, reported.log_lines[i]);
     }
+  }
+  for (const Digest& artifact : event.discarded) {
+    state_.activations.Deleted(event.worker, artifact, effects_.changes);
+  }
+  // A worker that is about to go is given nothing more to delete.
+  if (!event.draining) {
+    Settle();  // who reads what must be known
+    reply.discard = state_.activations.Offer(event.worker, state_.options.activation_bytes, effects_.changes);
   }
   effects_.reply = std::move(reply);
   return absl::OkStatus();
@@ -286,6 +296,7 @@ Status Stepper::ApplyReport(TaskEntry& task, const WorkerEntry& worker, const Re
     if (!success->from_cache) LearnFrom(state_, task, event.seconds);
   }
   Replace(task, *std::move(step));
+  NoteMade(state_, task, effects_.changes);
   if (lost_producer.has_value() && record.state == TaskState::kBlocked) Rewind(*lost_producer);
   return absl::OkStatus();
 }

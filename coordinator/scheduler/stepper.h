@@ -38,7 +38,7 @@ class Stepper {
   void Settle();
   // Makes a BLOCKED task ready, waiting or done, if its inputs are there.
   void TryUnblock(TaskEntry& task);
-  // The producer of a lost input runs again, and so does everything that has the same lost result.
+  // The producer of a lost or discarded input runs again, and so does everything that has the same result.
   void Rewind(const Digest& producer);
   void Requeue(TaskEntry& task);
 
@@ -55,7 +55,8 @@ class Stepper {
   void FailRun(RunEntry& run, std::string error);
   void EndRun(RunEntry& run, RunState state);
   void FinishIfDone(RunEntry& run);
-  void SaveRun(const RunEntry& run);
+  // After every change of a run's record or list of tasks.
+  void SaveRun(RunEntry& run);
   RunEntry& RunAt(int64_t sequence) { return state_.runs.at(state_.runs_by_sequence.at(sequence)); }
   void LogRun(RunEntry& run, std::string_view task, std::string_view worker, std::string_view text);
   // One line for every run that wants the task.
@@ -65,6 +66,7 @@ class Stepper {
   // The worker, known alive from now on; NOT_FOUND.
   StatusOr<WorkerEntry*> Hear(const WorkerId& id);
   void Forget(const WorkerId& id);
+  // What it had in hand is another's: its task, and what it was to delete.
   void LoseLease(WorkerEntry& worker);
   std::optional<Lease> LeaseFor(WorkerEntry& worker);
   // Of the tasks that are equally urgent, the one most of whose input the worker has.

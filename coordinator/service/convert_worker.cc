@@ -5,9 +5,9 @@
 namespace lwq::coordinator {
 namespace {
 
-StatusOr<Digest> TaskKey(const std::string& hex) {
+StatusOr<Digest> DigestIn(const char* field, const std::string& hex) {
   StatusOr<Digest> digest = Digest::FromHex(hex);
-  if (!digest.ok()) return Annotate(digest.status(), "task_key");
+  if (!digest.ok()) return Annotate(digest.status(), field);
   return digest;
 }
 
@@ -53,7 +53,7 @@ StatusOr<Heartbeat> FromWire(const wire::HeartbeatRequest& message) {
   event.draining = message.draining();
   for (const wire::TaskProgress& task : message.tasks()) {
     TaskProgress progress;
-    LWQ_ASSIGN_OR_RETURN(progress.task, TaskKey(task.task_key()));
+    LWQ_ASSIGN_OR_RETURN(progress.task, DigestIn("task_key", task.task_key()));
     progress.token = task.token();
     progress.progress.stage = task.progress().stage();
     progress.progress.step = task.progress().step();
@@ -62,13 +62,17 @@ StatusOr<Heartbeat> FromWire(const wire::HeartbeatRequest& message) {
     progress.log_lines.assign(task.log_lines().begin(), task.log_lines().end());
     event.tasks.push_back(std::move(progress));
   }
+  for (const std::string& hex : message.discarded()) {
+    LWQ_ASSIGN_OR_RETURN(const Digest artifact, DigestIn("discarded", hex));
+    event.discarded.push_back(artifact);
+  }
   return event;
 }
 
 StatusOr<ReportTask> FromWire(const wire::ReportTaskRequest& message) {
   ReportTask event;
   event.worker.value = message.worker_id();
-  LWQ_ASSIGN_OR_RETURN(event.task, TaskKey(message.task_key()));
+  LWQ_ASSIGN_OR_RETURN(event.task, DigestIn("task_key", message.task_key()));
   event.token = message.token();
   switch (message.outcome_case()) {
     case wire::ReportTaskRequest::kSuccess: {
@@ -127,6 +131,7 @@ void ToWire(const HeartbeatReply& reply, wire::HeartbeatResponse* message) {
     out->set_token(lost.token);
     out->set_reason(lost.reason);
   }
+  for (const ArtifactRef& artifact : reply.discard) ToWire(artifact, message->add_discard());
 }
 
 int64_t ClampedMs(const google::protobuf::Duration& duration, int64_t max_ms) {

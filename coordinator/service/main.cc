@@ -28,6 +28,7 @@ struct Flags {
   std::string objects;
   double lease_seconds = 8;
   double heartbeat_seconds = 2;
+  int64_t activation_bytes = SchedulerOptions().activation_bytes;
   std::string address_file;
   std::string log_level = "info";
 };
@@ -83,6 +84,7 @@ Status Serve(const Flags& flags, const sigset_t& end_signals) {
   SystemClock clock;
   RuntimeOptions runtime_options;
   runtime_options.scheduler.lease_ms = static_cast<int64_t>(flags.lease_seconds * 1000);
+  runtime_options.scheduler.activation_bytes = flags.activation_bytes;
   runtime_options.on_end = [] { ::kill(::getpid(), SIGTERM); };
   LWQ_ASSIGN_OR_RETURN(const std::unique_ptr<Runtime> runtime,
                        Runtime::Start(std::move(runtime_options), std::move(store), &clock));
@@ -117,6 +119,10 @@ int Main(int argc, char** argv) {
   app.add_option("--lease-seconds", flags.lease_seconds, "a worker silent for longer loses its task")
       ->capture_default_str();
   app.add_option("--heartbeat-seconds", flags.heartbeat_seconds, "how often workers are told to report")
+      ->capture_default_str();
+  app.add_option("--activation-bytes", flags.activation_bytes,
+                 "what activations that no task needs any more may occupy; 0: they are deleted at once")
+      ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   app.add_option("--address-file", flags.address_file, "written with HOST:PORT once serving");
   app.add_option("--log-level", flags.log_level, "trace, debug, info, warn, error or off")->capture_default_str();

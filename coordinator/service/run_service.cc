@@ -55,11 +55,13 @@ StatusOr<int64_t> ParseToken(const std::string& token) {
 grpc::ServerUnaryReactor* RunServiceImpl::GetServerInfo(grpc::CallbackServerContext* context,
                                                         const wire::GetServerInfoRequest* /*request*/,
                                                         wire::GetServerInfoResponse* response) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   response->set_version(version_);
   response->set_objects_uri(objects_uri_);
-  reactor->Finish(grpc::Status::OK);
-  return reactor;
+  return ReadAnswer(runtime_, context, [response](const State& state, Instant) -> Status {
+    response->set_activation_bytes_stored(state.activations.stored_bytes() + state.activations.discarded_bytes());
+    response->set_activation_bytes_budget(state.options.activation_bytes);
+    return absl::OkStatus();
+  });
 }
 
 grpc::ServerUnaryReactor* RunServiceImpl::PlanRun(grpc::CallbackServerContext* context,

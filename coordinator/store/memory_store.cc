@@ -8,6 +8,7 @@ StatusOr<Records> MemoryStore::Load() {
   records.run_tasks = run_tasks_;
   for (const auto& [key, task] : tasks_) records.tasks.push_back(task);
   for (const auto& [key, action] : actions_) records.actions.push_back(action);
+  for (const auto& [digest, discarded] : discarded_) records.discarded.push_back(discarded);
   for (const auto& [id, worker] : workers_) records.workers.push_back(worker);
   for (const auto& [id, request] : requests_) records.requests.push_back(request);
   for (const auto& [sequence, line] : logs_) records.logs.push_back(line);
@@ -35,6 +36,12 @@ void MemoryStore::Apply(const PutAction& change) {
 }
 void MemoryStore::Apply(const DropAction& change) {
   actions_.erase(change.key);
+}
+void MemoryStore::Apply(const PutDiscarded& change) {
+  discarded_[change.discarded.artifact.digest] = change.discarded;
+}
+void MemoryStore::Apply(const DropDiscarded& change) {
+  discarded_.erase(change.artifact);
 }
 void MemoryStore::Apply(const PutWorker& change) {
   workers_[change.worker.id] = change.worker;

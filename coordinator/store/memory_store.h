@@ -23,6 +23,8 @@ class MemoryStore : public Store {
   void Apply(const PutTask& change);
   void Apply(const PutAction& change);
   void Apply(const DropAction& change);
+  void Apply(const PutDiscarded& change);
+  void Apply(const DropDiscarded& change);
   void Apply(const PutWorker& change);
   void Apply(const DropWorker& change);
   void Apply(const PutNextWorker& change);
@@ -34,6 +36,7 @@ class MemoryStore : public Store {
   std::map<RunId, std::vector<RunTaskRecord>> run_tasks_;
   std::map<Digest, TaskRecord> tasks_;
   std::map<Digest, ActionRecord> actions_;
+  std::map<Digest, DiscardedRecord> discarded_;
   std::map<WorkerId, WorkerRecord> workers_;
   std::map<std::string, RequestRecord> requests_;
   std::map<int64_t, LogRecord> logs_;

@@ -101,6 +101,14 @@ ALTER TABLE runs ADD COLUMN measurements TEXT NOT NULL DEFAULT '[]';  -- JSON
 ALTER TABLE runs ADD COLUMN kind_bases TEXT NOT NULL DEFAULT '{}';      -- JSON: kind to base
 ALTER TABLE workers ADD COLUMN cache_bytes INTEGER NOT NULL DEFAULT 0;
 )sql",
+    // Artifacts that are to be deleted, or were.
+    R"sql(
+CREATE TABLE discarded (
+  digest TEXT PRIMARY KEY,       -- of the artifact
+  size_bytes INTEGER NOT NULL,
+  deleted INTEGER NOT NULL       -- from the object store
+) WITHOUT ROWID;
+)sql",
 };
 
 }  // namespace

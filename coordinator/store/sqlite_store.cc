@@ -82,6 +82,8 @@ class SqliteStore : public Store {
   void Apply(const PutTask& change);
   void Apply(const PutAction& change);
   void Apply(const DropAction& change) { drop_action_.Execute(change.key.hex()); }
+  void Apply(const PutDiscarded& change);
+  void Apply(const DropDiscarded& change) { drop_discarded_.Execute(change.artifact.hex()); }
   void Apply(const PutWorker& change);
   void Apply(const DropWorker& change) { drop_worker_.Execute(change.id.value); }
   void Apply(const PutNextWorker& change) { put_meta_.Execute(kNextWorker, change.number); }
@@ -100,6 +102,8 @@ class SqliteStore : public Store {
                      "WHERE key=?1"};
   Prepared put_action_{*database_, "INSERT OR REPLACE INTO actions VALUES (?,?,?,?,?,?)"};
   Prepared drop_action_{*database_, "DELETE FROM actions WHERE key=?"};
+  Prepared put_discarded_{*database_, "INSERT OR REPLACE INTO discarded VALUES (?,?,?)"};
+  Prepared drop_discarded_{*database_, "DELETE FROM discarded WHERE digest=?"};
   Prepared put_worker_{*database_, "INSERT OR REPLACE INTO workers VALUES (?,?,?,?,?,?,?,?,?)"};
   Prepared drop_worker_{*database_, "DELETE FROM workers WHERE id=?"};
   Prepared put_meta_{*database_, "INSERT OR REPLACE INTO meta VALUES (?,?)"};
@@ -191,6 +195,14 @@ Status SqliteStore::LoadActions(Records& records) {
 }
 
 Status SqliteStore::LoadRest(Records& records) {
+  SQLite::Statement discarded(*database_, "SELECT * FROM discarded ORDER BY digest");
+  while (discarded.executeStep()) {
+    DiscardedRecord record;
+    LWQ_ASSIGN_OR_RETURN(record.artifact.digest, ParseDigestText(Text(discarded.getColumn(0))));
+    record.artifact.size_bytes = Integer(discarded.getColumn(1));
+    record.deleted = discarded.getColumn(2).getInt() != 0;
+    records.discarded.push_back(record);
+  }
   SQLite::Statement workers(*database_, "SELECT * FROM workers ORDER BY id");
   while (workers.executeStep()) {
     WorkerRecord worker;
@@ -297,6 +309,11 @@ void SqliteStore::Apply(const PutAction& change) {
   const ActionRecord& action = change.action;
   put_action_.Execute(action.key.hex(), OutputsToText(action.outputs), action.metrics_json, action.seconds,
                       action.peak_memory_bytes, action.peak_rss_bytes);
+}
+
+void SqliteStore::Apply(const PutDiscarded& change) {
+  const ArtifactRef& artifact = change.discarded.artifact;
+  put_discarded_.Execute(artifact.digest.hex(), artifact.size_bytes, static_cast<int>(change.discarded.deleted));
 }
 
 void SqliteStore::Apply(const PutWorker& change) {

@@ -4,6 +4,7 @@
 // about time.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -19,6 +20,7 @@ struct ClusterOptions {
   int workers = 2;
   double lease_seconds = 1.5;
   double heartbeat_seconds = 0.2;
+  int64_t activation_bytes = int64_t{1} << 40;
 };
 
 class Cluster {

@@ -8,6 +8,21 @@ namespace {
 // The state as a whole is looked at every so many steps: it costs as much as all other checks together.
 constexpr int64_t kWholeStateEvery = 16;
 
+// A task that is not over and reads the artifact; "" if there is none.
+std::string ReaderOf(const State& state, const Digest& artifact) {
+  for (const auto& [key, task] : state.tasks) {
+    const TaskState now = task.record.state;
+    if (now != TaskState::kBlocked && now != TaskState::kReady && now != TaskState::kLeased) continue;
+    for (const auto& [role, input] : task.record.def->inputs) {
+      const std::optional<ArtifactRef> content = ContentOf(state, input);
+      if (content.has_value() && content->digest == artifact) {
+        return absl::StrCat("task ", key.short_hex(), " (", TaskStateName(now), ")");
+      }
+    }
+  }
+  return "";
+}
+
 }  // namespace
 
 void Checker::Fail(int64_t now_ms, const std::string& what) {
@@ -62,13 +77,45 @@ void Checker::CheckChanges(const Effects& effects, int64_t now_ms) {
   }
 }
 
-void Checker::AfterCommit(const State& state, const Effects& effects) {
+void Checker::AfterCommit(const State& state, const Effects& effects, int64_t now_ms) {
+  CheckDiscards(state, effects, now_ms);
   for (const Change& change : effects.changes) {
     if (const auto* put = std::get_if<PutAction>(&change)) results_.insert(put->action.key);
     if (const auto* drop = std::get_if<DropAction>(&change)) results_.erase(drop->key);
   }
   for (const auto& [id, run] : state.runs) {
     if (IsTerminal(run.record.state)) terminal_.emplace(id, run.record.state);
+  }
+}
+
+void Checker::CheckDiscards(const State& state, const Effects& effects, int64_t now_ms) {
+  std::set<Digest> made;
+  for (const Change& change : effects.changes) {
+    const auto* action = std::get_if<PutAction>(&change);
+    if (action == nullptr) continue;
+    for (const auto& [role, output] : action->action.outputs) made.insert(output.digest);
+  }
+  for (const Change& change : effects.changes) {
+    if (const auto* drop = std::get_if<DropDiscarded>(&change)) {
+      discarded_.erase(drop->artifact);
+      if (state.activations.all().contains(drop->artifact) && !made.contains(drop->artifact)) {
+        Fail(now_ms, absl::StrCat("artifact ", drop->artifact.short_hex(), " counts as stored, but nobody made it"));
+      }
+    } else if (const auto* put = std::get_if<PutDiscarded>(&change)) {
+      const Digest& artifact = put->discarded.artifact.digest;
+      discarded_.insert(artifact);
+      const std::string reader = put->discarded.deleted ? "" : ReaderOf(state, artifact);
+      if (!reader.empty()) {
+        Fail(now_ms, absl::StrCat("artifact ", artifact.short_hex(), " was discarded, but ", reader, " reads it"));
+      }
+    }
+  }
+  const auto* reply = std::get_if<LeaseReply>(&effects.reply);
+  if (reply == nullptr || !reply->lease.has_value()) return;
+  for (const auto& [role, input] : reply->lease->inputs) {
+    if (discarded_.contains(input.digest)) {
+      Fail(now_ms, absl::StrCat(reply->lease->title, " was leased with input '", role, "', which was discarded"));
+    }
   }
 }
 

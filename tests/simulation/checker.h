@@ -1,13 +1,16 @@
 // What must hold in every world, checked at every step of the coordinator and at the end:
 //
-//   one result per action      a second one only after the first was dropped, and only under the current lease
-//   stale tokens are nothing   a report that is not of the current lease changes no task and stores no result
-//   tokens fence               a (task, token) pair is given to one worker, and tokens of a task grow, over restarts
-//   too inputs first               a lease names the content of every input, and that content was made or uploaded
-//   before terminal states absorb     of runs, over restarts too submissions are kept       an acknowledged run exists
-//   for ever, and its request id always names it budgets                    no task fails more often than its retry
-//   table allows indexes                    every index of the state agrees with the records restarts what is restored
-//   is what was committed equal results              a run ends as an undisturbed one does, with the same digest
+//   one result per action    a second one only after the first was dropped, and only under the current lease
+//   stale tokens are nothing a report that is not of the current lease changes no task and stores no result
+//   tokens fence             a (task, token) pair is given to one worker, and tokens of a task grow, over restarts too
+//   inputs first             a lease names the content of every input, and that content was made or uploaded before
+//   discards are safe        nothing that a task reads is discarded, and nothing discarded is leased as an input
+//   terminal states absorb   of runs, over restarts too
+//   submissions are kept     an acknowledged run exists for ever, and its request id always names it
+//   budgets                  no task fails more often than its retry table allows
+//   indexes                  every index of the state agrees with the records
+//   restarts                 what is restored is what was committed
+//   equal results            a run ends as an undisturbed one does, with the same digest
 //
 // Thread-safety: none. The first violation is kept, with the time it was seen.
 #pragma once
@@ -28,7 +31,7 @@ class Checker {
   void AfterStep(const State& state, const Event& event, const std::optional<TaskRecord>& before,
                  const Effects& effects, int64_t now_ms);
   // The step's changes are stored: only what is counts as having happened when the coordinator dies.
-  void AfterCommit(const State& state, const Effects& effects);
+  void AfterCommit(const State& state, const Effects& effects, int64_t now_ms);
   // A lease reached a worker.
   void LeaseDelivered(const WorkerId& worker, const Lease& lease, int64_t now_ms);
   void SubmissionAcknowledged(const std::string& request_id, const RunId& run, int64_t now_ms);
@@ -42,11 +45,13 @@ class Checker {
   void CheckReport(const State& state, const ReportTask& report, const TaskRecord& before, const Effects& effects,
                    int64_t now_ms);
   void CheckChanges(const Effects& effects, int64_t now_ms);
+  void CheckDiscards(const State& state, const Effects& effects, int64_t now_ms);
   void CheckRuns(const State& state, int64_t now_ms);
 
   std::string violation_;
   std::set<Digest> made_;
   std::set<Digest> results_;                   // actions with a stored result
+  std::set<Digest> discarded_;                 // artifacts that were discarded and not made again since
   std::map<RunId, RunState> terminal_;         // runs seen to end
   std::map<std::string, RunId> acknowledged_;  // by request id
   std::map<std::pair<Digest, uint64_t>, WorkerId> granted_;

@@ -58,6 +58,9 @@ enum class Mutant {
   kReviveRun,            // a finished run runs again
   kForgetReadyTask,      // a ready task falls out of the queue
   kForgetSubmission,     // an acknowledged run is not stored
+  kDiscardWhatIsRead,    // an activation is discarded although a ready task reads it
+  kLoseDiscard,          // that an artifact was discarded is not stored
+  kOfferDeleted,         // a deleted activation is taken for one that is there
 };
 
 }  // namespace lwq::coordinator::simulation

@@ -28,15 +28,21 @@ TEST(SimulationTest, EveryPromiseHoldsInEveryWorld) {
     sum.runs_succeeded += report.runs_succeeded;
     sum.restarts += report.restarts;
     sum.kills += report.kills;
+    sum.discards += report.discards;
+    sum.remakes += report.remakes;
   }
   std::printf(
-      "%lld worlds: %lld steps, %lld executions, %d coordinator restarts, %d workers killed, %d of %d runs succeeded\n",
+      "%lld worlds: %lld steps, %lld executions, %d coordinator restarts, %d workers killed, %d artifacts discarded, "
+      "%d of "
+      "them made again, %d of %d runs succeeded\n",
       static_cast<long long>(count), static_cast<long long>(sum.steps), static_cast<long long>(sum.executions),
-      sum.restarts, sum.kills, sum.runs_succeeded, sum.runs);
+      sum.restarts, sum.kills, sum.discards, sum.remakes, sum.runs_succeeded, sum.runs);
   // The worlds must be wild, and yet mostly end well: otherwise the checks above see nothing.
   if (count >= 100) {
     EXPECT_GT(sum.restarts, count / 4);
     EXPECT_GT(sum.kills, count / 2);
+    EXPECT_GT(sum.discards, count);
+    EXPECT_GT(sum.remakes, count / 10);
     EXPECT_GT(sum.runs_succeeded, sum.runs / 2);
   }
 }
@@ -74,7 +80,10 @@ INSTANTIATE_TEST_SUITE_P(Each, MutantTest,
                                            MutantCase{"ReadyBeforeInputs", Mutant::kReadyBeforeInputs},
                                            MutantCase{"ReviveRun", Mutant::kReviveRun},
                                            MutantCase{"ForgetReadyTask", Mutant::kForgetReadyTask},
-                                           MutantCase{"ForgetSubmission", Mutant::kForgetSubmission}),
+                                           MutantCase{"ForgetSubmission", Mutant::kForgetSubmission},
+                                           MutantCase{"DiscardWhatIsRead", Mutant::kDiscardWhatIsRead},
+                                           MutantCase{"LoseDiscard", Mutant::kLoseDiscard},
+                                           MutantCase{"OfferDeleted", Mutant::kOfferDeleted}),
                          [](const auto& each) { return each.param.name; });
 
 }  // namespace

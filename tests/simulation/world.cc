@@ -77,6 +77,9 @@ World::World(uint64_t seed, Mutant mutant) : mutant_(mutant), random_(seed) {
   faults_ = DrawFaults(random_);
   options_.lease_ms = kLeaseMs;
   options_.forget_worker_ms = 10 * kLeaseMs;
+  // An activation has some 75 bytes here.
+  constexpr int64_t kBudgets[] = {0, 200, 600, 1 << 20};
+  options_.activation_bytes = kBudgets[random_.Between(0, 3)];
   for (const RunSpec& spec : DrawSpecs(random_)) {
     SimRun run;
     run.spec = spec;
@@ -161,7 +164,7 @@ void World::Deliver(const Event& original, const OnReply& reply) {
   MutateEffects(effects);
   const Status committed = disk_->Commit(effects.changes);
   LWQ_CHECK(committed.ok(), committed.ToString());
-  checker_.AfterCommit(*state_, effects);
+  checker_.AfterCommit(*state_, effects, now_ms_);
   if (changes && !healed_ && random_.Chance(faults_.crash_after_commit)) {
     Crash(random_.Between(10, 1500), /*committed=*/true);
     return;
@@ -314,6 +317,7 @@ void World::FinishExecution(size_t index, int /*incarnation*/, uint64_t token) {
   if (const auto* success = std::get_if<ReportSuccess>(&report.outcome)) {
     for (const auto& [role, output] : success->outputs) {
       objects_.insert(output.digest);
+      if (discarded_.erase(output.digest) > 0) ++report_.remakes;
       checker_.ObjectMade(output);
     }
   }
@@ -326,7 +330,9 @@ void World::Beat(size_t index, int incarnation) {
   SimWorker& worker = workers_[index];
   After(kHeartbeatMs, [=, this] { InWorker(index, incarnation, [=, this] { Beat(index, incarnation); }); });
   if (worker.id.value.empty()) return;
-  Heartbeat beat{.worker = worker.id, .tasks = {}, .draining = false};
+  Heartbeat beat;
+  beat.worker = worker.id;
+  beat.discarded.assign(worker.deleted.begin(), worker.deleted.end());
   if (worker.lease.has_value()) {
     TaskProgress progress;
     progress.task = worker.lease->task;
@@ -340,11 +346,27 @@ void World::Beat(size_t index, int incarnation) {
       if (absl::IsNotFound(status) && self.id == beat.worker) self.id = WorkerId();
       const auto* lost = std::get_if<HeartbeatReply>(&reply);
       if (!status.ok() || lost == nullptr) return;
+      for (const Digest& told : beat.discarded) self.deleted.erase(told);
+      for (const ArtifactRef& artifact : lost->discard) Delete(index, artifact);
       for (const LostLease& one : lost->lost) {
         if (!self.lease.has_value() || self.lease->task != one.task || self.lease->token != one.token) continue;
         self.lease.reset();
         Proceed(index);
       }
+    });
+  });
+}
+
+void World::Delete(size_t index, const ArtifactRef& artifact) {
+  SimWorker& worker = workers_[index];
+  if (worker.deleted.contains(artifact.digest) || !worker.deleting.insert(artifact.digest).second) return;
+  const int incarnation = worker.incarnation;
+  After(random_.Between(1, 300), [=, this] {
+    InWorker(index, incarnation, [=, this] {
+      if (objects_.erase(artifact.digest) > 0) ++report_.discards;
+      discarded_.insert(artifact.digest);
+      workers_[index].deleting.erase(artifact.digest);
+      workers_[index].deleted.insert(artifact.digest);
     });
   });
 }
@@ -412,11 +434,39 @@ void World::MutateEffects(Effects& effects) {
   if (mutant_ == Mutant::kForgetDroppedResult) {
     std::erase_if(effects.changes, [](const Change& change) { return std::holds_alternative<DropAction>(change); });
   }
+  if (mutant_ == Mutant::kDiscardWhatIsRead && random_.Chance(0.05)) DiscardWhatIsRead(effects);
+  if (mutant_ == Mutant::kOfferDeleted) {
+    std::set<Digest> deleted;
+    for (const auto& [digest, activation] : state_->activations.all()) {
+      if (activation.state == ActivationState::kDeleted) deleted.insert(digest);
+    }
+    for (const Digest& digest : deleted) state_->activations.Made(digest, effects.changes);
+  }
+  if (mutant_ == Mutant::kLoseDiscard) {
+    std::erase_if(effects.changes, [](const Change& change) { return std::holds_alternative<PutDiscarded>(change); });
+  }
   if (mutant_ == Mutant::kForgetSubmission) {
     std::erase_if(effects.changes, [](const Change& change) {
       return std::holds_alternative<PutRun>(change) || std::holds_alternative<PutRequest>(change) ||
              std::holds_alternative<PutRunTasks>(change);
     });
+  }
+}
+
+// An input of a ready task is discarded; everything else is as it should be.
+void World::DiscardWhatIsRead(Effects& effects) {
+  for (const auto& [key, task] : state_->tasks) {
+    if (task.record.state != TaskState::kReady) continue;
+    for (const auto& [role, input] : task.record.def->inputs) {
+      const Digest artifact = ContentOf(*state_, input)->digest;
+      const auto read = state_->activations.all().find(artifact);
+      if (read == state_->activations.all().end()) continue;
+      const int64_t readers = read->second.readers;
+      state_->activations.AddReaders(artifact, -readers);
+      state_->activations.Offer(WorkerId{"nobody"}, 0, effects.changes);
+      state_->activations.AddReaders(artifact, readers);
+      return;
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 // A whole cluster in one thread on simulated time: a coordinator that dies and restarts from its store, workers that
 // die, freeze and answer late, clients that submit and cancel, a network that loses, doubles and delays, an object
-// store that loses blobs. One seed decides everything.
+// store that loses blobs and from which workers delete what the coordinator discards, some late. One seed decides
+// everything.
 //
 // The coordinator is the production scheduler (Step, RestoreState) over the in-memory store; only the loop around it is
 // simulated. Two phases: faults for a while, then none, after which every run must end. Thread-safety: none.
@@ -33,6 +34,8 @@ struct WorldReport {
   int runs = 0;
   int restarts = 0;
   int kills = 0;
+  int discards = 0;  // artifacts that workers deleted
+  int remakes = 0;   // discarded artifacts that were made again
 };
 
 // One life of a world.
@@ -59,6 +62,8 @@ class World {
     std::optional<Lease> lease;        // being executed
     std::optional<ReportTask> report;  // not yet answered
     int64_t call = 0;                  // the call whose answer is awaited
+    std::set<Digest> deleting;         // told to delete, not done yet
+    std::set<Digest> deleted;          // done, and the coordinator may not know
   };
   struct SimRun {
     RunSpec spec;
@@ -92,6 +97,7 @@ class World {
   void Send(const Event& event, const OnReply& reply);
   void Mutate(const Event& original, Event& event);
   void MutateEffects(Effects& effects);
+  void DiscardWhatIsRead(Effects& effects);
   void MutateState();
 
   // Workers.
@@ -102,6 +108,7 @@ class World {
   void Take(size_t index, const Lease& lease);
   void FinishExecution(size_t index, int incarnation, uint64_t token);
   void Beat(size_t index, int incarnation);
+  void Delete(size_t index, const ArtifactRef& artifact);
   // Runs `act` in the worker's process: now, when it thaws, or never (it died).
   void InWorker(size_t index, int incarnation, std::function<void()> act);
 
@@ -129,7 +136,8 @@ class World {
 
   std::vector<SimWorker> workers_;
   std::vector<SimRun> runs_;
-  std::set<Digest> objects_;  // made by tasks and still there
+  std::set<Digest> objects_;    // made by tasks and still there
+  std::set<Digest> discarded_;  // deleted and not made again since
 };
 
 }  // namespace lwq::coordinator::simulation

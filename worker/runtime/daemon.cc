@@ -15,6 +15,7 @@
 #include "common/artifact/artifact.h"
 #include "spdlog/spdlog.h"
 #include "worker/io/blob_cache.h"
+#include "worker/io/discarder.h"
 #include "worker/qat/api/execution.h"
 #include "worker/runtime/coordinator_client.h"
 #include "worker/runtime/lease_runner.h"
@@ -135,6 +136,7 @@ class Daemon {
     artifacts_ = std::make_unique<ArtifactStore>(store_.get());
     LWQ_ASSIGN_OR_RETURN(cache_, BlobCache::Open(artifacts_.get(), {.directory = options_.cache_directory + "/blobs",
                                                                     .cache_bytes = options_.cache_bytes}));
+    discarder_ = std::make_unique<Discarder>(artifacts_.get());
     runner_.store = artifacts_.get();
     runner_.blobs = cache_.get();
     runner_.device = options_.device;
@@ -199,6 +201,9 @@ class Daemon {
       if (!std::isnan(task->progress.loss)) progress.mutable_progress()->set_loss(task->progress.loss);
       for (const std::string& line : task->log_lines) progress.add_log_lines(line);
     }
+    // The store was opened before there was a worker id, hence before the first heartbeat.
+    const std::vector<Digest> deleted = discarder_->Deleted();
+    for (const Digest& artifact : deleted) request.add_discarded(artifact.hex());
     const StatusOr<pb::HeartbeatResponse> response = client_.Heartbeat(request);
     if (!response.ok()) {
       // Not known any more: whatever is in hand cannot be reported under this id.
@@ -209,6 +214,17 @@ class Daemon {
       spdlog::warn("lease of {} lost: {}", lost.task_key().substr(0, 12), lost.reason());
       monitor_.CancelLease(lost.task_key(), lost.token());
     }
+    discarder_->Acknowledged(deleted);
+    Discard(*response);
+  }
+
+  void Discard(const pb::HeartbeatResponse& response) {
+    std::vector<ArtifactRef> artifacts;
+    for (const pb::ArtifactRef& message : response.discard()) {
+      const StatusOr<Digest> digest = Digest::FromHex(message.digest());
+      if (digest.ok()) artifacts.push_back({*digest, message.size_bytes()});
+    }
+    discarder_->Discard(artifacts);
   }
 
   // SIGTERM or SIGINT: drain; after drain_ms, or at the second signal, what is in hand is given back.
@@ -245,6 +261,7 @@ class Daemon {
   std::unique_ptr<ObjectStore> store_;
   std::unique_ptr<ArtifactStore> artifacts_;
   std::unique_ptr<BlobCache> cache_;
+  std::unique_ptr<Discarder> discarder_;
   TaskMonitor monitor_;
   DrainSignal drain_;     // the process was asked to drain
   DrainSignal stopping_;  // the main loop has ended

@@ -1,7 +1,7 @@
 // The worker process: register, lease, execute, report, until drained.
 //
 // Threads: the caller's thread is the compute thread and runs the session's loop; one thread sends heartbeats; one
-// waits for signals. gRPC has its own. Tensor work never leaves the compute thread.
+// waits for signals; one deletes discarded artifacts. gRPC has its own. Tensor work never leaves the compute thread.
 #pragma once
 
 #include <cstdint>

@@ -126,6 +126,42 @@ TEST_F(ArtifactTest, AnArtifactIsCompleteOnlyWithEveryPart) {
   EXPECT_FALSE(artifacts_.IsComplete({DigestOf("no manifest"), 0}).value());
 }
 
+TEST_F(ArtifactTest, ADeletedArtifactLeavesNothingAndDeletingItAgainIsOk) {
+  const BlobRef kept = artifacts_.PutBlob("another's").value();
+  const BlobRef one = artifacts_.PutBlob("one").value();
+  const BlobRef two = artifacts_.PutBlob("two").value();
+  const ArtifactRef artifact = artifacts_.Publish({.kind = "samples", .parts = {{"0", one}, {"1", two}}}).value();
+  ASSERT_TRUE(artifacts_.Delete(artifact).ok());
+  for (const BlobRef& blob : {one, two, BlobRef{artifact.digest, kSizeUnknown}}) {
+    EXPECT_FALSE(artifacts_.HasBlob(blob).value());
+  }
+  EXPECT_TRUE(artifacts_.HasBlob(kept).value());
+  EXPECT_TRUE(artifacts_.Delete(artifact).ok());
+}
+
+TEST_F(ArtifactTest, ADeletionThatWasCutShortIsFinishedByTheNext) {
+  const BlobRef one = artifacts_.PutBlob("one").value();
+  const BlobRef two = artifacts_.PutBlob("two").value();
+  const ArtifactRef artifact = artifacts_.Publish({.kind = "samples", .parts = {{"0", one}, {"1", two}}}).value();
+  store_.SetHook([&](StoreCall call, std::string_view key) {
+    return call == StoreCall::kDelete && key == BlobKey(two.digest) ? absl::UnavailableError("down") : absl::OkStatus();
+  });
+  EXPECT_TRUE(absl::IsUnavailable(artifacts_.Delete(artifact)));
+  EXPECT_TRUE(artifacts_.HasBlob({artifact.digest, kSizeUnknown}).value()) << "the manifest still names the rest";
+  store_.SetHook(nullptr);
+  ASSERT_TRUE(artifacts_.Delete(artifact).ok());
+  EXPECT_FALSE(artifacts_.HasBlob(two).value());
+  EXPECT_FALSE(artifacts_.HasBlob({artifact.digest, kSizeUnknown}).value());
+}
+
+TEST_F(ArtifactTest, ADamagedManifestIsDeletedSoThatItCanBeWrittenAgain) {
+  const BlobRef one = artifacts_.PutBlob("one").value();
+  const ArtifactRef artifact = artifacts_.Publish({.kind = "samples", .parts = {{"0", one}}}).value();
+  ASSERT_TRUE(store_.Put(BlobKey(artifact.digest), AsBytes("rubbish"), {}).ok());
+  ASSERT_TRUE(artifacts_.Delete(artifact).ok());
+  EXPECT_FALSE(artifacts_.HasBlob({artifact.digest, kSizeUnknown}).value());
+}
+
 TEST_F(ArtifactTest, PublishingRefusesWhatNoReaderWouldAccept) {
   const BlobRef blob = artifacts_.PutBlob("x").value();
   const auto refused = [&](std::vector<Part> parts) {

@@ -187,7 +187,7 @@ TEST(ClassByKindTest, ARunIsPendingUntilAWorkerOfEveryNeededKindIsThere) {
 TEST(ClassByKindTest, ADrainingWorkerDoesNotCount) {
   SchedulerHarness harness;
   const WorkerId worker = harness.Register(WorkerOn(kL4, "l4"));
-  harness.Do(Heartbeat{.worker = worker, .tasks = {}, .draining = true});
+  harness.Do(Heartbeat{.worker = worker, .tasks = {}, .draining = true, .discarded = {}});
   EXPECT_EQ(harness.run(harness.Submit(BlockApSpec(1))).record.state, RunState::kPending);
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "coordinator/scheduler/garbage.h"
 #include "coordinator/store/record_json.h"
 
 #include "common/task/task_outputs.h"
@@ -204,7 +205,8 @@ std::optional<Lease> SchedulerHarness::LeaseTo(const WorkerId& worker) {
 }
 
 std::vector<LostLease> SchedulerHarness::Beat(const WorkerId& worker, const std::vector<Lease>& leases) {
-  Heartbeat beat{.worker = worker, .tasks = {}, .draining = false};
+  Heartbeat beat;
+  beat.worker = worker;
   for (const Lease& lease : leases) {
     TaskProgress progress;
     progress.task = lease.task;
@@ -214,6 +216,25 @@ std::vector<LostLease> SchedulerHarness::Beat(const WorkerId& worker, const std:
   const Effects effects = Do(beat);
   LWQ_CHECK(effects.status.ok(), effects.status.ToString());
   return std::get<HeartbeatReply>(effects.reply).lost;
+}
+
+std::vector<ArtifactRef> SchedulerHarness::Discard(const WorkerId& worker, const std::vector<ArtifactRef>& deleted) {
+  Heartbeat beat;
+  beat.worker = worker;
+  for (const ArtifactRef& artifact : deleted) beat.discarded.push_back(artifact.digest);
+  const Effects effects = Do(beat);
+  LWQ_CHECK(effects.status.ok(), effects.status.ToString());
+  return std::get<HeartbeatReply>(effects.reply).discard;
+}
+
+std::vector<ArtifactRef> SchedulerHarness::DiscardAll(const WorkerId& worker) {
+  std::vector<ArtifactRef> all;
+  std::vector<ArtifactRef> next = Discard(worker);
+  while (!next.empty()) {
+    all.insert(all.end(), next.begin(), next.end());
+    next = Discard(worker, next);
+  }
+  return all;
 }
 
 namespace {
@@ -274,6 +295,57 @@ const TaskRecord& SchedulerHarness::TaskTitled(const RunId& id, const std::strin
   return task(Digest());
 }
 
+namespace {
+
+// The ledger of activations against what the tasks say; "" or the first difference.
+std::string CheckLedger(const State& state) {
+  std::map<Digest, int64_t> results;
+  std::map<Digest, int64_t> readers;
+  const auto result_of = [&](const TaskEntry& task, const std::string& role) -> const ArtifactRef* {
+    if (task.record.state != TaskState::kSucceeded || !IsDisposable(task.record.def->kind, role)) return nullptr;
+    const auto& outputs = state.actions.at(task.record.action_key).outputs;
+    const auto output = outputs.find(role);
+    return output == outputs.end() ? nullptr : &output->second;
+  };
+  for (const auto& [key, task] : state.tasks) {
+    if (task.record.state == TaskState::kSucceeded) {
+      for (const auto& [role, artifact] : state.actions.at(task.record.action_key).outputs) {
+        if (!IsDisposable(task.record.def->kind, role)) continue;
+        ++results[artifact.digest];
+        readers[artifact.digest] += task.holders;
+      }
+    }
+    if (task.record.state == TaskState::kFailed || task.record.state == TaskState::kCancelled ||
+        task.record.state == TaskState::kSucceeded) {
+      continue;
+    }
+    for (const auto& [role, input] : task.record.def->inputs) {
+      const auto* made = std::get_if<TaskOutputRef>(&input);
+      if (made == nullptr) continue;
+      const ArtifactRef* artifact = result_of(state.tasks.at(made->derivation_key), made->output);
+      if (artifact != nullptr) ++readers[artifact->digest];
+    }
+  }
+  int64_t stored_bytes = 0;
+  int64_t discarded_bytes = 0;
+  for (const auto& [digest, activation] : state.activations.all()) {
+    const std::string name = absl::StrCat("activation ", digest.short_hex());
+    if (activation.results != results[digest]) return absl::StrCat(name, " counts ", activation.results, " results");
+    if (activation.readers != readers[digest]) return absl::StrCat(name, " counts ", activation.readers, " readers");
+    if (activation.state == ActivationState::kStored) stored_bytes += activation.size_bytes;
+    if (activation.state == ActivationState::kDiscarded) discarded_bytes += activation.size_bytes;
+    const bool unneeded = activation.state == ActivationState::kStored && activation.readers == 0;
+    if (unneeded != (activation.unneeded_since != 0)) return absl::StrCat(name, " is unneeded wrongly");
+    results.erase(digest);
+  }
+  if (!results.empty()) return absl::StrCat("activation ", results.begin()->first.short_hex(), " is not known");
+  if (state.activations.stored_bytes() != stored_bytes) return "the sum of stored activations is wrong";
+  if (state.activations.discarded_bytes() != discarded_bytes) return "the sum of discarded activations is wrong";
+  return "";
+}
+
+}  // namespace
+
 std::string CheckIndexes(const State& state) {
   std::map<WorkerId, Digest> leases;
   std::map<RunId, int64_t> done;
@@ -325,7 +397,7 @@ std::string CheckIndexes(const State& state) {
       return absl::StrCat("run ", id.value, " is done but runs");
     }
   }
-  return "";
+  return CheckLedger(state);
 }
 
 std::string DescribeDurable(const State& state) {
@@ -346,6 +418,11 @@ std::string DescribeDurable(const State& state) {
   for (const auto& [key, action] : state.actions) {
     absl::StrAppend(&text, "action ", key.short_hex(), " ", OutputsToText(action.outputs), " ", action.metrics_json,
                     "\n");
+  }
+  for (const auto& [digest, activation] : state.activations.all()) {
+    if (activation.state == ActivationState::kStored) continue;
+    absl::StrAppend(&text, activation.state == ActivationState::kDeleted ? "deleted " : "discarded ",
+                    digest.short_hex(), " ", activation.size_bytes, "\n");
   }
   for (const auto& [id, worker] : state.workers)
     absl::StrAppend(&text, "worker ", id.value, " ", worker.record.name, "\n");

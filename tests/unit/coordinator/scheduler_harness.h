@@ -51,6 +51,10 @@ class SchedulerHarness {
   WorkerId Register(const std::string& name) { return Register(WorkerNamed(name)); }
   std::optional<Lease> LeaseTo(const WorkerId& worker);
   std::vector<LostLease> Beat(const WorkerId& worker, const std::vector<Lease>& leases = {});
+  // A heartbeat that says what was deleted; what the worker is to delete next.
+  std::vector<ArtifactRef> Discard(const WorkerId& worker, const std::vector<ArtifactRef>& deleted = {});
+  // The worker deletes until nothing is left to delete; everything it deleted.
+  std::vector<ArtifactRef> DiscardAll(const WorkerId& worker);
 
   Status Succeed(const WorkerId& worker, const Lease& lease);
   Status Fail(const WorkerId& worker, const Lease& lease, FailureCause cause, const std::string& message = "reason",

@@ -131,11 +131,17 @@ class ServiceTest : public ::testing::Test {
   std::unique_ptr<wire::WorkerService::Stub> workers_;
 };
 
-TEST_F(ServiceTest, ServerInfoNamesVersionAndObjects) {
+TEST_F(ServiceTest, ServerInfoNamesVersionObjectsAndActivations) {
   wire::GetServerInfoResponse response;
   ASSERT_TRUE(Call(*runs_, &wire::RunService::Stub::GetServerInfo, {}, &response).ok());
   EXPECT_EQ(response.version(), "1.2.3");
   EXPECT_EQ(response.objects_uri(), "file:///objects");
+  EXPECT_EQ(response.activation_bytes_stored(), 0);
+  EXPECT_EQ(response.activation_bytes_budget(), SchedulerOptions().activation_bytes);
+  Submit(testing::BlockApSpec(1));
+  RunToEnd(Register("a"));
+  ASSERT_TRUE(Call(*runs_, &wire::RunService::Stub::GetServerInfo, {}, &response).ok());
+  EXPECT_GT(response.activation_bytes_stored(), 0);
 }
 
 TEST_F(ServiceTest, ARunGoesFromSubmissionToItsResult) {
@@ -360,6 +366,23 @@ TEST_F(ServiceTest, AWatcherThatHangsUpIsLetGo) {
   }
   RunToEnd(Register("a"));
   EXPECT_EQ(Get(id).state(), wire::RUN_STATE_SUCCEEDED);
+}
+
+TEST(ConvertWorkerTest, HeartbeatsCarryWhatWasAndWhatIsToBeDeleted) {
+  wire::HeartbeatRequest request;
+  request.add_discarded(DigestOf("gone").hex());
+  EXPECT_THAT(FromWire(request)->discarded, ::testing::ElementsAre(DigestOf("gone")));
+  request.add_discarded("no digest");
+  EXPECT_EQ(FromWire(request).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(MessageOf(FromWire(request).status())), HasSubstr("discarded"));
+
+  HeartbeatReply reply;
+  reply.discard = {testing::NamedArtifact("activations")};
+  wire::HeartbeatResponse response;
+  ToWire(reply, &response);
+  ASSERT_EQ(response.discard_size(), 1);
+  EXPECT_EQ(response.discard(0).digest(), reply.discard[0].digest.hex());
+  EXPECT_EQ(response.discard(0).size_bytes(), reply.discard[0].size_bytes);
 }
 
 TEST_F(ServiceTest, CancelStopsARunAndHeartbeatsSaySo) {

@@ -445,7 +445,10 @@ TEST(DrainTest, ADrainingWorkerIsOfferedNothingAndGivesBackWithoutSpendingAnAtte
   const WorkerId a = harness.Register("a");
   harness.Submit(NoopSpec(2));
   const Lease lease = *harness.LeaseTo(a);
-  ASSERT_TRUE(harness.Do(Heartbeat{.worker = a, .tasks = {}, .draining = true}).status.ok());
+  Heartbeat draining;
+  draining.worker = a;
+  draining.draining = true;
+  ASSERT_TRUE(harness.Do(draining).status.ok());
   ASSERT_TRUE(harness.Release(a, lease).ok());
   EXPECT_FALSE(harness.LeaseTo(a).has_value());
   const WorkerId b = harness.Register("b");
@@ -460,7 +463,8 @@ TEST(HeartbeatTest, ProgressIsShownAndLogLinesAreKept) {
   const RunId run = harness.Submit(NoopSpec(1));
   const Lease lease = *harness.LeaseTo(worker);
   const uint64_t revision = harness.run(run).revision;
-  Heartbeat beat{.worker = worker, .tasks = {}, .draining = false};
+  Heartbeat beat;
+  beat.worker = worker;
   TaskProgress progress;
   progress.task = lease.task;
   progress.token = lease.token;
@@ -491,7 +495,8 @@ TEST(HeartbeatTest, WithoutNewsNothingIsWritten) {
   const WorkerId worker = harness.Register("a");
   harness.Submit(NoopSpec(1));
   const Lease lease = *harness.LeaseTo(worker);
-  Heartbeat beat{.worker = worker, .tasks = {}, .draining = false};
+  Heartbeat beat;
+  beat.worker = worker;
   TaskProgress progress;
   progress.task = lease.task;
   progress.token = lease.token;

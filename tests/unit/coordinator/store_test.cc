@@ -233,6 +233,25 @@ TEST_P(StoreTest, ActionsWorkersRequestsLogsAndTheCounterComeBackAndGoWhenDroppe
   EXPECT_EQ(records.logs[1].text, "kept");
 }
 
+TEST_P(StoreTest, DiscardedArtifactsComeBackChangeAndGoWhenDropped) {
+  const DiscardedRecord first{testing::NamedArtifact("first"), false};
+  const DiscardedRecord second{testing::NamedArtifact("second, longer"), true};
+  Commit({PutDiscarded{first}, PutDiscarded{second}});
+  std::map<Digest, DiscardedRecord> again;
+  for (const DiscardedRecord& record : Reload().discarded) again[record.artifact.digest] = record;
+  ASSERT_EQ(again.size(), 2u);
+  EXPECT_EQ(again.at(first.artifact.digest).artifact, first.artifact);
+  EXPECT_FALSE(again.at(first.artifact.digest).deleted);
+  EXPECT_EQ(again.at(second.artifact.digest).artifact, second.artifact);
+  EXPECT_TRUE(again.at(second.artifact.digest).deleted);
+
+  Commit({PutDiscarded{{first.artifact, true}}, DropDiscarded{second.artifact.digest}});
+  const Records records = Reload();
+  ASSERT_EQ(records.discarded.size(), 1u);
+  EXPECT_EQ(records.discarded[0].artifact, first.artifact);
+  EXPECT_TRUE(records.discarded[0].deleted);
+}
+
 TEST_P(StoreTest, ChangesOfOneCommitApplyInOrder) {
   ActionRecord action;
   action.key = DigestOf("action");
@@ -314,6 +333,27 @@ TEST_F(SqliteStoreTest, AFileOfVersion1KeepsItsRunsAndWorkers) {
   ASSERT_EQ(records->workers.size(), 1u);
   EXPECT_EQ(records->workers[0].max_threads, 2);
   EXPECT_EQ(records->workers[0].cache_bytes, 0);
+}
+
+TEST_F(SqliteStoreTest, AFileFromBeforeArtifactsWereDiscardedIsMigratedAndKeepsWhatItHas) {
+  const Digest action = DigestOf("action");
+  {
+    SQLite::Database database(path(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+    ASSERT_TRUE(MigrateSqlite(database, 1).ok());
+    database.exec(absl::StrCat("INSERT INTO actions VALUES ('", action.hex(), "', '{}', '{}', 1.5, 10, 20)"));
+    database.exec("INSERT INTO meta VALUES ('next_worker', 7)");
+  }
+  StatusOr<std::unique_ptr<Store>> store = OpenSqliteStore(path());
+  ASSERT_TRUE(store.ok()) << store.status();
+  StatusOr<Records> records = (*store)->Load();
+  ASSERT_TRUE(records.ok()) << records.status();
+  ASSERT_EQ(records->actions.size(), 1u);
+  EXPECT_EQ(records->actions[0].key, action);
+  EXPECT_EQ(records->next_worker, 7);
+  EXPECT_THAT(records->discarded, IsEmpty());
+  const std::vector<Change> changes = {PutDiscarded{{testing::NamedArtifact("activations"), false}}};
+  ASSERT_TRUE((*store)->Commit(changes).ok());
+  EXPECT_EQ((*store)->Load()->discarded.size(), 1u);
 }
 
 TEST_F(SqliteStoreTest, AnotherProgramsFileIsRefusedAndNotTouched) {
