@@ -101,9 +101,16 @@ std::string TasksLine(const Plan& plan) {
 
 std::string ProvisionalLine(const Plan& plan) {
   if (!plan.provisional()) return "";
-  return absl::StrCat("provisional  the sensitivity is measured first (", plan.recipe().sensitivity_metric(), ", ",
-                      plan.recipe().sensitivity_samples(),
-                      " windows); bits and epochs shown are the recipe's until then\n");
+  const bool scores_known = !plan.blocks().empty() && plan.blocks(0).has_sensitivity();
+  if (scores_known) {
+    return "provisional  the rounding errors of the weights are measured first; bits shown are the recipe's until "
+           "then\n";
+  }
+  const std::string how =
+      absl::StrCat(plan.recipe().sensitivity_metric(), ", ", plan.recipe().sensitivity_samples(), " windows");
+  if (plan.blocks().empty()) return absl::StrCat("sensitivity  is measured (", how, "), and nothing else is done\n");
+  return absl::StrCat("provisional  the sensitivity is measured first (", how,
+                      "); bits and epochs shown are the recipe's until then\n");
 }
 
 std::string TimeLine(const Plan& plan) {

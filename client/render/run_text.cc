@@ -129,8 +129,10 @@ std::string ExtremesText(const lwqat::v1::Sensitivity& measured) {
   if (scores.empty()) return "";
   const auto most = std::max_element(scores.begin(), scores.end());
   const auto least = std::min_element(scores.begin(), scores.end());
-  return absl::StrCat("block ", most - scores.begin(), " is the most sensitive (", FormatSignificant(*most, 4),
-                      "), block ", least - scores.begin(), " the least (", FormatSignificant(*least, 4), ")");
+  const std::string text =
+      absl::StrCat("block ", most - scores.begin(), " is the most sensitive (", FormatSignificant(*most, 4), ")");
+  if (measured.trained_blocks() > 0) return text;
+  return absl::StrCat(text, ", block ", least - scores.begin(), " the least (", FormatSignificant(*least, 4), ")");
 }
 
 bool IsReordered(const lwqat::v1::Plan& plan) {

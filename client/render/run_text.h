@@ -39,7 +39,8 @@ struct TaskGroup {
 TaskGroup SensitivityTasks(const lwqat::v1::Run& run);
 // "sensitivity (fisher)".
 std::string SensitivityLabel(const lwqat::v1::Run& run);
-// "block 1 is the most sensitive (313.9), block 23 the least (1.078)"; "" without scores.
+// "block 1 is the most sensitive (313.9), block 23 the least (1.078)"; "" without scores. Of later measurements only
+// the first half: blocks that were trained before have none.
 std::string ExtremesText(const lwqat::v1::Sensitivity& measured);
 
 // Whether blocks are trained in another order than that of depth.

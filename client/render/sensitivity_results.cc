@@ -18,6 +18,12 @@ std::vector<double> ScoresOf(const Sensitivity& measured) {
   return {measured.scores().begin(), measured.scores().end()};
 }
 
+// A curvature or a rise of the loss that came out below 0 counts as 0, for policies and for sensitivity_file.
+std::vector<double> AsPoliciesRead(std::vector<double> scores) {
+  for (double& score : scores) score = score < 0 ? 0 : score;
+  return scores;
+}
+
 // Most sensitive first, equal scores by depth.
 std::vector<int> RankedLayers(const std::vector<double>& scores) {
   std::vector<int> layers(scores.size());
@@ -80,7 +86,7 @@ StatusOr<Json> SensitivityResults(const Run& run) {
                                                "); method sensitivity, or a policy that goes by it, measures it")));
   }
   const Sensitivity& measured = run.sensitivity(0);
-  const std::vector<double> scores = ScoresOf(measured);
+  const std::vector<double> scores = AsPoliciesRead(ScoresOf(measured));
   Json json{{"model", ModelToJson(run, scores.size())},
             {"dataset",
              {{"name", run.spec().calibration().name()},
@@ -95,6 +101,7 @@ StatusOr<Json> SensitivityResults(const Run& run) {
   if (!measured.standard_errors().empty()) {
     json["standard_errors"] = std::vector<double>(measured.standard_errors().begin(), measured.standard_errors().end());
   }
+  if (scores != ScoresOf(measured)) json["measured_scores"] = ScoresOf(measured);
   AddTable(measured, &json);
   for (int i = 1; i < run.sensitivity_size(); ++i) {
     json["remeasured"].push_back(Json{{"trained_blocks", run.sensitivity(i).trained_blocks()},

@@ -4,7 +4,8 @@
 // {model: {name, num_layers, hidden_size, num_attention_heads}, dataset: {name, num_samples, max_length}, method,
 // sensitivity_scores, ranked_layers, statistics: {mean, std, min, max, most_sensitive_layer, least_sensitive_layer,
 // sensitivity_range}}, and ours: samples, seqlen; standard_errors ("hessian"); choices and table (table metrics: by
-// layer the loss at each choice); remeasured (reorder_every: scores on the partly quantized model).
+// layer the loss at each choice); measured_scores, where one came out below 0: sensitivity_scores has 0 for it, as
+// policies do; remeasured (reorder_every: scores on the partly quantized model, 0 for blocks trained before).
 //
 // Pure.
 #pragma once

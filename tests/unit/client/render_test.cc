@@ -315,7 +315,6 @@ TEST(PlanText, IsATableWithTotals) {
 TEST(PlanText, ShowsOrderUnitsAndWhatThePoliciesRead) {
   lwqat::v1::Plan plan = test::PolicyRun().plan();
   plan.set_quantized_bytes(600'000);
-  plan.set_provisional(true);
   EXPECT_EQ(
       RenderPlan(plan),
       "block  position  unit  bits  group  stored bits  sensitivity  epochs  steps  quant_lr   zp_lr  weight_lr  "
@@ -327,12 +326,30 @@ TEST(PlanText, ShowsOrderUnitsAndWhatThePoliciesRead) {
       "    2         1     1     2    128        2.141            3     2.5    160    0.0001  0.0001      1e-05  "
       "     3.5\n"
       "\n"
-      "provisional  the sensitivity is measured first (fisher, 8 windows); bits and epochs shown are the recipe's "
-      "until then\n"
       "order        1, 2, 0\n"
       "bits         2.667 a weight, 2.800 as stored\n"
       "size         586 KiB of quantized linears, 0 B exported\n"
       "tasks        0\n");
+}
+
+TEST(PlanText, SaysPlainlyWhatWaitsForAMeasurement) {
+  lwqat::v1::Plan plan;
+  plan.set_provisional(true);
+  plan.mutable_recipe()->set_sensitivity_metric("fisher");
+  plan.mutable_recipe()->set_sensitivity_samples(64);
+  EXPECT_EQ(RenderPlan(plan),
+            "sensitivity  is measured (fisher, 64 windows), and nothing else is done\ntasks        0\n");
+  plan.add_blocks();
+  EXPECT_THAT(RenderPlan(plan), HasSubstr("\nprovisional  the sensitivity is measured first (fisher, 64 windows); bits "
+                                          "and epochs shown are the recipe's until then\n"));
+}
+
+TEST(PlanText, OfGivenScoresSaysThatOnlyRoundingErrorsAreMeasured) {
+  lwqat::v1::Plan plan;
+  plan.set_provisional(true);
+  plan.add_blocks()->set_sensitivity(1);
+  EXPECT_THAT(RenderPlan(plan), HasSubstr("\nprovisional  the rounding errors of the weights are measured first; bits "
+                                          "shown are the recipe's until then\n"));
 }
 
 TEST(PlanText, OfManyBlocksFoldsNeighboursThatArePlannedAlike) {
@@ -455,7 +472,7 @@ TEST(RunText, OfPoliciesHasARowPerBlockAndOneForAllMeasuring) {
       "\n"
       "task                  state       time      peak   loss  worker\n"
       "sensitivity (fisher)  4/4 done   1.5 s  19.1 MiB\n"
-      "train blocks 1 to 2   succeeded  6.0 s  47.7 MiB  0.125  worker-2\n"
+      "train blocks 1-2      succeeded  6.0 s  47.7 MiB  0.125  worker-2\n"
       "train block 0         succeeded         28.6 MiB\n"
       "tokenize              succeeded\n");
 }

@@ -117,6 +117,16 @@ TEST(SensitivityResults, HaveTableErrorsAndLaterMeasurements) {
   EXPECT_EQ((*results)["remeasured"], Json::parse(R"([{"trained_blocks": 2, "sensitivity_scores": [7.0]}])"));
 }
 
+TEST(SensitivityResults, AScoreBelowZeroCountsAsZeroAndIsStillTold) {
+  lwqat::v1::Run run = test::FinishedPolicyRun();
+  run.mutable_sensitivity(0)->set_scores(2, -0.25);
+  const auto results = SensitivityResults(run);
+  ASSERT_TRUE(results.ok()) << results.status();
+  EXPECT_EQ((*results)["sensitivity_scores"], Json::parse("[0.5, 12.25, 0.0]"));
+  EXPECT_EQ((*results)["measured_scores"], Json::parse("[0.5, 12.25, -0.25]"));
+  EXPECT_EQ((*results)["statistics"]["min"], 0.0);
+}
+
 TEST(SensitivityResults, EqualScoresAreRankedByDepthAndHaveNoRangeAtZero) {
   lwqat::v1::Run run = test::FinishedPolicyRun();
   for (double& score : *run.mutable_sensitivity(0)->mutable_scores()) score = 0;

@@ -110,7 +110,7 @@ Run PolicyRun() {
   pilot.set_title("pilot block 0 at 2 bits");
   pilot.set_worker("worker-1");
   Task& unit = *run.add_tasks() = MakeTask("train_block", 1, lwqat::v1::TASK_STATE_LEASED);
-  unit.set_title("train blocks 1 to 2");
+  unit.set_title("train blocks 1-2");
   unit.set_worker("worker-2");
   *run.add_tasks() = MakeTask("train_block", 0, lwqat::v1::TASK_STATE_BLOCKED);
   *run.add_tasks() = MakeTask("tokenize", -1, lwqat::v1::TASK_STATE_SUCCEEDED);
