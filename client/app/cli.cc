@@ -58,6 +58,7 @@ void AddVerbs(CLI::App* root, const CliContext& context, VerbAction* action) {
   AddGetVerb(root, context, action);
   AddReportVerb(root, context, action);
   AddFetchVerb(root, context, action);
+  AddSensitivityVerb(root, context, action);
   AddEvalVerb(root, context, action);
   AddLogsVerb(root, context, action);
   AddCancelVerb(root, context, action);

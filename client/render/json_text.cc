@@ -18,6 +18,10 @@ Json ToJson(const google::protobuf::Message& message) {
   return Json::parse(JsonLine(message), nullptr, false);
 }
 
+std::string OneLineJson(const Json& value) {
+  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 std::string PrettyJson(const Json& value) {
   return value.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

@@ -13,6 +13,8 @@ namespace lwq {
 std::string JsonLine(const google::protobuf::Message& message);
 Json ToJson(const google::protobuf::Message& message);
 
+// One line, without a line end: what --json prints of verbs that print many.
+std::string OneLineJson(const Json& value);
 // Indented, with a line end: what --json prints.
 std::string PrettyJson(const Json& value);
 

@@ -1,19 +1,16 @@
-// A plan and a run as text: what `lwq plan`, `lwq get`, `lwq list` and `lwq workers` print. Pure.
+// A plan as text: what `lwq plan` prints. Pure.
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "lwqat/v1/run.pb.h"
-#include "lwqat/v1/run_service.pb.h"
 
 namespace lwq {
 
-// The per-block table, then bits, sizes, tasks, memory and remarks.
+// The per-block table, then order, bits, sizes, tasks, what they need by class of workers, the bits-loss frontier
+// around the plan, and remarks. Of more than kBlocksListed blocks, neighbours that are planned alike share a row.
 std::string RenderPlan(const lwqat::v1::Plan& plan);
-// State, tasks, results.
-std::string RenderRun(const lwqat::v1::Run& run, double now_unix_s);
-std::string RenderRunList(const std::vector<lwqat::v1::Run>& runs, double now_unix_s);
-std::string RenderWorkers(const lwqat::v1::ListWorkersResponse& workers);
+
+inline constexpr int kBlocksListed = 40;
 
 }  // namespace lwq

@@ -38,7 +38,7 @@ int64_t StepsOf(const Run& run) {
   int64_t trained = 0;
   bool known = false;
   for (const auto& task : run.tasks()) {
-    if (task.kind() != "train_block" || task.metrics_json().empty()) continue;
+    if (task.kind() != "train_block" || IsSensitivityTask(task) || task.metrics_json().empty()) continue;
     const auto metrics = ParseJson(task.metrics_json(), "metrics");
     if (!metrics.ok() || !metrics->is_object()) continue;
     if (const auto steps = JsonInt(*metrics, "steps", "metrics"); steps.ok()) {

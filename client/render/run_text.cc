@@ -1,6 +1,7 @@
 #include "client/render/run_text.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
 
 #include "client/render/format.h"
@@ -31,6 +32,14 @@ double ShareDone(const Task& task) {
   if (task.progress().steps() <= 0) return 0;
   return std::clamp(static_cast<double>(task.progress().step()) / static_cast<double>(task.progress().steps()), 0.0,
                     1.0);
+}
+
+constexpr std::array<const char*, 7> kSensitivityKinds = {
+    "loss_gradient", "backward_block", "gradient_norm", "output_fisher", "loss_delta", "hessian", "weight_error"};
+
+// Pilot trainings are much shorter than those of the run.
+std::string KindForTime(const Task& task) {
+  return absl::StrCat(task.kind(), IsSensitivityTask(task) ? " of sensitivity" : "");
 }
 
 struct Mean {
@@ -85,6 +94,60 @@ std::string CostText(const Task& task) {
   return text;
 }
 
+bool IsSensitivityTask(const Task& task) {
+  const auto is_kind = [&](const char* kind) { return task.kind() == kind; };
+  return std::any_of(kSensitivityKinds.begin(), kSensitivityKinds.end(), is_kind) ||
+         (task.kind() == "train_block" && task.title().starts_with("pilot "));
+}
+
+bool IsBlockTask(const Task& task) {
+  return (task.kind() == "train_block" || task.kind() == "rtn_block") && !IsSensitivityTask(task);
+}
+
+TaskGroup SensitivityTasks(const Run& run) {
+  TaskGroup group;
+  for (const Task& task : run.tasks()) {
+    if (!IsSensitivityTask(task)) continue;
+    ++group.total;
+    if (task.state() == lwqat::v1::TASK_STATE_LEASED) ++group.running;
+    if (task.state() != lwqat::v1::TASK_STATE_SUCCEEDED) continue;
+    ++group.done;
+    group.seconds += task.seconds();
+    group.peak_memory_bytes = std::max(group.peak_memory_bytes, task.peak_memory_bytes());
+  }
+  return group;
+}
+
+std::string SensitivityLabel(const Run& run) {
+  const std::string& planned = run.plan().recipe().sensitivity_metric();
+  const std::string metric = run.sensitivity().empty() ? planned : run.sensitivity(0).metric();
+  return metric.empty() ? "sensitivity" : absl::StrCat("sensitivity (", metric, ")");
+}
+
+std::string ExtremesText(const lwqat::v1::Sensitivity& measured) {
+  const auto& scores = measured.scores();
+  if (scores.empty()) return "";
+  const auto most = std::max_element(scores.begin(), scores.end());
+  const auto least = std::min_element(scores.begin(), scores.end());
+  const std::string text =
+      absl::StrCat("block ", most - scores.begin(), " is the most sensitive (", FormatSignificant(*most, 4), ")");
+  if (measured.trained_blocks() > 0) return text;
+  return absl::StrCat(text, ", block ", least - scores.begin(), " the least (", FormatSignificant(*least, 4), ")");
+}
+
+bool IsReordered(const lwqat::v1::Plan& plan) {
+  return !std::is_sorted(plan.order().begin(), plan.order().end());
+}
+
+std::string OrderText(const lwqat::v1::Plan& plan, int most) {
+  std::string text;
+  for (int i = 0; i < std::min(most, plan.order_size()); ++i) {
+    absl::StrAppend(&text, i == 0 ? "" : ", ", plan.order(i));
+  }
+  if (plan.order_size() > most) absl::StrAppend(&text, ", … ", plan.order_size() - most, " more");
+  return text;
+}
+
 double ElapsedSeconds(const Run& run, double now_unix_s) {
   if (!run.has_submitted_at()) return 0;
   const double end = run.has_finished_at() ? SecondsOf(run.finished_at()) : now_unix_s;
@@ -96,7 +159,7 @@ std::optional<double> EstimateSecondsLeft(const Run& run) {
   Mean overall;
   for (const Task& task : run.tasks()) {
     if (task.state() != lwqat::v1::TASK_STATE_SUCCEEDED || task.from_cache() || task.seconds() <= 0) continue;
-    for (Mean* mean : {&by_kind[task.kind()], &overall}) {
+    for (Mean* mean : {&by_kind[KindForTime(task)], &overall}) {
       mean->sum += task.seconds();
       ++mean->count;
     }
@@ -106,7 +169,7 @@ std::optional<double> EstimateSecondsLeft(const Run& run) {
   int side_by_side = 0;
   for (const Task& task : run.tasks()) {
     if (IsTerminal(task.state())) continue;
-    const auto known = by_kind.find(task.kind());
+    const auto known = by_kind.find(KindForTime(task));
     const double whole = known != by_kind.end() ? known->second.value() : overall.value();
     work += whole * (1 - ShareDone(task));
     if (task.state() == lwqat::v1::TASK_STATE_LEASED) ++side_by_side;

@@ -4,6 +4,7 @@
 
 #include "client/app/clock.h"
 #include "client/render/json_text.h"
+#include "client/render/layer_results.h"
 #include "client/render/watch_frame.h"
 #include "common/status/status.h"
 
@@ -69,7 +70,9 @@ class LineView : public RunView {
 class JsonView : public RunView {
  public:
   explicit JsonView(Console* console) : console_(console) {}
-  void OnChange(const std::vector<Run>& runs, size_t changed) override { console_->Out(JsonLine(runs[changed])); }
+  void OnChange(const std::vector<Run>& runs, size_t changed) override {
+    console_->Out(OneLineJson(RunToJson(runs[changed])));
+  }
   void OnTick(const std::vector<Run>& /*runs*/) override {}
   void OnConnection(bool connected) override { console_->Err(ConnectionNote(connected)); }
   void OnEnd(const std::vector<Run>& /*runs*/) override {}

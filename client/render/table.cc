@@ -12,7 +12,7 @@ void Table::AddRow(std::vector<std::string> cells) {
   rows_.push_back(std::move(cells));
 }
 
-std::string Table::Render() const {
+std::string Table::Render(size_t header_every) const {
   std::vector<int> widths(columns_.size(), 0);
   for (size_t c = 0; c < columns_.size(); ++c) {
     for (const auto& row : rows_) widths[c] = std::max(widths[c], DisplayWidth(row[c]));
@@ -29,8 +29,13 @@ std::string Table::Render() const {
     while (!text.empty() && text.back() == ' ') text.pop_back();
     return text + "\n";
   };
-  std::string text = line([&](size_t c) -> const std::string& { return columns_[c].title; });
-  for (const auto& row : rows_) text += line([&](size_t c) -> const std::string& { return row[c]; });
+  const std::string header = line([&](size_t c) -> const std::string& { return columns_[c].title; });
+  std::string text = header;
+  for (size_t r = 0; r < rows_.size(); ++r) {
+    const bool again = header_every > 0 && r > 0 && r % header_every == 0 && rows_.size() - r > header_every / 2;
+    if (again) text += header;
+    text += line([&](size_t c) -> const std::string& { return rows_[r][c]; });
+  }
   return text;
 }
 

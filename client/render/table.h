@@ -18,8 +18,8 @@ class Table {
   void AddRow(std::vector<std::string> cells);
   bool empty() const { return rows_.empty(); }
   // Header and rows, each ended by a line end, without trailing spaces. A column that is empty in every row is left
-  // out.
-  std::string Render() const;
+  // out. The header is repeated after every `header_every` rows (0: never) where more than half as many follow.
+  std::string Render(size_t header_every = 0) const;
 
  private:
   std::vector<Column> columns_;

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <map>
+#include <tuple>
 
 #include "client/render/format.h"
 #include "client/render/run_text.h"
+#include "common/json/json.h"
 #include "common/status/status.h"
 
 namespace lwq {
@@ -15,10 +17,14 @@ using lwqat::v1::Task;
 
 constexpr int kStepsWidth = 12;
 
-// The task that quantizes a block stands for it.
-bool IsBlockTask(const Task& task) {
-  return task.kind() == "train_block" || task.kind() == "rtn_block";
-}
+// A task that stands for the blocks it quantizes, with what the plan has for the first of them.
+struct BlockRow {
+  const Task* task = nullptr;
+  int last = 0;        // block; the first is the task's
+  bool again = false;  // relay's sequential pass
+  int position = 0;
+  std::string planned;
+};
 
 std::string TimeLeftText(const Run& run) {
   if (run.state() != lwqat::v1::RUN_STATE_RUNNING) return "";
@@ -44,13 +50,23 @@ std::string ProgressText(const Task& task, bool utf8) {
                       progress.stage());
 }
 
-std::string TaskLine(const std::string& label, const Task& task, bool utf8) {
+// "12 zero-point flips", once the training has counted them.
+std::string FlipsText(const Task& task) {
+  if (task.metrics_json().empty()) return "";
+  const auto metrics = ParseJson(task.metrics_json(), "metrics");
+  const auto flips = metrics.ok() ? JsonInt(*metrics, "zero_point_flips", "metrics") : metrics.status();
+  return flips.ok() ? absl::StrCat(*flips, *flips == 1 ? " zero-point flip" : " zero-point flips") : "";
+}
+
+std::string TaskLine(const std::string& label, const Task& task, bool utf8, const std::string& planned = "") {
   std::string line = absl::StrCat("  ", TaskGlyph(task, utf8), " ", PadRight(label, 10));
   const auto add = [&](const std::string& fact) {
     if (!fact.empty()) absl::StrAppend(&line, "  ", fact);
   };
+  add(planned);
   add(ProgressText(task, utf8));
   add(LossText(task));
+  add(FlipsText(task));
   add(CostText(task));
   if (task.state() == lwqat::v1::TASK_STATE_LEASED && !task.worker().empty()) add(absl::StrCat("on ", task.worker()));
   if (task.attempts() > 1) add(absl::StrCat("attempt ", task.attempts()));
@@ -59,26 +75,125 @@ std::string TaskLine(const std::string& label, const Task& task, bool utf8) {
   return line;
 }
 
-// The lines of `tasks` (ascending by block) in at most `room` lines: runs of finished and of waiting blocks are folded.
-std::vector<std::string> BlockLines(const std::vector<const Task*>& tasks, int room, bool utf8) {
-  const bool fold = static_cast<int>(tasks.size()) > room;
+// What sets the block apart from the others: its place in the order, its bits, its sensitivity.
+std::string PlannedText(const lwqat::v1::Plan& plan, const lwqat::v1::BlockPlan& block) {
+  std::string text;
+  const auto add = [&](const std::string& fact) { absl::StrAppend(&text, text.empty() ? "" : "  ", fact); };
+  const auto differs = [&](const auto& other) { return other.bit_width() != block.bit_width(); };
+  if (IsReordered(plan)) add(absl::StrCat("#", block.position() + 1));
+  if (std::any_of(plan.blocks().begin(), plan.blocks().end(), differs)) add(absl::StrCat(block.bit_width(), " bits"));
+  if (block.has_sensitivity()) add(absl::StrCat("s ", FormatSignificant(block.sensitivity(), 4)));
+  return text;
+}
+
+// In the order of training; by depth where that is the order.
+std::vector<BlockRow> BlockRows(const Run& run) {
+  std::vector<BlockRow> rows;
+  for (const Task& task : run.tasks()) {
+    if (!IsBlockTask(task)) continue;
+    BlockRow row{&task, task.block(), task.title().starts_with("train on "), task.block(), ""};
+    for (const auto& block : run.plan().blocks()) {
+      if (block.unit() == task.block()) row.last = std::max(row.last, block.layer_idx());
+      if (block.layer_idx() != task.block()) continue;
+      row.position = block.position();
+      row.planned = PlannedText(run.plan(), block);
+    }
+    rows.push_back(std::move(row));
+  }
+  std::stable_sort(rows.begin(), rows.end(), [](const BlockRow& a, const BlockRow& b) {
+    return std::tie(a.again, a.position) < std::tie(b.again, b.position);
+  });
+  return rows;
+}
+
+// "block 3", "blocks 4 to 7", "blocks 4 to 7 again"; of blocks that do not follow each other their number.
+std::string BlocksLabel(const BlockRow* begin, const BlockRow* end) {
+  bool neighbours = true;
+  int blocks = 0;
+  for (const BlockRow* row = begin; row != end; ++row) {
+    blocks += row->last - row->task->block() + 1;
+    neighbours = neighbours && (row == begin || row->task->block() == (row - 1)->last + 1);
+  }
+  const std::string again = begin->again ? " again" : "";
+  const int first = begin->task->block();
+  if (blocks == 1) return absl::StrCat("block ", first, again);
+  if (neighbours) return absl::StrCat("blocks ", first, " to ", (end - 1)->last, again);
+  return absl::StrCat(blocks, " blocks", again);
+}
+
+// The lines of `rows` in at most `room` lines: runs of finished and of waiting blocks are folded.
+std::vector<std::string> BlockLines(const std::vector<BlockRow>& rows, int room, bool utf8) {
+  const bool fold = static_cast<int>(rows.size()) > room;
   std::vector<std::string> lines;
-  for (size_t i = 0; i < tasks.size();) {
+  for (size_t i = 0; i < rows.size();) {
     const auto foldable = [&](size_t k) {
-      return tasks[k]->state() != lwqat::v1::TASK_STATE_LEASED && tasks[k]->state() != lwqat::v1::TASK_STATE_FAILED;
+      const auto state = rows[k].task->state();
+      return state != lwqat::v1::TASK_STATE_LEASED && state != lwqat::v1::TASK_STATE_FAILED;
+    };
+    const std::string glyph = TaskGlyph(*rows[i].task, utf8);
+    const auto alike = [&](size_t k) {
+      return foldable(k) && rows[k].again == rows[i].again && TaskGlyph(*rows[k].task, utf8) == glyph;
     };
     size_t end = i + 1;
     if (fold && foldable(i)) {
-      while (end < tasks.size() && foldable(end) && TaskGlyph(*tasks[end], utf8) == TaskGlyph(*tasks[i], utf8)) ++end;
+      while (end < rows.size() && alike(end)) ++end;
     }
-    if (end - i > 1) {
-      lines.push_back(absl::StrCat("  ", TaskGlyph(*tasks[i], utf8), " blocks ", tasks[i]->block(), " to ",
-                                   tasks[end - 1]->block()));
-    } else {
-      lines.push_back(TaskLine(absl::StrCat("block ", tasks[i]->block()), *tasks[i], utf8));
-    }
+    const std::string label = BlocksLabel(&rows[i], rows.data() + end);
+    lines.push_back(end - i > 1 ? absl::StrCat("  ", glyph, " ", label)
+                                : TaskLine(label, *rows[i].task, utf8, rows[i].planned));
     i = end;
   }
+  return lines;
+}
+
+// One line for all tasks that measure sensitivity; none where there are none.
+std::vector<std::string> SensitivityLine(const Run& run, bool utf8) {
+  const TaskGroup group = SensitivityTasks(run);
+  if (group.total == 0) return {};
+  Task whole;
+  whole.set_state(group.done == group.total ? lwqat::v1::TASK_STATE_SUCCEEDED
+                  : group.running > 0       ? lwqat::v1::TASK_STATE_LEASED
+                                            : lwqat::v1::TASK_STATE_BLOCKED);
+  std::string line = absl::StrCat("  ", TaskGlyph(whole, utf8), " ", SensitivityLabel(run), "  ");
+  if (group.done < group.total) {
+    absl::StrAppend(&line, ProgressBar(static_cast<double>(group.done) / group.total, kStepsWidth, utf8), " ");
+  }
+  absl::StrAppend(&line, group.done, "/", group.total, " tasks");
+  if (group.running > 0) absl::StrAppend(&line, ", ", group.running, " running");
+  return {line};
+}
+
+// Tenths of the measuring that are done.
+int TenthsDone(const TaskGroup& group) {
+  return group.total > 0 ? group.done * 10 / group.total : 0;
+}
+
+// What became known about sensitivity and, by it, about the plan.
+std::vector<std::string> DescribeMeasuring(const Run& before, const Run& after) {
+  std::vector<std::string> lines;
+  const TaskGroup was = SensitivityTasks(before);
+  const TaskGroup now = SensitivityTasks(after);
+  const bool moved = before.id().empty() ? now.done < now.total : TenthsDone(was) != TenthsDone(now);
+  if (moved && now.total > 0) {
+    lines.push_back(absl::StrCat(SensitivityLabel(after), ": ", now.done, "/", now.total, " tasks done"));
+  }
+  if (before.id().empty()) return lines;
+  for (int i = before.sensitivity_size(); i < after.sensitivity_size(); ++i) {
+    const auto& measured = after.sensitivity(i);
+    const int trained = measured.trained_blocks();
+    lines.push_back(absl::StrCat(SensitivityLabel(after), " measured",
+                                 trained > 0 ? absl::StrCat(" after ", trained, " trained blocks") : "", ": ",
+                                 ExtremesText(measured)));
+  }
+  if (before.plan().provisional() && !after.plan().provisional()) {
+    lines.push_back(absl::StrCat("the plan is settled: ", FormatSignificant(after.plan().average_bits(), 4),
+                                 " bits a weight, ", FormatFixed(after.plan().stored_bits_per_weight(), 3),
+                                 " as stored"));
+  }
+  const bool same_order = std::equal(before.plan().order().begin(), before.plan().order().end(),
+                                     after.plan().order().begin(), after.plan().order().end());
+  if (!same_order && (IsReordered(before.plan()) || IsReordered(after.plan())))
+    lines.push_back(absl::StrCat("order of training: ", OrderText(after.plan(), kOrderListed)));
   return lines;
 }
 
@@ -89,7 +204,7 @@ std::string PerplexityLine(const lwqat::v1::Perplexity& perplexity) {
 
 std::string TaskEndText(const Task& task) {
   std::string text = task.from_cache() ? "reused" : "done";
-  for (const std::string& fact : {CostText(task), LossText(task)}) {
+  for (const std::string& fact : {CostText(task), LossText(task), FlipsText(task)}) {
     if (!fact.empty()) absl::StrAppend(&text, ", ", fact);
   }
   return text;
@@ -125,19 +240,18 @@ bool HasPerplexity(const Run& run, const lwqat::v1::Perplexity& wanted) {
 }  // namespace
 
 std::vector<std::string> RenderRunFrame(const Run& run, const FrameOptions& options) {
-  std::vector<const Task*> blocks;
   std::vector<std::string> others;
   for (const Task& task : run.tasks()) {
-    if (IsBlockTask(task)) {
-      blocks.push_back(&task);
-    } else if (task.state() == lwqat::v1::TASK_STATE_LEASED || task.state() == lwqat::v1::TASK_STATE_FAILED) {
-      others.push_back(TaskLine(task.title(), task, options.utf8));
-    }
+    const bool failed = task.state() == lwqat::v1::TASK_STATE_FAILED;
+    const bool runs_alone = task.state() == lwqat::v1::TASK_STATE_LEASED && !IsSensitivityTask(task);
+    if (!IsBlockTask(task) && (failed || runs_alone)) others.push_back(TaskLine(task.title(), task, options.utf8));
   }
-  std::stable_sort(blocks.begin(), blocks.end(), [](const Task* a, const Task* b) { return a->block() < b->block(); });
   std::vector<std::string> lines = {RunLine(run, options)};
-  const int reserved = 1 + static_cast<int>(others.size()) + run.perplexities_size() + (run.error().empty() ? 0 : 1);
-  for (std::string& line : BlockLines(blocks, options.rows - reserved, options.utf8)) lines.push_back(std::move(line));
+  for (std::string& line : SensitivityLine(run, options.utf8)) lines.push_back(std::move(line));
+  const int reserved =
+      static_cast<int>(lines.size() + others.size()) + run.perplexities_size() + (run.error().empty() ? 0 : 1);
+  for (std::string& line : BlockLines(BlockRows(run), options.rows - reserved, options.utf8))
+    lines.push_back(std::move(line));
   for (std::string& line : others) lines.push_back(std::move(line));
   for (const auto& perplexity : run.perplexities()) lines.push_back(PerplexityLine(perplexity));
   if (!run.error().empty()) lines.push_back(absl::StrCat("  ", OneLine(run.error())));
@@ -157,15 +271,16 @@ std::vector<std::string> DescribeChanges(const Run& before, const Run& after) {
     lines.push_back(absl::StrCat(prefix, ": ", RunStateName(after.state()), ", ", after.tasks_done(), "/",
                                  after.tasks_total(), " tasks done"));
   }
+  const std::string counted = absl::StrCat(prefix, " [", after.tasks_done(), "/", after.tasks_total(), "] ");
+  for (const std::string& line : DescribeMeasuring(before, after)) lines.push_back(absl::StrCat(counted, line));
   for (const Task& task : after.tasks()) {
+    if (IsSensitivityTask(task) && task.state() != lwqat::v1::TASK_STATE_FAILED) continue;
     const auto old = old_tasks.find(task.key());
     const bool same =
         old != old_tasks.end() && old->second->state() == task.state() && old->second->attempts() == task.attempts();
     const bool first_sight_of_done = before.id().empty() && IsTerminal(task.state());  // counted in the line above
     const std::string text = same || first_sight_of_done ? "" : TaskChangeText(task);
-    if (!text.empty())
-      lines.push_back(
-          absl::StrCat(prefix, " [", after.tasks_done(), "/", after.tasks_total(), "] ", task.title(), ": ", text));
+    if (!text.empty()) lines.push_back(absl::StrCat(counted, task.title(), ": ", text));
   }
   for (const auto& measured : after.perplexities()) {
     if (HasPerplexity(before, measured)) continue;

@@ -19,11 +19,13 @@ struct FrameOptions {
   double now_unix_s = 0;
 };
 
-// A line for the run, one per block (its training, or what stands for it), one per other task that runs or failed.
-// Blocks that do not fit are folded: finished ones first, then those that wait.
+// A line for the run, one for the measuring of sensitivity, one per block or unit of blocks (its training, or what
+// stands for it) in the order of training, one per other task that runs or failed. Blocks that do not fit are folded:
+// finished ones first, then those that wait.
 std::vector<std::string> RenderRunFrame(const lwqat::v1::Run& run, const FrameOptions& options);
 
-// One line per task that changed its state between two states of a run, and one for the run's own changes.
+// One line per task that changed its state between two states of a run, and one for the run's own changes. The
+// measuring of sensitivity is a line per tenth, then what it found: the extremes, the settled plan, the order.
 std::vector<std::string> DescribeChanges(const lwqat::v1::Run& before, const lwqat::v1::Run& after);
 
 }  // namespace lwq

@@ -55,6 +55,8 @@ class RunFileReader {
                        UnknownNameMessage(absl::StrCat("key ", DescribeNode(key)), key.text, KeyNames(), ""));
     }
     if (field->type == FieldType::kTexts) return ReadTexts(*field, value);
+    if (field->type == FieldType::kClasses) return ReadClasses(*field, key, value);
+    if (field->type == FieldType::kIntegers && value.kind == YamlNode::Kind::kList) return ReadIntegers(*field, value);
     return ReadScalar(*field, key, value);
   }
 
@@ -74,6 +76,46 @@ class RunFileReader {
     }
     const std::string text = field.type == FieldType::kPath ? Resolve(value.text) : value.text;
     return Annotate(SetRunField(field, text, request_), PlaceOf(what_, value));
+  }
+
+  // A list of integers, each in its place.
+  Status ReadIntegers(const RunField& field, const YamlNode& list) {
+    if (list.items.empty()) {
+      return InvalidAt(what_, list,
+                       absl::StrCat(field.name, ": the list is empty; remove the key to take the default"));
+    }
+    std::string joined;
+    for (const YamlNode& item : list.items) {
+      if (item.kind != YamlNode::Kind::kScalar || item.quoted) {
+        return InvalidAt(what_, item,
+                         absl::StrCat(field.name, ": expected ", ExpectedOf(FieldType::kInteger), ", got ",
+                                      item.quoted ? "the quoted text " : "", DescribeNode(item)));
+      }
+      LWQ_RETURN_IF_ERROR(Annotate(SetRunField(field, item.text, request_), PlaceOf(what_, item)));
+      absl::StrAppend(&joined, joined.empty() ? "" : ",", item.text);
+    }
+    return Annotate(SetRunField(field, joined, request_), PlaceOf(what_, list));
+  }
+
+  // A map of kind: class.
+  Status ReadClasses(const RunField& field, const YamlNode& key, const YamlNode& map) {
+    if (map.kind != YamlNode::Kind::kMap) {
+      return InvalidAt(what_, map.kind == YamlNode::Kind::kNull ? key : map,
+                       absl::StrCat(field.name, ": expected a mapping of \"kind: class\", got ", DescribeNode(map)));
+    }
+    for (size_t i = 0; i + 1 < map.items.size(); i += 2) {
+      const YamlNode& kind = map.items[i];
+      const YamlNode& base = map.items[i + 1];
+      const bool is_text = base.kind == YamlNode::Kind::kScalar && !base.text.empty();
+      if (kind.kind != YamlNode::Kind::kScalar || !is_text) {
+        return InvalidAt(what_, kind,
+                         absl::StrCat(field.name, ": expected \"kind: class\", got ", DescribeNode(kind), " with ",
+                                      DescribeNode(base)));
+      }
+      LWQ_RETURN_IF_ERROR(
+          Annotate(SetRunField(field, absl::StrCat(kind.text, "=", base.text), request_), PlaceOf(what_, kind)));
+    }
+    return absl::OkStatus();
   }
 
   // A path, a list of paths or of one-entry maps "name: path", or a map of such entries.

@@ -6,9 +6,13 @@
 #include <filesystem>
 #include <limits>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "client/render/format.h"
 #include "client/run_file/field_help.h"
 #include "client/run_file/suggestion.h"
+#include "common/task/task_def.h"
 
 namespace lwq {
 namespace {
@@ -16,7 +20,12 @@ namespace {
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 
+// Texts on the wire that hold integers separated by commas.
+constexpr const char* kIntegerLists[] = {"sensitivity_bits", "sensitivity_group_sizes"};
+
 FieldType TypeOf(const FieldDescriptor& field) {
+  const auto is_list = [&](const char* name) { return field.name() == name; };
+  if (std::any_of(std::begin(kIntegerLists), std::end(kIntegerLists), is_list)) return FieldType::kIntegers;
   switch (field.cpp_type()) {
     case FieldDescriptor::CPPTYPE_BOOL:
       return FieldType::kBool;
@@ -55,6 +64,7 @@ std::vector<RunField> BuildFields() {
   fields.push_back(MakeField("eval_texts", FieldType::kTexts));
   fields.push_back(MakeField("net", FieldType::kText));
   fields.push_back(MakeField("real_quant", FieldType::kBool));
+  fields.push_back(MakeField("kind_classes", FieldType::kClasses));
   for (const auto* descriptor : {lwqat::v1::Recipe::descriptor(), lwqat::v1::RunSpec::descriptor()}) {
     for (int i = 0; i < descriptor->field_count(); ++i) {
       const FieldDescriptor& field = *descriptor->field(i);
@@ -112,6 +122,18 @@ StatusOr<double> ParseNumber(const RunField& field, std::string_view text) {
   return value;
 }
 
+// "2, 3,4" → "2,3,4".
+StatusOr<std::string> ParseIntegers(const RunField& field, std::string_view text) {
+  std::vector<std::string> integers;
+  for (const std::string& part : std::vector<std::string>(absl::StrSplit(std::string(text), ','))) {
+    const auto digits = absl::StripAsciiWhitespace(part);
+    const auto value = ParseInteger(field, std::string_view(digits.data(), digits.size()), 64);
+    if (!value.ok()) return Mismatch(field, text);
+    integers.push_back(absl::StrCat(*value));
+  }
+  return absl::StrJoin(integers, ",");
+}
+
 Status SetScalar(const RunField& field, const FieldDescriptor& descriptor, std::string_view text, Message* message) {
   const google::protobuf::Reflection& reflection = *message->GetReflection();
   switch (field.type) {
@@ -138,8 +160,14 @@ Status SetScalar(const RunField& field, const FieldDescriptor& descriptor, std::
     case FieldType::kText:
       reflection.SetString(message, &descriptor, std::string(text));
       return absl::OkStatus();
+    case FieldType::kIntegers: {
+      LWQ_ASSIGN_OR_RETURN(std::string integers, ParseIntegers(field, text));
+      reflection.SetString(message, &descriptor, std::move(integers));
+      return absl::OkStatus();
+    }
     case FieldType::kPath:
     case FieldType::kTexts:
+    case FieldType::kClasses:
       break;
   }
   LWQ_CHECK(false, field.name, " is not a field of the wire");
@@ -160,7 +188,33 @@ NamedText ParseNamedText(std::string_view text) {
   return {std::string(text.substr(0, equals)), std::string(text.substr(equals + 1))};
 }
 
-// Keys that are not fields of the wire. False when `field` is not one of them.
+std::vector<std::string> KindNames() {
+  std::vector<std::string> names;
+  for (int kind = 0; kind <= static_cast<int>(TaskKind::kNoop); ++kind) {
+    names.emplace_back(TaskKindName(static_cast<TaskKind>(kind)));
+  }
+  return names;
+}
+
+// Which kinds can be pinned is the coordinator's to say; what is no kind at all is a slip of the pen.
+Status SetKindClass(const RunField& field, std::string_view text, RunRequest* request) {
+  const size_t equals = text.find('=');
+  if (equals == std::string_view::npos || equals == 0 || equals + 1 == text.size()) return Mismatch(field, text);
+  const std::string kind(text.substr(0, equals));
+  if (!ParseTaskKind(kind).ok()) {
+    const std::vector<std::string> known = KindNames();
+    const std::string nearest = NearestName(kind, known);
+    return absl::InvalidArgumentError(
+        absl::StrCat(field.name, ": unknown task kind \"", OneLine(kind.substr(0, 60)), "\"; ",
+                     nearest.empty() ? absl::StrCat("kinds are ", absl::StrJoin(known, ", "))
+                                     : absl::StrCat("did you mean ", nearest, "?")));
+  }
+  const bool is_new = request->spec.mutable_kind_classes()->insert({kind, std::string(text.substr(equals + 1))}).second;
+  if (is_new) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(field.name, ": ", kind, " is given twice; remove one"));
+}
+
+// Keys that are not fields of the wire, or not of one value. False when `field` is not one of them.
 StatusOr<bool> SetLocalField(const RunField& field, std::string_view text, RunRequest* request) {
   if (field.name == "model") {
     request->model_path = text;
@@ -176,6 +230,8 @@ StatusOr<bool> SetLocalField(const RunField& field, std::string_view text, RunRe
     request->eval_texts.push_back(ParseNamedText(text));
   } else if (field.name == "real_quant") {
     LWQ_ASSIGN_OR_RETURN(request->real_quant, ParseBool(field, text));
+  } else if (field.name == "kind_classes") {
+    LWQ_RETURN_IF_ERROR(SetKindClass(field, text, request));
   } else {
     return false;
   }
@@ -210,6 +266,10 @@ std::string_view ExpectedOf(FieldType type) {
       return "a path";
     case FieldType::kTexts:
       return "a path or a list of paths";
+    case FieldType::kIntegers:
+      return "an integer or a list of integers";
+    case FieldType::kClasses:
+      return "a class for a task kind (\"kind: class\", as a flag KIND=CLASS)";
   }
   return "";
 }
@@ -232,6 +292,7 @@ Status SetRunField(const RunField& field, std::string_view text, RunRequest* req
 
 void ClearRunField(const RunField& field, RunRequest* request) {
   if (field.type == FieldType::kTexts) request->eval_texts.clear();
+  if (field.type == FieldType::kClasses) request->spec.clear_kind_classes();
 }
 
 std::string UnknownNameMessage(std::string_view subject, std::string_view name, const std::vector<std::string>& known,

@@ -14,7 +14,7 @@
 
 namespace lwq {
 
-enum class FieldType { kBool, kInteger, kNumber, kText, kPath, kTexts };
+enum class FieldType { kBool, kInteger, kNumber, kText, kPath, kTexts, kIntegers, kClasses };
 
 struct RunField {
   std::string name;
@@ -28,14 +28,16 @@ const std::vector<RunField>& RunFields();
 // nullptr when there is none.
 const RunField* FindRunField(std::string_view name);
 
-// "an integer", "a number", "true or false", "a text", "a path", "a path, a list of paths or of \"name: path\"".
+// "an integer", "a number", "true or false", "a text", "a path", "a path or a list of paths", …
 std::string_view ExpectedOf(FieldType type);
 
 // Sets one field from its text. INVALID_ARGUMENT "wbits: expected an integer, got \"two\"" (the caller adds where).
-// kTexts appends one text. Empty texts are refused.
+// kTexts appends one text, kClasses takes one "KIND=CLASS" whose kind has none yet, kIntegers takes them separated by
+// commas. Empty texts are refused.
 Status SetRunField(const RunField& field, std::string_view text, RunRequest* request);
 
-// Forgets what an earlier source said about a field that can have several values (eval_texts): flags replace, not add.
+// Forgets what an earlier source said about a field that can have several values (eval_texts, kind_classes): flags
+// replace, not add.
 void ClearRunField(const RunField& field, RunRequest* request);
 
 // "unknown key …" for a name that is none: the nearest known name, or why a flag of EfficientQAT has no meaning here.

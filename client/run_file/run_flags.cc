@@ -20,6 +20,10 @@ std::string ValueName(FieldType type) {
       return "PATH";
     case FieldType::kTexts:
       return "[NAME=]PATH";
+    case FieldType::kIntegers:
+      return "N,N";
+    case FieldType::kClasses:
+      return "KIND=CLASS";
   }
   return "";
 }
@@ -31,7 +35,9 @@ void AddFlag(const RunField& field, RunFlags* flags, CLI::App* verb) {
     verb->add_flag(flag, texts, field.help)->group("Run");
     return;
   }
-  CLI::Option* option = verb->add_option(flag, texts, field.help);
+  // One entry at a time on the command line, so its name is also the singular.
+  const std::string names = field.type == FieldType::kClasses ? absl::StrCat("--kind_class,", flag) : flag;
+  CLI::Option* option = verb->add_option(names, texts, field.help);
   option->group("Run")->type_name(ValueName(field.type))->expected(1)->allow_extra_args(false)->take_all();
 }
 
@@ -61,7 +67,7 @@ Status ApplyFlags(const RunFlags& flags, RunRequest* request) {
   return absl::OkStatus();
 }
 
-StatusOr<std::vector<RunRequest>> LoadRuns(const RunFlags& flags) {
+StatusOr<std::vector<RunRequest>> LoadRuns(const RunFlags& flags, bool config_only) {
   std::vector<RunRequest> runs;
   for (const std::string& file : flags.files) {
     LWQ_ASSIGN_OR_RETURN(RunRequest request, ReadRunFile(file));
@@ -70,6 +76,7 @@ StatusOr<std::vector<RunRequest>> LoadRuns(const RunFlags& flags) {
   if (runs.empty()) runs.emplace_back();
   for (RunRequest& request : runs) {
     LWQ_RETURN_IF_ERROR(ApplyFlags(flags, &request));
+    request.config_only = config_only;
     LWQ_RETURN_IF_ERROR(CompleteRunRequest(&request));
   }
   return runs;

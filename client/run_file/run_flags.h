@@ -24,8 +24,9 @@ struct RunFlags {
 // until the line has been parsed.
 std::shared_ptr<RunFlags> AddRunFlags(CLI::App* verb, int max_files);
 
-// One request per run file, or one from flags alone; each complete (CompleteRunRequest).
-StatusOr<std::vector<RunRequest>> LoadRuns(const RunFlags& flags);
+// One request per run file, or one from flags alone; each complete (CompleteRunRequest). `config_only`: for a plan of a
+// model that is not here yet.
+StatusOr<std::vector<RunRequest>> LoadRuns(const RunFlags& flags, bool config_only = false);
 // Only the flags' values on top of `request`.
 Status ApplyFlags(const RunFlags& flags, RunRequest* request);
 

@@ -42,8 +42,9 @@ Status CompleteRunRequest(RunRequest* request) {
   if (request->model_path.empty() && method != "noop") {
     return invalid("no model is given; add \"model: DIRECTORY\" to the run file or --model DIRECTORY");
   }
-  if (method == "block_ap" && request->calib_dataset.empty()) {
-    return invalid("method block_ap needs calib_dataset: a text file (plain, .jsonl or .json.gz)");
+  const bool calibrates = method == "block_ap" || method == "sensitivity";
+  if (calibrates && request->calib_dataset.empty() && !request->config_only) {
+    return invalid(absl::StrCat("method ", method, " needs calib_dataset: a text file (plain, .jsonl or .json.gz)"));
   }
   if (recipe->eval_ppl() && request->eval_texts.empty()) {
     return invalid("eval_ppl is on but eval_texts names no text; add one or remove eval_ppl");

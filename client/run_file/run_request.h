@@ -20,7 +20,7 @@ struct NamedText {
 struct RunRequest {
   // For messages: the run file's path, or "command line".
   std::string origin = "command line";
-  // name, recipe, priority and numerics_class as given; the artifacts are still empty.
+  // name, recipe, priority and classes as given; the artifacts are still empty.
   lwqat::v1::RunSpec spec;
   std::string model_path;
   std::string model_name;  // `net`
@@ -28,11 +28,14 @@ struct RunRequest {
   std::vector<NamedText> eval_texts;
   std::string save_quant_dir;
   std::string sensitivity_file;
+  // For a plan only: config.json stands for the whole model, and a calibration text may be missing.
+  bool config_only = false;
   std::optional<bool> real_quant;  // EfficientQAT's switch; export_format wins over it
 };
 
 // Fills what follows from the rest (names, the export format that real_quant means) and refuses what cannot be a run:
-// no model, Block-AP without calibration data, perplexity without a text, two texts of one name. INVALID_ARGUMENT.
+// no model, Block-AP or a measurement without calibration data, perplexity without a text, two texts of one name.
+// INVALID_ARGUMENT.
 Status CompleteRunRequest(RunRequest* request);
 
 // The file's name without folders and without its last extension ("a/held-out.txt" → "held-out").

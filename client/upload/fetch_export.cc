@@ -3,15 +3,61 @@
 #include <cctype>
 #include <filesystem>
 
+#include "client/render/json_text.h"
+#include "client/render/layer_results.h"
 #include "client/render/run_text.h"
+#include "client/render/sensitivity_results.h"
 #include "common/artifact/file_tree.h"
+#include "common/object_store/staging.h"
 
 namespace lwq {
+namespace {
+
+constexpr char kLayerStatistics[] = "layer_statistics.json";
+
+Status DownloadExport(const lwqat::v1::Run& run, ObjectStore* store, Console* console, FetchedExport* fetched) {
+  LWQ_ASSIGN_OR_RETURN(const Digest digest, Digest::FromHex(run.export_().digest()));
+  ArtifactStore artifacts(store);
+  LWQ_ASSIGN_OR_RETURN(const auto tree, FileTree::Open(&artifacts, ArtifactRef{digest, run.export_().size_bytes()}));
+  TransferProgress progress(console, absl::StrCat("fetching ", run.spec().name(), " to ", fetched->directory));
+  const Status downloaded =
+      tree.Download(fetched->directory, [&](int64_t done, int64_t total) { progress.Update(done, total); });
+  if (!downloaded.ok()) {
+    console->ClearLive();
+    return downloaded;
+  }
+  progress.Update(run.export_().size_bytes(), run.export_().size_bytes());
+  progress.Finish();
+  fetched->files = static_cast<int64_t>(tree.paths().size());
+  fetched->size_bytes = run.export_().size_bytes();
+  return absl::OkStatus();
+}
+
+Status WriteReports(const lwqat::v1::Run& run, FetchedExport* fetched) {
+  const auto write = [&](const std::string& name, const Json& content) {
+    fetched->reports.push_back(name);
+    return WriteReport(absl::StrCat(fetched->directory, "/", name), PrettyJson(content));
+  };
+  const bool measured_only = run.plan().recipe().method() == "sensitivity";
+  if (!run.plan().blocks().empty() && !measured_only) {
+    LWQ_RETURN_IF_ERROR(write(kLayerStatistics, LayerStatistics(run)));
+  }
+  if (run.sensitivity().empty()) return absl::OkStatus();
+  LWQ_ASSIGN_OR_RETURN(const Json results, SensitivityResults(run));
+  return write(SensitivityFileName(run), results);
+}
+
+}  // namespace
+
+bool HasResults(const lwqat::v1::Run& run) {
+  const bool found = !run.plan().blocks().empty() || !run.sensitivity().empty();
+  return run.has_export_() || (run.state() == lwqat::v1::RUN_STATE_SUCCEEDED && found);
+}
 
 StatusOr<FetchedExport> FetchExport(const lwqat::v1::Run& run, ObjectStore* store, const std::string& directory,
                                     Console* console) {
   const std::string who = absl::StrCat("run ", ShortId(run.id()));
-  if (!run.has_export_()) {
+  if (!HasResults(run)) {
     return absl::FailedPreconditionError(absl::StrCat(who, " has no export (it is ", RunStateName(run.state()),
                                                       "); lwq get ", ShortId(run.id()), " says why"));
   }
@@ -19,21 +65,20 @@ StatusOr<FetchedExport> FetchExport(const lwqat::v1::Run& run, ObjectStore* stor
   if (std::filesystem::exists(directory, ignored) && !std::filesystem::is_directory(directory, ignored)) {
     return absl::InvalidArgumentError(absl::StrCat("--output ", directory, " is a file; give a directory"));
   }
-  auto digest = Digest::FromHex(run.export_().digest());
-  if (!digest.ok()) return Annotate(digest.status(), who);
-  ArtifactStore artifacts(store);
-  auto tree = FileTree::Open(&artifacts, ArtifactRef{*digest, run.export_().size_bytes()});
-  if (!tree.ok()) return Annotate(tree.status(), who);
-  TransferProgress progress(console, absl::StrCat("fetching ", run.spec().name(), " to ", directory));
-  const Status downloaded =
-      tree->Download(directory, [&](int64_t done, int64_t total) { progress.Update(done, total); });
-  if (!downloaded.ok()) {
-    console->ClearLive();
-    return Annotate(downloaded, who);
-  }
-  progress.Update(run.export_().size_bytes(), run.export_().size_bytes());
-  progress.Finish();
-  return FetchedExport{directory, static_cast<int64_t>(tree->paths().size()), run.export_().size_bytes()};
+  FetchedExport fetched;
+  fetched.directory = directory;
+  if (run.has_export_()) LWQ_RETURN_IF_ERROR(Annotate(DownloadExport(run, store, console, &fetched), who));
+  LWQ_RETURN_IF_ERROR(WriteReports(run, &fetched));
+  return fetched;
+}
+
+Status WriteReport(const std::string& path, const std::string& text) {
+  const std::string folder = ParentDirectory(path);
+  LWQ_RETURN_IF_ERROR(MakeDirectories(folder));
+  LWQ_ASSIGN_OR_RETURN(const std::unique_ptr<StagingFile> out, StagingFile::Create(folder, ".partial-"));
+  LWQ_RETURN_IF_ERROR(out->Append(std::as_bytes(std::span(text.data(), text.size()))));
+  LWQ_RETURN_IF_ERROR(out->Seal(/*sync=*/false));
+  return out->RenameTo(path);
 }
 
 std::string FolderNameOf(const std::string& run_name) {

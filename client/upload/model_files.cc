@@ -72,21 +72,31 @@ Status RefuseRemotePath(std::string_view what, const std::string& path, std::str
   return absl::FailedPreconditionError(absl::StrCat(what, ": ", path, " is not supported yet; give a local ", instead));
 }
 
-StatusOr<ModelFiles> InspectModel(const std::string& directory) {
+StatusOr<ModelFiles> InspectModelConfig(const std::string& directory) {
   LWQ_RETURN_IF_ERROR(CheckDirectory(directory));
   const std::string context = absl::StrCat("model: ", directory);
-  const fs::path root(directory);
+  const fs::path path = fs::path(directory) / "config.json";
   ModelFiles model;
   model.directory = directory;
   std::error_code error;
-  if (fs::file_size(root / "config.json", error) == 0)
+  if (fs::file_size(path, error) == 0)
     return absl::InvalidArgumentError(absl::StrCat(context, ": config.json is empty"));
-  LWQ_ASSIGN_OR_RETURN(const Bytes config, Bytes::MapFile((root / "config.json").string()));
+  LWQ_ASSIGN_OR_RETURN(const Bytes config, Bytes::MapFile(path.string()));
   model.config_json = config.view();
   auto parsed = LlamaConfig::Parse(model.config_json);
   if (!parsed.ok()) return Annotate(parsed.status(), context);
   model.config = *std::move(parsed);
+  model.files["config.json"] = path.string();
+  model.tokenizer = model.files;
+  return model;
+}
 
+StatusOr<ModelFiles> InspectModel(const std::string& directory) {
+  LWQ_ASSIGN_OR_RETURN(ModelFiles model, InspectModelConfig(directory));
+  const std::string context = absl::StrCat("model: ", directory);
+  const fs::path root(directory);
+  model.files.clear();
+  model.tokenizer.clear();
   auto source = OpenModelDirectory(directory);
   if (!source.ok()) return Annotate(source.status(), context);
   LWQ_RETURN_IF_ERROR(Annotate(CheckModelTensors(model.config, **source), context));

@@ -58,7 +58,7 @@ StatusOr<CheckedRun> CheckRunInputs(const RunRequest& request) {
   CheckedRun run;
   run.request = request;
   if (!request.model_path.empty()) {
-    auto model = InspectModel(request.model_path);
+    auto model = request.config_only ? InspectModelConfig(request.model_path) : InspectModel(request.model_path);
     if (!model.ok()) return Refuse(request, model.status());
     run.model = *std::move(model);
   }
@@ -66,6 +66,9 @@ StatusOr<CheckedRun> CheckRunInputs(const RunRequest& request) {
     auto text = InspectText("calib_dataset", request.calib_dataset);
     if (!text.ok()) return Refuse(request, text.status());
     run.calibration = *std::move(text);
+  } else if (request.config_only && run.model.has_value()) {
+    run.calibration = run.model->files;  // names a text that is not here yet; nobody will read it
+    run.request.calib_dataset = "not given";
   }
   for (const NamedText& named : request.eval_texts) {
     auto text = InspectText("eval_texts", named.path);
@@ -73,7 +76,8 @@ StatusOr<CheckedRun> CheckRunInputs(const RunRequest& request) {
     run.eval_texts.push_back(*std::move(text));
   }
   if (!request.sensitivity_file.empty()) {
-    const auto scores = ReadSensitivityFile(request.sensitivity_file);
+    const int64_t blocks = run.model.has_value() ? run.model->config.num_hidden_layers : 0;
+    const auto scores = ReadSensitivityFile(request.sensitivity_file, request.model_name, blocks);
     if (!scores.ok()) return Refuse(request, scores.status());
     run.request.spec.mutable_sensitivity_scores()->Assign(scores->begin(), scores->end());
   }

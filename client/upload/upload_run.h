@@ -16,12 +16,13 @@ namespace lwq {
 // A run whose inputs on this disk have been looked at and are fit to be uploaded.
 struct CheckedRun {
   RunRequest request;
-  std::optional<ModelFiles> model;                 // absent for method noop only
-  std::map<std::string, std::string> calibration;  // empty when there is none
+  std::optional<ModelFiles> model;  // absent for method noop only
+  // Empty when there is none. With config_only and none given, config.json stands for it.
+  std::map<std::string, std::string> calibration;
   std::vector<std::map<std::string, std::string>> eval_texts;
 };
 
-// Errors are those of InspectModel and InspectText, annotated with the run's origin.
+// Errors are those of InspectModel, InspectText and ReadSensitivityFile, annotated with the run's origin.
 StatusOr<CheckedRun> CheckRunInputs(const RunRequest& request);
 
 // Uploads (into a NamingStore: names) the run's inputs and fills the spec. Progress goes to `console` (may be null).

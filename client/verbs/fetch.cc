@@ -1,4 +1,4 @@
-// lwq fetch: brings a run's exported model to this disk.
+// lwq fetch: brings a run's exported model and what is known about its blocks to this disk.
 #include "client/render/json_text.h"
 #include "client/upload/fetch_export.h"
 #include "client/verbs/run_options.h"
@@ -19,6 +19,7 @@ StatusOr<ExitCode> Fetch(const CliContext& context, const FetchOptions& options)
     context.console->OutText(PrettyJson({{"run_id", run.id()},
                                          {"directory", fetched.directory},
                                          {"files", fetched.files},
+                                         {"reports", fetched.reports},
                                          {"size_bytes", fetched.size_bytes}}));
   } else {
     context.console->Out(fetched.directory);
@@ -30,9 +31,10 @@ StatusOr<ExitCode> Fetch(const CliContext& context, const FetchOptions& options)
 
 void AddFetchVerb(CLI::App* root, const CliContext& context, VerbAction* action) {
   auto options = std::make_shared<FetchOptions>();
-  CLI::App* verb =
-      AddVerb(root, {"fetch", "Copy a run's exported model to a directory", "lwq fetch 3f2a9c1e --output model-w2g128"},
-              &options->json);
+  CLI::App* verb = AddVerb(root,
+                           {"fetch", "Copy a run's exported model and its statistics to a directory",
+                            "lwq fetch 3f2a9c1e --output model-w2g128"},
+                           &options->json);
   AddRunId(verb, &options->run_ids);
   verb->add_option("--output,--save_quant_dir", options->output, "directory to write, made if absent")
       ->type_name("DIR")

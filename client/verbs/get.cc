@@ -1,7 +1,8 @@
 // lwq get: one run with its tasks and results.
 #include "client/app/clock.h"
 #include "client/render/json_text.h"
-#include "client/render/plan_text.h"
+#include "client/render/layer_results.h"
+#include "client/render/run_page.h"
 #include "client/verbs/run_options.h"
 
 namespace lwq {
@@ -10,7 +11,7 @@ namespace {
 StatusOr<ExitCode> Get(const CliContext& context, const RunIdOptions& options) {
   LWQ_ASSIGN_OR_RETURN(const auto connection, ServerConnection::Open(context, options.server, false));
   LWQ_ASSIGN_OR_RETURN(const lwqat::v1::Run run, connection->api()->GetRun(options.run_ids.front()));
-  context.console->OutText(options.json ? PrettyJson(ToJson(run)) : RenderRun(run, NowUnixSeconds()));
+  context.console->OutText(options.json ? PrettyJson(RunToJson(run)) : RenderRun(run, NowUnixSeconds()));
   return ExitCode::kOk;
 }
 

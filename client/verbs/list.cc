@@ -1,7 +1,7 @@
 // lwq list: the runs a coordinator knows, newest first.
 #include "client/app/clock.h"
 #include "client/render/json_text.h"
-#include "client/render/plan_text.h"
+#include "client/render/run_page.h"
 #include "client/verbs/verb.h"
 
 namespace lwq {

@@ -1,6 +1,7 @@
 // lwq local: a whole cluster on this machine for the time of some runs.
 #include "client/app/clock.h"
 #include "client/render/json_text.h"
+#include "client/render/layer_results.h"
 #include "client/render/report.h"
 #include "client/run_file/run_flags.h"
 #include "client/verbs/local_session.h"
@@ -24,7 +25,7 @@ StatusOr<ExitCode> Local(const CliContext& context, const LocalOptions& options)
   Json list = Json::array();
   for (const lwqat::v1::Run& run : runs) {
     code = Worse(code, ExitCodeOf(run.state()));
-    list.push_back(ToJson(run));
+    list.push_back(RunToJson(run));
     if (!run.error().empty()) context.console->Err(absl::StrCat("lwq: ", run.spec().name(), ": ", run.error()));
   }
   context.console->OutText(session.json ? PrettyJson({{"runs", list}, {"report", ReportToJson(report)}})

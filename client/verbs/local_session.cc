@@ -145,7 +145,7 @@ class Session {
 
   Status FetchAll(const std::vector<CheckedRun>& checked, const std::vector<Run>& runs) {
     for (size_t i = 0; i < runs.size(); ++i) {
-      if (runs[i].state() != lwqat::v1::RUN_STATE_SUCCEEDED || !runs[i].has_export_()) continue;
+      if (runs[i].state() != lwqat::v1::RUN_STATE_SUCCEEDED || !HasResults(runs[i])) continue;
       LWQ_RETURN_IF_ERROR(FetchExport(runs[i], objects_.get(), ExportDirectory(checked[i].request), context_.console));
     }
     return absl::OkStatus();

@@ -11,12 +11,13 @@ namespace {
 
 struct PlanOptions {
   bool json = false;
+  bool config_only = false;
   ServerFlags server;
   std::shared_ptr<RunFlags> runs;
 };
 
 StatusOr<ExitCode> ShowPlan(const CliContext& context, const PlanOptions& options) {
-  LWQ_ASSIGN_OR_RETURN(const std::vector<RunRequest> requests, LoadRuns(*options.runs));
+  LWQ_ASSIGN_OR_RETURN(const std::vector<RunRequest> requests, LoadRuns(*options.runs, options.config_only));
   LWQ_ASSIGN_OR_RETURN(const CheckedRun checked, CheckRunInputs(requests.front()));
   // Inputs are named by their digests and stay where they are.
   InterruptibleStore names(std::make_unique<NamingStore>(), context.interrupt);
@@ -36,6 +37,8 @@ void AddPlanVerb(CLI::App* root, const CliContext& context, VerbAction* action) 
       root,
       {"plan", "Show what a run would do: blocks, stored bits, size, tasks, memory", "lwq plan run.yaml --wbits 2"},
       &options->json);
+  verb->add_flag("--config-only", options->config_only,
+                 "plan from config.json alone: weights, tokenizer and calibration text need not be here");
   AddServerFlags(verb, &options->server);
   options->runs = AddRunFlags(verb, 1);
   verb->callback([=, &context] { *action = [=, &context] { return ShowPlan(context, *options); }; });

@@ -1,5 +1,6 @@
 // lwq submit: uploads what runs need and hands them to a coordinator.
 #include "client/render/json_text.h"
+#include "client/render/layer_results.h"
 #include "client/render/run_views.h"
 #include "client/rpc/watch_runs.h"
 #include "client/run_file/run_flags.h"
@@ -64,7 +65,7 @@ StatusOr<ExitCode> Submit(const CliContext& context, const SubmitOptions& option
   }
   if (options.json) {
     Json list = Json::array();
-    for (const lwqat::v1::Run& run : runs) list.push_back(ToJson(run));
+    for (const lwqat::v1::Run& run : runs) list.push_back(RunToJson(run));
     context.console->OutText(PrettyJson({{"runs", list}}));
   }
   return code;

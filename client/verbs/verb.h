@@ -92,6 +92,7 @@ void AddWatchVerb(CLI::App* root, const CliContext& context, VerbAction* action)
 void AddLogsVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 void AddCancelVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 void AddFetchVerb(CLI::App* root, const CliContext& context, VerbAction* action);
+void AddSensitivityVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 void AddWorkersVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 void AddReportVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 void AddCompletionVerb(CLI::App* root, const CliContext& context, VerbAction* action);

@@ -1,6 +1,6 @@
 // lwq workers: who executes tasks.
 #include "client/render/json_text.h"
-#include "client/render/plan_text.h"
+#include "client/render/run_page.h"
 #include "client/verbs/verb.h"
 
 namespace lwq {

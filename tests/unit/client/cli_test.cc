@@ -57,6 +57,21 @@ const BadLine kBadLines[] = {
     {"BadInteger", {"submit", "--wbits", "two"}, "--wbits: expected an integer, got \"two\""},
     {"BadNumber", {"submit", "--epochs", "1e999"}, "--epochs: 1e999 does not fit a 64-bit float"},
     {"BadBool", {"submit", "--eval_ppl=maybe"}, "--eval_ppl: expected true or false, got \"maybe\""},
+    {"BadIntegers",
+     {"submit", "--sensitivity_bits", "2;3"},
+     "--sensitivity_bits: expected an integer or a list of integers, got \"2;3\""},
+    {"KindWithoutClass",
+     {"submit", "--kind_class", "advance"},
+     "--kind_classes: expected a class for a task kind (\"kind: class\", as a flag KIND=CLASS), got \"advance\""},
+    {"UnknownKind",
+     {"submit", "--kind_class", "advanc=A100"},
+     "--kind_classes: unknown task kind \"advanc\"; did you mean advance?"},
+    {"KindTwice",
+     {"submit", "--kind_class", "advance=A", "--kind_class", "advance=B"},
+     "--kind_classes: advance is given twice; remove one"},
+    {"SensitivityWithoutText",
+     {"submit", "--model", "m", "--method", "sensitivity"},
+     "command line: method sensitivity needs calib_dataset: a text file (plain, .jsonl or .json.gz)"},
     {"EmptyValue", {"submit", "--model", ""}, "--model: expected a path, got an empty text"},
     {"NoModel",
      {"submit"},
@@ -98,7 +113,7 @@ TEST(CommandLine, WithoutAVerbShowsHelpAndFails) {
 
 TEST(CommandLine, EveryVerbHasHelpWithAnExampleAndJson) {
   for (const char* verb : {"local", "submit", "plan", "list", "get", "watch", "logs", "cancel", "fetch", "eval",
-                           "workers", "report", "completion"}) {
+                           "workers", "report", "sensitivity", "completion"}) {
     test::CliHarness cli;
     EXPECT_EQ(cli.Run({verb, "--help"}), 0) << verb;
     EXPECT_THAT(cli.out(), AllOf(HasSubstr("Example:\n"), HasSubstr("lwq"), HasSubstr("--json"))) << verb;
@@ -252,6 +267,61 @@ TEST_F(VerbTest, PlanUploadsNothing) {
   EXPECT_EQ(Json::parse(cli_.out())["average_bits"], 2);
 }
 
+TEST_F(VerbTest, PlanNeedsNothingButAConfigWhereThatIsSaid) {
+  WriteInputs();
+  std::filesystem::remove(At("model/model.safetensors"));
+  std::filesystem::remove(At("model/tokenizer.json"));
+  test::WriteFile(At("scores.json"), "{\"sensitivity_scores\": [2.5]}");
+  EXPECT_EQ(cli_.Run({"plan", "--model", At("model")}), 2);
+  service_.plan.set_provisional(true);
+  ASSERT_EQ(cli_.Run({"plan", "--config-only", "--model", At("model"), "--sensitivity_file", At("scores.json")}), 0)
+      << cli_.err();
+  EXPECT_THAT(cli_.out(), HasSubstr("sensitivity  is measured ("));
+  ASSERT_EQ(service_.planned.size(), 1u);
+  EXPECT_THAT(service_.planned[0].sensitivity_scores(), ElementsAre(2.5));
+  EXPECT_FALSE(service_.planned[0].calibration().files().digest().empty());
+}
+
+TEST_F(VerbTest, PlanJsonHasTheProtosNames) {
+  WriteInputs();
+  service_.plan = test::PolicyRun().plan();
+  service_.plan.add_estimates()->set_kind("train_block");
+  service_.plan.add_frontier()->set_loss(0.5);
+  service_.plan.set_estimated_seconds(12);
+  ASSERT_EQ(cli_.Run({"plan", At("run.yaml"), "--json"}), 0) << cli_.err();
+  const Json plan = Json::parse(cli_.out());
+  EXPECT_EQ(plan["blocks"][1]["sensitivity"], 12.25);
+  EXPECT_EQ(plan["blocks"][2]["unit"], 1);
+  EXPECT_EQ(plan["order"], Json::parse("[1, 2, 0]"));
+  EXPECT_EQ(plan["provisional"], false);
+  EXPECT_EQ(plan["estimated_seconds"], 12);
+  EXPECT_EQ(plan["frontier"][0]["loss"], 0.5);
+  EXPECT_FALSE(plan["estimates"][0].contains("seconds")) << "absent: nothing was measured";
+}
+
+TEST_F(VerbTest, SubmitSendsListsAndClassesOfKinds) {
+  WriteInputs();
+  test::WriteFile(At("run.yaml"), test::ReadFileOrEmpty(At("run.yaml")) +
+                                      "sensitivity_bits: [2, 4]\nkind_classes: {embed: E, advance: A}\n");
+  ASSERT_EQ(
+      cli_.Run({"submit", At("run.yaml"), "--sensitivity_group_sizes", "-1,64", "--kind_class", "advance=L4|sm89"}), 0)
+      << cli_.err();
+  const lwqat::v1::RunSpec& spec = service_.submitted[0].spec();
+  EXPECT_EQ(spec.recipe().sensitivity_bits(), "2,4");
+  EXPECT_EQ(spec.recipe().sensitivity_group_sizes(), "-1,64");
+  EXPECT_THAT(spec.kind_classes(), ElementsAre(testing::Pair("advance", "L4|sm89"))) << "flags replace the file's";
+}
+
+TEST_F(VerbTest, WrongScoresAreRefusedBeforeAnythingIsUploaded) {
+  WriteInputs();
+  test::WriteFile(At("scores.json"), "{\"sensitivity_scores\": [1, 2, 3]}");
+  EXPECT_EQ(cli_.Run({"submit", At("run.yaml"), "--sensitivity_file", At("scores.json")}), 2);
+  EXPECT_EQ(cli_.err(), "lwq: " + At("run.yaml") + ": sensitivity_file: " + At("scores.json") +
+                            ": it has 3 scores, but model model has 1 blocks; give a file measured on this model\n");
+  EXPECT_TRUE(std::filesystem::is_empty(At("objects")));
+  EXPECT_TRUE(service_.submitted.empty());
+}
+
 TEST_F(VerbTest, ListTurnsPages) {
   for (int i = 0; i < 5; ++i) service_.runs.push_back(test::MeasuredRun("run" + std::to_string(i), "rtn", 3, 2));
   ASSERT_EQ(cli_.Run({"list"}), 0) << cli_.err();
@@ -269,6 +339,37 @@ TEST_F(VerbTest, GetShowsARunByPrefix) {
   EXPECT_EQ(run["state"], "RUN_STATE_SUCCEEDED");
   EXPECT_EQ(run["spec"]["name"], "w2g128") << "field names are the proto's";
   EXPECT_EQ(run["tasks_total"], 5);
+}
+
+TEST_F(VerbTest, GetAndWatchJsonHaveWhatBecameOfEachBlock) {
+  service_.runs = {test::FinishedPolicyRun()};
+  ASSERT_EQ(cli_.Run({"get", "ab12", "--json"}), 0);
+  const Json run = Json::parse(cli_.out());
+  EXPECT_EQ(run["layers"][2]["zero_point_flips"], 7);
+  EXPECT_EQ(run["layers"][2]["training_time"], 3);
+  EXPECT_EQ(run["plan"]["order"], Json::parse("[1, 2, 0]"));
+  EXPECT_EQ(run["sensitivity"][0]["scores"][1], 12.25);
+  ASSERT_EQ(cli_.Run({"watch", "ab12", "--json"}), 0);
+  EXPECT_EQ(Json::parse(cli_.out())["layers"], run["layers"]);
+}
+
+TEST_F(VerbTest, SensitivityIsPrintedOrSavedInTheShapeOfTheSeeds) {
+  service_.runs = {test::FinishedPolicyRun()};
+  ASSERT_EQ(cli_.Run({"sensitivity", "ab12"}), 0) << cli_.err();
+  const std::string printed = cli_.out();
+  EXPECT_EQ(Json::parse(printed)["sensitivity_scores"], Json::parse("[0.5, 12.25, 3.0]"));
+  ASSERT_EQ(cli_.Run({"sensitivity", "ab12", "--output", At("s.json")}), 0);
+  EXPECT_EQ(cli_.out(), At("s.json") + "\n");
+  EXPECT_EQ(test::ReadFileOrEmpty(At("s.json")), printed);
+  ASSERT_EQ(cli_.Run({"sensitivity", "ab12", "--output", folder_.path(), "--json"}), 0);
+  EXPECT_EQ(Json::parse(cli_.out())["file"], At("sensitivity_results_tiny_2_b.json"));
+  EXPECT_EQ(test::ReadFileOrEmpty(At("sensitivity_results_tiny_2_b.json")), printed);
+}
+
+TEST_F(VerbTest, SensitivityOfARunThatMeasuredNoneIsBadInput) {
+  service_.runs = {test::FinishedRun()};
+  EXPECT_EQ(cli_.Run({"sensitivity", "3f2a"}), 2);
+  EXPECT_THAT(cli_.err(), StartsWith("lwq: run 3f2a9c1e has measured no sensitivity (it is succeeded); "));
 }
 
 TEST_F(VerbTest, AnUnknownRunIsBadInput) {
@@ -355,6 +456,27 @@ TEST_F(VerbTest, FetchWritesTheExport) {
   EXPECT_EQ(fetched["directory"], At("out"));
   EXPECT_EQ(fetched["files"], 2);
   EXPECT_EQ(fetched["size_bytes"], 9);
+}
+
+TEST_F(VerbTest, FetchWritesWhatIsKnownAboutTheBlocksBesideTheModel) {
+  lwqat::v1::Run run = test::FinishedPolicyRun();
+  ExportTo(&run);
+  service_.runs = {run};
+  ASSERT_EQ(cli_.Run({"fetch", "ab12", "--output", At("out"), "--json"}), 0) << cli_.err();
+  const Json fetched = Json::parse(cli_.out());
+  EXPECT_EQ(fetched["files"], 2);
+  EXPECT_EQ(fetched["reports"], Json::parse(R"(["layer_statistics.json", "sensitivity_results_tiny_2_b.json"])"));
+  EXPECT_EQ(Json::parse(test::ReadFileOrEmpty(At("out/layer_statistics.json")))["layers"].size(), 3u);
+  EXPECT_EQ(Json::parse(test::ReadFileOrEmpty(At("out/sensitivity_results_tiny_2_b.json")))["method"], "fisher");
+}
+
+TEST_F(VerbTest, FetchOfARunThatOnlyMeasuredWritesItsScores) {
+  lwqat::v1::Run run = test::FinishedPolicyRun();
+  run.mutable_plan()->mutable_recipe()->set_method("sensitivity");
+  service_.runs = {run};
+  ASSERT_EQ(cli_.Run({"fetch", "ab12", "--output", At("out")}), 0) << cli_.err();
+  EXPECT_TRUE(std::filesystem::exists(At("out/sensitivity_results_tiny_2_b.json")));
+  EXPECT_FALSE(std::filesystem::exists(At("out/layer_statistics.json")));
 }
 
 TEST_F(VerbTest, FetchRefusesWhatCannotBeFetched) {

@@ -13,6 +13,7 @@
 #include <sstream>
 
 #include "client/local/submit_once.h"
+#include "client/render/json_text.h"
 #include "common/artifact/file_tree.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -235,10 +236,20 @@ TEST_F(LocalVerbTest, StartsProcessesSubmitsFetchesReportsAndStops) {
   EndWith(lwqat::v1::RUN_STATE_SUCCEEDED);
   ASSERT_EQ(Local({"--workers", "1", "--output", At("models")}), 0) << cli_.err();
   EXPECT_EQ(test::ReadFileOrEmpty(At("models/my-run/config.json")), "{}");
+  EXPECT_EQ(Json::parse(test::ReadFileOrEmpty(At("models/my-run/layer_statistics.json")))["average_bits"], 2);
   EXPECT_THAT(cli_.out(), AllOf(HasSubstr("my run"), HasSubstr("2.5000")));
   EXPECT_THAT(cli_.err(), AllOf(ContainsRegex("coordinator: pid [0-9]+\n"), ContainsRegex("worker-1: pid [0-9]+\n"),
                                 HasSubstr("submitted run feed0000 (my run)\n")));
   EXPECT_TRUE(fs::exists(At("state/worker-1")));
+}
+
+TEST_F(LocalVerbTest, ARunThatOnlyMeasuresLeavesItsScoresInTheOutput) {
+  lwqat::v1::Run run = test::FinishedPolicyRun();
+  run.mutable_plan()->mutable_recipe()->set_method("sensitivity");
+  service_.watch_calls = {{run}};
+  ASSERT_EQ(Local({"--workers", "1", "--output", At("models"), "--method", "sensitivity"}), 0) << cli_.err();
+  EXPECT_THAT(test::ReadFileOrEmpty(At("models/my-run/sensitivity_results_tiny_2_b.json")), HasSubstr("12.25"));
+  EXPECT_FALSE(fs::exists(At("models/my-run/layer_statistics.json")));
 }
 
 TEST_F(LocalVerbTest, AnOutputThatCannotBeWrittenIsRefusedBeforeAnythingStarts) {

@@ -3,6 +3,7 @@
 #include "client/render/format.h"
 #include "client/render/json_text.h"
 #include "client/render/plan_text.h"
+#include "client/render/run_page.h"
 #include "client/render/run_text.h"
 #include "client/render/table.h"
 #include "client/render/watch_frame.h"
@@ -53,6 +54,12 @@ TEST(Format, ProgressBarsAreClamped) {
 
 TEST(Format, ATextOfAServerCannotMoveTheCursorOrAddALine) {
   EXPECT_EQ(OneLine("a\nb\x1b[2Jc\r\n"), "a b [2Jc");
+}
+
+TEST(Table, RepeatsItsHeaderInLongTablesButNotForAFewRows) {
+  Table table({{"n", true}});
+  for (int i = 0; i < 9; ++i) table.AddRow({absl::StrCat(i)});
+  EXPECT_EQ(table.Render(4), "n\n0\n1\n2\n3\nn\n4\n5\n6\n7\n8\n");
 }
 
 TEST(Table, AlignsAndLeavesOutEmptyColumns) {
@@ -111,6 +118,54 @@ TEST(WatchFrame, FoldsBlocksThatDoNotFit) {
                           "  > block 30", "  . blocks 31 to 79"));
 }
 
+TEST(WatchFrame, ShowsMeasuringAsOneLineAndBlocksInTheirOrderWithWhatIsPlanned) {
+  EXPECT_THAT(RenderRunFrame(test::PolicyRun(), Frame(40)),
+              ElementsAre("mixed ab12cd34  running  [###########.........] 4/7 tasks  12.5 s, about 0.8 s left",
+                          "  > sensitivity (fisher)  [#########...] 3/4 tasks, 1 running",
+                          "  > blocks 1 to 2  #1  2 bits  s 12.25  on worker-2", "  . block 0     #3  4 bits  s 0.5"));
+}
+
+TEST(WatchFrame, OfTrainedBlocksHasLossFlipsAndCost) {
+  const auto lines = RenderRunFrame(test::FinishedPolicyRun(), Frame(40));
+  EXPECT_EQ(lines[1], "  + sensitivity (fisher)  4/4 tasks");
+  EXPECT_EQ(lines[2], "  + blocks 1 to 2  #1  2 bits  s 12.25  loss 0.125  12 zero-point flips  6.0 s, peak 47.7 MiB");
+  EXPECT_EQ(lines[3], "  + block 0     #3  4 bits  s 0.5  1 zero-point flip  peak 28.6 MiB");
+}
+
+TEST(WatchFrame, FoldsBlocksOutOfOrderToTheirNumber) {
+  lwqat::v1::Run run;
+  run.set_id("12345678");
+  for (int layer = 0; layer < 8; ++layer) {
+    auto* block = run.mutable_plan()->add_blocks();
+    block->set_layer_idx(layer);
+    block->set_unit(layer);
+    block->set_position((layer * 3) % 8);
+    *run.add_tasks() = test::MakeTask("train_block", layer, lwqat::v1::TASK_STATE_BLOCKED);
+  }
+  for (const int layer : {0, 3, 6, 1, 4, 7, 2, 5}) run.mutable_plan()->add_order(layer);
+  EXPECT_EQ(RenderRunFrame(run, Frame(4))[1], "  . 8 blocks");
+}
+
+TEST(WatchFrame, TellsTheTwoTrainingsOfARelayApart) {
+  lwqat::v1::Run run;
+  for (const char* title : {"train block 0", "train block 1", "train on block 0", "train on block 1"}) {
+    *run.add_tasks() =
+        test::MakeTask("train_block", title[std::string(title).size() - 1] - '0', lwqat::v1::TASK_STATE_BLOCKED);
+    run.mutable_tasks(run.tasks_size() - 1)->set_title(title);
+  }
+  const auto lines = RenderRunFrame(run, Frame(40));
+  EXPECT_THAT(std::vector<std::string>(lines.begin() + 1, lines.end()),
+              ElementsAre("  . block 0", "  . block 1", "  . block 0 again", "  . block 1 again"));
+  EXPECT_THAT(RenderRunFrame(run, Frame(3)), testing::Contains("  . blocks 0 to 1 again"));
+}
+
+TEST(WatchFrame, AFailedMeasurementHasALineOfItsOwn) {
+  lwqat::v1::Run run = test::PolicyRun();
+  run.mutable_tasks(1)->set_state(lwqat::v1::TASK_STATE_FAILED);
+  run.mutable_tasks(1)->set_error("loss is not finite");
+  EXPECT_EQ(RenderRunFrame(run, Frame(40)).back(), "  x backward_block  0.5 s, peak 19.1 MiB  loss is not finite");
+}
+
 TEST(WatchFrame, NeverExceedsTheTerminal) {
   FrameOptions options = Frame(3);
   options.columns = 20;
@@ -151,6 +206,36 @@ TEST(WatchLines, EachChangeIsOneLine) {
                           "w2g128 3f2a9c1e: failed: train block 2: loss is not finite"));
 }
 
+TEST(WatchLines, MeasuringIsALinePerTenthAndThenWhatItFound) {
+  lwqat::v1::Run before = test::PolicyRun();
+  before.mutable_plan()->set_provisional(true);
+  before.mutable_plan()->clear_order();
+  lwqat::v1::Run after = test::PolicyRun();
+  after.set_tasks_done(5);
+  after.mutable_tasks(3)->set_state(lwqat::v1::TASK_STATE_SUCCEEDED);
+  *after.mutable_sensitivity() = test::FinishedPolicyRun().sensitivity();
+  EXPECT_THAT(DescribeChanges(before, after),
+              ElementsAre("mixed ab12cd34 [5/7] sensitivity (fisher): 4/4 tasks done",
+                          "mixed ab12cd34 [5/7] sensitivity (fisher) measured: block 1 is the most sensitive (12.25), "
+                          "block 0 the least (0.5)",
+                          "mixed ab12cd34 [5/7] the plan is settled: 2.667 bits a weight, 2.800 as stored",
+                          "mixed ab12cd34 [5/7] order of training: 1, 2, 0"));
+}
+
+TEST(WatchLines, AMeasurementThatStartsOrEndsIsNoLine) {
+  lwqat::v1::Run before;
+  before.set_id("12345678");
+  for (int i = 0; i < 100; ++i) {
+    *before.add_tasks() = test::MakeTask("backward_block", i, lwqat::v1::TASK_STATE_READY);
+  }
+  lwqat::v1::Run after = before;
+  for (int i = 0; i < 9; ++i) after.mutable_tasks(i)->set_state(lwqat::v1::TASK_STATE_SUCCEEDED);
+  after.mutable_tasks(9)->set_state(lwqat::v1::TASK_STATE_LEASED);
+  EXPECT_THAT(DescribeChanges(before, after), IsEmpty());
+  after.mutable_tasks(9)->set_state(lwqat::v1::TASK_STATE_SUCCEEDED);
+  EXPECT_THAT(DescribeChanges(before, after), SizeIs(1));
+}
+
 TEST(WatchLines, ProgressAloneIsNoLine) {
   const lwqat::v1::Run before = test::RunningRun();
   lwqat::v1::Run after = before;
@@ -182,11 +267,21 @@ TEST(TimeLeft, CountsWhatIsLeftOfRunningTasksAndHowManyRunSideBySide) {
   EXPECT_DOUBLE_EQ(*EstimateSecondsLeft(test::RunningRun()), (3 * 0.75 + 3 + 3) / 2);
 }
 
+TEST(TimeLeft, KeepsPilotTrainingsApartFromThoseOfTheRun) {
+  lwqat::v1::Run run = test::RunningRun();
+  auto* pilot = run.add_tasks();
+  *pilot = test::MakeTask("train_block", 9, lwqat::v1::TASK_STATE_SUCCEEDED);
+  pilot->set_title("pilot block 9");
+  pilot->set_seconds(1);
+  EXPECT_DOUBLE_EQ(*EstimateSecondsLeft(run), (3 * 0.75 + 3 + 2) / 2);  // the evaluation: the mean of 3 s and 1 s
+}
+
 TEST(PlanText, IsATableWithTotals) {
   lwqat::v1::Plan plan;
   for (int block = 0; block < 2; ++block) {
     auto* row = plan.add_blocks();
     row->set_layer_idx(block);
+    row->set_unit(block);
     row->set_position(block);
     row->set_bit_width(2);
     row->set_group_size(block == 0 ? 128 : -1);
@@ -212,9 +307,174 @@ TEST(PlanText, IsATableWithTotals) {
             "\n"
             "bits         2 a weight, 2.141 as stored\n"
             "size         586 KiB of quantized linears, 1.14 MiB exported\n"
-            "tasks        6 (4 advance, 2 train_block), 2 of them already done or shared with other runs\n"
+            "tasks        6 (4 advance (2 shared), 2 train_block), 2 of them already done or shared with other runs\n"
             "peak memory  47.7 MiB (the largest task)\n"
             "note         vLLM cannot load 2 bits\n");
+}
+
+TEST(PlanText, ShowsOrderUnitsAndWhatThePoliciesRead) {
+  lwqat::v1::Plan plan = test::PolicyRun().plan();
+  plan.set_quantized_bytes(600'000);
+  EXPECT_EQ(
+      RenderPlan(plan),
+      "block  position  unit  bits  group  stored bits  sensitivity  epochs  steps  quant_lr   zp_lr  weight_lr  "
+      "patience\n"
+      "    0         2     0     4    128        4.156          0.5       2    128    0.0001  0.0001      1e-05  "
+      "       2\n"
+      "    1         0     1     2    128        2.141        12.25     2.5    160    0.0001  0.0001      1e-05  "
+      "     3.5\n"
+      "    2         1     1     2    128        2.141            3     2.5    160    0.0001  0.0001      1e-05  "
+      "     3.5\n"
+      "\n"
+      "order        1, 2, 0\n"
+      "bits         2.667 a weight, 2.800 as stored\n"
+      "size         586 KiB of quantized linears, 0 B exported\n"
+      "tasks        0\n");
+}
+
+TEST(PlanText, SaysPlainlyWhatWaitsForAMeasurement) {
+  lwqat::v1::Plan plan;
+  plan.set_provisional(true);
+  plan.mutable_recipe()->set_sensitivity_metric("fisher");
+  plan.mutable_recipe()->set_sensitivity_samples(64);
+  EXPECT_EQ(RenderPlan(plan),
+            "sensitivity  is measured (fisher, 64 windows), and nothing else is done\ntasks        0\n");
+  plan.add_blocks();
+  EXPECT_THAT(RenderPlan(plan), HasSubstr("\nprovisional  the sensitivity is measured first (fisher, 64 windows); bits "
+                                          "and epochs shown are the recipe's until then\n"));
+}
+
+TEST(PlanText, OfGivenScoresSaysThatOnlyRoundingErrorsAreMeasured) {
+  lwqat::v1::Plan plan;
+  plan.set_provisional(true);
+  plan.add_blocks()->set_sensitivity(1);
+  EXPECT_THAT(RenderPlan(plan), HasSubstr("\nprovisional  the rounding errors of the weights are measured first; bits "
+                                          "shown are the recipe's until then\n"));
+}
+
+TEST(PlanText, OfManyBlocksFoldsNeighboursThatArePlannedAlike) {
+  lwqat::v1::Plan plan;
+  for (int layer = 0; layer < 128; ++layer) {
+    auto* block = plan.add_blocks();
+    block->set_layer_idx(layer);
+    block->set_unit(layer);
+    block->set_position(layer);
+    block->set_bit_width(layer == 64 ? 8 : 2);
+    block->set_group_size(128);
+    block->set_stored_bits_per_weight(2.140625);
+    block->set_epochs(2);
+  }
+  const std::string text = RenderPlan(plan);
+  EXPECT_EQ(text.substr(0, text.find("\n\n")),
+            " block  position  bits  group  stored bits  epochs\n"
+            "  0-63      0-63     2    128        2.141       2\n"
+            "    64        64     8    128        2.141       2\n"
+            "65-127    65-127     2    128        2.141       2");
+}
+
+TEST(PlanText, OfManyBlocksThatDifferRepeatsTheHeader) {
+  lwqat::v1::Plan plan;
+  for (int layer = 0; layer < 128; ++layer) {
+    auto* block = plan.add_blocks();
+    block->set_layer_idx(layer);
+    block->set_unit(layer);
+    block->set_position(127 - layer);
+    block->set_sensitivity(1.0 / (layer + 1));
+    plan.add_order(127 - layer);
+  }
+  const std::string text = RenderPlan(plan);
+  int headers = 0;
+  for (size_t at = 0; (at = text.find("block  position", at)) != std::string::npos; ++at) ++headers;
+  EXPECT_EQ(headers, 4);
+  EXPECT_THAT(text, HasSubstr("\norder        127, 126, 125, "));
+  EXPECT_THAT(text, HasSubstr(", 96, … 96 more\n"));
+}
+
+TEST(PlanText, SaysWhatEachClassWouldNeedAndWhyItCannot) {
+  lwqat::v1::Plan plan;
+  auto* known = plan.add_estimates();
+  known->set_kind("train_block");
+  known->set_numerics_class("A100|sm80");
+  known->set_workers(2);
+  known->set_tasks(32);
+  known->set_memory_bytes(int64_t{20} << 30);
+  known->set_seconds(95);
+  known->set_chosen(true);
+  auto* small = plan.add_estimates();
+  small->set_kind("train_block");
+  small->set_numerics_class("L4|sm89");
+  small->set_workers(1);
+  small->set_tasks(32);
+  small->set_memory_bytes(int64_t{20} << 30);
+  small->set_problem("needs 20.0 GiB, its workers have 16.0 GiB");
+  EXPECT_EQ(RenderPlan(plan),
+            "tasks        0\n"
+            "time         not known yet: some kinds of task were never measured on the chosen class\n"
+            "\n"
+            "kind         class      workers  tasks    memory            a task  remark\n"
+            "train_block  A100|sm80        2     32  20.0 GiB              1:35  chosen\n"
+            "train_block  L4|sm89          1     32  20.0 GiB  not measured yet  needs 20.0 GiB, its workers have 16.0 "
+            "GiB\n");
+  plan.clear_estimates();
+  plan.set_estimated_seconds(3600);
+  EXPECT_EQ(RenderPlan(plan), "tasks        0\ntime         about 1:00:00 with the workers there are now\n");
+}
+
+TEST(PlanText, ShowsTheFrontierAroundThePlan) {
+  lwqat::v1::Plan plan;
+  plan.set_stored_bits_per_weight(2.5);
+  for (int i = 0; i < 100; ++i) {
+    auto* point = plan.add_frontier();
+    point->set_stored_bits_per_weight(2 + i * 0.1);
+    point->set_loss(1.0 / (1 + i));
+  }
+  EXPECT_EQ(RenderPlan(plan),
+            "tasks        0\n"
+            "\n"
+            "frontier     7 of 100 plans that nothing beats in both numbers (--json has all)\n"
+            "stored bits      loss  plan\n"
+            "     2.2000  0.333333\n"
+            "     2.3000      0.25\n"
+            "     2.4000       0.2\n"
+            "     2.5000  0.166667  this one\n"
+            "     2.6000  0.142857\n"
+            "     2.7000     0.125\n"
+            "     2.8000  0.111111\n");
+  plan.set_stored_bits_per_weight(1);
+  EXPECT_THAT(RenderPlan(plan), HasSubstr("     2.0000         1  this one\n"));
+}
+
+TEST(RunText, OfPoliciesHasARowPerBlockAndOneForAllMeasuring) {
+  lwqat::v1::Run run = test::FinishedPolicyRun();
+  run.set_numerics_class("A100|fp32|t1");
+  (*run.mutable_kind_classes())["train_block"] = "A100|fp32|t1";
+  (*run.mutable_kind_classes())["advance"] = "L4|fp32|t1";
+  EXPECT_EQ(
+      RenderRun(run, 2000),
+      "run          ab12cd34-0000-4000-8000-000000000001 mixed\n"
+      "state        succeeded, 7/7 tasks done\n"
+      "submitted    1970-01-01 00:16:40 UTC\n"
+      "time         30.0 s\n"
+      "class        A100|fp32|t1\n"
+      "class        L4|fp32|t1 of advance\n"
+      "sensitivity  fisher over 8 windows: block 1 is the most sensitive (12.25), block 0 the least (0.5)\n"
+      "order        1, 2, 0\n"
+      "result       dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd\n"
+      "\n"
+      "block  position  bits  group  sensitivity  epochs  steps  loss before   best  zero-point flips   time      "
+      "peak\n"
+      "    0         2     4    128          0.5       2    128                                     1  2.5 s  28.6 "
+      "MiB\n"
+      "    1         0     2    128        12.25     2.5    160          0.5  0.125                 5  3.0 s  47.7 "
+      "MiB\n"
+      "    2         1     2    128            3     2.5    160          0.5  0.125                 7  3.0 s  47.7 "
+      "MiB\n"
+      "\n"
+      "task                  state       time      peak   loss  worker\n"
+      "sensitivity (fisher)  4/4 done   1.5 s  19.1 MiB\n"
+      "train blocks 1-2      succeeded  6.0 s  47.7 MiB  0.125  worker-2\n"
+      "train block 0         succeeded         28.6 MiB\n"
+      "tokenize              succeeded\n");
 }
 
 TEST(RunText, HasStateResultsAndTasks) {

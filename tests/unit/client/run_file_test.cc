@@ -22,8 +22,8 @@ TEST(RunFile, EveryRecipeFieldIsAKeyOfTheSameName) {
   for (int i = 0; i < descriptor->field_count(); ++i) {
     EXPECT_NE(FindRunField(descriptor->field(i)->name()), nullptr) << descriptor->field(i)->name();
   }
-  for (const char* name :
-       {"name", "priority", "numerics_class", "model", "calib_dataset", "eval_texts", "save_quant_dir"}) {
+  for (const char* name : {"name", "priority", "numerics_class", "kind_classes", "sensitivity_file", "model",
+                           "calib_dataset", "eval_texts", "save_quant_dir"}) {
     EXPECT_NE(FindRunField(name), nullptr) << name;
   }
 }
@@ -83,6 +83,55 @@ TEST(RunFile, OneEvalTextMayStandAloneOrBeAMapOfNames) {
   ASSERT_TRUE(named.ok()) << named.status();
   ASSERT_EQ(named->eval_texts.size(), 2u);
   EXPECT_EQ(named->eval_texts[1].name, "two");
+}
+
+TEST(RunFile, IntegersMayBeAListOrATextWithCommas) {
+  for (const char* text : {"sensitivity_bits: [2, 3, 4]\n", "sensitivity_bits: 2,3,4\n",
+                           "sensitivity_bits: \"2, 3, 4\"\n", "sensitivity_bits:\n- 2\n- 3\n- 4\n"}) {
+    const auto run = ParseRunFile(text, "run.yaml", "");
+    ASSERT_TRUE(run.ok()) << run.status();
+    EXPECT_EQ(run->spec.recipe().sensitivity_bits(), "2,3,4") << text;
+  }
+  EXPECT_EQ(
+      ParseRunFile("sensitivity_group_sizes: [-1, 64]\n", "run.yaml", "")->spec.recipe().sensitivity_group_sizes(),
+      "-1,64");
+  EXPECT_EQ(ParseRunFile("sensitivity_group_sizes: 128\n", "run.yaml", "")->spec.recipe().sensitivity_group_sizes(),
+            "128");
+}
+
+TEST(RunFile, ClassesOfKindsAreAMap) {
+  const auto run = ParseRunFile(
+      "kind_classes:\n  advance: Zen 5|avx512|torch=1.13\n  train_block: \"A100|sm80|torch\"\n", "run.yaml", "");
+  ASSERT_TRUE(run.ok()) << run.status();
+  EXPECT_THAT(run->spec.kind_classes(),
+              testing::UnorderedElementsAre(testing::Pair("advance", "Zen 5|avx512|torch=1.13"),
+                                            testing::Pair("train_block", "A100|sm80|torch")));
+}
+
+TEST(RunFile, EveryPolicyKeyReachesTheRecipe) {
+  const auto run = ParseRunFile(
+      "method: sensitivity\nsensitivity_metric: hessian\nhessian_scope: model\npilot_epochs: 0.5\n"
+      "layer_ordering: sensitivity\nreorder_every: 4\nblock_grouping: 2\nblock_grouping_factor: 1.25\n"
+      "handoff: relay\nuse_mixed_precision: true\ntarget_avg_bits: 2.5\nmpq_strategy: optimal\n"
+      "target_size_mb: 3500\nablation: all\npolicy_semantics: author\n",
+      "run.yaml", "");
+  ASSERT_TRUE(run.ok()) << run.status();
+  const auto& recipe = run->spec.recipe();
+  EXPECT_EQ(recipe.method(), "sensitivity");
+  EXPECT_EQ(recipe.sensitivity_metric(), "hessian");
+  EXPECT_EQ(recipe.hessian_scope(), "model");
+  EXPECT_EQ(recipe.pilot_epochs(), 0.5);
+  EXPECT_EQ(recipe.layer_ordering(), "sensitivity");
+  EXPECT_EQ(recipe.reorder_every(), 4);
+  EXPECT_EQ(recipe.block_grouping(), "2");
+  EXPECT_EQ(recipe.block_grouping_factor(), 1.25);
+  EXPECT_EQ(recipe.handoff(), "relay");
+  EXPECT_TRUE(recipe.use_mixed_precision());
+  EXPECT_EQ(recipe.target_avg_bits(), 2.5);
+  EXPECT_EQ(recipe.mpq_strategy(), "optimal");
+  EXPECT_EQ(recipe.target_size_mb(), 3500);
+  EXPECT_EQ(recipe.ablation(), "all");
+  EXPECT_EQ(recipe.policy_semantics(), "author");
 }
 
 TEST(RunFile, TheFileGivesTheNameWhereNoneIsWritten) {
@@ -168,6 +217,38 @@ const BadFile kBadFiles[] = {
     {"NullForText", "preset: ~\n",
      "run.yaml:1:1: preset: expected a text, got nothing; remove the key to take the default"},
     {"EmptyText", "method: \"\"\n", "run.yaml:1:9: method: expected a text, got an empty text"},
+    {"TextForIntegers", "sensitivity_bits: few\n",
+     "run.yaml:1:19: sensitivity_bits: expected an integer or a list of integers, got \"few\""},
+    {"HoleInIntegers", "sensitivity_bits: 2,,4\n",
+     "run.yaml:1:19: sensitivity_bits: expected an integer or a list of integers, got \"2,,4\""},
+    {"FractionInIntegers", "sensitivity_group_sizes: [64, 12.5]\n",
+     "run.yaml:1:31: sensitivity_group_sizes: expected an integer or a list of integers, got \"12.5\""},
+    {"QuotedIntegerInList", "sensitivity_bits: [2, \"3\"]\n",
+     "run.yaml:1:23: sensitivity_bits: expected an integer, got the quoted text \"3\""},
+    {"ListInIntegers", "sensitivity_bits: [[2, 3]]\n",
+     "run.yaml:1:20: sensitivity_bits: expected an integer, got a list"},
+    {"MapForIntegers", "sensitivity_bits: {2: 3}\n",
+     "run.yaml:1:19: sensitivity_bits: expected an integer or a list of integers, got a mapping"},
+    {"EmptyIntegerList", "sensitivity_bits: []\n",
+     "run.yaml:1:19: sensitivity_bits: the list is empty; remove the key to take the default"},
+    {"ListForOtherText", "block_grouping: [2]\n", "run.yaml:1:17: block_grouping: expected a text, got a list"},
+    {"UnknownTaskKind", "kind_classes: {train: A100}\n",
+     "run.yaml:1:16: kind_classes: unknown task kind \"train\"; kinds are tokenize, embed, advance, train_block, "
+     "rtn_block, evaluate_ppl, export, loss_gradient, backward_block, gradient_norm, output_fisher, loss_delta, "
+     "hessian, "
+     "weight_error, noop"},
+    {"MisspeltTaskKind", "kind_classes: {train_blok: A100}\n",
+     "run.yaml:1:16: kind_classes: unknown task kind \"train_blok\"; did you mean train_block?"},
+    {"TextForKindClasses", "kind_classes: A100\n",
+     "run.yaml:1:15: kind_classes: expected a mapping of \"kind: class\", got \"A100\""},
+    {"NothingForKindClasses", "kind_classes:\nwbits: 2\n",
+     "run.yaml:1:1: kind_classes: expected a mapping of \"kind: class\", got nothing"},
+    {"ListForKindClasses", "kind_classes: [advance]\n",
+     "run.yaml:1:15: kind_classes: expected a mapping of \"kind: class\", got a list"},
+    {"KindWithoutClass", "kind_classes: {advance: }\n",
+     "run.yaml:1:16: kind_classes: expected \"kind: class\", got \"advance\" with nothing"},
+    {"KindTwice", "kind_classes:\n  advance: a\n  advance: b\n",
+     "run.yaml:3:3: kind_classes: advance is given twice; remove one"},
     {"EmptyTextList", "eval_texts: []\n",
      "run.yaml:1:13: eval_texts: the list is empty; name a text or remove the key"},
     {"NothingInTextList", "eval_texts: [a.txt, ~]\n",
@@ -236,6 +317,8 @@ TEST(CompleteRun, SaysWhatIsMissing) {
             "run.yaml: no model is given; add \"model: DIRECTORY\" to the run file or --model DIRECTORY");
   EXPECT_EQ(MessageOf(Complete("model: m\n").status()),
             "run.yaml: method block_ap needs calib_dataset: a text file (plain, .jsonl or .json.gz)");
+  EXPECT_EQ(MessageOf(Complete("model: m\nmethod: sensitivity\n").status()),
+            "run.yaml: method sensitivity needs calib_dataset: a text file (plain, .jsonl or .json.gz)");
   EXPECT_EQ(MessageOf(Complete("model: m\nmethod: rtn\neval_ppl: true\n").status()),
             "run.yaml: eval_ppl is on but eval_texts names no text; add one or remove eval_ppl");
   EXPECT_EQ(MessageOf(Complete("model: m\nmethod: rtn\neval_texts: [a/t.txt, b/t.txt]\n").status()),

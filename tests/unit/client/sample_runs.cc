@@ -63,6 +63,88 @@ Run FinishedRun() {
   return run;
 }
 
+Run PolicyRun() {
+  Run run;
+  run.set_id("ab12cd34-0000-4000-8000-000000000001");
+  run.mutable_spec()->set_name("mixed");
+  run.mutable_spec()->mutable_model()->set_name("org/Tiny-2 b");
+  run.mutable_spec()->mutable_model()->set_config_json(R"({"hidden_size": 64, "num_attention_heads": 4})");
+  run.mutable_spec()->mutable_calibration()->set_name("calib");
+  run.set_state(lwqat::v1::RUN_STATE_RUNNING);
+  run.mutable_submitted_at()->set_seconds(1000);
+  run.set_tasks_total(7);
+  run.set_tasks_done(4);
+  auto* plan = run.mutable_plan();
+  plan->mutable_recipe()->set_method("block_ap");
+  plan->mutable_recipe()->set_group_size(128);
+  plan->mutable_recipe()->set_epochs(2);
+  plan->mutable_recipe()->set_sensitivity_metric("fisher");
+  plan->mutable_recipe()->set_sensitivity_samples(8);
+  plan->set_average_bits(8.0 / 3);
+  plan->set_stored_bits_per_weight(2.8);
+  for (const int layer : {1, 2, 0}) plan->add_order(layer);
+  const int positions[] = {2, 0, 1};
+  const double sensitivities[] = {0.5, 12.25, 3};
+  for (int layer = 0; layer < 3; ++layer) {
+    auto* block = plan->add_blocks();
+    block->set_layer_idx(layer);
+    block->set_position(positions[layer]);
+    block->set_unit(layer == 0 ? 0 : 1);
+    block->set_bit_width(layer == 0 ? 4 : 2);
+    block->set_group_size(128);
+    block->set_stored_bits_per_weight(layer == 0 ? 4.15625 : 2.140625);
+    block->set_sensitivity(sensitivities[layer]);
+    block->set_epochs(layer == 0 ? 2 : 2.5);
+    block->set_steps(layer == 0 ? 128 : 160);
+    block->set_quant_lr(1e-4);
+    block->set_zp_lr(1e-4);
+    block->set_weight_lr(1e-5);
+    block->set_patience(layer == 0 ? 2 : 3.5);
+  }
+  for (const char* kind : {"loss_gradient", "backward_block", "gradient_norm"}) {
+    Task& task = *run.add_tasks() = MakeTask(kind, 0, lwqat::v1::TASK_STATE_SUCCEEDED);
+    task.set_seconds(0.5);
+    task.set_peak_memory_bytes(20'000'000);
+  }
+  Task& pilot = *run.add_tasks() = MakeTask("train_block", 7, lwqat::v1::TASK_STATE_LEASED);
+  pilot.set_title("pilot block 0 at 2 bits");
+  pilot.set_worker("worker-1");
+  Task& unit = *run.add_tasks() = MakeTask("train_block", 1, lwqat::v1::TASK_STATE_LEASED);
+  unit.set_title("train blocks 1-2");
+  unit.set_worker("worker-2");
+  *run.add_tasks() = MakeTask("train_block", 0, lwqat::v1::TASK_STATE_BLOCKED);
+  *run.add_tasks() = MakeTask("tokenize", -1, lwqat::v1::TASK_STATE_SUCCEEDED);
+  return run;
+}
+
+Run FinishedPolicyRun() {
+  Run run = PolicyRun();
+  run.set_state(lwqat::v1::RUN_STATE_SUCCEEDED);
+  run.mutable_finished_at()->set_seconds(1030);
+  run.set_tasks_done(7);
+  run.set_result_digest(std::string(64, 'd'));
+  for (Task& task : *run.mutable_tasks()) task.set_state(lwqat::v1::TASK_STATE_SUCCEEDED);
+  run.mutable_tasks(3)->set_metrics_json(R"({"steps": 999, "epochs_trained": 9})");  // pilot's are nobody's
+  Task& unit = *run.mutable_tasks(4);
+  unit.set_seconds(6);
+  unit.set_peak_memory_bytes(50'000'000);
+  unit.set_metrics_json(
+      R"({"initial_val_loss": 0.5, "best_val_loss": 0.125, "final_val_loss": 0.25, "epochs_trained": 2.5, "steps": 160,
+          "zero_point_flips": 12, "zero_points": 2048, "epochs": [],
+          "blocks": [{"zero_point_flips": 5, "zero_points": 1024}, {"zero_point_flips": 7, "zero_points": 1024}]})");
+  Task& single = *run.mutable_tasks(5);
+  single.set_peak_memory_bytes(30'000'000);
+  single.set_metrics_json(
+      R"({"initial_val_loss": null, "best_val_loss": null, "final_val_loss": null, "epochs_trained": 2, "steps": 128,
+          "zero_point_flips": 1, "zero_points": 1024, "epochs": [{"seconds": 1.5}, {"seconds": 1}]})");
+  auto* measured = run.add_sensitivity();
+  measured->set_metric("fisher");
+  measured->set_samples(8);
+  measured->set_seqlen(64);
+  for (const double score : {0.5, 12.25, 3.0}) measured->add_scores(score);
+  return run;
+}
+
 Run MeasuredRun(const std::string& name, const std::string& method, double perplexity, double fp_perplexity) {
   Run run;
   run.set_id("id-" + name);

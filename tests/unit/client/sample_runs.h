@@ -14,6 +14,12 @@ lwqat::v1::Run RunningRun();
 // The same run at its end, with perplexities and an export.
 lwqat::v1::Run FinishedRun();
 
+// A running run with policies: block 1 and 2 are a unit at 2 bits that is trained first, block 0 has 4 bits; three of
+// four tasks of the fisher metric are done.
+lwqat::v1::Run PolicyRun();
+// The same at its end: everything measured and trained.
+lwqat::v1::Run FinishedPolicyRun();
+
 // A finished run with one perplexity of its own and one of the full-precision model on text "held-out".
 lwqat::v1::Run MeasuredRun(const std::string& name, const std::string& method, double perplexity, double fp_perplexity);
 

@@ -4,9 +4,12 @@
 #include <filesystem>
 
 #include "client/app/exit_code.h"
+#include "client/render/json_text.h"
+#include "client/render/sensitivity_results.h"
 #include "client/upload/fetch_export.h"
 #include "client/upload/interruptible_store.h"
 #include "client/upload/naming_store.h"
+#include "client/upload/sensitivity_file.h"
 #include "client/upload/text_file.h"
 #include "common/artifact/file_tree.h"
 #include "gmock/gmock.h"
@@ -41,6 +44,14 @@ class UploadTest : public testing::Test {
   }
   std::string TextError(const std::string& path) {
     return std::string(MessageOf(InspectText("calib_dataset", path).status()));
+  }
+
+  std::string SensitivityError(const std::string& content, int64_t blocks = 2) {
+    WriteText("scores.json", content);
+    const auto scores = ReadSensitivityFile(At("scores.json"), "tiny", blocks);
+    EXPECT_FALSE(scores.ok());
+    EXPECT_EQ(std::string(MessageOf(scores.status())).find('\n'), std::string::npos) << "one line";
+    return std::string(MessageOf(scores.status()));
   }
 
   test::TemporaryDirectory folder_;
@@ -149,6 +160,109 @@ TEST_F(UploadTest, ATextIsNamedByItsKindNotByItsFile) {
   EXPECT_THAT(*InspectText("t", At("a.txt")), ElementsAre(Key("text.txt")));
   EXPECT_THAT(*InspectText("t", At("b.jsonl")), ElementsAre(Key("text.jsonl")));
   EXPECT_THAT(*InspectText("t", At("c.json.gz")), ElementsAre(Key("text.json.gz")));
+}
+
+TEST_F(UploadTest, ASensitivityFileOfTheSeedsShapeGivesItsScores) {
+  WriteText("scores.json", R"({
+    "model": {"name": "meta-llama/Llama-2-7b-hf", "num_layers": 3, "hidden_size": 4096, "num_attention_heads": 32},
+    "dataset": {"name": "wikitext", "config": "wikitext-2-raw-v1", "num_samples": 128, "max_length": 512},
+    "method": "fisher", "sensitivity_scores": [0.5, 12.25, 3], "ranked_layers": [1, 2, 0],
+    "statistics": {"mean": 5.25, "std": 5.05, "min": 0.5, "max": 12.25}, "gpu_info": {"device": "cuda"}})");
+  const auto scores = ReadSensitivityFile(At("scores.json"), "Llama", 3);
+  ASSERT_TRUE(scores.ok()) << scores.status();
+  EXPECT_THAT(*scores, ElementsAre(0.5, 12.25, 3));
+  WriteText("scores.json", R"({"sensitivity_scores": [0, 1]})");
+  EXPECT_TRUE(ReadSensitivityFile(At("scores.json"), "tiny", 2).ok()) << "the rest may be missing";
+}
+
+TEST_F(UploadTest, WhatARunMeasuredIsReadBackAsItsScores) {
+  lwqat::v1::Run run;
+  auto* measured = run.add_sensitivity();
+  for (const double score : {0.1, 1e-300, 313.9089561160654}) measured->add_scores(score);
+  WriteText("scores.json", PrettyJson(*SensitivityResults(run)));
+  const auto scores = ReadSensitivityFile(At("scores.json"), "tiny", 3);
+  ASSERT_TRUE(scores.ok()) << scores.status();
+  EXPECT_THAT(*scores, ElementsAre(0.1, 1e-300, 313.9089561160654)) << "to the bit";
+}
+
+TEST_F(UploadTest, SensitivityFilesThatCannotBeUsedAreRefusedWithOneLine) {
+  const std::string prefix = "sensitivity_file: " + At("scores.json") + ": ";
+  const std::string no_list = prefix + "expected a JSON object whose \"sensitivity_scores\" lists a number per block";
+  EXPECT_EQ(MessageOf(ReadSensitivityFile(At("absent.json"), "tiny", 2).status()),
+            "sensitivity_file: " + At("absent.json") + ": no such file");
+  EXPECT_EQ(MessageOf(ReadSensitivityFile(folder_.path(), "tiny", 2).status()),
+            "sensitivity_file: " + folder_.path() + ": it is not a file");
+  EXPECT_EQ(SensitivityError(""), prefix + "it is empty");
+  EXPECT_THAT(SensitivityError("{\"sensitivity_scores\": [1, "), StartsWith(prefix + "file: not valid JSON: "));
+  EXPECT_THAT(SensitivityError("{\n\"sensitivity_scores\": [NaN, 1]}"), StartsWith(prefix + "file: not valid JSON: "));
+  EXPECT_THAT(SensitivityError("{\"sensitivity_scores\": [1e999, 1]}"), StartsWith(prefix + "file: not valid JSON: "));
+  EXPECT_EQ(SensitivityError("{\"sensitivity_scores\": [1], \"sensitivity_scores\": [2]}"),
+            prefix + "file: the key 'sensitivity_scores' appears twice in one object");
+  for (const char* content : {"[1, 2]", "{}", "{\"scores\": [1, 2]}", "{\"sensitivity_scores\": {\"0\": 1}}",
+                              "{\"sensitivity_scores\": []}", "3"}) {
+    EXPECT_EQ(SensitivityError(content), no_list) << content;
+  }
+  EXPECT_EQ(SensitivityError("{\"sensitivity_scores\": [1, -0.5]}"),
+            prefix + "the score of block 1 is -0.5, must be a finite number of at least 0");
+  EXPECT_EQ(SensitivityError("{\"sensitivity_scores\": [null, 1]}"),
+            prefix + "the score of block 0 is null, must be a finite number of at least 0");
+  EXPECT_EQ(SensitivityError("{\"sensitivity_scores\": [1, \"2\"]}"),
+            prefix + "the score of block 1 is \"2\", must be a finite number of at least 0");
+  EXPECT_EQ(SensitivityError("{\"sensitivity_scores\": [1, 2, 3]}"),
+            prefix + "it has 3 scores, but model tiny has 2 blocks; give a file measured on this model");
+  EXPECT_EQ(SensitivityError("{\"model\": {\"num_layers\": 32}, \"sensitivity_scores\": [1, 2]}"),
+            prefix + "it lists 2 scores, but its model.num_layers is 32; give the whole file");
+  EXPECT_EQ(SensitivityError(std::string((16 << 20) + 1, ' ')),
+            prefix + "it is larger than 16 MiB: it cannot be a list of scores");
+}
+
+TEST_F(UploadTest, ScoresOfAnotherModelAreRefusedBeforeAnythingIsUploaded) {
+  WriteModel();
+  WriteText("scores.json", "{\"sensitivity_scores\": [1, 2]}");
+  RunRequest request;
+  request.origin = "run.yaml";
+  request.model_path = At("model");
+  request.model_name = "model";
+  request.sensitivity_file = At("scores.json");
+  const auto checked = CheckRunInputs(request);
+  EXPECT_EQ(MessageOf(checked.status()), "run.yaml: sensitivity_file: " + At("scores.json") +
+                                             ": it has 2 scores, but model model has 1 blocks; give a file measured on "
+                                             "this model");
+  EXPECT_EQ(ExitCodeOf(checked.status()), ExitCode::kUsage);
+  WriteText("scores.json", "{\"sensitivity_scores\": [2]}");
+  EXPECT_THAT(CheckRunInputs(request)->request.spec.sensitivity_scores(), ElementsAre(2));
+}
+
+TEST_F(UploadTest, AModelThatIsOnlyAConfigIsEnoughForAPlan) {
+  WriteModel();
+  fs::remove(At("model/model.safetensors"));
+  fs::remove(At("model/tokenizer.json"));
+  RunRequest request;
+  request.model_path = At("model");
+  request.config_only = true;
+  ASSERT_TRUE(CompleteRunRequest(&request).ok()) << "a calibration text may be missing";
+  const auto checked = CheckRunInputs(request);
+  ASSERT_TRUE(checked.ok()) << checked.status();
+  NamingStore names;
+  const auto spec = UploadRun(*checked, &names, nullptr);
+  ASSERT_TRUE(spec.ok()) << spec.status();
+  EXPECT_EQ(spec->model().config_json(), test::ReadFileOrEmpty(At("model/config.json")));
+  for (const auto& ref : {spec->model().files(), spec->model().tokenizer(), spec->calibration().files()})
+    EXPECT_EQ(ref.digest().size(), 64u) << "a coordinator wants every input named";
+  request.config_only = false;
+  EXPECT_FALSE(CheckRunInputs(request).ok());
+  request.config_only = true;
+  WriteText("model/config.json", "{}");
+  EXPECT_FALSE(CheckRunInputs(request).ok()) << "config.json itself is checked all the same";
+}
+
+TEST_F(UploadTest, AReportIsReplacedWholeAndLeavesNothingElse) {
+  ASSERT_TRUE(WriteReport(At("new/a.json"), "old").ok());
+  ASSERT_TRUE(WriteReport(At("new/a.json"), "new").ok());
+  EXPECT_EQ(test::ReadFileOrEmpty(At("new/a.json")), "new");
+  EXPECT_EQ(std::distance(fs::directory_iterator(At("new")), fs::directory_iterator()), 1);
+  WriteText("file", "x");
+  EXPECT_FALSE(WriteReport(At("file/a.json"), "text").ok());
 }
 
 TEST_F(UploadTest, UploadNamesEveryInputAndNamingAloneGivesTheSameNames) {

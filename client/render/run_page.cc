@@ -1,0 +1,194 @@
+#include "client/render/run_page.h"
+
+#include <map>
+
+#include "absl/time/time.h"
+#include "client/render/format.h"
+#include "client/render/layer_results.h"
+#include "client/render/run_text.h"
+#include "client/render/table.h"
+#include "common/status/status.h"
+
+namespace lwq {
+namespace {
+
+using lwqat::v1::Plan;
+using lwqat::v1::Run;
+using lwqat::v1::Task;
+
+std::string TimeText(const google::protobuf::Timestamp& time) {
+  const absl::Time at = absl::FromUnixSeconds(time.seconds());
+  return absl::FormatTime("%Y-%m-%d %H:%M:%S UTC", at, absl::UTCTimeZone());
+}
+
+std::vector<std::string> TaskCells(const Task& task) {
+  const std::string loss = LossText(task);
+  return {task.title(),
+          task.from_cache() ? "reused" : TaskStateName(task.state()),
+          task.seconds() > 0 ? FormatSeconds(task.seconds()) : "",
+          task.peak_memory_bytes() > 0 ? FormatBytes(task.peak_memory_bytes()) : "",
+          task.peak_rss_bytes() > 0 ? FormatBytes(task.peak_rss_bytes()) : "",
+          loss.empty() ? "" : loss.substr(5),
+          task.attempts() > 1 ? absl::StrCat(task.attempts()) : "",
+          task.worker(),
+          OneLine(task.error())};
+}
+
+std::vector<std::string> SensitivityCells(const Run& run) {
+  const TaskGroup group = SensitivityTasks(run);
+  return {SensitivityLabel(run),
+          absl::StrCat(group.done, "/", group.total, " done"),
+          group.seconds > 0 ? FormatSeconds(group.seconds) : "",
+          group.peak_memory_bytes > 0 ? FormatBytes(group.peak_memory_bytes) : "",
+          "",
+          "",
+          "",
+          "",
+          ""};
+}
+
+std::string TaskTable(const Run& run) {
+  Table table({{"task"},
+               {"state"},
+               {"time", true},
+               {"peak", true},
+               {"RSS", true},
+               {"loss", true},
+               {"attempts", true},
+               {"worker"},
+               {"error"}});
+  bool summed = false;
+  for (const Task& task : run.tasks()) {
+    const bool apart = !IsSensitivityTask(task) || task.state() == lwqat::v1::TASK_STATE_FAILED;
+    if (!apart && !summed) table.AddRow(SensitivityCells(run));
+    summed = summed || !apart;
+    if (apart) table.AddRow(TaskCells(task));
+  }
+  return table.empty() ? "" : absl::StrCat("\n", table.Render());
+}
+
+std::string LayerTable(const Run& run) {
+  Table table({{"block", true},
+               {"position", true},
+               {"bits", true},
+               {"group", true},
+               {"sensitivity", true},
+               {"epochs", true},
+               {"steps", true},
+               {"loss before", true},
+               {"best", true},
+               {"zero-point flips", true},
+               {"time", true},
+               {"peak", true}});
+  const auto number = [](const std::optional<double>& value, int digits) {
+    return value.has_value() ? FormatSignificant(*value, digits) : "";
+  };
+  const auto integer = [](const std::optional<int64_t>& value) {
+    return value.has_value() ? absl::StrCat(*value) : "";
+  };
+  for (const LayerResult& layer : LayerResults(run)) {
+    const auto& loss = layer.best_val_loss.has_value() ? layer.best_val_loss : layer.final_val_loss;
+    table.AddRow({absl::StrCat(layer.plan.layer_idx()), absl::StrCat(layer.plan.position()),
+                  absl::StrCat(layer.plan.bit_width()),
+                  layer.plan.group_size() > 0 ? absl::StrCat(layer.plan.group_size()) : "row",
+                  number(layer.sensitivity, 6), number(layer.epochs_trained, 4), integer(layer.steps),
+                  number(layer.initial_val_loss, 4), number(loss, 4), integer(layer.zero_point_flips),
+                  layer.training_seconds.has_value() ? FormatSeconds(*layer.training_seconds) : "",
+                  layer.peak_memory_bytes.has_value() ? FormatBytes(*layer.peak_memory_bytes) : ""});
+  }
+  return table.empty() ? "" : absl::StrCat("\n", table.Render());
+}
+
+// Kinds that are pinned to another class than the run.
+std::string ClassLines(const Run& run) {
+  std::map<std::string, std::string> kinds_by_class;
+  for (const auto& [kind, pinned] :
+       std::map<std::string, std::string>(run.kind_classes().begin(), run.kind_classes().end())) {
+    if (pinned == run.numerics_class()) continue;
+    std::string& kinds = kinds_by_class[pinned];
+    absl::StrAppend(&kinds, kinds.empty() ? "" : ", ", kind);
+  }
+  std::string text;
+  if (!run.numerics_class().empty()) text = absl::StrCat("class        ", run.numerics_class(), "\n");
+  for (const auto& [pinned, kinds] : kinds_by_class)
+    absl::StrAppend(&text, "class        ", pinned, " of ", kinds, "\n");
+  return text;
+}
+
+std::string SensitivityLines(const Run& run) {
+  std::string text;
+  for (const auto& measured : run.sensitivity()) {
+    absl::StrAppend(&text, "sensitivity  ", measured.metric(), " over ", measured.samples(), " windows");
+    if (measured.trained_blocks() > 0) absl::StrAppend(&text, " after ", measured.trained_blocks(), " trained blocks");
+    const std::string extremes = ExtremesText(measured);
+    absl::StrAppend(&text, extremes.empty() ? "" : ": ", extremes, "\n");
+  }
+  if (IsReordered(run.plan())) absl::StrAppend(&text, "order        ", OrderText(run.plan(), kOrderListed), "\n");
+  return text;
+}
+
+std::string BitsText(const Plan& plan) {
+  if (plan.blocks().empty()) return "";
+  return absl::StrCat(FormatSignificant(plan.average_bits(), 4), "/", plan.blocks(0).group_size());
+}
+
+}  // namespace
+
+std::string RenderRun(const Run& run, double now_unix_s) {
+  std::string text = absl::StrCat("run          ", run.id(), " ", run.spec().name(), "\n");
+  absl::StrAppend(&text, "state        ", RunStateName(run.state()), ", ", run.tasks_done(), "/", run.tasks_total(),
+                  " tasks done");
+  if (run.tasks_shared() > 0) absl::StrAppend(&text, ", ", run.tasks_shared(), " of them shared");
+  absl::StrAppend(&text, "\n");
+  if (!run.error().empty()) absl::StrAppend(&text, "error        ", OneLine(run.error()), "\n");
+  if (run.has_submitted_at()) absl::StrAppend(&text, "submitted    ", TimeText(run.submitted_at()), "\n");
+  absl::StrAppend(&text, "time         ", FormatSeconds(ElapsedSeconds(run, now_unix_s)), "\n");
+  absl::StrAppend(&text, ClassLines(run), SensitivityLines(run));
+  for (const auto& perplexity : run.perplexities()) {
+    absl::StrAppend(&text, "perplexity   ", FormatFixed(perplexity.perplexity(), 4), " ", perplexity.model(), " on ",
+                    perplexity.text(), " (", perplexity.tokens(), " tokens)\n");
+  }
+  if (run.has_export_()) {
+    absl::StrAppend(&text, "export       ", FormatBytes(run.export_bytes()), ", ", run.export_().digest(), "\n");
+  }
+  if (!run.result_digest().empty()) absl::StrAppend(&text, "result       ", run.result_digest(), "\n");
+  return absl::StrCat(text, LayerTable(run), TaskTable(run));
+}
+
+std::string RenderRunList(const std::vector<Run>& runs, double now_unix_s) {
+  Table table(
+      {{"id"}, {"name"}, {"state"}, {"method"}, {"bits/group"}, {"tasks", true}, {"time", true}, {"submitted"}});
+  for (const Run& run : runs) {
+    table.AddRow({ShortId(run.id()), run.spec().name(), RunStateName(run.state()), run.plan().recipe().method(),
+                  BitsText(run.plan()), absl::StrCat(run.tasks_done(), "/", run.tasks_total()),
+                  FormatSeconds(ElapsedSeconds(run, now_unix_s)),
+                  run.has_submitted_at() ? TimeText(run.submitted_at()) : ""});
+  }
+  return table.empty() ? "no runs\n" : table.Render();
+}
+
+std::string RenderWorkers(const lwqat::v1::ListWorkersResponse& workers) {
+  Table table({{"name"},
+               {"state"},
+               {"device"},
+               {"threads", true},
+               {"memory", true},
+               {"heartbeat", true},
+               {"task"},
+               {"numerics class"}});
+  for (const auto& worker : workers.workers()) {
+    const std::string state = !worker.alive()         ? "lost"
+                              : worker.draining()     ? "draining"
+                              : worker.task().empty() ? "idle"
+                                                      : "busy";
+    const double age =
+        static_cast<double>(worker.since_heartbeat().seconds()) + worker.since_heartbeat().nanos() * 1e-9;
+    table.AddRow({worker.name(), state, worker.device(), absl::StrCat(worker.max_threads()),
+                  FormatBytes(worker.memory_bytes()),
+                  worker.has_since_heartbeat() ? absl::StrCat(FormatSeconds(age), " ago") : "", worker.task(),
+                  worker.numerics_class()});
+  }
+  return table.empty() ? "no workers\n" : table.Render();
+}
+
+}  // namespace lwq
