@@ -59,6 +59,7 @@ void AddVerbs(CLI::App* root, const CliContext& context, VerbAction* action) {
   AddReportVerb(root, context, action);
   AddFetchVerb(root, context, action);
   AddSensitivityVerb(root, context, action);
+  AddScheduleVerb(root, context, action);
   AddEvalVerb(root, context, action);
   AddLogsVerb(root, context, action);
   AddCancelVerb(root, context, action);

@@ -185,7 +185,7 @@ std::vector<std::string> DescribeMeasuring(const Run& before, const Run& after) 
                                  trained > 0 ? absl::StrCat(" after ", trained, " trained blocks") : "", ": ",
                                  ExtremesText(measured)));
   }
-  if (before.plan().provisional() && !after.plan().provisional()) {
+  if (before.plan().provisional() && !after.plan().provisional() && after.plan().blocks_size() > 0) {
     lines.push_back(absl::StrCat("the plan is settled: ", FormatSignificant(after.plan().average_bits(), 4),
                                  " bits a weight, ", FormatFixed(after.plan().stored_bits_per_weight(), 3),
                                  " as stored"));

@@ -147,6 +147,16 @@ StatusOr<std::vector<Run>> RunApi::ListRuns(int limit) {
   return runs;
 }
 
+StatusOr<lwqat::v1::ScheduleRunResponse> RunApi::ScheduleRun(const std::string& run_id,
+                                                             const std::vector<int>& workers) {
+  lwqat::v1::ScheduleRunRequest request;
+  request.set_run_id(run_id);
+  request.mutable_workers()->Assign(workers.begin(), workers.end());
+  lwqat::v1::ScheduleRunResponse response;
+  LWQ_RETURN_IF_ERROR(Call(&RunService::Stub::ScheduleRun, request, &response));
+  return response;
+}
+
 StatusOr<Run> RunApi::CancelRun(const std::string& run_id) {
   lwqat::v1::CancelRunRequest request;
   request.set_run_id(run_id);

@@ -93,6 +93,7 @@ void AddLogsVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 void AddCancelVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 void AddFetchVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 void AddSensitivityVerb(CLI::App* root, const CliContext& context, VerbAction* action);
+void AddScheduleVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 void AddWorkersVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 void AddReportVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 void AddCompletionVerb(CLI::App* root, const CliContext& context, VerbAction* action);
