@@ -1,5 +1,7 @@
 #include "tests/simulation/checker.h"
 
+#include <algorithm>
+
 #include "tests/unit/coordinator/scheduler_harness.h"
 
 namespace lwq::coordinator::simulation {
@@ -49,7 +51,14 @@ void Checker::CheckReport(const State& state, const ReportTask& report, const Ta
   const TaskRecord& after = state.tasks.at(report.task).record;
   // The same call may have leased the task anew; nothing else may have come of it.
   const bool leased_anew = after.state == TaskState::kLeased && after.token > before.token;
-  if (after.reported_token != before.reported_token || (after.state != before.state && !leased_anew)) {
+  // A worker that was silent is heard again, and a run that waited for one starts: it may want what nobody wanted.
+  const bool abandoned = before.state == TaskState::kCancelled || before.state == TaskState::kFailed;
+  const bool wanted_again =
+      abandoned && std::any_of(effects.changes.begin(), effects.changes.end(), [](const Change& change) {
+        const auto* put = std::get_if<PutRun>(&change);
+        return put != nullptr && put->run.state == RunState::kRunning;
+      });
+  if (after.reported_token != before.reported_token || (after.state != before.state && !leased_anew && !wanted_again)) {
     Fail(now_ms, absl::StrCat("a report with stale token ", report.token, " changed task ", before.key.short_hex(),
                               " from ", TaskStateName(before.state), " to ", TaskStateName(after.state)));
   }

@@ -243,7 +243,9 @@ void World::Proceed(size_t index) {
     After(delay_ms, [=, this] { InWorker(index, incarnation, [=, this] { Proceed(index); }); });
   };
   if (worker.id.value.empty()) {
-    Call(index, RegisterWorker{testing::WorkerNamed(worker.name)}, [=, this](const Status& status, const Reply& reply) {
+    WorkerRecord record = testing::WorkerNamed(worker.name);
+    record.cache_bytes = index % 2 == 0 ? 1000 : 0;  // about ten artifacts, or none
+    Call(index, RegisterWorker{record}, [=, this](const Status& status, const Reply& reply) {
       if (status.ok()) workers_[index].id = std::get<RegisterReply>(reply).worker;
       again(status.ok() ? 0 : 100);
     });
