@@ -71,7 +71,7 @@ Status CheckUnit(const LlamaConfig& config, size_t blocks, const std::vector<Blo
   const std::vector<QuantChoice> choices = UnitChoices(options);
   LWQ_RETURN_IF_ERROR(Require(
       blocks == choices.size(),
-      absl::StrCat("blocks in the unit: ", blocks, ", but bits and group_size are ", "given for ", choices.size())));
+      absl::StrCat("blocks in the unit: ", blocks, ", but bits and group_size are given for ", choices.size())));
   LWQ_RETURN_IF_ERROR(
       Require(start.empty() || start.size() == blocks,
               absl::StrCat("blocks in the unit: ", blocks, ", but in the training to go on from: ", start.size())));
