@@ -1,6 +1,6 @@
 // Any one process may die at any moment: the run ends with the same packed weights as an undisturbed one.
 //
-// Method: ten times, with fresh stores, a seeded victim is killed with SIGKILL when a seeded number of the run's tasks
+// Method: with fresh stores each time, a seeded victim is killed with SIGKILL when a seeded number of the run's tasks
 // is done, and started again; the result is compared with that of an undisturbed run.
 #include <filesystem>
 #include <random>
@@ -27,42 +27,75 @@ pb::Run Undisturbed(const std::string& directory, const std::string& run_file) {
   return *run;
 }
 
+// One seeded victim, killed at a seeded moment of the run and started again: the result is that of `reference`.
+void KillOnce(const std::string& directory, const std::string& run_file, const pb::Run& reference, uint32_t seed) {
+  std::mt19937 random(seed);
+  const int victim = static_cast<int>(random() % 3);
+  const int moment = static_cast<int>(random() % static_cast<uint32_t>(reference.tasks_total() - 1));
+  SCOPED_TRACE(absl::StrCat("seed ", seed, ": ", victim == 0 ? "coordinator" : absl::StrCat("worker ", victim),
+                            " killed with ", moment, " of ", reference.tasks_total(), " tasks done"));
+  const std::string home = absl::StrCat(directory, "/seed-", seed);
+  std::filesystem::create_directories(home);
+  Cluster cluster(home, {});
+  cluster.StartAll();
+  const std::string id = cluster.Submit(run_file);
+  bool killed = false;
+  const StatusOr<pb::Run> run = cluster.Wait(id, kDeadlineSeconds, [&](const pb::Run& state) {
+    if (killed || state.tasks_total() == 0 || state.tasks_done() < moment) return;
+    killed = true;
+    if (victim == 0) {
+      cluster.KillCoordinator();
+      cluster.StartCoordinator();
+    } else {
+      cluster.KillWorker(victim - 1);
+      cluster.StartWorker(victim - 1);
+    }
+  });
+  ASSERT_TRUE(run.ok()) << run.status();
+  ASSERT_EQ(run->state(), pb::RUN_STATE_SUCCEEDED) << run->error() << cluster.Logs();
+  EXPECT_TRUE(killed);
+  EXPECT_EQ(run->result_digest(), reference.result_digest()) << cluster.Logs();
+  std::filesystem::remove_all(home);
+}
+
 TEST(KillTest, TenSeededKillsOfAnyProcessLeaveTheSamePackedWeights) {
   TemporaryDirectory directory;
   const std::string run_file = WriteSmallRun(directory.path(), "kill", {});
   const pb::Run reference = Undisturbed(directory.path() + "/reference", run_file);
   ASSERT_FALSE(reference.result_digest().empty());
-
-  for (uint32_t seed = 0; seed < 10; ++seed) {
-    std::mt19937 random(seed);
-    const int victim = static_cast<int>(random() % 3);
-    const int moment = static_cast<int>(random() % static_cast<uint32_t>(reference.tasks_total() - 1));
-    SCOPED_TRACE(absl::StrCat("seed ", seed, ": ", victim == 0 ? "coordinator" : absl::StrCat("worker ", victim),
-                              " killed with ", moment, " of ", reference.tasks_total(), " tasks done"));
-    const std::string home = absl::StrCat(directory.path(), "/seed-", seed);
-    std::filesystem::create_directories(home);
-    Cluster cluster(home, {});
-    cluster.StartAll();
-    const std::string id = cluster.Submit(run_file);
-    bool killed = false;
-    const StatusOr<pb::Run> run = cluster.Wait(id, kDeadlineSeconds, [&](const pb::Run& state) {
-      if (killed || state.tasks_total() == 0 || state.tasks_done() < moment) return;
-      killed = true;
-      if (victim == 0) {
-        cluster.KillCoordinator();
-        cluster.StartCoordinator();
-      } else {
-        cluster.KillWorker(victim - 1);
-        cluster.StartWorker(victim - 1);
-      }
-    });
-    ASSERT_TRUE(run.ok()) << run.status();
-    ASSERT_EQ(run->state(), pb::RUN_STATE_SUCCEEDED) << run->error() << cluster.Logs();
-    EXPECT_TRUE(killed);
-    EXPECT_EQ(run->result_digest(), reference.result_digest()) << cluster.Logs();
-    std::filesystem::remove_all(home);
-  }
+  for (uint32_t seed = 0; seed < 10; ++seed) KillOnce(directory.path(), run_file, reference, seed);
 }
+
+struct KilledMethod {
+  const char* name;
+  const char* extra;
+};
+
+class KilledMethodTest : public ::testing::TestWithParam<KilledMethod> {};
+
+TEST_P(KilledMethodTest, ThreeSeededKillsLeaveTheSameResult) {
+  TemporaryDirectory directory;
+  SmallRun small;
+  small.epochs = 1;
+  small.extra = GetParam().extra;
+  const std::string run_file = WriteSmallRun(directory.path(), GetParam().name, small);
+  const pb::Run reference = Undisturbed(directory.path() + "/reference", run_file);
+  ASSERT_FALSE(reference.result_digest().empty());
+  for (uint32_t seed = 20; seed < 23; ++seed) KillOnce(directory.path(), run_file, reference, seed);
+}
+
+INSTANTIATE_TEST_SUITE_P(Each, KilledMethodTest,
+                         ::testing::Values(KilledMethod{"sensitivity",
+                                                        "layer_ordering: sensitivity\nsensitivity_samples: 8\n"
+                                                        "sensitivity_shard_samples: 4\nreorder_every: 2\n"},
+                                           KilledMethod{
+                                               "optimal",
+                                               "use_mixed_precision: true\nmpq_strategy: optimal\ntarget_avg_bits: 4\n"
+                                               "sensitivity_metric: output_fisher\nsensitivity_samples: 8\n"
+                                               "sensitivity_shard_samples: 4\n"},
+                                           KilledMethod{"independent", "handoff: independent\n"},
+                                           KilledMethod{"relay", "handoff: relay\nblock_grouping: 2\n"}),
+                         [](const auto& each) { return each.param.name; });
 
 TEST(KillTest, AWorkerThatIsToldToStopGivesItsTaskBackAndSpendsNoAttempt) {
   TemporaryDirectory directory;

@@ -99,5 +99,66 @@ TEST(SharingTest, RunsThatDifferInTheirRecipeShareTheFullPrecisionChain) {
   EXPECT_EQ(Executed(three_bits, "train_block"), 4);
 }
 
+TEST(SharingTest, TheFullPrecisionChainIsExecutedOnceForARunAnotherRecipeAndOneThatComesWhileTheFirstRuns) {
+  TemporaryDirectory directory;
+  Cluster cluster(directory.path(), {});
+  cluster.StartAll();
+  const std::string first_id = cluster.Submit(WriteSmallRun(directory.path(), "first", {}));
+  SmallRun relay;
+  relay.extra = "handoff: relay\nrelay_epochs: 0.5\n";
+  std::string during_id;
+  const StatusOr<pb::Run> first = cluster.Wait(first_id, kDeadlineSeconds, [&](const pb::Run& state) {
+    if (!during_id.empty() || state.tasks_done() < 2 || state.state() != pb::RUN_STATE_RUNNING) return;
+    during_id = cluster.Submit(WriteSmallRun(directory.path(), "during", relay));
+  });
+  ASSERT_TRUE(first.ok()) << first.status();
+  ASSERT_FALSE(during_id.empty()) << "the first run ended before another could come";
+  const pb::Run during = Finish(cluster, during_id);
+  SmallRun measuring;
+  measuring.wbits = 3;
+  measuring.extra = "layer_ordering: sensitivity\nsensitivity_samples: 8\n";
+  const pb::Run after = Finish(cluster, cluster.Submit(WriteSmallRun(directory.path(), "after", measuring)));
+  std::map<std::string, int> attempts;
+  for (const pb::Run* run : {&*first, &during, &after}) {
+    for (const pb::Task& task : run->tasks()) {
+      if (task.title().starts_with("advance full-precision")) attempts[task.title()] += task.attempts();
+    }
+  }
+  EXPECT_EQ(attempts.size(), 4u);
+  // Each run shows the one task; its attempts are counted once a run.
+  for (const auto& [title, count] : attempts) EXPECT_EQ(count, 3) << title;
+  for (const pb::Run* run : {&during, &after}) {
+    for (const pb::Task& task : run->tasks()) {
+      EXPECT_TRUE(!task.title().starts_with("advance full-precision") || task.from_cache()) << task.title();
+    }
+  }
+}
+
+TEST(SharingTest, ScoresAndTablesAreTheSameBytesWithOneTwoAndFourWorkers) {
+  TemporaryDirectory directory;
+  for (const char* metric : {"fisher", "gradient", "output_fisher", "loss_delta", "hessian"}) {
+    SmallRun measuring;
+    measuring.method = "sensitivity";
+    measuring.extra = absl::StrCat("sensitivity_metric: ", metric,
+                                   "\nsensitivity_samples: 8\nsensitivity_shard_samples: 2\nhessian_probes: 2\n"
+                                   "sensitivity_bits: 2,4\n");
+    const std::string run_file = WriteSmallRun(directory.path(), metric, measuring);
+    std::map<std::string, int> digests;
+    for (const int workers : {1, 2, 4}) {
+      const std::string home = absl::StrCat(directory.path(), "/", metric, "-", workers);
+      std::filesystem::create_directories(home);
+      ClusterOptions options;
+      options.workers = workers;
+      Cluster cluster(home, options);
+      cluster.StartAll();
+      const pb::Run run = Finish(cluster, cluster.Submit(run_file));
+      ++digests[run.result_digest()];
+      ASSERT_EQ(run.sensitivity_size(), 1);
+      EXPECT_EQ(run.sensitivity(0).scores_size(), 4);
+    }
+    EXPECT_EQ(digests.size(), 1u) << metric;
+  }
+}
+
 }  // namespace
 }  // namespace lwq::test
