@@ -21,7 +21,7 @@ using ::testing::HasSubstr;
 class SensitivityGradientsTest : public ::testing::Test {
  protected:
   static constexpr int64_t kSamples = 3;
-  static constexpr int64_t kSeqlen = 80;
+  static constexpr int64_t kSeqlen = 12;
 
   // The whole model with autograd's record from every boundary on.
   struct Autograd {
@@ -56,8 +56,7 @@ class SensitivityGradientsTest : public ::testing::Test {
     return BackwardBlock(config_, blocks_[1], activations, gradients, nullptr, false, {}, progress_, cancel_);
   }
 
-  // vocab 60000: the logits of a sample are taken in two slices.
-  LlamaConfig config_ = RandomConfig({.layers = 3, .vocab = 60000});
+  LlamaConfig config_ = RandomConfig({.layers = 3});
   std::vector<BlockState> blocks_ = {RandomBlock(config_, 3), RandomBlock(config_, 30), RandomBlock(config_, 300)};
   HeadWeights head_{RandomHostTensor({config_.vocab_size, config_.hidden_size}, 50),
                     RandomHostTensor({config_.hidden_size}, 51),
@@ -171,6 +170,32 @@ TEST_F(SensitivityGradientsTest, TokensOfAnotherVocabularyAndAForeignHeadAreRefu
   EXPECT_THAT(std::string(status.message()), HasSubstr("outside the vocabulary"));
   head_.lm_head = RandomHostTensor({config_.vocab_size - 1, config_.hidden_size}, 1);
   EXPECT_THAT(std::string(Losses(streamed_.activations[3], tokens_).status().message()), HasSubstr("lm_head"));
+}
+
+TEST(HeadLossTest, ALargeVocabularyTakenInSlicesHasTheLossAndDerivativesOfTheWhole) {
+  constexpr int64_t kTokens = 80;
+  const LlamaConfig config = RandomConfig({.hidden = 16, .heads = 2, .vocab = 60000});  // 69 rows fit a slice
+  ASSERT_LT(kLogitElements, (kTokens - 1) * config.vocab_size);
+  const HeadTensors head{RandomTensor({config.hidden_size}, 51),
+                         RandomTensor({config.vocab_size, config.hidden_size}, 52)};
+  const at::Tensor hidden = RandomTensor({kTokens, config.hidden_size}, 53).set_requires_grad(true);
+  const at::Tensor direction = RandomTensor({kTokens, config.hidden_size}, 54);
+  MemorySamples tokens = RandomTokens(config, 1, kTokens, 55);
+  const at::Tensor ids = ToTensor(*tokens.Read(0, 1), at::kLong, at::kCPU);
+  const at::Tensor loss = NextTokenLoss(Logits(config, head.final_norm, head.lm_head, hidden).unsqueeze(0), ids);
+  const auto gradient = torch::autograd::grad({loss.sum()}, {hidden}, {}, /*retain_graph=*/true, /*create_graph=*/true);
+  const auto product = torch::autograd::grad(gradient, {hidden}, {direction});
+
+  const double wanted = loss.item<double>();
+  EXPECT_NEAR(SampleLoss(config, head, hidden, ids[0]), wanted, 1e-5 * wanted);
+  const LossAndGradient found = SampleLossGradient(config, head, hidden, ids[0]);
+  EXPECT_EQ(found.loss, SampleLoss(config, head, hidden, ids[0]));
+  const auto close = [](const at::Tensor& ours, const at::Tensor& theirs) {
+    return ours.sub(theirs).norm().item<double>() <= 1e-4 * theirs.norm().item<double>();
+  };
+  EXPECT_TRUE(close(found.gradient, gradient[0].detach()));
+  EXPECT_EQ(found.gradient[kTokens - 1].abs().max().item<double>(), 0.0) << "the last token predicts nothing";
+  EXPECT_TRUE(close(SampleLossHessianProduct(config, head, hidden, ids[0], direction), product[0]));
 }
 
 }  // namespace

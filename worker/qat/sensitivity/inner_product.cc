@@ -6,8 +6,8 @@
 namespace lwq::qat {
 namespace {
 
-// Elements widened at a time: 8 MiB of float64.
-constexpr int64_t kWidenedElements = 1 << 20;
+// Elements widened at a time: 1 MiB of float64.
+constexpr int64_t kWidenedElements = 1 << 17;
 
 }  // namespace
 
