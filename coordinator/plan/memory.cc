@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "coordinator/plan/policy_recipe.h"
+
 namespace lwq::coordinator {
 namespace {
 
@@ -64,7 +66,7 @@ int64_t TaskMemoryBytes(TaskKind kind, const LlamaConfig& config, const Recipe& 
   const int64_t embedding = config.vocab_size * config.hidden_size * kFloatBytes;
   switch (kind) {
     case TaskKind::kTrainBlock:
-      return TrainMemoryBytes(config, recipe, 1);
+      return TrainMemoryBytes(config, recipe, MostBlocksInUnit(recipe, config.num_hidden_layers));
     case TaskKind::kAdvance:
       return block + ForwardBytes(config, recipe.batch_size, recipe.training_seqlen) +
              ChunkBytes(config, recipe.training_seqlen);

@@ -36,7 +36,7 @@ int64_t KeptActivationBytes(const LlamaConfig& config, int64_t micro_batch, int6
 // Peak of training a unit of that many blocks as one.
 int64_t TrainMemoryBytes(const LlamaConfig& config, const Recipe& recipe, int64_t blocks_in_unit);
 
-// Peak of one task of the kind in a run of the recipe; of train_block: of a single block.
+// Peak of one task of the kind in a run of the recipe; of train_block: of the largest unit it may have.
 int64_t TaskMemoryBytes(TaskKind kind, const LlamaConfig& config, const Recipe& recipe);
 
 }  // namespace lwq::coordinator

@@ -1,5 +1,7 @@
 #include "coordinator/plan/policy_recipe.h"
 
+#include <algorithm>
+
 namespace lwq::coordinator {
 
 PolicyOptions PoliciesOf(const Recipe& recipe) {
@@ -31,6 +33,13 @@ PolicyOptions PoliciesOf(const Recipe& recipe) {
   options.ablation = recipe.ablation == "none" ? "" : recipe.ablation;
   options.policy_semantics = recipe.policy_semantics;
   return options;
+}
+
+int64_t MostBlocksInUnit(const Recipe& recipe, int64_t model_blocks) {
+  PolicyOptions options;
+  options.block_grouping = recipe.block_grouping;
+  const int64_t blocks = BlocksPerUnit(options);
+  return std::clamp<int64_t>(blocks == 0 ? recipe.block_grouping_most : blocks, 1, model_blocks);
 }
 
 }  // namespace lwq::coordinator

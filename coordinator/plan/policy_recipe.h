@@ -11,4 +11,7 @@ namespace lwq::coordinator {
 // Not yet resolved (ResolvePolicies): values and combinations may be impossible.
 PolicyOptions PoliciesOf(const Recipe& recipe);
 
+// The most blocks that a training unit of the recipe can have in a model of so many.
+int64_t MostBlocksInUnit(const Recipe& recipe, int64_t model_blocks);
+
 }  // namespace lwq::coordinator

@@ -22,8 +22,8 @@
 
 namespace lwq::coordinator {
 
-// `text_bytes` is the size of the text that kEvaluatePpl reads. 0 is unknown: `model` is null but the kind needs one, or
-// the parameters are not the kind's (a newer version's).
+// `text_bytes` is the size of the text that kEvaluatePpl reads. 0 is unknown: `model` is null but the kind needs one,
+// or the parameters are not the kind's (a newer version's).
 double TaskWork(const TaskDef& def, const LlamaConfig* model, const Recipe& recipe, int64_t text_bytes);
 
 }  // namespace lwq::coordinator

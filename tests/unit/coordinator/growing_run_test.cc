@@ -1,6 +1,7 @@
 // Runs whose plan goes by a sensitivity that has to be measured: they measure, grow, and train what follows from it.
 #include <set>
 
+#include "coordinator/graph/run_kinds.h"
 #include "coordinator/scheduler/preview.h"
 #include "coordinator/scheduler/step.h"
 #include "gmock/gmock.h"
@@ -59,6 +60,9 @@ TEST_P(MetricTest, IsMeasuredBeforeAnythingIsTrainedAndDecidesTheOrder) {
   for (const int64_t block : expected) trainings.push_back(absl::StrCat("train block ", block));
   // Blocks that do not see each other's quantized activations may be trained in any order, or at once.
   EXPECT_THAT(TrainingsOf(titles), ::testing::UnorderedElementsAreArray(trainings));
+  std::set<TaskKind> kinds;
+  for (const RunTaskRecord& planned : run.tasks) kinds.insert(harness.task(planned.key).def->kind);
+  EXPECT_EQ(kinds, KindsOfRun(*run.record.spec, run.record.recipe)) << "what placement finds workers for";
   EXPECT_EQ(CheckIndexes(harness.state()), "");
 }
 

@@ -184,6 +184,20 @@ TEST(ClassByKindTest, ARunIsPendingUntilAWorkerOfEveryNeededKindIsThere) {
   EXPECT_EQ(harness.run(run).record.state, RunState::kRunning);
 }
 
+TEST(ClassByKindTest, AUnitThatIsHeldWholeFitsNowhereWhereItsBlocksWould) {
+  SchedulerHarness harness;
+  RunSpec spec = BlockApSpec(4);
+  const ResolvedSpec resolved = *ResolveSpec(spec);
+  WorkerRecord worker = WorkerNamed("small");
+  worker.memory_bytes = TaskMemoryBytes(TaskKind::kTrainBlock, *resolved.model, resolved.recipe);
+  harness.Register(worker);
+  EXPECT_TRUE(harness.Do(SubmitRun{spec, ""}).status.ok());
+  spec.recipe.block_grouping = "4";
+  const Status refused = harness.Do(SubmitRun{spec, ""}).status;
+  EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("train_block"));
+}
+
 TEST(ClassByKindTest, ADrainingWorkerDoesNotCount) {
   SchedulerHarness harness;
   const WorkerId worker = harness.Register(WorkerOn(kL4, "l4"));
