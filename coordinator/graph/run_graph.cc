@@ -179,7 +179,7 @@ class GraphBuilder {
     params.block = unit.first_block;
     params.bits = first.bit_width;
     params.group_size = first.group_size;
-    params.epochs = start.goes_on ? recipe_.relay_epochs : first.epochs;
+    params.epochs = start.goes_on && !first.is_frozen() ? recipe_.relay_epochs : first.epochs;
     SetRates(first.quant_lr, first.zp_lr, first.weight_lr, params);
     params.early_stop = first.patience;
     params.keep_latent = start.keep_latent;

@@ -19,6 +19,9 @@ struct BlockPlan {
   int64_t position = 0;  // in the training order
   double stored_bits_per_weight = 0;
   int64_t steps = 0;  // of the optimizer, all passes
+
+  // A policy took all its learning rates to 0: it is rounded to nearest, which is what training would leave it at.
+  bool is_frozen() const { return quant_lr == 0 && zp_lr == 0 && weight_lr == 0; }
 };
 
 }  // namespace lwq::coordinator

@@ -99,9 +99,11 @@ void AddTotals(const Recipe& recipe, const LlamaConfig& model, Plan& plan) {
   int64_t index_bytes = 0;
   double bits_sum = 0;
   for (BlockPlan& block : plan.blocks) {
-    if (recipe.method == "block_ap") {
+    if (recipe.method == "block_ap" && !block.is_frozen()) {
       block.steps = PlannedSteps(recipe, block.epochs);
       if (recipe.handoff == "relay") block.steps += PlannedSteps(recipe, recipe.relay_epochs);
+    } else if (recipe.method == "block_ap") {
+      block.epochs = 0;
     } else {
       block.epochs = block.quant_lr = block.zp_lr = block.weight_lr = block.patience = 0;
     }

@@ -157,6 +157,21 @@ TEST(HandoffGraphTest, ARelayOfUnitsGoesOnFromEveryBlockOfIt) {
   EXPECT_EQ(second.def.inputs.at("start"), TaskInput(TaskOutputRef{first_pass, "block"}));
 }
 
+TEST(HandoffGraphTest, ABlockWhoseRatesAPolicyTakesToZeroIsRoundedToNearest) {
+  RunSpec spec = BlockApSpec(kBlocks);
+  spec.recipe.adaptive_lr_scaling = true;
+  spec.recipe.adaptive_lr_normalization = "minmax";
+  spec.sensitivity_scores = {4, 3, 1, 2};
+  for (const char* handoff : {"sequential", "relay"}) {
+    spec.recipe.handoff = handoff;
+    const HandoffGraph graph(spec);
+    for (const PlannedTask& task : graph.tasks()) {
+      if (task.def.kind != TaskKind::kTrainBlock) continue;
+      EXPECT_EQ(TrainBlockParams::FromJson(task.def.params)->epochs == 0, task.block == 2) << task.title;
+    }
+  }
+}
+
 TEST(HandoffGraphTest, TheFullPrecisionChainDependsOnNoRecipe) {
   RunSpec spec = BlockApSpec(kBlocks);
   const HandoffGraph sequential(spec);
