@@ -7,10 +7,12 @@
 #include <mutex>
 #include <thread>
 
+#include "common/artifact/samples.h"
 #include "common/object_store/memory_store.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/testing/fault_store.h"
+#include "tests/testing/process.h"
 
 namespace lwq {
 namespace {
@@ -85,6 +87,30 @@ TEST_F(DiscarderTest, WhatCouldNotBeDeletedIsDoneWhenItIsNamedAgain) {
   discarder.Discard({one});
   discarder.AwaitIdle();
   EXPECT_THAT(discarder.Deleted(), ElementsAre(one.digest));
+}
+
+TEST_F(DiscarderTest, OfASampleSetInAFolderNoFileStaysAndOthersAreWhole) {
+  const test::TemporaryDirectory folder;
+  const std::unique_ptr<ObjectStore> files = OpenObjectStore("file://" + folder.path()).value();
+  ArtifactStore artifacts(files.get());
+  const auto write = [&](float first) {
+    SampleSetWriter writer(&artifacts, DType::kF32, {2}, /*chunk_samples=*/1);
+    for (int i = 0; i < 5; ++i) {
+      const float sample[2] = {first, static_cast<float>(i)};
+      const Bytes bytes = Bytes::FromString(std::string(reinterpret_cast<const char*>(sample), sizeof(sample)));
+      LWQ_CHECK(writer.Append({DType::kF32, {1, 2}, bytes}).ok(), "append");
+    }
+    return writer.Finish().value();
+  };
+  const ArtifactRef kept = write(1);
+  const ArtifactRef discarded = write(2);
+  Discarder discarder(&artifacts);
+  discarder.Discard({discarded});
+  discarder.AwaitIdle();
+  EXPECT_THAT(discarder.Deleted(), ElementsAre(discarded.digest));
+  EXPECT_TRUE(artifacts.IsComplete(kept).value());
+  EXPECT_EQ(files->List("blobs/", "", 1000)->objects.size(), 6u)
+      << "five chunks and a manifest of the one that is kept";
 }
 
 TEST_F(DiscarderTest, ASlowStoreDelaysNobodyButTheEnd) {
