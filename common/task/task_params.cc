@@ -96,7 +96,6 @@ void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, Out
   visit("block", p.block);
   visit("first_sample", p.first_sample);
   visit("samples", p.samples);
-  visit("micro_batch", p.micro_batch);
   visit("choices", p.choices);
   visit("fp16_scales", p.fp16_scales);
   visit("range_contains_zero", p.range_contains_zero);
@@ -107,7 +106,6 @@ void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, Los
   visit("block", p.block);
   visit("first_sample", p.first_sample);
   visit("samples", p.samples);
-  visit("micro_batch", p.micro_batch);
   visit("choices", p.choices);
   visit("candidates", p.candidates);
   visit("fp16_scales", p.fp16_scales);

@@ -149,7 +149,6 @@ struct OutputFisherParams {
   int64_t block = 0;
   int64_t first_sample = 0;
   int64_t samples = 0;
-  int64_t micro_batch = 1;
   std::vector<QuantChoice> choices;  // rounded to nearest
   bool fp16_scales = true;
   bool range_contains_zero = true;
@@ -165,7 +164,6 @@ struct LossDeltaParams {
   int64_t block = 0;
   int64_t first_sample = 0;
   int64_t samples = 0;
-  int64_t micro_batch = 1;
   std::vector<QuantChoice> choices;
   int64_t candidates = 0;
   bool fp16_scales = true;

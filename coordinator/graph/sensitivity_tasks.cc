@@ -133,7 +133,6 @@ class SensitivityBuilder {
         task.def.params = OutputFisherParams{.block = block,
                                              .first_sample = shards_[shard].first,
                                              .samples = shards_[shard].samples,
-                                             .micro_batch = recipe_.batch_size,
                                              .choices = ChoicesOf(recipe_),
                                              .fp16_scales = recipe_.fp16_scales,
                                              .range_contains_zero = recipe_.range_contains_zero}
@@ -195,7 +194,6 @@ class SensitivityBuilder {
         task.def.params = LossDeltaParams{.block = block,
                                           .first_sample = shards_[shard].first,
                                           .samples = shards_[shard].samples,
-                                          .micro_batch = recipe_.batch_size,
                                           .choices = pilot ? std::vector<QuantChoice>() : choices,
                                           .candidates = static_cast<int64_t>(candidates.size()),
                                           .fp16_scales = recipe_.fp16_scales,

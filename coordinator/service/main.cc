@@ -46,6 +46,7 @@ Status CheckFlags(const Flags& flags) {
   if (!(flags.lease_seconds >= 2 * flags.heartbeat_seconds && flags.lease_seconds <= 3600)) {
     return absl::InvalidArgumentError("--lease-seconds must be at least twice --heartbeat-seconds and at most 3600");
   }
+  if (flags.activation_bytes < 0) return absl::InvalidArgumentError("--activation-bytes must not be negative");
   return absl::OkStatus();
 }
 
@@ -122,7 +123,6 @@ int Main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--activation-bytes", flags.activation_bytes,
                  "what activations that no task needs any more may occupy; 0: they are deleted at once")
-      ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   app.add_option("--address-file", flags.address_file, "written with HOST:PORT once serving");
   app.add_option("--log-level", flags.log_level, "trace, debug, info, warn, error or off")->capture_default_str();

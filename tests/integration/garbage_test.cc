@@ -4,6 +4,8 @@
 #include <filesystem>
 #include <thread>
 
+#include "common/artifact/artifact.h"
+#include "common/object_store/object_store.h"
 #include "gtest/gtest.h"
 #include "tests/integration/cluster.h"
 #include "tests/integration/small_run.h"
@@ -43,13 +45,18 @@ void AwaitDeletions(Cluster& cluster) {
   }
 }
 
-std::string PathOf(const Cluster& cluster, const pb::ArtifactRef& artifact) {
-  return absl::StrCat(cluster.objects_directory(), "/blobs/", artifact.digest().substr(0, 2), "/", artifact.digest());
+// Whether the object store still has the artifact's manifest.
+bool IsStored(const Cluster& cluster, const pb::ArtifactRef& artifact) {
+  StatusOr<std::unique_ptr<ObjectStore>> store = OpenObjectStore("file://" + cluster.objects_directory());
+  LWQ_CHECK(store.ok(), store.status().ToString());
+  const StatusOr<ObjectInfo> info = (*store)->Head(BlobKey(*Digest::FromHex(artifact.digest())));
+  LWQ_CHECK(info.ok() || absl::IsNotFound(info.status()), info.status().ToString());
+  return info.ok();
 }
 
-int64_t BlobBytes(const Cluster& cluster) {
+int64_t StoredBytes(const Cluster& cluster) {
   int64_t bytes = 0;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(cluster.objects_directory() + "/blobs")) {
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(cluster.objects_directory())) {
     if (entry.is_regular_file()) bytes += static_cast<int64_t>(entry.file_size());
   }
   return bytes;
@@ -65,7 +72,7 @@ TEST(GarbageTest, WithoutABudgetActivationsAreDeletedResultsAreTheSameAndALaterR
     Cluster large(directory.path() + "/large", {});
     large.StartAll();
     digest = Finish(large, large.Submit(run_file)).result_digest();
-    bytes_with_activations = BlobBytes(large);
+    bytes_with_activations = StoredBytes(large);
     EXPECT_GT(ServerInfo(large).activation_bytes_stored(), 0);
   }
 
@@ -81,12 +88,12 @@ TEST(GarbageTest, WithoutABudgetActivationsAreDeletedResultsAreTheSameAndALaterR
   for (const pb::Task& task : first.tasks()) {
     for (const auto& [role, artifact] : task.outputs()) {
       const bool is_activation = role == "activations";
-      EXPECT_EQ(std::filesystem::exists(PathOf(cluster, artifact)), !is_activation) << task.title() << " " << role;
+      EXPECT_EQ(IsStored(cluster, artifact), !is_activation) << task.title() << " " << role;
       if (is_activation) activation_bytes += artifact.size_bytes();
     }
   }
   EXPECT_GT(activation_bytes, 0);
-  EXPECT_LE(BlobBytes(cluster), bytes_with_activations - activation_bytes) << "parts were left behind";
+  EXPECT_LE(StoredBytes(cluster), bytes_with_activations - activation_bytes) << "parts were left behind";
 
   // The same run again needs nothing; one that trains differently needs the chain.
   EXPECT_EQ(Executed(Finish(cluster, cluster.Submit(run_file)), ""), 0);
@@ -127,7 +134,7 @@ TEST(GarbageTest, ActivationsGoThoughAWorkerAndTheCoordinatorAreKilled) {
   AwaitDeletions(cluster);
   for (const pb::Task& task : run->tasks()) {
     for (const auto& [role, artifact] : task.outputs()) {
-      EXPECT_FALSE(role == "activations" && std::filesystem::exists(PathOf(cluster, artifact))) << task.title();
+      EXPECT_FALSE(role == "activations" && IsStored(cluster, artifact)) << task.title();
     }
   }
 }
