@@ -102,7 +102,11 @@ TEST(GarbageTest, WithoutABudgetActivationsAreDeletedResultsAreTheSameAndALaterR
   const pb::Run second = Finish(cluster, cluster.Submit(WriteSmallRun(directory.path(), "second", other)));
   EXPECT_NE(second.result_digest(), digest);
   EXPECT_EQ(Executed(second, "tokenize"), 0);
-  EXPECT_EQ(Executed(second, "embed"), 1);
+  for (const pb::Task& task : second.tasks()) {
+    // Both runs want it, and it was made for each.
+    if (task.kind() != "embed") continue;
+    EXPECT_EQ(task.attempts(), 2) << task.title();
+  }
   EXPECT_EQ(Executed(second, "train_block"), 4);
   for (const pb::Task& task : second.tasks()) EXPECT_LE(task.attempts(), 2) << task.title() << ": " << task.error();
   AwaitDeletions(cluster);
