@@ -82,6 +82,18 @@ PolicyInputs InputsOf(const Recipe& recipe, const LlamaConfig& model, const Plan
   return inputs;
 }
 
+// Whether any table of losses could lead to a plan: the budget holds the smallest one, the format some of the choices.
+Status CheckBudgetOfOptimal(const Recipe& recipe, const PolicyOptions& options, PolicyInputs inputs) {
+  PolicyOptions only_widths = WithoutSensitivity(options);
+  only_widths.use_mixed_precision = true;
+  only_widths.mpq_strategy = options.mpq_strategy;
+  only_widths.target_size_mb = options.target_size_mb;
+  LWQ_ASSIGN_OR_RETURN(std::vector<QuantChoice> choices, SensitivityChoices(recipe));
+  const std::vector<double> no_loss(choices.size(), 0);
+  inputs.table = ScoreTable{std::move(choices), std::vector<std::vector<double>>(inputs.block_shapes.size(), no_loss)};
+  return PlanBlocks(only_widths, inputs).status();
+}
+
 // A curvature or a rise of the loss that came out below 0: policies take it as 0, and the plan says so.
 void RemarkOnNegatives(const PlanKnowledge& knowledge, Plan& plan) {
   for (const Measurement& measurement : knowledge.measurements) {
@@ -148,8 +160,11 @@ StatusOr<Plan> MakePlan(const Recipe& recipe, const LlamaConfig* model, const Pl
   if (!Quantizes(recipe)) return plan;
 
   PolicyOptions options = OptionsOf(recipe);
-  if (plan.provisional) options = WithoutSensitivity(std::move(options));
   const PolicyInputs inputs = InputsOf(recipe, *model, knowledge);
+  if (plan.provisional) {
+    if (IsOptimal(options)) LWQ_RETURN_IF_ERROR(Annotate(CheckBudgetOfOptimal(recipe, options, inputs), "recipe"));
+    options = WithoutSensitivity(std::move(options));
+  }
   StatusOr<PolicyPlan> decided = PlanBlocks(options, inputs);
   if (!decided.ok()) return Annotate(decided.status(), "recipe");
   plan.blocks = std::move(decided->blocks);

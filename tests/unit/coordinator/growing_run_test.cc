@@ -188,6 +188,20 @@ TEST(GrowingRunTest, OptimalWithGivenScoresMeasuresOnlyWeightErrors) {
   EXPECT_LE(run.plan.stored_bits_per_weight, 4);
 }
 
+TEST(GrowingRunTest, ABudgetBelowTheSmallestPlanIsRefusedBeforeAnythingIsMeasured) {
+  SchedulerHarness harness;
+  harness.Register("a");
+  RunSpec spec = ByMeasuredSensitivity("output_fisher");
+  spec.recipe.use_mixed_precision = true;
+  spec.recipe.mpq_strategy = "optimal";
+  spec.recipe.target_avg_bits = 2.0;  // codes alone take that
+  const Status refused = harness.Do(SubmitRun{spec, ""}).status;
+  EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("target_avg_bits"));
+  spec.recipe.target_avg_bits = 4;
+  EXPECT_TRUE(harness.Do(SubmitRun{spec, ""}).status.ok());
+}
+
 TEST(GrowingRunTest, APlanThatTheFormatCannotHoldFailsTheRunBeforeItTrains) {
   SchedulerHarness harness;
   const WorkerId worker = harness.Register("a");
