@@ -51,7 +51,7 @@ struct SensitivityRequest {
 };
 
 // `tokens` are the calibration windows; `model` the state to measure, whose chain grows by what is read;
-// `full_precision` the chain that pilots train on. `add_pilot` adds the training of a pilot and returns its checkpoint.
+// `add_pilot` adds the training of a pilot and returns its checkpoint.
 struct SensitivityContext {
   const RunSpec& spec;
   const Recipe& recipe;
@@ -65,7 +65,8 @@ PendingMeasurement AddSensitivityTasks(const SensitivityRequest& request, const 
 // Metrics of a finished task as JSON.
 using MetricsOf = std::function<StatusOr<Json>(const Digest& task)>;
 
-// What the finished tasks say. INTERNAL naming the kind where metrics are not what the kind promises.
+// What the finished tasks say. INTERNAL naming the kind where metrics are not what the kind promises; INVALID_ARGUMENT
+// naming the block where what was measured is not finite; errors of `metrics`.
 StatusOr<Measurement> CollectMeasurement(const PendingMeasurement& pending, const LlamaConfig& config,
                                          const Recipe& recipe, const MetricsOf& metrics);
 
