@@ -75,6 +75,10 @@ Status LocalCluster::StartCoordinator() {
                     address_file,
                     "--log-level",
                     options_.log_level};
+  if (options_.activation_bytes.has_value()) {
+    spec.arguments.push_back("--activation-bytes");
+    spec.arguments.push_back(absl::StrCat(*options_.activation_bytes));
+  }
   SupervisedProcess::Callbacks callbacks = CallbacksFor(kCoordinator);
   callbacks.arguments = [address_file](std::vector<std::string> arguments) {
     const auto address = ReadSmallFile(address_file);  // of the one that died

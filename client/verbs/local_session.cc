@@ -95,6 +95,7 @@ class Session {
     cluster.max_threads = max_threads;
     cluster.memory_limit_bytes = options_.cluster.memory_limit_bytes;
     cluster.cache_bytes = options_.cluster.cache_bytes;
+    cluster.activation_bytes = options_.cluster.activation_bytes;
     cluster.log_level = options_.cluster.log_level;
     LWQ_ASSIGN_OR_RETURN(cluster_, LocalCluster::Start(cluster, *state_, context_.console, context_.interrupt));
     context_.console->Err(

@@ -44,6 +44,10 @@ void AddClusterFlags(CLI::App* verb, ClusterFlags* flags) {
   group(verb->add_option("--cache-bytes", flags->cache_bytes, "disk of a worker's cache (default: the worker's)")
             ->check(CLI::PositiveNumber),
         "N");
+  group(verb->add_option("--activation-bytes", flags->activation_bytes,
+                         "what activations that no task needs any more may occupy (default: the coordinator's)")
+            ->check(CLI::NonNegativeNumber),
+        "N");
   group(verb->add_option("--log-level", flags->log_level, "of the processes' logs (default info)")
             ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error", "off"})),
         "LEVEL");

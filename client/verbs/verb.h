@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "CLI/CLI.hpp"
@@ -53,6 +54,7 @@ struct ClusterFlags {
   int max_threads = 0;  // 0: cores shared among the workers, and no fewer than any run's `threads`
   int64_t memory_limit_bytes = 0;
   int64_t cache_bytes = 0;
+  std::optional<int64_t> activation_bytes;  // absent: the coordinator's default
   std::string log_level = "info";
 };
 void AddClusterFlags(CLI::App* verb, ClusterFlags* flags);

@@ -5,7 +5,6 @@
 
 #include "common/task/task_outputs.h"
 #include "common/task/task_params.h"
-#include "coordinator/graph/run_kinds.h"
 
 namespace lwq::coordinator {
 namespace {
@@ -47,9 +46,9 @@ class GraphBuilder {
 
   // Up to the first measurement that is not there yet.
   void Quantize() {
-    const PlanKnowledge given{spec_.sensitivity_scores, {}};
+    const PlanKnowledge given = GivenKnowledge(spec_);
     const bool measures = MeasuresFirst(recipe_, given);
-    if (recipe_.method == "block_ap" || MeasuresSensitivity(spec_, recipe_)) {
+    if (recipe_.method == "block_ap" || MeasuresSensitivity(recipe_, given)) {
       StartChains();
     } else if (model_ != nullptr) {
       current_.emplace(model_->num_hidden_layers, TaskInput(), nullptr);  // nobody asks for its activations
@@ -344,7 +343,7 @@ bool NeedsNumericsClass(const ResolvedSpec& resolved) {
 }
 
 bool Grows(const RunSpec& spec, const Recipe& recipe) {
-  return MeasuresSensitivity(spec, recipe) || MeasuresFirst(recipe, {spec.sensitivity_scores, {}});
+  return MeasuresSensitivity(recipe, GivenKnowledge(spec)) || MeasuresFirst(recipe, GivenKnowledge(spec));
 }
 
 StatusOr<RunGraph> BuildRunGraph(const RunSpec& spec, const LlamaConfig* model, const Recipe& recipe,

@@ -4,7 +4,6 @@
 #include <map>
 #include <set>
 
-#include "coordinator/graph/run_kinds.h"
 #include "coordinator/plan/scores.h"
 
 namespace lwq::coordinator {
@@ -68,7 +67,7 @@ Status CheckParts(const RunSpec& spec, const Recipe& recipe) {
   if (!spec.sensitivity_scores.empty()) {
     LWQ_RETURN_IF_ERROR(CheckScores(spec.sensitivity_scores, "sensitivity_scores"));
   }
-  const bool calibrates = recipe.method == "block_ap" || MeasuresSensitivity(spec, recipe);
+  const bool calibrates = recipe.method == "block_ap" || MeasuresSensitivity(recipe, GivenKnowledge(spec));
   const bool tokenizes = calibrates || (recipe.method != "noop" && recipe.eval_ppl && !spec.eval_texts.empty());
   if (tokenizes) LWQ_RETURN_IF_ERROR(CheckArtifact("model.tokenizer", spec.model->tokenizer));
   if (calibrates) {
@@ -168,6 +167,14 @@ StatusOr<RunSpec> ParseSpec(const Json& json) {
 }
 
 }  // namespace
+
+PlanKnowledge GivenKnowledge(const RunSpec& spec) {
+  return {spec.sensitivity_scores, {}};
+}
+
+std::set<TaskKind> KindsOfRun(const RunSpec& spec, const Recipe& recipe) {
+  return KindsOfRun(recipe, GivenKnowledge(spec), !spec.eval_texts.empty());
+}
 
 StatusOr<ResolvedSpec> ResolveSpec(const RunSpec& spec) {
   ResolvedSpec resolved;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "common/status/status.h"
 #include "coordinator/graph/kind_classes.h"
 #include "coordinator/plan/recipe.h"
+#include "coordinator/plan/run_kinds.h"
 
 namespace lwq::coordinator {
 
@@ -52,6 +54,12 @@ struct ResolvedSpec {
 // INVALID_ARGUMENT: an impossible value, a missing part, names that are not one line. FAILED_PRECONDITION: a model or a
 // combination that is not supported. One line each.
 StatusOr<ResolvedSpec> ResolveSpec(const RunSpec& spec);
+
+// What the spec says of the blocks' sensitivity.
+PlanKnowledge GivenKnowledge(const RunSpec& spec);
+
+// The kinds of tasks that a run of the spec and its resolved recipe needs (plan/run_kinds.h).
+std::set<TaskKind> KindsOfRun(const RunSpec& spec, const Recipe& recipe);
 
 // For the store. FromJson: DATA_LOSS.
 Json RunSpecToJson(const RunSpec& spec);

@@ -6,6 +6,7 @@
 #include "coordinator/plan/plan_blocks.h"
 #include "coordinator/plan/policy_recipe.h"
 #include "coordinator/plan/remarks.h"
+#include "coordinator/plan/run_kinds.h"
 #include "coordinator/plan/sensitivity_choices.h"
 #include "coordinator/plan/storage.h"
 
@@ -25,29 +26,6 @@ BlockStorage StorageOfBlock(const LlamaConfig& model, std::string_view format, i
     sum.index_bytes += linear.index_bytes;
   }
   return sum;
-}
-
-std::vector<TaskKind> KindsOf(const Recipe& recipe) {
-  std::vector<TaskKind> kinds;
-  if (recipe.method == "block_ap") kinds = {TaskKind::kEmbed, TaskKind::kAdvance, TaskKind::kTrainBlock};
-  if (recipe.method == "rtn") kinds = {TaskKind::kRtnBlock};
-  if (recipe.eval_ppl && recipe.method != "sensitivity") kinds.push_back(TaskKind::kEvaluatePpl);
-  if (recipe.export_format != "none") kinds.push_back(TaskKind::kExport);
-  return kinds;
-}
-
-bool Quantizes(const Recipe& recipe) {
-  return recipe.method == "block_ap" || recipe.method == "rtn";
-}
-
-PolicyOptions OptionsOf(const Recipe& recipe) {
-  StatusOr<PolicyOptions> options = ResolvePolicies(PoliciesOf(recipe));
-  LWQ_CHECK(options.ok(), "the recipe was resolved: ", MessageOf(options.status()));
-  return *std::move(options);
-}
-
-bool IsOptimal(const PolicyOptions& options) {
-  return options.use_mixed_precision && options.mpq_strategy == "optimal";
 }
 
 // What is settled whatever the sensitivity turns out to be.
@@ -137,29 +115,17 @@ void AddTotals(const Recipe& recipe, const LlamaConfig& model, Plan& plan) {
 
 }  // namespace
 
-bool MeasuresFirst(const Recipe& recipe, const PlanKnowledge& knowledge) {
-  if (recipe.method == "sensitivity") return true;
-  if (!Quantizes(recipe)) return false;
-  const PolicyOptions options = OptionsOf(recipe);
-  return IsOptimal(options) || (NeedsScores(options) && knowledge.given_scores.empty());
-}
-
-bool NeedsSquaredError(const Recipe& recipe, const PlanKnowledge& knowledge) {
-  if (!Quantizes(recipe) || !IsOptimal(OptionsOf(recipe))) return false;
-  return !knowledge.given_scores.empty() || !IsTableMetric(recipe.sensitivity_metric);
-}
-
 StatusOr<Plan> MakePlan(const Recipe& recipe, const LlamaConfig* model, const PlanKnowledge& knowledge) {
   Plan plan;
   if (recipe.method == "noop") return plan;
   LWQ_CHECK(model != nullptr, "a plan for method ", recipe.method, " needs a model");
-  for (const TaskKind kind : KindsOf(recipe)) {
+  for (const TaskKind kind : KindsOfRun(recipe, knowledge, /*has_eval_texts=*/true)) {
     plan.peak_memory_bytes = std::max(plan.peak_memory_bytes, TaskMemoryBytes(kind, *model, recipe));
   }
   plan.provisional = MeasuresFirst(recipe, knowledge) && knowledge.measurements.empty();
   if (!Quantizes(recipe)) return plan;
 
-  PolicyOptions options = OptionsOf(recipe);
+  PolicyOptions options = ResolvedPoliciesOf(recipe);
   const PolicyInputs inputs = InputsOf(recipe, *model, knowledge);
   if (plan.provisional) {
     if (IsOptimal(options)) LWQ_RETURN_IF_ERROR(Annotate(CheckBudgetOfOptimal(recipe, options, inputs), "recipe"));

@@ -13,8 +13,8 @@
 
 #include "common/model/llama_config.h"
 #include "coordinator/plan/block_plan.h"
-#include "coordinator/plan/measurement.h"
 #include "coordinator/plan/optimal.h"
+#include "coordinator/plan/plan_knowledge.h"
 #include "coordinator/plan/recipe.h"
 #include "coordinator/plan/training_order.h"
 
@@ -29,7 +29,7 @@ struct Plan {
   double stored_bits_per_weight = 0;
   int64_t quantized_bytes = 0;    // codes, scales, zero points and padding of all quantized linears
   int64_t export_bytes = 0;       // the whole export, 0 without one
-  int64_t peak_memory_bytes = 0;  // estimate for the largest task
+  int64_t peak_memory_bytes = 0;  // estimate for the largest task, measuring included
   std::vector<std::string> remarks;
   std::optional<OptimalAllocation> allocation;  // "optimal": frontier and certificate
   int64_t quantized_weights = 0;                // of all quantized linears
@@ -37,20 +37,8 @@ struct Plan {
   bool provisional = false;
 };
 
-// What is known about the blocks' sensitivity.
-struct PlanKnowledge {
-  std::vector<double> given_scores;  // by layer (sensitivity_file); take the place of the first measurement
-  std::vector<Measurement> measurements;
-};
-
 // `model` may be null only for method "noop". Requires a recipe that ResolveRecipe returned for this model. Errors of
 // PlanBlocks, on one line that begins with "recipe".
 StatusOr<Plan> MakePlan(const Recipe& recipe, const LlamaConfig* model, const PlanKnowledge& knowledge = {});
-
-// Whether the run has to measure before its plan is settled: a policy goes by the blocks' sensitivity and nothing is
-// given, or measuring is all the run does.
-bool MeasuresFirst(const Recipe& recipe, const PlanKnowledge& knowledge);
-// Whether "optimal" needs ‖W − Q(W)‖² beside a score per block.
-bool NeedsSquaredError(const Recipe& recipe, const PlanKnowledge& knowledge);
 
 }  // namespace lwq::coordinator

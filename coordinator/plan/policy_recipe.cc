@@ -35,6 +35,20 @@ PolicyOptions PoliciesOf(const Recipe& recipe) {
   return options;
 }
 
+PolicyOptions ResolvedPoliciesOf(const Recipe& recipe) {
+  StatusOr<PolicyOptions> options = ResolvePolicies(PoliciesOf(recipe));
+  LWQ_CHECK(options.ok(), "the recipe was resolved: ", MessageOf(options.status()));
+  return *std::move(options);
+}
+
+bool IsOptimal(const PolicyOptions& options) {
+  return options.use_mixed_precision && options.mpq_strategy == "optimal";
+}
+
+bool Quantizes(const Recipe& recipe) {
+  return recipe.method == "block_ap" || recipe.method == "rtn";
+}
+
 int64_t MostBlocksInUnit(const Recipe& recipe, int64_t model_blocks) {
   PolicyOptions options;
   options.block_grouping = recipe.block_grouping;

@@ -5,7 +5,6 @@
 #include <map>
 #include <set>
 
-#include "coordinator/graph/run_kinds.h"
 #include "coordinator/plan/memory.h"
 
 namespace lwq::coordinator {

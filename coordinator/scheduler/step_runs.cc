@@ -4,7 +4,6 @@
 #include "absl/strings/str_join.h"
 #include "common/json/json.h"
 #include "common/task/numerics_class.h"
-#include "coordinator/graph/run_kinds.h"
 #include "coordinator/scheduler/garbage.h"
 #include "coordinator/scheduler/indexing.h"
 #include "coordinator/scheduler/stepper.h"

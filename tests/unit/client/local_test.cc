@@ -191,6 +191,7 @@ class LocalVerbTest : public LocalTest {
   LocalVerbTest() : server_(&service_) {
     cli_.binary_directory = At("bin");
     WriteProgram("lwq-coordinator",
+                 "echo \"$@\"\n"
                  "while [ $# -gt 0 ]; do\n"
                  "  [ \"$1\" = --address-file ] && echo " +
                      server_.address() +
@@ -276,6 +277,12 @@ TEST_F(LocalVerbTest, WorkersGetFoldersOfTheirOwnAndTheirFlags) {
   ASSERT_TRUE(log.ok()) << log.status();
   EXPECT_EQ(*log, absl::StrCat("--coordinator ", server_.address(), " --device cpu --name worker-1 --cache-dir ",
                                At("state/worker-1"), " --max-threads 3 --log-level info --memory-limit-bytes 1000000"));
+}
+
+TEST_F(LocalVerbTest, TheCoordinatorGetsTheBudgetOfActivations) {
+  EndWith(lwqat::v1::RUN_STATE_SUCCEEDED);
+  ASSERT_EQ(Local({"--workers", "1", "--activation-bytes", "0"}), 0) << cli_.err();
+  EXPECT_THAT(test::ReadFileOrEmpty(At("state/logs/coordinator.log")), HasSubstr("--activation-bytes 0"));
 }
 
 TEST_F(LocalVerbTest, JsonHasRunsAndReportAndNothingElse) {

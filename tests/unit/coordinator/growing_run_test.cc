@@ -1,7 +1,6 @@
 // Runs whose plan goes by a sensitivity that has to be measured: they measure, grow, and train what follows from it.
 #include <set>
 
-#include "coordinator/graph/run_kinds.h"
 #include "coordinator/scheduler/preview.h"
 #include "coordinator/scheduler/step.h"
 #include "gmock/gmock.h"

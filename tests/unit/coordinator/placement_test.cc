@@ -1,7 +1,6 @@
 // Placement on simulated devices: a class for each kind, memory, and what a run waits for.
 #include "coordinator/scheduler/placement.h"
 
-#include "coordinator/graph/run_kinds.h"
 #include "coordinator/plan/memory.h"
 #include "coordinator/scheduler/step.h"
 #include "gmock/gmock.h"

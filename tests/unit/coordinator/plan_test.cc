@@ -105,6 +105,19 @@ TEST(MakePlanTest, RoundToNearestTakesNoSteps) {
   EXPECT_EQ(plan.blocks[0].quant_lr, 0);
 }
 
+TEST(MakePlanTest, PeakMemoryIsThatOfTheLargestTaskWithThoseThatMeasure) {
+  const LlamaConfig model = TinyConfig(2);
+  PartialRecipe partial;
+  partial.group_size = 32;
+  partial.eval_ppl = false;
+  const Recipe trains = *ResolveRecipe(partial, &model);
+  EXPECT_EQ((*MakePlan(trains, &model)).peak_memory_bytes, TaskMemoryBytes(TaskKind::kTrainBlock, model, trains));
+  partial.method = "sensitivity";
+  partial.sensitivity_metric = "hessian";
+  const Recipe measures = *ResolveRecipe(partial, &model);
+  EXPECT_EQ((*MakePlan(measures, &model)).peak_memory_bytes, TaskMemoryBytes(TaskKind::kHessian, model, measures));
+}
+
 TEST(MakePlanTest, RemarksAreHonestAboutServingStacks) {
   const LlamaConfig model = TinyConfig(2);
   const Plan three = *MakePlan(RecipeOf(model, 3, 32, "gptq_v2"), &model);

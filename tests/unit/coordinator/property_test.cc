@@ -6,7 +6,6 @@
 
 #include "common/task/numerics_class.h"
 #include "coordinator/graph/run_graph.h"
-#include "coordinator/graph/run_kinds.h"
 #include "coordinator/plan/memory.h"
 #include "coordinator/plan/plan.h"
 #include "coordinator/plan/storage.h"

@@ -1,4 +1,5 @@
-// Which kinds of tasks a run needs, known before its graph is: what placement must find workers for.
+// Which kinds of tasks a run needs, known before its graph is: what placement must find workers for, and what the
+// estimate of a run's peak memory goes over.
 //
 // Pure; thread-safe.
 #pragma once
@@ -7,14 +8,10 @@
 #include <set>
 
 #include "common/task/task_def.h"
-#include "coordinator/graph/run_spec.h"
+#include "coordinator/plan/plan_knowledge.h"
 #include "coordinator/plan/recipe.h"
 
 namespace lwq::coordinator {
-
-// Whether the run measures how sensitive the blocks are: by its method, or because its policies go by scores that the
-// spec does not give, or that reorder_every measures again.
-bool MeasuresSensitivity(const RunSpec& spec, const Recipe& recipe);
 
 // Every kind the run's graph has, by how it goes:
 //   block_ap          tokenize, embed, advance, train_block
@@ -30,8 +27,9 @@ bool MeasuresSensitivity(const RunSpec& spec, const Recipe& recipe);
 //   mpq_strategy optimal that has scores but no table: + weight_error
 //   evaluation        tokenize, evaluate_ppl
 //   export            export
-// `recipe` is resolved, pinned or not.
-std::set<TaskKind> KindsOfRun(const RunSpec& spec, const Recipe& recipe);
+// `recipe` is resolved, pinned or not. Of the knowledge only given_scores matters: a measurement made does not take away
+// the kinds that made it.
+std::set<TaskKind> KindsOfRun(const Recipe& recipe, const PlanKnowledge& knowledge, bool has_eval_texts);
 
 // The kind that a run's work is in, whose class decides its precision: train_block, else the last pinned one of
 // hessian, loss_delta, output_fisher, backward_block, evaluate_ppl that it needs. Nothing: no kind of it is pinned.

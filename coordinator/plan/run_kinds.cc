@@ -1,6 +1,4 @@
-#include "coordinator/graph/run_kinds.h"
-
-#include "coordinator/plan/plan.h"
+#include "coordinator/plan/run_kinds.h"
 
 namespace lwq::coordinator {
 namespace {
@@ -21,22 +19,16 @@ void AddSensitivity(const Recipe& recipe, std::set<TaskKind>& kinds) {
 
 }  // namespace
 
-bool MeasuresSensitivity(const RunSpec& spec, const Recipe& recipe) {
-  if (recipe.method == "block_ap" && recipe.reorder_every > 0) return true;
-  if (recipe.method == "sensitivity") return true;
-  return spec.sensitivity_scores.empty() && MeasuresFirst(recipe, {});
-}
-
-std::set<TaskKind> KindsOfRun(const RunSpec& spec, const Recipe& recipe) {
+std::set<TaskKind> KindsOfRun(const Recipe& recipe, const PlanKnowledge& knowledge, bool has_eval_texts) {
   if (recipe.method == "noop") return {TaskKind::kNoop};
   std::set<TaskKind> kinds;
   if (recipe.method == "block_ap") {
     kinds.insert({TaskKind::kTokenize, TaskKind::kEmbed, TaskKind::kAdvance, TaskKind::kTrainBlock});
   }
   if (recipe.method == "rtn") kinds.insert(TaskKind::kRtnBlock);
-  if (MeasuresSensitivity(spec, recipe)) AddSensitivity(recipe, kinds);
-  if (NeedsSquaredError(recipe, {spec.sensitivity_scores, {}})) kinds.insert(TaskKind::kWeightError);
-  if (recipe.eval_ppl && recipe.method != "sensitivity" && !spec.eval_texts.empty()) {
+  if (MeasuresSensitivity(recipe, knowledge)) AddSensitivity(recipe, kinds);
+  if (NeedsSquaredError(recipe, knowledge)) kinds.insert(TaskKind::kWeightError);
+  if (recipe.eval_ppl && recipe.method != "sensitivity" && has_eval_texts) {
     kinds.insert({TaskKind::kTokenize, TaskKind::kEvaluatePpl});
   }
   if (recipe.export_format != "none") kinds.insert(TaskKind::kExport);
