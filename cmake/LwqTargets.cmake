@@ -1,5 +1,7 @@
-# lwq_library(NAME SOURCES a.cc … DEPS target …): one static library per folder. With LWQ_UNITY its sources are compiled in batches: names in
-# anonymous namespaces must then differ within a folder. Sources that include generated or third
+# With LWQ_UNITY the sources of a library or a test are compiled in batches: names in anonymous namespaces must then
+# differ within a target.
+
+# lwq_library(NAME SOURCES a.cc … DEPS target …): one static library per folder. Sources that include generated or third
 # party headers add their own dependencies. A library without sources is an INTERFACE library.
 function(lwq_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
@@ -7,7 +9,7 @@ function(lwq_library name)
     add_library(${name} STATIC ${ARG_SOURCES})
     target_include_directories(${name} PUBLIC "${CMAKE_SOURCE_DIR}")
     target_link_libraries(${name} PUBLIC ${ARG_DEPS} PRIVATE lwq_warnings)
-    set_target_properties(${name} PROPERTIES UNITY_BUILD ${LWQ_UNITY} UNITY_BUILD_BATCH_SIZE 12)
+    set_target_properties(${name} PROPERTIES UNITY_BUILD ${LWQ_UNITY} UNITY_BUILD_BATCH_SIZE 30)
   else()
     add_library(${name} INTERFACE)
     target_include_directories(${name} INTERFACE "${CMAKE_SOURCE_DIR}")
@@ -36,6 +38,7 @@ function(lwq_test name)
   target_include_directories(${name} PRIVATE "${CMAKE_SOURCE_DIR}")
   # The code under test is optimised, the tests need not be: a third of their compile time.
   target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O1>)
+  set_target_properties(${name} PROPERTIES UNITY_BUILD ${LWQ_UNITY} UNITY_BUILD_BATCH_SIZE 12)
   target_compile_definitions(${name} PRIVATE
     LWQ_SOURCE_DIR="${CMAKE_SOURCE_DIR}" LWQ_BINARY_DIR="${CMAKE_BINARY_DIR}")
   # Tests that compute with LibTorch start as the worker does (library_settings.h).
@@ -48,7 +51,10 @@ function(lwq_test name)
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 300)
   endif()
-  set_tests_properties(${name} PROPERTIES LABELS "${ARG_SUITE}" TIMEOUT ${ARG_TIMEOUT})
+  # COST: what may take long starts first, so that no core is idle at the end. OMP_WAIT_POLICY: workers and tests that
+  # have it from the start need not start twice (library_settings.h).
+  set_tests_properties(${name} PROPERTIES LABELS "${ARG_SUITE}" TIMEOUT ${ARG_TIMEOUT} COST ${ARG_TIMEOUT}
+    ENVIRONMENT OMP_WAIT_POLICY=passive)
   if(ARG_SERIAL)
     set_tests_properties(${name} PROPERTIES RUN_SERIAL ON)
   endif()

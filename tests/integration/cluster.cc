@@ -48,7 +48,8 @@ void Cluster::StartCoordinator() {
 void Cluster::StartWorker(int index) {
   const std::string name = "worker-" + std::to_string(index + 1);
   workers_[static_cast<size_t>(index)] = Process({Binary("lwq-worker"), "--coordinator", address_, "--device", "cpu",
-                                                  "--name", name, "--cache-dir", directory_ + "/" + name},
+                                                  "--name", name, "--cache-dir", directory_ + "/" + name,
+                                                  "--max-threads", std::to_string(options_.max_threads)},
                                                  directory_ + "/" + name + ".log");
 }
 
@@ -71,6 +72,13 @@ std::string Cluster::Submit(const std::string& run_file) {
   const StatusOr<Json> json = ParseJson(finished.out, "lwq submit --json");
   LWQ_CHECK(json.ok() && json->contains("runs"), finished.out);
   return (*json)["runs"][0]["id"].get<std::string>();
+}
+
+pb::Run Cluster::Finish(const std::string& run_id) {
+  StatusOr<pb::Run> run = Wait(run_id, kDeadlineSeconds, nullptr);
+  LWQ_CHECK(run.ok(), run.status().ToString());
+  LWQ_CHECK(run->state() == pb::RUN_STATE_SUCCEEDED, run->error(), "\n", Logs());
+  return *std::move(run);
 }
 
 StatusOr<pb::Run> Cluster::Get(const std::string& run_id) {

@@ -16,8 +16,12 @@
 
 namespace lwq::test {
 
+// Far more than any run of these tests takes.
+inline constexpr double kDeadlineSeconds = 120;
+
 struct ClusterOptions {
   int workers = 2;
+  int max_threads = 1;  // of a worker
   double lease_seconds = 1.5;
   double heartbeat_seconds = 0.2;
   int64_t activation_bytes = int64_t{1} << 40;
@@ -47,6 +51,8 @@ class Cluster {
   // the run that is sent. DEADLINE_EXCEEDED after `seconds`.
   StatusOr<lwqat::v1::Run> Wait(const std::string& run_id, double seconds,
                                 const std::function<void(const lwqat::v1::Run&)>& seen);
+  // The run at its end; CHECKs that it succeeded.
+  lwqat::v1::Run Finish(const std::string& run_id);
   StatusOr<lwqat::v1::Run> Get(const std::string& run_id);
   lwqat::v1::RunService::Stub& stub() { return *stub_; }
   // Everything the processes logged, for failure messages.

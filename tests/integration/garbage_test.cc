@@ -15,15 +15,6 @@ namespace {
 
 namespace pb = lwqat::v1;
 
-constexpr double kDeadlineSeconds = 120;
-
-pb::Run Finish(Cluster& cluster, const std::string& id) {
-  const StatusOr<pb::Run> run = cluster.Wait(id, kDeadlineSeconds, nullptr);
-  LWQ_CHECK(run.ok(), run.status().ToString());
-  LWQ_CHECK(run->state() == pb::RUN_STATE_SUCCEEDED, run->error(), "\n", cluster.Logs());
-  return *run;
-}
-
 pb::GetServerInfoResponse ServerInfo(Cluster& cluster) {
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));
@@ -71,7 +62,7 @@ TEST(GarbageTest, WithoutABudgetActivationsAreDeletedResultsAreTheSameAndALaterR
   {
     Cluster large(directory.path() + "/large", {});
     large.StartAll();
-    digest = Finish(large, large.Submit(run_file)).result_digest();
+    digest = large.Finish(large.Submit(run_file)).result_digest();
     bytes_with_activations = StoredBytes(large);
     EXPECT_GT(ServerInfo(large).activation_bytes_stored(), 0);
   }
@@ -80,7 +71,7 @@ TEST(GarbageTest, WithoutABudgetActivationsAreDeletedResultsAreTheSameAndALaterR
   options.activation_bytes = 0;
   Cluster cluster(directory.path() + "/none", options);
   cluster.StartAll();
-  const pb::Run first = Finish(cluster, cluster.Submit(run_file));
+  const pb::Run first = cluster.Finish(cluster.Submit(run_file));
   EXPECT_EQ(first.result_digest(), digest);
   AwaitDeletions(cluster);
   EXPECT_EQ(ServerInfo(cluster).activation_bytes_stored(), 0);
@@ -96,10 +87,10 @@ TEST(GarbageTest, WithoutABudgetActivationsAreDeletedResultsAreTheSameAndALaterR
   EXPECT_LE(StoredBytes(cluster), bytes_with_activations - activation_bytes) << "parts were left behind";
 
   // The same run again needs nothing; one that trains differently needs the chain.
-  EXPECT_EQ(Executed(Finish(cluster, cluster.Submit(run_file)), ""), 0);
+  EXPECT_EQ(Executed(cluster.Finish(cluster.Submit(run_file)), ""), 0);
   SmallRun other;
   other.epochs = 1;
-  const pb::Run second = Finish(cluster, cluster.Submit(WriteSmallRun(directory.path(), "second", other)));
+  const pb::Run second = cluster.Finish(cluster.Submit(WriteSmallRun(directory.path(), "second", other)));
   EXPECT_NE(second.result_digest(), digest);
   EXPECT_EQ(Executed(second, "tokenize"), 0);
   for (const pb::Task& task : second.tasks()) {
@@ -113,7 +104,7 @@ TEST(GarbageTest, WithoutABudgetActivationsAreDeletedResultsAreTheSameAndALaterR
 
   Cluster control(directory.path() + "/large", {});
   control.StartAll();
-  EXPECT_EQ(Finish(control, control.Submit(directory.path() + "/run-second.yaml")).result_digest(),
+  EXPECT_EQ(control.Finish(control.Submit(directory.path() + "/run-second.yaml")).result_digest(),
             second.result_digest());
 }
 

@@ -14,17 +14,11 @@ namespace {
 
 namespace pb = lwqat::v1;
 
-constexpr double kDeadlineSeconds = 120;
-
 pb::Run Undisturbed(const std::string& directory, const std::string& run_file) {
   std::filesystem::create_directories(directory);
   Cluster cluster(directory, {});
   cluster.StartAll();
-  const std::string id = cluster.Submit(run_file);
-  const StatusOr<pb::Run> run = cluster.Wait(id, kDeadlineSeconds, nullptr);
-  LWQ_CHECK(run.ok() && run->state() == pb::RUN_STATE_SUCCEEDED,
-            run.ok() ? run->DebugString() : run.status().ToString(), cluster.Logs());
-  return *run;
+  return cluster.Finish(cluster.Submit(run_file));
 }
 
 // One seeded victim, killed at a seeded moment of the run and started again: the result is that of `reference`.

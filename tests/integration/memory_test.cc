@@ -31,8 +31,8 @@ Peak TrainWith(const std::string& directory, const std::string& model, int sampl
                                    "/tests/fixtures/world/calib.txt\nwbits: 2\ngroup_size: 128\nval_size: 16\n"
                                    "train_size: ",
                                    samples, "\ntraining_seqlen: ", kSeqlen, "\nbatch_size: ", kBatch,
-                                   "\nepochs: 1\nprecision: fp32\neval_ppl: false\nexport_format: none\n"));
-  Cluster cluster(home, {.workers = 1});
+                                   "\nepochs: 1\nthreads: 2\nprecision: fp32\neval_ppl: false\nexport_format: none\n"));
+  Cluster cluster(home, {.workers = 1, .max_threads = 2});
   cluster.StartAll();
   const StatusOr<pb::Run> run = cluster.Wait(cluster.Submit(run_file), 280, nullptr);
   LWQ_CHECK(run.ok() && run->state() == pb::RUN_STATE_SUCCEEDED, run.ok() ? run->error() : run.status().ToString());

@@ -1,5 +1,5 @@
-// Every short reference run: 2, 3 and 4 bits at all groups, frozen groups, weight decay, batches, mixed widths, early
-// stop.
+// Every reference run: 2, 3 and 4 bits at all groups, frozen groups, weight decay, batches, mixed widths, early stop, and
+// longer ones with high learning rates.
 #include "tests/numerics/qat/blockap_fixture.h"
 
 namespace lwq::qat {
@@ -20,6 +20,11 @@ INSTANTIATE_TEST_SUITE_P(Variants, BlockApTest,
 INSTANTIATE_TEST_SUITE_P(EarlyStop, BlockApTest,
                          ::testing::Values("w4g-1_n2_early_stop2_cumulative", "w2g-1_n2_early_stop2_cumulative",
                                            "w2g-1_n2_early_stop2_reset"),
+                         TestName);
+
+// 128 samples, 4 epochs, high learning rates.
+INSTANTIATE_TEST_SUITE_P(Strong, BlockApTest,
+                         ::testing::Values("strong_w2g-1", "strong_w3g-1", "strong_w4g-1", "strong_h192_w2g64"),
                          TestName);
 
 }  // namespace

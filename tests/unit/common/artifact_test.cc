@@ -7,18 +7,17 @@
 #include "common/object_store/memory_store.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/testing/as_bytes.h"
 #include "tests/testing/fault_store.h"
 
 namespace lwq {
 namespace {
 
+using test::AsBytes;
 using test::FaultStore;
 using test::StoreCall;
 using ::testing::HasSubstr;
 
-std::span<const std::byte> AsBytes(std::string_view text) {
-  return std::as_bytes(std::span(text.data(), text.size()));
-}
 std::string Message(const Status& status) {
   return std::string(MessageOf(status));
 }

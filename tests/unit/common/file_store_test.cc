@@ -15,19 +15,17 @@
 #include "common/object_store/staging.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/testing/as_bytes.h"
 #include "tests/testing/process.h"
 
 namespace lwq {
 namespace {
 
 namespace fs = std::filesystem;
+using test::AsBytes;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-
-std::span<const std::byte> AsBytes(std::string_view text) {
-  return std::as_bytes(std::span(text.data(), text.size()));
-}
 
 std::unique_ptr<ObjectStore> Open(const std::string& root, bool sync = false) {
   StatusOr<std::unique_ptr<ObjectStore>> store = OpenFileStore(root, {.sync = sync});

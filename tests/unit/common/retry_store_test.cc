@@ -8,18 +8,16 @@
 #include "common/object_store/memory_store.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/testing/as_bytes.h"
 #include "tests/testing/fault_store.h"
 
 namespace lwq {
 namespace {
 
+using test::AsBytes;
 using test::FaultOptions;
 using test::FaultStore;
 using test::StoreCall;
-
-std::span<const std::byte> AsBytes(std::string_view text) {
-  return std::as_bytes(std::span(text.data(), text.size()));
-}
 
 // A retry store over a faulty one, with the waits written down instead of waited.
 struct Rig {

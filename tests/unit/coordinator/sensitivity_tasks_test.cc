@@ -21,10 +21,10 @@ using ::testing::ElementsAre;
 using ::testing::Pair;
 using ::testing::UnorderedElementsAre;
 
-constexpr int kBlocks = 3;
+constexpr int kMeasuredBlocks = 3;
 
 RunSpec Measuring(const std::string& metric) {
-  RunSpec spec = BlockApSpec(kBlocks);
+  RunSpec spec = BlockApSpec(kMeasuredBlocks);
   spec.recipe.method = "sensitivity";
   spec.recipe.sensitivity_metric = metric;
   spec.recipe.sensitivity_samples = 6;
@@ -36,15 +36,15 @@ RunSpec Measuring(const std::string& metric) {
   return spec;
 }
 
-struct Graph {
+struct BuiltGraph {
   RunGraph graph;
   Recipe recipe;
   LlamaConfig model;
 };
 
-Graph Build(const RunSpec& spec) {
+BuiltGraph Build(const RunSpec& spec) {
   const ResolvedSpec resolved = *ResolveSpec(spec);
-  Graph built{.graph = {}, .recipe = PinRecipe(resolved.recipe, false), .model = *resolved.model};
+  BuiltGraph built{.graph = {}, .recipe = PinRecipe(resolved.recipe, false), .model = *resolved.model};
   built.graph = *BuildRunGraph(spec, resolved.model.get(), built.recipe, UniformBases("a|b|c"));
   return built;
 }
@@ -56,7 +56,7 @@ std::map<std::string, int> KindsOf(const RunGraph& graph) {
 }
 
 // The metrics of every part, by a function of the task's kind and parameters.
-Measurement Collect(const Graph& built, const std::function<Json(TaskKind, const Json& params)>& metrics) {
+Measurement Collect(const BuiltGraph& built, const std::function<Json(TaskKind, const Json& params)>& metrics) {
   std::map<Digest, const PlannedTask*> tasks;
   for (const PlannedTask& task : built.graph.tasks) tasks[task.key] = &task;
   StatusOr<Measurement> measured = CollectMeasurement(
@@ -68,29 +68,29 @@ Measurement Collect(const Graph& built, const std::function<Json(TaskKind, const
 
 TEST(SensitivityTasksTest, FisherIsOneBackwardPassOfEveryShardThroughEveryBlock) {
   EXPECT_THAT(KindsOf(Build(Measuring("fisher")).graph),
-              UnorderedElementsAre(Pair("tokenize", 1), Pair("embed", 1), Pair("advance", kBlocks),
-                                   Pair("loss_gradient", 2), Pair("backward_block", 2 * kBlocks)));
+              UnorderedElementsAre(Pair("tokenize", 1), Pair("embed", 1), Pair("advance", kMeasuredBlocks),
+                                   Pair("loss_gradient", 2), Pair("backward_block", 2 * kMeasuredBlocks)));
 }
 
 TEST(SensitivityTasksTest, GradientAddsOneReductionABlock) {
-  EXPECT_EQ(KindsOf(Build(Measuring("gradient")).graph)["gradient_norm"], kBlocks);
+  EXPECT_EQ(KindsOf(Build(Measuring("gradient")).graph)["gradient_norm"], kMeasuredBlocks);
 }
 
 TEST(SensitivityTasksTest, OutputFisherNeedsNoGradientBeforeTheFirstBlocksOutput) {
   const std::map<std::string, int> kinds = KindsOf(Build(Measuring("output_fisher")).graph);
-  EXPECT_EQ(kinds.at("output_fisher"), 2 * kBlocks);
-  EXPECT_EQ(kinds.at("backward_block"), 2 * (kBlocks - 1));
+  EXPECT_EQ(kinds.at("output_fisher"), 2 * kMeasuredBlocks);
+  EXPECT_EQ(kinds.at("backward_block"), 2 * (kMeasuredBlocks - 1));
 }
 
 TEST(SensitivityTasksTest, LossDeltaNeedsNoGradients) {
   const std::map<std::string, int> kinds = KindsOf(Build(Measuring("loss_delta")).graph);
-  EXPECT_EQ(kinds.at("loss_delta"), 2 * kBlocks);
+  EXPECT_EQ(kinds.at("loss_delta"), 2 * kMeasuredBlocks);
   EXPECT_FALSE(kinds.contains("loss_gradient"));
 }
 
 TEST(SensitivityTasksTest, PilotTrainsEveryBlockAtEveryChoiceOnFullPrecisionInput) {
-  const Graph built = Build(Measuring("pilot"));
-  EXPECT_EQ(KindsOf(built.graph)["train_block"], kBlocks * 2);
+  const BuiltGraph built = Build(Measuring("pilot"));
+  EXPECT_EQ(KindsOf(built.graph)["train_block"], kMeasuredBlocks * 2);
   for (const PlannedTask& task : built.graph.tasks) {
     if (task.def.kind != TaskKind::kTrainBlock) continue;
     const TrainBlockParams params = *TrainBlockParams::FromJson(task.def.params);
@@ -102,7 +102,7 @@ TEST(SensitivityTasksTest, PilotTrainsEveryBlockAtEveryChoiceOnFullPrecisionInpu
 
 TEST(SensitivityTasksTest, AProbeOverTheModelIsOneTaskAShardAndAProbe) {
   RunSpec spec = Measuring("hessian");
-  EXPECT_EQ(KindsOf(Build(spec).graph)["hessian"], kBlocks * 2 * 2);
+  EXPECT_EQ(KindsOf(Build(spec).graph)["hessian"], kMeasuredBlocks * 2 * 2);
   spec.recipe.hessian_scope = "model";
   EXPECT_EQ(KindsOf(Build(spec).graph)["hessian"], 2 * 2);
 }
@@ -164,7 +164,7 @@ TEST(CollectMeasurementTest, TablesAreInNatsPerTokenAndTheScoreIsTheEntryOfTheRu
 }
 
 TEST(CollectMeasurementTest, MetricsThatAreNotThereAreAnErrorNamingTheKind) {
-  const Graph built = Build(Measuring("fisher"));
+  const BuiltGraph built = Build(Measuring("fisher"));
   for (const Json& broken : {Json(3), Json::object(), Json{{"squared_gradient_norms", "no"}}}) {
     const auto measured = CollectMeasurement(*built.graph.pending, built.model, built.recipe,
                                              [&](const Digest&) -> StatusOr<Json> { return broken; });

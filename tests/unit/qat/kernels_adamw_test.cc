@@ -11,16 +11,13 @@
 #include <limits>
 #include <vector>
 
+#include "tests/unit/qat/tensor_checks.h"
 #include "worker/qat/quant/adamw.h"
 #include "worker/qat/runtime/cpu_features.h"
 #include "worker/qat/runtime/threads.h"
 
 namespace lwq::qat {
 namespace {
-
-at::Generator Seeded(uint64_t seed) {
-  return at::detail::createCPUGenerator(seed);
-}
 
 const std::vector<std::vector<int64_t>> kShapes = {{3}, {1, 1}, {40, 33}, {16, 1}, {200, 401}, {512, 300}};
 

@@ -15,12 +15,12 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
-#include <cstring>
 #include <limits>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "tests/unit/qat/tensor_checks.h"
 #include "worker/qat/quant/fake_quant.h"
 #include "worker/qat/quant/kernels.h"
 #include "worker/qat/quant/quantizer_reference.h"
@@ -39,11 +39,6 @@ std::vector<InstructionSet> Available() {
   return sets;
 }
 
-bool SameBytes(const at::Tensor& a, const at::Tensor& b) {
-  return a.scalar_type() == b.scalar_type() && a.sizes() == b.sizes() &&
-         std::memcmp(a.contiguous().data_ptr(), b.contiguous().data_ptr(), a.nbytes()) == 0;
-}
-
 struct Case {
   int bits;
   int64_t out, in, group_size;
@@ -54,10 +49,6 @@ struct Case {
            std::to_string(group_size);
   }
 };
-
-at::Generator Seeded(uint64_t seed) {
-  return at::detail::createCPUGenerator(seed);
-}
 
 // Weights of many magnitudes; some exactly between two codes, some groups constant or zero; parameters partly out of
 // their bounds.

@@ -7,10 +7,10 @@
 #include <c10/core/GradMode.h>
 #include <gtest/gtest.h>
 
-#include <cstring>
 #include <limits>
 #include <string>
 
+#include "tests/unit/qat/tensor_checks.h"
 #include "worker/qat/quant/derive_codes.h"
 #include "worker/qat/quant/fake_quant.h"
 #include "worker/qat/quant/quantizer_reference.h"
@@ -19,15 +19,6 @@
 
 namespace lwq::qat {
 namespace {
-
-at::Generator Seeded(uint64_t seed) {
-  return at::detail::createCPUGenerator(seed);
-}
-
-bool SameBytes(const at::Tensor& a, const at::Tensor& b) {
-  return a.scalar_type() == b.scalar_type() && a.sizes() == b.sizes() &&
-         std::memcmp(a.contiguous().data_ptr(), b.contiguous().data_ptr(), a.nbytes()) == 0;
-}
 
 // Rows of many magnitudes, with one-sided, constant and zero ones.
 at::Tensor Weights(uint64_t seed) {

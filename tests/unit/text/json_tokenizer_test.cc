@@ -20,14 +20,6 @@ std::unique_ptr<Tokenizer> Make(const Json& json, JsonTokenizerOptions options =
   return *std::move(tokenizer);
 }
 
-std::vector<std::string> Pieces(const Tokenizer& tokenizer, std::string_view text) {
-  std::vector<std::string> pieces;
-  const auto ids = tokenizer.Encode(text);
-  EXPECT_TRUE(ids.ok()) << ids.status();
-  for (const int32_t id : *ids) pieces.emplace_back(*tokenizer.Piece(id));
-  return pieces;
-}
-
 Json Added(int id, std::string_view content, bool normalized = false, bool lstrip = false, bool rstrip = false) {
   return {{"id", id},         {"content", std::string(content)}, {"single_word", false}, {"lstrip", lstrip},
           {"rstrip", rstrip}, {"normalized", normalized},        {"special", true}};

@@ -24,14 +24,6 @@ std::unique_ptr<Tokenizer> Make(const SentencePieceModel& model) {
   return *std::move(tokenizer);
 }
 
-std::vector<std::string> Pieces(const Tokenizer& tokenizer, std::string_view text) {
-  std::vector<std::string> pieces;
-  const auto ids = tokenizer.Encode(text);
-  EXPECT_TRUE(ids.ok()) << ids.status();
-  for (const int32_t id : *ids) pieces.emplace_back(*tokenizer.Piece(id));
-  return pieces;
-}
-
 void ExpectRefused(std::string_view file, std::string_view reason,
                    absl::StatusCode code = absl::StatusCode::kInvalidArgument) {
   const auto model = ParseSentencePieceModel(file, "tokenizer.model");

@@ -180,4 +180,12 @@ Json ByteLevelJson(const std::vector<std::pair<std::string, std::string>>& merge
             {"merges", merge_list}}}};
 }
 
+std::vector<std::string> Pieces(const Tokenizer& tokenizer, std::string_view text) {
+  const StatusOr<std::vector<int32_t>> ids = tokenizer.Encode(text);
+  LWQ_CHECK(ids.ok(), ids.status().ToString());
+  std::vector<std::string> pieces;
+  for (const int32_t id : *ids) pieces.emplace_back(*tokenizer.Piece(id));
+  return pieces;
+}
+
 }  // namespace lwq

@@ -1,4 +1,5 @@
-// Tokenizer files made in memory: SentencePiece models, and tokenizer.json files of both kinds.
+// Tokenizer files made in memory: SentencePiece models, and tokenizer.json files of both kinds; and what a tokenizer
+// makes of a text.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +10,7 @@
 
 #include "common/json/json.h"
 #include "worker/text/sentencepiece_model.h"
+#include "worker/text/tokenizer.h"
 
 namespace lwq {
 
@@ -34,6 +36,9 @@ Json JsonOfSentencePiece(const SentencePieceModel& model, bool metaspace);
 
 // A byte-level tokenizer.json with Llama-3's pattern: 256 bytes (id = byte), then one token for each merge.
 Json ByteLevelJson(const std::vector<std::pair<std::string, std::string>>& merges);
+
+// The pieces that the text is encoded to. Requires a tokenizer that encodes it.
+std::vector<std::string> Pieces(const Tokenizer& tokenizer, std::string_view text);
 
 // The split pattern of Llama-3's tokenizer.json.
 inline constexpr char kLlama3Pattern[] =

@@ -17,6 +17,7 @@
 #include "common/object_store/memory_store.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/testing/as_bytes.h"
 #include "tests/testing/fault_store.h"
 #include "tests/testing/process.h"
 
@@ -24,6 +25,7 @@ namespace lwq {
 namespace {
 
 namespace fs = std::filesystem;
+using test::AsBytes;
 using test::StoreCall;
 using ::testing::HasSubstr;
 
@@ -273,7 +275,7 @@ TEST_F(BlobCacheTest, ErrorsOfTheStoreAreToldAndNotKept) {
 TEST_F(BlobCacheTest, DamagedBytesInTheStoreAreDataLossAndNotKept) {
   const BlobRef blob = Put("a");
   const std::string wrong(100, 'w');
-  ASSERT_TRUE(store_.Put(BlobKey(blob.digest), std::as_bytes(std::span(wrong.data(), wrong.size())), {}).ok());
+  ASSERT_TRUE(store_.Put(BlobKey(blob.digest), AsBytes(wrong), {}).ok());
   const auto cache = Open(1000);
   EXPECT_TRUE(absl::IsDataLoss(cache->Fetch(blob).status()));
   EXPECT_FALSE(fs::exists(PathOf(blob)));
@@ -312,7 +314,7 @@ TEST(BlobCacheInPlaceTest, BlobsOfALocalStoreAreMappedInPlaceAndVerifiedOnce) {
   ASSERT_TRUE(store->Delete(BlobKey(blob.digest)).ok());
   EXPECT_TRUE(absl::IsNotFound(cache->Fetch(blob).status()));
   const std::string wrong(10'000, 'w');
-  ASSERT_TRUE(store->Put(BlobKey(blob.digest), std::as_bytes(std::span(wrong.data(), wrong.size())), {}).ok());
+  ASSERT_TRUE(store->Put(BlobKey(blob.digest), AsBytes(wrong), {}).ok());
   EXPECT_TRUE(absl::IsDataLoss(cache->Fetch(blob).status()));
 }
 

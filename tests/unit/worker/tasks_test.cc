@@ -13,10 +13,13 @@
 #include "common/task/task_params.h"
 #include "gtest/gtest.h"
 #include "tests/fixtures/tiny_model.h"
+#include "tests/testing/as_bytes.h"
 #include "tests/testing/process.h"
 
 namespace lwq::worker {
 namespace {
+
+using test::AsBytes;
 
 constexpr int64_t kBlocks = 2;
 
@@ -261,7 +264,7 @@ TEST_F(TasksTest, ALostInputIsNamedByItsRoleAndADamagedBlobIsRemoved) {
   const Manifest manifest = *LoadManifest(artifacts_, text_);
   const std::string key = BlobKey(manifest.parts[0].blob.digest);
   const std::string damaged(static_cast<size_t>(manifest.parts[0].blob.size_bytes), 'x');
-  ASSERT_TRUE(store_->Put(key, std::as_bytes(std::span(damaged.data(), damaged.size())), {}).ok());
+  ASSERT_TRUE(store_->Put(key, AsBytes(damaged), {}).ok());
   lost = FindLostInput(task, artifacts_);
   ASSERT_TRUE(lost.ok());
   EXPECT_EQ(lost->value_or(""), "text");
