@@ -53,6 +53,8 @@ find_package(Torch REQUIRED)
 add_library(lwq_torch INTERFACE)
 target_link_libraries(lwq_torch INTERFACE ${TORCH_LIBRARIES})
 target_include_directories(lwq_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
+# LibTorch's own headers include single operators, not all of them: 3 s less for each source.
+target_compile_definitions(lwq_torch INTERFACE AT_PER_OPERATOR_HEADERS)
 # Debian's libblas.so.3 alternatives lead to a reference BLAS or to the pthread OpenBLAS; DT_RPATH (not DT_RUNPATH) is
 # also used for the dependencies of libtorch_cpu, and so pins the OpenMP build. See docs/adr/0003-blas.md.
 set(LWQ_OPENBLAS_DIR "/usr/lib/${CMAKE_LIBRARY_ARCHITECTURE}/openblas-openmp")

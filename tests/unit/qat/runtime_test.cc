@@ -5,6 +5,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/ones.h>
+#include <ATen/ops/tensor.h>
 #include <dlfcn.h>
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/custom_function.h>
