@@ -36,8 +36,6 @@ function(lwq_test name)
   endif()
   add_executable(${name} ${ARG_SOURCES})
   target_include_directories(${name} PRIVATE "${CMAKE_SOURCE_DIR}")
-  # The code under test is optimised, the tests need not be: a third of their compile time.
-  target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O1>)
   set_target_properties(${name} PROPERTIES UNITY_BUILD ${LWQ_UNITY} UNITY_BUILD_BATCH_SIZE 12)
   target_compile_definitions(${name} PRIVATE
     LWQ_SOURCE_DIR="${CMAKE_SOURCE_DIR}" LWQ_BINARY_DIR="${CMAKE_BINARY_DIR}")
