@@ -8,6 +8,7 @@
 #include "client/rpc/watch_runs.h"
 #include "client/run_file/run_flags.h"
 #include "client/verbs/local_session.h"
+#include "client/verbs/preflight.h"
 
 namespace lwq {
 namespace {
@@ -24,6 +25,7 @@ StatusOr<lwqat::v1::Run> EvaluateRemotely(const CliContext& context, const EvalO
                                           const RunRequest& request) {
   LWQ_ASSIGN_OR_RETURN(const CheckedRun checked, CheckRunInputs(request));
   LWQ_ASSIGN_OR_RETURN(const auto connection, ServerConnection::Open(context, options.server, false));
+  LWQ_RETURN_IF_ERROR(Preflight(connection->api(), {checked}));
   LWQ_ASSIGN_OR_RETURN(const auto objects, connection->OpenObjects());
   LWQ_ASSIGN_OR_RETURN(const lwqat::v1::RunSpec spec, UploadRun(checked, objects.get(), context.console));
   LWQ_ASSIGN_OR_RETURN(const lwqat::v1::Run run, connection->api()->SubmitRun(spec, NewRequestId()));

@@ -13,6 +13,7 @@
 #include "client/rpc/watch_runs.h"
 #include "client/upload/fetch_export.h"
 #include "client/upload/interruptible_store.h"
+#include "client/verbs/preflight.h"
 #include "common/object_store/posix_file.h"
 
 namespace lwq {
@@ -108,6 +109,7 @@ class Session {
   }
 
   StatusOr<std::vector<Run>> SubmitAndWatch(const std::vector<CheckedRun>& checked) {
+    LWQ_RETURN_IF_ERROR(Preflight(api_.get(), checked));
     LWQ_ASSIGN_OR_RETURN(auto store, OpenObjectStore(absl::StrCat("file://", state_->Below("objects"))));
     objects_ = std::make_unique<InterruptibleStore>(std::move(store), context_.interrupt);
     std::vector<Run> runs;

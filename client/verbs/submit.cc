@@ -5,6 +5,7 @@
 #include "client/rpc/watch_runs.h"
 #include "client/run_file/run_flags.h"
 #include "client/upload/fetch_export.h"
+#include "client/verbs/preflight.h"
 #include "client/verbs/verb.h"
 
 namespace lwq {
@@ -50,6 +51,7 @@ StatusOr<ExitCode> Submit(const CliContext& context, const SubmitOptions& option
     checked.push_back(std::move(run));
   }
   LWQ_ASSIGN_OR_RETURN(const auto connection, ServerConnection::Open(context, options.server, false));
+  LWQ_RETURN_IF_ERROR(Preflight(connection->api(), checked));
   LWQ_ASSIGN_OR_RETURN(const auto objects, connection->OpenObjects());
   std::vector<lwqat::v1::Run> runs;
   for (const CheckedRun& run : checked) {

@@ -1,6 +1,7 @@
 #include "client/verbs/verb.h"
 
 #include <chrono>
+#include <limits>
 
 #include "client/upload/interruptible_store.h"
 
@@ -37,17 +38,17 @@ void AddClusterFlags(CLI::App* verb, ClusterFlags* flags) {
                          "compute threads of a worker (default: the cores, shared out)")
             ->check(CLI::Range(1, 4096)),
         "N");
-  group(verb->add_option("--memory-limit-bytes", flags->memory_limit_bytes,
-                         "memory of a worker's tensors (default: the worker's)")
-            ->check(CLI::PositiveNumber),
-        "N");
-  group(verb->add_option("--cache-bytes", flags->cache_bytes, "disk of a worker's cache (default: the worker's)")
-            ->check(CLI::PositiveNumber),
-        "N");
-  group(verb->add_option("--activation-bytes", flags->activation_bytes,
-                         "what activations that no task needs any more may occupy (default: the coordinator's)")
-            ->check(CLI::NonNegativeNumber),
-        "N");
+  const auto bytes = [&](CLI::Option* option, int64_t least) {
+    option->transform(CLI::AsSizeValue(true))->check(CLI::Range(least, std::numeric_limits<int64_t>::max(), ""));
+    group(option, "N");
+  };
+  bytes(verb->add_option("--memory-limit-bytes", flags->memory_limit_bytes,
+                         "memory of a worker's tensors, as 8GiB (default: the worker's)"),
+        1);
+  bytes(verb->add_option("--cache-bytes", flags->cache_bytes, "disk of a worker's cache (default: the worker's)"), 1);
+  bytes(verb->add_option("--activation-bytes", flags->activation_bytes,
+                         "what activations that no task needs any more may occupy (default: the coordinator's)"),
+        0);
   group(verb->add_option("--log-level", flags->log_level, "of the processes' logs (default info)")
             ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error", "off"})),
         "LEVEL");

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <limits>
 #include <thread>
 
 #include "CLI/CLI.hpp"
@@ -52,10 +53,12 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
   app.add_option("--memory-limit-bytes", options.memory_limit_bytes, "cap of tensor memory; 0: what the device has")
-      ->check(CLI::NonNegativeNumber)
+      ->transform(CLI::AsSizeValue(true))
+      ->check(CLI::Range(int64_t{0}, std::numeric_limits<int64_t>::max(), ""))
       ->capture_default_str();
   app.add_option("--cache-bytes", options.cache_bytes, "size of the local artifact cache")
-      ->check(CLI::NonNegativeNumber)
+      ->transform(CLI::AsSizeValue(true))
+      ->check(CLI::Range(int64_t{0}, std::numeric_limits<int64_t>::max(), ""))
       ->capture_default_str();
   app.add_option("--drain-seconds", drain_seconds, "after SIGTERM, how long a task may go on before it is given back")
       ->check(CLI::Range(0.0, 86400.0))

@@ -1,4 +1,5 @@
 // Verbs end to end against a coordinator in this process: what they print, send and end with.
+#include <array>
 #include <filesystem>
 
 #include "client/run_file/run_fields.h"
@@ -310,6 +311,30 @@ TEST_F(VerbTest, SubmitSendsListsAndClassesOfKinds) {
   EXPECT_EQ(spec.recipe().sensitivity_bits(), "2,4");
   EXPECT_EQ(spec.recipe().sensitivity_group_sizes(), "-1,64");
   EXPECT_THAT(spec.kind_classes(), ElementsAre(testing::Pair("advance", "L4|sm89"))) << "flags replace the file's";
+}
+
+TEST_F(VerbTest, OfSeveralRunsNoneIsBegunWhenTheCoordinatorWouldRefuseOne) {
+  WriteInputs();
+  service_.submit_error = {grpc::StatusCode::INVALID_ARGUMENT, "recipe: wbits 5"};
+  EXPECT_EQ(cli_.Run({"submit", At("run.yaml"), At("run.yaml"), "--eval_texts", "held=" + At("calib.txt")}), 2);
+  EXPECT_EQ(cli_.err(), "lwq: " + At("run.yaml") + ": recipe: wbits 5\n") << "nothing was uploaded before";
+  EXPECT_TRUE(std::filesystem::is_empty(At("objects")));
+  EXPECT_TRUE(service_.submitted.empty());
+  const lwqat::v1::RunSpec& asked = service_.planned.at(0);
+  EXPECT_EQ(asked.name(), "mine");
+  EXPECT_EQ(asked.eval_texts(0).name(), "held");
+  EXPECT_FALSE(asked.model().config_json().empty());
+}
+
+TEST_F(VerbTest, SizesMayHaveUnits) {
+  for (const auto& [flag, value, why] :
+       std::vector<std::array<std::string, 3>>{{"--activation-bytes", "-3", "not in range"},
+                                               {"--cache-bytes", "0", "not in range"},
+                                               {"--memory-limit-bytes", "8 apples", "unit not recognized"},
+                                               {"--memory-limit-bytes", "99999999999GiB", "overflow"}}) {
+    EXPECT_EQ(cli_.Run({"local", "--model", "m", flag, value}), 2) << value;
+    EXPECT_THAT(cli_.err(), HasSubstr(why));
+  }
 }
 
 TEST_F(VerbTest, WrongScoresAreRefusedBeforeAnythingIsUploaded) {

@@ -281,8 +281,8 @@ TEST_F(LocalVerbTest, WorkersGetFoldersOfTheirOwnAndTheirFlags) {
 
 TEST_F(LocalVerbTest, TheCoordinatorGetsTheBudgetOfActivations) {
   EndWith(lwqat::v1::RUN_STATE_SUCCEEDED);
-  ASSERT_EQ(Local({"--workers", "1", "--activation-bytes", "0"}), 0) << cli_.err();
-  EXPECT_THAT(test::ReadFileOrEmpty(At("state/logs/coordinator.log")), HasSubstr("--activation-bytes 0"));
+  ASSERT_EQ(Local({"--workers", "1", "--activation-bytes", "2MiB"}), 0) << cli_.err();
+  EXPECT_THAT(test::ReadFileOrEmpty(At("state/logs/coordinator.log")), HasSubstr("--activation-bytes 2097152"));
 }
 
 TEST_F(LocalVerbTest, JsonHasRunsAndReportAndNothingElse) {

@@ -1,0 +1,16 @@
+// What a coordinator would refuse, asked before anything is uploaded or submitted.
+#pragma once
+
+#include <vector>
+
+#include "client/rpc/run_api.h"
+#include "client/upload/upload_run.h"
+
+namespace lwq {
+
+// Has the coordinator plan every run, inputs named by where they are on this disk: nothing is read, hashed or stored.
+// The error is the first run's that cannot be, annotated with its origin; so of several runs all are accepted or none is
+// begun.
+Status Preflight(RunApi* api, const std::vector<CheckedRun>& runs);
+
+}  // namespace lwq
