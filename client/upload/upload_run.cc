@@ -14,9 +14,11 @@ namespace {
 // Uploads trees, each once.
 class Uploader {
  public:
-  Uploader(ObjectStore* store, Console* console) : artifacts_(store), console_(console) {}
+  Uploader(ObjectStore* store, Console* console, UploadedTrees* uploaded)
+      : artifacts_(store), console_(console), uploaded_(uploaded) {}
 
   StatusOr<lwqat::v1::ArtifactRef> Upload(const std::string& what, const std::map<std::string, std::string>& files) {
+    if (const auto found = uploaded_->find(files); found != uploaded_->end()) return found->second;
     std::optional<TransferProgress> progress;
     if (console_ != nullptr) progress.emplace(console_, absl::StrCat("uploading ", what));
     auto artifact = UploadFiles(artifacts_, files, [&](int64_t done, int64_t total) {
@@ -30,12 +32,14 @@ class Uploader {
     lwqat::v1::ArtifactRef ref;
     ref.set_digest(artifact->digest.hex());
     ref.set_size_bytes(artifact->size_bytes);
+    uploaded_->emplace(files, ref);
     return ref;
   }
 
  private:
   ArtifactStore artifacts_;
   Console* console_;
+  UploadedTrees* uploaded_;
 };
 
 Status UploadModel(const CheckedRun& run, Uploader* uploader, lwqat::v1::ModelSource* source) {
@@ -84,8 +88,9 @@ StatusOr<CheckedRun> CheckRunInputs(const RunRequest& request) {
   return run;
 }
 
-StatusOr<lwqat::v1::RunSpec> UploadRun(const CheckedRun& run, ObjectStore* store, Console* console) {
-  Uploader uploader(store, console);
+StatusOr<lwqat::v1::RunSpec> UploadRun(const CheckedRun& run, ObjectStore* store, Console* console,
+                                       UploadedTrees* uploaded) {
+  Uploader uploader(store, console, uploaded);
   lwqat::v1::RunSpec spec = run.request.spec;
   if (run.model.has_value()) LWQ_RETURN_IF_ERROR(UploadModel(run, &uploader, spec.mutable_model()));
   if (!run.calibration.empty()) {

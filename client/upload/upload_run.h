@@ -2,7 +2,9 @@
 // the object store lacks of them is uploaded and named.
 #pragma once
 
+#include <map>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "client/app/console.h"
@@ -25,8 +27,14 @@ struct CheckedRun {
 // Errors are those of InspectModel, InspectText and ReadSensitivityFile, annotated with the run's origin.
 StatusOr<CheckedRun> CheckRunInputs(const RunRequest& request);
 
+// What has been uploaded to a store, by the files (name in the tree → path on this disk): the runs of an ablation share
+// their model and their texts, which are read once.
+using UploadedTrees = std::map<std::map<std::string, std::string>, lwqat::v1::ArtifactRef>;
+
 // Uploads (into a NamingStore: names) the run's inputs and fills the spec. Progress goes to `console` (may be null).
-StatusOr<lwqat::v1::RunSpec> UploadRun(const CheckedRun& run, ObjectStore* store, Console* console);
+// What `uploaded` has is taken from there, the rest is added to it.
+StatusOr<lwqat::v1::RunSpec> UploadRun(const CheckedRun& run, ObjectStore* store, Console* console,
+                                       UploadedTrees* uploaded);
 
 // Opens the store that the coordinator at `address` uses, as seen from here: `override_uri`, or else the coordinator's
 // own. FAILED_PRECONDITION when that is a folder this machine does not have.

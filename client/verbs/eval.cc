@@ -27,7 +27,8 @@ StatusOr<lwqat::v1::Run> EvaluateRemotely(const CliContext& context, const EvalO
   LWQ_ASSIGN_OR_RETURN(const auto connection, ServerConnection::Open(context, options.server, false));
   LWQ_RETURN_IF_ERROR(Preflight(connection->api(), {checked}));
   LWQ_ASSIGN_OR_RETURN(const auto objects, connection->OpenObjects());
-  LWQ_ASSIGN_OR_RETURN(const lwqat::v1::RunSpec spec, UploadRun(checked, objects.get(), context.console));
+  UploadedTrees uploaded;
+  LWQ_ASSIGN_OR_RETURN(const lwqat::v1::RunSpec spec, UploadRun(checked, objects.get(), context.console, &uploaded));
   LWQ_ASSIGN_OR_RETURN(const lwqat::v1::Run run, connection->api()->SubmitRun(spec, NewRequestId()));
   const WatchStyle style = ChooseWatchStyle(*context.console, false);
   const auto view = MakeRunView(style == WatchStyle::kLines ? WatchStyle::kNotes : style, context.console);

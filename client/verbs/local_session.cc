@@ -114,8 +114,9 @@ class Session {
     objects_ = std::make_unique<InterruptibleStore>(std::move(store), context_.interrupt);
     std::vector<Run> runs;
     std::vector<std::string> ids;
+    UploadedTrees uploaded;
     for (const CheckedRun& run : checked) {
-      LWQ_ASSIGN_OR_RETURN(const lwqat::v1::RunSpec spec, UploadRun(run, objects_.get(), context_.console));
+      LWQ_ASSIGN_OR_RETURN(const lwqat::v1::RunSpec spec, UploadRun(run, objects_.get(), context_.console, &uploaded));
       auto submitted = SubmitOnce(api_.get(), *state_, spec);
       if (!submitted.ok()) return Annotate(submitted.status(), run.request.origin);
       context_.console->Err(absl::StrCat(submitted->resumed ? "resuming run " : "submitted run ",

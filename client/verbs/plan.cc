@@ -21,7 +21,8 @@ StatusOr<ExitCode> ShowPlan(const CliContext& context, const PlanOptions& option
   LWQ_ASSIGN_OR_RETURN(const CheckedRun checked, CheckRunInputs(requests.front()));
   // Inputs are named by their digests and stay where they are.
   InterruptibleStore names(std::make_unique<NamingStore>(), context.interrupt);
-  LWQ_ASSIGN_OR_RETURN(const lwqat::v1::RunSpec spec, UploadRun(checked, &names, nullptr));
+  UploadedTrees uploaded;
+  LWQ_ASSIGN_OR_RETURN(const lwqat::v1::RunSpec spec, UploadRun(checked, &names, nullptr, &uploaded));
   LWQ_ASSIGN_OR_RETURN(const auto connection, ServerConnection::Open(context, options.server, true));
   auto plan = connection->api()->PlanRun(spec);
   if (!plan.ok()) return Annotate(plan.status(), checked.request.origin);

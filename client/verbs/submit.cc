@@ -54,8 +54,9 @@ StatusOr<ExitCode> Submit(const CliContext& context, const SubmitOptions& option
   LWQ_RETURN_IF_ERROR(Preflight(connection->api(), checked));
   LWQ_ASSIGN_OR_RETURN(const auto objects, connection->OpenObjects());
   std::vector<lwqat::v1::Run> runs;
+  UploadedTrees uploaded;
   for (const CheckedRun& run : checked) {
-    LWQ_ASSIGN_OR_RETURN(const lwqat::v1::RunSpec spec, UploadRun(run, objects.get(), context.console));
+    LWQ_ASSIGN_OR_RETURN(const lwqat::v1::RunSpec spec, UploadRun(run, objects.get(), context.console, &uploaded));
     auto submitted = connection->api()->SubmitRun(spec, NewRequestId());
     if (!submitted.ok()) return Annotate(submitted.status(), run.request.origin);
     if (!options.json) context.console->Out(submitted->id());

@@ -39,8 +39,9 @@ void AddClusterFlags(CLI::App* verb, ClusterFlags* flags) {
             ->check(CLI::Range(1, 4096)),
         "N");
   const auto bytes = [&](CLI::Option* option, int64_t least) {
-    option->transform(CLI::AsSizeValue(true))->check(CLI::Range(least, std::numeric_limits<int64_t>::max(), ""));
-    group(option, "N");
+    option->transform(CLI::AsSizeValue(true).description(""))
+        ->check(CLI::Range(least, std::numeric_limits<int64_t>::max()).description(""));
+    group(option, "SIZE");
   };
   bytes(verb->add_option("--memory-limit-bytes", flags->memory_limit_bytes,
                          "memory of a worker's tensors, as 8GiB (default: the worker's)"),

@@ -123,7 +123,8 @@ int Main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--activation-bytes", flags.activation_bytes,
                  "what activations that no task needs any more may occupy, as 64GiB; 0: they are deleted at once")
-      ->transform(CLI::AsSizeValue(true))
+      ->transform(CLI::AsSizeValue(true).description(""))
+      ->type_name("SIZE")
       ->capture_default_str();
   app.add_option("--address-file", flags.address_file, "written with HOST:PORT once serving");
   app.add_option("--log-level", flags.log_level, "trace, debug, info, warn, error or off")->capture_default_str();

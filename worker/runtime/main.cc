@@ -52,13 +52,16 @@ int main(int argc, char** argv) {
   app.add_option("--max-threads", options.max_threads, "most threads a task may use")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
-  app.add_option("--memory-limit-bytes", options.memory_limit_bytes, "cap of tensor memory; 0: what the device has")
-      ->transform(CLI::AsSizeValue(true))
-      ->check(CLI::Range(int64_t{0}, std::numeric_limits<int64_t>::max(), ""))
+  app.add_option("--memory-limit-bytes", options.memory_limit_bytes,
+                 "cap of tensor memory, as 8GiB; 0: what the device has")
+      ->transform(CLI::AsSizeValue(true).description(""))
+      ->check(CLI::Range(int64_t{0}, std::numeric_limits<int64_t>::max()).description(""))
+      ->type_name("SIZE")
       ->capture_default_str();
   app.add_option("--cache-bytes", options.cache_bytes, "size of the local artifact cache")
-      ->transform(CLI::AsSizeValue(true))
-      ->check(CLI::Range(int64_t{0}, std::numeric_limits<int64_t>::max(), ""))
+      ->transform(CLI::AsSizeValue(true).description(""))
+      ->check(CLI::Range(int64_t{0}, std::numeric_limits<int64_t>::max()).description(""))
+      ->type_name("SIZE")
       ->capture_default_str();
   app.add_option("--drain-seconds", drain_seconds, "after SIGTERM, how long a task may go on before it is given back")
       ->check(CLI::Range(0.0, 86400.0))

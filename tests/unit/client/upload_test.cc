@@ -244,7 +244,8 @@ TEST_F(UploadTest, AModelThatIsOnlyAConfigIsEnoughForAPlan) {
   const auto checked = CheckRunInputs(request);
   ASSERT_TRUE(checked.ok()) << checked.status();
   NamingStore names;
-  const auto spec = UploadRun(*checked, &names, nullptr);
+  UploadedTrees uploaded;
+  const auto spec = UploadRun(*checked, &names, nullptr, &uploaded);
   ASSERT_TRUE(spec.ok()) << spec.status();
   EXPECT_EQ(spec->model().config_json(), test::ReadFileOrEmpty(At("model/config.json")));
   for (const auto& ref : {spec->model().files(), spec->model().tokenizer(), spec->calibration().files()})
@@ -278,7 +279,8 @@ TEST_F(UploadTest, UploadNamesEveryInputAndNamingAloneGivesTheSameNames) {
   const auto checked = CheckRunInputs(request);
   ASSERT_TRUE(checked.ok()) << checked.status();
   const auto store = *OpenObjectStore("memory:");
-  const auto spec = UploadRun(*checked, store.get(), nullptr);
+  UploadedTrees uploaded;
+  const auto spec = UploadRun(*checked, store.get(), nullptr, &uploaded);
   ASSERT_TRUE(spec.ok()) << spec.status();
   EXPECT_EQ(spec->recipe().wbits(), 3);
   EXPECT_EQ(spec->model().name(), "model");
@@ -291,7 +293,28 @@ TEST_F(UploadTest, UploadNamesEveryInputAndNamingAloneGivesTheSameNames) {
     EXPECT_TRUE(*artifacts.IsComplete(ArtifactRef{*Digest::FromHex(ref.digest()), ref.size_bytes()}));
   }
   NamingStore names;
-  EXPECT_EQ(UploadRun(*checked, &names, nullptr)->SerializeAsString(), spec->SerializeAsString());
+  UploadedTrees named;
+  EXPECT_EQ(UploadRun(*checked, &names, nullptr, &named)->SerializeAsString(), spec->SerializeAsString());
+}
+
+TEST_F(UploadTest, TheRunsOfAnAblationHaveTheirModelReadOnce) {
+  WriteModel();
+  WriteText("calib.txt", "words");
+  RunRequest request;
+  request.model_path = At("model");
+  request.calib_dataset = At("calib.txt");
+  ASSERT_TRUE(CompleteRunRequest(&request).ok());
+  CheckedRun checked = *CheckRunInputs(request);
+  const auto store = *OpenObjectStore("memory:");
+  UploadedTrees uploaded;
+  const auto first = UploadRun(checked, store.get(), nullptr, &uploaded);
+  ASSERT_TRUE(first.ok()) << first.status();
+  fs::remove_all(At("model"));
+  checked.request.spec.mutable_recipe()->set_wbits(3);
+  const auto second = UploadRun(checked, store.get(), nullptr, &uploaded);
+  ASSERT_TRUE(second.ok()) << second.status();
+  EXPECT_EQ(second->model().SerializeAsString(), first->model().SerializeAsString());
+  EXPECT_EQ(second->recipe().wbits(), 3);
 }
 
 TEST_F(UploadTest, AnInputsErrorNamesTheRunFile) {

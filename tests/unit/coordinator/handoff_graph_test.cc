@@ -27,7 +27,7 @@ class HandoffGraph {
     for (const PlannedTask& task : graph_.tasks) by_key_[task.key] = &task;
   }
 
-  const PlannedTask& Titled(const std::string& title) const {
+  const PlannedTask& Titled(std::string_view title) const {
     for (const PlannedTask& task : graph_.tasks) {
       if (task.title == title) return task;
     }

@@ -31,7 +31,7 @@ std::vector<PlannedTask> Graph(const RunSpec& spec, const std::string& base = kB
   return std::move(graph->tasks);
 }
 
-const PlannedTask& Titled(const std::vector<PlannedTask>& graph, const std::string& title) {
+const PlannedTask& Titled(const std::vector<PlannedTask>& graph, std::string_view title) {
   for (const PlannedTask& task : graph) {
     if (task.title == title) return task;
   }

@@ -287,7 +287,7 @@ Lease SchedulerHarness::RunUntil(const WorkerId& worker, const std::string& titl
   return {};
 }
 
-const TaskRecord& SchedulerHarness::TaskTitled(const RunId& id, const std::string& title) const {
+const TaskRecord& SchedulerHarness::TaskTitled(const RunId& id, std::string_view title) const {
   for (const RunTaskRecord& planned : run(id).tasks) {
     if (planned.title == title) return task(planned.key);
   }

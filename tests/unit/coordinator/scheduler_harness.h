@@ -68,7 +68,7 @@ class SchedulerHarness {
 
   const RunEntry& run(const RunId& id) const { return state_->runs.at(id); }
   const TaskRecord& task(const Digest& key) const { return state_->tasks.at(key).record; }
-  const TaskRecord& TaskTitled(const RunId& id, const std::string& title) const;
+  const TaskRecord& TaskTitled(const RunId& id, std::string_view title) const;
 
  private:
   SchedulerOptions options_;
