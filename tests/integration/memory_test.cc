@@ -13,7 +13,7 @@ namespace {
 
 namespace pb = lwqat::v1;
 
-constexpr int64_t kSeqlen = 64;
+constexpr int64_t kSeqlen = 32;
 constexpr int64_t kBatch = 16;
 constexpr int64_t kChunkBytes = 8 << 20;
 
