@@ -2,44 +2,38 @@
 
 #include <map>
 
+#include "client/upload/naming_store.h"
 #include "common/digest/digest.h"
 
 namespace lwq {
 namespace {
 
 // Stands for the artifact that the files will be. The coordinator tells inputs apart by their digests only.
-void NameByPath(const std::map<std::string, std::string>& files, lwqat::v1::ArtifactRef* artifact) {
+void NameByPath(const std::map<std::string, std::string>& files, UploadedTrees* trees) {
   std::string paths;
   for (const auto& [name, path] : files) absl::StrAppend(&paths, name, "\n", path, "\n");
-  artifact->set_digest(DigestOf(std::string_view(paths)).hex());
+  (*trees)[files].set_digest(DigestOf(std::string_view(paths)).hex());
 }
 
-lwqat::v1::RunSpec SpecOf(const CheckedRun& run) {
-  lwqat::v1::RunSpec spec = run.request.spec;
+// The spec as UploadRun makes it of inputs that are all there already.
+StatusOr<lwqat::v1::RunSpec> SpecOf(const CheckedRun& run) {
+  UploadedTrees trees;
   if (run.model.has_value()) {
-    lwqat::v1::ModelSource* model = spec.mutable_model();
-    model->set_name(run.request.model_name);
-    model->set_config_json(run.model->config_json);
-    NameByPath(run.model->files, model->mutable_files());
-    NameByPath(run.model->tokenizer, model->mutable_tokenizer());
+    NameByPath(run.model->files, &trees);
+    NameByPath(run.model->tokenizer, &trees);
   }
-  if (!run.calibration.empty()) {
-    spec.mutable_calibration()->set_name(NameOfPath(run.request.calib_dataset));
-    NameByPath(run.calibration, spec.mutable_calibration()->mutable_files());
-  }
-  for (size_t i = 0; i < run.eval_texts.size(); ++i) {
-    lwqat::v1::TextSource* text = spec.add_eval_texts();
-    text->set_name(run.request.eval_texts[i].name);
-    NameByPath(run.eval_texts[i], text->mutable_files());
-  }
-  return spec;
+  NameByPath(run.calibration, &trees);
+  for (const auto& text : run.eval_texts) NameByPath(text, &trees);
+  NamingStore nothing;
+  return UploadRun(run, &nothing, nullptr, &trees);
 }
 
 }  // namespace
 
 Status Preflight(RunApi* api, const std::vector<CheckedRun>& runs) {
   for (const CheckedRun& run : runs) {
-    if (const auto plan = api->PlanRun(SpecOf(run)); !plan.ok()) return Annotate(plan.status(), run.request.origin);
+    LWQ_ASSIGN_OR_RETURN(const lwqat::v1::RunSpec spec, SpecOf(run));
+    if (const auto plan = api->PlanRun(spec); !plan.ok()) return Annotate(plan.status(), run.request.origin);
   }
   return absl::OkStatus();
 }
