@@ -35,14 +35,6 @@
 namespace lwq::qat {
 namespace {
 
-std::vector<InstructionSet> Available() {
-  std::vector<InstructionSet> sets;
-  for (const InstructionSet set : {InstructionSet::kScalar, InstructionSet::kAvx2, InstructionSet::kAvx512}) {
-    if (set <= DetectInstructionSet()) sets.push_back(set);
-  }
-  return sets;
-}
-
 struct Case {
   int bits;
   int64_t out, in, group_size;
@@ -108,7 +100,7 @@ Gradients RunCase(const Case& c, at::ScalarType dtype, bool fused) {
 }
 
 TEST(FakeQuantKernels, ForwardHasTheBitsOfTheReferenceChainOnEveryInstructionSet) {
-  for (const InstructionSet set : Available()) {
+  for (const InstructionSet set : AvailableInstructionSets()) {
     const ScopedInstructionSet use(set);
     for (const Case& c : Cases()) {
       for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
@@ -144,7 +136,7 @@ TEST(FakeQuantKernels, GradientsHaveTheSameBitsOnEveryInstructionSetAndThreadCou
   for (const Case& c : Cases()) {
     for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
       std::optional<Gradients> first;
-      for (const InstructionSet set : Available()) {
+      for (const InstructionSet set : AvailableInstructionSets()) {
         for (const int threads : {1, 2}) {
           const ScopedInstructionSet use(set);
           const ScopedThreads with(threads);
@@ -164,7 +156,7 @@ TEST(FakeQuantKernels, GradientsHaveTheSameBitsOnEveryInstructionSetAndThreadCou
 
 TEST(FakeQuantKernels, OutputsLargerThanTheCachesAreWrittenAroundThemWithTheSameBits) {
   const Case c = MakeCase(77, 3, 2048, 4096, 128);  // 32 MiB
-  for (const InstructionSet set : Available()) {
+  for (const InstructionSet set : AvailableInstructionSets()) {
     const ScopedInstructionSet use(set);
     const Gradients got = RunCase(c, at::kFloat, /*fused=*/true);
     const at::Tensor want = FakeQuantReference(c.weight, c.scale, c.zero_point, c.bits, c.group_size);
@@ -177,7 +169,7 @@ TEST(FakeQuantKernels, OutputsLargerThanTheCachesAreWrittenAroundThemWithTheSame
 }
 
 TEST(FakeQuantKernels, NanAndInfiniteWeightsReachTheOutputOnEveryInstructionSet) {
-  for (const InstructionSet set : Available()) {
+  for (const InstructionSet set : AvailableInstructionSets()) {
     const ScopedInstructionSet use(set);
     for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
                             -std::numeric_limits<float>::infinity()}) {
@@ -208,7 +200,7 @@ TEST(FakeQuantKernels, WeightsNextToRoundingTiesRoundAsTheExactQuotientDoes) {
     }
   }
   const at::Tensor want = FakeQuantReference(weight, scale, zero_point, 8, kGroupSize);
-  for (const InstructionSet set : Available()) {
+  for (const InstructionSet set : AvailableInstructionSets()) {
     const ScopedInstructionSet use(set);
     EXPECT_TRUE(SameBytes(FakeQuant(weight, scale, zero_point, 8, kGroupSize, at::kFloat), want))
         << InstructionSetName(set);
@@ -216,7 +208,7 @@ TEST(FakeQuantKernels, WeightsNextToRoundingTiesRoundAsTheExactQuotientDoes) {
 }
 
 TEST(FakeQuantKernels, NanParametersReachTheWholeGroup) {
-  for (const InstructionSet set : Available()) {
+  for (const InstructionSet set : AvailableInstructionSets()) {
     const ScopedInstructionSet use(set);
     Case c = MakeCase(6, 4, 2, 32, 16);
     c.scale[1] = std::numeric_limits<float>::quiet_NaN();

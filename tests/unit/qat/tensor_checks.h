@@ -1,4 +1,4 @@
-// Seeded tensors and their comparison byte by byte, for tests of the kernels.
+// For tests of the kernels: seeded tensors, their comparison byte by byte, the instruction sets to try.
 #pragma once
 
 #include <ATen/CPUGeneratorImpl.h>
@@ -6,6 +6,8 @@
 
 #include <cstring>
 #include <vector>
+
+#include "worker/qat/runtime/cpu_features.h"
 
 namespace lwq::qat {
 
@@ -16,6 +18,16 @@ inline at::Generator Seeded(uint64_t seed) {
 inline bool SameBytes(const at::Tensor& a, const at::Tensor& b) {
   return a.scalar_type() == b.scalar_type() && a.sizes() == b.sizes() &&
          std::memcmp(a.contiguous().data_ptr(), b.contiguous().data_ptr(), a.nbytes()) == 0;
+}
+
+// Those of this CPU.
+inline std::vector<InstructionSet> AvailableInstructionSets() {
+  std::vector<InstructionSet> sets;
+  for (const InstructionSet set :
+       {InstructionSet::kScalar, InstructionSet::kAvx2, InstructionSet::kAvx512, InstructionSet::kAvx512Bf16}) {
+    if (set <= DetectInstructionSet()) sets.push_back(set);
+  }
+  return sets;
 }
 
 }  // namespace lwq::qat

@@ -5,6 +5,8 @@ namespace lwq::qat {
 const KernelSet& ActiveKernels() {
   switch (ActiveInstructionSet()) {
 #if defined(__x86_64__)
+    case InstructionSet::kAvx512Bf16:
+      return internal::Avx512Bf16Kernels();
     case InstructionSet::kAvx512:
       return internal::Avx512Kernels();
     case InstructionSet::kAvx2:
@@ -12,6 +14,7 @@ const KernelSet& ActiveKernels() {
     case InstructionSet::kScalar:
       break;
 #else
+    case InstructionSet::kAvx512Bf16:
     case InstructionSet::kAvx512:
     case InstructionSet::kAvx2:
     case InstructionSet::kScalar:

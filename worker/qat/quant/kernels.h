@@ -1,9 +1,9 @@
 // The fused kernels on raw memory, one set per instruction set, chosen at run time.
 //
-// All sets give the same bits: each processes 16 floats at a time in the same order with the same roundings, and adds
-// the 16 partial sums of a row in one fixed order. Rows are groups of `group_size` consecutive floats with one scale
-// and one zero point each; a kernel works on rows [first, last) and touches nothing else, so rows may be split over
-// threads anywhere.
+// All sets give the same bits (of a NaN only that it is one): each processes vectors of 16 floats in the same order
+// with the same roundings, and adds the 16 partial sums of a row in one fixed order. Rows are groups of `group_size`
+// consecutive floats with one scale and one zero point each; a kernel works on rows [first, last) and touches nothing
+// else, so rows may be split over threads anywhere.
 // Free of LibTorch. Thread-safety: no state.
 #pragma once
 
@@ -59,6 +59,7 @@ namespace internal {
 const KernelSet& ScalarKernels();
 const KernelSet& Avx2Kernels();
 const KernelSet& Avx512Kernels();
+const KernelSet& Avx512Bf16Kernels();
 }  // namespace internal
 
 }  // namespace lwq::qat

@@ -51,8 +51,16 @@ struct Avx2Lanes {
     const auto* q = reinterpret_cast<const __m128i*>(p);
     return {Widen(_mm_loadu_si128(q)), Widen(_mm_loadu_si128(q + 1))};
   }
-  static void StoreBf16(uint16_t* p, F x) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), NarrowBoth(x)); }
-  static void StreamBf16(uint16_t* p, F x) { _mm256_stream_si256(reinterpret_cast<__m256i*>(p), NarrowBoth(x)); }
+  static void StoreBf16(uint16_t* p, F x, F y) {
+    auto* q = reinterpret_cast<__m256i*>(p);
+    _mm256_storeu_si256(q, NarrowBoth(x));
+    _mm256_storeu_si256(q + 1, NarrowBoth(y));
+  }
+  static void StreamBf16(uint16_t* p, F x, F y) {
+    auto* q = reinterpret_cast<__m256i*>(p);
+    _mm256_stream_si256(q, NarrowBoth(x));
+    _mm256_stream_si256(q + 1, NarrowBoth(y));
+  }
   static F LoadBf16Partial(const uint16_t* p, int64_t n) {
     alignas(32) uint16_t lane[kLanes] = {};
     for (int64_t i = 0; i < n; ++i) lane[i] = p[i];
@@ -60,7 +68,7 @@ struct Avx2Lanes {
   }
   static void StoreBf16Partial(uint16_t* p, int64_t n, F x) {
     alignas(32) uint16_t lane[kLanes];
-    StoreBf16(lane, x);
+    _mm256_store_si256(reinterpret_cast<__m256i*>(lane), NarrowBoth(x));
     for (int64_t i = 0; i < n; ++i) p[i] = lane[i];
   }
 
@@ -71,19 +79,21 @@ struct Avx2Lanes {
   static F Sqrt(F x) { return {_mm256_sqrt_ps(x.a), _mm256_sqrt_ps(x.b)}; }
   static F MulAdd(F x, F y, F z) { return {_mm256_fmadd_ps(x.a, y.a, z.a), _mm256_fmadd_ps(x.b, y.b, z.b)}; }
   static __m256 Round(__m256 x) { return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
-  // All bits of the lanes whose rounding is certain.
-  static __m256 Certain(__m256 whole, __m256 t) {
-    const __m256 distance = _mm256_andnot_ps(_mm256_set1_ps(-0.0f), _mm256_sub_ps(whole, t));
-    return _mm256_cmp_ps(distance, _mm256_set1_ps(kCertain), _CMP_LT_OQ);
+  static F Round(F x) { return {Round(x.a), Round(x.b)}; }
+  static __m256 Within(__m256 x, float limit) {
+    return _mm256_cmp_ps(_mm256_andnot_ps(_mm256_set1_ps(-0.0f), x), _mm256_set1_ps(limit), _CMP_LT_OQ);
   }
-  static F RoundedRatio(F w, F s, F t) {
-    const F whole = {Round(t.a), Round(t.b)};
+  static bool AllWithin(F x, F y, float limit) {
+    const __m256 first = _mm256_and_ps(Within(x.a, limit), Within(x.b, limit));
+    const __m256 second = _mm256_and_ps(Within(y.a, limit), Within(y.b, limit));
     constexpr int kAll = 0xFF;
-    if (_mm256_movemask_ps(_mm256_and_ps(Certain(whole.a, t.a), Certain(whole.b, t.b))) == kAll) [[likely]] {
-      return whole;
-    }
-    const F ratio = Div(w, s);
-    return Add(Sub({Round(ratio.a), Round(ratio.b)}, ratio), ratio);
+    return _mm256_movemask_ps(_mm256_and_ps(first, second)) == kAll;
+  }
+  static float Sum(F x) {
+    const __m256 eight = _mm256_add_ps(x.a, x.b);
+    const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
   }
   // min and max give their second operand when one is NaN.
   static F ClampFrom(F x, F lo, F hi) {

@@ -21,6 +21,13 @@ float FromBf16(uint16_t half) {
   return x;
 }
 
+float RoundHalfEven(float x) {
+  constexpr float kAllWhole = 8388608.0f;  // 2^23: from here every float is a whole number
+  const float magnitude = std::fabs(x);
+  if (!(magnitude < kAllWhole)) return x;
+  return std::copysign((magnitude + kAllWhole) - kAllWhole, x);
+}
+
 struct ScalarLanes {
   struct F {
     float v[kLanes];
@@ -58,11 +65,14 @@ struct ScalarLanes {
   static F LoadBf16Partial(const uint16_t* p, int64_t n) {
     return Each([&](int64_t i) { return i < n ? FromBf16(p[i]) : 0.0f; });
   }
-  static void StoreBf16(uint16_t* p, const F& x) { StoreBf16Partial(p, kLanes, x); }
+  static void StoreBf16(uint16_t* p, const F& x, const F& y) {
+    StoreBf16Partial(p, kLanes, x);
+    StoreBf16Partial(p + kLanes, kLanes, y);
+  }
   static void StoreBf16Partial(uint16_t* p, int64_t n, const F& x) {
     for (int64_t i = 0; i < n; ++i) p[i] = ToBf16(x.v[i]);
   }
-  static void StreamBf16(uint16_t* p, const F& x) { StoreBf16(p, x); }
+  static void StreamBf16(uint16_t* p, const F& x, const F& y) { StoreBf16(p, x, y); }
 
   static F Add(const F& a, const F& b) {
     return Each([&](int64_t i) { return a.v[i] + b.v[i]; });
@@ -82,11 +92,20 @@ struct ScalarLanes {
   static F MulAdd(const F& a, const F& b, const F& c) {
     return Each([&](int64_t i) { return std::fma(a.v[i], b.v[i], c.v[i]); });
   }
-  static F RoundedRatio(const F& w, const F& s, const F& /*t*/) {
-    return Each([&](int64_t i) {
-      const float ratio = w.v[i] / s.v[i];
-      return (RoundHalfEven(ratio) - ratio) + ratio;
-    });
+  static F Round(const F& a) {
+    return Each([&](int64_t i) { return RoundHalfEven(a.v[i]); });
+  }
+  static bool AllWithin(const F& a, const F& b, float limit) {
+    for (int64_t i = 0; i < kLanes; ++i) {
+      if (!(std::fabs(a.v[i]) < limit && std::fabs(b.v[i]) < limit)) return false;
+    }
+    return true;
+  }
+  static float Sum(const F& a) {
+    float half[kLanes / 2];
+    for (int i = 0; i < 8; ++i) half[i] = a.v[i] + a.v[i + 8];
+    for (int i = 0; i < 4; ++i) half[i] += half[i + 4];
+    return (half[0] + half[2]) + (half[1] + half[3]);
   }
   static F ClampFrom(const F& x, const F& lo, const F& hi) {
     return Each([&](int64_t i) {

@@ -2,10 +2,6 @@
 
 #include <atomic>
 
-#if defined(__x86_64__)
-#include <cpuid.h>
-#endif
-
 #include "common/status/status.h"
 
 namespace lwq::qat {
@@ -26,6 +22,8 @@ std::string_view InstructionSetName(InstructionSet set) {
       return "avx2";
     case InstructionSet::kAvx512:
       return "avx512";
+    case InstructionSet::kAvx512Bf16:
+      return "avx512+bf16";
   }
   return "";
 }
@@ -35,7 +33,7 @@ InstructionSet DetectInstructionSet() {
   // __builtin_cpu_supports also asks whether the operating system saves the registers.
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
       __builtin_cpu_supports("avx512vl")) {
-    return InstructionSet::kAvx512;
+    return __builtin_cpu_supports("avx512bf16") ? InstructionSet::kAvx512Bf16 : InstructionSet::kAvx512;
   }
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return InstructionSet::kAvx2;
 #endif
@@ -47,17 +45,7 @@ InstructionSet ActiveInstructionSet() {
 }
 
 bool CpuHasBf16() {
-#if defined(__x86_64__)
-  if (DetectInstructionSet() != InstructionSet::kAvx512) return false;
-  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
-  constexpr unsigned kAmxBf16 = 1u << 22;    // leaf 7, sub-leaf 0, edx
-  constexpr unsigned kAvx512Bf16 = 1u << 5;  // leaf 7, sub-leaf 1, eax
-  if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0) return false;
-  if ((edx & kAmxBf16) != 0) return true;
-  return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0 && (eax & kAvx512Bf16) != 0;
-#else
-  return false;
-#endif
+  return DetectInstructionSet() == InstructionSet::kAvx512Bf16;
 }
 
 ScopedInstructionSet::ScopedInstructionSet(InstructionSet set) : before_(ActiveInstructionSet()) {

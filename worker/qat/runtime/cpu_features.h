@@ -7,9 +7,9 @@
 
 namespace lwq::qat {
 
-enum class InstructionSet { kScalar, kAvx2, kAvx512 };
+enum class InstructionSet { kScalar, kAvx2, kAvx512, kAvx512Bf16 };
 
-// "scalar", "avx2", "avx512".
+// "scalar", "avx2", "avx512", "avx512+bf16".
 std::string_view InstructionSetName(InstructionSet set);
 
 // The best one of this CPU and this build.
@@ -18,7 +18,7 @@ InstructionSet DetectInstructionSet();
 // What the kernels use: the detected one unless a test says otherwise.
 InstructionSet ActiveInstructionSet();
 
-// The CPU multiplies bf16 in hardware (AVX512_BF16 or AMX).
+// The CPU multiplies bf16 in hardware (those with AMX have AVX512_BF16 too).
 bool CpuHasBf16();
 
 // Test hook: kernels use `set`, which must not be better than the detected one, until the object dies.

@@ -87,8 +87,7 @@ DeviceInfo InspectDevice() {
   const RuntimeState& state = State();
   DeviceInfo info;
   info.device = state.device.str();
-  info.instruction_set =
-      absl::StrCat(std::string(InstructionSetName(ActiveInstructionSet())), CpuHasBf16() ? "+bf16" : "");
+  info.instruction_set = InstructionSetName(ActiveInstructionSet());
   const StatusOr<LibraryFacts> facts = TorchGuard("self-check", [] { return InspectLibraries(); });
   if (facts.ok()) {
     info.libraries = DescribeLibraries(*facts);
