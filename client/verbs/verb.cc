@@ -48,7 +48,8 @@ void AddClusterFlags(CLI::App* verb, ClusterFlags* flags) {
         1);
   bytes(verb->add_option("--cache-bytes", flags->cache_bytes, "disk of a worker's cache (default: the worker's)"), 1);
   bytes(verb->add_option("--activation-bytes", flags->activation_bytes,
-                         "what activations that no task needs any more may occupy (default: the coordinator's)"),
+                         "what activations may occupy before unneeded ones are deleted and chains wait for the trainings "
+                         "they feed (default: the coordinator's)"),
         0);
   group(verb->add_option("--log-level", flags->log_level, "of the processes' logs (default info)")
             ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error", "off"})),

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "coordinator/scheduler/task_choice.h"
 #include "spdlog/spdlog.h"
 
 namespace lwq::coordinator {
@@ -203,7 +204,7 @@ void Runtime::ServeWaiters(Instant now) {
     const bool expired = waiter->deadline_ms <= now.steady_ms;
     // Only a step that has something to say is made: a wait alone must not count as a sign of life.
     const bool news = worker == state_.workers.end() || worker->second.lease.has_value() ||
-                      (!worker->second.draining && state_.ready.Best(worker->second.record).has_value());
+                      (!worker->second.draining && HasTaskFor(state_, worker->second));
     if (cancelled) {
       replies_.push_back({std::move(waiter->done), absl::CancelledError("the worker has hung up"), Reply()});
     } else if (news) {

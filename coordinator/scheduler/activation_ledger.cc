@@ -27,7 +27,7 @@ void ActivationLedger::DropResult(const Digest& artifact, int64_t readers, std::
   switch (activation.state) {
     case ActivationState::kStored:
       stored_bytes_ -= activation.size_bytes;
-      if (activation.unneeded_since != 0) unneeded_.erase({activation.unneeded_since, artifact});
+      SetUnneeded(artifact, activation, false);
       break;
     case ActivationState::kDiscarded:
       return;  // until it is known to be gone
@@ -117,13 +117,18 @@ void ActivationLedger::Restore(const DiscardedRecord& record) {
 
 // Enters it among the unneeded ones, or takes it out, as its readers say.
 void ActivationLedger::Reorder(const Digest& artifact, Activation& activation) {
-  const bool unneeded = activation.state == ActivationState::kStored && activation.readers == 0;
+  SetUnneeded(artifact, activation, activation.state == ActivationState::kStored && activation.readers == 0);
+}
+
+void ActivationLedger::SetUnneeded(const Digest& artifact, Activation& activation, bool unneeded) {
   if (unneeded == (activation.unneeded_since != 0)) return;
   if (unneeded) {
     activation.unneeded_since = next_place_++;
     unneeded_.emplace(activation.unneeded_since, artifact);
+    unneeded_bytes_ += activation.size_bytes;
   } else {
     unneeded_.erase({activation.unneeded_since, artifact});
+    unneeded_bytes_ -= activation.size_bytes;
     activation.unneeded_since = 0;
   }
 }

@@ -69,12 +69,15 @@ class ActivationLedger {
   void Restore(const DiscardedRecord& record);
 
   int64_t stored_bytes() const { return stored_bytes_; }
+  // Of these, what somebody reads.
+  int64_t needed_bytes() const { return stored_bytes_ - unneeded_bytes_; }
   // Still in the object store, or not known to be gone.
   int64_t discarded_bytes() const { return discarded_bytes_; }
   const std::map<Digest, Activation>& all() const { return all_; }
 
  private:
   void Reorder(const Digest& artifact, Activation& activation);
+  void SetUnneeded(const Digest& artifact, Activation& activation, bool unneeded);
   void Withdraw(const Digest& artifact, Activation& activation);
   // Requires an unneeded one.
   void DiscardOldest(std::vector<Change>& changes);
@@ -85,6 +88,7 @@ class ActivationLedger {
   std::map<WorkerId, std::set<Digest>> offered_;
   int64_t next_place_ = 1;
   int64_t stored_bytes_ = 0;
+  int64_t unneeded_bytes_ = 0;  // of unneeded_
   int64_t discarded_bytes_ = 0;
 };
 

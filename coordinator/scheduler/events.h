@@ -116,8 +116,6 @@ struct Effects {
   // To the sender of the event. A step that answers an error may still have changes (a late worker was seen dead).
   Status status;
   Reply reply;
-  // Something became ready: workers that wait for a lease should ask again.
-  bool work_ready = false;
 };
 
 }  // namespace lwq::coordinator

@@ -3,20 +3,6 @@
 namespace lwq::coordinator {
 namespace {
 
-bool IsLive(const TaskRecord& task) {
-  switch (task.state) {
-    case TaskState::kBlocked:
-    case TaskState::kReady:
-    case TaskState::kLeased:
-      return true;
-    case TaskState::kSucceeded:
-    case TaskState::kFailed:
-    case TaskState::kCancelled:
-      return false;
-  }
-  return false;
-}
-
 // The task's results that may be discarded; none unless it has SUCCEEDED.
 std::map<std::string, ArtifactRef> DisposableResults(const State& state, const TaskRecord& task) {
   std::map<std::string, ArtifactRef> results;
@@ -85,6 +71,20 @@ bool IsDisposable(TaskKind kind, std::string_view role) {
     case TaskKind::kHessian:
     case TaskKind::kWeightError:
     case TaskKind::kNoop:
+      return false;
+  }
+  return false;
+}
+
+bool IsLive(const TaskRecord& task) {
+  switch (task.state) {
+    case TaskState::kBlocked:
+    case TaskState::kReady:
+    case TaskState::kLeased:
+      return true;
+    case TaskState::kSucceeded:
+    case TaskState::kFailed:
+    case TaskState::kCancelled:
       return false;
   }
   return false;

@@ -20,6 +20,9 @@ namespace lwq::coordinator {
 // for (checkpoints, exports), nor tokens, which are small.
 bool IsDisposable(TaskKind kind, std::string_view role);
 
+// Whether the task will still be executed, or is: BLOCKED, READY or LEASED.
+bool IsLive(const TaskRecord& task);
+
 // Whether all tasks the run will ever have are known.
 bool GraphIsComplete(const RunEntry& run);
 

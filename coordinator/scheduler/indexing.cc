@@ -4,32 +4,31 @@
 
 namespace lwq::coordinator {
 
-bool IndexTask(State& state, TaskEntry& task) {
+void IndexTask(State& state, TaskEntry& task) {
   const TaskRecord& record = task.record;
   switch (record.state) {
     case TaskState::kReady:
       state.action_owner[record.action_key] = record.key;
       if (task.not_before_ms != 0) {
         state.delayed.emplace(task.not_before_ms, record.key);
-        return false;
+        return;
       }
       task.urgency = UrgencyOf(state, task);
       task.queued = true;
       state.ready.Insert(DemandOf(record), task.urgency, record.key);
-      return true;
+      return;
     case TaskState::kLeased:
       state.action_owner[record.action_key] = record.key;
       state.workers.at(record.worker).lease = record.key;
-      return false;
+      return;
     case TaskState::kSucceeded:
       state.action_users[record.action_key].insert(record.key);
-      return false;
+      return;
     case TaskState::kBlocked:
     case TaskState::kFailed:
     case TaskState::kCancelled:
-      return false;
+      return;
   }
-  return false;
 }
 
 void UnindexTask(State& state, TaskEntry& task) {

@@ -10,8 +10,7 @@ namespace lwq::coordinator {
 
 // Enters the task into the indexes its state belongs to: READY → queue (or the delayed set until not_before_ms),
 // READY and LEASED → owner of its action, LEASED → its worker's lease, SUCCEEDED → users of its action.
-// Returns whether a worker could take it at once.
-bool IndexTask(State& state, TaskEntry& task);
+void IndexTask(State& state, TaskEntry& task);
 // Takes it out of all of them.
 void UnindexTask(State& state, TaskEntry& task);
 

@@ -31,12 +31,19 @@ void ReadyQueue::Erase(const Demand& demand, const Urgency& urgency, const Diges
   if (bucket->second.empty()) buckets_.erase(bucket);
 }
 
-std::optional<Digest> ReadyQueue::Best(const WorkerRecord& worker) const {
+const ReadyQueue::Entry* ReadyQueue::Head(const std::set<Entry>& entries, const Skip& skip) {
+  for (const Entry& entry : entries) {
+    if (!skip(entry.task)) return &entry;
+  }
+  return nullptr;
+}
+
+std::optional<Digest> ReadyQueue::Best(const WorkerRecord& worker, const Skip& skip) const {
   const Entry* best = nullptr;
   for (const auto& [demand, entries] : buckets_) {
     if (!Fits(demand, worker)) continue;
-    const Entry& head = *entries.begin();
-    if (best == nullptr || head < *best) best = &head;
+    const Entry* head = Head(entries, skip);
+    if (head != nullptr && (best == nullptr || *head < *best)) best = head;
   }
   if (best == nullptr) return std::nullopt;
   return best->task;
@@ -47,22 +54,24 @@ bool ReadyQueue::AsUrgent(const Urgency& a, const Urgency& b) {
          a.negated_depth == b.negated_depth;
 }
 
-std::vector<Digest> ReadyQueue::EquallyUrgent(const WorkerRecord& worker, size_t most) const {
+std::vector<Digest> ReadyQueue::EquallyUrgent(const WorkerRecord& worker, size_t most, const Skip& skip) const {
   std::vector<const std::set<Entry>*> buckets;  // whose heads are as urgent as the best
   const Entry* best = nullptr;
   for (const auto& [demand, entries] : buckets_) {
-    const Entry& head = *entries.begin();
-    const bool as_urgent = best != nullptr && AsUrgent(head.urgency, best->urgency);
-    if (best != nullptr && !as_urgent && *best < head) continue;
     if (!Fits(demand, worker)) continue;
+    const Entry* head = Head(entries, skip);
+    if (head == nullptr) continue;
+    const bool as_urgent = best != nullptr && AsUrgent(head->urgency, best->urgency);
+    if (best != nullptr && !as_urgent && *best < *head) continue;
     if (!as_urgent) buckets.clear();
     buckets.push_back(&entries);
-    if (best == nullptr || head < *best) best = &head;
+    if (best == nullptr || *head < *best) best = head;
   }
   std::vector<Entry> found;
   for (const std::set<Entry>* entries : buckets) {
     size_t taken = 0;
     for (const Entry& entry : *entries) {
+      if (skip(entry.task)) continue;
       if (taken == most || !AsUrgent(entry.urgency, best->urgency)) break;
       found.push_back(entry);
       ++taken;

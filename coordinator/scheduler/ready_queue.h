@@ -9,6 +9,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -45,10 +46,13 @@ class ReadyQueue {
  public:
   void Insert(const Demand& demand, const Urgency& urgency, const Digest& task);
   void Erase(const Demand& demand, const Urgency& urgency, const Digest& task);
+  // Tasks that are to be passed over.
+  using Skip = std::function<bool(const Digest&)>;
+
   // The most urgent task that fits the worker; it stays in the queue.
-  std::optional<Digest> Best(const WorkerRecord& worker) const;
+  std::optional<Digest> Best(const WorkerRecord& worker, const Skip& skip) const;
   // That task first, then those that fit and are as urgent but for their position, by position; at most `most`.
-  std::vector<Digest> EquallyUrgent(const WorkerRecord& worker, size_t most) const;
+  std::vector<Digest> EquallyUrgent(const WorkerRecord& worker, size_t most, const Skip& skip) const;
   bool empty() const { return buckets_.empty(); }
 
  private:
@@ -57,6 +61,8 @@ class ReadyQueue {
     Digest task;
     friend auto operator<=>(const Entry&, const Entry&) = default;
   };
+  // The most urgent one that is not passed over, or null.
+  static const Entry* Head(const std::set<Entry>& entries, const Skip& skip);
   static bool AsUrgent(const Urgency& a, const Urgency& b);
   std::map<Demand, std::set<Entry>> buckets_;  // no bucket is empty
 };

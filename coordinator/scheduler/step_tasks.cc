@@ -25,7 +25,7 @@ void Stepper::Replace(TaskEntry& task, TaskStep step) {
   EnterInLedger(state_, task);
   if (step.delay_ms > 0) task.not_before_ms = now_.steady_ms + step.delay_ms;
   if (task.record.state != TaskState::kLeased) task.progress = Progress();
-  if (IndexTask(state_, task)) effects_.work_ready = true;
+  IndexTask(state_, task);
   dirty_.insert(task.record.key);
 
   const TaskState after = task.record.state;

@@ -8,6 +8,7 @@
 #include "coordinator/scheduler/garbage.h"
 #include "coordinator/scheduler/indexing.h"
 #include "coordinator/scheduler/stepper.h"
+#include "coordinator/scheduler/task_choice.h"
 
 namespace lwq::coordinator {
 namespace {
@@ -16,8 +17,6 @@ constexpr size_t kMaxFieldBytes = 512;
 constexpr size_t kMaxMessageBytes = 2000;
 constexpr size_t kMaxMetricsBytes = 4 << 20;
 constexpr size_t kMaxLinesPerMessage = 200;
-// Equally urgent tasks that are compared by what the worker has of their inputs.
-constexpr size_t kCompared = 16;
 
 Status CheckRegistration(const WorkerRecord& worker) {
   const auto bad = [](std::string_view what) {
@@ -60,17 +59,6 @@ std::string ProblemWith(const ReportSuccess& success, const TaskDef& def) {
     return "the worker reported no perplexity";
   }
   return "";
-}
-
-// What tasks made, that is: a model is read in parts, and by every task of a run.
-int64_t LocalInputBytes(const State& state, const WorkerEntry& worker, const TaskDef& def) {
-  int64_t bytes = 0;
-  for (const auto& [role, input] : def.inputs) {
-    if (!std::holds_alternative<TaskOutputRef>(input)) continue;
-    const std::optional<ArtifactRef> content = ContentOf(state, input);
-    if (content.has_value() && worker.local.Has(content->digest)) bytes += content->size_bytes;
-  }
-  return bytes;
 }
 
 void NoteInputs(const State& state, const TaskDef& def, WorkerEntry& worker) {
@@ -147,18 +135,6 @@ Status Stepper::On(const RegisterWorker& event) {
   return absl::OkStatus();
 }
 
-std::optional<Digest> Stepper::BestFor(const WorkerEntry& worker) const {
-  if (worker.local.empty()) return state_.ready.Best(worker.record);
-  std::optional<Digest> best;
-  int64_t most_bytes = -1;
-  for (const Digest& key : state_.ready.EquallyUrgent(worker.record, kCompared)) {
-    const int64_t bytes = LocalInputBytes(state_, worker, *state_.tasks.at(key).record.def);
-    if (bytes > most_bytes) best = key;
-    most_bytes = std::max(most_bytes, bytes);
-  }
-  return best;
-}
-
 std::optional<Lease> Stepper::LeaseFor(WorkerEntry& worker) {
   if (worker.lease.has_value()) {
     // The answer that carried this lease was lost: give it again.
@@ -172,7 +148,7 @@ std::optional<Lease> Stepper::LeaseFor(WorkerEntry& worker) {
   if (worker.draining) return std::nullopt;
   while (true) {
     Settle();  // what the event made ready is offered too
-    const std::optional<Digest> best = BestFor(worker);
+    const std::optional<Digest> best = ChooseTask(state_, worker);
     if (!best.has_value()) return std::nullopt;
     TaskEntry& task = state_.tasks.at(*best);
     // A task that came back from a worker may have lost an input while it was out.
@@ -329,7 +305,7 @@ Status Stepper::On(const Tick&) {
   while (!state_.delayed.empty() && state_.delayed.begin()->first <= now_.steady_ms) {
     TaskEntry& task = state_.tasks.at(state_.delayed.begin()->second);
     UnindexTask(state_, task);
-    if (IndexTask(state_, task)) effects_.work_ready = true;
+    IndexTask(state_, task);
   }
   while (!state_.worker_deadlines.empty() && state_.worker_deadlines.begin()->first <= now_.steady_ms) {
     const WorkerId id = state_.worker_deadlines.begin()->second;

@@ -69,8 +69,6 @@ class Stepper {
   // What it had in hand is another's: its task, and what it was to delete.
   void LoseLease(WorkerEntry& worker);
   std::optional<Lease> LeaseFor(WorkerEntry& worker);
-  // Of the tasks that are equally urgent, the one most of whose input the worker has.
-  std::optional<Digest> BestFor(const WorkerEntry& worker) const;
   Status ApplyReport(TaskEntry& task, const WorkerEntry& worker, const ReportTask& event);
 
   State& state_;

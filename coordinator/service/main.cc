@@ -122,7 +122,8 @@ int Main(int argc, char** argv) {
   app.add_option("--heartbeat-seconds", flags.heartbeat_seconds, "how often workers are told to report")
       ->capture_default_str();
   app.add_option("--activation-bytes", flags.activation_bytes,
-                 "what activations that no task needs any more may occupy, as 64GiB; 0: they are deleted at once")
+                 "what activations may occupy, as 64GiB: beyond it those that no task needs any more are deleted, and "
+                 "chains wait for the trainings they feed; 0: at once")
       ->transform(CLI::AsSizeValue(true).description(""))
       ->type_name("SIZE")
       ->capture_default_str();

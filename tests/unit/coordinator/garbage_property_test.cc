@@ -22,12 +22,7 @@ RunSpec RandomRun() {
 // A cluster whose workers delete at once what they are told to, and answer at their next heartbeat.
 class DeletingCluster {
  public:
-  explicit DeletingCluster(int64_t activation_bytes)
-      : harness_([&] {
-          SchedulerOptions options;
-          options.activation_bytes = activation_bytes;
-          return options;
-        }()) {
+  explicit DeletingCluster(int64_t activation_bytes) : harness_(testing::ActivationBudget(activation_bytes)) {
     for (const char* name : {"a", "b"}) workers_.push_back({harness_.Register(name), std::nullopt, {}});
   }
 

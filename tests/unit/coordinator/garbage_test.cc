@@ -10,6 +10,7 @@
 namespace lwq::coordinator {
 namespace {
 
+using testing::ActivationBudget;
 using testing::BlockApSpec;
 using testing::CheckIndexes;
 using ::testing::Contains;
@@ -20,12 +21,6 @@ using testing::SchedulerHarness;
 using ::testing::SizeIs;
 using ::testing::UnorderedElementsAre;
 using ::testing::UnorderedElementsAreArray;
-
-SchedulerOptions Budget(int64_t activation_bytes) {
-  SchedulerOptions options;
-  options.activation_bytes = activation_bytes;
-  return options;
-}
 
 RunSpec OtherEpochs(int blocks, double epochs) {
   RunSpec spec = BlockApSpec(blocks);
@@ -65,7 +60,7 @@ TEST(IsDisposableTest, ActivationsGradientsAndLatentWeightsAreAndNothingElse) {
 }
 
 TEST(DiscardTest, AnActivationGoesWhenItsLastReaderIsDoneAndNotBefore) {
-  SchedulerHarness harness(Budget(0));
+  SchedulerHarness harness(ActivationBudget(0));
   const WorkerId worker = harness.Register("a");
   const RunId run = harness.Submit(BlockApSpec(1));
   const Lease train = harness.RunUntil(worker, "train block 0");
@@ -79,7 +74,7 @@ TEST(DiscardTest, AnActivationGoesWhenItsLastReaderIsDoneAndNotBefore) {
 }
 
 TEST(DiscardTest, AfterARunItsActivationsAreDeletedAndWhatItWasForIsKept) {
-  SchedulerHarness harness(Budget(0));
+  SchedulerHarness harness(ActivationBudget(0));
   const WorkerId worker = harness.Register("a");
   RunSpec spec = BlockApSpec(3);
   spec.recipe.handoff = "relay";  // makes latent weights too
@@ -103,7 +98,7 @@ TEST(DiscardTest, UnneededActivationsStayUpToTheBudget) {
     EXPECT_THAT(harness.Discard(worker), IsEmpty());
     all_bytes = harness.state().activations.stored_bytes();
   }
-  SchedulerHarness harness(Budget(all_bytes - 1));
+  SchedulerHarness harness(ActivationBudget(all_bytes - 1));
   const WorkerId worker = harness.Register("a");
   const RunId run = harness.Submit(BlockApSpec(3));
   harness.RunToEnd(worker);
@@ -114,7 +109,7 @@ TEST(DiscardTest, UnneededActivationsStayUpToTheBudget) {
 }
 
 TEST(DiscardTest, ActivationsOfACancelledRunGoToo) {
-  SchedulerHarness harness(Budget(0));
+  SchedulerHarness harness(ActivationBudget(0));
   const WorkerId worker = harness.Register("a");
   const RunId run = harness.Submit(BlockApSpec(2));
   harness.RunUntil(worker, "train block 0");
@@ -124,7 +119,7 @@ TEST(DiscardTest, ActivationsOfACancelledRunGoToo) {
 }
 
 TEST(DiscardTest, ADrainingWorkerIsToldToDeleteNothing) {
-  SchedulerHarness harness(Budget(0));
+  SchedulerHarness harness(ActivationBudget(0));
   const WorkerId worker = harness.Register("a");
   harness.Submit(BlockApSpec(1));
   harness.RunToEnd(worker);
@@ -136,7 +131,7 @@ TEST(DiscardTest, ADrainingWorkerIsToldToDeleteNothing) {
 }
 
 TEST(DiscardTest, WhatASilentWorkerWasToDeleteIsAnothersAndAReplacedOnesAtOnce) {
-  SchedulerHarness harness(Budget(0));
+  SchedulerHarness harness(ActivationBudget(0));
   const WorkerId a = harness.Register("a");
   harness.Submit(BlockApSpec(1));
   harness.RunToEnd(a);
@@ -152,7 +147,7 @@ TEST(DiscardTest, WhatASilentWorkerWasToDeleteIsAnothersAndAReplacedOnesAtOnce) 
 }
 
 TEST(DiscardTest, ARestartForgetsNeitherWhatIsToBeDeletedNorWhatIsGone) {
-  SchedulerHarness harness(Budget(0));
+  SchedulerHarness harness(ActivationBudget(0));
   const WorkerId worker = harness.Register("a");
   harness.Submit(BlockApSpec(2));
   harness.RunToEnd(worker);
@@ -168,7 +163,7 @@ TEST(DiscardTest, ARestartForgetsNeitherWhatIsToBeDeletedNorWhatIsGone) {
 }
 
 TEST(DiscardTest, OneArtifactOfTwoActionsStaysWhileAnyOfThemIsRead) {
-  SchedulerHarness harness(Budget(0));
+  SchedulerHarness harness(ActivationBudget(0));
   const WorkerId worker = harness.Register("a");
   RunSpec other = BlockApSpec(1);
   other.recipe.seed = 77;  // other windows, which happen to embed to the same activations
@@ -194,7 +189,7 @@ TEST(DiscardTest, OneArtifactOfTwoActionsStaysWhileAnyOfThemIsRead) {
 }
 
 TEST(HoldTest, ResultsThatARunToComeMayReadAreKeptAndLetGoWhenItsGraphIsComplete) {
-  SchedulerHarness harness(Budget(0));
+  SchedulerHarness harness(ActivationBudget(0));
   const WorkerId worker = harness.Register("a");
   const RunId id = harness.Submit(BlockApSpec(2));
   harness.RunUntil(worker, "export gptq_v2");
@@ -215,7 +210,7 @@ TEST(HoldTest, ResultsThatARunToComeMayReadAreKeptAndLetGoWhenItsGraphIsComplete
 }
 
 TEST(RemakeTest, TheSameRunAgainExecutesNothingThoughItsActivationsAreGone) {
-  SchedulerHarness harness(Budget(0));
+  SchedulerHarness harness(ActivationBudget(0));
   const WorkerId worker = harness.Register("a");
   const RunId first = harness.Submit(BlockApSpec(3));
   harness.RunToEnd(worker);
@@ -227,7 +222,7 @@ TEST(RemakeTest, TheSameRunAgainExecutesNothingThoughItsActivationsAreGone) {
 }
 
 TEST(RemakeTest, ARunWithAnotherRecipeHasTheChainItReadsMadeAgainOnceAndNothingElse) {
-  SchedulerHarness harness(Budget(0));
+  SchedulerHarness harness(ActivationBudget(0));
   const WorkerId worker = harness.Register("a");
   const RunId first = harness.Submit(BlockApSpec(3));
   harness.RunToEnd(worker);
@@ -252,7 +247,7 @@ TEST(RemakeTest, ARunWithAnotherRecipeHasTheChainItReadsMadeAgainOnceAndNothingE
 }
 
 TEST(RemakeTest, LatentWeightsThatAreGoneAreTrainedAgain) {
-  SchedulerHarness harness(Budget(0));
+  SchedulerHarness harness(ActivationBudget(0));
   const WorkerId worker = harness.Register("a");
   RunSpec spec = BlockApSpec(1);
   spec.recipe.handoff = "relay";
@@ -266,7 +261,7 @@ TEST(RemakeTest, LatentWeightsThatAreGoneAreTrainedAgain) {
 }
 
 TEST(RemakeTest, WhatIsMadeAgainBeforeItWasDeletedLeavesTheListAndALateDeletionIsHealed) {
-  SchedulerHarness harness(Budget(0));
+  SchedulerHarness harness(ActivationBudget(0));
   const WorkerId worker = harness.Register("a");
   const RunId first = harness.Submit(BlockApSpec(1));
   harness.RunToEnd(worker);
@@ -289,7 +284,7 @@ TEST(RemakeTest, WhatIsMadeAgainBeforeItWasDeletedLeavesTheListAndALateDeletionI
 }
 
 TEST(RemakeTest, ARunThatIsCancelledWhileTheChainIsRemadeLeavesTheFinishedOneAsItWas) {
-  SchedulerHarness harness(Budget(0));
+  SchedulerHarness harness(ActivationBudget(0));
   const WorkerId worker = harness.Register("a");
   const RunId first = harness.Submit(BlockApSpec(2));
   harness.RunToEnd(worker);

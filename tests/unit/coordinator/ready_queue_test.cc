@@ -13,6 +13,10 @@ Digest Key(int i) {
   return DigestOf(absl::StrCat("task ", i));
 }
 
+bool Nothing(const Digest&) {
+  return false;
+}
+
 TEST(ReadyQueueTest, PriorityThenAgeOfTheRunThenDepthThenPosition) {
   ReadyQueue queue;
   const WorkerRecord worker = WorkerNamed("w");
@@ -23,10 +27,10 @@ TEST(ReadyQueueTest, PriorityThenAgeOfTheRunThenDepthThenPosition) {
                            urgency(0, 1, 2, 0), urgency(0, 2, 9, 0), urgency(-1, 0, 99, 0)};
   for (int i = 5; i >= 0; --i) queue.Insert(kAnywhere, order[i], Key(i));
   for (int i = 0; i < 6; ++i) {
-    ASSERT_EQ(queue.Best(worker), Key(i)) << i;
+    ASSERT_EQ(queue.Best(worker, Nothing), Key(i)) << i;
     queue.Erase(kAnywhere, order[i], Key(i));
   }
-  EXPECT_FALSE(queue.Best(worker).has_value());
+  EXPECT_FALSE(queue.Best(worker, Nothing).has_value());
   EXPECT_TRUE(queue.empty());
 }
 
@@ -36,7 +40,7 @@ TEST(ReadyQueueTest, TheBestOfAllBucketsThatFitIsChosen) {
   queue.Insert({"", TaskKind::kEmbed, 10}, {.negated_priority = -1}, Key(1));
   queue.Insert({"", TaskKind::kTokenize, 0}, {.negated_priority = -2}, Key(2));
   queue.Insert({"other|a|b|fp32|t1", TaskKind::kAdvance, 0}, {.negated_priority = -3}, Key(3));
-  EXPECT_EQ(queue.Best(worker), Key(2));
+  EXPECT_EQ(queue.Best(worker, Nothing), Key(2));
 }
 
 TEST(ReadyQueueTest, EquallyUrgentTasksOfAllBucketsComeByPositionAndNoOthers) {
@@ -44,17 +48,20 @@ TEST(ReadyQueueTest, EquallyUrgentTasksOfAllBucketsComeByPositionAndNoOthers) {
   const WorkerRecord worker = WorkerNamed("w");
   const Demand other{"", TaskKind::kEmbed, 5};
   const auto urgency = [](int64_t depth, int64_t position) { return Urgency{0, 1, -depth, position}; };
-  EXPECT_TRUE(queue.EquallyUrgent(worker, 4).empty());
+  EXPECT_TRUE(queue.EquallyUrgent(worker, 4, Nothing).empty());
   queue.Insert(other, urgency(3, 2), Key(2));
   queue.Insert(kAnywhere, urgency(3, 1), Key(1));
   queue.Insert(kAnywhere, urgency(3, 3), Key(3));
   queue.Insert(kAnywhere, urgency(2, 0), Key(4));
   queue.Insert({"", TaskKind::kEmbed, worker.memory_bytes + 1}, urgency(9, 0), Key(5));
-  EXPECT_EQ(queue.EquallyUrgent(worker, 4), (std::vector<Digest>{Key(1), Key(2), Key(3)}));
-  EXPECT_EQ(queue.EquallyUrgent(worker, 2), (std::vector<Digest>{Key(1), Key(2)}));
+  EXPECT_EQ(queue.EquallyUrgent(worker, 4, Nothing), (std::vector<Digest>{Key(1), Key(2), Key(3)}));
+  EXPECT_EQ(queue.EquallyUrgent(worker, 2, Nothing), (std::vector<Digest>{Key(1), Key(2)}));
+  const auto first = [](const Digest& key) { return key == Key(1); };
+  EXPECT_EQ(queue.EquallyUrgent(worker, 4, first), (std::vector<Digest>{Key(2), Key(3)}));
+  EXPECT_EQ(queue.Best(worker, first), Key(2));
   queue.Insert({"", TaskKind::kTokenize, 0}, urgency(4, 9), Key(6));
-  EXPECT_EQ(queue.EquallyUrgent(worker, 4), (std::vector<Digest>{Key(6)}));
-  EXPECT_EQ(queue.Best(worker), Key(6));
+  EXPECT_EQ(queue.EquallyUrgent(worker, 4, Nothing), (std::vector<Digest>{Key(6)}));
+  EXPECT_EQ(queue.Best(worker, Nothing), Key(6));
 }
 
 TEST(FitsTest, ClassMemoryThreadsAndKindsAllCount) {

@@ -100,6 +100,12 @@ std::string Metrics(const char* name, const Lease& lease, int64_t count) {
 
 }  // namespace
 
+SchedulerOptions ActivationBudget(int64_t activation_bytes) {
+  SchedulerOptions options;
+  options.activation_bytes = activation_bytes;
+  return options;
+}
+
 ReportSuccess HonestSuccess(const Lease& lease) {
   ReportSuccess success;
   const auto roles = OutputRoles(lease.def->kind, lease.def->params);
@@ -328,6 +334,7 @@ std::string CheckLedger(const State& state) {
   }
   int64_t stored_bytes = 0;
   int64_t discarded_bytes = 0;
+  int64_t needed_bytes = 0;
   for (const auto& [digest, activation] : state.activations.all()) {
     const std::string name = absl::StrCat("activation ", digest.short_hex());
     if (activation.results != results[digest]) return absl::StrCat(name, " counts ", activation.results, " results");
@@ -335,11 +342,13 @@ std::string CheckLedger(const State& state) {
     if (activation.state == ActivationState::kStored) stored_bytes += activation.size_bytes;
     if (activation.state == ActivationState::kDiscarded) discarded_bytes += activation.size_bytes;
     const bool unneeded = activation.state == ActivationState::kStored && activation.readers == 0;
+    if (activation.state == ActivationState::kStored && !unneeded) needed_bytes += activation.size_bytes;
     if (unneeded != (activation.unneeded_since != 0)) return absl::StrCat(name, " is unneeded wrongly");
     results.erase(digest);
   }
   if (!results.empty()) return absl::StrCat("activation ", results.begin()->first.short_hex(), " is not known");
   if (state.activations.stored_bytes() != stored_bytes) return "the sum of stored activations is wrong";
+  if (state.activations.needed_bytes() != needed_bytes) return "the sum of needed activations is wrong";
   if (state.activations.discarded_bytes() != discarded_bytes) return "the sum of discarded activations is wrong";
   return "";
 }

@@ -27,6 +27,8 @@ RunSpec RtnSpec(int blocks);
 
 WorkerRecord WorkerNamed(const std::string& name, const std::string& numerics_class = "cpu|avx512|torch");
 
+SchedulerOptions ActivationBudget(int64_t activation_bytes);
+
 // What an honest worker reports for the lease: outputs named by the action, so that equal actions give equal bytes.
 ReportSuccess HonestSuccess(const Lease& lease);
 

@@ -214,16 +214,16 @@ TEST(SharingTest, AnEqualActionInFlightIsWaitedForInsteadOfDoneTwice) {
   ASSERT_TRUE(harness.Do(SuccessWithTokens(a, lease_a, "the same tokens")).status.ok());
   ASSERT_TRUE(harness.Do(SuccessWithTokens(b, lease_b, "the same tokens")).status.ok());
   EXPECT_EQ(CheckIndexes(harness.state()), "");
-  const TaskRecord& embed_one = harness.TaskTitled(first, "embed calibration tokens");
-  const TaskRecord& embed_two = harness.TaskTitled(second, "embed calibration tokens");
-  EXPECT_NE(embed_one.key, embed_two.key);
-  EXPECT_EQ(embed_one.state, TaskState::kReady);
-  EXPECT_EQ(embed_two.state, TaskState::kBlocked) << "it waits for the other";
+  const Digest embed_one = harness.TaskTitled(first, "embed calibration tokens").key;
+  const Digest embed_two = harness.TaskTitled(second, "embed calibration tokens").key;
+  EXPECT_NE(embed_one, embed_two);
+  EXPECT_EQ(harness.task(embed_one).state, TaskState::kReady);
+  EXPECT_EQ(harness.task(embed_two).state, TaskState::kBlocked) << "it waits for the other";
   harness.Restart();  // the wait is found again
   const Lease embed = harness.RunUntil(a, "embed calibration tokens");
   ASSERT_TRUE(harness.Succeed(a, embed).ok());
-  EXPECT_EQ(harness.task(embed_two.key).state, TaskState::kSucceeded);
-  EXPECT_TRUE(harness.task(embed_two.key).from_cache);
+  EXPECT_EQ(harness.task(embed_two).state, TaskState::kSucceeded);
+  EXPECT_TRUE(harness.task(embed_two).from_cache);
   harness.RunToEnd(a);
   EXPECT_EQ(harness.run(first).record.state, RunState::kSucceeded);
   EXPECT_EQ(harness.run(second).record.state, RunState::kSucceeded);

@@ -1,0 +1,190 @@
+// How far chains get ahead of the trainings they feed, by the budget of activations.
+#include "coordinator/scheduler/run_ahead.h"
+
+#include <algorithm>
+
+#include "coordinator/scheduler/task_choice.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/unit/coordinator/scheduler_harness.h"
+
+namespace lwq::coordinator {
+namespace {
+
+using testing::ActivationBudget;
+using testing::BlockApSpec;
+using ::testing::Each;
+using testing::SchedulerHarness;
+using ::testing::StartsWith;
+using ::testing::UnorderedElementsAre;
+using testing::WorkerNamed;
+
+constexpr int64_t kUnlimited = int64_t{1} << 40;
+
+RunSpec WithHandoff(int blocks, const std::string& handoff) {
+  RunSpec spec = BlockApSpec(blocks);
+  spec.recipe.handoff = handoff;
+  spec.recipe.eval_ppl = false;  // nothing for an idle worker but the run itself
+  return spec;
+}
+
+std::string TitleOf(const std::optional<Lease>& lease) {
+  return lease.has_value() ? lease->title : "nothing";
+}
+
+// Bytes of one activation of the run.
+int64_t ActivationBytes(const SchedulerHarness& harness, const RunId& run) {
+  const Digest& action = harness.TaskTitled(run, "embed calibration tokens").action_key;
+  return harness.state().actions.at(action).outputs.at("activations").size_bytes;
+}
+
+TEST(RunAheadTest, BeyondTheBudgetTheChainWaitsUntilATrainingWillNeedIt) {
+  SchedulerHarness harness(ActivationBudget(0));
+  const WorkerId a = harness.Register("a");
+  const WorkerId b = harness.Register("b");
+  harness.Submit(WithHandoff(4, "sequential"));
+  const Lease train = harness.RunUntil(a, "train block 0");
+  EXPECT_EQ(TitleOf(harness.LeaseTo(b)), "nothing") << "train block 1 waits for block 0's checkpoint, too";
+  ASSERT_TRUE(harness.Succeed(a, train).ok());
+  EXPECT_THAT((std::vector<std::string>{TitleOf(harness.LeaseTo(a)), TitleOf(harness.LeaseTo(b))}),
+              UnorderedElementsAre("advance quantized block 0", "advance full-precision block 1"))
+      << "both of which train block 1 waits for";
+}
+
+TEST(RunAheadTest, WithinTheBudgetItGoesOnAndStopsAtTheBudget) {
+  for (const int64_t room : {1, 2, 3}) {
+    SchedulerHarness harness(ActivationBudget(kUnlimited));
+    const WorkerId a = harness.Register("a");
+    const WorkerId b = harness.Register("b");
+    const RunId run = harness.Submit(WithHandoff(6, "sequential"));
+    const Lease train = harness.RunUntil(a, "train block 0");
+    // Block 0's input and target are stored, and train block 0 reads them.
+    const int64_t bytes = ActivationBytes(harness, run);
+    SchedulerHarness limited(ActivationBudget((2 + room) * bytes));
+    const WorkerId c = limited.Register("a");
+    const WorkerId d = limited.Register("b");
+    limited.Submit(WithHandoff(6, "sequential"));
+    limited.RunUntil(c, "train block 0");
+    for (int64_t i = 1; i <= room; ++i) {
+      const std::optional<Lease> ahead = limited.LeaseTo(d);
+      ASSERT_EQ(TitleOf(ahead), absl::StrCat("advance full-precision block ", i)) << "room for " << room;
+      ASSERT_TRUE(limited.Succeed(d, *ahead).ok());
+    }
+    EXPECT_EQ(TitleOf(limited.LeaseTo(d)), "nothing") << "room for " << room;
+    EXPECT_THAT(harness.RunToEnd(b), Each(StartsWith("advance full-precision"))) << "with no limit";
+  }
+}
+
+TEST(RunAheadTest, AChainThatFeedsTrainingsDirectlyIsNotHeldBackButGivesWayToThem) {
+  SchedulerHarness harness(ActivationBudget(0));
+  const WorkerId a = harness.Register("a");
+  const WorkerId b = harness.Register("b");
+  const WorkerId c = harness.Register("c");
+  harness.Submit(WithHandoff(4, "independent"));
+  const Lease first = harness.RunUntil(a, "advance full-precision block 0");
+  ASSERT_TRUE(harness.Succeed(a, first).ok());
+  EXPECT_EQ(TitleOf(harness.LeaseTo(a)), "train block 0") << "though more hangs on the chain";
+  const std::optional<Lease> second = harness.LeaseTo(b);
+  EXPECT_EQ(TitleOf(second), "advance full-precision block 1") << "an idle worker makes the next training's target";
+  EXPECT_EQ(TitleOf(harness.LeaseTo(c)), "nothing");
+  ASSERT_TRUE(harness.Succeed(b, *second).ok());
+  EXPECT_EQ(TitleOf(harness.LeaseTo(c)), "train block 1");
+}
+
+TEST(RunAheadTest, ARunDoesNotGiveWayToALessUrgentOne) {
+  SchedulerHarness harness(ActivationBudget(0));
+  const WorkerId worker = harness.Register("a");
+  harness.Register("b");
+  harness.Submit(WithHandoff(2, "sequential"));
+  const Lease patient = harness.RunUntil(worker, "train block 0");
+  RunSpec urgent = WithHandoff(2, "independent");
+  urgent.priority = 1;
+  urgent.recipe.seed = 7;  // its own chain
+  harness.Submit(urgent);
+  ASSERT_TRUE(harness.Release(worker, patient).ok());
+  for (const char* title :
+       {"prepare calibration tokens", "embed calibration tokens", "advance full-precision block 0"}) {
+    const std::optional<Lease> lease = harness.LeaseTo(worker);
+    ASSERT_EQ(TitleOf(lease), title) << "the patient run's training is ready";
+    ASSERT_TRUE(harness.Succeed(worker, *lease).ok());
+  }
+}
+
+// Or everybody might wait for ever.
+TEST(RunAheadTest, ARunNobodyWorksForGoesOn) {
+  SchedulerHarness harness(ActivationBudget(0));
+  WorkerRecord chains = WorkerNamed("chains");
+  chains.kinds = {TaskKind::kTokenize, TaskKind::kEmbed, TaskKind::kAdvance};
+  WorkerRecord trains = WorkerNamed("trains");
+  trains.kinds = {TaskKind::kTrainBlock, TaskKind::kExport};
+  const WorkerId a = harness.Register(chains);
+  const WorkerId b = harness.Register(trains);
+  harness.Submit(WithHandoff(3, "sequential"));
+  const std::vector<std::string> titles = harness.RunToEnd(a);
+  EXPECT_EQ(titles.back(), "advance full-precision block 2");
+  EXPECT_TRUE(HasTaskFor(harness.state(), harness.state().workers.at(b)));
+}
+
+// The most activations that are needed at once while the workers execute the run, in sizes of one.
+int64_t MostNeeded(const std::string& handoff, int workers, int64_t budget_bytes) {
+  SchedulerHarness harness(ActivationBudget(budget_bytes));
+  std::map<WorkerId, std::optional<Lease>> leases;
+  for (int i = 0; i < workers; ++i) leases[harness.Register(absl::StrCat("worker ", i))];
+  const RunId run = harness.Submit(WithHandoff(8, handoff));
+  int64_t most = 0;
+  for (bool progress = true; progress;) {
+    progress = false;
+    for (auto& [worker, lease] : leases) lease = harness.LeaseTo(worker);
+    for (auto& [worker, lease] : leases) {
+      if (!lease.has_value()) continue;
+      LWQ_CHECK(harness.Succeed(worker, *lease).ok(), lease->title);
+      progress = true;
+      most = std::max(most, harness.state().activations.needed_bytes());
+    }
+  }
+  EXPECT_EQ(harness.run(run).record.state, RunState::kSucceeded);
+  return most / ActivationBytes(harness, run);
+}
+
+TEST(RunAheadTest, WhatIsStoredAtOnceDoesNotGrowWithTheNumberOfBlocks) {
+  EXPECT_GE(MostNeeded("sequential", 3, kUnlimited), 5) << "or there is nothing to hold back";
+  EXPECT_LE(MostNeeded("sequential", 3, 0), 3) << "a block's input and target, and one more while the next is made";
+  EXPECT_GE(MostNeeded("independent", 1, kUnlimited), 8);
+  EXPECT_LE(MostNeeded("independent", 1, 0), 2);
+}
+
+TEST(RunAheadTest, MeasurementsAreNotHeldBack) {
+  for (const char* metric : {"fisher", "gradient"}) {
+    std::vector<std::vector<std::string>> rounds[2];
+    for (const int64_t budget : {int64_t{0}, kUnlimited}) {
+      SchedulerHarness harness(ActivationBudget(budget));
+      std::map<WorkerId, std::optional<Lease>> leases;
+      for (const char* name : {"a", "b", "c"}) leases[harness.Register(name)];
+      RunSpec spec = WithHandoff(3, "sequential");
+      spec.recipe.method = "sensitivity";
+      spec.recipe.export_format = "none";
+      spec.recipe.sensitivity_metric = metric;
+      spec.recipe.sensitivity_samples = 3;
+      spec.recipe.sensitivity_shard_samples = 1;
+      const RunId run = harness.Submit(spec);
+      for (bool progress = true; progress;) {
+        std::vector<std::string> round;
+        for (auto& [worker, lease] : leases) {
+          lease = harness.LeaseTo(worker);
+          if (lease.has_value()) round.push_back(lease->title);
+        }
+        for (auto& [worker, lease] : leases) {
+          if (!lease.has_value()) continue;
+          ASSERT_TRUE(harness.Succeed(worker, *lease).ok());
+        }
+        progress = !round.empty();
+        rounds[budget == 0 ? 0 : 1].push_back(std::move(round));
+      }
+      EXPECT_EQ(harness.run(run).record.state, RunState::kSucceeded) << metric;
+    }
+    EXPECT_EQ(rounds[0], rounds[1]) << metric;
+  }
+}
+
+}  // namespace
+}  // namespace lwq::coordinator
