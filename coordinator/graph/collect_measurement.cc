@@ -1,4 +1,5 @@
 // From the metrics of finished sensitivity tasks to a measurement: sums in the order of shards, in float64.
+#include <algorithm>
 #include <cmath>
 #include <map>
 
@@ -24,6 +25,7 @@ class Collector {
     if (pending_.metric == "hessian") LWQ_RETURN_IF_ERROR(Hessian());
     if (IsTableMetric(pending_.metric)) LWQ_RETURN_IF_ERROR(Table());
     LWQ_RETURN_IF_ERROR(SquaredErrors());
+    LWQ_RETURN_IF_ERROR(CheckFinite());
     return std::move(measurement_);
   }
 
@@ -140,6 +142,23 @@ class Collector {
       table.loss.push_back(std::move(errors));
     }
     if (!table.loss.empty()) measurement_.squared_error = std::move(table);
+    return absl::OkStatus();
+  }
+
+  // Sums of finite numbers may not be.
+  Status CheckFinite() const {
+    for (size_t block = 0; block < layers_; ++block) {
+      bool finite = true;
+      const auto look_at = [&finite](double number) { finite = finite && std::isfinite(number); };
+      if (!measurement_.scores.empty()) look_at(measurement_.scores[block]);
+      if (!measurement_.standard_errors.empty()) look_at(measurement_.standard_errors[block]);
+      if (measurement_.table.has_value()) {
+        std::for_each(measurement_.table->loss[block].begin(), measurement_.table->loss[block].end(), look_at);
+      }
+      if (finite) continue;
+      return absl::InvalidArgumentError(
+          absl::StrCat("the sensitivity of block ", block, " is not a finite number; the model may overflow in fp32"));
+    }
     return absl::OkStatus();
   }
 

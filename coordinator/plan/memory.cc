@@ -31,6 +31,14 @@ int64_t ForwardBytes(const LlamaConfig& config, int64_t micro_batch, int64_t seq
   return ActivationBytes(config, micro_batch, seqlen) / 3;
 }
 
+// Seven copies of the weights cover scales, zero points and their ten copies in all for groups of 32 and more.
+int64_t SmallGroupBytes(int64_t parameters, int64_t group_size) {
+  constexpr int64_t kCoveredGroup = 32;
+  constexpr int64_t kQuantizerBytes = 40;
+  if (group_size < 1 || group_size >= kCoveredGroup) return 0;
+  return parameters * kQuantizerBytes / group_size - parameters * kQuantizerBytes / kCoveredGroup;
+}
+
 }  // namespace
 
 int64_t ActivationBytes(const LlamaConfig& config, int64_t micro_batch, int64_t seqlen) {
@@ -55,7 +63,8 @@ int64_t KeptActivationBytes(const LlamaConfig& config, int64_t micro_batch, int6
 
 int64_t TrainMemoryBytes(const LlamaConfig& config, const Recipe& recipe, int64_t blocks_in_unit) {
   const int64_t micro_batch = recipe.batch_size / recipe.gradient_accumulation_steps;
-  return kTrainingCopies * blocks_in_unit * BlockParameters(config) * kFloatBytes +
+  const int64_t parameters = blocks_in_unit * BlockParameters(config);
+  return kTrainingCopies * parameters * kFloatBytes + SmallGroupBytes(parameters, recipe.group_size) +
          ActivationBytes(config, micro_batch, recipe.training_seqlen) +
          (blocks_in_unit - 1) * KeptActivationBytes(config, micro_batch, recipe.training_seqlen) +
          ChunkBytes(config, recipe.training_seqlen);

@@ -5,6 +5,7 @@
 #include <initializer_list>
 #include <set>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "absl/strings/escaping.h"
@@ -18,6 +19,9 @@ namespace {
 
 constexpr int64_t kMaxNoops = 100'000;
 constexpr int kBits[] = {2, 3, 4, 5, 6, 8};
+constexpr int64_t kMaxBatchBytes = int64_t{1} << 50;
+// Tasks that one measurement of sensitivity makes.
+constexpr double kMaxMeasuringTasks = 100'000;
 // Activations of a calibration set: no store holds more, and the product stays far from int64's end.
 constexpr int64_t kMaxCalibrationBytes = int64_t{1} << 50;
 
@@ -46,6 +50,17 @@ class Problems {
  private:
   std::vector<std::string> problems_;
 };
+
+// Also of fields that nothing reads in this recipe: it is stored whole, and JSON has no infinity.
+void CheckFinite(const Recipe& recipe, Problems& problems) {
+  ForEachRecipeField(
+      [&](std::string_view name, const auto& field) {
+        if constexpr (std::is_same_v<std::decay_t<decltype(field)>, double>) {
+          if (!std::isfinite(field)) problems.Add(absl::StrCat(name, " is ", field, ", must be a finite number"));
+        }
+      },
+      recipe);
+}
 
 void CheckFields(const Recipe& recipe, Problems& problems) {
   problems.OneOf("preset", recipe.preset, {"default", "efficientqat", "strong"});
@@ -128,14 +143,46 @@ void CheckGroups(std::string_view field, int64_t group_size, const LlamaConfig& 
                             ": choose a divisor or -1"));
 }
 
+// A task for every block and shard, and for every probe or pilot of those.
+void CheckMeasuringTasks(const Recipe& recipe, const LlamaConfig& model, double choices, Problems& problems) {
+  const double shards = std::ceil(static_cast<double>(recipe.sensitivity_samples) /
+                                  static_cast<double>(recipe.sensitivity_shard_samples));
+  const double probes = recipe.sensitivity_metric == "hessian" ? static_cast<double>(recipe.hessian_probes) : 1;
+  const double pilots = recipe.sensitivity_metric == "pilot" ? choices : 1;
+  const double tasks = static_cast<double>(model.num_hidden_layers) * shards * probes * pilots;
+  if (tasks <= kMaxMeasuringTasks) return;
+  problems.Add(absl::StrCat(
+      "sensitivity_samples ", recipe.sensitivity_samples, " in shards of ", recipe.sensitivity_shard_samples,
+      recipe.sensitivity_metric == "hessian" ? absl::StrCat(" with hessian_probes ", recipe.hessian_probes) : "",
+      " make ", static_cast<int64_t>(tasks), " tasks: at most ", static_cast<int64_t>(kMaxMeasuringTasks),
+      "; choose larger shards"));
+}
+
 void CheckSensitivity(const Recipe& recipe, const LlamaConfig* model, Problems& problems) {
   const StatusOr<std::vector<QuantChoice>> choices = SensitivityChoices(recipe);
   if (!choices.ok()) return problems.Add(std::string(MessageOf(choices.status())));
-  if (model == nullptr || !IsTableMetric(recipe.sensitivity_metric)) return;
+  const StatusOr<PolicyOptions> policies = ResolvePolicies(PoliciesOf(recipe));
+  const bool optimal = policies.ok() && policies->use_mixed_precision && policies->mpq_strategy == "optimal";
+  if (model != nullptr) CheckMeasuringTasks(recipe, *model, static_cast<double>(choices->size()), problems);
+  if (model == nullptr || !(IsTableMetric(recipe.sensitivity_metric) || optimal)) return;
   std::set<int64_t> groups;
   for (const QuantChoice& choice : *choices) groups.insert(choice.group_size);
   groups.erase(recipe.group_size);
   for (const int64_t group_size : groups) CheckGroups("sensitivity_group_sizes", group_size, *model, problems);
+}
+
+// Activations, attention scores and logits of one batch: far beyond any device, and their sums far from int64's end.
+void CheckWindow(std::string_view field, int64_t seqlen, const Recipe& recipe, const LlamaConfig& model,
+                 Problems& problems) {
+  const double per_token = 64.0 * static_cast<double>(model.hidden_size) +
+                           64.0 * static_cast<double>(model.intermediate_size) +
+                           16.0 * static_cast<double>(model.num_attention_heads) * static_cast<double>(model.head_dim) +
+                           4.0 * static_cast<double>(model.num_attention_heads) * static_cast<double>(seqlen) +
+                           8.0 * static_cast<double>(model.vocab_size);
+  const double bytes = 4.0 * static_cast<double>(recipe.batch_size) * static_cast<double>(seqlen) * per_token;
+  if (bytes <= static_cast<double>(kMaxBatchBytes)) return;
+  problems.Add(absl::StrCat(field, " ", seqlen, " at batch_size ", recipe.batch_size, " needs about ",
+                            static_cast<int64_t>(bytes / 1e12), " TB of memory: choose shorter windows"));
 }
 
 void CheckAgainstModel(const Recipe& recipe, const LlamaConfig& model, Problems& problems) {
@@ -146,6 +193,8 @@ void CheckAgainstModel(const Recipe& recipe, const LlamaConfig& model, Problems&
   } else {
     CheckGroups("group_size", recipe.group_size, model, problems);
   }
+  CheckWindow("training_seqlen", recipe.training_seqlen, recipe, model, problems);
+  CheckWindow("ppl_seqlen", recipe.ppl_seqlen, recipe, model, problems);
   const double calibration_bytes = 4.0 *
                                    (static_cast<double>(recipe.train_size) + static_cast<double>(recipe.val_size)) *
                                    static_cast<double>(recipe.training_seqlen) * static_cast<double>(model.hidden_size);
@@ -160,7 +209,8 @@ void CheckAgainstModel(const Recipe& recipe, const LlamaConfig& model, Problems&
 
 Status CheckRecipe(const Recipe& recipe, const LlamaConfig* model) {
   Problems problems;
-  CheckFields(recipe, problems);
+  CheckFinite(recipe, problems);
+  if (problems.empty()) CheckFields(recipe, problems);
   CheckCombinations(recipe, problems);
   if (model != nullptr) CheckAgainstModel(recipe, *model, problems);
   if (problems.empty()) CheckSensitivity(recipe, model, problems);

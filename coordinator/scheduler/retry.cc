@@ -12,18 +12,18 @@ struct Rule {
   RetryAction action;
 };
 
-Rule RuleOf(FailureCause cause, int divergence_retries) {
+Rule RuleOf(FailureCause cause, const RetryLimits& limits) {
   switch (cause) {
     case FailureCause::kTask:
       return {0, 0, 0, RetryAction::kGiveUp};
     case FailureCause::kDiverged:
-      return {divergence_retries, 0, 0, RetryAction::kHalvedLearningRate};
+      return {limits.divergence_retries, 0, 0, RetryAction::kHalvedLearningRate};
     case FailureCause::kMemory:
       return {2, 1000, 2000, RetryAction::kAgain};
     case FailureCause::kInfrastructure:
       return {5, 500, 8000, RetryAction::kAgain};
     case FailureCause::kInputLost:
-      return {5, 0, 0, RetryAction::kAfterInput};
+      return {5 + limits.inputs, 0, 0, RetryAction::kAfterInput};
     case FailureCause::kLeaseLost:
       return {16, 0, 0, RetryAction::kAgain};
   }
@@ -50,8 +50,8 @@ std::string_view FailureCauseName(FailureCause cause) {
   return "UNKNOWN";
 }
 
-RetryDecision DecideRetry(FailureCause cause, int failures, int divergence_retries) {
-  const Rule rule = RuleOf(cause, divergence_retries);
+RetryDecision DecideRetry(FailureCause cause, int failures, const RetryLimits& limits) {
+  const Rule rule = RuleOf(cause, limits);
   if (failures > rule.retries) return {};
   const int doublings = std::min(failures - 1, 20);
   return {rule.action, std::min(rule.first_delay_ms << doublings, rule.max_delay_ms)};

@@ -36,7 +36,12 @@ struct RetryDecision {
   int64_t delay_ms = 0;
 };
 
-// `failures` counts this cause's failures of the task, this one included (≥ 1). `divergence_retries` is the recipe's.
-RetryDecision DecideRetry(FailureCause cause, int failures, int divergence_retries);
+struct RetryLimits {
+  int divergence_retries = 0;  // the recipe's
+  int inputs = 0;              // of the task: each may be lost, and only one is noticed at a time
+};
+
+// `failures` counts this cause's failures of the task, this one included (≥ 1).
+RetryDecision DecideRetry(FailureCause cause, int failures, const RetryLimits& limits);
 
 }  // namespace lwq::coordinator

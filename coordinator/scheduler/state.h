@@ -48,6 +48,7 @@ struct RunEntry {
   std::optional<PendingMeasurement> pending;  // while RUNNING: what the graph waits for before it grows
   int64_t done = 0;                           // tasks of it that are SUCCEEDED, while RUNNING
   size_t held = 0;                            // first tasks whose results are kept for tasks to come (garbage.h)
+  std::string waits_because;                  // PENDING: why no class was chosen, as last logged; "" = no worker yet
   uint64_t revision = 0;                      // grows with every change a watcher could see
   std::deque<LogRecord> logs;
 };

@@ -218,7 +218,10 @@ void Stepper::PinPendingRuns() {
     const ResolvedSpec resolved{*run.record.spec, run.model, run.record.recipe};
     const StatusOr<std::optional<ChosenClasses>> chosen = ChooseClasses(state_, resolved);
     if (!chosen.ok()) {
-      FailRun(run, std::string(MessageOf(chosen.status())));
+      // A worker that is large enough may register yet.
+      const std::string reason = absl::StrCat("waits for a larger worker: ", MessageOf(chosen.status()));
+      if (reason != run.waits_because) LogRun(run, "", "", reason);
+      run.waits_because = reason;
     } else if (chosen->has_value()) {
       StartRun(run, **chosen);
     }

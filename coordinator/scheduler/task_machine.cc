@@ -34,10 +34,18 @@ TaskStep Apply(TaskRecord task, const Succeeded& event) {
   return Changed(std::move(task));
 }
 
+}  // namespace
+
+RetryLimits LimitsOf(const TaskRecord& task) {
+  return {task.divergence_retries, static_cast<int>(task.def->inputs.size())};
+}
+
+namespace {
+
 TaskStep AfterFailure(TaskRecord task, FailureCause cause, const std::string& message) {
   const int failures = ++task.failures[static_cast<size_t>(cause)];
   task.error = message;
-  const RetryDecision decision = DecideRetry(cause, failures, task.divergence_retries);
+  const RetryDecision decision = DecideRetry(cause, failures, LimitsOf(task));
   switch (decision.action) {
     case RetryAction::kGiveUp:
       task.state = TaskState::kFailed;

@@ -70,6 +70,9 @@ struct TaskStep {
   int64_t delay_ms = 0;  // READY, but not before this much time has passed
 };
 
+// How often failures of the task are forgiven.
+RetryLimits LimitsOf(const TaskRecord& task);
+
 StatusOr<TaskStep> NextTask(const TaskRecord& task, const TaskEvent& event);
 
 }  // namespace lwq::coordinator

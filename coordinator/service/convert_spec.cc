@@ -65,6 +65,12 @@ StatusOr<ArtifactRef> FromWire(const wire::ArtifactRef& message, std::string_vie
   if (message.digest().empty()) return artifact;  // absent; whether it may be is the core's to say
   StatusOr<Digest> digest = Digest::FromHex(message.digest());
   if (!digest.ok()) return Annotate(digest.status(), field);
+  // Far from where sums of sizes overflow.
+  constexpr int64_t kMaxArtifactBytes = int64_t{1} << 50;
+  if (message.size_bytes() < 0 || message.size_bytes() > kMaxArtifactBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(field, ": size_bytes is ", message.size_bytes(), ", must be between 0 and ", kMaxArtifactBytes));
+  }
   artifact.digest = *digest;
   artifact.size_bytes = message.size_bytes();
   return artifact;

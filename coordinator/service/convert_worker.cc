@@ -1,6 +1,7 @@
 #include "coordinator/service/convert_worker.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace lwq::coordinator {
 namespace {
@@ -101,6 +102,12 @@ StatusOr<ReportTask> FromWire(const wire::ReportTaskRequest& message) {
       break;
     case wire::ReportTaskRequest::OUTCOME_NOT_SET:
       return absl::InvalidArgumentError("outcome is missing: success, failure or released");
+  }
+  if (!(message.seconds() >= 0 && std::isfinite(message.seconds()))) {
+    return absl::InvalidArgumentError(absl::StrCat("seconds is ", message.seconds(), ", must be a number from 0 on"));
+  }
+  if (message.peak_memory_bytes() < 0 || message.peak_rss_bytes() < 0) {
+    return absl::InvalidArgumentError("peak_memory_bytes and peak_rss_bytes must not be negative");
   }
   event.seconds = message.seconds();
   event.peak_memory_bytes = message.peak_memory_bytes();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "coordinator/scheduler/task_machine.h"
 #include "tests/unit/coordinator/scheduler_harness.h"
 
 namespace lwq::coordinator::simulation {
@@ -78,8 +79,8 @@ void Checker::CheckChanges(const Effects& effects, int64_t now_ms) {
         const auto cause = static_cast<FailureCause>(i);
         const int failures = task->task.failures[static_cast<size_t>(i)];
         // One more failure than retries: the last.
-        const bool beyond = failures > 1 && DecideRetry(cause, failures - 1, task->task.divergence_retries).action ==
-                                                RetryAction::kGiveUp;
+        const bool beyond =
+            failures > 1 && DecideRetry(cause, failures - 1, LimitsOf(task->task)).action == RetryAction::kGiveUp;
         if (beyond) Fail(now_ms, absl::StrCat("task ", task->task.key.short_hex(), " was tried beyond its budget"));
       }
     }

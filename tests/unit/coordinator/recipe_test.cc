@@ -10,6 +10,7 @@
 namespace lwq::coordinator {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using testing::TinyConfig;
@@ -187,6 +188,29 @@ INSTANTIATE_TEST_SUITE_P(
         BadRecipe{"Method", [](PartialRecipe& r) { r.method = "gptq"; }, "method 'gptq' is unknown"},
         BadRecipe{"Retries", [](PartialRecipe& r) { r.divergence_retries = -1; }, "divergence_retries is -1"},
         BadRecipe{"Format", [](PartialRecipe& r) { r.export_format = "gguf"; }, "export_format 'gguf' is unknown"},
+        BadRecipe{"TargetBitsInfinite", [](PartialRecipe& r) { r.target_avg_bits = kInf; },
+                  "target_avg_bits is inf, must be a finite number"},
+        BadRecipe{"GroupingFactorInfinite", [](PartialRecipe& r) { r.block_grouping_factor = kInf; },
+                  "block_grouping_factor is inf, must be a finite number"},
+        BadRecipe{"ChoicesOfOptimalDoNotDivide",
+                  [](PartialRecipe& r) {
+                    r.use_mixed_precision = true;
+                    r.mpq_strategy = "optimal";
+                    r.target_avg_bits = 5;
+                    r.sensitivity_group_sizes = "48,-1";
+                  },
+                  "sensitivity_group_sizes 48 does not divide"},
+        BadRecipe{"MeasuringTasksWithoutEnd",
+                  [](PartialRecipe& r) {
+                    r.method = "sensitivity";
+                    r.export_format = "none";
+                    r.sensitivity_metric = "hessian";
+                    r.train_size = 128;
+                    r.sensitivity_samples = 128;
+                    r.sensitivity_shard_samples = 1;
+                    r.hessian_probes = 10'000;
+                  },
+                  "make 2560000 tasks: at most 100000"},
         BadRecipe{"ExportOfNothing",
                   [](PartialRecipe& r) {
                     r.method = "none";
@@ -230,6 +254,22 @@ TEST(ResolveRecipeTest, CalibrationSetsBeyondAnyStoreAreRefused) {
   partial.training_seqlen = 1 << 20;
   partial.train_size = 1'000'000;
   EXPECT_THAT(std::string(MessageOf(ResolveRecipe(partial, &model).status())), HasSubstr("TB of activations"));
+}
+
+TEST(ResolveRecipeTest, BatchesBeyondAnyDeviceAreRefusedBeforeTheirSizesOverflow) {
+  LlamaConfig model = TinyConfig(2);
+  model.max_position_embeddings = int64_t{1} << 40;
+  PartialRecipe partial = Small();
+  partial.method = "none";
+  partial.export_format = "none";
+  partial.batch_size = 2048;
+  partial.ppl_seqlen = int64_t{1} << 40;
+  EXPECT_THAT(std::string(MessageOf(ResolveRecipe(partial, &model).status())),
+              AllOf(HasSubstr("ppl_seqlen 1099511627776 at batch_size 2048 needs about"), HasSubstr("TB of memory")));
+  partial.ppl_seqlen = 512;
+  partial.training_seqlen = int64_t{1} << 36;
+  EXPECT_THAT(std::string(MessageOf(ResolveRecipe(partial, &model).status())),
+              HasSubstr("training_seqlen 68719476736"));
 }
 
 TEST(RecipeJsonTest, BothFormsReadBackEqual) {

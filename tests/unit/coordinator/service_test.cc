@@ -368,6 +368,32 @@ TEST_F(ServiceTest, AWatcherThatHangsUpIsLetGo) {
   EXPECT_EQ(Get(id).state(), wire::RUN_STATE_SUCCEEDED);
 }
 
+TEST(ConvertWorkerTest, NumbersInReportsThatTheStoreCannotHoldAreInvalid) {
+  wire::ReportTaskRequest good;
+  good.set_task_key(DigestOf(std::string_view("task")).hex());
+  ToWire(testing::NamedArtifact("x"), &(*good.mutable_success()->mutable_outputs())["block"]);
+  ASSERT_TRUE(FromWire(good).ok()) << FromWire(good).status();
+  const auto code = [&good](void (*spoil)(wire::ReportTaskRequest&)) {
+    wire::ReportTaskRequest bad = good;
+    spoil(bad);
+    return FromWire(bad).status().code();
+  };
+  constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
+  EXPECT_EQ(code([](auto& r) { r.set_seconds(std::numeric_limits<double>::quiet_NaN()); }), kInvalid);
+  EXPECT_EQ(code([](auto& r) { r.set_seconds(std::numeric_limits<double>::infinity()); }), kInvalid);
+  EXPECT_EQ(code([](auto& r) { r.set_seconds(-1); }), kInvalid);
+  EXPECT_EQ(code([](auto& r) { r.set_peak_memory_bytes(-1); }), kInvalid);
+  EXPECT_EQ(code([](auto& r) { r.set_peak_rss_bytes(-1); }), kInvalid);
+  const auto size = [](wire::ReportTaskRequest& r) -> wire::ArtifactRef& {
+    return r.mutable_success()->mutable_outputs()->at("block");
+  };
+  for (const int64_t bytes : {int64_t{-1}, std::numeric_limits<int64_t>::max()}) {
+    wire::ReportTaskRequest bad = good;
+    size(bad).set_size_bytes(bytes);
+    EXPECT_EQ(FromWire(bad).status().code(), kInvalid) << bytes;
+  }
+}
+
 TEST(ConvertWorkerTest, HeartbeatsCarryWhatWasAndWhatIsToBeDeleted) {
   wire::HeartbeatRequest request;
   request.add_discarded(DigestOf("gone").hex());

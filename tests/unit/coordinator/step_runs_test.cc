@@ -380,14 +380,21 @@ TEST(PlacementTest, ATaskThatFitsNoKnownWorkerIsRefusedWithTheMissingNumber) {
   EXPECT_THAT(std::string(MessageOf(effects.status)), HasSubstr("are missing"));
 }
 
-TEST(PlacementTest, APendingRunFailsWhenTheFirstFittingWorkersAreTooSmall) {
+TEST(PlacementTest, APendingRunWaitsForALargerWorkerAndSaysSoOnce) {
   SchedulerHarness harness;
   const RunId run = harness.Submit(BlockApSpec(1));
   WorkerRecord small = WorkerNamed("a");
   small.memory_bytes = 1 << 20;
   harness.Register(small);
-  EXPECT_EQ(harness.run(run).record.state, RunState::kFailed);
-  EXPECT_THAT(harness.run(run).record.error, HasSubstr("are missing"));
+  EXPECT_EQ(harness.run(run).record.state, RunState::kPending);
+  small.name = "b";
+  harness.Register(small);
+  int said = 0;
+  for (const LogRecord& line : harness.run(run).logs)
+    said += line.text.find("are missing") != std::string::npos ? 1 : 0;
+  EXPECT_EQ(said, 1);
+  harness.Register(WorkerNamed("c"));
+  EXPECT_EQ(harness.run(run).record.state, RunState::kRunning);
 }
 
 TEST(PreviewRunTest, CountsTasksAndWhatIsAlreadyDone) {

@@ -186,13 +186,13 @@ TEST(DecideRetryTest, EachRowOfTheTableHolds) {
       {FailureCause::kDiverged, 3, RetryAction::kHalvedLearningRate, {0, 0, 0}},
       {FailureCause::kMemory, 2, RetryAction::kAgain, {1000, 2000}},
       {FailureCause::kInfrastructure, 5, RetryAction::kAgain, {500, 1000, 2000, 4000, 8000}},
-      {FailureCause::kInputLost, 5, RetryAction::kAfterInput, {0, 0, 0, 0, 0}},
+      {FailureCause::kInputLost, 7, RetryAction::kAfterInput, {0, 0, 0, 0, 0}},
       {FailureCause::kLeaseLost, 16, RetryAction::kAgain, {0, 0, 0, 0}},
   };
   ASSERT_EQ(std::size(kRows), static_cast<size_t>(kFailureCauses)) << "a cause has no row";
   for (const RetryRow& row : kRows) {
     for (int failures = 1; failures <= row.retries + 2; ++failures) {
-      const RetryDecision decision = DecideRetry(row.cause, failures, /*divergence_retries=*/3);
+      const RetryDecision decision = DecideRetry(row.cause, failures, {.divergence_retries = 3, .inputs = 2});
       const bool again = failures <= row.retries;
       EXPECT_EQ(decision.action, again ? row.action : RetryAction::kGiveUp) << FailureCauseName(row.cause) << failures;
       if (again && static_cast<size_t>(failures) <= row.delays_ms.size()) {
@@ -203,8 +203,8 @@ TEST(DecideRetryTest, EachRowOfTheTableHolds) {
 }
 
 TEST(DecideRetryTest, DelaysStayBoundedHoweverManyFailures) {
-  EXPECT_EQ(DecideRetry(FailureCause::kLeaseLost, 16, 0).delay_ms, 0);
-  EXPECT_LE(DecideRetry(FailureCause::kInfrastructure, 5, 0).delay_ms, 8000);
+  EXPECT_EQ(DecideRetry(FailureCause::kLeaseLost, 16, {}).delay_ms, 0);
+  EXPECT_LE(DecideRetry(FailureCause::kInfrastructure, 5, {}).delay_ms, 8000);
 }
 
 }  // namespace
