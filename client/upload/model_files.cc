@@ -100,6 +100,7 @@ StatusOr<ModelFiles> InspectModel(const std::string& directory) {
   auto source = OpenModelDirectory(directory);
   if (!source.ok()) return Annotate(source.status(), context);
   LWQ_RETURN_IF_ERROR(Annotate(CheckModelTensors(model.config, **source), context));
+  LWQ_RETURN_IF_ERROR(Annotate(CheckBiases(model.config, **source), context));
 
   if (IsFile(root / kSingleFile)) {
     model.files[kSingleFile] = (root / kSingleFile).string();

@@ -37,4 +37,9 @@ StatusOr<std::unique_ptr<TensorSource>> OpenModelTree(const FileTree* tree);
 // rest.
 Status CheckModelTensors(const LlamaConfig& config, const TensorSource& source);
 
+// Linears with bias are not supported; biases of zeros, which some writers add, are none. FAILED_PRECONDITION naming
+// the first that is not zero. Reads them, a few KB each. `linear` without ".weight".
+Status CheckBias(TensorSource& source, std::string_view linear);
+Status CheckBiases(const LlamaConfig& config, TensorSource& source);
+
 }  // namespace lwq

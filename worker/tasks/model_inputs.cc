@@ -12,6 +12,7 @@ StatusOr<std::unique_ptr<ModelInput>> ModelInput::Open(const Task& task, const T
   LWQ_ASSIGN_OR_RETURN(model->files_, FileTree::Open(context.blobs, ref));
   LWQ_ASSIGN_OR_RETURN(model->config_, qat::ReadModelConfig(model->files_));
   LWQ_ASSIGN_OR_RETURN(model->tensors_, OpenModelTree(&model->files_));
+  LWQ_RETURN_IF_ERROR(qat::CheckQuantizedModel(model->config_, *model->tensors_));
   return model;
 }
 

@@ -186,6 +186,25 @@ class FakeSource : public TensorSource {
   std::map<std::string, SafetensorsEntry> entries_;
 };
 
+// Two blocks' worth of biases: of zeros, and one that is not.
+class BiasedSource : public TensorSource {
+ public:
+  explicit BiasedSource(std::string biased) : biased_(std::move(biased)) {
+    for (const char* name : {"model.layers.0.self_attn.q_proj.bias", "model.layers.1.mlp.down_proj.bias"}) {
+      entries_[name] = {.dtype = DType::kF16, .shape = {2}};
+    }
+  }
+  StatusOr<HostTensor> Read(std::string_view name) override {
+    const std::string zeros(4, '\0');
+    return HostTensor{DType::kF16, {2}, Bytes::FromString(name == biased_ ? std::string("\0\0\0<", 4) : zeros)};
+  }
+  const std::map<std::string, SafetensorsEntry>& entries() const override { return entries_; }
+
+ private:
+  std::string biased_;
+  std::map<std::string, SafetensorsEntry> entries_;
+};
+
 LlamaConfig SmallConfig(bool is_tied) {
   return LlamaConfig::Parse(Json{{"architectures", {"LlamaForCausalLM"}},
                                  {"hidden_size", 8},
@@ -222,6 +241,15 @@ TEST(CheckModelTensorsTest, AWholeModelPassesAndEachLackIsNamed) {
       EXPECT_THAT(Message(status), HasSubstr(absl::StrCat("'", name, "'")));
     }
   }
+}
+
+TEST(CheckBiasesTest, BiasesOfZerosAreNoneAndAnyOtherIsRefusedByName) {
+  BiasedSource zeros("");
+  EXPECT_TRUE(CheckBiases(SmallConfig(false), zeros).ok());
+  BiasedSource biased("model.layers.1.mlp.down_proj.bias");
+  const Status status = CheckBiases(SmallConfig(false), biased);
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("tensor model.layers.1.mlp.down_proj.bias is not zero"));
 }
 
 TEST(CheckModelTensorsTest, ATiedModelNeedsNoHeadAndMoreTensorsDoNoHarm) {
