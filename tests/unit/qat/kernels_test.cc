@@ -112,10 +112,20 @@ TEST(FakeQuantKernels, ForwardHasTheBitsOfTheReferenceChainOnEveryInstructionSet
   }
 }
 
-TEST(FakeQuantKernels, GradientsAgreeWithAutogradThroughTheReferenceChain) {
+// As devices other than the CPU compute them.
+Gradients ClosedForm(const Case& c, at::ScalarType dtype) {
+  const QuantizerGradients found =
+      FakeQuantGradientsReference(c.weight, c.scale, c.zero_point, c.bits, c.group_size, c.upstream.to(dtype), true);
+  return {{}, found.weight, found.scale, found.zero_point};
+}
+
+// Whether the fused kernels are compared, or the closed form of operators.
+class FakeQuantGradients : public ::testing::TestWithParam<bool> {};
+
+TEST_P(FakeQuantGradients, AgreeWithAutogradThroughTheReferenceChain) {
   for (const Case& c : Cases()) {
     for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
-      const Gradients got = RunCase(c, dtype, /*fused=*/true);
+      const Gradients got = GetParam() ? RunCase(c, dtype, /*fused=*/true) : ClosedForm(c, dtype);
       const Gradients want = RunCase(c, dtype, /*fused=*/false);
       EXPECT_EQ(got.weight.scalar_type(), at::kFloat);
       EXPECT_TRUE(at::allclose(got.weight, want.weight, 2e-7, 0)) << c.Name() << " " << dtype;
@@ -131,6 +141,9 @@ TEST(FakeQuantKernels, GradientsAgreeWithAutogradThroughTheReferenceChain) {
     }
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Of, FakeQuantGradients, ::testing::Bool(),
+                         [](const auto& fused) { return fused.param ? "Kernels" : "Operators"; });
 
 TEST(FakeQuantKernels, GradientsHaveTheSameBitsOnEveryInstructionSetAndThreadCount) {
   for (const Case& c : Cases()) {
@@ -242,7 +255,7 @@ TEST(FakeQuant, DoubleBackwardEqualsThatOfTheReferenceChain) {
   }
 }
 
-TEST(FakeQuant, MetaTensorsTakeTheOperatorChainForwardAndBackward) {
+TEST(FakeQuant, MetaTensorsTakeOperatorsForwardAndBackward) {
   const auto options = at::TensorOptions().device(at::kMeta).dtype(at::kFloat);
   at::Tensor weight = at::empty({8, 64}, options).requires_grad_();
   at::Tensor scale = at::empty({16, 1}, options).requires_grad_();

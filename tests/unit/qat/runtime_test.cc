@@ -207,6 +207,8 @@ TEST(TorchGuard, MakesExceptionsStatuses) {
   EXPECT_EQ(TorchGuard("x", [] { throw StatusError(absl::DataLossError("bad")); }), absl::DataLossError("x: bad"));
   EXPECT_EQ(TorchGuard("x", [] { TORCH_CHECK(false, "CUDA out of memory. Tried to allocate 2 GiB"); }).code(),
             StatusCode::kResourceExhausted);
+  EXPECT_EQ(TorchGuard("x", [] { TORCH_CHECK(false, "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling"); }).code(),
+            StatusCode::kResourceExhausted);
 }
 
 class BigBackward : public torch::autograd::Function<BigBackward> {

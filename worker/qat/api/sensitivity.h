@@ -4,8 +4,10 @@
 // block k reads; A(n) is what the head reads) and boundary gradients G(k) = ∂l_i/∂A(k), one per sample, come from and
 // go to sample sets, so no call ever holds more than one block, its gradients and one sample; intermediate results of
 // calls that walk over several blocks are spilled to `scratch_directory`. Everything runs in float32, whatever
-// execution.precision says, one sample at a time, and sums run in float64 in the order of samples: what is measured of
-// a sample has the same bits in whichever shard it lies.
+// execution.precision says, one sample at a time, and scores are summed in float64 in the order of samples: what is
+// measured of a sample has the same bits in whichever shard it lies. Only the weight gradients of a shard
+// (LinearGradients) are summed in float32: the metric `gradient` depends in its last bits on how samples are cut into
+// shards.
 //
 // Units: losses in nats per token. Errors: CANCELLED; INVALID_ARGUMENT for shapes that do not fit the model or each
 // other; RESOURCE_EXHAUSTED when memory or the scratch disk runs out. Deterministic. Call from the process's one

@@ -4,10 +4,10 @@
 // block, arXiv 2102.05426), and one optimizer trains the parameters of all.
 //
 // Streams: train and validation samples are read in micro-batches in stored order, never shuffled. Deterministic for
-// equal inputs and Execution. Memory: at most 7 × the unit's weights in fp32 + one micro-batch's activations of every
-// block + the sources' chunks. Errors: CANCELLED; INVALID_ARGUMENT (shapes, options); RESOURCE_EXHAUSTED; ABORTED
-// never. A non-finite loss is not an error: the outcome says diverged and where. Call from the process's one compute
-// thread.
+// equal inputs and Execution. Memory: at most 7 × the unit's weights in fp32 (for groups of 32 and more;
+// train_memory.h) + one micro-batch's activations of every block + the sources' chunks. Errors: CANCELLED;
+// INVALID_ARGUMENT (shapes, options); RESOURCE_EXHAUSTED; ABORTED never. A non-finite loss is not an error: the outcome
+// says diverged and where. Call from the process's one compute thread.
 #pragma once
 
 #include <cstdint>

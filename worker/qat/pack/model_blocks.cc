@@ -57,17 +57,6 @@ StatusOr<GptqModule> ModuleOf(const std::optional<GptqConfig>& quantization, con
                                                     in_features, " inputs, which is not supported"));
 }
 
-// GPTQ's writers add biases of zeros to linears that have none; anything else would change the output.
-Status CheckBias(TensorSource& source, const std::string& name) {
-  const std::string bias_name = name + ".bias";
-  if (source.entries().count(bias_name) == 0) return absl::OkStatus();
-  LWQ_ASSIGN_OR_RETURN(const HostTensor bias, source.Read(bias_name));
-  const std::string_view bytes = bias.bytes.view();
-  if (std::all_of(bytes.begin(), bytes.end(), [](char byte) { return byte == 0; })) return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      absl::StrCat("tensor ", bias_name, " is not zero: linears with bias are not supported"));
-}
-
 Status CheckLinearEntries(const TensorSource& source, const std::string& name, const GptqModule& module,
                           const LinearShape& shape) {
   if (!module.quantized) {

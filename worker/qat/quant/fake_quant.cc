@@ -53,6 +53,10 @@ uint16_t* Bf16Data(const at::Tensor& tensor) {
   return reinterpret_cast<uint16_t*>(tensor.data_ptr<at::BFloat16>());
 }
 
+bool IsOnCpu(const at::Tensor& weight, const at::Tensor& scale, const at::Tensor& zero_point) {
+  return weight.is_cpu() && scale.is_cpu() && zero_point.is_cpu();
+}
+
 at::Tensor ForwardOnCpu(const at::Tensor& weight, const at::Tensor& scale, const at::Tensor& zero_point,
                         const Quantizer& quantizer, at::ScalarType out_dtype) {
   const CpuInputs in = MakeInputs(weight, scale, zero_point, quantizer);
@@ -90,6 +94,22 @@ variable_list BackwardOnCpu(const at::Tensor& weight, const at::Tensor& scale, c
   return {grad_weight, grad_scale, grad_zero};
 }
 
+at::Tensor Forward(const at::Tensor& weight, const at::Tensor& scale, const at::Tensor& zero_point,
+                   const Quantizer& quantizer, at::ScalarType out_dtype) {
+  if (IsOnCpu(weight, scale, zero_point)) return ForwardOnCpu(weight, scale, zero_point, quantizer, out_dtype);
+  return FakeQuantReference(weight, scale, zero_point, quantizer.bits, quantizer.group_size).to(out_dtype);
+}
+
+variable_list Backward(const variable_list& inputs, const Quantizer& quantizer, const at::Tensor& upstream,
+                       bool weight_gradient) {
+  if (IsOnCpu(inputs[0], inputs[1], inputs[2])) {
+    return BackwardOnCpu(inputs[0], inputs[1], inputs[2], quantizer, upstream, weight_gradient);
+  }
+  const QuantizerGradients gradients = FakeQuantGradientsReference(inputs[0], inputs[1], inputs[2], quantizer.bits,
+                                                                   quantizer.group_size, upstream, weight_gradient);
+  return {gradients.weight, gradients.scale, gradients.zero_point};
+}
+
 // The same gradients through the chain of at:: operators, which autograd can differentiate again.
 variable_list DifferentiableBackward(const variable_list& inputs, const Quantizer& quantizer,
                                      const at::Tensor& upstream) {
@@ -114,18 +134,17 @@ class FusedFakeQuant : public torch::autograd::Function<FusedFakeQuant> {
     context->saved_data["bits"] = bits;
     context->saved_data["group_size"] = group_size;
     context->saved_data["weight_gradient"] = weight.requires_grad();
-    return ForwardOnCpu(weight, scale, zero_point, {static_cast<int>(bits), group_size},
-                        static_cast<at::ScalarType>(out_dtype));
+    return Forward(weight, scale, zero_point, {static_cast<int>(bits), group_size},
+                   static_cast<at::ScalarType>(out_dtype));
   }
 
   static variable_list backward(AutogradContext* context, variable_list upstream) {
     const variable_list saved = context->get_saved_variables();
     const Quantizer quantizer{static_cast<int>(context->saved_data["bits"].toInt()),
                               context->saved_data["group_size"].toInt()};
-    variable_list gradients = c10::GradMode::is_enabled()
-                                  ? DifferentiableBackward(saved, quantizer, upstream[0])
-                                  : BackwardOnCpu(saved[0], saved[1], saved[2], quantizer, upstream[0],
-                                                  context->saved_data["weight_gradient"].toBool());
+    variable_list gradients = c10::GradMode::is_enabled() ? DifferentiableBackward(saved, quantizer, upstream[0])
+                                                          : Backward(saved, quantizer, upstream[0],
+                                                                     context->saved_data["weight_gradient"].toBool());
     gradients.resize(6);  // the three numbers have none
     return gradients;
   }
@@ -140,11 +159,13 @@ at::Tensor FakeQuant(const at::Tensor& weight, const at::Tensor& scale, const at
     throw StatusError(absl::InvalidArgumentError(
         absl::StrCat("fake-quantized weights are float or bfloat16, not ", c10::toString(out_dtype))));
   }
-  const bool on_cpu = weight.is_cpu() && scale.is_cpu() && zero_point.is_cpu();
-  if (!on_cpu || weight.numel() == 0) return FakeQuantReference(weight, scale, zero_point, bits, group).to(out_dtype);
+  if (weight.numel() == 0) return FakeQuantReference(weight, scale, zero_point, bits, group).to(out_dtype);
   const bool differentiable =
       c10::GradMode::is_enabled() && (weight.requires_grad() || scale.requires_grad() || zero_point.requires_grad());
-  if (!differentiable) return ForwardOnCpu(weight, scale, zero_point, {bits, group}, out_dtype);
+  if (!differentiable) {
+    const c10::NoGradGuard no_grad;
+    return Forward(weight, scale, zero_point, {bits, group}, out_dtype);
+  }
   return FusedFakeQuant::apply(weight, scale, zero_point, static_cast<int64_t>(bits), group,
                                static_cast<int64_t>(out_dtype));
 }

@@ -9,8 +9,9 @@
 //   grad_zero_point = s · Σ_group U · (inside − 1)
 // all fp32, sums in a fixed order inside the group: the bytes depend neither on the thread count nor on the instruction
 // set. Saves its three inputs for backward and nothing else: do not write to them between forward and backward. Off the
-// CPU, on meta tensors, and when backward itself is to be differentiated (create_graph) the chain of at:: operators is
-// used. Thread-safety: no state. Wrong shapes, dtypes or bits throw StatusError (INVALID_ARGUMENT).
+// CPU the same is computed by at:: operators, which save no more either; when backward itself is to be differentiated
+// (create_graph), by the chain. Thread-safety: no state. Wrong shapes, dtypes or bits throw StatusError
+// (INVALID_ARGUMENT).
 #pragma once
 
 #include <ATen/core/Tensor.h>

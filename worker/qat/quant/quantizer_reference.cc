@@ -4,6 +4,8 @@
 #include <ATen/ops/amax.h>
 #include <ATen/ops/amin.h>
 #include <ATen/ops/clamp.h>
+#include <ATen/ops/maximum.h>
+#include <ATen/ops/minimum.h>
 #include <ATen/ops/round.h>
 #include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/custom_function.h>
@@ -126,6 +128,25 @@ at::Tensor FakeQuantReference(const at::Tensor& weight, const at::Tensor& scale,
   const at::Tensor z = EffectiveZero(zero_point, MaxCode(bits));
   const at::Tensor codes = Codes(weight.reshape({-1, group}), s, z, MaxCode(bits));
   return ((codes - z) * s).reshape(weight.sizes());
+}
+
+QuantizerGradients FakeQuantGradientsReference(const at::Tensor& weight, const at::Tensor& scale,
+                                               const at::Tensor& zero_point, int bits, int64_t group_size,
+                                               const at::Tensor& upstream, bool weight_gradient) {
+  const int64_t group = CheckQuantizerShapes(weight, scale, zero_point, bits, group_size);
+  c10::AutoGradMode no_grad(false);
+  const at::Tensor s = EffectiveScale(scale);
+  const at::Tensor z = EffectiveZero(zero_point, MaxCode(bits));
+  const at::Tensor u = upstream.to(at::kFloat).reshape({-1, group});
+  const at::Tensor ratio = weight.reshape({-1, group}) / s;
+  const at::Tensor rounded = StraightThrough(at::round(ratio), ratio);
+  const at::Tensor level = at::minimum(at::maximum(rounded, -z), MaxCode(bits) - z);
+  const at::Tensor inside = level == rounded;
+  QuantizerGradients gradients;
+  gradients.scale = (u * (level - ratio * inside)).sum({-1}, /*keepdim=*/true);
+  gradients.zero_point = -(u * inside.logical_not()).sum({-1}, /*keepdim=*/true) * s;
+  if (weight_gradient) gradients.weight = (u * inside).reshape(weight.sizes());
+  return gradients;
 }
 
 at::Tensor RoundScaleToFp16Ste(const at::Tensor& scale) {

@@ -1,6 +1,6 @@
 // The quantizer as a chain of at:: operators, slow and obvious: EfficientQAT's UniformAffineQuantizer (arXiv
 // 2407.11062, quantize/quantizer.py) in its own arithmetic order. The fused kernels (fake_quant.h) are bit-equal to it
-// forward, and use it off the CPU and for double backward.
+// forward; off the CPU it is what runs, and for double backward everywhere.
 //
 // Shapes: weight [out, in] fp32; scale and zero_point [rows, 1] fp32 with rows = out × in / group_size; row o × (in /
 // group_size) + g belongs to output o, columns g × group_size … A group_size of −1 is a whole row (in).
@@ -36,6 +36,15 @@ QuantizerInit InitQuantizer(const at::Tensor& weight, int bits, int64_t group_si
 
 at::Tensor FakeQuantReference(const at::Tensor& weight, const at::Tensor& scale, const at::Tensor& zero_point, int bits,
                               int64_t group_size);
+
+// The gradients of FakeQuantReference in closed form (fake_quant.h): U upstream [out, in], fp32 or bf16. Unlike
+// autograd's they need nothing that was computed forward. Not differentiable. grad_weight is undefined unless wanted.
+struct QuantizerGradients {
+  at::Tensor weight, scale, zero_point;
+};
+QuantizerGradients FakeQuantGradientsReference(const at::Tensor& weight, const at::Tensor& scale,
+                                               const at::Tensor& zero_point, int bits, int64_t group_size,
+                                               const at::Tensor& upstream, bool weight_gradient);
 
 // The scale that will be stored: clamped to [1e-4, 1e4], then rounded to the nearest fp16 number, as fp32. Gradient:
 // straight through.

@@ -1,4 +1,5 @@
 // InitRuntime, InspectDevice and memory use of worker/qat/api/execution.h.
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <unistd.h>
 
@@ -79,6 +80,10 @@ Status InitRuntime(const RuntimeOptions& options) {
       CpuTensorMemory().SetLimit(options.memory_limit_bytes);
     }
     at::set_num_threads(options.max_threads);
+    // fp32 means fp32, whatever the container's TORCH_ALLOW_TF32_CUBLAS_OVERRIDE says: the numerics class does not name
+    // it.
+    at::globalContext().setAllowTF32CuBLAS(false);
+    at::globalContext().setAllowTF32CuDNN(false);
     return absl::OkStatus();
   });
 }

@@ -14,10 +14,11 @@ std::string_view FirstLine(std::string_view text) {
   return text.substr(0, text.find('\n'));
 }
 
-// CUDA's errors carry no type of their own before they reach the caching allocator.
+// CUDA's errors carry no type of their own before they reach the caching allocator, and cuBLAS's and cuDNN's never do.
 bool SaysOutOfMemory(std::string_view text) {
   return text.find("out of memory") != std::string_view::npos ||
-         text.find("can't allocate memory") != std::string_view::npos;
+         text.find("can't allocate memory") != std::string_view::npos ||
+         text.find("_STATUS_ALLOC_FAILED") != std::string_view::npos;
 }
 
 Status OutOfMemory(std::string_view what, std::string_view message) {
