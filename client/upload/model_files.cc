@@ -6,6 +6,8 @@
 #include "client/render/format.h"
 #include "common/bytes/bytes.h"
 #include "common/json/json.h"
+#include "common/model/check_model.h"
+#include "common/model/model_config.h"
 #include "common/model/tensor_source.h"
 
 namespace lwq {
@@ -82,7 +84,14 @@ StatusOr<ModelFiles> InspectModelConfig(const std::string& directory) {
   if (fs::file_size(path, error) == 0)
     return absl::InvalidArgumentError(absl::StrCat(context, ": config.json is empty"));
   LWQ_ASSIGN_OR_RETURN(const Bytes config, Bytes::MapFile(path.string()));
-  model.config_json = config.view();
+  const fs::path quantize_path = fs::path(directory) / "quantize_config.json";
+  Bytes quantize_config;
+  if (IsFile(quantize_path)) {
+    LWQ_ASSIGN_OR_RETURN(quantize_config, Bytes::MapFile(quantize_path.string()));
+  }
+  auto merged = MergedConfig(config.view(), quantize_config.view());
+  if (!merged.ok()) return Annotate(merged.status(), context);
+  model.config_json = *std::move(merged);
   auto parsed = LlamaConfig::Parse(model.config_json);
   if (!parsed.ok()) return Annotate(parsed.status(), context);
   model.config = *std::move(parsed);

@@ -17,12 +17,6 @@ std::string ChunkName(size_t index) {
   return name;
 }
 
-std::string ShapeText(const std::vector<int64_t>& shape) {
-  std::string text = "[";
-  for (const int64_t size : shape) absl::StrAppend(&text, text.size() > 1 ? "," : "", size);
-  return text + "]";
-}
-
 std::vector<int64_t> WithCount(int64_t count, const std::vector<int64_t>& sample_shape) {
   std::vector<int64_t> shape = {count};
   shape.insert(shape.end(), sample_shape.begin(), sample_shape.end());

@@ -2,6 +2,8 @@
 
 #include <limits>
 
+#include "absl/strings/str_join.h"
+
 namespace lwq {
 namespace {
 
@@ -74,6 +76,14 @@ StatusOr<int64_t> ElementCount(const std::vector<int64_t>& shape) {
     }
   }
   return is_empty ? 0 : elements;
+}
+
+bool IsFloat(DType dtype) {
+  return dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBF16;
+}
+
+std::string ShapeText(const std::vector<int64_t>& shape) {
+  return absl::StrCat("[", absl::StrJoin(shape, ", "), "]");
 }
 
 int64_t HostTensor::elements() const {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -20,8 +21,13 @@ std::string_view DTypeName(DType dtype);
 // INVALID_ARGUMENT naming the dtype when it is none of the above.
 StatusOr<DType> ParseDType(std::string_view name);
 
+bool IsFloat(DType dtype);  // F32, F16 or BF16: what a weight may be stored in
+
 // Product of the dimensions; INVALID_ARGUMENT for a negative dimension or when elements × 8 overflows int64.
 StatusOr<int64_t> ElementCount(const std::vector<int64_t>& shape);
+
+// "[3, 40]": for messages.
+std::string ShapeText(const std::vector<int64_t>& shape);
 
 struct HostTensor {
   DType dtype = DType::kF32;

@@ -2,8 +2,13 @@
 
 #include <cmath>
 
+#include "common/model/config_json.h"
+
 namespace lwq {
 namespace {
+
+using internal::Find;
+using internal::Shown;
 
 constexpr std::string_view kWhat = "config.json";
 constexpr std::string_view kSupported = "supported: LlamaForCausalLM (Llama-2, Llama-3, Llama-3.1), MistralForCausalLM";
@@ -21,16 +26,6 @@ Status NotSupported(std::string_view reason) {
 
 Status Impossible(std::string_view key, std::string_view reason) {
   return absl::InvalidArgumentError(absl::StrCat(kWhat, ": '", key, "' ", reason));
-}
-
-std::string Shown(const Json& value) {
-  return value.dump(-1, ' ', true, Json::error_handler_t::replace).substr(0, 80);
-}
-
-// Absent and null are the same in these files.
-const Json* Find(const Json& object, std::string_view key) {
-  const auto it = object.find(key);
-  return it == object.end() || it->is_null() ? nullptr : &*it;
 }
 
 Status ReadSize(const Json& object, std::string_view key, int64_t max, int64_t& value) {

@@ -191,20 +191,6 @@ StatusOr<std::unique_ptr<TensorSource>> Open(std::unique_ptr<ModelFiles> files) 
   return source;
 }
 
-bool IsLinearWeight(std::string_view name) {
-  if (name.substr(0, 13) != "model.layers.") return false;
-  for (const LinearKind kind : kAllLinears) {
-    if (EndsWith(name, absl::StrCat(".", LinearName(kind), ".weight"))) return true;
-  }
-  return false;
-}
-
-std::string ShapeText(const std::vector<int64_t>& shape) {
-  std::string text = "[";
-  for (const int64_t size : shape) absl::StrAppend(&text, text.size() > 1 ? "," : "", size);
-  return text + "]";
-}
-
 }  // namespace
 
 StatusOr<std::unique_ptr<TensorSource>> OpenModelDirectory(const std::string& directory) {
@@ -213,47 +199,6 @@ StatusOr<std::unique_ptr<TensorSource>> OpenModelDirectory(const std::string& di
 
 StatusOr<std::unique_ptr<TensorSource>> OpenModelTree(const FileTree* tree) {
   return Open(std::make_unique<TreeFiles>(tree));
-}
-
-Status CheckModelTensors(const LlamaConfig& config, const TensorSource& source) {
-  const bool is_quantized = !config.quantization_config.is_null();
-  for (const auto& [name, shape] : ExpectedTensors(config)) {
-    if (is_quantized && IsLinearWeight(name)) continue;
-    const auto it = source.entries().find(name);
-    if (it == source.entries().end()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("the model has no tensor '", name, "', which its config.json asks for"));
-    }
-    const SafetensorsEntry& entry = it->second;
-    if (entry.shape != shape) {
-      return absl::InvalidArgumentError(absl::StrCat("tensor '", name, "' has shape ", ShapeText(entry.shape),
-                                                     "; its config.json asks for ", ShapeText(shape)));
-    }
-    if (entry.dtype != DType::kF32 && entry.dtype != DType::kF16 && entry.dtype != DType::kBF16) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("tensor '", name, "' is ", DTypeName(entry.dtype), "; weights must be F32, F16 or BF16"));
-    }
-  }
-  return absl::OkStatus();
-}
-
-Status CheckBias(TensorSource& source, std::string_view linear) {
-  const std::string bias_name = absl::StrCat(linear, ".bias");
-  if (!source.entries().contains(bias_name)) return absl::OkStatus();
-  LWQ_ASSIGN_OR_RETURN(const HostTensor bias, source.Read(bias_name));
-  const std::string_view bytes = bias.bytes.view();
-  if (std::all_of(bytes.begin(), bytes.end(), [](char byte) { return byte == 0; })) return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      absl::StrCat("tensor ", bias_name, " is not zero: linears with bias are not supported"));
-}
-
-Status CheckBiases(const LlamaConfig& config, TensorSource& source) {
-  for (int64_t block = 0; block < config.num_hidden_layers; ++block) {
-    for (const LinearKind kind : kAllLinears) {
-      LWQ_RETURN_IF_ERROR(CheckBias(source, absl::StrCat(BlockPrefix(block), LinearName(kind))));
-    }
-  }
-  return absl::OkStatus();
 }
 
 }  // namespace lwq

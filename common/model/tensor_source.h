@@ -32,14 +32,4 @@ StatusOr<std::unique_ptr<TensorSource>> OpenModelDirectory(const std::string& di
 // `tree` must outlive the source.
 StatusOr<std::unique_ptr<TensorSource>> OpenModelTree(const FileTree* tree);
 
-// INVALID_ARGUMENT naming the first tensor that is absent, of the wrong shape, or not fp32/fp16/bf16. For quantized
-// models (config.quantization_config set) only embedding, norms and head are checked here; worker/qat/pack checks the
-// rest.
-Status CheckModelTensors(const LlamaConfig& config, const TensorSource& source);
-
-// Linears with bias are not supported; biases of zeros, which some writers add, are none. FAILED_PRECONDITION naming
-// the first that is not zero. Reads them, a few KB each. `linear` without ".weight".
-Status CheckBias(TensorSource& source, std::string_view linear);
-Status CheckBiases(const LlamaConfig& config, TensorSource& source);
-
 }  // namespace lwq

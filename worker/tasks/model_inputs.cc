@@ -1,6 +1,7 @@
 #include "worker/tasks/model_inputs.h"
 
 #include "absl/strings/str_cat.h"
+#include "common/model/check_model.h"
 #include "worker/qat/pack/block_checkpoint.h"
 #include "worker/qat/pack/model_blocks.h"
 
@@ -12,7 +13,7 @@ StatusOr<std::unique_ptr<ModelInput>> ModelInput::Open(const Task& task, const T
   LWQ_ASSIGN_OR_RETURN(model->files_, FileTree::Open(context.blobs, ref));
   LWQ_ASSIGN_OR_RETURN(model->config_, qat::ReadModelConfig(model->files_));
   LWQ_ASSIGN_OR_RETURN(model->tensors_, OpenModelTree(&model->files_));
-  LWQ_RETURN_IF_ERROR(qat::CheckQuantizedModel(model->config_, *model->tensors_));
+  LWQ_RETURN_IF_ERROR(CheckModelTensors(model->config_, *model->tensors_));
   return model;
 }
 

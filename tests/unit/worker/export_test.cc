@@ -77,7 +77,7 @@ class ExportTest : public ::testing::Test {
     ASSERT_TRUE(config.ok()) << config.status();
     const auto tensors = OpenModelTree(&exported);
     ASSERT_TRUE(tensors.ok()) << tensors.status();
-    ASSERT_TRUE(CheckQuantizedModel(*config, **tensors).ok());
+    ASSERT_TRUE(CheckModelTensors(*config, **tensors).ok());
     for (size_t k = 0; k < blocks_.size(); ++k) {
       const auto block = LoadBlock(**tensors, *config, static_cast<int64_t>(k));
       ASSERT_TRUE(block.ok()) << block.status();

@@ -1,11 +1,12 @@
 // Reading blocks and head from plain and gptq_v2 models, and every way such a model can be wrong.
 #include "worker/qat/pack/model_blocks.h"
 
+#include "common/model/check_model.h"
+#include "common/model/model_config.h"
 #include "common/object_store/memory_store.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/unit/worker/pack_testing.h"
-#include "worker/qat/pack/gptq_config.h"
 #include "worker/qat/pack/gptq_layout.h"
 
 namespace lwq::qat {
@@ -68,7 +69,7 @@ const std::string kUp = "model.layers.0.mlp.up_proj";
 // The check before work starts and the read itself must both refuse.
 void ExpectBothRefuse(QuantizedModel& model, absl::StatusCode code, const std::string& named) {
   for (const Status& status :
-       {CheckQuantizedModel(model.config, model.tensors), LoadBlock(model.tensors, model.config, 0).status()}) {
+       {CheckModelTensors(model.config, model.tensors), LoadBlock(model.tensors, model.config, 0).status()}) {
     EXPECT_EQ(status.code(), code) << status;
     EXPECT_THAT(std::string(MessageOf(status)), HasSubstr(named));
   }
@@ -76,7 +77,7 @@ void ExpectBothRefuse(QuantizedModel& model, absl::StatusCode code, const std::s
 
 // Only the data is wrong, which a check of headers cannot see.
 void ExpectReadRefuses(QuantizedModel& model, absl::StatusCode code, const std::string& named) {
-  EXPECT_TRUE(CheckQuantizedModel(model.config, model.tensors).ok());
+  EXPECT_TRUE(CheckModelTensors(model.config, model.tensors).ok());
   const Status status = LoadBlock(model.tensors, model.config, 0).status();
   EXPECT_EQ(status.code(), code) << status;
   EXPECT_THAT(std::string(MessageOf(status)), HasSubstr(named));
@@ -85,7 +86,7 @@ void ExpectReadRefuses(QuantizedModel& model, absl::StatusCode code, const std::
 TEST(ModelBlocksTest, APlainModelsBlockIsItsTensorsAsTheyAre) {
   const LlamaConfig config = SmallConfig();
   MemoryTensors tensors = PlainModel(config);
-  ASSERT_TRUE(CheckQuantizedModel(config, tensors).ok());
+  ASSERT_TRUE(CheckModelTensors(config, tensors).ok());
   const auto block = LoadBlock(tensors, config, 1);
   ASSERT_TRUE(block.ok()) << block.status();
   for (const LinearKind kind : kAllLinears) {
@@ -98,7 +99,7 @@ TEST(ModelBlocksTest, APlainModelsBlockIsItsTensorsAsTheyAre) {
 
 TEST(ModelBlocksTest, AGptqModelOfMixedWidthsComesBackBitForBit) {
   QuantizedModel model;
-  ASSERT_TRUE(CheckQuantizedModel(model.config, model.tensors).ok());
+  ASSERT_TRUE(CheckModelTensors(model.config, model.tensors).ok());
   for (int64_t k = 0; k < 2; ++k) {
     const auto block = LoadBlock(model.tensors, model.config, k);
     ASSERT_TRUE(block.ok()) << block.status();
@@ -132,26 +133,28 @@ TEST(ModelBlocksTest, AMissingTensorIsNamed) {
   for (const std::string suffix : {".qweight", ".qzeros", ".scales", ".g_idx"}) {
     QuantizedModel model;
     model.tensors.Erase(kUp + suffix);
-    ExpectBothRefuse(model, absl::StatusCode::kInvalidArgument, "no tensor " + kUp + suffix);
+    ExpectBothRefuse(model, absl::StatusCode::kInvalidArgument, "no tensor '" + kUp + suffix);
   }
 }
 
 TEST(ModelBlocksTest, ATruncatedQweightIsNamedWithTheShapeItShouldHave) {
   QuantizedModel model;
   model.tensors.Set(kUp + ".qweight", MakeTensor(DType::kI32, {5, 96}, std::vector<int32_t>(480, 0)));
-  ExpectBothRefuse(model, absl::StatusCode::kInvalidArgument, kUp + ".qweight is [5, 96], expected [6, 96]");
+  ExpectBothRefuse(model, absl::StatusCode::kInvalidArgument,
+                   kUp + ".qweight' has shape [5, 96]; its config.json asks for [6, 96]");
 }
 
 TEST(ModelBlocksTest, ScalesWithAnotherNumberOfGroupsAreNamed) {
   QuantizedModel model;
   model.tensors.Set(kUp + ".scales", HalfTensor({1, 96}, 4));
-  ExpectBothRefuse(model, absl::StatusCode::kInvalidArgument, kUp + ".scales is [1, 96], expected [2, 96]");
+  ExpectBothRefuse(model, absl::StatusCode::kInvalidArgument,
+                   kUp + ".scales' has shape [1, 96]; its config.json asks for [2, 96]");
 }
 
 TEST(ModelBlocksTest, AnotherGroupSizeInTheConfigThanInTheTensorsIsFound) {
   QuantizedModel model;
   model.config.quantization_config["dynamic"] = {{"model.layers.0.", {{"bits", 3}, {"group_size", 16}}}};
-  ExpectBothRefuse(model, absl::StatusCode::kInvalidArgument, "expected [4, ");
+  ExpectBothRefuse(model, absl::StatusCode::kInvalidArgument, "asks for [4, ");
 }
 
 TEST(ModelBlocksTest, AGroupSizeThatDoesNotDivideTheInputIsNotSupported) {
@@ -163,10 +166,10 @@ TEST(ModelBlocksTest, AGroupSizeThatDoesNotDivideTheInputIsNotSupported) {
 TEST(ModelBlocksTest, WrongDtypesAreNamed) {
   QuantizedModel model;
   model.tensors.Set(kUp + ".qweight", MakeTensor(DType::kF32, {6, 96}, std::vector<float>(576, 0)));
-  ExpectBothRefuse(model, absl::StatusCode::kInvalidArgument, kUp + ".qweight is F32, expected I32");
+  ExpectBothRefuse(model, absl::StatusCode::kInvalidArgument, kUp + ".qweight' is F32; it must be I32");
   QuantizedModel integers;
   integers.tensors.Set(kUp + ".scales", MakeTensor(DType::kI32, {2, 96}, std::vector<int32_t>(192, 0)));
-  ExpectBothRefuse(integers, absl::StatusCode::kInvalidArgument, kUp + ".scales is I32");
+  ExpectBothRefuse(integers, absl::StatusCode::kInvalidArgument, kUp + ".scales' is I32");
 }
 
 TEST(ModelBlocksTest, GroupsInActivationOrderAreNotSupported) {
@@ -200,8 +203,10 @@ TEST(ModelBlocksTest, ANormOfTheWrongShapeIsNamed) {
   model.tensors.Set("model.layers.0.input_layernorm.weight", HalfTensor({32}, 4));
   const Status read = LoadBlock(model.tensors, model.config, 0).status();
   EXPECT_EQ(read.code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(std::string(MessageOf(read)), HasSubstr("model.layers.0.input_layernorm.weight is [32], expected [64]"));
-  EXPECT_EQ(CheckQuantizedModel(model.config, model.tensors).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(
+      std::string(MessageOf(read)),
+      HasSubstr("tensor 'model.layers.0.input_layernorm.weight' has shape [32]; its config.json asks for [64]"));
+  EXPECT_EQ(CheckModelTensors(model.config, model.tensors).code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST(ModelBlocksTest, QuantizeConfigJsonServesWhereConfigJsonSaysNothing) {

@@ -1,10 +1,11 @@
 // quantization_config: what we write reads back linear by linear, and what we cannot read is refused by name.
-#include "worker/qat/pack/gptq_config.h"
+#include "common/model/gptq_config.h"
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rapidcheck/gtest.h"
 #include "tests/unit/worker/pack_testing.h"
+#include "worker/qat/pack/gptq_export_config.h"
 
 namespace lwq::qat {
 namespace {

@@ -6,11 +6,12 @@
 #include <utility>
 #include <variant>
 
+#include "common/model/check_model.h"
 #include "common/model/tensor_source.h"
 #include "worker/qat/pack/block_checkpoint.h"
 #include "worker/qat/pack/fake_quant_weight.h"
 #include "worker/qat/pack/file_tree_writer.h"
-#include "worker/qat/pack/gptq_config.h"
+#include "worker/qat/pack/gptq_export_config.h"
 #include "worker/qat/pack/gptq_layout.h"
 #include "worker/qat/pack/model_blocks.h"
 

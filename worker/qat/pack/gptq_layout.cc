@@ -5,7 +5,6 @@
 #include <cstring>
 #include <utility>
 
-#include "absl/strings/str_join.h"
 #include "worker/qat/pack/bit_pack.h"
 
 namespace lwq::qat {
@@ -74,14 +73,6 @@ Status CheckGrouping(int64_t out_features, int64_t in_features, int bits, int64_
 
 }  // namespace
 
-bool GptqHoldsBits(int bits) {
-  return bits == 2 || bits == 3 || bits == 4 || bits == 8;
-}
-
-std::string ShapeText(const std::vector<int64_t>& shape) {
-  return absl::StrCat("[", absl::StrJoin(shape, ", "), "]");
-}
-
 HostTensor Transpose(const HostTensor& matrix) {
   const int64_t rows = matrix.shape[0];
   const int64_t columns = matrix.shape[1];
@@ -94,14 +85,6 @@ HostTensor Transpose(const HostTensor& matrix) {
     }
   }
   return HostTensor{matrix.dtype, {columns, rows}, Bytes::FromString(std::move(out))};
-}
-
-GptqShapes GptqShapesOf(int64_t out_features, int64_t in_features, int bits, int64_t group_size) {
-  const int64_t groups = in_features / group_size;
-  return GptqShapes{.qweight = {PackedWords(in_features, bits), out_features},
-                    .qzeros = {groups, PackedWords(out_features, bits)},
-                    .scales = {groups, out_features},
-                    .g_idx = {in_features}};
 }
 
 Status CheckQuantizedLinear(const QuantizedLinear& linear, std::string_view what) {

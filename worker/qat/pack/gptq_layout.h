@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "common/artifact/tensor.h"
+#include "common/model/gptq_config.h"
 #include "common/status/status.h"
 #include "worker/qat/api/block.h"
 #include "worker/qat/pack/half.h"
@@ -28,17 +29,6 @@ struct GptqTensors {
   HostTensor scales;
   HostTensor g_idx;
 };
-
-bool GptqHoldsBits(int bits);  // 2, 3, 4, 8
-
-// Shapes of a linear that is stored this way.
-struct GptqShapes {
-  std::vector<int64_t> qweight;
-  std::vector<int64_t> qzeros;
-  std::vector<int64_t> scales;
-  std::vector<int64_t> g_idx;
-};
-GptqShapes GptqShapesOf(int64_t out_features, int64_t in_features, int bits, int64_t group_size);
 
 // INVALID_ARGUMENT naming `what` when the parts do not fit together, a code or zero point exceeds its width, or a scale
 // is not finite in fp16. Adds to `rounding`.
@@ -54,8 +44,5 @@ Status CheckQuantizedLinear(const QuantizedLinear& linear, std::string_view what
 
 // [rows, columns] → [columns, rows], any dtype.
 HostTensor Transpose(const HostTensor& matrix);
-
-// "[3, 40]": for messages.
-std::string ShapeText(const std::vector<int64_t>& shape);
 
 }  // namespace lwq::qat

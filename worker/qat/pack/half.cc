@@ -8,10 +8,6 @@
 
 namespace lwq::qat {
 
-bool IsFloat(DType dtype) {
-  return dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBF16;
-}
-
 StatusOr<HostTensor> ToF32(const HostTensor& tensor, std::string_view what) {
   if (tensor.dtype == DType::kF32) return tensor;
   if (!IsFloat(tensor.dtype)) {

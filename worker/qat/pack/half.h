@@ -35,8 +35,6 @@ inline float FloatFromHalf(uint16_t half) {
   return std::bit_cast<float>(sign | std::bit_cast<uint32_t>(static_cast<float>(magnitude) * 0x1p-24f));
 }
 
-bool IsFloat(DType dtype);  // F32, F16 or BF16: what a weight may be stored in
-
 // The same values as F32 (exact); `tensor` itself when it is F32 already. INVALID_ARGUMENT naming `what` for another
 // dtype.
 StatusOr<HostTensor> ToF32(const HostTensor& tensor, std::string_view what);

@@ -23,12 +23,6 @@ namespace lwq::qat {
 
 // config.json, and quantize_config.json where config.json itself has no quantization_config.
 StatusOr<LlamaConfig> ReadModelConfig(const FileTree& model);
-// The same for a caller that has the texts; `quantize_config_json` is empty when there is no such file.
-StatusOr<LlamaConfig> ParseModelConfig(std::string_view config_json, std::string_view quantize_config_json);
-
-// Presence, shape and dtype of every tensor of the model, quantized or not, without reading data: what a task that
-// reads a model runs first. (A submit runs CheckModelTensors, which knows no quantized linears.)
-Status CheckQuantizedModel(const LlamaConfig& config, const TensorSource& source);
 
 // INVALID_ARGUMENT for a block outside the model.
 StatusOr<BlockState> LoadBlock(TensorSource& source, const LlamaConfig& config, int64_t block);

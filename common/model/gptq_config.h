@@ -7,8 +7,8 @@
 // `dynamic` overrides per module: a regular expression matched at the beginning of the module's name; "-:" keeps the
 // module at full precision, "+:" or nothing overrides bits and group size.
 //
-// We write rules of which at most one matches a module, so that the order of a JSON object's members does not matter;
-// reading a file in which two rules give one module different formats is refused, as that order is not kept.
+// A file in which two rules give one module different formats is refused: the order of a JSON object's members is not
+// kept.
 //
 // Read: quant_method "gptq", checkpoint_format "gptq_v2", bits 2, 3, 4, 8, desc_act false. Anything else is
 // FAILED_PRECONDITION naming it and what to do; a wrong type or an invalid regular expression is INVALID_ARGUMENT.
@@ -17,15 +17,16 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "common/json/json.h"
+#include "common/model/llama_config.h"
 #include "common/status/status.h"
-#include "worker/qat/pack/block_format.h"
 
-namespace lwq::qat {
+namespace lwq {
 
 // How one linear is stored. group_size −1: a whole row.
 struct GptqModule {
@@ -47,9 +48,22 @@ class GptqConfig {
   std::vector<std::shared_ptr<const Rule>> rules_;
 };
 
-// The config of a model whose blocks are stored as `blocks` says (quantized linears of 2, 3, 4 or 8 bits; others
-// unquantized). The bits and group size that cover most weights stand at the top; the rest are overrides, by whole
-// blocks where possible. With nothing quantized at all, INVALID_ARGUMENT.
-StatusOr<Json> MakeGptqConfig(const std::vector<BlockFormat>& blocks);
+bool GptqHoldsBits(int bits);  // 2, 3, 4, 8
 
-}  // namespace lwq::qat
+// Shapes of the four tensors of a linear that is stored this way; group_size divides in_features.
+struct GptqShapes {
+  std::vector<int64_t> qweight;
+  std::vector<int64_t> qzeros;
+  std::vector<int64_t> scales;
+  std::vector<int64_t> g_idx;
+};
+GptqShapes GptqShapesOf(int64_t out_features, int64_t in_features, int bits, int64_t group_size);
+
+// The config of a quantized model; nothing for a plain one.
+StatusOr<std::optional<GptqConfig>> QuantizationOf(const LlamaConfig& config);
+
+// How the linear, named without ".weight", is stored; its group size a number that divides in_features.
+StatusOr<GptqModule> StorageOf(const std::optional<GptqConfig>& quantization, std::string_view linear,
+                               int64_t in_features);
+
+}  // namespace lwq

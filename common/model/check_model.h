@@ -1,0 +1,30 @@
+// Whether a model's tensors are those its config.json asks for, before any work: all of the headers, none of the data
+// but biases.
+//
+// Errors name the tensor: INVALID_ARGUMENT for one that is absent or has the wrong shape or dtype, FAILED_PRECONDITION
+// for what is not supported. Thread-safety: as TensorSource.
+#pragma once
+
+#include <string_view>
+
+#include "common/model/gptq_config.h"
+#include "common/model/llama_config.h"
+#include "common/model/tensor_source.h"
+#include "common/status/status.h"
+
+namespace lwq {
+
+// Presence, shape and dtype (fp32, fp16 or bf16; of quantized linears what GPTQ stores) of every tensor.
+Status CheckModelTensors(const LlamaConfig& config, const TensorSource& source);
+
+// Those of one linear, named without ".weight".
+Status CheckLinearTensors(const TensorSource& source, std::string_view linear, const GptqModule& storage,
+                          const LinearShape& shape);
+// One tensor.
+Status CheckFloatTensor(const TensorSource& source, std::string_view name, const std::vector<int64_t>& shape);
+
+// Linears with bias are not supported; biases of zeros, which some writers add, are none. Reads them, a few KB each.
+Status CheckBias(TensorSource& source, std::string_view linear);
+Status CheckBiases(const LlamaConfig& config, TensorSource& source);
+
+}  // namespace lwq
