@@ -6,10 +6,15 @@
 #include <string>
 #include <vector>
 
+#include "common/text/one_line.h"
+
 namespace lwq {
 namespace {
 
 constexpr int kMaxDepth = 64;
+constexpr size_t kMaxQuoteBytes = 80;
+// The library quotes the text from the start of the broken token on, however long that is and whatever bytes it has.
+constexpr size_t kMaxReasonBytes = 240;
 
 StatusOr<const Json*> Member(const Json& object, std::string_view key, std::string_view what) {
   if (!object.is_object()) return absl::InvalidArgumentError(absl::StrCat(what, " is not a JSON object"));
@@ -71,11 +76,11 @@ StatusOr<Json> ParseJson(std::string_view text, std::string_view what, Duplicate
     Json value = Json::parse(text, std::ref(finder));
     if (finder.found()) {
       return absl::InvalidArgumentError(
-          absl::StrCat(what, ": the key '", finder.found()->substr(0, 80), "' appears twice in one object"));
+          absl::StrCat(what, ": the key '", OneLine(*finder.found(), kMaxQuoteBytes), "' appears twice in one object"));
     }
     return value;
   } catch (const nlohmann::json::exception& e) {
-    return absl::InvalidArgumentError(absl::StrCat(what, ": not valid JSON: ", e.what()));
+    return absl::InvalidArgumentError(absl::StrCat(what, ": not valid JSON: ", OneLine(e.what(), kMaxReasonBytes)));
   }
 }
 

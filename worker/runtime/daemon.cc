@@ -106,6 +106,10 @@ class Daemon {
         case Step::kReport:
           Report();
           break;
+        case Step::kReportRefusal:
+          report_ = RefusalReport(report_, session_.refusal());
+          Report();
+          break;
         case Step::kExit:
           return session_.fatal();
       }

@@ -5,6 +5,7 @@
 
 #include "common/artifact/task_result.h"
 #include "common/task/numerics_class.h"
+#include "common/text/one_line.h"
 #include "spdlog/spdlog.h"
 #include "worker/runtime/process_memory.h"
 #include "worker/session/failure.h"
@@ -14,6 +15,8 @@ namespace lwq::worker {
 namespace {
 
 namespace pb = lwqat::v1;
+
+constexpr size_t kMaxMessageBytes = 2000;  // what the coordinator keeps of it
 
 StatusOr<Task> TaskFromLease(const pb::Lease& lease) {
   Task task;
@@ -67,6 +70,12 @@ pb::FailureCause WireCause(FailureCause cause) {
   return pb::FAILURE_CAUSE_UNSPECIFIED;
 }
 
+// Every failure of a report is written here: whatever bytes the reason quotes, the report can be sent.
+void SetFailure(pb::FailureCause cause, std::string_view message, pb::ReportTaskRequest& report) {
+  report.mutable_failure()->set_cause(cause);
+  report.mutable_failure()->set_message(OneLine(message, kMaxMessageBytes));
+}
+
 void FillFailure(const Status& status, const Task& task, ArtifactStore& store, pb::ReportTaskRequest& report) {
   FailureCause cause = CauseOf(status);
   if (cause == FailureCause::kReleased) {
@@ -84,10 +93,8 @@ void FillFailure(const Status& status, const Task& task, ArtifactStore& store, p
       cause = FailureCause::kTask;
     }
   }
-  pb::TaskFailure& failure = *report.mutable_failure();
-  failure.set_cause(WireCause(cause));
-  failure.set_message(std::string(status.message()));
-  failure.set_input(input);
+  SetFailure(WireCause(cause), MessageOf(status), report);
+  report.mutable_failure()->set_input(input);
 }
 
 Status PrepareScratch(const std::string& directory) {
@@ -121,8 +128,7 @@ Status RunInto(const pb::Lease& lease, const Task& task, const RunnerOptions& op
   context.cancel = &monitor.cancel();
   LWQ_ASSIGN_OR_RETURN(const TaskOutcome outcome, Execute(task, context));
   if (outcome.diverged.has_value()) {
-    report.mutable_failure()->set_cause(pb::FAILURE_CAUSE_DIVERGED);
-    report.mutable_failure()->set_message(outcome.diverged->message);
+    SetFailure(pb::FAILURE_CAUSE_DIVERGED, outcome.diverged->message, report);
     return absl::OkStatus();
   }
   LWQ_ASSIGN_OR_RETURN(const TaskResult result, PublishTaskResult(*options.store->store(), action_key, outcome.result));
@@ -143,8 +149,7 @@ pb::ReportTaskRequest RunLease(const pb::Lease& lease, const RunnerOptions& opti
 
   const StatusOr<Task> task = TaskFromLease(lease);
   if (!task.ok()) {
-    report.mutable_failure()->set_cause(pb::FAILURE_CAUSE_TASK);
-    report.mutable_failure()->set_message(std::string(task.status().message()));
+    SetFailure(pb::FAILURE_CAUSE_TASK, MessageOf(task.status()), report);
   } else if (const Status status = RunInto(lease, *task, options, monitor, report); !status.ok()) {
     report.clear_outcome();
     FillFailure(status, *task, *options.store, report);
@@ -165,6 +170,18 @@ pb::ReportTaskRequest RunLease(const pb::Lease& lease, const RunnerOptions& opti
   for (std::string& line : monitor.TakeLog()) report.add_log_lines(std::move(line));
   std::error_code ignored;
   std::filesystem::remove_all(options.scratch_directory, ignored);
+  return report;
+}
+
+pb::ReportTaskRequest RefusalReport(const pb::ReportTaskRequest& refused, const Status& refusal) {
+  pb::ReportTaskRequest report;
+  report.set_task_key(refused.task_key());
+  report.set_token(refused.token());
+  report.set_seconds(refused.seconds());
+  SetFailure(pb::FAILURE_CAUSE_TASK,
+             absl::StrCat("the coordinator refused this task's report: ", absl::StatusCodeToString(refusal.code()),
+                          ": ", MessageOf(refusal)),
+             report);
   return report;
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "common/artifact/artifact.h"
+#include "common/status/status.h"
 #include "lwqat/v1/worker_service.pb.h"
 #include "worker/runtime/task_monitor.h"
 
@@ -22,5 +23,9 @@ struct RunnerOptions {
 // A report without worker_id and lease_next.
 lwqat::v1::ReportTaskRequest RunLease(const lwqat::v1::Lease& lease, const RunnerOptions& options,
                                       TaskMonitor& monitor);
+
+// In place of a report that the coordinator refused: a failure of the same task under the same token that says so, and
+// nothing else that could be refused.
+lwqat::v1::ReportTaskRequest RefusalReport(const lwqat::v1::ReportTaskRequest& refused, const Status& refusal);
 
 }  // namespace lwq::worker

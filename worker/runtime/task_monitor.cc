@@ -2,7 +2,15 @@
 
 #include <utility>
 
+#include "common/text/one_line.h"
+
 namespace lwq::worker {
+namespace {
+
+constexpr size_t kMaxStageBytes = 256;
+constexpr size_t kMaxLogLineBytes = 2000;
+
+}  // namespace
 
 void TaskMonitor::Begin(const std::string& task_key, uint64_t token) {
   std::lock_guard lock(mutex_);
@@ -19,9 +27,11 @@ void TaskMonitor::End() {
 void TaskMonitor::SetProgress(const qat::Progress& progress) {
   std::lock_guard lock(mutex_);
   current_.progress = progress;
+  current_.progress.stage = OneLine(progress.stage, kMaxStageBytes);
 }
 
-void TaskMonitor::Log(std::string line) {
+void TaskMonitor::Log(std::string_view text) {
+  std::string line = OneLine(text, kMaxLogLineBytes);
   std::lock_guard lock(mutex_);
   auto& lines = current_.log_lines;
   if (lines.size() >= kMaxLogLines) lines.erase(lines.begin());

@@ -1,5 +1,6 @@
 // What the compute thread says about the task in hand and the heartbeat thread passes on: progress, log lines, whether
-// the lease still holds. The border between the two threads.
+// the lease still holds. The border between the two threads. What it hands out may be sent as it is: stages and log
+// lines are one line of valid UTF-8 each, whatever was put in.
 //
 // Thread-safety: any thread.
 #pragma once
@@ -9,6 +10,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "worker/qat/api/execution.h"
@@ -28,7 +30,7 @@ class TaskMonitor {
   void End();
   void SetProgress(const qat::Progress& progress);
   // Kept up to kMaxLogLines; the oldest go first.
-  void Log(std::string line);
+  void Log(std::string_view text);
 
   // The task in hand, with the log lines since the last call; nothing when idle.
   std::optional<Snapshot> Take();

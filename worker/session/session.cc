@@ -5,33 +5,35 @@
 namespace lwq::worker {
 namespace {
 
-enum class Reaction { kRetry, kRegisterAgain, kDropResult, kFatal };
+enum class Reaction { kRetry, kRegisterAgain, kDropResult, kReplaceReport, kFatal };
 
 Reaction ReactionTo(Call call, absl::StatusCode code) {
   switch (code) {
     case absl::StatusCode::kUnavailable:
     case absl::StatusCode::kDeadlineExceeded:
     case absl::StatusCode::kCancelled:
-    case absl::StatusCode::kResourceExhausted:
       return Reaction::kRetry;
+    case absl::StatusCode::kResourceExhausted:
+      return call == Call::kReport ? Reaction::kReplaceReport : Reaction::kRetry;
+    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kInternal:
+      return call == Call::kReport ? Reaction::kReplaceReport : Reaction::kFatal;
     case absl::StatusCode::kNotFound:
       return call == Call::kRegister ? Reaction::kFatal : Reaction::kRegisterAgain;
     case absl::StatusCode::kAborted:
       return call == Call::kReport ? Reaction::kDropResult : Reaction::kRegisterAgain;
     case absl::StatusCode::kOk:
     case absl::StatusCode::kUnknown:
-    case absl::StatusCode::kInvalidArgument:
     case absl::StatusCode::kAlreadyExists:
     case absl::StatusCode::kPermissionDenied:
     case absl::StatusCode::kFailedPrecondition:
     case absl::StatusCode::kOutOfRange:
     case absl::StatusCode::kUnimplemented:
-    case absl::StatusCode::kInternal:
     case absl::StatusCode::kDataLoss:
     case absl::StatusCode::kUnauthenticated:
     default:
-      // A lease or a report that the coordinator calls malformed is this program's bug or a version that does not fit:
-      // retrying would loop for ever, and dropping a result silently would hide it.
+      // This program's bug or a version that does not fit: retrying would loop for ever, and dropping a result silently
+      // would hide it.
       return Reaction::kFatal;
   }
 }
@@ -64,7 +66,7 @@ NextStep Session::Next() const {
     case State::kExecuting:
       return {Step::kExecute, 0};
     case State::kReporting:
-      return {Step::kReport, delay_ms};
+      return {refusal_.ok() ? Step::kReport : Step::kReportRefusal, delay_ms};
     case State::kDone:
       return {Step::kExit, 0};
   }
@@ -86,6 +88,7 @@ void Session::OnLeaseAnswered(bool got_task) {
 
 void Session::OnExecuted() {
   LWQ_CHECK(state_ == State::kExecuting);
+  refusal_ = absl::OkStatus();
   state_ = State::kReporting;
 }
 
@@ -112,6 +115,13 @@ void Session::OnCallFailed(Call call, const Status& status) {
       failures_ = 0;
       state_ = State::kIdle;
       return;
+    case Reaction::kReplaceReport:
+      if (refusal_.ok()) {
+        failures_ = 0;
+        refusal_ = status;
+        return;
+      }
+      [[fallthrough]];
     case Reaction::kFatal:
       fatal_ = status;
       state_ = State::kDone;

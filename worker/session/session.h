@@ -7,7 +7,9 @@
 // What each status code of each call means is one table (session.cc, tested row by row): UNAVAILABLE and
 // DEADLINE_EXCEEDED are tried again with back-off for as long as it takes, since a coordinator that restarts must not
 // cost a task; NOT_FOUND means register again; ABORTED on a report means the lease was stale and the result is dropped;
-// anything else on a register ends the process.
+// a report that is refused as it is (RESOURCE_EXHAUSTED: too large, INTERNAL: not readable, INVALID_ARGUMENT) is
+// replaced once by one that says so and nothing else, so that a task's odd outcome costs the task and not the worker;
+// anything else ends the process.
 //
 // Thread-safety: none; the worker's main loop owns it. Determinism: back-off comes from the attempt number alone,
 // spread by a number the caller gives (`spread_seed`), no clock, no random device. Not here: gRPC, execution,
@@ -26,10 +28,11 @@ enum class Call { kRegister, kLease, kReport };
 
 enum class Step {
   kRegister,
-  kLease,    // wait for a task
-  kExecute,  // the task it was given
-  kReport,   // the outcome of the last execution
-  kExit,     // drained, or a fatal error: see fatal()
+  kLease,          // wait for a task
+  kExecute,        // the task it was given
+  kReport,         // the outcome of the last execution
+  kReportRefusal,  // in its place, that its report was refused: see refusal()
+  kExit,           // drained, or a fatal error: see fatal()
 };
 
 struct NextStep {
@@ -56,6 +59,8 @@ class Session {
   bool draining() const { return draining_; }
   // Why the process must end with an error; OK after a drain.
   const Status& fatal() const { return fatal_; }
+  // With what the report of the last outcome was refused; OK if it was not.
+  const Status& refusal() const { return refusal_; }
   // How often the current call has failed in a row.
   int failures() const { return failures_; }
 
@@ -67,6 +72,7 @@ class Session {
   bool draining_ = false;
   int failures_ = 0;
   uint64_t spread_seed_ = 0;
+  Status refusal_;
   Status fatal_;
 };
 

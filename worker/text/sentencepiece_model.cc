@@ -3,6 +3,7 @@
 #include <cmath>
 #include <optional>
 
+#include "common/text/one_line.h"
 #include "worker/text/byte_piece.h"
 #include "worker/text/string_map.h"
 #include "worker/text/wire_reader.h"
@@ -16,6 +17,11 @@ struct TrainerFacts {
   bool byte_fallback = false;
   bool treat_whitespace_as_suffix = false;
 };
+
+// A piece may hold any bytes.
+std::string QuotedPiece(const SentencePiece& piece) {
+  return absl::StrCat("'", OneLine(piece.text, 80), "'");
+}
 
 // Calls handle(field) → Status for every field of a message.
 template <typename Handle>
@@ -55,7 +61,7 @@ StatusOr<SentencePiece> ParsePiece(std::string_view message) {
     }
   }));
   if (type < 1 || type > 6)
-    return absl::InvalidArgumentError(absl::StrCat("piece '", piece.text, "' has the unknown type ", type));
+    return absl::InvalidArgumentError(absl::StrCat("piece ", QuotedPiece(piece), " has the unknown type ", type));
   piece.type = static_cast<SentencePiece::Type>(type);
   return piece;
 }
@@ -139,15 +145,15 @@ Status IndexPieces(bool byte_fallback, SentencePieceModel* model) {
     if (piece.text.empty()) return absl::InvalidArgumentError(absl::StrCat("piece ", id, " is empty"));
     if (!std::isfinite(piece.score)) {
       return absl::InvalidArgumentError(
-          absl::StrCat("piece ", id, " ('", piece.text, "') has a score that is not a finite number"));
+          absl::StrCat("piece ", id, " (", QuotedPiece(piece), ") has a score that is not a finite number"));
     }
     if (!seen.insert(piece.text).second) {
-      return absl::InvalidArgumentError(absl::StrCat("piece ", id, " ('", piece.text, "') occurs twice"));
+      return absl::InvalidArgumentError(absl::StrCat("piece ", id, " (", QuotedPiece(piece), ") occurs twice"));
     }
     if (piece.type == SentencePiece::Type::kUnknown) {
       if (unk_found)
         return absl::InvalidArgumentError(
-            absl::StrCat("piece ", id, " ('", piece.text, "') is a second unknown piece"));
+            absl::StrCat("piece ", id, " (", QuotedPiece(piece), ") is a second unknown piece"));
       unk_found = true;
       model->unk_id = id;
     }
@@ -155,7 +161,7 @@ Status IndexPieces(bool byte_fallback, SentencePieceModel* model) {
       const std::optional<uint8_t> byte = ParseBytePiece(piece.text);
       if (!byte.has_value()) {
         return absl::InvalidArgumentError(
-            absl::StrCat("piece ", id, " ('", piece.text, "') is typed as a byte but names none"));
+            absl::StrCat("piece ", id, " (", QuotedPiece(piece), ") is typed as a byte but names none"));
       }
       byte_ids[*byte] = id;
       ++bytes_found;

@@ -6,6 +6,7 @@
 #include <random>
 #include <string>
 
+#include "common/text/one_line.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -50,6 +51,19 @@ TEST(JsonTest, IntegersAreExactToTheLastBit) {
                               std::numeric_limits<int64_t>::max()}) {
     const Json json = ParseJson(absl::StrCat("{\"v\":", value, "}"), "text").value();
     EXPECT_EQ(JsonInt(json, "v", "text").value(), value);
+  }
+}
+
+TEST(JsonTest, TheReasonIsAShortValidLineWhateverTheText) {
+  const std::string unclosed = "{\"text\":\"" + std::string(3 << 20, 'x');
+  const Status status = ParseJson(unclosed, "c4.jsonl line 7").status();
+  EXPECT_LT(status.message().size(), 300u);
+  EXPECT_THAT(Message(status), ::testing::AllOf(HasSubstr("c4.jsonl line 7: not valid JSON"),
+                                                HasSubstr("missing closing quote"), HasSubstr("column 3145738")));
+  for (const std::string_view text : {"\"caf\xe9\"", "{\"a\n\xff\x80", "[\"\xc3"}) {
+    const Status refused = ParseJson(text, "file").status();
+    EXPECT_TRUE(absl::IsInvalidArgument(refused));
+    EXPECT_EQ(OneLine(MessageOf(refused), 1000), MessageOf(refused));
   }
 }
 

@@ -75,6 +75,15 @@ TEST(SentencePiece, APieceWithASpaceInsideMergesAcrossWords) {
   EXPECT_THAT(Pieces(*Make(SmallModel({"▁a", "a▁b", "▁", "a", "b", "▁b"}, true)), "a b"), ElementsAre("▁a", "▁b"));
 }
 
+TEST(SentencePiece, APieceThatIsNotUtf8OrVeryLongIsQuotedAsAShortValidLine) {
+  SentencePieceModel model = SmallModel({"▁", "a"}, true);
+  model.pieces.push_back({"caf\xe9", std::nanf(""), SentencePiece::Type::kNormal});
+  ExpectRefused(WriteSentencePieceModel(model), "('caf\uFFFD') has a score that is not a finite number");
+  model.pieces.back() = {std::string(5000, 'x'), 0, SentencePiece::Type::kNormal};
+  model.pieces.push_back(model.pieces.back());
+  ExpectRefused(WriteSentencePieceModel(model), absl::StrCat("('", std::string(77, 'x'), "…') occurs twice"));
+}
+
 TEST(SentencePiece, UnusedPiecesAreSplitIntoWhatTheyWereMadeFrom) {
   SentencePieceModel model = SmallModel({"abc", "ab", "▁", "a", "b", "c"}, true);
   for (SentencePiece& piece : model.pieces) {

@@ -60,21 +60,49 @@ TEST_P(ReactionTest, EveryFailureOfEveryCallHasItsReaction) {
   EXPECT_EQ(session.fatal().ok(), !row.fatal);
 }
 
-INSTANTIATE_TEST_SUITE_P(Table, ReactionTest,
-                         testing::Values(Row{Call::kRegister, absl::StatusCode::kUnavailable, Step::kRegister, false},
-                                         Row{Call::kRegister, absl::StatusCode::kDeadlineExceeded, Step::kRegister,
-                                             false},
-                                         Row{Call::kRegister, absl::StatusCode::kInvalidArgument, Step::kExit, true},
-                                         Row{Call::kRegister, absl::StatusCode::kUnauthenticated, Step::kExit, true},
-                                         Row{Call::kRegister, absl::StatusCode::kUnimplemented, Step::kExit, true},
-                                         Row{Call::kLease, absl::StatusCode::kUnavailable, Step::kLease, false},
-                                         Row{Call::kLease, absl::StatusCode::kCancelled, Step::kLease, false},
-                                         Row{Call::kLease, absl::StatusCode::kNotFound, Step::kRegister, false},
-                                         Row{Call::kLease, absl::StatusCode::kInternal, Step::kExit, true},
-                                         Row{Call::kReport, absl::StatusCode::kUnavailable, Step::kReport, false},
-                                         Row{Call::kReport, absl::StatusCode::kNotFound, Step::kRegister, false},
-                                         Row{Call::kReport, absl::StatusCode::kAborted, Step::kLease, false},
-                                         Row{Call::kReport, absl::StatusCode::kInvalidArgument, Step::kExit, true}));
+INSTANTIATE_TEST_SUITE_P(
+    Table, ReactionTest,
+    testing::Values(Row{Call::kRegister, absl::StatusCode::kUnavailable, Step::kRegister, false},
+                    Row{Call::kRegister, absl::StatusCode::kDeadlineExceeded, Step::kRegister, false},
+                    Row{Call::kRegister, absl::StatusCode::kInvalidArgument, Step::kExit, true},
+                    Row{Call::kRegister, absl::StatusCode::kUnauthenticated, Step::kExit, true},
+                    Row{Call::kRegister, absl::StatusCode::kUnimplemented, Step::kExit, true},
+                    Row{Call::kLease, absl::StatusCode::kUnavailable, Step::kLease, false},
+                    Row{Call::kLease, absl::StatusCode::kCancelled, Step::kLease, false},
+                    Row{Call::kLease, absl::StatusCode::kNotFound, Step::kRegister, false},
+                    Row{Call::kLease, absl::StatusCode::kResourceExhausted, Step::kLease, false},
+                    Row{Call::kLease, absl::StatusCode::kInternal, Step::kExit, true},
+                    Row{Call::kReport, absl::StatusCode::kUnavailable, Step::kReport, false},
+                    Row{Call::kReport, absl::StatusCode::kNotFound, Step::kRegister, false},
+                    Row{Call::kReport, absl::StatusCode::kAborted, Step::kLease, false},
+                    Row{Call::kReport, absl::StatusCode::kResourceExhausted, Step::kReportRefusal, false},
+                    Row{Call::kReport, absl::StatusCode::kInternal, Step::kReportRefusal, false},
+                    Row{Call::kReport, absl::StatusCode::kInvalidArgument, Step::kReportRefusal, false},
+                    Row{Call::kReport, absl::StatusCode::kUnauthenticated, Step::kExit, true}));
+
+TEST(SessionTest, ARefusedReportIsReplacedOnceAndTheWorkerGoesOn) {
+  Session session = Reporting();
+  session.OnCallFailed(Call::kReport, absl::InternalError("not UTF-8"));
+  EXPECT_EQ(session.refusal(), absl::InternalError("not UTF-8"));
+  EXPECT_EQ(session.Next().delay_ms, 0);
+  session.OnCallFailed(Call::kReport, absl::UnavailableError("away"));
+  EXPECT_EQ(session.Next().step, Step::kReportRefusal);
+  session.OnCallFailed(Call::kReport, absl::NotFoundError("unknown worker"));
+  session.OnRegistered();
+  EXPECT_EQ(session.Next().step, Step::kReportRefusal);
+  session.OnReported(true);
+  EXPECT_EQ(session.Next().step, Step::kExecute);
+  session.OnExecuted();
+  EXPECT_EQ(session.Next().step, Step::kReport) << "the next outcome has a report of its own";
+}
+
+TEST(SessionTest, AReplacementThatIsRefusedTooEndsTheWorker) {
+  Session session = Reporting();
+  session.OnCallFailed(Call::kReport, absl::ResourceExhaustedError("too large"));
+  session.OnCallFailed(Call::kReport, absl::InternalError("not readable"));
+  EXPECT_EQ(session.Next().step, Step::kExit);
+  EXPECT_EQ(session.fatal(), absl::InternalError("not readable"));
+}
 
 TEST(SessionTest, AResultInHandSurvivesRegisteringAgain) {
   Session session = Reporting();

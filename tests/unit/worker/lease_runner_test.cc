@@ -1,0 +1,109 @@
+// One lease from wire message to wire message, on an in-memory object store.
+#include "worker/runtime/lease_runner.h"
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/artifact/file_tree.h"
+#include "common/artifact/task_result.h"
+#include "common/object_store/memory_store.h"
+#include "common/task/task_def.h"
+#include "common/task/task_params.h"
+#include "common/text/one_line.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/testing/as_bytes.h"
+#include "tests/testing/process.h"
+
+namespace lwq::worker {
+namespace {
+
+namespace pb = lwqat::v1;
+using test::AsBytes;
+using ::testing::HasSubstr;
+
+class LeaseRunnerTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() { ASSERT_TRUE(qat::InitRuntime({}).ok()); }
+
+  void SetUp() override {
+    options_.store = &artifacts_;
+    options_.blobs = &artifacts_;
+    options_.scratch_directory = directory_.path() + "/scratch";
+  }
+
+  ArtifactRef Upload(const std::string& name, const std::string& contents) {
+    const std::string path = directory_.path() + "/" + name;
+    lwq::test::WriteFile(path, contents);
+    return UploadFiles(artifacts_, {{name, path}}, nullptr).value();
+  }
+
+  ArtifactRef FixtureTokenizer() {
+    const std::string folder = std::string(LWQ_SOURCE_DIR) + "/tests/fixtures/model/";
+    return UploadFiles(artifacts_,
+                       {{"tokenizer.model", folder + "tokenizer.model"},
+                        {"tokenizer_config.json", folder + "tokenizer_config.json"}},
+                       nullptr)
+        .value();
+  }
+
+  pb::Lease Tokenize(const ArtifactRef& tokenizer, const ArtifactRef& text) {
+    pb::Lease lease;
+    lease.set_kind(std::string(TaskKindName(TaskKind::kTokenize)));
+    lease.set_params_json(CanonicalJson(TokenizeParams{"stream", 8, 0, 0, 0, true}.ToJson()));
+    lease.set_task_key("task");
+    lease.set_token(7);
+    lease.set_action_key(action_.hex());
+    lease.set_title("tokenize");
+    for (const auto& [role, ref] : std::map<std::string, ArtifactRef>{{"tokenizer", tokenizer}, {"text", text}}) {
+      (*lease.mutable_inputs())[role].set_digest(ref.digest.hex());
+      (*lease.mutable_inputs())[role].set_size_bytes(ref.size_bytes);
+    }
+    return lease;
+  }
+
+  pb::ReportTaskRequest Run(const pb::Lease& lease) { return RunLease(lease, options_, monitor_); }
+
+  lwq::test::TempDirectory directory_;
+  std::unique_ptr<ObjectStore> store_ = MakeMemoryStore();
+  ArtifactStore artifacts_{store_.get()};
+  RunnerOptions options_;
+  TaskMonitor monitor_;
+  const Digest action_ = DigestOf("action");
+};
+
+TEST_F(LeaseRunnerTest, AFailureThatQuotesAnyBytesIsAReportThatCanBeRead) {
+  const ArtifactRef text = Upload("t.jsonl", "{\"text\":\"" + std::string(3 << 20, 'x'));
+  const ArtifactRef latin1 = Upload("tokenizer.json", "{\"model\":{\"type\":\"caf\xe9\"}}");
+  for (const ArtifactRef& tokenizer : {FixtureTokenizer(), latin1}) {
+    const pb::ReportTaskRequest report = Run(Tokenize(tokenizer, text));
+    EXPECT_EQ(report.failure().cause(), pb::FAILURE_CAUSE_TASK);
+    EXPECT_THAT(report.failure().message(), HasSubstr("not valid JSON"));
+    EXPECT_EQ(OneLine(report.failure().message(), 2000), report.failure().message());
+    EXPECT_LT(report.ByteSizeLong(), 10'000u);
+    pb::ReportTaskRequest read;
+    EXPECT_TRUE(read.ParseFromString(report.SerializeAsString()));
+  }
+}
+
+TEST_F(LeaseRunnerTest, TheReportOfARefusalNamesTheTaskTheTokenAndTheReason) {
+  pb::ReportTaskRequest refused;
+  refused.set_task_key("task");
+  refused.set_token(7);
+  refused.add_log_lines("caf\xe9");
+  (*refused.mutable_success()->mutable_outputs())["role"].set_size_bytes(1);
+  const pb::ReportTaskRequest report =
+      RefusalReport(refused, absl::ResourceExhaustedError("report task: larger than max (17 vs. 16)"));
+  EXPECT_EQ(report.task_key(), "task");
+  EXPECT_EQ(report.token(), 7u);
+  EXPECT_EQ(report.failure().cause(), pb::FAILURE_CAUSE_TASK);
+  EXPECT_EQ(report.failure().message(),
+            "the coordinator refused this task's report: RESOURCE_EXHAUSTED: report task: larger than max (17 vs. 16)");
+  EXPECT_EQ(report.log_lines_size(), 0);
+}
+
+}  // namespace
+}  // namespace lwq::worker
