@@ -32,15 +32,35 @@ StatusOr<Task> TaskFromLease(const pb::Lease& lease) {
   return task;
 }
 
-// A result somebody has published already, if all it names is still there.
+// Whether all the result names is there. A damaged manifest goes, and a record that disagrees with a good one: neither
+// would ever be written over.
+StatusOr<bool> IsUsable(ArtifactStore& store, const Digest& action_key, const TaskResult& result) {
+  for (const auto& [role, artifact] : result.outputs) {
+    const StatusOr<bool> complete = store.IsComplete(artifact);
+    if (absl::IsDataLoss(complete.status())) {
+      LWQ_ASSIGN_OR_RETURN(const bool dropped, store.DropIfDamaged(artifact.digest));
+      if (!dropped) LWQ_RETURN_IF_ERROR(store.store()->Delete(ResultKey(action_key)));
+      return false;
+    }
+    LWQ_RETURN_IF_ERROR(complete.status());
+    if (!*complete) return false;
+  }
+  return true;
+}
+
+// A result somebody has published already, if it and all it names is still there and whole. What is damaged is removed,
+// so that the task can be executed and published again.
 StatusOr<std::optional<TaskResult>> PublishedResult(ArtifactStore& store, const Digest& action_key) {
   StatusOr<TaskResult> found = ReadTaskResult(*store.store(), action_key);
   if (absl::IsNotFound(found.status())) return std::nullopt;
-  LWQ_RETURN_IF_ERROR(found.status());
-  for (const auto& [role, artifact] : found->outputs) {
-    LWQ_ASSIGN_OR_RETURN(const bool complete, store.IsComplete(artifact));
-    if (!complete) return std::nullopt;
+  if (absl::IsDataLoss(found.status())) {
+    spdlog::warn("{}: removed, the task is executed again", OneLine(MessageOf(found.status()), kMaxMessageBytes));
+    LWQ_RETURN_IF_ERROR(store.store()->Delete(ResultKey(action_key)));
+    return std::nullopt;
   }
+  LWQ_RETURN_IF_ERROR(found.status());
+  LWQ_ASSIGN_OR_RETURN(const bool usable, IsUsable(store, action_key, *found));
+  if (!usable) return std::nullopt;
   return *std::move(found);
 }
 

@@ -9,7 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/artifact/file_tree.h"
 #include "common/artifact/task_result.h"
-#include "common/object_store/memory_store.h"
+#include "common/object_store/object_store.h"
 #include "common/task/task_def.h"
 #include "common/task/task_params.h"
 #include "common/text/one_line.h"
@@ -67,8 +67,8 @@ class LeaseRunnerTest : public testing::Test {
 
   pb::ReportTaskRequest Run(const pb::Lease& lease) { return RunLease(lease, options_, monitor_); }
 
-  lwq::test::TempDirectory directory_;
-  std::unique_ptr<ObjectStore> store_ = MakeMemoryStore();
+  lwq::test::TemporaryDirectory directory_;
+  std::unique_ptr<ObjectStore> store_ = *OpenObjectStore("memory:");
   ArtifactStore artifacts_{store_.get()};
   RunnerOptions options_;
   TaskMonitor monitor_;
@@ -87,6 +87,68 @@ TEST_F(LeaseRunnerTest, AFailureThatQuotesAnyBytesIsAReportThatCanBeRead) {
     pb::ReportTaskRequest read;
     EXPECT_TRUE(read.ParseFromString(report.SerializeAsString()));
   }
+}
+
+// A result that was published and then harmed in one place.
+class HarmedResultTest : public LeaseRunnerTest {
+ protected:
+  void SetUp() override {
+    LeaseRunnerTest::SetUp();
+    lease_ = Tokenize(FixtureTokenizer(), Upload("t.txt", "The quick brown fox jumps over the lazy dog, and again."));
+    first_ = Run(lease_);
+    ASSERT_TRUE(first_.has_success()) << first_.failure().message();
+    ASSERT_FALSE(first_.success().from_cache());
+    ASSERT_TRUE(Run(lease_).success().from_cache());
+    const pb::ArtifactRef& tokens = first_.success().outputs().at("tokens");
+    tokens_ = {Digest::FromHex(tokens.digest()).value(), tokens.size_bytes()};
+    part_ = LoadManifest(artifacts_, tokens_)->parts.at(0).blob;
+  }
+
+  void Replace(const std::string& key, const std::string& from, const std::string& to) {
+    std::string text(store_->Get(key)->view());
+    const size_t at = text.find(from);
+    ASSERT_NE(at, std::string::npos) << text;
+    ASSERT_TRUE(store_->Put(key, AsBytes(text.replace(at, from.size(), to)), {}).ok());
+  }
+
+  // The task is executed again, with the same outcome, and what it published is good.
+  void ExpectRemade() {
+    const pb::ReportTaskRequest again = Run(lease_);
+    ASSERT_TRUE(again.has_success()) << again.failure().message();
+    EXPECT_FALSE(again.success().from_cache());
+    EXPECT_EQ(again.success().metrics_json(), first_.success().metrics_json());
+    EXPECT_EQ(again.success().outputs().at("tokens").digest(), tokens_.digest.hex());
+    EXPECT_TRUE(artifacts_.IsComplete(tokens_).value());
+    EXPECT_TRUE(artifacts_.Fetch(part_).ok());
+    EXPECT_TRUE(Run(lease_).success().from_cache());
+  }
+
+  pb::Lease lease_;
+  pb::ReportTaskRequest first_;
+  ArtifactRef tokens_;
+  BlobRef part_;
+};
+
+TEST_F(HarmedResultTest, ARecordThatIsNotReadableIsRemade) {
+  ASSERT_TRUE(store_->Put(ResultKey(action_), AsBytes("{\"outputs\""), {}).ok());
+  ExpectRemade();
+}
+
+TEST_F(HarmedResultTest, AnOutputWhoseManifestIsDamagedIsRemade) {
+  Replace(BlobKey(tokens_.digest), "samples", "sampleZ");
+  ExpectRemade();
+}
+
+TEST_F(HarmedResultTest, AnOutputWhoseManifestIsGoneIsRemade) {
+  ASSERT_TRUE(store_->Delete(BlobKey(tokens_.digest)).ok());
+  ExpectRemade();
+}
+
+TEST_F(HarmedResultTest, AnOutputOfWhichAPartIsGoneOrCutShortIsRemade) {
+  ASSERT_TRUE(store_->Delete(BlobKey(part_.digest)).ok());
+  ExpectRemade();
+  ASSERT_TRUE(store_->Put(BlobKey(part_.digest), AsBytes("short"), {}).ok());
+  ExpectRemade();
 }
 
 TEST_F(LeaseRunnerTest, TheReportOfARefusalNamesTheTaskTheTokenAndTheReason) {
