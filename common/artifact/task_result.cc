@@ -3,6 +3,16 @@
 #include <utility>
 
 namespace lwq {
+namespace {
+
+// {"digest","metrics","outputs"}: the digest is of the canonical text of the other two.
+std::string SerializeRecord(const TaskResult& result) {
+  Json record = TaskResultToJson(result);
+  record["digest"] = DigestOf(CanonicalJson(record)).hex();
+  return CanonicalJson(record);
+}
+
+}  // namespace
 
 std::string ResultKey(const Digest& action_key) {
   return absl::StrCat("results/", action_key.hex());
@@ -47,11 +57,15 @@ StatusOr<TaskResult> ReadTaskResult(ObjectStore& store, const Digest& action_key
   if (!json.ok()) return absl::DataLossError(json.status().message());
   StatusOr<TaskResult> result = TaskResultFromJson(*json, what);
   if (!result.ok()) return absl::DataLossError(result.status().message());
+  // One result, one text: so nothing in it can change, appear or go missing without being noticed.
+  if (SerializeRecord(*result) != text.view()) {
+    return absl::DataLossError(absl::StrCat(what, " is damaged: its content has another digest"));
+  }
   return result;
 }
 
 StatusOr<TaskResult> PublishTaskResult(ObjectStore& store, const Digest& action_key, const TaskResult& result) {
-  const std::string text = CanonicalJson(TaskResultToJson(result));
+  const std::string text = SerializeRecord(result);
   const Status put =
       store.Put(ResultKey(action_key), std::as_bytes(std::span(text.data(), text.size())), {.if_absent = true});
   if (put.ok()) return result;

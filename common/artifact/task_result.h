@@ -1,7 +1,8 @@
 // What an action made: the record at results/<action key>, written once by one conditional put.
 //
 // This is the last fence: even two workers that both believe they hold the lease publish one result, and the second
-// adopts the first's. {"outputs":{role:{"digest","size_bytes"}},"metrics":{…}}.
+// adopts the first's. Canonical JSON {"digest","metrics":{…},"outputs":{role:{"digest","size_bytes"}}}, where the
+// outer digest is the SHA-256 of the same text without it: metrics have no other copy that a change would show against.
 #pragma once
 
 #include <map>
@@ -20,7 +21,7 @@ struct TaskResult {
 
 std::string ResultKey(const Digest& action_key);
 
-// NOT_FOUND if nobody has published one.
+// NOT_FOUND if nobody has published one; DATA_LOSS when the record is not exactly what was published.
 StatusOr<TaskResult> ReadTaskResult(ObjectStore& store, const Digest& action_key);
 // Publishes `result`, or returns the one that was already there (metrics that describe effort, such as time, may
 // differ; outputs that differ are DATA_LOSS: the action was not deterministic).

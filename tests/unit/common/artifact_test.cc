@@ -254,6 +254,29 @@ TEST_F(TaskResultTest, OutputsThatDifferAreDataLossAndChangeNothing) {
   EXPECT_EQ(ReadTaskResult(store_, key_)->outputs, Result("a", 1).outputs);
 }
 
+TEST_F(TaskResultTest, AStoredResultThatChangedAnywhereIsDataLoss) {
+  TaskResult result = Result("a", 1.5);
+  result.metrics["note"] = "caf\xe9";  // stored with U+FFFD
+  result.metrics["steps"] = 3;
+  ASSERT_TRUE(PublishTaskResult(store_, key_, result).ok());
+  ASSERT_TRUE(ReadTaskResult(store_, key_).ok());
+  const std::string good(store_.Get(ResultKey(key_))->view());
+  const auto changed = [&good](std::string_view from, std::string_view to) {
+    std::string text = good;
+    return text.replace(text.find(from), from.size(), to);
+  };
+  for (const std::string& text :
+       {changed("1.5", "2.5"), changed("1.5", "1.50"), changed("\"seconds\":1.5,", ""), changed("steps", "stepz"),
+        changed("\"size_bytes\":5", "\"size_bytes\":6"), changed("{", "{\"extra\":1,"), good + " ",
+        absl::StrCat(R"({"metrics":{},"outputs":{}})")}) {
+    ASSERT_NE(text, good);
+    ASSERT_TRUE(store_.Put(ResultKey(key_), AsBytes(text), {}).ok());
+    const Status status = ReadTaskResult(store_, key_).status();
+    EXPECT_TRUE(absl::IsDataLoss(status)) << text << " → " << status;
+    EXPECT_THAT(Message(status), HasSubstr(key_.hex()));
+  }
+}
+
 TEST_F(TaskResultTest, AStoredResultThatIsNotOneIsDataLoss) {
   const std::string digest = DigestOf("x").hex();
   for (const std::string& text :

@@ -134,6 +134,11 @@ TEST_F(HarmedResultTest, ARecordThatIsNotReadableIsRemade) {
   ExpectRemade();
 }
 
+TEST_F(HarmedResultTest, ARecordWithAnotherMetricIsNotBelievedButRemade) {
+  Replace(ResultKey(action_), "\"windows\":", "\"windows\":1");
+  ExpectRemade();
+}
+
 TEST_F(HarmedResultTest, AnOutputWhoseManifestIsDamagedIsRemade) {
   Replace(BlobKey(tokens_.digest), "samples", "sampleZ");
   ExpectRemade();
