@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <filesystem>
+#include <limits>
 
 #include "absl/strings/str_cat.h"
 #include "common/artifact/file_tree.h"
@@ -95,6 +96,24 @@ class TasksTest : public testing::Test {
                         .outputs.at("activations");
     }
     return data;
+  }
+  // A model of float32 weights whose last norm scales every logit by `weight`.
+  ArtifactRef ModelWithFinalNorm(const std::string& folder, float weight) {
+    TinyModelOptions options;
+    options.num_hidden_layers = kBlocks;
+    options.dtype = DType::kF32;
+    LWQ_CHECK(WriteTinyModel(folder, options).ok());
+    const std::string path = folder + "/model.safetensors";
+    std::string file = lwq::test::ReadFileOrEmpty(path);
+    uint64_t header_bytes = 0;
+    std::memcpy(&header_bytes, file.data(), sizeof(header_bytes));
+    const Json header = ParseJson(std::string_view(file).substr(8, header_bytes), "header").value();
+    const Json& offsets = header.at("model.norm.weight").at("data_offsets");
+    for (size_t at = offsets[0].get<size_t>(); at < offsets[1].get<size_t>(); at += sizeof(weight)) {
+      std::memcpy(file.data() + 8 + header_bytes + at, &weight, sizeof(weight));
+    }
+    lwq::test::WriteFile(path, file);
+    return Upload(folder);
   }
   // Over the samples from `first` on.
   double MeanSquaredError(const ArtifactRef& a, const ArtifactRef& b, int64_t first) {
@@ -294,6 +313,26 @@ TEST_F(TasksTest, ACancelledTaskStopsAndLeavesNoResult) {
   cancel_.cancelled = true;
   EXPECT_TRUE(absl::IsCancelled(
       Try(TaskKind::kAdvance, AdvanceParams{0, 2, "F32"}.ToJson(), {{"model", model_}, {"activations", in}}).status()));
+}
+
+TEST_F(TasksTest, ABrokenModelHasAHugePerplexityAndOneThatIsNotFiniteHasNone) {
+  const TokenizeParams stream{.mode = "stream", .seqlen = 32};
+  const ArtifactRef tokens =
+      Run(TaskKind::kTokenize, stream.ToJson(), {{"tokenizer", model_}, {"text", text_}}).outputs.at("tokens");
+  const auto evaluate = [&](float norm_weight) {
+    const std::string name = absl::StrCat(directory_.path(), "/norm", norm_weight);
+    return Try(TaskKind::kEvaluatePpl, EvaluatePplParams{}.ToJson(),
+               {{"model", ModelWithFinalNorm(name, norm_weight)}, {"tokens", tokens}});
+  };
+  const StatusOr<TaskOutcome> broken = evaluate(1e20f);
+  ASSERT_TRUE(broken.ok()) << broken.status();
+  const Json& metrics = broken->result.metrics;
+  EXPECT_EQ(metrics["perplexity"], std::numeric_limits<double>::max());
+  EXPECT_GT(metrics["nll_sum"].get<double>() / metrics["windows"].get<double>(), 1e10);
+  EXPECT_EQ(ParseJson(CanonicalJson(metrics), "metrics").value(), metrics);
+  const Status status = evaluate(std::nanf("")).status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+  EXPECT_NE(status.message().find("is nan: the model's weights or activations are not finite"), std::string::npos);
 }
 
 TEST_F(TasksTest, ADivergedTrainingSaysWhereAndIsNotAnError) {
