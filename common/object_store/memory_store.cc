@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "common/object_store/store_checks.h"
+#include "common/status/out_of_storage.h"
 
 namespace lwq {
 namespace {
@@ -43,8 +44,8 @@ Status MemoryStore::Put(std::string_view key, std::span<const std::byte> data, c
   const int64_t replaced_bytes = it == objects_.end() ? 0 : static_cast<int64_t>(it->second.size());
   const int64_t size_bytes = static_cast<int64_t>(data.size());
   if (size_bytes > capacity_bytes_ - (held_bytes_ - replaced_bytes)) {
-    return absl::ResourceExhaustedError(absl::StrCat("object '", key, "' of ", size_bytes, " bytes does not fit: ",
-                                                     Describe(), " holds ", held_bytes_, " of ", capacity_bytes_));
+    return OutOfStorageError(absl::StrCat("object '", key, "' of ", size_bytes, " bytes does not fit: ", Describe(),
+                                          " holds ", held_bytes_, " of ", capacity_bytes_));
   }
   held_bytes_ += size_bytes - replaced_bytes;
   objects_.insert_or_assign(std::string(key), std::move(bytes));

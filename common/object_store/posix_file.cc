@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "common/status/out_of_storage.h"
+
 namespace lwq {
 
 Status ErrnoStatus(int error, std::string_view action, std::string_view path) {
@@ -17,9 +19,10 @@ Status ErrnoStatus(int error, std::string_view action, std::string_view path) {
     case ENOSPC:
     case EDQUOT:
     case EFBIG:
-      return absl::ResourceExhaustedError(absl::StrCat(message, "; free disk space or choose another folder"));
+      return OutOfStorageError(absl::StrCat(message, "; free disk space or choose another folder"));
     case EMFILE:
     case ENFILE:
+      return OutOfStorageError(message);
     case ENOMEM:
       return absl::ResourceExhaustedError(message);
     case EACCES:

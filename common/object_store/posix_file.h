@@ -1,8 +1,8 @@
 // Thin, checked POSIX file calls: what file stores, file trees and caches need, with errors as statuses.
 //
-// Codes: NOT_FOUND (ENOENT), RESOURCE_EXHAUSTED (no space, quota, descriptors, memory), FAILED_PRECONDITION
-// (permissions, read-only, not a folder, another file system), UNAVAILABLE (everything else). Messages name the path.
-// Interrupted calls are continued. Thread-safety: any thread, as the system's calls.
+// Codes: NOT_FOUND (ENOENT), RESOURCE_EXHAUSTED (memory; no space, quota or descriptors: marked as out_of_storage.h
+// says), FAILED_PRECONDITION (permissions, read-only, not a folder, another file system), UNAVAILABLE (everything
+// else). Messages name the path. Interrupted calls are continued. Thread-safety: any thread, as the system's calls.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,7 @@
 #include "worker/session/failure.h"
 
+#include "common/status/out_of_storage.h"
+
 namespace lwq::worker {
 
 FailureCause CauseOf(const Status& status) {
@@ -7,7 +9,7 @@ FailureCause CauseOf(const Status& status) {
     case absl::StatusCode::kCancelled:
       return FailureCause::kReleased;
     case absl::StatusCode::kResourceExhausted:
-      return FailureCause::kMemory;
+      return IsOutOfStorage(status) ? FailureCause::kInfrastructure : FailureCause::kMemory;
     case absl::StatusCode::kUnavailable:
     case absl::StatusCode::kDeadlineExceeded:
       return FailureCause::kInfrastructure;

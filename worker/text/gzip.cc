@@ -45,7 +45,7 @@ Status Inflater::Member(std::string_view* file, int64_t max_bytes, std::string_v
     file->remove_prefix(read);
     out->append(buffer.data(), written);
     if (static_cast<int64_t>(out->size()) > max_bytes) {
-      return absl::ResourceExhaustedError(
+      return absl::InvalidArgumentError(
           absl::StrCat(what, " unpacks to more than ", max_bytes, " bytes; use a smaller file"));
     }
     if (result == Z_STREAM_END) return absl::OkStatus();

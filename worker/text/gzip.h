@@ -1,8 +1,8 @@
 // Unpacks gzip files: one member or several in a row (as `cat a.gz b.gz` makes), each checked by its CRC.
 //
-// Pure function. INVALID_ARGUMENT when the bytes are no gzip file or are followed by something else, DATA_LOSS when
-// they are truncated or damaged, RESOURCE_EXHAUSTED when more than max_bytes come out (a gzip file may hold a thousand
-// times its size).
+// Pure function. INVALID_ARGUMENT when the bytes are no gzip file, are followed by something else, or give more than
+// max_bytes (a gzip file may hold a thousand times its size); DATA_LOSS when they are truncated or damaged;
+// RESOURCE_EXHAUSTED when memory runs out.
 #pragma once
 
 #include <cstdint>

@@ -33,6 +33,13 @@ std::string ErrorText(int code) {
   return reinterpret_cast<const char*>(buffer.data());
 }
 
+// A pattern that needs too much work for a text needs it on every machine.
+Status MatchFailed(int code, size_t at_byte) {
+  const std::string message =
+      absl::StrCat("the split pattern failed at byte ", at_byte, " of the text: ", ErrorText(code));
+  return code == PCRE2_ERROR_NOMEMORY ? absl::ResourceExhaustedError(message) : absl::FailedPreconditionError(message);
+}
+
 Status Unsupported(std::string_view construct, std::string_view what) {
   return absl::FailedPreconditionError(absl::StrCat(what, ": the pattern's '", construct, "' is not supported"));
 }
@@ -148,10 +155,7 @@ Status SplitRegex::ForEachMatch(std::string_view text, absl::FunctionRef<Status(
     const int found =
         pcre2_match(code_->pcre, subject, text.size(), from, PCRE2_NO_UTF_CHECK, data.get(), context.get());
     if (found == PCRE2_ERROR_NOMATCH) break;
-    if (found < 0) {
-      return absl::ResourceExhaustedError(
-          absl::StrCat("the split pattern failed at byte ", from, " of the text: ", ErrorText(found)));
-    }
+    if (found < 0) return MatchFailed(found, from);
     const PCRE2_SIZE* bounds = pcre2_get_ovector_pointer(data.get());
     const size_t begin = bounds[0];
     const size_t end = bounds[1];

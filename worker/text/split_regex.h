@@ -24,7 +24,7 @@ class SplitRegex {
   static StatusOr<SplitRegex> Compile(std::string_view pattern, std::string_view what);
 
   // Calls visit(begin, end) for the successive matches, empty ones included, until it fails. Requires valid UTF-8.
-  // RESOURCE_EXHAUSTED when a match takes too much backtracking.
+  // FAILED_PRECONDITION when a match takes too much backtracking.
   Status ForEachMatch(std::string_view text, absl::FunctionRef<Status(size_t begin, size_t end)> visit) const;
 
  private:

@@ -19,7 +19,7 @@ class Tokenizer {
   virtual ~Tokenizer() = default;
 
   // The ids of the text, without BOS or EOS. Bytes that are not UTF-8 are read as U+FFFD, never refused (readers of
-  // files refuse them: worker/text/documents.h). INVALID_ARGUMENT for a text too large to index, RESOURCE_EXHAUSTED
+  // files refuse them: worker/text/documents.h). INVALID_ARGUMENT for a text too large to index, FAILED_PRECONDITION
   // when the split pattern of a tokenizer.json needs too much work.
   virtual StatusOr<std::vector<int32_t>> Encode(std::string_view text) const = 0;
   // The text of the ids, always valid UTF-8; control and special tokens give no text. OUT_OF_RANGE names an id outside

@@ -8,6 +8,7 @@
 
 #include "common/object_store/object_store.h"
 #include "common/object_store/posix_file.h"
+#include "common/status/out_of_storage.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/testing/process.h"
@@ -53,7 +54,9 @@ TEST(ObjectStoreUriTest, OnlyFileAndMemoryAreOpened) {
 TEST(PosixFileTest, TheSystemsErrorsMeanWhatTheTableSays) {
   EXPECT_TRUE(absl::IsNotFound(ErrnoStatus(ENOENT, "open", "/x")));
   for (const int error : {ENOSPC, EDQUOT, EFBIG, EMFILE, ENFILE, ENOMEM}) {
-    EXPECT_TRUE(absl::IsResourceExhausted(ErrnoStatus(error, "write", "/x"))) << error;
+    const Status status = ErrnoStatus(error, "write", "/x");
+    EXPECT_TRUE(absl::IsResourceExhausted(status)) << error;
+    EXPECT_EQ(IsOutOfStorage(status), error != ENOMEM) << error;
   }
   for (const int error : {EACCES, EPERM, EROFS, ENOTDIR, EISDIR, EXDEV, ENAMETOOLONG}) {
     EXPECT_TRUE(absl::IsFailedPrecondition(ErrnoStatus(error, "write", "/x"))) << error;
@@ -70,7 +73,7 @@ TEST(PosixFileTest, AFullDeviceIsResourceExhaustedWithItsPath) {
   ASSERT_TRUE(fd.ok()) << fd.status();
   const std::string text(100, 'x');
   const Status status = WriteAt(fd->get(), 0, std::as_bytes(std::span(text.data(), text.size())), "/dev/full");
-  EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
+  EXPECT_TRUE(IsOutOfStorage(status)) << status;
   EXPECT_THAT(Message(status), HasSubstr("/dev/full"));
 }
 

@@ -1,5 +1,6 @@
 #include "worker/session/failure.h"
 
+#include "common/status/out_of_storage.h"
 #include "gtest/gtest.h"
 
 namespace lwq::worker {
@@ -8,6 +9,8 @@ namespace {
 TEST(FailureTest, EveryStatusHasTheCauseTheRetryTableExpects) {
   EXPECT_EQ(CauseOf(absl::CancelledError("")), FailureCause::kReleased);
   EXPECT_EQ(CauseOf(absl::ResourceExhaustedError("")), FailureCause::kMemory);
+  EXPECT_EQ(CauseOf(OutOfStorageError("")), FailureCause::kInfrastructure);
+  EXPECT_EQ(CauseOf(Annotate(OutOfStorageError("no space"), "blob")), FailureCause::kInfrastructure);
   EXPECT_EQ(CauseOf(absl::UnavailableError("")), FailureCause::kInfrastructure);
   EXPECT_EQ(CauseOf(absl::DeadlineExceededError("")), FailureCause::kInfrastructure);
   EXPECT_EQ(CauseOf(absl::NotFoundError("")), FailureCause::kInputLost);
