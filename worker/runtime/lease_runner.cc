@@ -96,7 +96,8 @@ void SetFailure(pb::FailureCause cause, std::string_view message, pb::ReportTask
   report.mutable_failure()->set_message(OneLine(message, kMaxMessageBytes));
 }
 
-void FillFailure(const Status& status, const Task& task, ArtifactStore& store, pb::ReportTaskRequest& report) {
+void FillFailure(const Status& status, const Task& task, ArtifactStore& store, const qat::CancelToken& cancel,
+                 pb::ReportTaskRequest& report) {
   FailureCause cause = CauseOf(status);
   if (cause == FailureCause::kReleased) {
     report.mutable_released();
@@ -104,7 +105,11 @@ void FillFailure(const Status& status, const Task& task, ArtifactStore& store, p
   }
   std::string input;
   if (cause == FailureCause::kInputLost) {
-    const StatusOr<std::optional<std::string>> lost = FindLostInput(task, store);
+    const StatusOr<std::optional<std::string>> lost = FindLostInput(task, store, cancel);
+    if (absl::IsCancelled(lost.status())) {
+      report.mutable_released();
+      return;
+    }
     if (!lost.ok()) {
       cause = FailureCause::kInfrastructure;
     } else if (lost->has_value()) {
@@ -172,7 +177,7 @@ pb::ReportTaskRequest RunLease(const pb::Lease& lease, const RunnerOptions& opti
     SetFailure(pb::FAILURE_CAUSE_TASK, MessageOf(task.status()), report);
   } else if (const Status status = RunInto(lease, *task, options, monitor, report); !status.ok()) {
     report.clear_outcome();
-    FillFailure(status, *task, *options.store, report);
+    FillFailure(status, *task, *options.store, monitor.cancel(), report);
   }
 
   report.set_seconds(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());

@@ -6,6 +6,23 @@
 #include "worker/tasks/task.h"
 
 namespace lwq::worker {
+namespace {
+
+// Samples until somebody asks to stop.
+class StoppableSamples : public SampleRange {
+ public:
+  StoppableSamples(SampleSource* source, const qat::CancelToken* cancel)
+      : SampleRange(source, 0, source->samples()), cancel_(cancel) {}
+  StatusOr<HostTensor> Read(int64_t first, int64_t count) override {
+    LWQ_RETURN_IF_ERROR(CheckCancelled(*cancel_));
+    return SampleRange::Read(first, count);
+  }
+
+ private:
+  const qat::CancelToken* cancel_;
+};
+
+}  // namespace
 
 StatusOr<TaskOutcome> ExecuteEmbed(const Task& task, const TaskContext& context) {
   LWQ_ASSIGN_OR_RETURN(const EmbedParams params, EmbedParams::FromJson(task.params));
@@ -17,7 +34,8 @@ StatusOr<TaskOutcome> ExecuteEmbed(const Task& task, const TaskContext& context)
   const int64_t seqlen = tokens->sample_shape().empty() ? 0 : tokens->sample_shape()[0];
   const int64_t hidden = model->config().hidden_size;
   SampleSetWriter writer(context.store, dtype, {seqlen, hidden}, ChunkSamples(seqlen * hidden * DTypeBytes(dtype), 1));
-  LWQ_RETURN_IF_ERROR(qat::Embed(model->config(), embedding, *tokens, dtype, writer));
+  StoppableSamples stoppable(tokens.get(), context.cancel);
+  LWQ_RETURN_IF_ERROR(qat::Embed(model->config(), embedding, stoppable, dtype, writer));
   TaskOutcome outcome;
   LWQ_ASSIGN_OR_RETURN(outcome.result.outputs["activations"], writer.Finish());
   return outcome;

@@ -46,8 +46,15 @@ StatusOr<ArtifactRef> InputOf(const Task& task, std::string_view role) {
   return it->second;
 }
 
-StatusOr<std::optional<std::string>> FindLostInput(const Task& task, ArtifactStore& store) {
-  const auto intact = [&store](const BlobRef& blob) -> StatusOr<bool> {
+Status CheckCancelled(const qat::CancelToken& cancel) {
+  if (cancel.cancelled.load(std::memory_order_relaxed)) return absl::CancelledError("stopped on request");
+  return absl::OkStatus();
+}
+
+StatusOr<std::optional<std::string>> FindLostInput(const Task& task, ArtifactStore& store,
+                                                   const qat::CancelToken& cancel) {
+  const auto intact = [&](const BlobRef& blob) -> StatusOr<bool> {
+    LWQ_RETURN_IF_ERROR(CheckCancelled(cancel));
     const Status status = store.Fetch(blob).status();
     if (status.ok()) return true;
     if (absl::IsDataLoss(status)) {

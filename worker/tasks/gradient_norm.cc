@@ -14,7 +14,7 @@ StatusOr<TaskOutcome> ExecuteGradientNorm(const Task& task, const TaskContext& c
     LWQ_ASSIGN_OR_RETURN(const ArtifactRef shard, InputOf(task, absl::StrCat("sum.", i)));
     shards.push_back(shard);
   }
-  LWQ_ASSIGN_OR_RETURN(const double norm, MeanGradientNorm(*context.blobs, shards, params.samples));
+  LWQ_ASSIGN_OR_RETURN(const double norm, MeanGradientNorm(*context.blobs, shards, params.samples, *context.cancel));
   LWQ_RETURN_IF_ERROR(FiniteNumbers({norm}, "gradient_norm").status());
   TaskOutcome outcome;
   outcome.result.metrics = Json{{"gradient_norm", norm}};

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/artifact/tensor.h"
+#include "worker/tasks/task.h"
 
 namespace lwq::worker {
 namespace {
@@ -61,9 +62,11 @@ StatusOr<std::vector<Shard>> OpenShards(BlobSource& blobs, const std::vector<Art
 }
 
 // Σ over elements of (Σ shards / samples)², for one linear.
-StatusOr<double> SquaredMean(BlobSource& blobs, const std::vector<Shard>& shards, size_t linear, int64_t samples) {
+StatusOr<double> SquaredMean(BlobSource& blobs, const std::vector<Shard>& shards, size_t linear, int64_t samples,
+                             const qat::CancelToken& cancel) {
   std::vector<double> sum(static_cast<size_t>(shards[0].manifest.parts[linear].blob.size_bytes) / sizeof(float));
   for (const Shard& shard : shards) {
+    LWQ_RETURN_IF_ERROR(CheckCancelled(cancel));
     LWQ_ASSIGN_OR_RETURN(const Bytes bytes, blobs.Fetch(shard.manifest.parts[linear].blob));
     for (size_t i = 0; i < sum.size(); ++i) {
       float value = 0;
@@ -98,7 +101,8 @@ StatusOr<ArtifactRef> PublishGradientSum(ArtifactStore& store, const qat::Linear
   return store.Publish(manifest);
 }
 
-StatusOr<double> MeanGradientNorm(BlobSource& blobs, const std::vector<ArtifactRef>& shards, int64_t samples) {
+StatusOr<double> MeanGradientNorm(BlobSource& blobs, const std::vector<ArtifactRef>& shards, int64_t samples,
+                                  const qat::CancelToken& cancel) {
   if (shards.empty() || samples < 1) {
     return absl::InvalidArgumentError(
         absl::StrCat("a mean gradient of ", shards.size(), " shards and ", samples, " samples does not exist"));
@@ -106,7 +110,7 @@ StatusOr<double> MeanGradientNorm(BlobSource& blobs, const std::vector<ArtifactR
   LWQ_ASSIGN_OR_RETURN(const std::vector<Shard> opened, OpenShards(blobs, shards));
   double squares = 0;
   for (size_t linear = 0; linear < kLinears; ++linear) {
-    LWQ_ASSIGN_OR_RETURN(const double of_linear, SquaredMean(blobs, opened, linear, samples));
+    LWQ_ASSIGN_OR_RETURN(const double of_linear, SquaredMean(blobs, opened, linear, samples, cancel));
     squares += of_linear;
   }
   return std::sqrt(squares);

@@ -23,7 +23,8 @@ StatusOr<ArtifactRef> PublishGradientSum(ArtifactStore& store, const qat::Linear
 
 // ‖Σ shards / samples‖₂ over all seven linears, in float64 in the order of shards and elements: the same bits on every
 // machine. Holds one linear in float64 and one in float32. INVALID_ARGUMENT for no shards, no samples, or shards of
-// different shapes.
-StatusOr<double> MeanGradientNorm(BlobSource& blobs, const std::vector<ArtifactRef>& shards, int64_t samples);
+// different shapes; CANCELLED between parts.
+StatusOr<double> MeanGradientNorm(BlobSource& blobs, const std::vector<ArtifactRef>& shards, int64_t samples,
+                                  const qat::CancelToken& cancel);
 
 }  // namespace lwq::worker

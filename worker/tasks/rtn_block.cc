@@ -11,11 +11,13 @@ StatusOr<TaskOutcome> ExecuteRtnBlock(const Task& task, const TaskContext& conte
   LWQ_ASSIGN_OR_RETURN(const RtnBlockParams params, RtnBlockParams::FromJson(task.params));
   LWQ_ASSIGN_OR_RETURN(const auto model, ModelInput::Open(task, context));
   LWQ_ASSIGN_OR_RETURN(const qat::BlockState block, model->Block(params.block));
+  LWQ_RETURN_IF_ERROR(CheckCancelled(*context.cancel));
   const qat::RtnOptions options{.bits = params.bits,
                                 .group_size = params.group_size,
                                 .range_contains_zero = params.range_contains_zero,
                                 .fp16_scales = params.fp16_scales};
   LWQ_ASSIGN_OR_RETURN(const qat::BlockState quantized, qat::QuantizeRtn(model->config(), block, options));
+  LWQ_RETURN_IF_ERROR(CheckCancelled(*context.cancel));
   TaskOutcome outcome;
   LWQ_ASSIGN_OR_RETURN(outcome.result.outputs["block"], qat::PublishBlock(*context.store, quantized));
   return outcome;

@@ -52,9 +52,14 @@ StatusOr<TaskOutcome> Execute(const Task& task, const TaskContext& context);
 // The input of that role; INTERNAL when the coordinator did not send it.
 StatusOr<ArtifactRef> InputOf(const Task& task, std::string_view role);
 
+// CANCELLED once somebody asked to stop: for loops outside worker/qat.
+Status CheckCancelled(const qat::CancelToken& cancel);
+
 // After NOT_FOUND or DATA_LOSS: the first role whose manifest or parts are missing or damaged, or nothing if all are
 // intact. Reads everything; a damaged blob is deleted from the store, since equal content is never written over.
-StatusOr<std::optional<std::string>> FindLostInput(const Task& task, ArtifactStore& store);
+// CANCELLED between blobs.
+StatusOr<std::optional<std::string>> FindLostInput(const Task& task, ArtifactStore& store,
+                                                   const qat::CancelToken& cancel);
 
 // One file per kind.
 StatusOr<TaskOutcome> ExecuteTokenize(const Task& task, const TaskContext& context);

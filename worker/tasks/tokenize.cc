@@ -1,4 +1,6 @@
 // Text → token windows: calibration windows of a run, or every window of a text for perplexity.
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "common/artifact/file_tree.h"
 #include "common/artifact/samples.h"
@@ -33,9 +35,12 @@ StatusOr<std::vector<std::string>> ReadText(const Task& task, const TaskContext&
   LWQ_ASSIGN_OR_RETURN(const ArtifactRef ref, InputOf(task, "text"));
   LWQ_ASSIGN_OR_RETURN(const FileTree tree, FileTree::Open(context.blobs, ref));
   std::vector<std::string> documents;
+  const auto keep_going = [&context] { return CheckCancelled(*context.cancel); };
   for (const std::string& path : tree.paths()) {
+    LWQ_RETURN_IF_ERROR(keep_going());
     LWQ_ASSIGN_OR_RETURN(const Bytes contents, tree.ReadAll(path));
-    LWQ_ASSIGN_OR_RETURN(std::vector<std::string> more, ReadDocuments(path, contents.view()));
+    LWQ_ASSIGN_OR_RETURN(std::vector<std::string> more,
+                         ReadDocuments(path, contents.view(), kMaxUnpackedTextBytes, keep_going));
     for (std::string& document : more) documents.push_back(std::move(document));
   }
   return documents;
@@ -56,8 +61,10 @@ Status AppendWindows(const TokenWindows& windows, SampleSetWriter& writer) {
 StatusOr<TaskOutcome> ExecuteTokenize(const Task& task, const TaskContext& context) {
   LWQ_ASSIGN_OR_RETURN(const TokenizeParams params, TokenizeParams::FromJson(task.params));
   LWQ_ASSIGN_OR_RETURN(const auto tokenizer, OpenTokenizer(task, context));
-  LWQ_ASSIGN_OR_RETURN(const std::vector<std::string> documents, ReadText(task, context));
-  LWQ_ASSIGN_OR_RETURN(const std::vector<int32_t> ids, TokenizeStream(*tokenizer, documents, tokenizer->add_bos()));
+  LWQ_ASSIGN_OR_RETURN(std::vector<std::string> documents, ReadText(task, context));
+  LWQ_ASSIGN_OR_RETURN(const std::vector<int32_t> ids,
+                       TokenizeStream(*tokenizer, std::move(documents), tokenizer->add_bos(),
+                                      [&context] { return CheckCancelled(*context.cancel); }));
 
   TaskOutcome outcome;
   SampleSetWriter writer(context.store, DType::kI32, {params.seqlen},

@@ -11,6 +11,7 @@ StatusOr<TaskOutcome> ExecuteWeightError(const Task& task, const TaskContext& co
   LWQ_ASSIGN_OR_RETURN(const WeightErrorParams params, WeightErrorParams::FromJson(task.params));
   LWQ_ASSIGN_OR_RETURN(const auto model, ModelInput::Open(task, context));
   LWQ_ASSIGN_OR_RETURN(const qat::BlockState block, model->Block(params.block));
+  LWQ_RETURN_IF_ERROR(CheckCancelled(*context.cancel));
   LWQ_ASSIGN_OR_RETURN(const std::vector<double> errors,
                        qat::WeightErrors(model->config(), block,
                                          RtnChoices(params.choices, params.fp16_scales, params.range_contains_zero)));

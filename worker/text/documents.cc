@@ -35,9 +35,10 @@ Status CheckIsText(std::string_view name, std::string_view text) {
   return absl::OkStatus();
 }
 
-StatusOr<std::vector<std::string>> JsonLines(std::string_view name, std::string_view text) {
+StatusOr<std::vector<std::string>> JsonLines(std::string_view name, std::string_view text, KeepGoing keep_going) {
   std::vector<std::string> documents;
   for (int64_t line_number = 1; !text.empty(); ++line_number) {
+    LWQ_RETURN_IF_ERROR(keep_going());
     const size_t end = text.find('\n');
     std::string_view line = text.substr(0, end);
     text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
@@ -68,15 +69,15 @@ StatusOr<std::vector<std::string>> PlainText(std::string_view name, std::string_
 }  // namespace
 
 StatusOr<std::vector<std::string>> ReadDocuments(std::string_view name, std::string_view contents,
-                                                 int64_t max_unpacked_bytes) {
+                                                 int64_t max_unpacked_bytes, KeepGoing keep_going) {
   std::string unpacked;
   std::string_view base = name;
   if (base.ends_with(".gz")) {
     base.remove_suffix(3);
-    LWQ_ASSIGN_OR_RETURN(unpacked, Gunzip(contents, max_unpacked_bytes, name));
+    LWQ_ASSIGN_OR_RETURN(unpacked, Gunzip(contents, max_unpacked_bytes, name, keep_going));
     contents = unpacked;
   }
-  if (base.ends_with(".jsonl") || base.ends_with(".json")) return JsonLines(name, contents);
+  if (base.ends_with(".jsonl") || base.ends_with(".json")) return JsonLines(name, contents, keep_going);
   return PlainText(name, contents);
 }
 

@@ -8,7 +8,8 @@
 // repaired: a calibration text with replaced characters would quantize quietly to something else.
 //
 // Pure functions. INVALID_ARGUMENT: not UTF-8, not JSON, no `text`, no document, a packed format that is not gzip
-// (messages name file and line); DATA_LOSS and RESOURCE_EXHAUSTED: see gzip.h.
+// (messages name file and line); DATA_LOSS and RESOURCE_EXHAUSTED: see gzip.h; what `keep_going` answers, asked at
+// every line and every 64 KiB unpacked.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +18,7 @@
 #include <vector>
 
 #include "common/status/status.h"
+#include "worker/text/keep_going.h"
 
 namespace lwq {
 
@@ -24,6 +26,7 @@ namespace lwq {
 inline constexpr int64_t kMaxUnpackedTextBytes = int64_t{8} << 30;
 
 StatusOr<std::vector<std::string>> ReadDocuments(std::string_view name, std::string_view contents,
-                                                 int64_t max_unpacked_bytes = kMaxUnpackedTextBytes);
+                                                 int64_t max_unpacked_bytes = kMaxUnpackedTextBytes,
+                                                 KeepGoing keep_going = AlwaysKeepGoing);
 
 }  // namespace lwq

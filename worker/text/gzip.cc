@@ -23,17 +23,20 @@ class Inflater {
   Inflater& operator=(const Inflater&) = delete;
 
   // Appends the member that `file` begins with to `out` and removes it from `file`.
-  Status Member(std::string_view* file, int64_t max_bytes, std::string_view what, std::string* out);
+  Status Member(std::string_view* file, int64_t max_bytes, std::string_view what, KeepGoing keep_going,
+                std::string* out);
 
  private:
   z_stream stream_{};
   bool initialised_ = false;
 };
 
-Status Inflater::Member(std::string_view* file, int64_t max_bytes, std::string_view what, std::string* out) {
+Status Inflater::Member(std::string_view* file, int64_t max_bytes, std::string_view what, KeepGoing keep_going,
+                        std::string* out) {
   if (!initialised_ || inflateReset(&stream_) != Z_OK) return absl::ResourceExhaustedError("zlib: out of memory");
   std::array<char, 1 << 16> buffer;
   while (true) {
+    LWQ_RETURN_IF_ERROR(keep_going());
     const size_t step = std::min(file->size(), kMaxInputStep);
     stream_.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(file->data()));
     stream_.avail_in = static_cast<uInt>(step);
@@ -63,14 +66,14 @@ Status Inflater::Member(std::string_view* file, int64_t max_bytes, std::string_v
 
 }  // namespace
 
-StatusOr<std::string> Gunzip(std::string_view file, int64_t max_bytes, std::string_view what) {
+StatusOr<std::string> Gunzip(std::string_view file, int64_t max_bytes, std::string_view what, KeepGoing keep_going) {
   if (!file.starts_with(kMagic)) {
     return absl::InvalidArgumentError(absl::StrCat(what, " is not a gzip file although its name ends in .gz"));
   }
   std::string out;
   Inflater inflater;
   do {
-    LWQ_RETURN_IF_ERROR(inflater.Member(&file, max_bytes, what, &out));
+    LWQ_RETURN_IF_ERROR(inflater.Member(&file, max_bytes, what, keep_going, &out));
   } while (file.starts_with(kMagic));
   // Tapes and block devices pad with zero bytes, which every gzip reader ignores.
   if (file.find_first_not_of('\0') != std::string_view::npos) {

@@ -10,9 +10,12 @@
 #include <string_view>
 
 #include "common/status/status.h"
+#include "worker/text/keep_going.h"
 
 namespace lwq {
 
-StatusOr<std::string> Gunzip(std::string_view file, int64_t max_bytes, std::string_view what);
+// `keep_going` is asked every 64 KiB.
+StatusOr<std::string> Gunzip(std::string_view file, int64_t max_bytes, std::string_view what,
+                             KeepGoing keep_going = AlwaysKeepGoing);
 
 }  // namespace lwq

@@ -56,7 +56,7 @@ class JsonTokenizer : public Tokenizer {
  public:
   Status Init(const Json& root, std::string_view what, const JsonTokenizerOptions& options);
 
-  StatusOr<std::vector<int32_t>> Encode(std::string_view text) const override;
+  StatusOr<std::vector<int32_t>> Encode(std::string_view text, KeepGoing keep_going) const override;
   StatusOr<std::string> Decode(std::span<const int32_t> ids) const override;
   StatusOr<std::string_view> Piece(int32_t id) const override;
   int32_t vocab_size() const override { return static_cast<int32_t>(tokens_.size()); }
@@ -68,9 +68,14 @@ class JsonTokenizer : public Tokenizer {
   Status AddTokens(std::vector<AddedToken> added, std::string_view what);
   Status SetSpecialTokens(const Json& post_processor, std::string_view what, const JsonTokenizerOptions& options);
   StatusOr<int32_t> SpecialId(std::string_view name, const std::string& token, std::string_view what) const;
-  Status EncodeNormalized(std::string_view text, bool at_start, BpeWorkspace* workspace,
-                          std::vector<int32_t>* ids) const;
-  Status EncodeWord(std::string_view word, BpeWorkspace* workspace, std::vector<int32_t>* ids) const;
+  // One call of Encode.
+  struct Encoding {
+    PacedKeepGoing keep_going;
+    BpeWorkspace workspace = {};
+    std::vector<int32_t> ids = {};
+  };
+  Status EncodeNormalized(std::string_view text, bool at_start, Encoding* encoding) const;
+  Status EncodeWord(std::string_view word, Encoding* encoding) const;
 
   TextNormalizer normalizer_;
   PreTokenizer pre_tokenizer_;
@@ -149,43 +154,45 @@ Status JsonTokenizer::SetSpecialTokens(const Json& post_processor, std::string_v
   return absl::OkStatus();
 }
 
-StatusOr<std::vector<int32_t>> JsonTokenizer::Encode(std::string_view text) const {
+StatusOr<std::vector<int32_t>> JsonTokenizer::Encode(std::string_view text, KeepGoing keep_going) const {
   std::string repaired;
   if (FindInvalidUtf8(text) != std::string_view::npos) {
     repaired = ReplaceInvalidUtf8(text);
     text = repaired;
   }
-  std::vector<int32_t> ids;
-  BpeWorkspace workspace;
+  Encoding encoding{.keep_going = PacedKeepGoing(keep_going)};
   LWQ_RETURN_IF_ERROR(
       raw_tokens_.Cut(text, [&](std::string_view part, size_t offset, std::optional<int32_t> id) -> Status {
         if (id.has_value()) {
-          ids.push_back(*id);
+          encoding.ids.push_back(*id);
           return absl::OkStatus();
         }
-        if (normalizer_.identity()) return EncodeNormalized(part, offset == 0, &workspace, &ids);
-        return EncodeNormalized(normalizer_.Normalize(part), offset == 0, &workspace, &ids);
+        if (normalizer_.identity()) return EncodeNormalized(part, offset == 0, &encoding);
+        return EncodeNormalized(normalizer_.Normalize(part), offset == 0, &encoding);
       }));
-  return ids;
+  return std::move(encoding.ids);
 }
 
-Status JsonTokenizer::EncodeNormalized(std::string_view text, bool at_start, BpeWorkspace* workspace,
-                                       std::vector<int32_t>* ids) const {
+Status JsonTokenizer::EncodeNormalized(std::string_view text, bool at_start, Encoding* encoding) const {
   return normalized_tokens_.Cut(text, [&](std::string_view part, size_t offset, std::optional<int32_t> id) -> Status {
     if (id.has_value()) {
-      ids->push_back(*id);
+      encoding->ids.push_back(*id);
       return absl::OkStatus();
     }
     return pre_tokenizer_.ForEachWord(part, at_start && offset == 0,
-                                      [&](std::string_view word) { return EncodeWord(word, workspace, ids); });
+                                      [&](std::string_view word) { return EncodeWord(word, encoding); });
   });
 }
 
-Status JsonTokenizer::EncodeWord(std::string_view word, BpeWorkspace* workspace, std::vector<int32_t>* ids) const {
-  if (!model_.may_cut_at_spaces()) return model_.EncodeWord(word, workspace, ids);
+Status JsonTokenizer::EncodeWord(std::string_view word, Encoding* encoding) const {
+  if (!model_.may_cut_at_spaces()) {
+    LWQ_RETURN_IF_ERROR(encoding->keep_going.Ask());
+    return model_.EncodeWord(word, &encoding->workspace, &encoding->ids);
+  }
   while (!word.empty()) {
     const std::string_view part = NextWord(word, kSpaceSymbol);
-    LWQ_RETURN_IF_ERROR(model_.EncodeWord(part, workspace, ids));
+    LWQ_RETURN_IF_ERROR(encoding->keep_going.Ask());
+    LWQ_RETURN_IF_ERROR(model_.EncodeWord(part, &encoding->workspace, &encoding->ids));
     word.remove_prefix(part.size());
   }
   return absl::OkStatus();

@@ -85,7 +85,8 @@ SentencePieceNormalizer::Step SentencePieceNormalizer::NormalizePrefix(std::stri
   return {text.substr(0, c.size_bytes), c.size_bytes};
 }
 
-std::string SentencePieceNormalizer::Normalize(std::string_view text) const {
+StatusOr<std::string> SentencePieceNormalizer::Normalize(std::string_view text, KeepGoing keep_going) const {
+  PacedKeepGoing paced(keep_going);
   const std::string_view space = escape_whitespaces_ ? kSpaceSymbol : std::string_view(" ");
   while (remove_extra_whitespaces_ && !text.empty()) {
     const Step step = NormalizePrefix(text);
@@ -98,6 +99,7 @@ std::string SentencePieceNormalizer::Normalize(std::string_view text) const {
   if (add_dummy_prefix_) out.append(space);
   bool after_space = remove_extra_whitespaces_;
   while (!text.empty()) {
+    LWQ_RETURN_IF_ERROR(paced.Ask());
     Step step = NormalizePrefix(text);
     text.remove_prefix(step.consumed_bytes);
     while (after_space && step.text.starts_with(' ')) step.text.remove_prefix(1);

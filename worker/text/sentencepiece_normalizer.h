@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "common/status/status.h"
+#include "worker/text/keep_going.h"
 #include "worker/text/prefix_trie.h"
 #include "worker/text/sentencepiece_model.h"
 
@@ -45,7 +46,8 @@ class SentencePieceNormalizer {
  public:
   // `user_defined` must outlive the normalizer.
   static StatusOr<SentencePieceNormalizer> Create(const SentencePieceModel& model, const PrefixTrie* user_defined);
-  std::string Normalize(std::string_view text) const;
+  // Fails with what `keep_going` answers alone, asked every few thousand characters.
+  StatusOr<std::string> Normalize(std::string_view text, KeepGoing keep_going = AlwaysKeepGoing) const;
 
  private:
   struct Step {

@@ -44,7 +44,7 @@ class SentencePieceTokenizer : public Tokenizer {
   SentencePieceTokenizer(SentencePieceModel model, SentencePieceOptions options);
   Status Init();
 
-  StatusOr<std::vector<int32_t>> Encode(std::string_view text) const override;
+  StatusOr<std::vector<int32_t>> Encode(std::string_view text, KeepGoing keep_going) const override;
   StatusOr<std::string> Decode(std::span<const int32_t> ids) const override;
   StatusOr<std::string_view> Piece(int32_t id) const override;
   int32_t vocab_size() const override { return static_cast<int32_t>(model_.pieces.size()); }
@@ -107,8 +107,9 @@ int32_t SentencePieceTokenizer::PieceId(std::string_view text) const {
   return it == mergeable_.end() ? model_.unk_id : it->second;
 }
 
-StatusOr<std::vector<int32_t>> SentencePieceTokenizer::Encode(std::string_view text) const {
-  const std::string normalized = normalizer_.Normalize(text);
+StatusOr<std::vector<int32_t>> SentencePieceTokenizer::Encode(std::string_view text, KeepGoing keep_going) const {
+  PacedKeepGoing paced(keep_going);
+  LWQ_ASSIGN_OR_RETURN(const std::string normalized, normalizer_.Normalize(text, keep_going));
   std::vector<int32_t> ids;
   std::vector<int32_t> word_ids;
   BpeWorkspace workspace;
@@ -116,6 +117,7 @@ StatusOr<std::vector<int32_t>> SentencePieceTokenizer::Encode(std::string_view t
   while (!rest.empty()) {
     const std::string_view word = word_by_word_ ? NextWord(rest, kSpaceSymbol) : rest;
     rest.remove_prefix(word.size());
+    LWQ_RETURN_IF_ERROR(paced.Ask());
     if (word.size() > kMaxBpeWordBytes) return absl::InvalidArgumentError("the text has a word of more than 2 GiB");
     auto known = workspace.Recall(word);
     if (!known.has_value()) {

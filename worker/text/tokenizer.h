@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "common/status/status.h"
+#include "worker/text/keep_going.h"
 
 namespace lwq {
 
@@ -20,8 +21,10 @@ class Tokenizer {
 
   // The ids of the text, without BOS or EOS. Bytes that are not UTF-8 are read as U+FFFD, never refused (readers of
   // files refuse them: worker/text/documents.h). INVALID_ARGUMENT for a text too large to index, FAILED_PRECONDITION
-  // when the split pattern of a tokenizer.json needs too much work.
-  virtual StatusOr<std::vector<int32_t>> Encode(std::string_view text) const = 0;
+  // when the split pattern of a tokenizer.json needs too much work, and what `keep_going`
+  // answers (asked every few thousand words; one word is never left half done).
+  virtual StatusOr<std::vector<int32_t>> Encode(std::string_view text,
+                                                KeepGoing keep_going = AlwaysKeepGoing) const = 0;
   // The text of the ids, always valid UTF-8; control and special tokens give no text. OUT_OF_RANGE names an id outside
   // the vocabulary.
   virtual StatusOr<std::string> Decode(std::span<const int32_t> ids) const = 0;
@@ -38,8 +41,8 @@ class Tokenizer {
 
 // The token stream that calibration windows and perplexity are cut from: documents joined by "\n\n" (as wikitext-2 is
 // in every GPTQ-style script), tokenized once as one text, one BOS in front if `add_bos`. FAILED_PRECONDITION when a
-// BOS is asked for and the tokenizer has none.
-StatusOr<std::vector<int32_t>> TokenizeStream(const Tokenizer& tokenizer, const std::vector<std::string>& documents,
-                                              bool add_bos);
+// BOS is asked for and the tokenizer has none. The documents are freed as soon as they are joined.
+StatusOr<std::vector<int32_t>> TokenizeStream(const Tokenizer& tokenizer, std::vector<std::string> documents,
+                                              bool add_bos, KeepGoing keep_going = AlwaysKeepGoing);
 
 }  // namespace lwq

@@ -115,6 +115,16 @@ TEST(ReadDocuments, DamagedGzipFilesAreRefused) {
   ExpectRefused("a.txt.gz", good + "tail", "4 bytes behind");
 }
 
+TEST(ReadDocuments, ReadingStopsWhenItIsToldTo) {
+  int asked = 0;
+  const auto stop_at_third = [&asked] { return ++asked == 3 ? absl::CancelledError("stop") : absl::OkStatus(); };
+  const std::string lines = "{\"text\":\"a\"}\n{\"text\":\"b\"}\n{}\n";
+  EXPECT_TRUE(absl::IsCancelled(ReadDocuments("x.jsonl", lines, 1 << 20, stop_at_third).status()));
+  asked = 0;
+  const std::string packed = Gzip(std::string(1 << 20, 'x'));
+  EXPECT_TRUE(absl::IsCancelled(ReadDocuments("x.txt.gz", packed, 1 << 20, stop_at_third).status()));
+}
+
 TEST(ReadDocuments, AGzipFileThatUnpacksToTooMuchIsRefused) {
   const std::string bomb = Gzip(std::string(10 << 20, 'x'));
   const auto documents = ReadDocuments("bomb.txt.gz", bomb, 1 << 20);

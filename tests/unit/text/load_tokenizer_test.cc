@@ -41,6 +41,20 @@ TEST(LoadTokenizer, TokenizerJsonIsPreferredAndACallerCanInsist) {
   EXPECT_EQ(Load(both, TokenizerFormat::kSentencePiece)->Encode("<s>")->size(), 4u);
 }
 
+TEST(LoadTokenizer, EveryTokenizerStopsWhenItIsToldTo) {
+  std::string text;
+  for (int i = 0; i < 20'000; ++i) text.append(" a");
+  const TokenizerFiles both = {.tokenizer_model = ModelFile(), .tokenizer_json = JsonFile()};
+  for (const TokenizerFormat format : {TokenizerFormat::kJson, TokenizerFormat::kSentencePiece}) {
+    int asked = 0;
+    const auto stop_at_second = [&asked] { return ++asked == 2 ? absl::CancelledError("stop") : absl::OkStatus(); };
+    EXPECT_TRUE(absl::IsCancelled(Load(both, format)->Encode(text, stop_at_second).status()));
+    EXPECT_EQ(asked, 2);
+    EXPECT_TRUE(absl::IsCancelled(
+        TokenizeStream(*Load(both, format), {"a"}, false, [] { return absl::CancelledError("stop"); }).status()));
+  }
+}
+
 TEST(LoadTokenizer, AMissingFileIsNotFound) {
   EXPECT_EQ(LoadTokenizer({}).status().code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(LoadTokenizer({.tokenizer_json = JsonFile()}, TokenizerFormat::kSentencePiece).status().code(),

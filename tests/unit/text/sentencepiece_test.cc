@@ -127,7 +127,7 @@ TEST(SentencePiece, NormalizerSettingsAreHonoured) {
     model.remove_extra_whitespaces = remove_extra;
     model.escape_whitespaces = escape;
     const PrefixTrie none;
-    return SentencePieceNormalizer::Create(model, &none)->Normalize(text);
+    return *SentencePieceNormalizer::Create(model, &none)->Normalize(text);
   };
   EXPECT_EQ(normalize(true, false, true, "  a  b "), "▁▁▁a▁▁b▁");
   EXPECT_EQ(normalize(true, true, true, "  a  b "), "▁a▁b");

@@ -277,14 +277,14 @@ TEST_F(TasksTest, EqualTasksMakeEqualBytes) {
 
 TEST_F(TasksTest, ALostInputIsNamedByItsRoleAndADamagedBlobIsRemoved) {
   Task task{TaskKind::kTokenize, Windows().ToJson(), {{"tokenizer", model_}, {"text", text_}}, 0};
-  StatusOr<std::optional<std::string>> lost = FindLostInput(task, artifacts_);
+  StatusOr<std::optional<std::string>> lost = FindLostInput(task, artifacts_, cancel_);
   ASSERT_TRUE(lost.ok());
   EXPECT_FALSE(lost->has_value());
   const Manifest manifest = *LoadManifest(artifacts_, text_);
   const std::string key = BlobKey(manifest.parts[0].blob.digest);
   const std::string damaged(static_cast<size_t>(manifest.parts[0].blob.size_bytes), 'x');
   ASSERT_TRUE(store_->Put(key, AsBytes(damaged), {}).ok());
-  lost = FindLostInput(task, artifacts_);
+  lost = FindLostInput(task, artifacts_, cancel_);
   ASSERT_TRUE(lost.ok());
   EXPECT_EQ(lost->value_or(""), "text");
   EXPECT_TRUE(absl::IsNotFound(store_->Head(key).status())) << "equal content could never be written again";
@@ -311,6 +311,16 @@ TEST_F(TasksTest, ACancelledTaskStopsAndLeavesNoResult) {
   const ArtifactRef in = Run(TaskKind::kEmbed, EmbedParams{"F32"}.ToJson(), {{"model", model_}, {"tokens", tokens}})
                              .outputs.at("activations");
   cancel_.cancelled = true;
+  for (const auto& [kind, params] :
+       {std::pair(TaskKind::kTokenize, Windows().ToJson()), std::pair(TaskKind::kEmbed, EmbedParams{"F32"}.ToJson()),
+        std::pair(TaskKind::kRtnBlock, RtnBlockParams{0, 3, 32, true, true}.ToJson())}) {
+    const Status status =
+        Try(kind, params, {{"model", model_}, {"tokenizer", model_}, {"text", text_}, {"tokens", tokens}}).status();
+    EXPECT_TRUE(absl::IsCancelled(status)) << TaskKindName(kind) << ": " << status;
+  }
+  EXPECT_TRUE(absl::IsCancelled(
+      FindLostInput({TaskKind::kEmbed, EmbedParams{"F32"}.ToJson(), {{"model", model_}}, 0}, artifacts_, cancel_)
+          .status()));
   EXPECT_TRUE(absl::IsCancelled(
       Try(TaskKind::kAdvance, AdvanceParams{0, 2, "F32"}.ToJson(), {{"model", model_}, {"activations", in}}).status()));
 }
