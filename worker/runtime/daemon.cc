@@ -90,8 +90,9 @@ class Daemon {
   Status Loop() {
     while (true) {
       if (drain_.requested()) session_.RequestDrain();
+      if (drain_end_.requested()) session_.EndDrain();
       const NextStep next = session_.Next();
-      if (next.delay_ms > 0) drain_.WaitFor(milliseconds(next.delay_ms));
+      if (next.delay_ms > 0) (next.has_outcome ? drain_end_ : drain_).WaitFor(milliseconds(next.delay_ms));
       switch (next.step) {
         case Step::kRegister:
           LWQ_RETURN_IF_ERROR(Register());
@@ -231,7 +232,8 @@ class Daemon {
     discarder_->Discard(artifacts);
   }
 
-  // SIGTERM or SIGINT: drain; after drain_ms, or at the second signal, what is in hand is given back.
+  // SIGTERM or SIGINT: drain; after drain_ms, or at the second signal, what is in hand is given back, or its outcome
+  // dropped if it cannot be reported.
   void SignalLoop() {
     sigset_t signals;
     sigemptyset(&signals);
@@ -251,7 +253,10 @@ class Daemon {
         drain_.Request();
         client_.StopWaiting();
       }
-      if (give_back_at.has_value() && std::chrono::steady_clock::now() >= *give_back_at) monitor_.CancelCurrent();
+      if (give_back_at.has_value() && std::chrono::steady_clock::now() >= *give_back_at) {
+        drain_end_.Request();
+        monitor_.CancelCurrent();
+      }
     }
   }
 
@@ -267,8 +272,9 @@ class Daemon {
   std::unique_ptr<BlobCache> cache_;
   std::unique_ptr<Discarder> discarder_;
   TaskMonitor monitor_;
-  DrainSignal drain_;     // the process was asked to drain
-  DrainSignal stopping_;  // the main loop has ended
+  DrainSignal drain_;      // the process was asked to drain
+  DrainSignal drain_end_;  // and has had the time for it
+  DrainSignal stopping_;   // the main loop has ended
 
   std::mutex mutex_;  // guards what the heartbeat thread reads; written by the main loop only
   std::string worker_id_;

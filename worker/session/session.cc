@@ -59,14 +59,14 @@ NextStep Session::Next() const {
   switch (state_) {
     case State::kRegistering:
       if (draining_ && !report_after_register_) return {Step::kExit, 0};
-      return {Step::kRegister, delay_ms};
+      return {Step::kRegister, delay_ms, report_after_register_};
     case State::kIdle:
       if (draining_) return {Step::kExit, 0};
       return {Step::kLease, delay_ms};
     case State::kExecuting:
       return {Step::kExecute, 0};
     case State::kReporting:
-      return {refusal_.ok() ? Step::kReport : Step::kReportRefusal, delay_ms};
+      return {refusal_.ok() ? Step::kReport : Step::kReportRefusal, delay_ms, true};
     case State::kDone:
       return {Step::kExit, 0};
   }
@@ -98,13 +98,18 @@ void Session::OnReported(bool got_next) {
   state_ = got_next ? State::kExecuting : State::kIdle;
 }
 
+void Session::EndDrain() {
+  draining_ = true;
+  drain_ended_ = true;
+  const bool has_outcome = state_ == State::kReporting || (state_ == State::kRegistering && report_after_register_);
+  if (has_outcome && failures_ > 0) state_ = State::kDone;
+}
+
 void Session::OnCallFailed(Call call, const Status& status) {
   switch (ReactionTo(call, status.code())) {
     case Reaction::kRetry:
       ++failures_;
-      // A worker that drains must not wait for ever for a coordinator that is gone: its result is in the object store,
-      // and whoever gets the task next finds it there.
-      if (draining_ && failures_ > 3) state_ = State::kDone;
+      if (drain_ended_) state_ = State::kDone;
       return;
     case Reaction::kRegisterAgain:
       failures_ = 0;

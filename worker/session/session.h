@@ -37,7 +37,8 @@ enum class Step {
 
 struct NextStep {
   Step step = Step::kRegister;
-  int64_t delay_ms = 0;  // wait this long first (a drain request may cut it short)
+  int64_t delay_ms = 0;      // wait this long first; a drain request cuts it short unless an outcome is in hand
+  bool has_outcome = false;  // then only the end of the drain cuts it short
 };
 
 class Session {
@@ -56,6 +57,9 @@ class Session {
 
   // Finish what is in hand (the caller may cancel it), ask for nothing more, then exit.
   void RequestDrain() { draining_ = true; }
+  // The time for that is over: an outcome that cannot be reported now is left to its lease's end. The result is in the
+  // object store, and whoever gets the task next finds it there.
+  void EndDrain();
   bool draining() const { return draining_; }
   // Why the process must end with an error; OK after a drain.
   const Status& fatal() const { return fatal_; }
@@ -70,6 +74,7 @@ class Session {
   State state_ = State::kRegistering;
   bool report_after_register_ = false;  // the outcome is still in hand
   bool draining_ = false;
+  bool drain_ended_ = false;
   int failures_ = 0;
   uint64_t spread_seed_ = 0;
   Status refusal_;

@@ -123,11 +123,43 @@ TEST(SessionTest, ADrainingWorkerFinishesAndReportsWhatItHasAndAsksForNothingMor
   EXPECT_TRUE(session.fatal().ok());
 }
 
-TEST(SessionTest, ADrainingWorkerDoesNotWaitForEverForACoordinatorThatIsGone) {
+TEST(SessionTest, ADrainingWorkerBacksOffAndReportsUntilTheDrainEnds) {
   Session session = Reporting();
   session.RequestDrain();
-  for (int i = 0; i < 4; ++i) session.OnCallFailed(Call::kReport, absl::UnavailableError("gone"));
+  for (int i = 0; i < 20; ++i) {
+    session.OnCallFailed(Call::kReport, absl::UnavailableError("restarting"));
+    EXPECT_EQ(session.Next().step, Step::kReport);
+    EXPECT_GT(session.Next().delay_ms, 0);
+    EXPECT_TRUE(session.Next().has_outcome) << "what asks for no more work must still wait";
+  }
+  session.OnCallFailed(Call::kReport, absl::NotFoundError("unknown worker"));
+  session.OnCallFailed(Call::kRegister, absl::UnavailableError("restarting"));
+  EXPECT_EQ(session.Next().step, Step::kRegister);
+  EXPECT_TRUE(session.Next().has_outcome);
+  session.EndDrain();
   EXPECT_EQ(session.Next().step, Step::kExit);
+  EXPECT_TRUE(session.fatal().ok());
+}
+
+TEST(SessionTest, AnOutcomeOfTheEndOfTheDrainIsReportedOnce) {
+  Session session = Idle();
+  session.OnLeaseAnswered(true);
+  session.RequestDrain();
+  session.EndDrain();
+  EXPECT_EQ(session.Next().step, Step::kExecute);
+  session.OnExecuted();
+  EXPECT_EQ(session.Next().step, Step::kReport);
+  session.OnCallFailed(Call::kReport, absl::UnavailableError("gone"));
+  EXPECT_EQ(session.Next().step, Step::kExit);
+}
+
+TEST(SessionTest, WaitsWithNothingInHandAreCutShortByADrain) {
+  Session session = Idle();
+  session.OnCallFailed(Call::kLease, absl::UnavailableError("gone"));
+  EXPECT_FALSE(session.Next().has_outcome);
+  session.OnCallFailed(Call::kLease, absl::NotFoundError("unknown worker"));
+  session.OnCallFailed(Call::kRegister, absl::UnavailableError("gone"));
+  EXPECT_FALSE(session.Next().has_outcome);
 }
 
 TEST(SessionTest, AWorkerThatIsNotDrainingKeepsItsResultHoweverLongTheCoordinatorIsGone) {
