@@ -1,17 +1,16 @@
 #include "worker/io/blob_cache.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <filesystem>
 #include <system_error>
 #include <vector>
 
 #include "common/object_store/staging.h"
+#include "worker/io/folder_lock.h"
 
 namespace lwq {
 namespace {
@@ -51,22 +50,13 @@ StatusOr<std::unique_ptr<BlobCache>> BlobCache::Open(ArtifactStore* store, const
   if (options.cache_bytes > 0) {
     LWQ_RETURN_IF_ERROR(MakeDirectories(absl::StrCat(options.directory, "/blobs")));
     LWQ_RETURN_IF_ERROR(MakeDirectories(absl::StrCat(options.directory, "/staging")));
-    LWQ_RETURN_IF_ERROR(cache->LockFolder());
+    LWQ_ASSIGN_OR_RETURN(cache->lock_, LockFolder(options.directory, "cache folder"));
     LWQ_RETURN_IF_ERROR(cache->Rescan());
   }
   return cache;
 }
 
 BlobCache::~BlobCache() = default;
-
-Status BlobCache::LockFolder() {
-  const std::string path = absl::StrCat(options_.directory, "/lock");
-  LWQ_ASSIGN_OR_RETURN(lock_, OpenFile(path, O_RDWR | O_CREAT));
-  if (::flock(lock_.get(), LOCK_EX | LOCK_NB) == 0) return absl::OkStatus();
-  if (errno != EWOULDBLOCK) return ErrnoStatus(errno, "lock", path);
-  return absl::FailedPreconditionError(
-      absl::StrCat("cache folder ", options_.directory, " is in use by another worker; give each worker its own"));
-}
 
 Status BlobCache::Rescan() {
   SweepStaging(absl::StrCat(options_.directory, "/staging"));

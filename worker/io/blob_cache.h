@@ -69,7 +69,6 @@ class BlobCache : public BlobSource {
   };
 
   BlobCache(ArtifactStore* store, BlobCacheOptions options) : store_(store), options_(std::move(options)) {}
-  Status LockFolder();
   Status Rescan();
 
   StatusOr<Bytes> FetchShared(const Digest& digest);

@@ -16,6 +16,7 @@
 #include "spdlog/spdlog.h"
 #include "worker/io/blob_cache.h"
 #include "worker/io/discarder.h"
+#include "worker/io/folder_lock.h"
 #include "worker/qat/api/execution.h"
 #include "worker/runtime/coordinator_client.h"
 #include "worker/runtime/lease_runner.h"
@@ -289,6 +290,8 @@ Status RunDaemon(const DaemonOptions& options) {
   if (error) {
     return absl::InvalidArgumentError(absl::StrCat("--cache-dir ", options.cache_directory, ": ", error.message()));
   }
+  // Scratch files too are in this folder, so it is locked whether or not anything is cached.
+  LWQ_ASSIGN_OR_RETURN(const UniqueFd lock, LockFolder(options.cache_directory, "--cache-dir"));
   LWQ_RETURN_IF_ERROR(qat::InitRuntime({.device = options.device,
                                         .max_threads = options.max_threads,
                                         .memory_limit_bytes = options.memory_limit_bytes}));
