@@ -1,7 +1,6 @@
 #include "coordinator/graph/sensitivity_tasks.h"
 
 #include <algorithm>
-#include <set>
 
 #include "common/task/task_params.h"
 #include "coordinator/plan/sensitivity_choices.h"
@@ -237,15 +236,6 @@ class SensitivityBuilder {
 };
 
 }  // namespace
-
-std::vector<Digest> PendingMeasurement::Tasks() const {
-  std::set<Digest> seen;
-  std::vector<Digest> tasks;
-  for (const Part& part : parts) {
-    if (seen.insert(part.task).second) tasks.push_back(part.task);
-  }
-  return tasks;
-}
 
 PendingMeasurement AddSensitivityTasks(const SensitivityRequest& request, const SensitivityContext& context) {
   return SensitivityBuilder(request, context).Build();

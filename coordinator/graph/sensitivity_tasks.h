@@ -39,8 +39,6 @@ struct PendingMeasurement {
   std::vector<int64_t> blocks;
   int64_t trained_blocks = 0;
   std::vector<Part> parts;  // by block, then probe, then shard
-  // All tasks the parts are, each once.
-  std::vector<Digest> Tasks() const;
 };
 
 struct SensitivityRequest {

@@ -31,16 +31,4 @@ std::optional<int64_t> NextDeadline(const State& state) {
   return next;
 }
 
-std::string OneLine(std::string_view text, size_t max_bytes) {
-  std::string line(text.substr(0, max_bytes));
-  std::replace_if(
-      line.begin(), line.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, ' ');
-  // A cut must not leave half of a UTF-8 character.
-  if (text.size() > max_bytes) {
-    while (!line.empty() && (static_cast<unsigned char>(line.back()) & 0xc0) == 0x80) line.pop_back();
-    if (!line.empty() && (static_cast<unsigned char>(line.back()) & 0x80) != 0) line.pop_back();
-  }
-  return line;
-}
-
 }  // namespace lwq::coordinator

@@ -4,6 +4,7 @@
 #include "absl/strings/str_join.h"
 #include "common/json/json.h"
 #include "common/task/numerics_class.h"
+#include "common/text/one_line.h"
 #include "coordinator/scheduler/garbage.h"
 #include "coordinator/scheduler/indexing.h"
 #include "coordinator/scheduler/stepper.h"
@@ -194,11 +195,12 @@ void Stepper::TakeTasks(RunEntry& run, std::vector<PlannedTask> tasks) {
 
 void Stepper::GrowIfMeasured(RunEntry& run) {
   if (run.record.state != RunState::kRunning || !run.pending.has_value()) return;
-  const auto measured = [this](const Digest& key) {
-    return state_.tasks.at(key).record.state == TaskState::kSucceeded;
+  const auto measured = [this](const PendingMeasurement::Part& part) {
+    return state_.tasks.at(part.task).record.state == TaskState::kSucceeded;
   };
-  const std::vector<Digest> tasks = run.pending->Tasks();
-  if (!std::all_of(tasks.begin(), tasks.end(), measured)) return;
+  // From the end: what comes last is most likely what is still missing, and this is asked after every task.
+  const auto& parts = run.pending->parts;
+  if (!std::all_of(parts.rbegin(), parts.rend(), measured)) return;
   const MetricsOf metrics = [this](const Digest& key) {
     return ParseJson(state_.actions.at(state_.tasks.at(key).record.action_key).metrics_json, "metrics");
   };

@@ -4,6 +4,7 @@
 
 #include "common/json/json.h"
 #include "common/task/task_outputs.h"
+#include "common/text/one_line.h"
 #include "coordinator/scheduler/estimates.h"
 #include "coordinator/scheduler/garbage.h"
 #include "coordinator/scheduler/indexing.h"

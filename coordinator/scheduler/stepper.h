@@ -81,7 +81,4 @@ class Stepper {
   std::set<int64_t> maybe_finished_;  // runs
 };
 
-// `text` without control characters, at most `max_bytes` long.
-std::string OneLine(std::string_view text, size_t max_bytes);
-
 }  // namespace lwq::coordinator
