@@ -3,21 +3,11 @@
 #include <cstring>
 #include <string>
 
-#include "absl/strings/str_join.h"
-
 namespace lwq::qat {
-namespace {
-
-bool IsFloat(DType dtype) {
-  return dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBF16 || dtype == DType::kF64;
-}
-
-}  // namespace
-
 Status CheckEmbedding(const LlamaConfig& config, const HostTensor& embedding) {
   if (embedding.shape != std::vector<int64_t>{config.vocab_size, config.hidden_size} || !IsFloat(embedding.dtype)) {
-    return absl::InvalidArgumentError(absl::StrCat("the embedding is ", DTypeName(embedding.dtype), " [",
-                                                   absl::StrJoin(embedding.shape, ", "), "], the model needs floats [",
+    return absl::InvalidArgumentError(absl::StrCat("the embedding is ", DTypeName(embedding.dtype), " ",
+                                                   ShapeText(embedding.shape), ", the model needs floats [",
                                                    config.vocab_size, ", ", config.hidden_size, "]"));
   }
   if (static_cast<int64_t>(embedding.bytes.size()) != embedding.elements() * DTypeBytes(embedding.dtype)) {
