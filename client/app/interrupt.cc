@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <limits>
 #include <thread>
 
 #include "client/app/exit_code.h"
@@ -25,9 +26,18 @@ void OnSignal(int /*signal*/) {
 }  // namespace
 
 void Interrupt::Raise(const Status& reason) {
+  Raise(reason, std::numeric_limits<int>::max());
+}
+
+void Interrupt::RaiseOnce(const Status& reason) {
+  Raise(reason, 1);
+}
+
+void Interrupt::Raise(const Status& reason, int count_max) {
   std::lock_guard hooks_lock(hooks_mutex_);
   {
     std::lock_guard lock(mutex_);
+    if (count_ >= count_max) return;
     if (count_++ == 0) reason_ = reason;
   }
   changed_.notify_all();

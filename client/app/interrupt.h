@@ -23,6 +23,9 @@ class Interrupt {
 
   // The first reason stays; every call counts and runs the hooks again.
   void Raise(const Status& reason);
+  // The same for a cause found inside the program: nothing when it was raised before, so that only a person's second
+  // wish counts as one.
+  void RaiseOnce(const Status& reason);
   bool raised() const;
   // How often Raise was called: the second Ctrl-C means "now".
   int count() const;
@@ -46,6 +49,8 @@ class Interrupt {
   };
 
  private:
+  void Raise(const Status& reason, int count_max);
+
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::mutex hooks_mutex_;  // held while hooks run; taken before mutex_, never after

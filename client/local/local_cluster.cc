@@ -52,7 +52,7 @@ SupervisedProcess::Callbacks LocalCluster::CallbacksFor(const std::string& name)
       std::lock_guard lock(mutex_);
       if (given_up_.ok()) given_up_ = WithExit(why, ExitCode::kFailed);
     }
-    interrupt_->Raise(WithExit(why, ExitCode::kFailed));
+    interrupt_->RaiseOnce(WithExit(why, ExitCode::kFailed));
   };
   return callbacks;
 }

@@ -90,9 +90,13 @@ StatusOr<std::unique_ptr<StateDirectory>> StateDirectory::OpenTemporary() {
 }
 
 StateDirectory::~StateDirectory() {
+  RemoveIfTemporary();
+  close(lock_fd_);
+}
+
+void StateDirectory::RemoveIfTemporary() const {
   std::error_code ignored;
   if (temporary_) fs::remove_all(path_, ignored);
-  close(lock_fd_);
 }
 
 StatusOr<std::string> StateDirectory::AddressOfHolder(const std::string& path) {

@@ -31,6 +31,9 @@ class StateDirectory {
   const std::string& path() const { return path_; }
   std::string Below(const std::string& relative) const { return path_ + "/" + relative; }
 
+  // What the destructor removes, for a process that ends without it. Nothing may use the folder any more.
+  void RemoveIfTemporary() const;
+
   // The address of the coordinator that runs on a folder some other process holds. NOT_FOUND when nobody holds it.
   static StatusOr<std::string> AddressOfHolder(const std::string& path);
 

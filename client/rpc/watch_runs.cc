@@ -82,7 +82,7 @@ StatusOr<std::vector<Run>> WatchRuns(RunApi* api, const std::vector<std::string>
       --open;
       if (ended->status.ok() || !first_error.ok()) continue;
       first_error = ended->status;
-      api->interrupt()->Raise(first_error);  // ends the others
+      api->interrupt()->RaiseOnce(first_error);  // ends the others
     }
   }
   for (std::thread& thread : threads) thread.join();

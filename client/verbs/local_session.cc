@@ -22,6 +22,7 @@ namespace {
 using lwqat::v1::Run;
 
 constexpr int kRunsLookedAt = 1000;
+constexpr std::chrono::milliseconds kKilledGrace{1'000};
 
 Status CheckNames(const std::vector<RunRequest>& requests) {
   std::set<std::string> folders;
@@ -68,7 +69,7 @@ class Session {
     state_ = *std::move(state);
     if (options_.fetch) LWQ_RETURN_IF_ERROR(PrepareExportDirectories(checked));
     LWQ_RETURN_IF_ERROR(StartCluster(max_threads));
-    // The second Ctrl-C does not wait for anything.
+    // The second Ctrl-C waits for nothing but the end of killed processes.
     const Interrupt::Hook on_interrupt(context_.interrupt, [this] {
       if (context_.interrupt->count() == 1) {
         if (absl::IsCancelled(context_.interrupt->reason()))
@@ -77,6 +78,8 @@ class Session {
       }
       context_.console->ClearLive();
       cluster_->Kill();
+      cluster_->Stop(kKilledGrace);  // they are gone before their folder is
+      state_->RemoveIfTemporary();
       _exit(static_cast<int>(ExitCode::kInterrupted));
     });
     auto runs = SubmitAndWatch(checked);

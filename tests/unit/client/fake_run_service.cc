@@ -100,6 +100,7 @@ grpc::Status FakeRunService::WatchRun(grpc::ServerContext*, const lwqat::v1::Wat
     *response.mutable_run() = state;
     writer->Write(response);
   }
+  on_watch();
   if (!states.empty() && IsTerminalState(states.back().state())) return grpc::Status::OK;
   return {grpc::StatusCode::UNAVAILABLE, "lost"};
 }

@@ -26,6 +26,8 @@ class FakeRunService final : public lwqat::v1::RunService::Service {
   size_t page_lines = 2;  // log lines and runs of a page, to make clients turn pages
   // What the n-th WatchRun call sends; a call whose last state is not terminal then breaks as a lost server does.
   std::vector<std::vector<lwqat::v1::Run>> watch_calls;
+  // Called in every WatchRun before it ends.
+  std::function<void()> on_watch = [] {};
   // So many submits fail with UNAVAILABLE before one is answered.
   int unavailable_submits = 0;
   grpc::Status submit_error = grpc::Status::OK;

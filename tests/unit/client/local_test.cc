@@ -185,6 +185,15 @@ TEST_F(LocalTest, ATemporaryStateDirectoryIsRemoved) {
   EXPECT_FALSE(fs::exists(path));
 }
 
+TEST_F(LocalTest, OnlyATemporaryStateDirectoryIsRemovedBeforeItsEnd) {
+  const auto temporary = StateDirectory::OpenTemporary();
+  (*temporary)->RemoveIfTemporary();
+  EXPECT_FALSE(fs::exists((*temporary)->path()));
+  const auto kept = StateDirectory::Open(At("state"));
+  (*kept)->RemoveIfTemporary();
+  EXPECT_TRUE(fs::exists(At("state")));
+}
+
 // `lwq local` with programs that only announce the address of a coordinator in this process.
 class LocalVerbTest : public LocalTest {
  protected:
@@ -329,6 +338,31 @@ TEST_F(LocalVerbTest, CtrlCEndsWith130AndSaysHowToResume) {
   EXPECT_EQ(Local(), 130);
   EXPECT_THAT(cli_.err(), HasSubstr("lwq: interrupted; the same command goes on where it stopped (state is in " +
                                     At("state") + ")\n"));
+}
+
+TEST_F(LocalVerbTest, OneCtrlCWhileRunsAreWatchedLetsTheWorkersDrain) {
+  WriteProgram("lwq-worker", "trap 'echo yes > " + At("drained") + "; kill $!; exit 0' TERM\necho ready > " +
+                                 At("ready") + "\nwhile :; do sleep 1000 & wait; done\n");
+  service_.watch_calls = {{test::RunningRun()}};
+  service_.on_watch = [this, once = std::make_shared<std::once_flag>()] {
+    EXPECT_TRUE(test::WaitForFile(At("ready"), 60).ok());
+    std::call_once(*once, [this] { cli_.interrupt.Raise(InterruptedByUser()); });
+  };
+  EXPECT_EQ(Local({"--workers", "1"}), 130);
+  EXPECT_EQ(cli_.interrupt.count(), 1) << "a second one would have killed them";
+  EXPECT_EQ(test::ReadFileOrEmpty(At("drained")), "yes\n");
+  EXPECT_THAT(cli_.err(), HasSubstr("lwq: interrupted; the same command goes on where it stopped"));
+}
+
+TEST_F(LocalVerbTest, WorkersThatCannotBeKeptRunningEndTheSessionWithTheReason) {
+  WriteProgram("lwq-worker", "while [ ! -e " + At("watched") +
+                                 " ]; do sleep 0.01; done\n"
+                                 "echo 'no such device' >&2\nexit 2\n");
+  service_.watch_calls = {{test::RunningRun()}};
+  service_.on_watch = [this] { test::WriteFile(At("watched"), ""); };
+  EXPECT_EQ(Local({"--workers", "2"}), 1);
+  EXPECT_EQ(cli_.interrupt.count(), 1) << "though both were given up";
+  EXPECT_THAT(cli_.err(), ContainsRegex("lwq: worker-[12] exited with code 2.*saying \"no such device\"; see "));
 }
 
 TEST_F(LocalVerbTest, MissingProgramsAreNamed) {
