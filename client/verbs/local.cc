@@ -16,6 +16,9 @@ struct LocalOptions {
 };
 
 StatusOr<ExitCode> Local(const CliContext& context, const LocalOptions& options) {
+  if (options.session.state.empty()) {  // a session would take a temporary folder and remove the exports with it
+    return absl::InvalidArgumentError("--state: expected a folder, got an empty text; leave it out for lwq-state");
+  }
   LWQ_ASSIGN_OR_RETURN(const std::vector<RunRequest> requests, LoadRuns(*options.runs));
   LocalSessionOptions session = options.session;
   session.binary_directory = options.bin_dir.empty() ? context.binary_directory : options.bin_dir;
