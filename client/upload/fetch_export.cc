@@ -13,24 +13,34 @@
 namespace lwq {
 namespace {
 
-constexpr char kLayerStatistics[] = "layer_statistics.json";
+namespace fs = std::filesystem;
 
-Status DownloadExport(const lwqat::v1::Run& run, ObjectStore* store, Console* console, FetchedExport* fetched) {
-  LWQ_ASSIGN_OR_RETURN(const Digest digest, Digest::FromHex(run.export_().digest()));
-  ArtifactStore artifacts(store);
-  LWQ_ASSIGN_OR_RETURN(const auto tree, FileTree::Open(&artifacts, ArtifactRef{digest, run.export_().size_bytes()}));
-  TransferProgress progress(console, absl::StrCat("fetching ", run.spec().name(), " to ", fetched->directory));
-  const Status downloaded =
-      tree.Download(fetched->directory, [&](int64_t done, int64_t total) { progress.Update(done, total); });
-  if (!downloaded.ok()) {
-    console->ClearLive();
-    return downloaded;
+constexpr char kLayerStatistics[] = "layer_statistics.json";
+constexpr char kSensitivityResults[] = "sensitivity_results_";
+
+// Files of an export that a reader would take for a part of the next one in the same folder.
+bool BelongsToAnExport(const std::string& name) {
+  return name == "quantize_config.json" || name == "model.safetensors.index.json" || name.ends_with(".safetensors") ||
+         (name.starts_with(kSensitivityResults) && name.ends_with(".json"));
+}
+
+// Removes what an earlier fetch left and the new tree does not replace. A folder without statistics was not filled by a
+// fetch, and may hold a model of the user's.
+Status RemoveEarlierExport(const std::string& directory, const FileTree& tree) {
+  std::error_code error;
+  if (!fs::exists(fs::path(directory) / kLayerStatistics, error)) return absl::OkStatus();
+  std::vector<fs::path> stale;
+  for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
+    const std::string name = it->path().filename().string();
+    std::error_code ignored;
+    if (BelongsToAnExport(name) && !tree.Contains(name) && !it->is_directory(ignored)) stale.push_back(it->path());
   }
-  progress.Update(run.export_().size_bytes(), run.export_().size_bytes());
-  progress.Finish();
-  fetched->files = static_cast<int64_t>(tree.paths().size());
-  fetched->size_bytes = run.export_().size_bytes();
-  return absl::OkStatus();
+  for (const fs::path& path : stale) {
+    if (!error) fs::remove(path, error);
+  }
+  if (!error) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("the earlier export in ", directory, " cannot be removed: ", error.message()));
 }
 
 Status WriteReports(const lwqat::v1::Run& run, FetchedExport* fetched) {
@@ -45,6 +55,26 @@ Status WriteReports(const lwqat::v1::Run& run, FetchedExport* fetched) {
   if (run.sensitivity().empty()) return absl::OkStatus();
   LWQ_ASSIGN_OR_RETURN(const Json results, SensitivityResults(run));
   return write(SensitivityFileName(run), results);
+}
+
+Status DownloadExport(const lwqat::v1::Run& run, ObjectStore* store, Console* console, FetchedExport* fetched) {
+  LWQ_ASSIGN_OR_RETURN(const Digest digest, Digest::FromHex(run.export_().digest()));
+  ArtifactStore artifacts(store);
+  LWQ_ASSIGN_OR_RETURN(const auto tree, FileTree::Open(&artifacts, ArtifactRef{digest, run.export_().size_bytes()}));
+  LWQ_RETURN_IF_ERROR(RemoveEarlierExport(fetched->directory, tree));
+  LWQ_RETURN_IF_ERROR(WriteReports(run, fetched));  // first: they tell the next fetch whose files these are
+  TransferProgress progress(console, absl::StrCat("fetching ", run.spec().name(), " to ", fetched->directory));
+  const Status downloaded =
+      tree.Download(fetched->directory, [&](int64_t done, int64_t total) { progress.Update(done, total); });
+  if (!downloaded.ok()) {
+    console->ClearLive();
+    return downloaded;
+  }
+  progress.Update(run.export_().size_bytes(), run.export_().size_bytes());
+  progress.Finish();
+  fetched->files = static_cast<int64_t>(tree.paths().size());
+  fetched->size_bytes = run.export_().size_bytes();
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -62,13 +92,13 @@ StatusOr<FetchedExport> FetchExport(const lwqat::v1::Run& run, ObjectStore* stor
                                                       "); lwq get ", ShortId(run.id()), " says why"));
   }
   std::error_code ignored;
-  if (std::filesystem::exists(directory, ignored) && !std::filesystem::is_directory(directory, ignored)) {
+  if (fs::exists(directory, ignored) && !fs::is_directory(directory, ignored)) {
     return absl::InvalidArgumentError(absl::StrCat("--output ", directory, " is a file; give a directory"));
   }
   FetchedExport fetched;
   fetched.directory = directory;
-  if (run.has_export_()) LWQ_RETURN_IF_ERROR(Annotate(DownloadExport(run, store, console, &fetched), who));
-  LWQ_RETURN_IF_ERROR(WriteReports(run, &fetched));
+  LWQ_RETURN_IF_ERROR(run.has_export_() ? Annotate(DownloadExport(run, store, console, &fetched), who)
+                                        : WriteReports(run, &fetched));
   return fetched;
 }
 

@@ -22,7 +22,9 @@ struct FetchedExport {
 // Whether FetchExport has anything to bring: an export, or a run that succeeded and quantized or measured without one.
 bool HasResults(const lwqat::v1::Run& run);
 
-// Each file appears whole or not at all; files that are there are replaced. FAILED_PRECONDITION while there is nothing
+// Each file appears whole or not at all; files that are there are replaced. Where an earlier call filled the directory
+// (layer_statistics.json is in it), its weights, quantize_config.json and scores that this export lacks are removed,
+// nothing else. FAILED_PRECONDITION while there is nothing
 // to bring, INVALID_ARGUMENT when `directory` cannot be one, DATA_LOSS when the store's bytes are damaged.
 StatusOr<FetchedExport> FetchExport(const lwqat::v1::Run& run, ObjectStore* store, const std::string& directory,
                                     Console* console);

@@ -1,11 +1,15 @@
 #include "common/artifact/file_tree.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <deque>
+#include <filesystem>
 #include <future>
+#include <set>
 #include <utility>
 
 #include "common/object_store/posix_file.h"
@@ -17,6 +21,7 @@ namespace {
 constexpr std::string_view kFilesKind = "files";
 constexpr int64_t kPieceBytesMax = 1 << 30;
 constexpr size_t kUploadsInFlight = 2;
+constexpr char kPartial[] = ".partial-";  // begins the names of files that are being written
 
 int64_t PieceCount(int64_t size_bytes, int64_t piece_bytes) {
   return size_bytes / piece_bytes + (size_bytes % piece_bytes != 0 ? 1 : 0);
@@ -126,6 +131,18 @@ Status UploadFile(TreeUploader& uploader, const std::string& tree_path, const Op
     return absl::UnavailableError(absl::StrCat(file.disk_path, " changed while it was uploaded; try again"));
   }
   return absl::OkStatus();
+}
+
+// Removes what writers that are gone left half-written in `directory`: they held a lock on it (staging.h).
+void SweepPartialFiles(const std::string& directory) {
+  std::error_code error;
+  for (std::filesystem::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
+    const std::string path = it->path().string();
+    std::error_code ignored;
+    if (!it->path().filename().string().starts_with(kPartial) || !it->is_regular_file(ignored)) continue;
+    const StatusOr<UniqueFd> fd = OpenFile(path, O_RDWR | O_NOFOLLOW);
+    if (fd.ok() && ::flock(fd->get(), LOCK_EX | LOCK_NB) == 0) ::unlink(path.c_str());
+  }
 }
 
 Status Malformed(std::string_view reason) {
@@ -279,11 +296,13 @@ Status FileTree::Download(const std::string& directory, const std::function<void
   int64_t done_bytes = 0;
   for (const auto& [path, file] : files_) total_bytes += file.size_bytes;
   LWQ_RETURN_IF_ERROR(MakeDirectories(directory));
+  std::set<std::string> swept;
   for (const auto& [path, file] : files_) {
     const std::string target = absl::StrCat(directory, "/", path);
-    LWQ_RETURN_IF_ERROR(MakeDirectories(ParentDirectory(target)));
-    LWQ_ASSIGN_OR_RETURN(const std::unique_ptr<StagingFile> out,
-                         StagingFile::Create(ParentDirectory(target), ".partial-"));
+    const std::string parent = ParentDirectory(target);
+    LWQ_RETURN_IF_ERROR(MakeDirectories(parent));
+    if (swept.insert(parent).second) SweepPartialFiles(parent);
+    LWQ_ASSIGN_OR_RETURN(const std::unique_ptr<StagingFile> out, StagingFile::Create(parent, kPartial));
     for (const BlobRef& blob : file.pieces) {
       StatusOr<Bytes> piece = blobs_->Fetch(blob);
       if (!piece.ok()) return Annotate(piece.status(), absl::StrCat("file '", path, "'"));

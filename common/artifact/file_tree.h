@@ -39,7 +39,8 @@ class FileTree {
   // Fetches only the pieces that cover the range; zero-copy when one piece does. OUT_OF_RANGE past the end.
   StatusOr<Bytes> Read(std::string_view path, int64_t offset, int64_t length) const;
   StatusOr<Bytes> ReadAll(std::string_view path) const;
-  // Writes every file below `directory` (created); each file appears whole or not at all.
+  // Writes every file below `directory` (created); each file appears whole or not at all. What an earlier call that was
+  // killed left half-written there is removed.
   Status Download(const std::string& directory, const std::function<void(int64_t, int64_t)>& progress) const;
 
  private:

@@ -1,9 +1,11 @@
 // Verbs end to end against a coordinator in this process: what they print, send and end with.
 #include <array>
 #include <filesystem>
+#include <set>
 
 #include "client/run_file/run_fields.h"
 #include "common/artifact/file_tree.h"
+#include "common/object_store/staging.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/fixtures/tiny_model.h"
@@ -496,6 +498,46 @@ TEST_F(VerbTest, FetchWritesWhatIsKnownAboutTheBlocksBesideTheModel) {
   EXPECT_EQ(fetched["reports"], Json::parse(R"(["layer_statistics.json", "sensitivity_results_tiny_2_b.json"])"));
   EXPECT_EQ(Json::parse(test::ReadFileOrEmpty(At("out/layer_statistics.json")))["layers"].size(), 3u);
   EXPECT_EQ(Json::parse(test::ReadFileOrEmpty(At("out/sensitivity_results_tiny_2_b.json")))["method"], "fisher");
+}
+
+TEST_F(VerbTest, FetchIntoAnEarlierExportLeavesNothingOfIt) {
+  lwqat::v1::Run run = test::FinishedPolicyRun();
+  ExportTo(&run);
+  service_.runs = {run};
+  ASSERT_EQ(cli_.Run({"fetch", "ab12", "--output", At("out")}), 0) << cli_.err();
+  for (const char* name : {"quantize_config.json", "model-00001-of-00002.safetensors", "model.safetensors.index.json",
+                           "sensitivity_results_other.json", "README.md", "scores.json"}) {
+    test::WriteFile(At("out/") + name, "old");
+  }
+  std::filesystem::create_directory(At("out/kept.safetensors"));
+  ASSERT_EQ(cli_.Run({"fetch", "ab12", "--output", At("out")}), 0) << cli_.err();
+  std::set<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(At("out"))) names.insert(entry.path().filename());
+  EXPECT_THAT(names, ElementsAre("README.md", "config.json", "kept.safetensors", "layer_statistics.json",
+                                 "model.safetensors", "scores.json", "sensitivity_results_tiny_2_b.json"));
+}
+
+TEST_F(VerbTest, FetchRemovesWhatAKilledOneLeftHalfWrittenButNothingThatIsBeingWritten) {
+  lwqat::v1::Run run = test::FinishedRun();
+  ExportTo(&run);
+  service_.runs = {run};
+  std::filesystem::create_directory(At("out"));
+  test::WriteFile(At("out/.partial-1-2-3"), "half");
+  const auto written = StagingFile::Create(At("out"), ".partial-");
+  ASSERT_TRUE(written.ok()) << written.status();
+  ASSERT_EQ(cli_.Run({"fetch", "3f2a", "--output", At("out")}), 0) << cli_.err();
+  EXPECT_FALSE(std::filesystem::exists(At("out/.partial-1-2-3")));
+  EXPECT_TRUE((*written)->RenameTo(At("out/whole")).ok());
+}
+
+TEST_F(VerbTest, FetchIntoAFolderOfTheUsersRemovesNothing) {
+  lwqat::v1::Run run = test::FinishedPolicyRun();
+  ExportTo(&run);
+  service_.runs = {run};
+  std::filesystem::create_directory(At("out"));
+  test::WriteFile(At("out/model-00001-of-00002.safetensors"), "the user's");
+  ASSERT_EQ(cli_.Run({"fetch", "ab12", "--output", At("out")}), 0) << cli_.err();
+  EXPECT_EQ(test::ReadFileOrEmpty(At("out/model-00001-of-00002.safetensors")), "the user's");
 }
 
 TEST_F(VerbTest, FetchOfARunThatOnlyMeasuredWritesItsScores) {
