@@ -1,6 +1,11 @@
 #include "client/upload/fetch_export.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <cctype>
+#include <cerrno>
 #include <filesystem>
 
 #include "client/render/json_text.h"
@@ -8,6 +13,7 @@
 #include "client/render/run_text.h"
 #include "client/render/sensitivity_results.h"
 #include "common/artifact/file_tree.h"
+#include "common/object_store/posix_file.h"
 #include "common/object_store/staging.h"
 
 namespace lwq {
@@ -41,6 +47,18 @@ Status RemoveEarlierExport(const std::string& directory, const FileTree& tree) {
   if (!error) return absl::OkStatus();
   return absl::FailedPreconditionError(
       absl::StrCat("the earlier export in ", directory, " cannot be removed: ", error.message()));
+}
+
+// To a device, a pipe or what a link leads to: a file under that name would take its place.
+Status WriteThrough(const std::string& path, std::string_view text) {
+  LWQ_ASSIGN_OR_RETURN(const UniqueFd fd, OpenFile(path, O_WRONLY | O_CREAT | O_TRUNC));
+  while (!text.empty()) {
+    const ssize_t written = ::write(fd.get(), text.data(), text.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return ErrnoStatus(errno, "write", path);
+    text.remove_prefix(static_cast<size_t>(written));
+  }
+  return absl::OkStatus();
 }
 
 Status WriteReports(const lwqat::v1::Run& run, FetchedExport* fetched) {
@@ -103,6 +121,8 @@ StatusOr<FetchedExport> FetchExport(const lwqat::v1::Run& run, ObjectStore* stor
 }
 
 Status WriteReport(const std::string& path, const std::string& text) {
+  struct stat info {};
+  if (::lstat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode)) return WriteThrough(path, text);
   const std::string folder = ParentDirectory(path);
   LWQ_RETURN_IF_ERROR(MakeDirectories(folder));
   LWQ_ASSIGN_OR_RETURN(const std::unique_ptr<StagingFile> out, StagingFile::Create(folder, ".partial-"));

@@ -29,7 +29,8 @@ bool HasResults(const lwqat::v1::Run& run);
 StatusOr<FetchedExport> FetchExport(const lwqat::v1::Run& run, ObjectStore* store, const std::string& directory,
                                     Console* console);
 
-// Writes `text` under that name; a reader sees the old file or the new one. The folder is made if absent.
+// Writes `text` under that name; a reader sees the old file or the new one. The folder is made if absent. What is
+// no regular file (a pipe, a device, a link) is written to, not replaced.
 Status WriteReport(const std::string& path, const std::string& text);
 
 // A folder's name for a run's export: letters, digits, '.', '_' and '-' of the run's name, all else as '-'.

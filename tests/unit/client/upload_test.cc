@@ -1,7 +1,10 @@
 // What is looked at before an upload, what is uploaded, and under which names.
 #include "client/upload/upload_run.h"
 
+#include <sys/stat.h>
+
 #include <filesystem>
+#include <future>
 
 #include "client/app/exit_code.h"
 #include "client/render/json_text.h"
@@ -264,6 +267,19 @@ TEST_F(UploadTest, AReportIsReplacedWholeAndLeavesNothingElse) {
   EXPECT_EQ(std::distance(fs::directory_iterator(At("new")), fs::directory_iterator()), 1);
   WriteText("file", "x");
   EXPECT_FALSE(WriteReport(At("file/a.json"), "text").ok());
+}
+
+TEST_F(UploadTest, AReportGoesThroughPipesAndLinksInsteadOfReplacingThem) {
+  ASSERT_EQ(mkfifo(At("pipe").c_str(), 0600), 0);
+  auto read = std::async(std::launch::async, [this] { return test::ReadFileOrEmpty(At("pipe")); });
+  ASSERT_TRUE(WriteReport(At("pipe"), "text").ok());
+  EXPECT_EQ(read.get(), "text");
+  EXPECT_TRUE(fs::is_fifo(At("pipe")));
+  WriteText("file", "an older, longer text");
+  fs::create_symlink("file", At("link"));
+  ASSERT_TRUE(WriteReport(At("link"), "text").ok());
+  EXPECT_EQ(test::ReadFileOrEmpty(At("file")), "text");
+  EXPECT_TRUE(fs::is_symlink(At("link")));
 }
 
 TEST_F(UploadTest, UploadNamesEveryInputAndNamingAloneGivesTheSameNames) {
