@@ -134,10 +134,11 @@ Status WriteReport(const std::string& path, const std::string& text) {
 std::string FolderNameOf(const std::string& run_name) {
   std::string folder = run_name;
   for (char& c : folder) {
-    if (!std::isalnum(static_cast<unsigned char>(c)) && c != '.' && c != '_' && c != '-') c = '-';
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x80 && !std::isalnum(byte) && c != '.' && c != '_' && c != '-') c = '-';
   }
-  const bool hidden_or_parent = folder.empty() || folder.front() == '.';
-  return hidden_or_parent ? absl::StrCat("run", folder) : folder;
+  const bool hidden_or_flag = folder.empty() || folder.front() == '.' || folder.front() == '-';
+  return hidden_or_flag ? absl::StrCat("run", folder) : folder;
 }
 
 }  // namespace lwq

@@ -33,7 +33,8 @@ StatusOr<FetchedExport> FetchExport(const lwqat::v1::Run& run, ObjectStore* stor
 // no regular file (a pipe, a device, a link) is written to, not replaced.
 Status WriteReport(const std::string& path, const std::string& text);
 
-// A folder's name for a run's export: letters, digits, '.', '_' and '-' of the run's name, all else as '-'.
+// A folder's name for a run's export: letters, digits, '.', '_', '-' and whatever is not ASCII of the run's name, all
+// else as '-'. Never hidden, a parent or what a program takes for a flag.
 std::string FolderNameOf(const std::string& run_name);
 
 }  // namespace lwq

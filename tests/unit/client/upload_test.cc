@@ -386,6 +386,13 @@ TEST(ExportFolder, IsASafeName) {
   EXPECT_EQ(FolderNameOf("my first run"), "my-first-run");
   EXPECT_EQ(FolderNameOf("../../etc"), "run..-..-etc");
   EXPECT_EQ(FolderNameOf(""), "run");
+  EXPECT_EQ(FolderNameOf("-rf"), "run-rf");
+}
+
+TEST(ExportFolder, OfNamesBeyondAsciiIsTheirOwn) {
+  EXPECT_EQ(FolderNameOf("прогон"), "прогон");
+  EXPECT_EQ(FolderNameOf("実行 2"), "実行-2");
+  EXPECT_NE(FolderNameOf("é"), FolderNameOf("è"));
 }
 
 }  // namespace
