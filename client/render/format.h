@@ -26,6 +26,9 @@ std::string PadLeft(std::string_view text, int width);
 // "[#####.....]" with `width` cells; `share` is clamped to [0, 1].
 std::string ProgressBar(double share, int width, bool utf8);
 
+// Whether the wire can carry `text`: well-formed UTF-8, as Unicode has it (no overlong forms, no surrogates).
+bool IsUtf8(std::string_view text);
+
 // Control characters (line ends included) become spaces: what a server or file says cannot break a line or move the
 // cursor.
 std::string OneLine(std::string_view text);

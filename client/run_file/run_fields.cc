@@ -282,6 +282,11 @@ Status SetRunField(const RunField& field, std::string_view text, RunRequest* req
   if (text.find('\0') != std::string_view::npos) {
     return absl::InvalidArgumentError(absl::StrCat(field.name, ": holds a zero byte; remove it"));
   }
+  // Paths stay on this machine; names made from them are looked at when the request is complete.
+  const bool is_path = field.type == FieldType::kPath || field.type == FieldType::kTexts;
+  if (!is_path && !IsUtf8(text)) {
+    return absl::InvalidArgumentError(absl::StrCat(field.name, ": is not UTF-8; write it in UTF-8"));
+  }
   LWQ_ASSIGN_OR_RETURN(const bool is_local, SetLocalField(field, text, request));
   if (is_local) return absl::OkStatus();
   if (const auto* descriptor = lwqat::v1::Recipe::descriptor()->FindFieldByName(field.name)) {

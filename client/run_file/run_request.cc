@@ -3,6 +3,8 @@
 #include <filesystem>
 #include <set>
 
+#include "client/render/format.h"
+
 namespace lwq {
 namespace {
 
@@ -10,6 +12,24 @@ std::string LastSegment(const std::string& path) {
   std::filesystem::path normal = std::filesystem::path(path).lexically_normal();
   if (!normal.has_filename()) normal = normal.parent_path();
   return normal.filename().string();
+}
+
+Status RequireUtf8(std::string_view what, std::string_view name, std::string_view advice) {
+  if (IsUtf8(name)) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(what, " is not UTF-8; ", advice));
+}
+
+// Names go to the coordinator; those made from paths may be anything.
+Status RequireUtf8Names(const RunRequest& request) {
+  LWQ_RETURN_IF_ERROR(RequireUtf8("the model's name", request.model_name, "give another with \"net\""));
+  LWQ_RETURN_IF_ERROR(RequireUtf8("the run's name", request.spec.name(), "give another with \"name\""));
+  LWQ_RETURN_IF_ERROR(
+      RequireUtf8("the name of calib_dataset", NameOfPath(request.calib_dataset), "rename the file or link to it"));
+  for (const NamedText& text : request.eval_texts) {
+    LWQ_RETURN_IF_ERROR(
+        RequireUtf8("the name of a text of eval_texts", text.name, "give it one of its own (\"name: path\")"));
+  }
+  return absl::OkStatus();
 }
 
 Status CheckTexts(const RunRequest& request) {
@@ -54,6 +74,7 @@ Status CompleteRunRequest(RunRequest* request) {
   if (request->spec.name().empty()) {
     request->spec.set_name(request->model_name.empty() ? method : absl::StrCat(request->model_name, "-", method));
   }
+  LWQ_RETURN_IF_ERROR(Annotate(RequireUtf8Names(*request), request->origin));
   if (request->real_quant.has_value() && !recipe->has_export_format()) {
     recipe->set_export_format(*request->real_quant ? "gptq_v2" : "fake_quant");
   }

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "client/render/format.h"
 #include "client/verbs/verb.h"
 
 namespace lwq {
@@ -16,13 +17,18 @@ struct RunIdOptions {
 
 constexpr char kRunIdHelp[] = "a run's id, or the first four or more characters of it";
 
+// "" where it can be one; what is not UTF-8 cannot be sent.
+inline std::string CheckRunId(const std::string& id) {
+  return IsUtf8(id) ? "" : "is not UTF-8; lwq list shows the runs";
+}
+
 // The positional id of one run, or of one and more.
 inline void AddRunId(CLI::App* verb, std::vector<std::string>* run_ids) {
   const auto store = [run_ids](const std::string& id) { run_ids->assign(1, id); };
-  verb->add_option_function<std::string>("RUN", store, kRunIdHelp)->required()->type_name("");
+  verb->add_option_function<std::string>("RUN", store, kRunIdHelp)->required()->type_name("")->check(CheckRunId);
 }
 inline void AddRunIds(CLI::App* verb, std::vector<std::string>* run_ids) {
-  verb->add_option("RUN", *run_ids, kRunIdHelp)->required()->type_name("");
+  verb->add_option("RUN", *run_ids, kRunIdHelp)->required()->type_name("")->check(CheckRunId);
 }
 
 }  // namespace lwq

@@ -45,6 +45,17 @@ TEST(Format, WidthCountsCodePointsNotBytes) {
   EXPECT_EQ(PadLeft("1", 3), "  1");
 }
 
+TEST(Format, OnlyWellFormedUnicodeIsUtf8) {
+  for (const char* good : {"", "a", "é", "実", "\xf0\x9f\x98\x80", "\xf4\x8f\xbf\xbf"})
+    EXPECT_TRUE(IsUtf8(good)) << good;
+  for (const char* bad :
+       {"caf\xe9", "\x80", "\xc0\x80", "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe5\xae", "\xff",
+        "\xc3"
+        "a"}) {
+    EXPECT_FALSE(IsUtf8(bad));
+  }
+}
+
 TEST(Format, ProgressBarsAreClamped) {
   EXPECT_EQ(ProgressBar(0.5, 4, false), "[##..]");
   EXPECT_EQ(ProgressBar(-1, 4, false), "[....]");
@@ -315,21 +326,20 @@ TEST(PlanText, IsATableWithTotals) {
 TEST(PlanText, ShowsOrderUnitsAndWhatThePoliciesRead) {
   lwqat::v1::Plan plan = test::PolicyRun().plan();
   plan.set_quantized_bytes(600'000);
-  EXPECT_EQ(
-      RenderPlan(plan),
-      "block  position  unit  bits  group  stored bits  sensitivity  epochs  steps  quant_lr   zp_lr  weight_lr  "
-      "patience\n"
-      "    0         2     0     4    128        4.156          0.5       2    128    0.0001  0.0001      1e-05  "
-      "       2\n"
-      "    1         0     1     2    128        2.141        12.25     2.5    160    0.0001  0.0001      1e-05  "
-      "     3.5\n"
-      "    2         1     1     2    128        2.141            3     2.5    160    0.0001  0.0001      1e-05  "
-      "     3.5\n"
-      "\n"
-      "order        1, 2, 0\n"
-      "bits         2.667 a weight, 2.800 as stored\n"
-      "size         586 KiB of quantized linears, 0 B exported\n"
-      "tasks        0\n");
+  EXPECT_EQ(RenderPlan(plan),
+            "block  position  unit  bits  group  stored bits  sensitivity  epochs  steps  quant_lr   zp_lr  weight_lr  "
+            "patience\n"
+            "    0         2     0     4    128        4.156          0.5       2    128    0.0001  0.0001      1e-05  "
+            "       2\n"
+            "    1         0     1     2    128        2.141        12.25     2.5    160    0.0001  0.0001      1e-05  "
+            "     3.5\n"
+            "    2         1     1     2    128        2.141            3     2.5    160    0.0001  0.0001      1e-05  "
+            "     3.5\n"
+            "\n"
+            "order        1, 2, 0\n"
+            "bits         2.667 a weight, 2.800 as stored\n"
+            "size         586 KiB of quantized linears, 0 B exported\n"
+            "tasks        0\n");
 }
 
 TEST(PlanText, SaysPlainlyWhatWaitsForAMeasurement) {
