@@ -25,6 +25,7 @@ constexpr milliseconds kPauseMax{5'000};
 constexpr milliseconds kLivedLong{10'000};
 constexpr milliseconds kLivedShort{2'000};
 constexpr int kShortLivesMax = 5;
+constexpr int kBadInput = 2;  // exit code
 
 std::vector<char*> Pointers(const std::vector<std::string>& texts) {
   std::vector<char*> pointers;
@@ -61,12 +62,12 @@ std::string DescribeWaitStatus(int wait_status) {
   return absl::StrCat("exited with code ", WEXITSTATUS(wait_status));
 }
 
-std::string LastLogLine(const std::string& path) {
+std::string LastLogLine(const std::string& path, int64_t begin) {
   constexpr int64_t kTail = 4096;
   std::ifstream file(path, std::ios::binary | std::ios::ate);
   if (!file) return "";
   const int64_t size = file.tellg();
-  file.seekg(std::max<int64_t>(0, size - kTail));
+  file.seekg(std::max(begin, size - kTail));
   std::string last;
   for (std::string line; std::getline(file, line);) {
     if (!OneLine(line).empty()) last = OneLine(line);
@@ -120,6 +121,7 @@ StatusOr<pid_t> SupervisedProcess::Start() {
   const std::vector<char*> argument_pointers = Pointers(spec_.arguments);
   const int log_fd = open(spec_.log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   if (log_fd < 0) return failed(absl::StrCat("cannot write ", spec_.log_path));
+  log_begin_ = std::max<int64_t>(0, lseek(log_fd, 0, SEEK_END));
   int error_pipe[2];
   if (pipe2(error_pipe, O_CLOEXEC) != 0) {
     close(log_fd);
@@ -153,6 +155,11 @@ int SupervisedProcess::Await(pid_t child) {
   return wait_status;
 }
 
+std::string SupervisedProcess::LastWords(int wait_status) const {
+  const std::string words = WIFEXITED(wait_status) ? LastLogLine(spec_.log_path, log_begin_) : "";
+  return words.empty() ? "" : absl::StrCat(", saying \"", words, "\"");
+}
+
 void SupervisedProcess::Supervise() {
   milliseconds pause = kPauseMin;
   int short_lives = 0;
@@ -174,13 +181,14 @@ void SupervisedProcess::Supervise() {
     if (stopping()) break;
     const auto lived = steady_clock::now() - born;
     short_lives = WIFEXITED(wait_status) && lived < kLivedShort ? short_lives + 1 : 0;
-    if (short_lives >= kShortLivesMax) {
-      callbacks_.gave_up(absl::InternalError(absl::StrCat(spec_.name, " ", DescribeWaitStatus(wait_status), " ",
-                                                          kShortLivesMax, " times in a row, saying \"",
-                                                          LastLogLine(spec_.log_path), "\"; see ", spec_.log_path)));
+    const bool bad_input = WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == kBadInput;
+    if (bad_input || short_lives >= kShortLivesMax) {
+      const std::string tries = bad_input ? "" : absl::StrCat(" ", kShortLivesMax, " times in a row");
+      callbacks_.gave_up(absl::InternalError(absl::StrCat(spec_.name, " ", DescribeWaitStatus(wait_status), tries,
+                                                          LastWords(wait_status), "; see ", spec_.log_path)));
       break;
     }
-    callbacks_.died(DescribeWaitStatus(wait_status));
+    callbacks_.died(absl::StrCat(DescribeWaitStatus(wait_status), LastWords(wait_status)));
     if (lived >= kLivedLong) pause = kPauseMin;
     std::unique_lock lock(mutex_);
     changed_.wait_for(lock, pause, [this] { return stopping_; });

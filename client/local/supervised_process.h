@@ -4,8 +4,9 @@
 // (SIGKILL) when that thread ends, so no child outlives this process however it dies. The child leads its own process
 // group: a Ctrl-C in the terminal reaches only us. Pauses between starts grow from 0.1 s to 5 s and begin anew after a
 // child that lived 10 s. A child that exits by itself (not by a signal) within 2 s of its start five times in a row is
-// given up. Thread-safety: all methods from any thread; callbacks run on the object's thread and must not call Stop or
-// the destructor.
+// given up, and so is one that exits with code 2: by the programs' convention its input is bad, and it stays so.
+// Thread-safety: all methods from any thread; callbacks run on the object's thread and must not call Stop or the
+// destructor.
 #pragma once
 
 #include <sys/types.h>
@@ -23,16 +24,16 @@
 namespace lwq {
 
 struct ProcessSpec {
-  std::string name;                                              // "worker-1"
-  std::vector<std::string> arguments;                            // [0] is the path of the binary
-  std::string log_path;                                          // standard output and error, appended
+  std::string name;                    // "worker-1"
+  std::vector<std::string> arguments;  // [0] is the path of the binary
+  std::string log_path;                // standard output and error, appended
 };
 
 // "exited with code 2" or "was killed by signal 9".
 std::string DescribeWaitStatus(int wait_status);
 
-// The last line of a log, or "" — what a process that did not start had to say.
-std::string LastLogLine(const std::string& path);
+// The last line of a log behind its first `begin` bytes, or "" — what a process that did not stay had to say.
+std::string LastLogLine(const std::string& path, int64_t begin = 0);
 
 class SupervisedProcess {
  public:
@@ -69,10 +70,13 @@ class SupervisedProcess {
   StatusOr<pid_t> Start();
   // Waits for the child's end; its wait status.
   int Await(pid_t child);
+  // ", saying …" of a child that exited with words; else "".
+  std::string LastWords(int wait_status) const;
   bool stopping() const;
 
   ProcessSpec spec_;
   const Callbacks callbacks_;
+  int64_t log_begin_ = 0;  // size of the log before the last child was started
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   pid_t pid_ = -1;

@@ -109,10 +109,33 @@ TEST_F(LocalTest, AChildThatKeepsExitingIsGivenUpWithItsLastWords) {
   Channel<Status> gave_up;
   SupervisedProcess::Callbacks callbacks;
   callbacks.gave_up = [&](const Status& why) { gave_up.Push(why); };
-  SupervisedProcess child(Shell("echo here; echo cannot open the store >&2; exit 2"), callbacks);
+  SupervisedProcess child(Shell("echo here; echo cannot open the store >&2; exit 1"), callbacks);
   EXPECT_EQ(MessageOf(gave_up.Pop()),
-            "child exited with code 2 5 times in a row, saying \"cannot open the store\"; see " + At("child.log"));
+            "child exited with code 1 5 times in a row, saying \"cannot open the store\"; see " + At("child.log"));
   EXPECT_THAT(test::ReadFileOrEmpty(At("child.log")), HasSubstr("here\n"));
+}
+
+TEST_F(LocalTest, AChildWhoseInputIsBadIsNotStartedAgain) {
+  Channel<Status> gave_up;
+  Channel<std::string> died;
+  SupervisedProcess::Callbacks callbacks;
+  callbacks.gave_up = [&](const Status& why) { gave_up.Push(why); };
+  callbacks.died = [&](const std::string& why) { died.Push(why); };
+  const std::string once = At("once");
+  SupervisedProcess child(
+      Shell("[ -e " + once + " ] && { echo no such device; exit 2; }\n: > " + once + "\necho out of luck >&2; exit 1"),
+      callbacks);
+  EXPECT_EQ(died.Pop(), "exited with code 1, saying \"out of luck\"");
+  EXPECT_EQ(MessageOf(gave_up.Pop()), "child exited with code 2, saying \"no such device\"; see " + At("child.log"));
+}
+
+TEST_F(LocalTest, WordsOfAnEarlierChildAreNotTheLastOnes) {
+  test::WriteFile(At("child.log"), "an earlier session's\n");
+  Channel<std::string> died;
+  SupervisedProcess::Callbacks callbacks;
+  callbacks.died = [&](const std::string& why) { died.Push(why); };
+  SupervisedProcess child(Shell("exit 1"), callbacks);
+  EXPECT_EQ(died.Pop(), "exited with code 1");
 }
 
 TEST_F(LocalTest, AProgramThatIsNotThereIsNamed) {
