@@ -1,6 +1,8 @@
 #include "client/app/cli.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <sstream>
 
 #include "client/render/format.h"
@@ -11,7 +13,7 @@ namespace {
 
 constexpr char kExitCodes[] =
     "Exit codes: 0 ok, 1 a run failed or something went wrong, 2 bad input, 3 no coordinator answers, 4 cancelled, 130 "
-    "Ctrl-C.\n"
+    "Ctrl-C, 141 standard output was closed.\n"
     "\"lwq VERB --help\" shows a verb's flags and an example.";
 
 ExitCode Fail(const CliContext& context, ExitCode code, std::string_view message) {
@@ -67,9 +69,7 @@ void AddVerbs(CLI::App* root, const CliContext& context, VerbAction* action) {
   AddCompletionVerb(root, context, action);
 }
 
-}  // namespace
-
-ExitCode RunCli(const std::vector<std::string>& arguments, const CliContext& context) {
+ExitCode Dispatch(const std::vector<std::string>& arguments, const CliContext& context) {
   CLI::App root("lwq quantizes Llama-family models block by block, on this machine or on a cluster.", "lwq");
   root.footer(kExitCodes);
   root.set_version_flag("--version", absl::StrCat("lwq ", LWQ_VERSION));
@@ -107,7 +107,21 @@ ExitCode RunCli(const std::vector<std::string>& arguments, const CliContext& con
   }
   const StatusOr<ExitCode> ended = action();
   if (ended.ok()) return *ended;
+  if (context.console->out_error() != 0) return ExitCode::kFailed;  // which ended the verb; RunCli tells of it
   return Fail(context, ExitCodeOf(ended.status()), MessageOf(ended.status()));
+}
+
+}  // namespace
+
+ExitCode RunCli(const std::vector<std::string>& arguments, const CliContext& context) {
+  context.console->OnOutError(
+      [interrupt = context.interrupt] { interrupt->RaiseOnce(absl::AbortedError("standard output is gone")); });
+  const ExitCode code = Dispatch(arguments, context);
+  const int error = context.console->out_error();
+  if (error == 0) return code;
+  context.console->ClearLive();
+  if (error == EPIPE) return ExitCode::kReaderGone;  // the reader has what it wanted
+  return Fail(context, ExitCode::kFailed, absl::StrCat("cannot write standard output: ", std::strerror(error)));
 }
 
 }  // namespace lwq

@@ -1,15 +1,15 @@
 #include "client/app/console.h"
 
+#include <cerrno>
+#include <utility>
+
 #include "client/render/format.h"
 #include "common/status/status.h"
 
 namespace lwq {
 
 void Console::Out(std::string_view line) {
-  std::lock_guard lock(mutex_);
-  EraseLive();
-  *out_ << line << '\n' << std::flush;
-  DrawLive();
+  WriteOut(line, "\n");
 }
 
 void Console::Err(std::string_view line) {
@@ -20,10 +20,33 @@ void Console::Err(std::string_view line) {
 }
 
 void Console::OutText(std::string_view text) {
+  WriteOut(text, "");
+}
+
+void Console::WriteOut(std::string_view text, std::string_view line_end) {
+  std::function<void()> tell;
+  {
+    std::lock_guard lock(mutex_);
+    EraseLive();
+    errno = 0;
+    *out_ << text << line_end << std::flush;
+    if (!out_->good() && out_error_ == 0) {
+      out_error_ = errno != 0 ? errno : EIO;
+      tell = on_out_error_;
+    }
+    DrawLive();
+  }
+  if (tell) tell();
+}
+
+int Console::out_error() const {
   std::lock_guard lock(mutex_);
-  EraseLive();
-  *out_ << text << std::flush;
-  DrawLive();
+  return out_error_;
+}
+
+void Console::OnOutError(std::function<void()> action) {
+  std::lock_guard lock(mutex_);
+  on_out_error_ = std::move(action);
 }
 
 void Console::SetLive(const std::vector<std::string>& lines) {

@@ -1,11 +1,15 @@
 // What lwq shows: results on `out`, everything else on `err`, and on a terminal a live region of lines that is redrawn
 // in place below the lines that stay.
 //
+// A result that cannot be written is no result: the first error of `out` is kept and told to whoever asked to know.
+// What cannot be written to `err` is lost.
+//
 // Thread-safety: all methods from any thread. The streams must outlive the console.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <mutex>
 #include <ostream>
 #include <string>
@@ -41,15 +45,24 @@ class Console {
   // Removes it from the screen.
   void ClearLive();
 
+  // The errno of the first write to `out` that failed; 0 while none did.
+  int out_error() const;
+  // Called once, by the thread whose write failed and without a lock, so that nothing goes on for a reader that is
+  // gone.
+  void OnOutError(std::function<void()> action);
+
  private:
+  void WriteOut(std::string_view text, std::string_view line_end);
   void EraseLive();
   void DrawLive();
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::ostream* out_;
   std::ostream* err_;
   const Options options_;
   std::vector<std::string> live_;
+  int out_error_ = 0;
+  std::function<void()> on_out_error_;
 };
 
 // One line of progress in bytes: a bar on a terminal (redrawn a few times a second), one line at the end elsewhere.

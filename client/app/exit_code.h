@@ -16,6 +16,7 @@ enum class ExitCode {
   kUnreachable = 3,  // no coordinator answered
   kCancelled = 4,    // the run was cancelled
   kInterrupted = 130,
+  kReaderGone = 141,  // of standard output, as "lwq list | head" has it; what a shell shows of tools that SIGPIPE ends
 };
 
 // The same error, to end with `code`.

@@ -19,8 +19,11 @@ class CliHarness {
   // The exit code as a number.
   int Run(const std::vector<std::string>& arguments) {
     out_.str("");
+    return Run(arguments, &out_);
+  }
+  int Run(const std::vector<std::string>& arguments, std::ostream* out) {
     err_.str("");
-    Console console(&out_, &err_, {});
+    Console console(out, &err_, {});
     const CliContext context{&console, &interrupt, binary_directory, [this](const std::string& name) {
                                const auto found = environment.find(name);
                                return found == environment.end() ? "" : found->second;

@@ -1,5 +1,6 @@
 // Verbs end to end against a coordinator in this process: what they print, send and end with.
 #include <array>
+#include <cerrno>
 #include <filesystem>
 #include <set>
 
@@ -147,6 +148,47 @@ TEST(CommandLine, TellsItsVersion) {
   test::CliHarness cli;
   EXPECT_EQ(cli.Run({"--version"}), 0);
   EXPECT_THAT(cli.out(), StartsWith("lwq "));
+}
+
+// Takes the first writes, then fails as a pipe without a reader or a full disk does.
+class FailingOutput : public std::streambuf {
+ public:
+  FailingOutput(int flushes, int error) : flushes_(flushes), error_(error) {}
+  const std::string& taken() const { return taken_; }
+
+ private:
+  int_type overflow(int_type c) override {
+    if (flushes_ <= 0) return Fail();
+    taken_ += traits_type::to_char_type(c);
+    return c;
+  }
+  int sync() override { return flushes_-- > 0 ? 0 : Fail(); }
+  int Fail() {
+    errno = error_;
+    return traits_type::eof();
+  }
+
+  int flushes_;
+  const int error_;
+  std::string taken_;
+};
+
+TEST(StandardOutput, ThatCannotBeWrittenIsAnError) {
+  for (const auto& arguments : {std::vector<std::string>{"--help"}, {"completion", "bash"}, {"list", "--help"}}) {
+    FailingOutput full(0, ENOSPC);
+    std::ostream out(&full);
+    test::CliHarness cli;
+    EXPECT_EQ(cli.Run(arguments, &out), 1);
+    EXPECT_EQ(cli.err(), "lwq: cannot write standard output: No space left on device\n");
+  }
+}
+
+TEST(StandardOutput, WithoutAReaderIsNoReasonToSpeak) {
+  FailingOutput pipe(0, EPIPE);
+  std::ostream out(&pipe);
+  test::CliHarness cli;
+  EXPECT_EQ(cli.Run({"completion", "bash"}, &out), 141);
+  EXPECT_EQ(cli.err(), "");
 }
 
 TEST(Completion, BashOffersVerbsFlagsAndChoices) {
@@ -453,6 +495,24 @@ TEST_F(VerbTest, WatchJsonIsOneRunPerLine) {
   std::vector<std::string> states;
   for (std::string line; std::getline(lines, line);) states.push_back(Json::parse(line)["state"]);
   EXPECT_THAT(states, ElementsAre("RUN_STATE_RUNNING", "RUN_STATE_SUCCEEDED"));
+}
+
+TEST_F(VerbTest, WatchEndsWhenNobodyReadsItAnyMore) {
+  service_.watch_calls = {{test::RunningRun()}};  // after which the coordinator is gone, and is waited for
+  FailingOutput pipe(1, EPIPE);
+  std::ostream out(&pipe);
+  EXPECT_EQ(cli_.Run({"watch", "3f2a"}, &out), 141);
+  EXPECT_EQ(pipe.taken(), "w2g128 3f2a9c1e: running, 2/5 tasks done\n");
+}
+
+TEST_F(VerbTest, FollowedLogsEndWhenNobodyReadsThemAnyMore) {
+  service_.runs = {test::RunningRun()};
+  lwqat::v1::LogLine line;
+  line.set_sequence(1);
+  service_.log_lines = {line};
+  FailingOutput pipe(0, EPIPE);
+  std::ostream out(&pipe);
+  EXPECT_EQ(cli_.Run({"logs", "3f2a", "--follow"}, &out), 141);
 }
 
 TEST_F(VerbTest, AnInterruptedWatchEndsWith130) {
