@@ -79,6 +79,12 @@ StatusOr<std::unique_ptr<StateDirectory>> StateDirectory::Open(const std::string
   return OpenAt(path, false);
 }
 
+bool StateDirectory::Exists(const std::string& path) {
+  std::error_code ignored;
+  return fs::is_directory(fs::path(path) / "coordinator", ignored) &&
+         fs::is_directory(fs::path(path) / "objects", ignored);
+}
+
 StatusOr<std::unique_ptr<StateDirectory>> StateDirectory::OpenTemporary() {
   std::error_code error;
   std::string pattern = (fs::temp_directory_path(error) / "lwq-XXXXXX").string();

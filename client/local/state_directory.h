@@ -21,6 +21,8 @@ class StateDirectory {
   // Creates and locks it. FAILED_PRECONDITION naming the holder when it is in use; INVALID_ARGUMENT when it cannot be a
   // folder.
   static StatusOr<std::unique_ptr<StateDirectory>> Open(const std::string& path);
+  // Whether some Open made it.
+  static bool Exists(const std::string& path);
   // A new one below the system's folder for temporary files, removed with everything in it by the destructor.
   static StatusOr<std::unique_ptr<StateDirectory>> OpenTemporary();
   ~StateDirectory();

@@ -7,7 +7,7 @@ namespace lwq {
 namespace {
 
 StatusOr<ExitCode> Cancel(const CliContext& context, const RunIdOptions& options) {
-  LWQ_ASSIGN_OR_RETURN(const auto connection, ServerConnection::Open(context, options.server, false));
+  LWQ_ASSIGN_OR_RETURN(const auto connection, ServerConnection::Open(context, options.server));
   Json list = Json::array();
   for (const std::string& run_id : options.run_ids) {
     LWQ_ASSIGN_OR_RETURN(const lwqat::v1::Run run, connection->api()->CancelRun(run_id));

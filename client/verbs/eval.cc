@@ -24,7 +24,7 @@ struct EvalOptions {
 StatusOr<lwqat::v1::Run> EvaluateRemotely(const CliContext& context, const EvalOptions& options,
                                           const RunRequest& request) {
   LWQ_ASSIGN_OR_RETURN(const CheckedRun checked, CheckRunInputs(request));
-  LWQ_ASSIGN_OR_RETURN(const auto connection, ServerConnection::Open(context, options.server, false));
+  LWQ_ASSIGN_OR_RETURN(const auto connection, ServerConnection::Open(context, options.server));
   LWQ_RETURN_IF_ERROR(Preflight(connection->api(), {checked}));
   LWQ_ASSIGN_OR_RETURN(const auto objects, connection->OpenObjects());
   UploadedTrees uploaded;

@@ -11,7 +11,7 @@ struct FetchOptions : RunIdOptions {
 };
 
 StatusOr<ExitCode> Fetch(const CliContext& context, const FetchOptions& options) {
-  LWQ_ASSIGN_OR_RETURN(const auto connection, ServerConnection::Open(context, options.server, false));
+  LWQ_ASSIGN_OR_RETURN(const auto connection, ServerConnection::Open(context, options.server));
   LWQ_ASSIGN_OR_RETURN(const lwqat::v1::Run run, connection->api()->GetRun(options.run_ids.front()));
   LWQ_ASSIGN_OR_RETURN(const auto objects, connection->OpenObjects());
   LWQ_ASSIGN_OR_RETURN(const FetchedExport fetched, FetchExport(run, objects.get(), options.output, context.console));

@@ -9,7 +9,7 @@ namespace lwq {
 namespace {
 
 StatusOr<ExitCode> Get(const CliContext& context, const RunIdOptions& options) {
-  LWQ_ASSIGN_OR_RETURN(const auto connection, ServerConnection::Open(context, options.server, false));
+  LWQ_ASSIGN_OR_RETURN(const auto connection, ServerConnection::Open(context, options.server));
   LWQ_ASSIGN_OR_RETURN(const lwqat::v1::Run run, connection->api()->GetRun(options.run_ids.front()));
   context.console->OutText(options.json ? PrettyJson(RunToJson(run)) : RenderRun(run, NowUnixSeconds()));
   return ExitCode::kOk;

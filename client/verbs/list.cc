@@ -14,7 +14,7 @@ struct ListOptions {
 };
 
 StatusOr<ExitCode> List(const CliContext& context, const ListOptions& options) {
-  LWQ_ASSIGN_OR_RETURN(const auto connection, ServerConnection::Open(context, options.server, false));
+  LWQ_ASSIGN_OR_RETURN(const auto connection, ServerConnection::Open(context, options.server));
   LWQ_ASSIGN_OR_RETURN(const std::vector<lwqat::v1::Run> runs, connection->api()->ListRuns(options.limit));
   if (!options.json) {
     context.console->OutText(RenderRunList(runs, NowUnixSeconds()));

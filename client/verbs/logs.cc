@@ -37,7 +37,7 @@ Status PrintNew(const CliContext& context, const LogsOptions& options, RunApi* a
 }
 
 StatusOr<ExitCode> Logs(const CliContext& context, const LogsOptions& options) {
-  LWQ_ASSIGN_OR_RETURN(const auto connection, ServerConnection::Open(context, options.server, false));
+  LWQ_ASSIGN_OR_RETURN(const auto connection, ServerConnection::Open(context, options.server));
   int64_t after = 0;
   while (true) {
     bool ended = true;

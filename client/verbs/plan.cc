@@ -23,7 +23,8 @@ StatusOr<ExitCode> ShowPlan(const CliContext& context, const PlanOptions& option
   InterruptibleStore names(std::make_unique<NamingStore>(), context.interrupt);
   UploadedTrees uploaded;
   LWQ_ASSIGN_OR_RETURN(const lwqat::v1::RunSpec spec, UploadRun(checked, &names, nullptr, &uploaded));
-  LWQ_ASSIGN_OR_RETURN(const auto connection, ServerConnection::Open(context, options.server, true));
+  LWQ_ASSIGN_OR_RETURN(const auto connection,
+                       ServerConnection::Open(context, options.server, ServerConnection::Makes::kTemporaryToo));
   auto plan = connection->api()->PlanRun(spec);
   if (!plan.ok()) return Annotate(plan.status(), checked.request.origin);
   context.console->OutText(options.json ? PrettyJson(ToJson(*plan)) : RenderPlan(*plan));

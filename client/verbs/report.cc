@@ -8,7 +8,7 @@ namespace lwq {
 namespace {
 
 StatusOr<ExitCode> ReportRuns(const CliContext& context, const RunIdOptions& options) {
-  LWQ_ASSIGN_OR_RETURN(const auto connection, ServerConnection::Open(context, options.server, false));
+  LWQ_ASSIGN_OR_RETURN(const auto connection, ServerConnection::Open(context, options.server));
   std::vector<lwqat::v1::Run> runs;
   for (const std::string& run_id : options.run_ids) {
     LWQ_ASSIGN_OR_RETURN(lwqat::v1::Run run, connection->api()->GetRun(run_id));

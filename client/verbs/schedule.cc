@@ -11,7 +11,7 @@ struct ScheduleOptions : RunIdOptions {
 };
 
 StatusOr<ExitCode> Schedule(const CliContext& context, const ScheduleOptions& options) {
-  LWQ_ASSIGN_OR_RETURN(const auto connection, ServerConnection::Open(context, options.server, false));
+  LWQ_ASSIGN_OR_RETURN(const auto connection, ServerConnection::Open(context, options.server));
   LWQ_ASSIGN_OR_RETURN(const lwqat::v1::ScheduleRunResponse response,
                        connection->api()->ScheduleRun(options.run_ids.front(), options.workers));
   if (options.json) {

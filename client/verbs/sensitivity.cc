@@ -14,7 +14,7 @@ struct SensitivityOptions : RunIdOptions {
 };
 
 StatusOr<ExitCode> ShowSensitivity(const CliContext& context, const SensitivityOptions& options) {
-  LWQ_ASSIGN_OR_RETURN(const auto connection, ServerConnection::Open(context, options.server, false));
+  LWQ_ASSIGN_OR_RETURN(const auto connection, ServerConnection::Open(context, options.server));
   LWQ_ASSIGN_OR_RETURN(const lwqat::v1::Run run, connection->api()->GetRun(options.run_ids.front()));
   LWQ_ASSIGN_OR_RETURN(const Json results, SensitivityResults(run));
   if (options.output == "-") {

@@ -50,7 +50,8 @@ StatusOr<ExitCode> Submit(const CliContext& context, const SubmitOptions& option
     LWQ_ASSIGN_OR_RETURN(CheckedRun run, CheckRunInputs(request));
     checked.push_back(std::move(run));
   }
-  LWQ_ASSIGN_OR_RETURN(const auto connection, ServerConnection::Open(context, options.server, false));
+  LWQ_ASSIGN_OR_RETURN(const auto connection,
+                       ServerConnection::Open(context, options.server, ServerConnection::Makes::kStateDirectory));
   LWQ_RETURN_IF_ERROR(Preflight(connection->api(), checked));
   LWQ_ASSIGN_OR_RETURN(const auto objects, connection->OpenObjects());
   std::vector<lwqat::v1::Run> runs;

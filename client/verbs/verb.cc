@@ -65,7 +65,7 @@ std::string BinaryDirectory(const CliContext& context, const ServerFlags& flags)
 }
 
 StatusOr<std::unique_ptr<ServerConnection>> ServerConnection::Open(const CliContext& context, const ServerFlags& flags,
-                                                                   bool allow_private) {
+                                                                   Makes makes) {
   std::unique_ptr<ServerConnection> connection(new ServerConnection());
   connection->flags_ = flags;
   RunApi::Options options;
@@ -73,13 +73,17 @@ StatusOr<std::unique_ptr<ServerConnection>> ServerConnection::Open(const CliCont
   if (!flags.state.empty() && !flags.coordinator.empty()) {
     return absl::InvalidArgumentError("--coordinator and --state exclude each other; give one of them");
   }
+  if (!flags.state.empty() && makes == Makes::kNothing && !StateDirectory::Exists(flags.state)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--state ", flags.state, " is no state directory of lwq local; give the one that the run is in"));
+  }
   if (flags.state.empty()) options.address = CoordinatorAddress(context, flags);
   if (!flags.state.empty()) {
     const auto holder = StateDirectory::AddressOfHolder(flags.state);
     if (holder.ok()) options.address = *holder;
   }
   if (options.address.empty()) {
-    if (flags.state.empty() && !allow_private) {
+    if (flags.state.empty() && makes != Makes::kTemporaryToo) {
       return absl::InvalidArgumentError(
           "no coordinator is named; give --coordinator HOST:PORT, set LWQ_COORDINATOR, or use lwq local");
     }

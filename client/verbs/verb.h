@@ -62,10 +62,15 @@ void AddClusterFlags(CLI::App* verb, ClusterFlags* flags);
 // An open way to a coordinator: over the network, or one started for this call on a state directory (without workers).
 class ServerConnection {
  public:
-  // `allow_private`: with neither --coordinator nor --state nor the environment variable, a coordinator in a temporary
-  // folder is started; otherwise that is INVALID_ARGUMENT.
+  // What may be made where a coordinator is to be and none was before.
+  enum class Makes {
+    kNothing,         // the verb asks for what is there: a --state that is no state directory is a typo
+    kStateDirectory,  // named by --state
+    kTemporaryToo,    // with neither --coordinator nor --state nor the environment variable
+  };
+  // INVALID_ARGUMENT when no coordinator is named and none may be made.
   static StatusOr<std::unique_ptr<ServerConnection>> Open(const CliContext& context, const ServerFlags& flags,
-                                                          bool allow_private);
+                                                          Makes makes = Makes::kNothing);
 
   RunApi* api() { return api_.get(); }
   // The coordinator's objects as seen from here; its operations stop when the program is to stop.

@@ -7,7 +7,7 @@ namespace lwq {
 namespace {
 
 StatusOr<ExitCode> Watch(const CliContext& context, const RunIdOptions& options) {
-  LWQ_ASSIGN_OR_RETURN(const auto connection, ServerConnection::Open(context, options.server, false));
+  LWQ_ASSIGN_OR_RETURN(const auto connection, ServerConnection::Open(context, options.server));
   const auto view = MakeRunView(ChooseWatchStyle(*context.console, options.json), context.console);
   LWQ_ASSIGN_OR_RETURN(const std::vector<lwqat::v1::Run> runs,
                        WatchRuns(connection->api(), options.run_ids, view.get()));

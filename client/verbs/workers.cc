@@ -12,7 +12,7 @@ struct WorkersOptions {
 };
 
 StatusOr<ExitCode> Workers(const CliContext& context, const WorkersOptions& options) {
-  LWQ_ASSIGN_OR_RETURN(const auto connection, ServerConnection::Open(context, options.server, false));
+  LWQ_ASSIGN_OR_RETURN(const auto connection, ServerConnection::Open(context, options.server));
   LWQ_ASSIGN_OR_RETURN(const lwqat::v1::ListWorkersResponse workers, connection->api()->ListWorkers());
   context.console->OutText(options.json ? PrettyJson(ToJson(workers)) : RenderWorkers(workers));
   return ExitCode::kOk;

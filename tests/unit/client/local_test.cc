@@ -415,8 +415,22 @@ TEST_F(LocalVerbTest, AStateDirectoryInUseIsRefused) {
 
 TEST_F(LocalVerbTest, VerbsReachTheCoordinatorOfAStateDirectory) {
   service_.runs = {test::FinishedRun()};
+  ASSERT_TRUE(StateDirectory::Open(At("state")).ok());
   EXPECT_EQ(cli_.Run({"get", "3f2a", "--state", At("state")}), 0) << cli_.err();
   EXPECT_THAT(cli_.out(), HasSubstr("w2g128"));
+}
+
+TEST_F(LocalVerbTest, VerbsThatAskForRunsMakeNoStateDirectory) {
+  fs::create_directory(At("empty"));
+  for (const char* folder : {"absent", "empty"}) {
+    EXPECT_EQ(cli_.Run({"list", "--state", At(folder)}), 2);
+    EXPECT_EQ(cli_.err(),
+              "lwq: --state " + At(folder) + " is no state directory of lwq local; give the one that the run is in\n");
+  }
+  EXPECT_FALSE(fs::exists(At("absent")));
+  EXPECT_TRUE(fs::is_empty(At("empty")));
+  EXPECT_EQ(cli_.Run({"plan", At("run.yaml"), "--state", At("made")}), 0) << cli_.err();
+  EXPECT_TRUE(StateDirectory::Exists(At("made")));
 }
 
 TEST_F(LocalVerbTest, PlanWithoutACoordinatorStartsOneForTheCall) {
