@@ -49,6 +49,12 @@ bool IsBrokenStream(const Status& status) {
          absl::IsAborted(status);
 }
 
+// What answers speaks no gRPC, or not ours.
+bool IsStranger(const Status& status) {
+  return absl::IsUnimplemented(status) ||
+         (!IsSilence(status) && status.message().find("http2 header with status") != std::string_view::npos);
+}
+
 }  // namespace
 
 struct RunApi::Stub {
@@ -64,6 +70,13 @@ Status RunApi::Unreachable(const Status& failure) const {
   return WithExit(absl::UnavailableError(absl::StrCat("no coordinator answers at ", options_.address, " (",
                                                       failure.message(), "); start it or check --coordinator")),
                   ExitCode::kUnreachable);
+}
+
+Status RunApi::NoCoordinator(const Status& failure) const {
+  return WithExit(
+      absl::UnavailableError(absl::StrCat("what answers at ", options_.address, " is no coordinator of this version (",
+                                          failure.message(), "); check --coordinator")),
+      ExitCode::kUnreachable);
 }
 
 Status RunApi::BackOff(const Status& failure, steady_clock::time_point give_up, int attempt) {
@@ -89,6 +102,7 @@ Status RunApi::Call(Method method, const Request& request, Response* response) {
     }
     if (status.ok()) return status;
     if (interrupt_->raised()) return interrupt_->reason();
+    if (IsStranger(status)) return NoCoordinator(status);
     if (!IsSilence(status)) return status;
     LWQ_RETURN_IF_ERROR(BackOff(status, give_up, attempt));
   }
@@ -208,6 +222,7 @@ StatusOr<Run> RunApi::WatchRun(const std::string& run_id, const std::function<vo
     }
     const Status status = FromGrpc(stream->Finish());
     if (interrupt_->raised()) return interrupt_->reason();
+    if (IsStranger(status)) return NoCoordinator(status);
     if (!status.ok() && !IsBrokenStream(status)) return status;
     if (answered) {
       failures = 0;

@@ -57,6 +57,7 @@ class RunApi {
   // Waits before the next try; an error when patience is over or the program is to stop.
   Status BackOff(const Status& failure, std::chrono::steady_clock::time_point give_up, int attempt);
   Status Unreachable(const Status& failure) const;
+  Status NoCoordinator(const Status& failure) const;
 
   const Options options_;
   Interrupt* interrupt_;

@@ -674,6 +674,19 @@ TEST_F(VerbTest, WorkersAreListed) {
   EXPECT_EQ(Json::parse(cli_.out())["workers"][0]["name"], "worker-1");
 }
 
+TEST(Unreachable, WhatAnswersButIsNoCoordinatorEndsWith3) {
+  lwqat::v1::RunService::Service stranger;  // knows no call
+  const test::FakeServer server(&stranger);
+  test::CliHarness cli;
+  for (const auto& arguments : {std::vector<std::string>{"list"}, {"watch", "3f2a"}}) {
+    std::vector<std::string> line = arguments;
+    line.insert(line.end(), {"--coordinator", server.address()});
+    EXPECT_EQ(cli.Run(line), 3);
+    EXPECT_THAT(cli.err(), AllOf(StartsWith("lwq: what answers at " + server.address() + " is no coordinator"),
+                                 HasSubstr("; check --coordinator\n")));
+  }
+}
+
 TEST(Unreachable, EndsWith3AndSaysWhere) {
   std::string address;
   {

@@ -138,7 +138,7 @@ grpc::Status FakeRunService::ListWorkers(grpc::ServerContext*, const lwqat::v1::
   return grpc::Status::OK;
 }
 
-FakeServer::FakeServer(FakeRunService* service) {
+FakeServer::FakeServer(grpc::Service* service) {
   int port = 0;
   grpc::ServerBuilder builder;
   builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);

@@ -71,7 +71,7 @@ class FakeRunService final : public lwqat::v1::RunService::Service {
 
 class FakeServer {
  public:
-  explicit FakeServer(FakeRunService* service);
+  explicit FakeServer(grpc::Service* service);
   ~FakeServer();
   const std::string& address() const { return address_; }
 
