@@ -62,19 +62,46 @@ struct RunApi::Stub {
 };
 
 RunApi::RunApi(const Options& options, Interrupt* interrupt)
-    : options_(options), interrupt_(interrupt), stub_(new Stub{RunService::NewStub(Connect(options.address))}) {}
+    : options_(options),
+      interrupt_(interrupt),
+      relocate_until_(steady_clock::now() + options.patience),
+      address_(options.address),
+      stub_(new Stub{RunService::NewStub(Connect(options.address))}) {}
 
 RunApi::~RunApi() = default;
 
+std::string RunApi::address() const {
+  std::lock_guard lock(mutex_);
+  return address_;
+}
+
+std::shared_ptr<RunApi::Stub> RunApi::CurrentStub() const {
+  std::lock_guard lock(mutex_);
+  return stub_;
+}
+
+Status RunApi::Relocate() {
+  if (!options_.locate || steady_clock::now() >= relocate_until_) return absl::OkStatus();
+  std::lock_guard lock(mutex_);
+  const auto address = options_.locate();
+  if (absl::IsFailedPrecondition(address.status())) return absl::OkStatus();
+  LWQ_RETURN_IF_ERROR(address);
+  if (*address == address_) return absl::OkStatus();
+  LWQ_RETURN_IF_ERROR(ValidateAddress(*address));
+  address_ = *address;
+  stub_ = std::shared_ptr<Stub>(new Stub{RunService::NewStub(Connect(address_))});
+  return absl::OkStatus();
+}
+
 Status RunApi::Unreachable(const Status& failure) const {
-  return WithExit(absl::UnavailableError(absl::StrCat("no coordinator answers at ", options_.address, " (",
-                                                      failure.message(), "); start it or check --coordinator")),
+  return WithExit(absl::UnavailableError(absl::StrCat("no coordinator answers at ", address(), " (", failure.message(),
+                                                      "); start it or check --coordinator")),
                   ExitCode::kUnreachable);
 }
 
 Status RunApi::NoCoordinator(const Status& failure) const {
   return WithExit(
-      absl::UnavailableError(absl::StrCat("what answers at ", options_.address, " is no coordinator of this version (",
+      absl::UnavailableError(absl::StrCat("what answers at ", address(), " is no coordinator of this version (",
                                           failure.message(), "); check --coordinator")),
       ExitCode::kUnreachable);
 }
@@ -86,19 +113,20 @@ Status RunApi::BackOff(const Status& failure, steady_clock::time_point give_up, 
   const milliseconds pause(std::min(2000, 50 << std::min(attempt, 6)));
   const auto left = std::chrono::duration_cast<milliseconds>(give_up - now) + milliseconds(1);
   if (interrupt_->WaitFor(std::min(pause, left))) return interrupt_->reason();
-  return absl::OkStatus();
+  return Relocate();
 }
 
 template <typename Method, typename Request, typename Response>
 Status RunApi::Call(Method method, const Request& request, Response* response) {
   const auto give_up = steady_clock::now() + options_.patience;
   for (int attempt = 0;; ++attempt) {
+    const std::shared_ptr<Stub> stub = CurrentStub();
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + kCallTimeout);
     Status status;
     {
       const Interrupt::Hook hook(interrupt_, [&context] { context.TryCancel(); });
-      status = FromGrpc((stub_->service.get()->*method)(&context, request, response));
+      status = FromGrpc((stub->service.get()->*method)(&context, request, response));
     }
     if (status.ok()) return status;
     if (interrupt_->raised()) return interrupt_->reason();
@@ -204,10 +232,11 @@ StatusOr<Run> RunApi::WatchRun(const std::string& run_id, const std::function<vo
   int failures = 0;
   auto silent_since = steady_clock::now();  // of the last answer
   while (true) {
+    const std::shared_ptr<Stub> stub = CurrentStub();
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + options_.stream_lifetime);
     const Interrupt::Hook hook(interrupt_, [&context] { context.TryCancel(); });
-    const auto stream = stub_->service->WatchRun(&context, request);
+    const auto stream = stub->service->WatchRun(&context, request);
     lwqat::v1::WatchRunResponse response;
     bool answered = false;
     while (stream->Read(&response)) {

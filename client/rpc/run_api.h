@@ -8,6 +8,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,9 @@ class RunApi {
     std::chrono::milliseconds watch_patience{600'000};  // while a stream is to be resumed
     // A watch stream is opened anew this often, so that a peer that vanished without a word is noticed.
     std::chrono::milliseconds stream_lifetime{60'000};
+    // Says where the coordinator is now, for the first `patience` while it does not answer; null: it does not move.
+    // FAILED_PRECONDITION: that is not known yet.
+    std::function<StatusOr<std::string>()> locate;
   };
 
   // `interrupt` must outlive this.
@@ -48,7 +52,7 @@ class RunApi {
   StatusOr<lwqat::v1::Run> WatchRun(const std::string& run_id, const std::function<void(const lwqat::v1::Run&)>& on_run,
                                     const std::function<void(bool)>& on_connection);
 
-  const std::string& address() const { return options_.address; }
+  std::string address() const;
   Interrupt* interrupt() const { return interrupt_; }
 
  private:
@@ -59,10 +63,17 @@ class RunApi {
   Status Unreachable(const Status& failure) const;
   Status NoCoordinator(const Status& failure) const;
 
+  struct Stub;  // keeps gRPC's headers out of every verb
+  std::shared_ptr<Stub> CurrentStub() const;
+  // Follows a coordinator that moved.
+  Status Relocate();
+
   const Options options_;
   Interrupt* interrupt_;
-  struct Stub;  // keeps gRPC's headers out of every verb
-  std::unique_ptr<Stub> stub_;
+  const std::chrono::steady_clock::time_point relocate_until_;
+  mutable std::mutex mutex_;  // guards the two below; held while `locate` looks
+  std::string address_;
+  std::shared_ptr<Stub> stub_;
 };
 
 // INVALID_ARGUMENT unless `address` is HOST:PORT (or [IPv6]:PORT) with a port from 1 to 65535.

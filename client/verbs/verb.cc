@@ -6,6 +6,15 @@
 #include "client/upload/interruptible_store.h"
 
 namespace lwq {
+namespace {
+
+constexpr std::chrono::milliseconds kLookAgain{50};
+
+std::chrono::milliseconds TimeoutOf(const ServerFlags& flags) {
+  return std::chrono::milliseconds(static_cast<int64_t>(flags.timeout_s * 1000));
+}
+
+}  // namespace
 
 CLI::App* AddVerb(CLI::App* root, const VerbText& text, bool* json) {
   CLI::App* verb = root->add_subcommand(text.name, text.summary);
@@ -66,10 +75,6 @@ std::string BinaryDirectory(const CliContext& context, const ServerFlags& flags)
 
 StatusOr<std::unique_ptr<ServerConnection>> ServerConnection::Open(const CliContext& context, const ServerFlags& flags,
                                                                    Makes makes) {
-  std::unique_ptr<ServerConnection> connection(new ServerConnection());
-  connection->flags_ = flags;
-  RunApi::Options options;
-  options.patience = std::chrono::milliseconds(static_cast<int64_t>(flags.timeout_s * 1000));
   if (!flags.state.empty() && !flags.coordinator.empty()) {
     return absl::InvalidArgumentError("--coordinator and --state exclude each other; give one of them");
   }
@@ -77,29 +82,47 @@ StatusOr<std::unique_ptr<ServerConnection>> ServerConnection::Open(const CliCont
     return absl::InvalidArgumentError(
         absl::StrCat("--state ", flags.state, " is no state directory of lwq local; give the one that the run is in"));
   }
+  std::unique_ptr<ServerConnection> connection(new ServerConnection(context, flags));
+  RunApi::Options options;
+  options.patience = TimeoutOf(flags);
   if (flags.state.empty()) options.address = CoordinatorAddress(context, flags);
-  if (!flags.state.empty()) {
-    const auto holder = StateDirectory::AddressOfHolder(flags.state);
-    if (holder.ok()) options.address = *holder;
-  }
   if (options.address.empty()) {
     if (flags.state.empty() && makes != Makes::kTemporaryToo) {
       return absl::InvalidArgumentError(
           "no coordinator is named; give --coordinator HOST:PORT, set LWQ_COORDINATOR, or use lwq local");
     }
-    auto state = flags.state.empty() ? StateDirectory::OpenTemporary() : StateDirectory::Open(flags.state);
-    LWQ_RETURN_IF_ERROR(state);
-    connection->state_ = *std::move(state);
-    LocalCluster::Options cluster;
-    cluster.binary_directory = BinaryDirectory(context, flags);
-    cluster.quiet = true;
-    LWQ_ASSIGN_OR_RETURN(connection->cluster_,
-                         LocalCluster::Start(cluster, *connection->state_, context.console, context.interrupt));
-    options.address = connection->cluster_->address();
+    LWQ_ASSIGN_OR_RETURN(options.address, connection->AwaitLocation());
+    options.locate = [connection = connection.get()] { return connection->Locate(); };
   }
   LWQ_RETURN_IF_ERROR(ValidateAddress(options.address));
   connection->api_ = std::make_unique<RunApi>(options, context.interrupt);
   return connection;
+}
+
+StatusOr<std::string> ServerConnection::Locate() {
+  if (cluster_ != nullptr) return cluster_->address();
+  if (!flags_.state.empty()) {
+    const auto holder = StateDirectory::AddressOfHolder(flags_.state);
+    if (holder.ok() && !holder->empty()) return *holder;
+  }
+  auto state = flags_.state.empty() ? StateDirectory::OpenTemporary() : StateDirectory::Open(flags_.state);
+  LWQ_RETURN_IF_ERROR(state);
+  LocalCluster::Options cluster;
+  cluster.binary_directory = BinaryDirectory(context_, flags_);
+  cluster.quiet = true;
+  LWQ_ASSIGN_OR_RETURN(auto started, LocalCluster::Start(cluster, **state, context_.console, context_.interrupt));
+  state_ = *std::move(state);
+  cluster_ = std::move(started);
+  return cluster_->address();
+}
+
+StatusOr<std::string> ServerConnection::AwaitLocation() {
+  const auto give_up = std::chrono::steady_clock::now() + TimeoutOf(flags_);
+  while (true) {
+    auto address = Locate();
+    if (!absl::IsFailedPrecondition(address.status()) || std::chrono::steady_clock::now() >= give_up) return address;
+    if (context_.interrupt->WaitFor(kLookAgain)) return context_.interrupt->reason();
+  }
 }
 
 StatusOr<std::unique_ptr<ObjectStore>> ServerConnection::OpenObjects() {

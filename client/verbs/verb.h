@@ -77,7 +77,15 @@ class ServerConnection {
   StatusOr<std::unique_ptr<ObjectStore>> OpenObjects();
 
  private:
-  ServerFlags flags_;
+  ServerConnection(const CliContext& context, const ServerFlags& flags) : context_(context), flags_(flags) {}
+  // The address of the coordinator of the state directory, of one started on it where nobody holds it, or of one in a
+  // temporary folder. FAILED_PRECONDITION while another lwq holds the directory and has none that listens.
+  StatusOr<std::string> Locate();
+  // The same, tried until the timeout is over.
+  StatusOr<std::string> AwaitLocation();
+
+  const CliContext& context_;
+  const ServerFlags flags_;
   std::unique_ptr<StateDirectory> state_;  // outlives cluster_
   std::unique_ptr<LocalCluster> cluster_;
   std::unique_ptr<RunApi> api_;

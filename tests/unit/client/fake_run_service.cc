@@ -73,6 +73,7 @@ grpc::Status FakeRunService::GetRun(grpc::ServerContext*, const lwqat::v1::GetRu
 
 grpc::Status FakeRunService::ListRuns(grpc::ServerContext*, const lwqat::v1::ListRunsRequest* request,
                                       lwqat::v1::ListRunsResponse* response) {
+  if (const grpc::Status status = on_list(); !status.ok()) return status;
   std::lock_guard lock(mutex_);
   size_t next = request->page_token().empty() ? 0 : std::stoul(request->page_token());
   const size_t page = std::min<size_t>(page_lines, static_cast<size_t>(request->page_size()));

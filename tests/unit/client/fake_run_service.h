@@ -28,6 +28,8 @@ class FakeRunService final : public lwqat::v1::RunService::Service {
   std::vector<std::vector<lwqat::v1::Run>> watch_calls;
   // Called in every WatchRun before it ends.
   std::function<void()> on_watch = [] {};
+  // Asked first by every ListRuns, which fails with what it says.
+  std::function<grpc::Status()> on_list = [] { return grpc::Status::OK; };
   // So many submits fail with UNAVAILABLE before one is answered.
   int unavailable_submits = 0;
   grpc::Status submit_error = grpc::Status::OK;

@@ -420,6 +420,26 @@ TEST_F(LocalVerbTest, VerbsReachTheCoordinatorOfAStateDirectory) {
   EXPECT_THAT(cli_.out(), HasSubstr("w2g128"));
 }
 
+TEST_F(LocalVerbTest, AVerbOutlivesTheVerbWhoseCoordinatorItFound) {
+  service_.runs = {test::FinishedRun()};
+  auto state = StateDirectory::Open(At("state"));
+  test::FakeRunService other;
+  other.on_list = [&] {
+    state->reset();
+    return grpc::Status(grpc::StatusCode::UNAVAILABLE, "stopping");
+  };
+  const test::FakeServer other_server(&other);
+  ASSERT_TRUE(WriteSmallFile((*state)->Below("coordinator/address"), other_server.address()).ok());
+  EXPECT_EQ(cli_.Run({"list", "--state", At("state")}), 0) << cli_.err();
+  EXPECT_THAT(cli_.out(), HasSubstr("w2g128"));
+}
+
+TEST_F(LocalVerbTest, AStateDirectoryWhoseHolderNeverListensIsWaitedForNoLongerThanAsked) {
+  auto state = StateDirectory::Open(At("state"));
+  EXPECT_EQ(cli_.Run({"list", "--state", At("state"), "--timeout", "0.1"}), 2);
+  EXPECT_THAT(cli_.err(), HasSubstr("is in use by another lwq"));
+}
+
 TEST_F(LocalVerbTest, VerbsThatAskForRunsMakeNoStateDirectory) {
   fs::create_directory(At("empty"));
   for (const char* folder : {"absent", "empty"}) {
