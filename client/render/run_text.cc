@@ -58,6 +58,10 @@ std::string TaskStateName(lwqat::v1::TaskState state) {
   return Lower(WithoutPrefix(lwqat::v1::TaskState_Name(state), std::string("TASK_STATE_").size()));
 }
 
+std::string WaitsForWorkerText() {
+  return "waits for a fitting worker (lwq workers shows who is there)";
+}
+
 std::string TaskGlyph(const Task& task, bool utf8) {
   if (task.state() == lwqat::v1::TASK_STATE_SUCCEEDED)
     return task.from_cache() ? (utf8 ? "≡" : "=") : (utf8 ? "✓" : "+");

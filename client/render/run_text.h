@@ -56,6 +56,9 @@ double ElapsedSeconds(const lwqat::v1::Run& run, double now_unix_s);
 // absent while nothing is known.
 std::optional<double> EstimateSecondsLeft(const lwqat::v1::Run& run);
 
+// What a pending run waits for, and where to look.
+std::string WaitsForWorkerText();
+
 // Tasks that will not change any more.
 bool IsTerminal(lwqat::v1::TaskState state);
 

@@ -1,10 +1,12 @@
 #include "client/render/run_views.h"
 
 #include <algorithm>
+#include <set>
 
 #include "client/app/clock.h"
 #include "client/render/json_text.h"
 #include "client/render/layer_results.h"
+#include "client/render/run_text.h"
 #include "client/render/watch_frame.h"
 #include "common/status/status.h"
 
@@ -52,19 +54,26 @@ class LineView : public RunView {
   LineView(Console* console, bool to_out) : console_(console), to_out_(to_out) {}
   void OnChange(const std::vector<Run>& runs, size_t changed) override {
     before_.resize(runs.size());
-    for (const std::string& line : DescribeChanges(before_[changed], runs[changed])) {
-      to_out_ ? console_->Out(line) : console_->Err(line);
-    }
+    for (const std::string& line : DescribeChanges(before_[changed], runs[changed])) Print(line);
     before_[changed] = runs[changed];
   }
-  void OnTick(const std::vector<Run>& /*runs*/) override {}
+  // A run that has been pending for a moment; at its start every run is.
+  void OnTick(const std::vector<Run>& runs) override {
+    for (const Run& run : runs) {
+      if (run.state() != lwqat::v1::RUN_STATE_PENDING || !hinted_.insert(run.id()).second) continue;
+      Print(absl::StrCat(run.spec().name(), " ", ShortId(run.id()), ": ", WaitsForWorkerText()));
+    }
+  }
   void OnConnection(bool connected) override { console_->Err(ConnectionNote(connected)); }
   void OnEnd(const std::vector<Run>& /*runs*/) override {}
 
  private:
+  void Print(const std::string& line) { to_out_ ? console_->Out(line) : console_->Err(line); }
+
   Console* console_;
   const bool to_out_;
   std::vector<Run> before_;
+  std::set<std::string> hinted_;  // ids
 };
 
 class JsonView : public RunView {

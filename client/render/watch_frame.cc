@@ -255,8 +255,7 @@ std::vector<std::string> RenderRunFrame(const Run& run, const FrameOptions& opti
   for (std::string& line : others) lines.push_back(std::move(line));
   for (const auto& perplexity : run.perplexities()) lines.push_back(PerplexityLine(perplexity));
   if (!run.error().empty()) lines.push_back(absl::StrCat("  ", OneLine(run.error())));
-  if (run.state() == lwqat::v1::RUN_STATE_PENDING)
-    lines.push_back("  waits for a fitting worker (lwq workers shows who is there)");
+  if (run.state() == lwqat::v1::RUN_STATE_PENDING) lines.push_back(absl::StrCat("  ", WaitsForWorkerText()));
   if (static_cast<int>(lines.size()) > options.rows) lines.resize(static_cast<size_t>(std::max(1, options.rows)));
   for (std::string& line : lines) line = CutToWidth(line, options.columns);
   return lines;

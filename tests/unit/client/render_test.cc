@@ -1,10 +1,13 @@
 // What lwq prints, as golden texts.
+#include <sstream>
+
 #include "client/render/completion_script.h"
 #include "client/render/format.h"
 #include "client/render/json_text.h"
 #include "client/render/plan_text.h"
 #include "client/render/run_page.h"
 #include "client/render/run_text.h"
+#include "client/render/run_views.h"
 #include "client/render/table.h"
 #include "client/render/watch_frame.h"
 #include "gmock/gmock.h"
@@ -189,6 +192,23 @@ TEST(WatchFrame, OfAPendingRunSaysWhatItWaitsFor) {
   lwqat::v1::Run run;
   run.set_state(lwqat::v1::RUN_STATE_PENDING);
   EXPECT_EQ(RenderRunFrame(run, Frame(10)).back(), "  waits for a fitting worker (lwq workers shows who is there)");
+}
+
+TEST(WatchLines, ARunThatStaysPendingSaysOnceWhatItWaitsFor) {
+  std::ostringstream out;
+  std::ostringstream err;
+  Console console(&out, &err, {});
+  const auto view = MakeRunView(WatchStyle::kLines, &console);
+  std::vector<lwqat::v1::Run> runs = {test::RunningRun(), test::RunningRun()};
+  runs[1].clear_tasks();
+  runs[1].set_id("cafe0000-0000");
+  runs[1].set_state(lwqat::v1::RUN_STATE_PENDING);
+  view->OnChange(runs, 1);
+  EXPECT_EQ(out.str(), "w2g128 cafe0000: pending, 2/5 tasks done\n") << "every run is pending at first";
+  out.str("");
+  view->OnTick(runs);
+  view->OnTick(runs);
+  EXPECT_EQ(out.str(), "w2g128 cafe0000: waits for a fitting worker (lwq workers shows who is there)\n");
 }
 
 TEST(WatchLines, TheFirstStateIsOneLineAndWhatRuns) {
