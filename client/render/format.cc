@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_format.h"
 #include "common/status/status.h"
+#include "common/text/utf8.h"
 
 namespace lwq {
 namespace {
@@ -75,19 +76,10 @@ std::string ProgressBar(double share, int width, bool utf8) {
 }
 
 bool IsUtf8(std::string_view text) {
-  constexpr std::array<uint32_t, 4> kLeast = {0, 0x80, 0x800, 0x10000};  // code point of so many continuations
-  for (size_t i = 0; i < text.size();) {
-    const auto first = static_cast<unsigned char>(text[i++]);
-    if (first < 0x80) continue;
-    if (first < 0xC2 || first > 0xF4) return false;
-    const size_t continuations = first < 0xE0 ? 1 : first < 0xF0 ? 2 : 3;
-    uint32_t code_point = first & (0x3FU >> continuations);
-    for (size_t k = 0; k < continuations; ++k, ++i) {
-      if (i == text.size() || !ContinuesCodePoint(text[i])) return false;
-      code_point = code_point << 6 | (static_cast<unsigned char>(text[i]) & 0x3FU);
-    }
-    const bool surrogate = code_point >= 0xD800 && code_point <= 0xDFFF;
-    if (code_point < kLeast[continuations] || code_point > 0x10FFFF || surrogate) return false;
+  while (!text.empty()) {
+    const Utf8Char c = DecodeUtf8Char(text);
+    if (!c.valid) return false;
+    text.remove_prefix(c.size_bytes);
   }
   return true;
 }

@@ -1,5 +1,7 @@
 #include "common/text/one_line.h"
 
+#include <utility>
+
 #include "common/text/utf8.h"
 
 namespace lwq {

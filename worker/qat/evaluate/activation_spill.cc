@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "common/status/out_of_storage.h"
 #include "common/status/status.h"
 #include "worker/qat/runtime/torch_guard.h"
 
@@ -16,8 +17,7 @@ namespace {
 [[noreturn]] void ThrowIoError(std::string_view what, const std::string& directory, int error) {
   const std::string message = absl::StrCat(what, " activations in ", directory, ": ", std::strerror(error));
   if (error == ENOSPC || error == EDQUOT) {
-    throw StatusError(
-        absl::ResourceExhaustedError(absl::StrCat(message, "; free space or choose another scratch directory")));
+    throw StatusError(OutOfStorageError(absl::StrCat(message, "; free space or choose another scratch directory")));
   }
   throw StatusError(absl::UnavailableError(message));
 }
