@@ -144,7 +144,7 @@ QuantizerGradients FakeQuantGradientsReference(const at::Tensor& weight, const a
   const at::Tensor inside = level == rounded;
   QuantizerGradients gradients;
   gradients.scale = (u * (level - ratio * inside)).sum({-1}, /*keepdim=*/true);
-  gradients.zero_point = -(u * inside.logical_not()).sum({-1}, /*keepdim=*/true) * s;
+  gradients.zero_point = -(u * (level != rounded)).sum({-1}, /*keepdim=*/true) * s;
   if (weight_gradient) gradients.weight = (u * inside).reshape(weight.sizes());
   return gradients;
 }
