@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_format.h"
 #include "common/status/status.h"
+#include "common/text/one_line.h"
 #include "common/text/utf8.h"
 
 namespace lwq {
@@ -85,9 +86,7 @@ bool IsUtf8(std::string_view text) {
 }
 
 std::string OneLine(std::string_view text) {
-  std::string line(text);
-  std::replace_if(
-      line.begin(), line.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }, ' ');
+  std::string line = OneLine(text, std::string::npos);
   while (!line.empty() && line.back() == ' ') line.pop_back();
   return line;
 }

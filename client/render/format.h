@@ -29,8 +29,8 @@ std::string ProgressBar(double share, int width, bool utf8);
 // Whether the wire can carry `text`: well-formed UTF-8, as Unicode has it (no overlong forms, no surrogates).
 bool IsUtf8(std::string_view text);
 
-// Control characters (line ends included) become spaces: what a server or file says cannot break a line or move the
-// cursor.
+// The whole text as common/text/one_line.h makes it, without spaces at its end: what a server or file says cannot break
+// a line or move the cursor.
 std::string OneLine(std::string_view text);
 
 }  // namespace lwq

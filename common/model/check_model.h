@@ -5,7 +5,9 @@
 // for what is not supported. Thread-safety: as TensorSource.
 #pragma once
 
+#include <cstdint>
 #include <string_view>
+#include <vector>
 
 #include "common/model/gptq_config.h"
 #include "common/model/llama_config.h"

@@ -54,8 +54,7 @@ Status CheckMethodAndFormat(const Json& object) {
   if (format.value_or("gptq") == "gptq") {
     return QuantizationNotSupported(
         "checkpoint_format 'gptq' (v1 stores zero points minus one) is not supported; convert the model to gptq_v2 "
-        "with "
-        "GPTQModel");
+        "with GPTQModel");
   }
   return QuantizationNotSupported(
       absl::StrCat("checkpoint_format '", format->substr(0, 80), "' is not supported; supported: gptq_v2"));

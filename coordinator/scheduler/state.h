@@ -36,7 +36,8 @@ struct SchedulerOptions {
   int64_t forget_worker_ms = 10 * 60 * 1000;
   // Per run; the oldest go first.
   size_t log_lines = 5000;
-  // What activations that nobody reads any more may keep occupied, together with those that somebody does.
+  // What activations may occupy. Beyond it, those that nobody reads any more are discarded (activation_ledger.h) and
+  // chains do not run ahead of what they feed (run_ahead.h).
   int64_t activation_bytes = int64_t{64} << 30;
 };
 

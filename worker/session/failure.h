@@ -9,9 +9,9 @@ namespace lwq::worker {
 enum class FailureCause { kTask, kMemory, kInfrastructure, kInputLost, kReleased };
 
 // CANCELLED → released (drained or not wanted any more); RESOURCE_EXHAUSTED → memory, or infrastructure where a disk is
-// full (out_of_storage.h); UNAVAILABLE, DEADLINE_EXCEEDED →
-// infrastructure; NOT_FOUND, DATA_LOSS → an input is gone or damaged (the caller finds out which, and calls it the
-// task's own fault when every input is intact); everything else → the task.
+// full (out_of_storage.h); UNAVAILABLE, DEADLINE_EXCEEDED → infrastructure; NOT_FOUND, DATA_LOSS → an input is gone or
+// damaged (the caller finds out which, and calls it the task's own fault when every input is intact); everything else →
+// the task.
 FailureCause CauseOf(const Status& status);
 
 }  // namespace lwq::worker
