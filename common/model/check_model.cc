@@ -68,20 +68,23 @@ Status CheckModelTensors(const LlamaConfig& config, const TensorSource& source) 
   return absl::OkStatus();
 }
 
-Status CheckBias(TensorSource& source, std::string_view linear) {
+Status CheckNoBias(TensorSource& source, std::string_view linear, std::string_view architecture) {
   const std::string bias_name = absl::StrCat(linear, ".bias");
   if (!source.entries().contains(bias_name)) return absl::OkStatus();
   LWQ_ASSIGN_OR_RETURN(const HostTensor bias, source.Read(bias_name));
   const std::string_view bytes = bias.bytes.view();
   if (std::all_of(bytes.begin(), bytes.end(), [](char byte) { return byte == 0; })) return absl::OkStatus();
   return absl::FailedPreconditionError(
-      absl::StrCat("tensor ", bias_name, " is not zero: linears with bias are not supported"));
+      absl::StrCat("tensor ", bias_name, " is not zero: ", architecture,
+                   " has no bias there by its config.json, and transformers would leave it out"));
 }
 
 Status CheckBiases(const LlamaConfig& config, TensorSource& source) {
   for (int64_t block = 0; block < config.num_hidden_layers; ++block) {
     for (const LinearKind kind : kAllLinears) {
-      LWQ_RETURN_IF_ERROR(CheckBias(source, absl::StrCat(BlockPrefix(block), LinearName(kind))));
+      if (config.HasBias(kind)) continue;
+      LWQ_RETURN_IF_ERROR(
+          CheckNoBias(source, absl::StrCat(BlockPrefix(block), LinearName(kind)), config.architecture));
     }
   }
   return absl::OkStatus();

@@ -21,6 +21,11 @@ StatusOr<BlockState> QuantizeRtn(const LlamaConfig& config, const BlockState& bl
       if (!linear.ok()) return Annotate(linear.status(), LinearName(kind));
       quantized.linears[kind] = *std::move(linear);
     }
+    quantized.biases = block.biases;
+    if (config.query_key_norms) {
+      quantized.query_norm = ToHostTensor(LoadHeadNorm(config, block.query_norm, kQueryNorm, at::kCPU));
+      quantized.key_norm = ToHostTensor(LoadHeadNorm(config, block.key_norm, kKeyNorm, at::kCPU));
+    }
     quantized.input_norm = ToHostTensor(LoadNorm(config, block.input_norm, kInputNorm, at::kCPU));
     quantized.post_attention_norm =
         ToHostTensor(LoadNorm(config, block.post_attention_norm, kPostAttentionNorm, at::kCPU));

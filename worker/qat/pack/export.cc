@@ -188,8 +188,8 @@ class Exporter {
       LWQ_RETURN_IF_ERROR(
           AddLinear(absl::StrCat(prefix, LinearName(kind)), weight, options_.format, roundings_, tensors));
     }
-    tensors[absl::StrCat(prefix, kInputNorm)] = block.input_norm;
-    tensors[absl::StrCat(prefix, kPostAttentionNorm)] = block.post_attention_norm;
+    for (const auto& [kind, bias] : block.biases) tensors[absl::StrCat(prefix, LinearName(kind), ".bias")] = bias;
+    for (const auto& [name, norm] : NormsOf(block)) tensors[absl::StrCat(prefix, name)] = *norm;
     return tensors;
   }
 

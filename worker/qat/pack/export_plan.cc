@@ -41,9 +41,16 @@ std::vector<PlannedTensor> PlanBlock(const LlamaConfig& config, int64_t block, c
   for (const auto& [kind, linear] : layout.linears) {
     PlanLinear(absl::StrCat(prefix, LinearName(kind)), linear, format, block, tensors);
   }
-  tensors.push_back({absl::StrCat(prefix, kInputNorm), layout.input_norm, {config.hidden_size}, block, false});
-  tensors.push_back(
-      {absl::StrCat(prefix, kPostAttentionNorm), layout.post_attention_norm, {config.hidden_size}, block, false});
+  const auto add_vector = [&](std::string_view name, DType dtype, int64_t size) {
+    tensors.push_back({absl::StrCat(prefix, name), dtype, {size}, block, false});
+  };
+  for (const auto& [kind, dtype] : layout.biases) {
+    add_vector(absl::StrCat(LinearName(kind), ".bias"), dtype, ShapeOf(config, kind).out_features);
+  }
+  add_vector(kInputNorm, layout.input_norm, config.hidden_size);
+  add_vector(kPostAttentionNorm, layout.post_attention_norm, config.hidden_size);
+  if (layout.query_norm) add_vector(kQueryNorm, *layout.query_norm, config.head_dim);
+  if (layout.key_norm) add_vector(kKeyNorm, *layout.key_norm, config.head_dim);
   std::sort(tensors.begin(), tensors.end(), [](const PlannedTensor& a, const PlannedTensor& b) {
     const int width_a = DTypeBytes(a.dtype);
     const int width_b = DTypeBytes(b.dtype);

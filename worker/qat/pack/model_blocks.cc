@@ -27,7 +27,6 @@ StatusOr<HostTensor> ReadFloat(TensorSource& source, const std::string& name, co
 StatusOr<LinearWeight> ReadLinear(TensorSource& source, const std::string& name, const GptqModule& module,
                                   const LinearShape& shape) {
   LWQ_RETURN_IF_ERROR(CheckLinearTensors(source, name, module, shape));
-  LWQ_RETURN_IF_ERROR(CheckBias(source, name));
   if (!module.quantized) return source.Read(name + ".weight");
   GptqTensors tensors;
   LWQ_ASSIGN_OR_RETURN(tensors.qweight, source.Read(name + ".qweight"));
@@ -61,11 +60,21 @@ StatusOr<BlockState> LoadBlock(TensorSource& source, const LlamaConfig& config, 
     LWQ_ASSIGN_OR_RETURN(const GptqModule module, StorageOf(quantization, name, shape.in_features));
     LWQ_ASSIGN_OR_RETURN(LinearWeight weight, ReadLinear(source, name, module, shape));
     state.linears.emplace(kind, std::move(weight));
+    if (config.HasBias(kind)) {
+      LWQ_ASSIGN_OR_RETURN(state.biases[kind], ReadFloat(source, name + ".bias", {shape.out_features}));
+    } else {
+      LWQ_RETURN_IF_ERROR(CheckNoBias(source, name, config.architecture));
+    }
   }
   const std::vector<int64_t> hidden = {config.hidden_size};
   LWQ_ASSIGN_OR_RETURN(state.input_norm, ReadFloat(source, absl::StrCat(BlockPrefix(block), kInputNorm), hidden));
   LWQ_ASSIGN_OR_RETURN(state.post_attention_norm,
                        ReadFloat(source, absl::StrCat(BlockPrefix(block), kPostAttentionNorm), hidden));
+  if (config.query_key_norms) {
+    const std::vector<int64_t> head = {config.head_dim};
+    LWQ_ASSIGN_OR_RETURN(state.query_norm, ReadFloat(source, absl::StrCat(BlockPrefix(block), kQueryNorm), head));
+    LWQ_ASSIGN_OR_RETURN(state.key_norm, ReadFloat(source, absl::StrCat(BlockPrefix(block), kKeyNorm), head));
+  }
   return state;
 }
 
