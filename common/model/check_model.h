@@ -16,7 +16,8 @@
 
 namespace lwq {
 
-// Presence, shape and dtype (fp32, fp16 or bf16; of quantized linears what GPTQ stores) of every tensor.
+// Presence, shape and dtype (fp32, fp16, bf16 or fp64; of quantized linears what GPTQ stores) of every tensor that is
+// needed; the others may be anything.
 Status CheckModelTensors(const LlamaConfig& config, const TensorSource& source);
 
 // Those of one linear, named without ".weight".

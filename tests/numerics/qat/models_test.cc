@@ -4,6 +4,8 @@
 #include <ATen/ops/tensor.h>
 #include <c10/core/GradMode.h>
 
+#include <cstring>
+
 #include "common/artifact/artifact.h"
 #include "common/artifact/file_tree.h"
 #include "common/model/check_model.h"
@@ -50,6 +52,7 @@ class StoredModel {
   const LlamaConfig& config() const { return config_; }
   const FileTree& tree() const { return tree_; }
   BlockState Block(int64_t k) const { return Value(LoadBlock(*source_, config_, k)); }
+  bool HasTensor(std::string_view name) const { return source_->entries().contains(std::string(name)); }
   HeadWeights Head() const { return Value(LoadHead(*source_, config_)); }
 
   double Perplexity(const ModelCase& test, const std::vector<BlockState>* blocks = nullptr) const {
@@ -190,6 +193,52 @@ TEST_P(GoldenModelTest, LogitsAndPerplexityAreThoseOfTransformers) {
 INSTANTIATE_TEST_SUITE_P(Architectures, GoldenModelTest, ::testing::ValuesIn(CasesOf("architectures.json")),
                          NameOfCase);
 INSTANTIATE_TEST_SUITE_P(Ropes, GoldenModelTest, ::testing::ValuesIn(CasesOf("ropes.json")), NameOfCase);
+
+// The weights of a layout, as scripts/make_model_golden writes them.
+std::map<std::string, HostTensor> LaidOut(const std::string& layout, std::map<std::string, HostTensor> tensors) {
+  std::map<std::string, HostTensor> out;
+  for (auto& [name, tensor] : tensors) {
+    if (layout == "float64") {
+      std::string wide;
+      for (int64_t i = 0; i < tensor.elements(); ++i) {
+        float value = 0;
+        std::memcpy(&value, tensor.bytes.data() + i * 4, 4);
+        const double exact = value * (1 + 0x1p-40);
+        wide.append(reinterpret_cast<const char*>(&exact), sizeof(exact));
+      }
+      out[name] = {DType::kF64, tensor.shape, Bytes::FromString(std::move(wide))};
+    } else if (layout == "tied_with_the_head_alone" && name == kEmbeddingTensor) {
+      out[std::string(kHeadTensor)] = tensor;
+    } else if (layout.ends_with("without_the_prefix") && name.starts_with("model.")) {
+      out[name.substr(6)] = tensor;
+    } else {
+      out[name] = tensor;
+    }
+  }
+  if (layout == "tied_with_a_head_of_its_own") {
+    out[std::string(kHeadTensor)] = HashedTensor(kHeadTensor, out.at(std::string(kEmbeddingTensor)).shape);
+  }
+  return out;
+}
+
+class LayoutTest : public ::testing::TestWithParam<ModelCase> {};
+
+TEST_P(LayoutTest, LogitsAndPerplexityAreThoseOfTransformersAndSoAreThoseOfTheExport) {
+  const Json config = GetParam().entry["config"];
+  const auto parsed = LlamaConfig::Parse(config.dump());
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  StoredModel model(config, LaidOut(GetParam().name(), HashedTensors(*parsed)));
+  ExpectGoldenOutputs(model, GetParam());
+  const std::vector<BlockState> blocks = model.Rounded(8);
+  const double perplexity = model.Perplexity(GetParam(), &blocks);
+  const auto exported = model.Exported(blocks, ExportFormat::kGptqV2);
+  EXPECT_EQ(exported->Perplexity(GetParam()), perplexity);
+  const bool has_own_head = GetParam().name() == "tied_with_a_head_of_its_own";
+  EXPECT_EQ(exported->config().tie_word_embeddings, parsed->tie_word_embeddings && !has_own_head);
+  EXPECT_EQ(exported->HasTensor(kHeadTensor), has_own_head || !parsed->tie_word_embeddings);
+}
+
+INSTANTIATE_TEST_SUITE_P(Layouts, LayoutTest, ::testing::ValuesIn(CasesOf("layouts.json")), NameOfCase);
 
 class ArchitectureExportTest : public ::testing::TestWithParam<ModelCase> {};
 

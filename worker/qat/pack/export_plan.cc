@@ -120,15 +120,15 @@ std::vector<PlannedTensor> PlanTensors(const LlamaConfig& config, const HeadDTyp
                                        const std::vector<BlockFormat>& blocks) {
   const std::vector<int64_t> vocabulary = {config.vocab_size, config.hidden_size};
   const auto block_count = static_cast<int64_t>(blocks.size());
-  std::vector<PlannedTensor> tensors = {{"model.embed_tokens.weight", head.embedding, vocabulary, -1, false}};
+  std::vector<PlannedTensor> tensors = {{std::string(kEmbeddingTensor), head.embedding, vocabulary, -1, false}};
   for (int64_t block = 0; block < block_count; ++block) {
     for (PlannedTensor& tensor : PlanBlock(config, block, blocks[static_cast<size_t>(block)], format)) {
       tensors.push_back(std::move(tensor));
     }
   }
-  tensors.push_back({"model.norm.weight", head.final_norm, {config.hidden_size}, block_count, false});
+  tensors.push_back({std::string(kFinalNormTensor), head.final_norm, {config.hidden_size}, block_count, false});
   if (!config.tie_word_embeddings) {
-    tensors.push_back({"lm_head.weight", head.lm_head, vocabulary, block_count, false});
+    tensors.push_back({std::string(kHeadTensor), head.lm_head, vocabulary, block_count, false});
   }
   return tensors;
 }

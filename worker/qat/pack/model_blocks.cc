@@ -15,10 +15,6 @@
 namespace lwq::qat {
 namespace {
 
-constexpr char kEmbedding[] = "model.embed_tokens.weight";
-constexpr char kFinalNorm[] = "model.norm.weight";
-constexpr char kLmHead[] = "lm_head.weight";
-
 StatusOr<HostTensor> ReadFloat(TensorSource& source, const std::string& name, const std::vector<int64_t>& shape) {
   LWQ_RETURN_IF_ERROR(CheckFloatTensor(source, name, shape));
   return source.Read(name);
@@ -78,15 +74,19 @@ StatusOr<BlockState> LoadBlock(TensorSource& source, const LlamaConfig& config, 
   return state;
 }
 
+StatusOr<HostTensor> LoadEmbedding(TensorSource& source, const LlamaConfig& config) {
+  return ReadFloat(source, EmbeddingTensorOf(config, source), {config.vocab_size, config.hidden_size});
+}
+
 StatusOr<HeadWeights> LoadHead(TensorSource& source, const LlamaConfig& config) {
-  const std::vector<int64_t> vocabulary = {config.vocab_size, config.hidden_size};
   HeadWeights head;
-  LWQ_ASSIGN_OR_RETURN(head.embedding, ReadFloat(source, kEmbedding, vocabulary));
-  LWQ_ASSIGN_OR_RETURN(head.final_norm, ReadFloat(source, kFinalNorm, {config.hidden_size}));
-  if (config.tie_word_embeddings) {
+  LWQ_ASSIGN_OR_RETURN(head.embedding, LoadEmbedding(source, config));
+  LWQ_ASSIGN_OR_RETURN(head.final_norm, ReadFloat(source, std::string(kFinalNormTensor), {config.hidden_size}));
+  const std::string head_name = HeadTensorOf(config, source);
+  if (head_name == EmbeddingTensorOf(config, source)) {
     head.lm_head = head.embedding;
   } else {
-    LWQ_ASSIGN_OR_RETURN(head.lm_head, ReadFloat(source, kLmHead, vocabulary));
+    LWQ_ASSIGN_OR_RETURN(head.lm_head, ReadFloat(source, head_name, {config.vocab_size, config.hidden_size}));
   }
   return head;
 }
