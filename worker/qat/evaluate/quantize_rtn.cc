@@ -15,7 +15,8 @@ StatusOr<BlockState> QuantizeRtn(const LlamaConfig& config, const BlockState& bl
     BlockState quantized;
     for (const LinearKind kind : kAllLinears) {
       const at::Tensor weight = LoadLinear(config, block, kind, at::kFloat, at::kCPU);
-      const QuantizerInit init = InitQuantizer(weight, options.bits, options.group_size, options.range_contains_zero);
+      const QuantizerInit init = InitQuantizer(weight, options.bits, options.group_size, options.range_contains_zero,
+                                               options.fp16_scales ? kMinScale : kEfficientQatMinScale);
       const at::Tensor scale = options.fp16_scales ? RoundScaleToFp16Ste(init.scale) : init.scale;
       auto linear = DeriveQuantizedLinear(weight, scale, init.zero_point, options.bits, options.group_size);
       if (!linear.ok()) return Annotate(linear.status(), LinearName(kind));

@@ -33,7 +33,8 @@ LatentBlock::LatentBlock(const LlamaConfig& config, const BlockState& weights, c
     TrainedLinear& linear = linears_[static_cast<size_t>(kind)];
     linear.weight = LoadLinear(config, weights, kind, at::kFloat, device);
     const QuantizerInit init =
-        start == nullptr ? InitQuantizer(linear.weight, choice.bits, choice.group_size, options.range_contains_zero)
+        start == nullptr ? InitQuantizer(linear.weight, choice.bits, choice.group_size, options.range_contains_zero,
+                                         fp16_scales_ ? kMinScale : kEfficientQatMinScale)
                          : QuantizerOf(start->linears.at(kind), device);
     linear.scale = init.scale;
     linear.zero_point = init.zero_point;
@@ -56,7 +57,7 @@ LatentBlock::LatentBlock(const LlamaConfig& config, const BlockState& weights, c
 }
 
 at::Tensor LatentBlock::ServedScale(const TrainedLinear& linear) const {
-  return fp16_scales_ ? RoundScaleToFp16Ste(linear.scale) : linear.scale;
+  return fp16_scales_ ? RoundScaleToFp16Ste(linear.scale) : ClampScaleAsEfficientQat(linear.scale);
 }
 
 BlockTensors LatentBlock::FakeQuantized() const {
