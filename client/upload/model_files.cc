@@ -67,6 +67,17 @@ StatusOr<std::map<std::string, std::string>> ShardsOfIndex(const fs::path& direc
   return shards;
 }
 
+// The coordinator counts the head's bytes by the configuration it is given, so that has to say what the weights say.
+Status SayWhetherTied(TensorSource& source, ModelFiles& model) {
+  LWQ_ASSIGN_OR_RETURN(const bool has_own_head, HasHeadOfItsOwn(model.config, source));
+  if (!has_own_head) return absl::OkStatus();
+  LWQ_ASSIGN_OR_RETURN(Json config, ParseJson(model.config_json, "config.json"));
+  config["tie_word_embeddings"] = false;
+  model.config_json = CanonicalJson(config);
+  model.config.tie_word_embeddings = false;
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 Status RefuseRemotePath(std::string_view what, const std::string& path, std::string_view instead) {
@@ -110,6 +121,7 @@ StatusOr<ModelFiles> InspectModel(const std::string& directory) {
   if (!source.ok()) return Annotate(source.status(), context);
   LWQ_RETURN_IF_ERROR(Annotate(CheckModelTensors(model.config, **source), context));
   LWQ_RETURN_IF_ERROR(Annotate(CheckBiases(model.config, **source), context));
+  LWQ_RETURN_IF_ERROR(Annotate(SayWhetherTied(**source, model), context));
 
   if (IsFile(root / kSingleFile)) {
     model.files[kSingleFile] = (root / kSingleFile).string();

@@ -7,6 +7,7 @@
 #include "client/render/table.h"
 #include "client/rpc/watch_runs.h"
 #include "client/run_file/run_flags.h"
+#include "client/upload/check_weights.h"
 #include "client/verbs/local_session.h"
 #include "client/verbs/preflight.h"
 
@@ -26,6 +27,7 @@ StatusOr<lwqat::v1::Run> EvaluateRemotely(const CliContext& context, const EvalO
   LWQ_ASSIGN_OR_RETURN(const CheckedRun checked, CheckRunInputs(request));
   LWQ_ASSIGN_OR_RETURN(const auto connection, ServerConnection::Open(context, options.server));
   LWQ_RETURN_IF_ERROR(Preflight(connection->api(), {checked}));
+  LWQ_RETURN_IF_ERROR(CheckWeights({checked}, *context.interrupt));
   LWQ_ASSIGN_OR_RETURN(const auto objects, connection->OpenObjects());
   UploadedTrees uploaded;
   LWQ_ASSIGN_OR_RETURN(const lwqat::v1::RunSpec spec, UploadRun(checked, objects.get(), context.console, &uploaded));

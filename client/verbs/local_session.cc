@@ -11,6 +11,7 @@
 #include "client/render/run_text.h"
 #include "client/render/run_views.h"
 #include "client/rpc/watch_runs.h"
+#include "client/upload/check_weights.h"
 #include "client/upload/fetch_export.h"
 #include "client/upload/interruptible_store.h"
 #include "client/verbs/preflight.h"
@@ -176,6 +177,7 @@ StatusOr<std::vector<Run>> RunLocalSession(const CliContext& context, const Loca
     LWQ_ASSIGN_OR_RETURN(CheckedRun run, CheckRunInputs(request));
     checked.push_back(std::move(run));
   }
+  LWQ_RETURN_IF_ERROR(CheckWeights(checked, *context.interrupt));
   auto runs = Session(context, options).Execute(checked, MaxThreads(options.cluster, requests));
   const bool interrupted = !runs.ok() && ExitCodeOf(runs.status()) == ExitCode::kInterrupted;
   if (interrupted && !options.state.empty()) {

@@ -2,6 +2,7 @@
 #include "client/render/json_text.h"
 #include "client/render/plan_text.h"
 #include "client/run_file/run_flags.h"
+#include "client/upload/check_weights.h"
 #include "client/upload/interruptible_store.h"
 #include "client/upload/naming_store.h"
 #include "client/verbs/verb.h"
@@ -19,6 +20,7 @@ struct PlanOptions {
 StatusOr<ExitCode> ShowPlan(const CliContext& context, const PlanOptions& options) {
   LWQ_ASSIGN_OR_RETURN(const std::vector<RunRequest> requests, LoadRuns(*options.runs, options.config_only));
   LWQ_ASSIGN_OR_RETURN(const CheckedRun checked, CheckRunInputs(requests.front()));
+  LWQ_RETURN_IF_ERROR(CheckWeights({checked}, *context.interrupt));
   // Inputs are named by their digests and stay where they are.
   InterruptibleStore names(std::make_unique<NamingStore>(), context.interrupt);
   UploadedTrees uploaded;

@@ -4,6 +4,7 @@
 #include "client/render/run_views.h"
 #include "client/rpc/watch_runs.h"
 #include "client/run_file/run_flags.h"
+#include "client/upload/check_weights.h"
 #include "client/upload/fetch_export.h"
 #include "client/verbs/preflight.h"
 #include "client/verbs/verb.h"
@@ -53,6 +54,7 @@ StatusOr<ExitCode> Submit(const CliContext& context, const SubmitOptions& option
   LWQ_ASSIGN_OR_RETURN(const auto connection,
                        ServerConnection::Open(context, options.server, ServerConnection::Makes::kStateDirectory));
   LWQ_RETURN_IF_ERROR(Preflight(connection->api(), checked));
+  LWQ_RETURN_IF_ERROR(CheckWeights(checked, *context.interrupt));
   LWQ_ASSIGN_OR_RETURN(const auto objects, connection->OpenObjects());
   std::vector<lwqat::v1::Run> runs;
   UploadedTrees uploaded;

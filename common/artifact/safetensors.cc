@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 #include <utility>
 
+#include "common/artifact/foreign_file.h"
 #include "common/json/json.h"
 
 namespace lwq {
@@ -19,6 +21,27 @@ Status DamagedFile(std::string_view what, std::string_view reason) {
 
 Status DamagedTensor(std::string_view what, std::string_view name, std::string_view reason) {
   return DamagedFile(what, absl::StrCat("tensor '", name.substr(0, 200), "' ", reason));
+}
+
+// The dtypes of safetensors 0.8 beside those of DType.
+struct OtherDType {
+  std::string_view name;
+  int bits;
+};
+constexpr OtherDType kOtherDTypes[] = {
+    {"BOOL", 8},        {"F4", 4},          {"F6_E2M3", 6}, {"F6_E3M2", 6}, {"F8_E5M2", 8}, {"F8_E4M3", 8}, {"F8_E8M0", 8},
+    {"F8_E4M3FNUZ", 8}, {"F8_E5M2FNUZ", 8}, {"I16", 16},    {"U16", 16},    {"U32", 32},    {"C64", 64},    {"U64", 64}};
+
+// What `elements` of this dtype take, as ElementCount allows; nothing for a name that nobody knows. −1 where they do not
+// end at a byte.
+std::optional<int64_t> BytesOf(std::string_view dtype, int64_t elements) {
+  if (const StatusOr<DType> known = ParseDType(dtype); known.ok()) return elements * DTypeBytes(*known);
+  for (const OtherDType& other : kOtherDTypes) {
+    if (other.name != dtype) continue;
+    if (other.bits >= 8) return elements * (other.bits / 8);
+    return elements * other.bits % 8 == 0 ? elements * other.bits / 8 : -1;
+  }
+  return std::nullopt;
 }
 
 // The non-negative integers of array object[key].
@@ -41,10 +64,6 @@ StatusOr<SafetensorsEntry> ParseEntry(const Json& value, const std::string& name
   if (!value.is_object()) return DamagedTensor(what, name, "is not described by an object");
   const auto dtype_name = value.find("dtype");
   if (dtype_name == value.end() || !dtype_name->is_string()) return DamagedTensor(what, name, "has no dtype");
-  const StatusOr<DType> dtype = ParseDType(dtype_name->get_ref<const std::string&>());
-  if (!dtype.ok()) {
-    return absl::FailedPreconditionError(absl::StrCat(what, ": tensor '", name, "': ", MessageOf(dtype.status())));
-  }
   StatusOr<std::vector<int64_t>> shape = IntegerArray(value, "shape");
   if (!shape.ok()) return DamagedTensor(what, name, MessageOf(shape.status()));
   const StatusOr<std::vector<int64_t>> offsets = IntegerArray(value, "data_offsets");
@@ -62,12 +81,21 @@ StatusOr<SafetensorsEntry> ParseEntry(const Json& value, const std::string& name
   if (!elements.ok()) {
     return DamagedTensor(what, name, absl::StrCat("has an impossible shape: ", MessageOf(elements.status())));
   }
-  if (*elements * DTypeBytes(*dtype) != end - begin) {
-    return DamagedTensor(
-        what, name,
-        absl::StrCat("needs ", *elements * DTypeBytes(*dtype), " bytes by its shape and has ", end - begin));
+  const std::string& dtype = dtype_name->get_ref<const std::string&>();
+  const std::optional<int64_t> bytes = BytesOf(dtype, *elements);
+  if (bytes == -1) return DamagedTensor(what, name, absl::StrCat("of dtype ", dtype, " does not end at a whole byte"));
+  if (bytes.has_value() && *bytes != end - begin) {
+    return DamagedTensor(what, name, absl::StrCat("needs ", *bytes, " bytes by its shape and has ", end - begin));
   }
-  return SafetensorsEntry{*dtype, std::move(*shape), data_begin_bytes + begin, data_begin_bytes + end};
+  SafetensorsEntry entry{.shape = std::move(*shape),
+                         .begin_bytes = data_begin_bytes + begin,
+                         .end_bytes = data_begin_bytes + end};
+  if (const StatusOr<DType> known = ParseDType(dtype); known.ok()) {
+    entry.dtype = *known;
+  } else {
+    entry.other_dtype = dtype.substr(0, 80);
+  }
+  return entry;
 }
 
 Status ParseMetadata(const Json& value, std::string_view what, std::map<std::string, std::string>& metadata) {
@@ -112,12 +140,17 @@ Status CheckTiling(const SafetensorsHeader& header, int64_t file_bytes, std::str
 
 }  // namespace
 
-StatusOr<int64_t> ParseSafetensorsHeaderBytes(std::string_view first_eight, int64_t file_bytes, std::string_view what) {
-  if (file_bytes < kLengthBytes || first_eight.size() < kLengthBytes) {
+StatusOr<int64_t> ParseSafetensorsHeaderBytes(std::string_view beginning, int64_t file_bytes, std::string_view what) {
+  if (file_bytes < kLengthBytes || beginning.size() < kLengthBytes) {
     return DamagedFile(what, absl::StrCat("it is only ", file_bytes, " bytes long"));
   }
   uint64_t length = 0;
-  for (int i = kLengthBytes - 1; i >= 0; --i) length = length << 8 | static_cast<uint8_t>(first_eight[i]);
+  for (int i = kLengthBytes - 1; i >= 0; --i) length = length << 8 | static_cast<uint8_t>(beginning[i]);
+  if (length > static_cast<uint64_t>(file_bytes - kLengthBytes)) {
+    if (const std::string foreign = ForeignContent(beginning); !foreign.empty()) {
+      return absl::DataLossError(absl::StrCat(what, " ", foreign));
+    }
+  }
   if (length > static_cast<uint64_t>(kMaxSafetensorsHeaderBytes)) {
     return DamagedFile(what, absl::StrCat("its header claims ", length, " bytes; at most ", kMaxSafetensorsHeaderBytes,
                                           " are allowed"));
@@ -149,6 +182,12 @@ StatusOr<SafetensorsHeader> ParseSafetensorsHeader(std::string_view json, int64_
   return header;
 }
 
+Status CheckReadable(const SafetensorsEntry& entry, std::string_view name) {
+  if (entry.other_dtype.empty()) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat("tensor '", name, "': dtype '", entry.other_dtype,
+                                                    "' is not supported; convert the weights to F32, F16 or BF16"));
+}
+
 StatusOr<SafetensorsFile> SafetensorsFile::Open(const std::string& path) {
   LWQ_ASSIGN_OR_RETURN(Bytes file, Bytes::MapFile(path));
   return Parse(std::move(file), path);
@@ -158,7 +197,7 @@ StatusOr<SafetensorsFile> SafetensorsFile::Parse(Bytes file, std::string_view wh
   SafetensorsFile parsed;
   const int64_t file_bytes = static_cast<int64_t>(file.size());
   LWQ_ASSIGN_OR_RETURN(const int64_t header_bytes,
-                       ParseSafetensorsHeaderBytes(file.view().substr(0, kLengthBytes), file_bytes, what));
+                       ParseSafetensorsHeaderBytes(file.view().substr(0, kForeignBytes), file_bytes, what));
   const std::string_view json = file.view().substr(kLengthBytes, static_cast<size_t>(header_bytes));
   LWQ_ASSIGN_OR_RETURN(parsed.header_, ParseSafetensorsHeader(json, file_bytes, what));
   parsed.what_ = std::string(what);
@@ -174,6 +213,7 @@ StatusOr<HostTensor> SafetensorsFile::Get(std::string_view name) const {
   const auto it = header_.tensors.find(std::string(name));
   if (it == header_.tensors.end()) return absl::NotFoundError(absl::StrCat("tensor '", name, "' is not in ", what_));
   const SafetensorsEntry& entry = it->second;
+  if (const Status readable = CheckReadable(entry, name); !readable.ok()) return Annotate(readable, what_);
   return HostTensor{
       entry.dtype, entry.shape,
       file_.Slice(static_cast<size_t>(entry.begin_bytes), static_cast<size_t>(entry.end_bytes - entry.begin_bytes))};

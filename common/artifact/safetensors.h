@@ -1,8 +1,9 @@
 // The safetensors format: u64 little-endian header length, JSON header, tensor data.
 //
 // Reading is by view (a mapped file is never copied) and trusts nothing: header length, offsets, overlaps, dtype, shape
-// and file size are checked before the first tensor is handed out; a damaged file is DATA_LOSS with the file's name, an
-// unknown dtype FAILED_PRECONDITION with the tensor's name. Thread-safety: a parsed file is immutable.
+// and file size are checked before the first tensor is handed out; a damaged file is DATA_LOSS with the file's name. A
+// tensor of a dtype that this program does not compute with is no error until it is asked for: then it is
+// FAILED_PRECONDITION with the tensor's name. Thread-safety: a parsed file is immutable.
 #pragma once
 
 #include <cstdint>
@@ -21,6 +22,11 @@ struct SafetensorsEntry {
   std::vector<int64_t> shape;
   int64_t begin_bytes = 0;  // from the start of the FILE (not of the data section)
   int64_t end_bytes = 0;
+  // Of a tensor this program does not compute with ("BOOL", "F8_E4M3", "U16", …) the dtype's name; `dtype` then says
+  // nothing. Sizes of those that safetensors 0.8 has are checked like any other's.
+  std::string other_dtype = {};
+
+  std::string_view dtype_name() const { return other_dtype.empty() ? DTypeName(dtype) : other_dtype; }
 };
 
 struct SafetensorsHeader {
@@ -31,10 +37,14 @@ struct SafetensorsHeader {
 
 inline constexpr int64_t kMaxSafetensorsHeaderBytes = 100 << 20;
 
-// The header's length from a file's first eight bytes (header_bytes excludes those eight); DATA_LOSS if it cannot be.
-StatusOr<int64_t> ParseSafetensorsHeaderBytes(std::string_view first_eight, int64_t file_bytes, std::string_view what);
+// The header's length from a file's beginning, eight bytes at least (header_bytes excludes those eight); DATA_LOSS if it
+// cannot be, which says what the file is where its first kForeignBytes (foreign_file.h) are given and tell.
+StatusOr<int64_t> ParseSafetensorsHeaderBytes(std::string_view beginning, int64_t file_bytes, std::string_view what);
 // `json` is the header text. `file_bytes` the whole file's size. `what` names the file in errors.
 StatusOr<SafetensorsHeader> ParseSafetensorsHeader(std::string_view json, int64_t file_bytes, std::string_view what);
+
+// FAILED_PRECONDITION naming the tensor and its dtype unless the program computes with it.
+Status CheckReadable(const SafetensorsEntry& entry, std::string_view name);
 
 class SafetensorsFile {
  public:
@@ -43,7 +53,7 @@ class SafetensorsFile {
 
   const SafetensorsHeader& header() const { return header_; }
   bool Contains(std::string_view name) const;
-  // NOT_FOUND naming tensor and file.
+  // NOT_FOUND naming tensor and file; FAILED_PRECONDITION for a dtype that is not ours.
   StatusOr<HostTensor> Get(std::string_view name) const;
 
  private:

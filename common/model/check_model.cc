@@ -13,16 +13,17 @@ Status CheckTensor(const TensorSource& source, std::string_view name, const std:
   const auto found = source.entries().find(std::string(name));
   if (found == source.entries().end()) {
     return absl::InvalidArgumentError(
-        absl::StrCat("the model has no tensor '", name, "', which its config.json asks for"));
+        absl::StrCat("the model has no tensor '", name, "', which its config.json asks for", source.WhyAbsent(name)));
   }
   const SafetensorsEntry& entry = found->second;
   if (entry.shape != shape) {
     return absl::InvalidArgumentError(absl::StrCat("tensor '", name, "' has shape ", ShapeText(entry.shape),
                                                    "; its config.json asks for ", ShapeText(shape)));
   }
-  if (is_float ? IsFloat(entry.dtype) : entry.dtype == DType::kI32) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("tensor '", name, "' is ", DTypeName(entry.dtype), "; it must be ",
-                                                 is_float ? "F32, F16 or BF16" : "I32"));
+  const bool fits = is_float ? IsFloat(entry.dtype) : entry.dtype == DType::kI32;
+  if (fits && entry.other_dtype.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("tensor '", name, "' is ", entry.dtype_name(), "; it must be ",
+                                                 is_float ? "F32, F16, BF16 or F64" : "I32"));
 }
 
 bool IsLinearWeight(std::string_view name) {
@@ -54,9 +55,12 @@ Status CheckLinearTensors(const TensorSource& source, std::string_view linear, c
 Status CheckModelTensors(const LlamaConfig& config, const TensorSource& source) {
   LWQ_ASSIGN_OR_RETURN(const std::optional<GptqConfig> quantization, QuantizationOf(config));
   for (const auto& [name, shape] : ExpectedTensors(config)) {
-    if (IsLinearWeight(name)) continue;
+    if (IsLinearWeight(name) || name == kEmbeddingTensor) continue;
     LWQ_RETURN_IF_ERROR(CheckTensor(source, name, shape, /*is_float=*/true));
   }
+  const std::vector<int64_t> vocabulary = {config.vocab_size, config.hidden_size};
+  LWQ_RETURN_IF_ERROR(CheckTensor(source, EmbeddingTensorOf(config, source), vocabulary, /*is_float=*/true));
+  LWQ_RETURN_IF_ERROR(CheckTensor(source, HeadTensorOf(config, source), vocabulary, /*is_float=*/true));
   for (int64_t block = 0; block < config.num_hidden_layers; ++block) {
     for (const LinearKind kind : kAllLinears) {
       const std::string linear = absl::StrCat(BlockPrefix(block), LinearName(kind));
@@ -68,20 +72,23 @@ Status CheckModelTensors(const LlamaConfig& config, const TensorSource& source) 
   return absl::OkStatus();
 }
 
-Status CheckBias(TensorSource& source, std::string_view linear) {
+Status CheckNoBias(TensorSource& source, std::string_view linear, std::string_view architecture) {
   const std::string bias_name = absl::StrCat(linear, ".bias");
   if (!source.entries().contains(bias_name)) return absl::OkStatus();
   LWQ_ASSIGN_OR_RETURN(const HostTensor bias, source.Read(bias_name));
   const std::string_view bytes = bias.bytes.view();
   if (std::all_of(bytes.begin(), bytes.end(), [](char byte) { return byte == 0; })) return absl::OkStatus();
   return absl::FailedPreconditionError(
-      absl::StrCat("tensor ", bias_name, " is not zero: linears with bias are not supported"));
+      absl::StrCat("tensor ", bias_name, " is not zero: ", architecture,
+                   " has no bias there by its config.json, and transformers would leave it out"));
 }
 
 Status CheckBiases(const LlamaConfig& config, TensorSource& source) {
   for (int64_t block = 0; block < config.num_hidden_layers; ++block) {
     for (const LinearKind kind : kAllLinears) {
-      LWQ_RETURN_IF_ERROR(CheckBias(source, absl::StrCat(BlockPrefix(block), LinearName(kind))));
+      if (config.HasBias(kind)) continue;
+      LWQ_RETURN_IF_ERROR(
+          CheckNoBias(source, absl::StrCat(BlockPrefix(block), LinearName(kind)), config.architecture));
     }
   }
   return absl::OkStatus();

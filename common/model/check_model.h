@@ -16,7 +16,8 @@
 
 namespace lwq {
 
-// Presence, shape and dtype (fp32, fp16 or bf16; of quantized linears what GPTQ stores) of every tensor.
+// Presence, shape and dtype (fp32, fp16, bf16 or fp64; of quantized linears what GPTQ stores) of every tensor that is
+// needed; the others may be anything.
 Status CheckModelTensors(const LlamaConfig& config, const TensorSource& source);
 
 // Those of one linear, named without ".weight".
@@ -25,8 +26,9 @@ Status CheckLinearTensors(const TensorSource& source, std::string_view linear, c
 // One tensor.
 Status CheckFloatTensor(const TensorSource& source, std::string_view name, const std::vector<int64_t>& shape);
 
-// Linears with bias are not supported; biases of zeros, which some writers add, are none. Reads them, a few KB each.
-Status CheckBias(TensorSource& source, std::string_view linear);
+// A bias where the architecture has none is refused; biases of zeros, which some writers add, are none. Reads them, a
+// few KB each.
+Status CheckNoBias(TensorSource& source, std::string_view linear, std::string_view architecture);
 Status CheckBiases(const LlamaConfig& config, TensorSource& source);
 
 }  // namespace lwq

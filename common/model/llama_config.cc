@@ -1,99 +1,44 @@
 #include "common/model/llama_config.h"
 
-#include <cmath>
+#include <algorithm>
 
+#include "common/model/architecture.h"
 #include "common/model/config_json.h"
 
 namespace lwq {
 namespace {
 
+using internal::Architecture;
+using internal::ArchitectureOf;
+using internal::AttentionBias;
 using internal::Find;
+using internal::Impossible;
+using internal::kConfigFile;
+using internal::kPositionsMax;
+using internal::kSizeMax;
+using internal::NotSupported;
+using internal::ReadOptionalBool;
+using internal::ReadOptionalPositive;
+using internal::ReadOptionalSize;
+using internal::ReadSize;
 using internal::Shown;
+using internal::WindowRule;
 
-constexpr std::string_view kWhat = "config.json";
-constexpr std::string_view kSupported = "supported: LlamaForCausalLM (Llama-2, Llama-3, Llama-3.1), MistralForCausalLM";
-// Far above every real model, low enough that no product of them overflows int64.
-constexpr int64_t kSizeMax = 1 << 20;
 constexpr int64_t kBlocksMax = 10'000;
 constexpr int64_t kVocabMax = 1 << 26;
-constexpr int64_t kPositionsMax = int64_t{1} << 40;
-constexpr int64_t kMistralSlidingWindow = 4096;  // transformers' default
-constexpr int64_t kMistralKeyValueHeads = 8;     // transformers' default
+constexpr int64_t kSlidingWindow = 4096;   // transformers' default, of every architecture that has one
+constexpr int64_t kMaxWindowLayers = 28;   // transformers' default
+constexpr std::string_view kSlidingLayer = "sliding_attention";
+constexpr std::string_view kFullLayer = "full_attention";
 
-Status NotSupported(std::string_view reason) {
-  return absl::FailedPreconditionError(absl::StrCat(kWhat, ": ", reason));
-}
-
-Status Impossible(std::string_view key, std::string_view reason) {
-  return absl::InvalidArgumentError(absl::StrCat(kWhat, ": '", key, "' ", reason));
-}
-
-Status ReadSize(const Json& object, std::string_view key, int64_t max, int64_t& value) {
-  LWQ_ASSIGN_OR_RETURN(const int64_t read, JsonInt(object, key, kWhat));
-  if (read < 1 || read > max) return Impossible(key, absl::StrCat("is ", read, ", not within 1 to ", max));
-  value = read;
-  return absl::OkStatus();
-}
-
-Status ReadOptionalSize(const Json& object, std::string_view key, int64_t max, int64_t& value) {
-  return Find(object, key) == nullptr ? absl::OkStatus() : ReadSize(object, key, max, value);
-}
-
-Status ReadPositive(const Json& object, std::string_view key, double& value) {
-  LWQ_ASSIGN_OR_RETURN(const double read, JsonDouble(object, key, kWhat));
-  if (!std::isfinite(read) || read <= 0) return Impossible(key, absl::StrCat("is ", read, ", not a positive number"));
-  value = read;
-  return absl::OkStatus();
-}
-
-Status ReadOptionalPositive(const Json& object, std::string_view key, double& value) {
-  return Find(object, key) == nullptr ? absl::OkStatus() : ReadPositive(object, key, value);
-}
-
-// A token id, the first of a list of them, or null.
-Status ReadTokenId(const Json& object, std::string_view key, int64_t vocab_size, int64_t& value) {
+// A token id, or the first of a list of them; −1 for anything that is not in the vocabulary, which real files have and
+// nothing here depends on.
+int64_t TokenId(const Json& object, std::string_view key, int64_t vocab_size, int64_t absent) {
   const auto it = object.find(key);
-  if (it == object.end()) return absl::OkStatus();
+  if (it == object.end()) return absent;
   const Json& first = it->is_array() && !it->empty() ? it->front() : *it;
-  if (first.is_null()) {
-    value = -1;
-    return absl::OkStatus();
-  }
-  if (!first.is_number_unsigned() || first.get<uint64_t>() >= static_cast<uint64_t>(vocab_size)) {
-    return Impossible(key, absl::StrCat("must be a token id below vocab_size ", vocab_size, ", not ", Shown(*it)));
-  }
-  value = first.get<int64_t>();
-  return absl::OkStatus();
-}
-
-StatusOr<std::string> ArchitectureOf(const Json& config) {
-  std::string model_type;
-  if (Find(config, "model_type") != nullptr) {
-    LWQ_ASSIGN_OR_RETURN(model_type, JsonString(config, "model_type", kWhat));
-  }
-  std::string architecture;
-  if (const Json* list = Find(config, "architectures"); list != nullptr) {
-    if (!list->is_array() || list->size() != 1 || !list->front().is_string()) {
-      return Impossible("architectures", absl::StrCat("must be a list of one name, not ", Shown(*list)));
-    }
-    architecture = list->front().get<std::string>();
-  } else if (model_type == "llama") {
-    architecture = "LlamaForCausalLM";
-  } else if (model_type == "mistral") {
-    architecture = "MistralForCausalLM";
-  } else {
-    return NotSupported(
-        absl::StrCat("no 'architectures', and model_type '", model_type, "' is not supported; ", kSupported));
-  }
-  if (architecture != "LlamaForCausalLM" && architecture != "MistralForCausalLM") {
-    return NotSupported(absl::StrCat("architecture '", architecture.substr(0, 80), "' is not supported; ", kSupported));
-  }
-  const std::string_view expected_type = architecture == "LlamaForCausalLM" ? "llama" : "mistral";
-  if (!model_type.empty() && model_type != expected_type) {
-    return NotSupported(absl::StrCat("model_type '", model_type.substr(0, 80), "' is not supported for ", architecture,
-                                     "; ", kSupported));
-  }
-  return architecture;
+  const bool known = first.is_number_unsigned() && first.get<uint64_t>() < static_cast<uint64_t>(vocab_size);
+  return known ? first.get<int64_t>() : -1;
 }
 
 // Variants of the block that this program does not compute.
@@ -101,62 +46,88 @@ Status RefuseVariants(const Json& config) {
   if (const Json* act = Find(config, "hidden_act"); act != nullptr && *act != "silu") {
     return NotSupported(absl::StrCat("hidden_act ", Shown(*act), " is not supported; supported: \"silu\""));
   }
-  for (const std::string_view key : {"attention_bias", "mlp_bias"}) {
-    if (Find(config, key) == nullptr) continue;
-    LWQ_ASSIGN_OR_RETURN(const bool has_bias, JsonBool(config, key, kWhat));
-    if (has_bias) return NotSupported(absl::StrCat("'", key, "' is true: linears with bias are not supported"));
-  }
   double rotary_factor = 1;
   LWQ_RETURN_IF_ERROR(ReadOptionalPositive(config, "partial_rotary_factor", rotary_factor));
   if (rotary_factor != 1) return NotSupported("'partial_rotary_factor' other than 1 is not supported");
   return absl::OkStatus();
 }
 
-Status ReadRopeLlama3(const Json& scaling, RopeScalingLlama3& rope) {
-  LWQ_RETURN_IF_ERROR(ReadPositive(scaling, "factor", rope.factor));
-  LWQ_RETURN_IF_ERROR(ReadPositive(scaling, "low_freq_factor", rope.low_freq_factor));
-  LWQ_RETURN_IF_ERROR(ReadPositive(scaling, "high_freq_factor", rope.high_freq_factor));
-  LWQ_RETURN_IF_ERROR(
-      ReadSize(scaling, "original_max_position_embeddings", kPositionsMax, rope.original_max_position_embeddings));
-  if (rope.high_freq_factor <= rope.low_freq_factor) {
-    return Impossible("high_freq_factor", "must be above 'low_freq_factor'");
-  }
-  if (rope.factor < 1) return Impossible("factor", absl::StrCat("of rope_scaling is ", rope.factor, ", below 1"));
-  return absl::OkStatus();
+void SetBias(std::initializer_list<LinearKind> kinds, LlamaConfig& out) {
+  for (const LinearKind kind : kinds) out.has_bias[static_cast<size_t>(kind)] = true;
 }
 
-Status ReadRope(const Json& config, LlamaConfig& out) {
-  LWQ_RETURN_IF_ERROR(ReadOptionalPositive(config, "rope_theta", out.rope_theta));
-  const std::string_view key = Find(config, "rope_parameters") != nullptr ? "rope_parameters" : "rope_scaling";
-  const Json* scaling = Find(config, key);
-  if (scaling == nullptr) return absl::OkStatus();
-  if (!scaling->is_object()) return Impossible(key, absl::StrCat("must be an object or null, not ", Shown(*scaling)));
-  LWQ_RETURN_IF_ERROR(ReadOptionalPositive(*scaling, "rope_theta", out.rope_theta));
-  const std::string_view type_key = Find(*scaling, "rope_type") != nullptr ? "rope_type" : "type";
-  LWQ_ASSIGN_OR_RETURN(const std::string type, JsonString(*scaling, type_key, absl::StrCat(kWhat, " ", key)));
-  if (type == "default") return absl::OkStatus();
-  if (type != "llama3") {
-    return NotSupported(absl::StrCat("'", key, "' of type '", type.substr(0, 80),
-                                     "' is not supported; supported: \"llama3\", \"default\" or null"));
+Status ReadBiases(const Json& config, const Architecture& architecture, LlamaConfig& out) {
+  bool attention_bias = false, mlp_bias = false;
+  LWQ_RETURN_IF_ERROR(ReadOptionalBool(config, "attention_bias", attention_bias));
+  LWQ_RETURN_IF_ERROR(ReadOptionalBool(config, "mlp_bias", mlp_bias));
+  switch (architecture.attention_bias) {
+    case AttentionBias::kNever:
+      break;
+    case AttentionBias::kByKey:
+      if (attention_bias) SetBias({LinearKind::kQ, LinearKind::kK, LinearKind::kV, LinearKind::kO}, out);
+      break;
+    case AttentionBias::kQueryKeyAndValue:
+      SetBias({LinearKind::kQ, LinearKind::kK, LinearKind::kV}, out);
+      break;
   }
-  return ReadRopeLlama3(*scaling, out.rope_scaling.emplace());
-}
-
-Status ReadSlidingWindow(const Json& config, LlamaConfig& out) {
-  if (out.architecture != "MistralForCausalLM") return absl::OkStatus();  // Llama has none, whatever the file says
-  if (config.find("sliding_window") == config.end()) {
-    out.sliding_window = kMistralSlidingWindow;
-  } else if (Find(config, "sliding_window") != nullptr) {
-    LWQ_RETURN_IF_ERROR(ReadSize(config, "sliding_window", kPositionsMax, out.sliding_window.emplace()));
+  if (architecture.mlp_bias_key && mlp_bias) {
+    SetBias({LinearKind::kGate, LinearKind::kUp, LinearKind::kDown}, out);
   }
   return absl::OkStatus();
 }
 
-Status ReadHeads(const Json& config, LlamaConfig& out) {
+// Whether "layer_types", or the position of a block behind "max_window_layers", gives the blocks the window.
+// FAILED_PRECONDITION where it does for some of them only.
+StatusOr<bool> AllBlocksSlide(const Json& config, bool has_window, int64_t blocks) {
+  int64_t sliding = 0;
+  if (const Json* types = Find(config, "layer_types"); types != nullptr) {
+    if (!types->is_array() || static_cast<int64_t>(types->size()) != blocks) {
+      return Impossible("layer_types", absl::StrCat("must be a list of ", blocks, " names, one for each block"));
+    }
+    for (const Json& type : *types) {
+      if (type != kSlidingLayer && type != kFullLayer) {
+        return NotSupported(absl::StrCat("a block of layer type ", Shown(type), " is not supported; supported: \"",
+                                         kFullLayer, "\", \"", kSlidingLayer, "\""));
+      }
+      sliding += type == kSlidingLayer ? 1 : 0;
+    }
+    if (sliding == blocks && !has_window) {
+      return Impossible("layer_types", absl::StrCat("are all \"", kSlidingLayer, "\", and there is no sliding window"));
+    }
+  } else if (has_window) {
+    int64_t full = kMaxWindowLayers;
+    if (Find(config, "max_window_layers") != nullptr) {
+      LWQ_ASSIGN_OR_RETURN(full, JsonInt(config, "max_window_layers", kConfigFile));
+    }
+    sliding = blocks - std::clamp<int64_t>(full, 0, blocks);
+  }
+  if (sliding == 0 || sliding == blocks) return sliding == blocks;
+  return NotSupported(absl::StrCat("sliding windows in ", sliding, " of ", blocks,
+                                   " blocks are not supported; supported: in all or in none"));
+}
+
+Status ReadSlidingWindow(const Json& config, WindowRule rule, LlamaConfig& out) {
+  if (rule == WindowRule::kNone) return absl::OkStatus();
+  int64_t window = kSlidingWindow;
+  bool has_window = config.find("sliding_window") == config.end() || Find(config, "sliding_window") != nullptr;
+  LWQ_RETURN_IF_ERROR(ReadOptionalSize(config, "sliding_window", kPositionsMax, window));
+  if (rule == WindowRule::kOptIn) {
+    bool uses_window = false;
+    LWQ_RETURN_IF_ERROR(ReadOptionalBool(config, "use_sliding_window", uses_window));
+    has_window = has_window && uses_window;
+  }
+  if (rule == WindowRule::kOptIn || Find(config, "layer_types") != nullptr) {
+    LWQ_ASSIGN_OR_RETURN(has_window, AllBlocksSlide(config, has_window, out.num_hidden_layers));
+  }
+  if (has_window) out.sliding_window = window;
+  return absl::OkStatus();
+}
+
+Status ReadHeads(const Json& config, const Architecture& architecture, LlamaConfig& out) {
   LWQ_RETURN_IF_ERROR(ReadSize(config, "num_attention_heads", kSizeMax, out.num_attention_heads));
-  const bool is_mistral_default =
-      out.architecture == "MistralForCausalLM" && config.find("num_key_value_heads") == config.end();
-  out.num_key_value_heads = is_mistral_default ? kMistralKeyValueHeads : out.num_attention_heads;
+  const bool key_value_default =
+      architecture.num_key_value_heads != 0 && config.find("num_key_value_heads") == config.end();
+  out.num_key_value_heads = key_value_default ? architecture.num_key_value_heads : out.num_attention_heads;
   LWQ_RETURN_IF_ERROR(ReadOptionalSize(config, "num_key_value_heads", kSizeMax, out.num_key_value_heads));
   if (out.num_attention_heads % out.num_key_value_heads != 0) {
     return Impossible("num_key_value_heads",
@@ -165,6 +136,8 @@ Status ReadHeads(const Json& config, LlamaConfig& out) {
   }
   if (Find(config, "head_dim") != nullptr) {
     LWQ_RETURN_IF_ERROR(ReadSize(config, "head_dim", kSizeMax, out.head_dim));
+  } else if (architecture.head_dim != 0) {
+    out.head_dim = architecture.head_dim;
   } else if (out.hidden_size % out.num_attention_heads != 0) {
     return Impossible("hidden_size",
                       absl::StrCat("is ", out.hidden_size, ", not a multiple of the ", out.num_attention_heads,
@@ -182,37 +155,46 @@ Status ReadHeads(const Json& config, LlamaConfig& out) {
 Status ReadTorchDtype(const Json& config, LlamaConfig& out) {
   const std::string_view key = Find(config, "torch_dtype") != nullptr ? "torch_dtype" : "dtype";
   if (Find(config, key) == nullptr) return absl::OkStatus();
-  LWQ_ASSIGN_OR_RETURN(out.torch_dtype, JsonString(config, key, kWhat));
-  if (out.torch_dtype != "float32" && out.torch_dtype != "float16" && out.torch_dtype != "bfloat16") {
-    return NotSupported(absl::StrCat(key, " '", out.torch_dtype.substr(0, 80),
-                                     "' is not supported; supported: float32, float16, bfloat16"));
+  LWQ_ASSIGN_OR_RETURN(out.torch_dtype, JsonString(config, key, kConfigFile));
+  for (const std::string_view known : {"float32", "float16", "bfloat16", "float64"}) {
+    if (out.torch_dtype == known) return absl::OkStatus();
   }
+  return NotSupported(absl::StrCat(key, " '", out.torch_dtype.substr(0, 80),
+                                   "' is not supported; supported: float32, float16, bfloat16, float64"));
+}
+
+Status ReadRotation(const Json& config, LlamaConfig& out) {
+  LWQ_ASSIGN_OR_RETURN(Rope rope, ReadRope(config, out.max_position_embeddings, out.head_dim));
+  out.rope_theta = rope.theta;
+  out.rope_scaling = rope.scaling;
   return absl::OkStatus();
 }
 
 }  // namespace
 
 StatusOr<LlamaConfig> LlamaConfig::Parse(std::string_view config_json) {
-  LWQ_ASSIGN_OR_RETURN(const Json config, ParseJson(config_json, kWhat));
-  if (!config.is_object()) return absl::InvalidArgumentError(absl::StrCat(kWhat, " is not a JSON object"));
+  LWQ_ASSIGN_OR_RETURN(const Json config, ParseJson(config_json, kConfigFile));
+  if (!config.is_object()) return absl::InvalidArgumentError(absl::StrCat(kConfigFile, " is not a JSON object"));
+  LWQ_ASSIGN_OR_RETURN(const Architecture* architecture, ArchitectureOf(config));
   LlamaConfig out;
-  LWQ_ASSIGN_OR_RETURN(out.architecture, ArchitectureOf(config));
+  out.architecture = std::string(architecture->name);
+  out.query_key_norms = architecture->query_key_norms;
+  out.max_position_embeddings = architecture->max_position_embeddings;
   LWQ_RETURN_IF_ERROR(RefuseVariants(config));
   LWQ_RETURN_IF_ERROR(ReadSize(config, "hidden_size", kSizeMax, out.hidden_size));
   LWQ_RETURN_IF_ERROR(ReadSize(config, "intermediate_size", kSizeMax, out.intermediate_size));
   LWQ_RETURN_IF_ERROR(ReadSize(config, "num_hidden_layers", kBlocksMax, out.num_hidden_layers));
   LWQ_RETURN_IF_ERROR(ReadSize(config, "vocab_size", kVocabMax, out.vocab_size));
-  LWQ_RETURN_IF_ERROR(ReadHeads(config, out));
+  LWQ_RETURN_IF_ERROR(ReadHeads(config, *architecture, out));
+  LWQ_RETURN_IF_ERROR(ReadBiases(config, *architecture, out));
   LWQ_RETURN_IF_ERROR(ReadOptionalSize(config, "max_position_embeddings", kPositionsMax, out.max_position_embeddings));
   LWQ_RETURN_IF_ERROR(ReadOptionalPositive(config, "rms_norm_eps", out.rms_norm_eps));
-  LWQ_RETURN_IF_ERROR(ReadRope(config, out));
-  LWQ_RETURN_IF_ERROR(ReadSlidingWindow(config, out));
+  LWQ_RETURN_IF_ERROR(ReadRotation(config, out));
+  LWQ_RETURN_IF_ERROR(ReadSlidingWindow(config, architecture->window, out));
   LWQ_RETURN_IF_ERROR(ReadTorchDtype(config, out));
-  if (Find(config, "tie_word_embeddings") != nullptr) {
-    LWQ_ASSIGN_OR_RETURN(out.tie_word_embeddings, JsonBool(config, "tie_word_embeddings", kWhat));
-  }
-  LWQ_RETURN_IF_ERROR(ReadTokenId(config, "bos_token_id", out.vocab_size, out.bos_token_id));
-  LWQ_RETURN_IF_ERROR(ReadTokenId(config, "eos_token_id", out.vocab_size, out.eos_token_id));
+  LWQ_RETURN_IF_ERROR(ReadOptionalBool(config, "tie_word_embeddings", out.tie_word_embeddings));
+  out.bos_token_id = TokenId(config, "bos_token_id", out.vocab_size, architecture->bos_token_id);
+  out.eos_token_id = TokenId(config, "eos_token_id", out.vocab_size, architecture->eos_token_id);
   if (const Json* quantization = Find(config, "quantization_config"); quantization != nullptr) {
     if (!quantization->is_object()) return Impossible("quantization_config", "must be an object");
     out.quantization_config = *quantization;
@@ -274,21 +256,31 @@ int64_t BlockLinearParameters(const LlamaConfig& config) {
 }
 
 int64_t BlockParameters(const LlamaConfig& config) {
-  return BlockLinearParameters(config) + 2 * config.hidden_size;
+  int64_t parameters = BlockLinearParameters(config) + 2 * config.hidden_size;
+  for (const LinearKind kind : kAllLinears) {
+    if (config.HasBias(kind)) parameters += ShapeOf(config, kind).out_features;
+  }
+  return config.query_key_norms ? parameters + 2 * config.head_dim : parameters;
 }
 
 std::map<std::string, std::vector<int64_t>> ExpectedTensors(const LlamaConfig& config) {
   std::map<std::string, std::vector<int64_t>> tensors;
-  tensors["model.embed_tokens.weight"] = {config.vocab_size, config.hidden_size};
-  tensors["model.norm.weight"] = {config.hidden_size};
-  if (!config.tie_word_embeddings) tensors["lm_head.weight"] = {config.vocab_size, config.hidden_size};
+  tensors[std::string(kEmbeddingTensor)] = {config.vocab_size, config.hidden_size};
+  tensors[std::string(kFinalNormTensor)] = {config.hidden_size};
+  if (!config.tie_word_embeddings) tensors[std::string(kHeadTensor)] = {config.vocab_size, config.hidden_size};
   for (int64_t block = 0; block < config.num_hidden_layers; ++block) {
     const std::string prefix = BlockPrefix(block);
     tensors[absl::StrCat(prefix, kInputNorm)] = {config.hidden_size};
     tensors[absl::StrCat(prefix, kPostAttentionNorm)] = {config.hidden_size};
+    if (config.query_key_norms) {
+      tensors[absl::StrCat(prefix, kQueryNorm)] = {config.head_dim};
+      tensors[absl::StrCat(prefix, kKeyNorm)] = {config.head_dim};
+    }
     for (const LinearKind kind : kAllLinears) {
       const LinearShape shape = ShapeOf(config, kind);
-      tensors[absl::StrCat(prefix, LinearName(kind), ".weight")] = {shape.out_features, shape.in_features};
+      const std::string name = absl::StrCat(prefix, LinearName(kind));
+      tensors[name + ".weight"] = {shape.out_features, shape.in_features};
+      if (config.HasBias(kind)) tensors[name + ".bias"] = {shape.out_features};
     }
   }
   return tensors;

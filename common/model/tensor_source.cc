@@ -1,15 +1,20 @@
 #include "common/model/tensor_source.h"
 
 #include <algorithm>
+#include <cstring>
 #include <filesystem>
+#include <set>
 #include <system_error>
 #include <utility>
+
+#include "common/artifact/foreign_file.h"
 
 namespace lwq {
 namespace {
 
 constexpr std::string_view kSingleFile = "model.safetensors";
 constexpr std::string_view kIndexFile = "model.safetensors.index.json";
+constexpr std::string_view kModelPrefix = "model.";
 constexpr std::string_view kShardEnding = ".safetensors";
 constexpr int64_t kIndexBytesMax = 256 << 20;
 
@@ -82,8 +87,8 @@ class TreeFiles : public ModelFiles {
 StatusOr<SafetensorsHeader> ReadHeader(ModelFiles& files, const std::string& file) {
   const std::string what = absl::StrCat(files.Describe(), "/", file);
   LWQ_ASSIGN_OR_RETURN(const int64_t file_bytes, files.SizeBytes(file));
-  LWQ_ASSIGN_OR_RETURN(const Bytes first_eight, files.Read(file, 0, std::min<int64_t>(8, file_bytes)));
-  LWQ_ASSIGN_OR_RETURN(const int64_t header_bytes, ParseSafetensorsHeaderBytes(first_eight.view(), file_bytes, what));
+  LWQ_ASSIGN_OR_RETURN(const Bytes beginning, files.Read(file, 0, std::min(kForeignBytes, file_bytes)));
+  LWQ_ASSIGN_OR_RETURN(const int64_t header_bytes, ParseSafetensorsHeaderBytes(beginning.view(), file_bytes, what));
   LWQ_ASSIGN_OR_RETURN(const Bytes header, files.Read(file, 8, header_bytes));
   return ParseSafetensorsHeader(header.view(), file_bytes, what);
 }
@@ -98,6 +103,18 @@ Status CheckShardName(std::string_view shard, std::string_view what) {
       absl::StrCat(what, ": '", shard.substr(0, 200), "' is not the name of a .safetensors file beside it"));
 }
 
+// float64 as float32, rounded to nearest even.
+StatusOr<HostTensor> Narrowed(const HostTensor& wide) {
+  std::string bytes(wide.bytes.size() / 2, '\0');
+  for (size_t i = 0; i < bytes.size() / sizeof(float); ++i) {
+    double value = 0;
+    std::memcpy(&value, wide.bytes.data() + i * sizeof(value), sizeof(value));
+    const auto narrow = static_cast<float>(value);
+    std::memcpy(bytes.data() + i * sizeof(narrow), &narrow, sizeof(narrow));
+  }
+  return HostTensor{DType::kF32, wide.shape, Bytes::FromString(std::move(bytes))};
+}
+
 class ModelTensors : public TensorSource {
  public:
   explicit ModelTensors(std::unique_ptr<ModelFiles> files) : files_(std::move(files)) {}
@@ -105,22 +122,47 @@ class ModelTensors : public TensorSource {
   StatusOr<HostTensor> Read(std::string_view name) override {
     const auto it = entries_.find(std::string(name));
     if (it == entries_.end()) {
-      return absl::NotFoundError(absl::StrCat("tensor '", name, "' is not in ", files_->Describe()));
+      return absl::NotFoundError(absl::StrCat("tensor '", name, "' is not in ", files_->Describe(), WhyAbsent(name)));
     }
     const SafetensorsEntry& entry = it->second;
-    StatusOr<Bytes> bytes =
-        files_->Read(file_of_.at(it->first), entry.begin_bytes, entry.end_bytes - entry.begin_bytes);
+    LWQ_RETURN_IF_ERROR(CheckReadable(entry, name));
+    const Stored& stored = stored_.at(it->first);
+    StatusOr<Bytes> bytes = files_->Read(stored.file, entry.begin_bytes, entry.end_bytes - entry.begin_bytes);
     if (!bytes.ok()) return Annotate(bytes.status(), absl::StrCat("tensor '", name, "'"));
-    return HostTensor{entry.dtype, entry.shape, *std::move(bytes)};
+    HostTensor tensor{stored.dtype, entry.shape, *std::move(bytes)};
+    return stored.dtype == DType::kF64 ? Narrowed(tensor) : tensor;
   }
 
   const std::map<std::string, SafetensorsEntry>& entries() const override { return entries_; }
 
+  std::string WhyAbsent(std::string_view name) const override {
+    const auto promised = promised_.find(std::string(name));
+    if (promised == promised_.end()) return "";
+    return absl::StrCat(" (", kIndexFile, " places it in ", promised->second,
+                        ", whose header does not have it; download that file again)");
+  }
+
   Status Load() {
     LWQ_ASSIGN_OR_RETURN(const std::vector<std::string> names, files_->Names());
     const auto has = [&](std::string_view name) { return std::find(names.begin(), names.end(), name) != names.end(); };
-    if (has(kSingleFile)) return LoadSingle();
-    if (has(kIndexFile)) return LoadSharded();
+    if (has(kSingleFile)) {
+      LWQ_RETURN_IF_ERROR(AddFile(std::string(kSingleFile)));
+    } else if (has(kIndexFile)) {
+      LWQ_RETURN_IF_ERROR(AddShards());
+    } else {
+      return NoWeights(names);
+    }
+    CompleteNames();
+    return absl::OkStatus();
+  }
+
+ private:
+  struct Stored {
+    std::string file;
+    DType dtype = DType::kF32;  // in the file
+  };
+
+  Status NoWeights(const std::vector<std::string>& names) const {
     for (const std::string& name : names) {
       if (EndsWith(name, ".bin") || EndsWith(name, ".pth") || EndsWith(name, ".pt") || EndsWith(name, ".gguf")) {
         return absl::FailedPreconditionError(absl::StrCat(files_->Describe(), " holds ", name, " but no ", kSingleFile,
@@ -130,16 +172,28 @@ class ModelTensors : public TensorSource {
     return absl::NotFoundError(absl::StrCat(files_->Describe(), " holds neither ", kSingleFile, " nor ", kIndexFile));
   }
 
- private:
-  Status LoadSingle() {
-    const std::string file(kSingleFile);
+  // Adds every tensor of a file. One that another file has, too, is that of the file the index names.
+  Status AddFile(const std::string& file) {
     LWQ_ASSIGN_OR_RETURN(SafetensorsHeader header, ReadHeader(*files_, file));
-    entries_ = std::move(header.tensors);
-    for (const auto& [name, entry] : entries_) file_of_.emplace(name, file);
+    for (auto& [name, entry] : header.tensors) {
+      const auto other = stored_.find(name);
+      if (other != stored_.end()) {
+        const auto promised = promised_.find(name);
+        const std::string chosen = promised == promised_.end() ? "" : promised->second;
+        if (chosen == other->second.file) continue;
+        if (chosen != file) {
+          return absl::DataLossError(absl::StrCat("tensor '", name, "' is in ", other->second.file, " and in ", file,
+                                                  " of ", files_->Describe(), ", and the index names neither"));
+        }
+      }
+      stored_[name] = {file, entry.dtype};
+      if (entry.other_dtype.empty() && entry.dtype == DType::kF64) entry.dtype = DType::kF32;
+      entries_[name] = std::move(entry);
+    }
     return absl::OkStatus();
   }
 
-  Status LoadSharded() {
+  Status AddShards() {
     const std::string index_file(kIndexFile);
     const std::string what = absl::StrCat(files_->Describe(), "/", kIndexFile);
     LWQ_ASSIGN_OR_RETURN(const int64_t index_bytes, files_->SizeBytes(index_file));
@@ -151,38 +205,49 @@ class ModelTensors : public TensorSource {
     if (weight_map == index->end() || !weight_map->is_object() || weight_map->empty()) {
       return absl::DataLossError(absl::StrCat(what, ": 'weight_map' is not an object of tensor names"));
     }
-    std::map<std::string, SafetensorsHeader> headers;
+    std::set<std::string> shards;
     for (const auto& [name, value] : weight_map->items()) {
       if (!value.is_string()) {
         return absl::DataLossError(absl::StrCat(what, ": the file of tensor '", name, "' is not a string"));
       }
-      const std::string shard = value.get<std::string>();
-      if (headers.count(shard) == 0) LWQ_RETURN_IF_ERROR(LoadShard(shard, what, headers));
-      const std::map<std::string, SafetensorsEntry>& tensors = headers.at(shard).tensors;
-      const auto it = tensors.find(name);
-      if (it == tensors.end()) {
-        return absl::DataLossError(absl::StrCat(what, ": tensor '", name, "' is not in its file ", shard));
-      }
-      entries_.emplace(name, it->second);
-      file_of_.emplace(name, shard);
+      promised_[name] = value.get<std::string>();
+      shards.insert(promised_[name]);
     }
+    for (const std::string& shard : shards) LWQ_RETURN_IF_ERROR(AddShard(shard, what));
     return absl::OkStatus();
   }
 
-  Status LoadShard(const std::string& shard, std::string_view what, std::map<std::string, SafetensorsHeader>& headers) {
+  Status AddShard(const std::string& shard, std::string_view what) {
     LWQ_RETURN_IF_ERROR(CheckShardName(shard, what));
-    StatusOr<SafetensorsHeader> header = ReadHeader(*files_, shard);
-    if (absl::IsNotFound(header.status())) {
-      return absl::NotFoundError(absl::StrCat("shard ", shard, " of ", files_->Describe(), " is missing"));
+    const Status added = AddFile(shard);
+    if (!absl::IsNotFound(added)) return added;
+    return absl::NotFoundError(absl::StrCat("shard ", shard, " of ", files_->Describe(), " is missing"));
+  }
+
+  // A model saved without its head names its tensors "layers.0. …"; here they are "model.layers.0. …", as in every
+  // other.
+  void CompleteNames() {
+    const auto first = entries_.lower_bound(std::string(kModelPrefix));
+    const bool has_prefix = first != entries_.end() && first->first.starts_with(kModelPrefix);
+    if (has_prefix || !entries_.contains("norm.weight")) return;
+    Complete(entries_);
+    Complete(stored_);
+    Complete(promised_);
+  }
+
+  template <typename Value>
+  static void Complete(std::map<std::string, Value>& by_name) {
+    std::map<std::string, Value> complete;
+    for (auto& [name, value] : by_name) {
+      complete.emplace(name == kHeadTensor ? name : absl::StrCat(kModelPrefix, name), std::move(value));
     }
-    LWQ_RETURN_IF_ERROR(header);
-    headers.emplace(shard, *std::move(header));
-    return absl::OkStatus();
+    by_name = std::move(complete);
   }
 
   const std::unique_ptr<ModelFiles> files_;
   std::map<std::string, SafetensorsEntry> entries_;
-  std::map<std::string, std::string> file_of_;  // tensor → file
+  std::map<std::string, Stored> stored_;         // tensor → where and how
+  std::map<std::string, std::string> promised_;  // tensor → the file that the index names
 };
 
 StatusOr<std::unique_ptr<TensorSource>> Open(std::unique_ptr<ModelFiles> files) {
@@ -192,6 +257,25 @@ StatusOr<std::unique_ptr<TensorSource>> Open(std::unique_ptr<ModelFiles> files) 
 }
 
 }  // namespace
+
+std::string EmbeddingTensorOf(const LlamaConfig& config, const TensorSource& source) {
+  const bool is_stored = source.entries().contains(std::string(kEmbeddingTensor));
+  const bool has_head = source.entries().contains(std::string(kHeadTensor));
+  return std::string(config.tie_word_embeddings && !is_stored && has_head ? kHeadTensor : kEmbeddingTensor);
+}
+
+std::string HeadTensorOf(const LlamaConfig& config, const TensorSource& source) {
+  const bool is_stored = source.entries().contains(std::string(kHeadTensor));
+  return std::string(config.tie_word_embeddings && !is_stored ? kEmbeddingTensor : kHeadTensor);
+}
+
+StatusOr<bool> HasHeadOfItsOwn(const LlamaConfig& config, TensorSource& source) {
+  const std::string embedding_name = EmbeddingTensorOf(config, source), head_name = HeadTensorOf(config, source);
+  if (!config.tie_word_embeddings || embedding_name == head_name) return false;
+  LWQ_ASSIGN_OR_RETURN(const HostTensor embedding, source.Read(embedding_name));
+  LWQ_ASSIGN_OR_RETURN(const HostTensor head, source.Read(head_name));
+  return embedding.dtype != head.dtype || embedding.shape != head.shape || embedding.bytes.view() != head.bytes.view();
+}
 
 StatusOr<std::unique_ptr<TensorSource>> OpenModelDirectory(const std::string& directory) {
   return Open(std::make_unique<DirectoryFiles>(directory));

@@ -56,6 +56,10 @@ int TaskKindVersion(TaskKind kind) {
   switch (kind) {
     case TaskKind::kTokenize:
     case TaskKind::kEmbed:
+    case TaskKind::kGradientNorm:
+    case TaskKind::kNoop:
+      return 1;
+    // 2: rope_scaling counts beside rope_parameters, a head of its own beside a tied embedding, the scales' lower end.
     case TaskKind::kAdvance:
     case TaskKind::kTrainBlock:
     case TaskKind::kRtnBlock:
@@ -63,13 +67,11 @@ int TaskKindVersion(TaskKind kind) {
     case TaskKind::kExport:
     case TaskKind::kLossGradient:
     case TaskKind::kBackwardBlock:
-    case TaskKind::kGradientNorm:
     case TaskKind::kOutputFisher:
     case TaskKind::kLossDelta:
     case TaskKind::kHessian:
     case TaskKind::kWeightError:
-    case TaskKind::kNoop:
-      return 1;
+      return 2;
   }
   return 0;
 }

@@ -26,6 +26,11 @@ int64_t LogitBytes(const LlamaConfig& config, int64_t seqlen, int64_t copies) {
   return copies * elements * kFloatBytes;
 }
 
+// Norms of queries and keys keep three float copies of both, per token.
+int64_t HeadNormFloats(const LlamaConfig& config) {
+  return config.query_key_norms ? 3 * (config.num_attention_heads + config.num_key_value_heads) * config.head_dim : 0;
+}
+
 // A forward pass without backward holds about a third of what training keeps.
 int64_t ForwardBytes(const LlamaConfig& config, int64_t micro_batch, int64_t seqlen) {
   return ActivationBytes(config, micro_batch, seqlen) / 3;
@@ -46,7 +51,7 @@ int64_t ActivationBytes(const LlamaConfig& config, int64_t micro_batch, int64_t 
   const int64_t key_value = config.num_key_value_heads * config.head_dim;
   const int64_t score_rows = seqlen / 2 + 3 * std::min(seqlen, kQueriesInFlight);
   const int64_t floats_per_token = 10 * config.hidden_size + 5 * query + 6 * key_value + 6 * config.intermediate_size +
-                                   config.num_attention_heads * score_rows;
+                                   config.num_attention_heads * score_rows + HeadNormFloats(config);
   return micro_batch * seqlen * floats_per_token * kFloatBytes;
 }
 
@@ -57,7 +62,8 @@ int64_t KeptActivationBytes(const LlamaConfig& config, int64_t micro_batch, int6
   const int64_t value_copies = (chunks + 2) / 2;  // the mean of 1 … chunks, rounded up
   const int64_t score_rows = (seqlen + std::min(seqlen, kQueriesInFlight)) / 2;
   const int64_t floats_per_token = 8 * config.hidden_size + 2 * query + (1 + value_copies) * key_value +
-                                   4 * config.intermediate_size + config.num_attention_heads * score_rows;
+                                   4 * config.intermediate_size + config.num_attention_heads * score_rows +
+                                   HeadNormFloats(config);
   return micro_batch * seqlen * floats_per_token * kFloatBytes;
 }
 

@@ -2,6 +2,7 @@
 #include "common/artifact/samples.h"
 #include "common/task/task_params.h"
 #include "worker/qat/api/block_ops.h"
+#include "worker/qat/pack/model_blocks.h"
 #include "worker/tasks/model_inputs.h"
 #include "worker/tasks/task.h"
 
@@ -30,7 +31,7 @@ StatusOr<TaskOutcome> ExecuteEmbed(const Task& task, const TaskContext& context)
   LWQ_ASSIGN_OR_RETURN(const auto model, ModelInput::Open(task, context));
   LWQ_ASSIGN_OR_RETURN(const ArtifactRef tokens_ref, InputOf(task, "tokens"));
   LWQ_ASSIGN_OR_RETURN(const auto tokens, SampleSetReader::Open(context.blobs, tokens_ref));
-  LWQ_ASSIGN_OR_RETURN(const HostTensor embedding, model->tensors().Read("model.embed_tokens.weight"));
+  LWQ_ASSIGN_OR_RETURN(const HostTensor embedding, qat::LoadEmbedding(model->tensors(), model->config()));
   const int64_t seqlen = tokens->sample_shape().empty() ? 0 : tokens->sample_shape()[0];
   const int64_t hidden = model->config().hidden_size;
   SampleSetWriter writer(context.store, dtype, {seqlen, hidden}, ChunkSamples(seqlen * hidden * DTypeBytes(dtype), 1));

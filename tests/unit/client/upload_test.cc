@@ -4,17 +4,21 @@
 #include <sys/stat.h>
 
 #include <filesystem>
+#include <functional>
 #include <future>
+#include <map>
 
 #include "client/app/exit_code.h"
 #include "client/render/json_text.h"
 #include "client/render/sensitivity_results.h"
+#include "client/upload/check_weights.h"
 #include "client/upload/fetch_export.h"
 #include "client/upload/interruptible_store.h"
 #include "client/upload/naming_store.h"
 #include "client/upload/sensitivity_file.h"
 #include "client/upload/text_file.h"
 #include "common/artifact/file_tree.h"
+#include "common/artifact/safetensors.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/fixtures/tiny_model.h"
@@ -40,6 +44,21 @@ class UploadTest : public testing::Test {
     options.vocab_size = 32;
     ASSERT_TRUE(WriteTinyModel(At("model"), options).ok());
     WriteText("model/tokenizer.json", "{}");
+  }
+
+  // The model's tensors, changed and written again.
+  void ChangeTensors(const std::function<void(std::map<std::string, HostTensor>&)>& change) {
+    const std::string path = At("model/model.safetensors");
+    std::map<std::string, HostTensor> tensors;
+    {
+      const SafetensorsFile file = *SafetensorsFile::Open(path);
+      for (const auto& [name, entry] : file.header().tensors) {
+        tensors[name] = *file.Get(name);
+        tensors[name].bytes = Bytes::FromString(std::string(tensors[name].bytes.view()));
+      }
+    }
+    change(tensors);
+    test::WriteFile(path, *SerializeSafetensors(tensors, {}));
   }
 
   std::string ModelError(const std::string& directory) {
@@ -331,6 +350,44 @@ TEST_F(UploadTest, TheRunsOfAnAblationHaveTheirModelReadOnce) {
   ASSERT_TRUE(second.ok()) << second.status();
   EXPECT_EQ(second->model().SerializeAsString(), first->model().SerializeAsString());
   EXPECT_EQ(second->recipe().wbits(), 3);
+}
+
+TEST_F(UploadTest, AWeightThatIsNoNumberIsRefusedBeforeTheUpload) {
+  WriteModel();
+  WriteText("calib.txt", "words");
+  RunRequest request;
+  request.origin = "run.yaml";
+  request.model_path = At("model");
+  request.calib_dataset = At("calib.txt");
+  ASSERT_TRUE(CompleteRunRequest(&request).ok());
+  Interrupt interrupt;
+  EXPECT_TRUE(CheckWeights({*CheckRunInputs(request)}, interrupt).ok());
+  ChangeTensors([](auto& tensors) {
+    HostTensor& norm = tensors.at("model.norm.weight");
+    norm.bytes = Bytes::FromString(std::string(norm.bytes.size() - 2, '\0') + "\x01\x7e");
+  });
+  const Status status = CheckWeights({*CheckRunInputs(request)}, interrupt);
+  EXPECT_EQ(ExitCodeOf(status), ExitCode::kUsage);
+  EXPECT_EQ(MessageOf(status), "run.yaml: model: " + At("model") +
+                                   ": tensor 'model.norm.weight' is NaN at [63]: the weights are damaged or were saved "
+                                   "from a diverged training");
+  interrupt.Raise(InterruptedByUser());
+  EXPECT_EQ(ExitCodeOf(CheckWeights({*CheckRunInputs(request)}, interrupt)), ExitCode::kInterrupted);
+}
+
+TEST_F(UploadTest, AHeadOfItsOwnIsToldToTheCoordinator) {
+  WriteModel();
+  const ModelFiles tied = *InspectModel(At("model"));
+  EXPECT_TRUE(tied.config.tie_word_embeddings);
+  ChangeTensors([](auto& tensors) { tensors["lm_head.weight"] = tensors.at("model.embed_tokens.weight"); });
+  EXPECT_TRUE(InspectModel(At("model"))->config.tie_word_embeddings) << "an equal one changes nothing";
+  ChangeTensors([](auto& tensors) {
+    HostTensor& head = tensors.at("lm_head.weight");
+    head.bytes = Bytes::FromString(std::string(head.bytes.size(), '\0'));
+  });
+  const ModelFiles untied = *InspectModel(At("model"));
+  EXPECT_FALSE(untied.config.tie_word_embeddings);
+  EXPECT_FALSE(LlamaConfig::Parse(untied.config_json)->tie_word_embeddings);
 }
 
 TEST_F(UploadTest, AnInputsErrorNamesTheRunFile) {

@@ -86,13 +86,30 @@ TEST(CheckModelTensorsTest, AWholeModelPassesAndEachLackIsNamed) {
   }
 }
 
+TEST(CheckModelTensorsTest, BiasesAndNormsThatTheArchitectureHasAreNeeded) {
+  LlamaConfig config = SmallConfig(false);
+  config.query_key_norms = true;
+  config.has_bias.fill(true);
+  const auto entries = Entries(config);
+  EXPECT_EQ(entries.size(), 3u + 2 * (9 + 7 + 2));
+  EXPECT_TRUE(CheckModelTensors(config, FakeSource(entries)).ok());
+  for (const std::string name : {"model.layers.1.self_attn.o_proj.bias", "model.layers.0.self_attn.k_norm.weight"}) {
+    auto absent = entries;
+    absent.erase(name);
+    EXPECT_THAT(MessageText(CheckModelTensors(config, FakeSource(absent))), HasSubstr(absl::StrCat("'", name, "'")));
+  }
+  BiasedSource biased("model.layers.1.mlp.down_proj.bias");
+  EXPECT_TRUE(CheckBiases(config, biased).ok()) << "a bias the architecture has is no surprise";
+}
+
 TEST(CheckBiasesTest, BiasesOfZerosAreNoneAndAnyOtherIsRefusedByName) {
   BiasedSource zeros("");
   EXPECT_TRUE(CheckBiases(SmallConfig(false), zeros).ok());
   BiasedSource biased("model.layers.1.mlp.down_proj.bias");
   const Status status = CheckBiases(SmallConfig(false), biased);
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_THAT(std::string(status.message()), HasSubstr("tensor model.layers.1.mlp.down_proj.bias is not zero"));
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("tensor model.layers.1.mlp.down_proj.bias is not zero: LlamaForCausalLM has no bias there"));
 }
 
 TEST(CheckModelTensorsTest, ATiedModelNeedsNoHeadAndMoreTensorsDoNoHarm) {

@@ -63,6 +63,41 @@ Json Mistral() {
   return config;
 }
 
+// Qwen2.5-7B.
+Json Qwen2() {
+  return {{"architectures", {"Qwen2ForCausalLM"}},
+          {"model_type", "qwen2"},
+          {"hidden_size", 3584},
+          {"intermediate_size", 18944},
+          {"num_hidden_layers", 28},
+          {"num_attention_heads", 28},
+          {"num_key_value_heads", 4},
+          {"vocab_size", 152064},
+          {"max_position_embeddings", 32768},
+          {"max_window_layers", 28},
+          {"sliding_window", 32768},
+          {"use_sliding_window", false},
+          {"rope_theta", 1000000.0},
+          {"torch_dtype", "bfloat16"}};
+}
+
+// Qwen3-0.6B.
+Json Qwen3() {
+  return {{"architectures", {"Qwen3ForCausalLM"}},
+          {"model_type", "qwen3"},
+          {"attention_bias", false},
+          {"head_dim", 128},
+          {"hidden_size", 1024},
+          {"intermediate_size", 3072},
+          {"num_hidden_layers", 28},
+          {"num_attention_heads", 16},
+          {"num_key_value_heads", 8},
+          {"vocab_size", 151936},
+          {"rope_scaling", nullptr},
+          {"sliding_window", nullptr},
+          {"tie_word_embeddings", true}};
+}
+
 StatusOr<LlamaConfig> Parse(const Json& config) {
   return LlamaConfig::Parse(config.dump());
 }
@@ -85,7 +120,7 @@ TEST(LlamaConfigTest, Llama2IsRead) {
   EXPECT_EQ(config.max_position_embeddings, 4096);
   EXPECT_EQ(config.rms_norm_eps, 1e-5);
   EXPECT_EQ(config.rope_theta, 10000.0);
-  EXPECT_FALSE(config.rope_scaling.has_value());
+  EXPECT_EQ(config.rope_scaling.index(), 0u) << "no scaling";
   EXPECT_FALSE(config.sliding_window.has_value());
   EXPECT_FALSE(config.tie_word_embeddings);
   EXPECT_EQ(config.torch_dtype, "float16");
@@ -100,11 +135,12 @@ TEST(LlamaConfigTest, Llama31IsReadWithItsRopeScalingUnderEitherName) {
     json["rope_scaling"]["factor"] = 32;
     const StatusOr<LlamaConfig> config = Parse(json);
     ASSERT_TRUE(config.ok()) << config.status();
-    ASSERT_TRUE(config->rope_scaling.has_value());
-    EXPECT_EQ(config->rope_scaling->factor, 32.0);
-    EXPECT_EQ(config->rope_scaling->low_freq_factor, 1.0);
-    EXPECT_EQ(config->rope_scaling->high_freq_factor, 4.0);
-    EXPECT_EQ(config->rope_scaling->original_max_position_embeddings, 8192);
+    const auto* scaling = std::get_if<RopeLlama3>(&config->rope_scaling);
+    ASSERT_NE(scaling, nullptr);
+    EXPECT_EQ(scaling->factor, 32.0);
+    EXPECT_EQ(scaling->low_freq_factor, 1.0);
+    EXPECT_EQ(scaling->high_freq_factor, 4.0);
+    EXPECT_EQ(scaling->original_max_position_embeddings, 8192);
     EXPECT_EQ(config->rope_theta, 500000.0);
     EXPECT_EQ(config->num_key_value_heads, 8);
     EXPECT_EQ(config->bos_token_id, 128000);
@@ -117,10 +153,10 @@ TEST(LlamaConfigTest, TheNewerRopeParametersAreRead) {
   json["rope_parameters"] = Llama31()["rope_scaling"];
   json["rope_parameters"]["rope_theta"] = 500000.0;
   const LlamaConfig config = Parse(json).value();
-  EXPECT_TRUE(config.rope_scaling.has_value());
+  EXPECT_TRUE(std::holds_alternative<RopeLlama3>(config.rope_scaling));
   EXPECT_EQ(config.rope_theta, 500000.0);
   json["rope_parameters"] = {{"rope_type", "default"}, {"rope_theta", 1e6}};
-  EXPECT_FALSE(Parse(json)->rope_scaling.has_value());
+  EXPECT_TRUE(std::holds_alternative<std::monostate>(Parse(json)->rope_scaling));
   EXPECT_EQ(Parse(json)->rope_theta, 1e6);
 }
 
@@ -130,6 +166,89 @@ TEST(LlamaConfigTest, MistralsSlidingWindowIsANumberNullOrTheDefault) {
   EXPECT_EQ(Parse(With(Mistral(), "sliding_window", nullptr))->sliding_window, std::nullopt);
   EXPECT_EQ(Parse(Without(Mistral(), "sliding_window"))->sliding_window, 4096);
   EXPECT_EQ(Parse(With(Llama2(), "sliding_window", 1024))->sliding_window, std::nullopt) << "Llama has none";
+}
+
+std::vector<LinearKind> Biased(const LlamaConfig& config) {
+  std::vector<LinearKind> kinds;
+  for (const LinearKind kind : kAllLinears) {
+    if (config.HasBias(kind)) kinds.push_back(kind);
+  }
+  return kinds;
+}
+
+TEST(LlamaConfigTest, BiasesAreThoseOfTheArchitecture) {
+  const std::vector<LinearKind> none, qkv = {LinearKind::kQ, LinearKind::kK, LinearKind::kV},
+                                      qkvo = {LinearKind::kQ, LinearKind::kK, LinearKind::kV, LinearKind::kO},
+                                      mlp = {LinearKind::kGate, LinearKind::kUp, LinearKind::kDown};
+  EXPECT_EQ(Biased(*Parse(Llama2())), none);
+  EXPECT_EQ(Biased(*Parse(With(Llama2(), "attention_bias", true))), qkvo);
+  EXPECT_EQ(Biased(*Parse(With(Llama2(), "mlp_bias", true))), mlp);
+  EXPECT_EQ(Biased(*Parse(With(Mistral(), "attention_bias", true))), none) << "transformers' Mistral never has any";
+  EXPECT_EQ(Biased(*Parse(Qwen2())), qkv);
+  EXPECT_EQ(Biased(*Parse(With(Qwen2(), "attention_bias", true))), qkv);
+  EXPECT_EQ(Biased(*Parse(Qwen3())), none);
+  EXPECT_EQ(Biased(*Parse(With(Qwen3(), "attention_bias", true))), qkvo);
+  const LlamaConfig biased = *Parse(With(With(Llama2(), "attention_bias", true), "mlp_bias", true));
+  EXPECT_EQ(BlockParameters(biased), BlockParameters(*Parse(Llama2())) + 5 * 4096 + 2 * 11008);
+  EXPECT_EQ(ExpectedTensors(biased).at("model.layers.7.mlp.up_proj.bias"), (std::vector<int64_t>{11008}));
+}
+
+TEST(LlamaConfigTest, Qwen3HasNormsOfQueriesAndKeysAndAHeadDimOfItsOwn) {
+  const LlamaConfig config = *Parse(Qwen3());
+  EXPECT_TRUE(config.query_key_norms);
+  EXPECT_EQ(config.head_dim, 128) << "not hidden_size / num_attention_heads";
+  EXPECT_EQ(ExpectedTensors(config).at("model.layers.27.self_attn.k_norm.weight"), (std::vector<int64_t>{128}));
+  EXPECT_EQ(BlockParameters(config), BlockLinearParameters(config) + 2 * 1024 + 2 * 128);
+  EXPECT_FALSE(Parse(Qwen2())->query_key_norms);
+}
+
+TEST(LlamaConfigTest, WhatQwenLeavesOutHasTransformersDefault) {
+  Json json = Qwen2();
+  for (const std::string key : {"num_key_value_heads", "max_position_embeddings", "bos_token_id", "eos_token_id",
+                                "use_sliding_window", "sliding_window", "max_window_layers", "model_type"}) {
+    json.erase(key);
+  }
+  const LlamaConfig config = *Parse(With(json, "num_attention_heads", 64));
+  EXPECT_EQ(config.num_key_value_heads, 32);
+  EXPECT_EQ(config.max_position_embeddings, 32768);
+  EXPECT_EQ(config.bos_token_id, -1);
+  EXPECT_EQ(config.sliding_window, std::nullopt);
+  EXPECT_EQ(Parse(Without(Qwen3(), "head_dim"))->head_dim, 128);
+  EXPECT_EQ(Parse(Without(Qwen3(), "architectures"))->architecture, "Qwen3ForCausalLM");
+}
+
+TEST(LlamaConfigTest, QwensSlidingWindowIsInAllBlocksOrInNone) {
+  const auto window = [](Json changes) {
+    Json json = Qwen2();
+    json.update(changes);
+    return Parse(json);
+  };
+  EXPECT_EQ(window({{"use_sliding_window", true}, {"max_window_layers", 28}})->sliding_window, std::nullopt);
+  EXPECT_EQ(window({{"use_sliding_window", true}, {"max_window_layers", 0}})->sliding_window, 32768);
+  EXPECT_EQ(window({{"use_sliding_window", false}, {"max_window_layers", 0}})->sliding_window, std::nullopt);
+  EXPECT_EQ(
+      window({{"use_sliding_window", true}, {"max_window_layers", 0}, {"sliding_window", nullptr}})->sliding_window,
+      std::nullopt);
+  const std::vector<std::string> full(28, "full_attention"), sliding(28, "sliding_attention");
+  EXPECT_EQ(window({{"use_sliding_window", true}, {"max_window_layers", 0}, {"layer_types", full}})->sliding_window,
+            std::nullopt);
+  EXPECT_EQ(window({{"use_sliding_window", true}, {"layer_types", sliding}})->sliding_window, 32768);
+  std::vector<std::string> mixed = full;
+  mixed[3] = "sliding_attention";
+  for (const Json& changes : {Json{{"use_sliding_window", true}, {"max_window_layers", 21}},
+                              Json{{"use_sliding_window", true}, {"layer_types", mixed}}}) {
+    const Status status = window(changes).status();
+    EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+    EXPECT_THAT(std::string(MessageOf(status)), HasSubstr("supported: in all or in none"));
+  }
+}
+
+TEST(LlamaConfigTest, TokenIdsThatNameNothingAreNone) {
+  for (const Json& value : {Json(32000), Json(-1), Json("<s>"), Json(nullptr), Json::array(), Json{-1, 2}, Json(1.5)}) {
+    EXPECT_EQ(Parse(With(Llama2(), "bos_token_id", value))->bos_token_id, -1) << value;
+    EXPECT_EQ(Parse(With(Llama2(), "eos_token_id", value))->eos_token_id, -1) << value;
+  }
+  EXPECT_EQ(Parse(With(Llama2(), "eos_token_id", Json{7, 9}))->eos_token_id, 7);
 }
 
 TEST(LlamaConfigTest, WhatIsLeftOutHasTransformersDefault) {
@@ -195,16 +314,49 @@ std::vector<RefusedCase> RefusedCases() {
       {"an_architecture_that_is_text", With(Llama2(), "architectures", "LlamaForCausalLM"), impossible,
        "list of one name"},
       {"gelu", With(Llama2(), "hidden_act", "gelu"), unsupported, "hidden_act \"gelu\""},
-      {"attention_bias", With(Llama2(), "attention_bias", true), unsupported, "'attention_bias' is true"},
-      {"mlp_bias", With(Llama2(), "mlp_bias", true), unsupported, "'mlp_bias' is true"},
       {"a_bias_that_is_a_number", With(Llama2(), "mlp_bias", 1), impossible, "'mlp_bias' must be true or false"},
       {"partial_rotary", With(Llama2(), "partial_rotary_factor", 0.5), unsupported, "partial_rotary_factor"},
-      {"linear_rope", With(Llama2(), "rope_scaling", {{"type", "linear"}, {"factor", 2.0}}), unsupported,
-       "type 'linear'"},
-      {"yarn_rope", With(Llama2(), "rope_scaling", {{"rope_type", "yarn"}, {"factor", 2.0}}), unsupported,
-       "type 'yarn'"},
-      {"rope_scaling_without_a_type", With(Llama2(), "rope_scaling", {{"factor", 2.0}}), impossible,
-       "'type' is missing"},
+      {"partial_rotary_inside", With(Llama2(), "rope_scaling", {{"partial_rotary_factor", 0.5}}), unsupported,
+       "partial_rotary_factor"},
+      {"longrope", With(Llama2(), "rope_scaling", {{"type", "longrope"}, {"long_factor", {1}}}), unsupported,
+       "type 'longrope' is not supported; supported: default, linear, dynamic, llama3, yarn"},
+      {"multimodal_rope", With(Qwen2(), "rope_scaling", {{"type", "mrope"}}), unsupported, "type 'mrope'"},
+      {"rope_by_layer_type", With(Qwen3(), "rope_parameters", {{"full_attention", {{"rope_type", "default"}}}}),
+       unsupported, "'full_attention'"},
+      {"a_rope_type_of_null", With(Llama2(), "rope_scaling", {{"rope_type", nullptr}, {"factor", 2.0}}), impossible,
+       "'rope_type' of rope_scaling must be a name"},
+      {"linear_rope_without_a_factor", With(Llama2(), "rope_scaling", {{"type", "linear"}}), impossible,
+       "'factor' is missing"},
+      {"linear_rope_with_a_factor_of_text", With(Llama2(), "rope_scaling", {{"type", "linear"}, {"factor", "2"}}),
+       impossible, "'factor'"},
+      {"dynamic_rope_with_factor_below_1", With(Llama2(), "rope_scaling", {{"type", "dynamic"}, {"factor", 0.5}}),
+       impossible, "below 1"},
+      {"dynamic_rope_of_heads_of_2",
+       With(With(Llama2(), "head_dim", 2), "rope_scaling", {{"type", "dynamic"}, {"factor", 2}}), impossible,
+       "'head_dim' is 2"},
+      {"yarn_rope_without_a_factor", With(Llama2(), "rope_scaling", {{"type", "yarn"}}), impossible,
+       "'factor' is missing"},
+      {"yarn_rope_with_a_base_of_1",
+       With(With(Llama2(), "rope_theta", 1), "rope_scaling", {{"type", "yarn"}, {"factor", 2}}), impossible,
+       "yarn needs one above 1"},
+      {"yarn_rope_truncated_by_a_word",
+       With(Llama2(), "rope_scaling", {{"type", "yarn"}, {"factor", 2}, {"truncate", "no"}}), impossible, "'truncate'"},
+      {"yarn_rope_with_a_negative_attention_factor",
+       With(Llama2(), "rope_scaling", {{"type", "yarn"}, {"factor", 2}, {"attention_factor", -1}}), impossible,
+       "'attention_factor'"},
+      {"a_mixture_of_qwen_experts", With(Qwen3(), "architectures", {"Qwen3MoeForCausalLM"}), unsupported,
+       "Qwen3MoeForCausalLM"},
+      {"gemma", With(Llama2(), "architectures", {"Gemma2ForCausalLM"}), unsupported,
+       "supported: LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM"},
+      {"too_few_layer_types", With(Qwen2(), "layer_types", {"full_attention"}), impossible, "a list of 28 names"},
+      {"layers_of_another_kind", With(Qwen2(), "layer_types", std::vector<std::string>(28, "linear_attention")),
+       unsupported, "\"linear_attention\""},
+      {"sliding_layers_without_a_window",
+       With(Qwen2(), "layer_types", std::vector<std::string>(28, "sliding_attention")), impossible,
+       "there is no sliding window"},
+      {"alternating_mistral_layers",
+       With(With(Mistral(), "num_hidden_layers", 2), "layer_types", {"sliding_attention", "full_attention"}),
+       unsupported, "sliding windows in 1 of 2 blocks"},
       {"rope_scaling_that_is_a_number", With(Llama2(), "rope_scaling", 2), impossible, "must be an object or null"},
       {"llama3_rope_without_a_factor", With(Llama31(), "rope_scaling", Without(rope, "factor")), impossible,
        "'factor' is missing"},
@@ -236,9 +388,6 @@ std::vector<RefusedCase> RefusedCases() {
       {"a_rope_theta_of_0", With(Llama2(), "rope_theta", 0), impossible, "'rope_theta'"},
       {"a_sliding_window_of_0", With(Mistral(), "sliding_window", 0), impossible, "'sliding_window'"},
       {"a_sliding_window_that_is_text", With(Mistral(), "sliding_window", "4k"), impossible, "'sliding_window'"},
-      {"a_bos_outside_the_vocabulary", With(Llama2(), "bos_token_id", 32000), impossible, "'bos_token_id'"},
-      {"a_negative_eos", With(Llama2(), "eos_token_id", -2), impossible, "'eos_token_id'"},
-      {"an_empty_eos_list", With(Llama2(), "eos_token_id", Json::array()), impossible, "'eos_token_id'"},
       {"tied_by_a_word", With(Llama2(), "tie_word_embeddings", "yes"), impossible, "'tie_word_embeddings'"},
       {"a_quantization_config_that_is_text", With(Llama2(), "quantization_config", "gptq"), impossible,
        "'quantization_config'"},

@@ -132,7 +132,7 @@ TEST_P(FakeQuantGradients, AgreeWithAutogradThroughTheReferenceChain) {
       // A sum of n terms of the size of its largest: compare with the sum of the terms' magnitudes.
       const int64_t group = c.in / (c.scale.size(0) / c.out);
       const at::Tensor upstream = c.upstream.to(dtype).to(at::kFloat).reshape({-1, group}).abs();
-      const at::Tensor s = c.scale.abs().clamp(1e-4, 1e4);
+      const at::Tensor s = c.scale.abs().clamp(kMinScale, kMaxScale);
       const at::Tensor ratio = c.weight.reshape({-1, group}).abs() / s;
       const at::Tensor terms = (upstream * (at::clamp(ratio, 0, 1e9) + 512)).sum(-1, true);
       EXPECT_TRUE(((got.scale - want.scale).abs() <= terms * 2e-6).all().item<bool>()) << c.Name() << " " << dtype;

@@ -10,6 +10,7 @@
 #include "tests/unit/qat/model_random_block.h"
 #include "worker/qat/model/load_block.h"
 #include "worker/qat/model/products.h"
+#include "worker/qat/model/rotary_frequencies.h"
 
 namespace lwq::qat {
 namespace {
@@ -25,10 +26,12 @@ Matrix FromTensor(const at::Tensor& tensor) {
   return matrix;
 }
 
-// y = x Wᵀ
-Matrix Apply(const at::Tensor& weight, const Matrix& x) {
-  const Matrix w = FromTensor(weight);
-  Matrix y(x.size(), std::vector<double>(w.size()));
+// y = x Wᵀ + b
+Matrix Apply(const BlockTensors& block, LinearKind kind, const Matrix& x) {
+  const Matrix w = FromTensor(block[kind]);
+  const at::Tensor& bias = block.bias(kind);
+  const std::vector<double> b = bias.defined() ? FromTensor(bias.unsqueeze(0))[0] : std::vector<double>(w.size());
+  Matrix y(x.size(), b);
   for (size_t t = 0; t < x.size(); ++t) {
     for (size_t o = 0; o < w.size(); ++o) {
       for (size_t i = 0; i < x[t].size(); ++i) y[t][o] += w[o][i] * x[t][i];
@@ -47,6 +50,19 @@ Matrix Normalize(const Matrix& x, const at::Tensor& weight, double eps) {
     for (size_t i = 0; i < row.size(); ++i) row[i] = row[i] / rms * w[i];
   }
   return y;
+}
+
+// Each head of every row by itself; nothing where there is no such norm.
+Matrix NormalizeHeads(Matrix x, const at::Tensor& weight, double eps) {
+  if (!weight.defined()) return x;
+  const int64_t size = weight.size(0);
+  for (auto& row : x) {
+    for (auto begin = row.begin(); begin != row.end(); begin += size) {
+      const Matrix head = Normalize({std::vector<double>(begin, begin + size)}, weight, eps);
+      std::copy(head[0].begin(), head[0].end(), begin);
+    }
+  }
+  return x;
 }
 
 // Rotates every head of every row by its position: elements i and i + E/2 are the two coordinates of one plane.
@@ -100,18 +116,19 @@ Matrix Add(Matrix a, const Matrix& b) {
 // One sequence [T, D].
 Matrix NaiveBlock(const LlamaConfig& config, const BlockTensors& block, const Matrix& hidden) {
   const Matrix x = Normalize(hidden, block.input_norm, config.rms_norm_eps);
-  Matrix q = Apply(block[LinearKind::kQ], x), k = Apply(block[LinearKind::kK], x);
+  Matrix q = NormalizeHeads(Apply(block, LinearKind::kQ, x), block.query_norm, config.rms_norm_eps);
+  Matrix k = NormalizeHeads(Apply(block, LinearKind::kK, x), block.key_norm, config.rms_norm_eps);
   RotateNaively(q, config.head_dim, config.rope_theta);
   RotateNaively(k, config.head_dim, config.rope_theta);
-  const Matrix attention = AttendNaively(config, q, k, Apply(block[LinearKind::kV], x));
-  const Matrix attended = Add(hidden, Apply(block[LinearKind::kO], attention));
+  const Matrix attention = AttendNaively(config, q, k, Apply(block, LinearKind::kV, x));
+  const Matrix attended = Add(hidden, Apply(block, LinearKind::kO, attention));
   const Matrix y = Normalize(attended, block.post_attention_norm, config.rms_norm_eps);
-  Matrix gate = Apply(block[LinearKind::kGate], y);
-  const Matrix up = Apply(block[LinearKind::kUp], y);
+  Matrix gate = Apply(block, LinearKind::kGate, y);
+  const Matrix up = Apply(block, LinearKind::kUp, y);
   for (size_t t = 0; t < gate.size(); ++t) {
     for (size_t i = 0; i < gate[t].size(); ++i) gate[t][i] = gate[t][i] / (1 + std::exp(-gate[t][i])) * up[t][i];
   }
-  return Add(attended, Apply(block[LinearKind::kDown], gate));
+  return Add(attended, Apply(block, LinearKind::kDown, gate));
 }
 
 double MaxDifference(const at::Tensor& ours, const Matrix& naive) {
@@ -157,6 +174,20 @@ TEST_F(BlockForwardTest, SequencesLongerThanAChunkOfQueriesAgreeWithTheNaiveBloc
   EXPECT_LE(MaxDifference(Run(Block(), hidden)[0], NaiveBlock(config_, Block(), FromTensor(hidden[0]))), 5e-5);
 }
 
+TEST_F(BlockForwardTest, BiasesAndNormsOfQueriesAndKeysAgreeWithTheNaiveBlock) {
+  config_ = RandomConfig({.has_extras = true});
+  const at::Tensor hidden = Hidden(1, 23);
+  const Matrix naive = NaiveBlock(config_, Block(), FromTensor(hidden[0]));
+  EXPECT_LE(MaxDifference(Run(Block(), hidden)[0], naive), 2e-5);
+  for (const bool widened : {false, true}) {
+    const ScopedWidenedProducts products(widened);
+    EXPECT_LE(MaxDifference(Run(Block(at::kBFloat16), hidden)[0], naive), 1e-1) << "bf16, widened " << widened;
+  }
+  BlockTensors without = Block();
+  without.biases = {};
+  EXPECT_GT(MaxDifference(Run(without, hidden)[0], naive), 1e-1);
+}
+
 TEST_F(BlockForwardTest, ASlidingWindowHidesEverythingBeforeIt) {
   for (const int64_t window : {1, 5, 17, 300, 400, 5000}) {
     config_.sliding_window = window;
@@ -184,17 +215,23 @@ TEST_F(BlockForwardTest, WithBf16WeightsTheResidualStreamStaysFloat32) {
 }
 
 TEST_F(BlockForwardTest, Bf16ProductsAndTheirGradientsAreTheSameWidenedOrNot) {
+  config_ = RandomConfig({.has_extras = true});
   const auto compute = [&](bool widened) {
     const ScopedWidenedProducts products(widened);
     const c10::AutoGradMode with_grad(true);
     BlockTensors block = Block(at::kBFloat16);
     for (at::Tensor& linear : block.linears) linear.set_requires_grad(true);
+    for (at::Tensor& bias : block.biases) bias.set_requires_grad(true);
     const at::Tensor out = Run(block, Hidden(2, 40));
     out.mul(out.detach()).sum().backward();
     std::vector<at::Tensor> results = {out.detach()};
     for (const at::Tensor& linear : block.linears) {
       EXPECT_EQ(linear.grad().scalar_type(), at::kBFloat16);
       results.push_back(linear.grad().to(at::kFloat));
+    }
+    for (const at::Tensor& bias : block.biases) {
+      if (&bias == &block.bias(LinearKind::kK)) continue;  // a constant in every score: its gradient is rounding
+      results.push_back(bias.grad().to(at::kFloat));
     }
     return results;
   };
@@ -248,7 +285,7 @@ TEST(InverseFrequencies, FollowTheRopeBase) {
   LlamaConfig config;
   config.head_dim = 8;
   config.rope_theta = 10000;
-  const at::Tensor inv_freq = InverseFrequencies(config);
+  const at::Tensor inv_freq = InverseFrequencies(config, /*seqlen=*/16);
   const double wanted[] = {1, 0.1, 0.01, 0.001};
   for (int i = 0; i < 4; ++i) EXPECT_NEAR(inv_freq[i].item<double>(), wanted[i], 1e-7 * wanted[i]);
 }
@@ -259,7 +296,7 @@ TEST(InverseFrequencies, Llama3ScalingAgreesWithNumbersComputedByHand) {
   LlamaConfig config;
   config.head_dim = 16;
   config.rope_theta = 500000;
-  config.rope_scaling = RopeScalingLlama3{};
+  config.rope_scaling = RopeLlama3{};
   const double wanted[] = {1,
                            0.19392274474868576,
                            0.03760603093086393,
@@ -268,7 +305,7 @@ TEST(InverseFrequencies, Llama3ScalingAgreesWithNumbersComputedByHand) {
                            3.428102195952591e-05,
                            6.647869871181235e-06,
                            1.2891731721515574e-06};
-  const at::Tensor inv_freq = InverseFrequencies(config);
+  const at::Tensor inv_freq = InverseFrequencies(config, /*seqlen=*/16);
   for (int i = 0; i < 8; ++i) EXPECT_NEAR(inv_freq[i].item<double>(), wanted[i], 2e-6 * wanted[i]) << i;
 }
 

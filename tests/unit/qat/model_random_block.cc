@@ -4,6 +4,7 @@
 #include <ATen/ops/randint.h>
 #include <ATen/ops/randn.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "gtest/gtest.h"
@@ -50,6 +51,8 @@ LlamaConfig RandomConfig(const Shape& shape) {
   config.num_key_value_heads = shape.kv_heads;
   config.head_dim = shape.hidden / shape.heads;
   config.vocab_size = shape.vocab;
+  config.has_bias.fill(shape.has_extras);
+  config.query_key_norms = shape.has_extras;
   return config;
 }
 
@@ -69,7 +72,14 @@ BlockState RandomBlock(const LlamaConfig& config, uint64_t seed) {
                                            1 / std::sqrt(static_cast<double>(shape.in_features)));
   }
   block.input_norm = ToHostTensor(RandomTensor({config.hidden_size}, seed++, 0.1).add(1));
-  block.post_attention_norm = ToHostTensor(RandomTensor({config.hidden_size}, seed, 0.1).add(1));
+  block.post_attention_norm = ToHostTensor(RandomTensor({config.hidden_size}, seed++, 0.1).add(1));
+  for (const LinearKind kind : kAllLinears) {
+    if (!config.HasBias(kind)) continue;
+    block.biases[kind] = RandomHostTensor({ShapeOf(config, kind).out_features}, seed++, 0.2);
+  }
+  if (!config.query_key_norms) return block;
+  block.query_norm = ToHostTensor(RandomTensor({config.head_dim}, seed++, 0.1).add(1));
+  block.key_norm = ToHostTensor(RandomTensor({config.head_dim}, seed, 0.1).add(1));
   return block;
 }
 
@@ -117,7 +127,13 @@ bool SameBytes(const BlockState& a, const BlockState& b) {
     if (!SameBytes(x->codes, y->codes) || !SameBytes(x->scales, y->scales) || !SameBytes(x->zeros, y->zeros))
       return false;
   }
-  return SameBytes(a.input_norm, b.input_norm) && SameBytes(a.post_attention_norm, b.post_attention_norm);
+  if (a.biases.size() != b.biases.size()) return false;
+  for (const auto& [kind, bias] : a.biases) {
+    if (!b.biases.contains(kind) || !SameBytes(bias, b.biases.at(kind))) return false;
+  }
+  const auto norms = NormsOf(a), others = NormsOf(b);
+  return std::equal(norms.begin(), norms.end(), others.begin(), others.end(),
+                    [](const auto& x, const auto& y) { return x.first == y.first && SameBytes(*x.second, *y.second); });
 }
 
 }  // namespace lwq::qat

@@ -20,6 +20,7 @@ struct Shape {
   int64_t kv_heads = 2;
   int64_t layers = 2;
   int64_t vocab = 64;
+  bool has_extras = false;  // biases of all seven linears, norms of queries and keys
 };
 LlamaConfig RandomConfig(const Shape& shape = {});
 
@@ -27,7 +28,7 @@ LlamaConfig RandomConfig(const Shape& shape = {});
 at::Tensor RandomTensor(std::vector<int64_t> shape, uint64_t seed, double deviation = 1);
 HostTensor RandomHostTensor(std::vector<int64_t> shape, uint64_t seed, double deviation = 1);
 
-// Linears with standard deviation 1/√in, norms near 1.
+// Linears with standard deviation 1/√in, biases of 0.2, norms near 1.
 BlockState RandomBlock(const LlamaConfig& config, uint64_t seed);
 
 MemorySamples RandomSamples(const LlamaConfig& config, int64_t samples, int64_t seqlen, uint64_t seed);

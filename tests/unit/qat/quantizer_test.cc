@@ -1,17 +1,23 @@
 // Initial ranges, stored scales, and the way to integers and back.
 #include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
+#include <ATen/ops/allclose.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/ones_like.h>
 #include <ATen/ops/pow.h>
 #include <ATen/ops/rand.h>
 #include <ATen/ops/randn.h>
+#include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 #include <c10/core/GradMode.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <limits>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "tests/unit/qat/tensor_checks.h"
 #include "worker/qat/quant/derive_codes.h"
@@ -79,7 +85,7 @@ TEST(RoundScaleToFp16Ste, GivesFp16NumbersInsideTheBoundsAndPassesTheGradientOn)
   at::Tensor scale = (at::rand({500, 1}, generator) * 0.1).requires_grad_();
   {
     c10::AutoGradMode no_grad(false);
-    scale[0] = 1e-6;
+    scale[0] = 1e-9;
     scale[1] = -3;
     scale[2] = 1e6;
   }
@@ -90,6 +96,43 @@ TEST(RoundScaleToFp16Ste, GivesFp16NumbersInsideTheBoundsAndPassesTheGradientOn)
   EXPECT_LE((rounded - scale).abs().slice(0, 3).max().item<float>(), 0.1f / 2048);
   rounded.backward(at::ones_like(rounded) * 2);
   EXPECT_TRUE((scale.grad() == 2).all().item<bool>());
+}
+
+// Weights times 2^-k with their neighbours times 2^k is the same function: its quantization may not get worse before
+// fp16 itself does. (With scales of at least 1e-4 the error at 2^-6 and 8 bits would be 0.1 in place of 0.005.)
+TEST(InitQuantizer, SmallWeightsKeepTheirLevelsDownToTheEndOfFp16) {
+  const auto relative_error = [](const at::Tensor& weight, int bits) {
+    const QuantizerInit init = InitQuantizer(weight, bits, 32, /*range_contains_zero=*/true);
+    const at::Tensor served =
+        FakeQuant(weight, RoundScaleToFp16Ste(init.scale), init.zero_point, bits, 32, at::kFloat);
+    return (served - weight).norm().item<double>() / weight.norm().item<double>();
+  };
+  at::Generator generator = Seeded(12);
+  const at::Tensor weight = at::randn({16, 128}, generator) * 0.02;
+  for (const auto& [bits, smallest] : std::vector<std::pair<int, int>>{{8, -6}, {4, -11}, {2, -14}}) {
+    const double as_it_is = relative_error(weight, bits);
+    for (int exponent = 0; exponent >= smallest; --exponent) {
+      EXPECT_NEAR(relative_error(weight * std::ldexp(1.0, exponent), bits), as_it_is, 0.1 * as_it_is)
+          << bits << " bits, weights times 2^" << exponent;
+    }
+  }
+}
+
+TEST(ClampScaleAsEfficientQat, HasItsFloorAndPassesTheGradientOn) {
+  const at::Tensor scale = at::tensor({1e-6f, -3.0f, 0.25f, 1e6f}).unsqueeze(1).requires_grad_();
+  const at::Tensor clamped = ClampScaleAsEfficientQat(scale);
+  EXPECT_TRUE(at::allclose(clamped.detach(), at::tensor({1e-4f, 1e-4f, 0.25f, 1e4f}).unsqueeze(1), 3e-3));
+  clamped.backward(at::ones_like(clamped) * 2);
+  EXPECT_TRUE((scale.grad() == 2).all().item<bool>());
+}
+
+TEST(FakeQuant, AScaleThatLeftItsBoundsCountsAsTheBoundExactly) {
+  const at::Tensor weight = at::tensor({-1e-7f, 1e-7f, 0.0f, 2e-7f}).unsqueeze(0);
+  for (const float scale : {-1.0f, 0.0f, 1e-9f}) {
+    const at::Tensor served =
+        FakeQuant(weight, at::full({1, 1}, scale), at::full({1, 1}, 2.0f), 4, -1, at::kFloat);
+    EXPECT_TRUE(served.equal(at::tensor({-0x1p-23f, 0x1p-23f, 0.0f, 3 * 0x1p-24f}).unsqueeze(0))) << scale << " " << served;
+  }
 }
 
 TEST(RoundScaleToFp16Ste, AScaleThatIsNotFiniteStaysVisible) {

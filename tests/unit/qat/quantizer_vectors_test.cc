@@ -34,9 +34,9 @@ at::Tensor Forward(Path path, const at::Tensor& weight, const at::Tensor& scale,
                    int64_t group_size) {
   switch (path) {
     case Path::kReference:
-      return FakeQuantReference(weight, scale, zero_point, bits, group_size);
+      return FakeQuantReference(weight, ClampScaleAsEfficientQat(scale), zero_point, bits, group_size);
     case Path::kFused:
-      return FakeQuant(weight, scale, zero_point, bits, group_size, at::kFloat);
+      return FakeQuant(weight, ClampScaleAsEfficientQat(scale), zero_point, bits, group_size, at::kFloat);
   }
   return {};
 }
@@ -75,7 +75,7 @@ class Vectors {
     const auto gradients = torch::autograd::grad({out}, {weight, scale, zero_point}, {upstream});
     if (Has(key + "grad_weight")) ExpectWithinOneUlp(gradients[0], Get(key + "grad_weight"), key + "grad_weight");
     // The ties come without absterms: Σ|U|·(|q − z| + |w/s|) and Σ|U|·s.
-    const at::Tensor s = scale.detach().clamp(kMinScale, kMaxScale);
+    const at::Tensor s = scale.detach().clamp(kEfficientQatMinScale, kMaxScale);
     const at::Tensor terms = upstream.abs() * (out.detach().abs() + weight.detach().abs());
     const bool is_row = s.size(0) == terms.size(0);
     CheckSum(gradients[1], key, "grad_scale", is_row ? terms.sum(1, true) / s : at::Tensor());
@@ -108,7 +108,8 @@ int CheckAll(const std::string& path) {
     for (const int64_t group_size : {-1, 32, 64, 128}) {
       const std::string key = absl::StrCat("b", bits, ".g", group_size, ".");
       if (!vectors.Has(key + "init.scale")) continue;
-      const QuantizerInit init = InitQuantizer(vectors.Get("weight"), bits, group_size, /*range_contains_zero=*/false);
+      const QuantizerInit init = InitQuantizer(vectors.Get("weight"), bits, group_size, /*range_contains_zero=*/false,
+                                               kEfficientQatMinScale);
       ExpectWithinOneUlp(init.scale, vectors.Get(key + "init.scale"), key + "init.scale");
       ExpectWithinOneUlp(init.zero_point, vectors.Get(key + "init.zero_point"), key + "init.zero_point");
       for (const Path kind : {Path::kReference, Path::kFused}) {

@@ -116,6 +116,34 @@ TEST_F(TrainBlockTest, WhatTrainingSawIsBitForBitWhatTheStoredIntegersDecodeTo) 
   }
 }
 
+TEST_F(TrainBlockTest, NormsOfQueriesAndKeysAreTrainedAndBiasesAreNot) {
+  const LlamaConfig config = RandomConfig({.has_extras = true});
+  const BlockState block = RandomBlock(config, 3);
+  TrainingSet data = RandomTrainingSet(config, block, 4, 2, 12, 4);
+  TrainOptions options = Options();
+  options.keep_best = false;
+  options.keep_latent = true;
+  const CancelToken cancel;
+  const auto outcome = TrainBlock(config, {block}, data.inputs(), options, nullptr, cancel);
+  ASSERT_TRUE(outcome.ok()) << outcome.status();
+  const TrainedBlock& trained = outcome->blocks[0];
+  for (const BlockState* state : {&trained.block, &trained.latent}) {
+    ASSERT_EQ(state->biases.size(), std::size(kAllLinears));
+    for (const auto& [kind, bias] : state->biases) EXPECT_TRUE(SameBytes(bias, block.biases.at(kind)));
+    EXPECT_FALSE(SameBytes(*state->query_norm, *block.query_norm));
+    EXPECT_FALSE(SameBytes(*state->key_norm, *block.key_norm));
+  }
+  // What was validated last is what is handed on: with biases and norms as they are in `block`.
+  MemorySamples out(DType::kF32, data.val_in.sample_shape());
+  ASSERT_TRUE(AdvanceBlock(config, trained.block, data.val_in, out, AdvanceOptions{}, nullptr, cancel).ok());
+  EXPECT_NEAR(AllOf(out).sub(AllOf(data.val_target)).pow(2).mean().item<double>(), outcome->final_val_loss,
+              1e-5 * outcome->final_val_loss);
+  options.weight_lr = 0;
+  const auto frozen = TrainBlock(config, {block}, data.inputs(), options, nullptr, cancel);
+  ASSERT_TRUE(frozen.ok()) << frozen.status();
+  EXPECT_TRUE(SameBytes(*frozen->blocks[0].block.query_norm, *block.query_norm));
+}
+
 TEST_F(TrainBlockTest, TheDerivedStateDoesNotChangeWhenTrainingGoesOn) {
   UnitTrainer trainer(config_, {block_}, Options(), 12, at::kCPU);
   const BlockState before = trainer.blocks()[0].Derive();

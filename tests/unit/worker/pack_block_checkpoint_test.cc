@@ -18,6 +18,17 @@ BlockState BlockOf(int bits, uint64_t seed = 7, bool exact_scales = true) {
   return RandomBlock(SmallConfig(), {bits, 32}, random, {{LinearKind::kDown, {bits, -1}}}, exact_scales);
 }
 
+// With biases in queries, keys and values, and norms of queries and keys.
+BlockState BlockWithExtras() {
+  LlamaConfig config = SmallConfig();
+  for (const LinearKind kind : {LinearKind::kQ, LinearKind::kK, LinearKind::kV}) {
+    config.has_bias[static_cast<size_t>(kind)] = true;
+  }
+  config.query_key_norms = true;
+  WorldRandom random(8);
+  return RandomBlock(config, {4, 32}, random);
+}
+
 // A checkpoint whose tensors and metadata the test may change before it is parsed.
 struct OpenedCheckpoint {
   std::map<std::string, HostTensor> tensors;
@@ -58,6 +69,54 @@ TEST(BlockCheckpointTest, FullPrecisionAndMixedLinearsComeBackInTheirOwnDtype) {
   const auto read = ParseBlock(Bytes::FromString(*SerializeBlock(block)), "block");
   ASSERT_TRUE(read.ok()) << read.status();
   EXPECT_TRUE(SameBlock(*read, block));
+}
+
+TEST(BlockCheckpointTest, BiasesAndNormsOfQueriesAndKeysComeBackBitForBit) {
+  BlockState block = BlockWithExtras();
+  block.biases[LinearKind::kV] = MakeTensor(DType::kBF16, {32}, std::vector<uint16_t>(32, 0x3f80));
+  const auto read = ParseBlock(Bytes::FromString(*SerializeBlock(block)), "block");
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_TRUE(SameBlock(*read, block));
+  EXPECT_EQ(BlockFormatToJson(FormatOf(block))["version"], 2);
+  EXPECT_EQ(BlockFormatToJson(FormatOf(BlockOf(4)))["version"], 1) << "what older programs read stays as it was";
+  MemoryStore store;
+  ArtifactStore artifacts(&store);
+  const auto format = LoadBlockFormat(artifacts, *PublishBlock(artifacts, block));
+  ASSERT_TRUE(format.ok()) << format.status();
+  EXPECT_EQ(*format, FormatOf(block));
+}
+
+TEST(BlockCheckpointTest, ExtrasThatAreNotWellFormedAreNeitherWrittenNorRead) {
+  const auto expect_refused = [](auto change, const std::string& named) {
+    BlockState block = BlockWithExtras();
+    change(block);
+    const auto file = SerializeBlock(block);
+    EXPECT_EQ(file.status().code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(std::string(MessageOf(file.status())), HasSubstr(named));
+  };
+  expect_refused([](BlockState& block) { block.biases.at(LinearKind::kQ).shape = {32}; }, "q_proj.bias is [32]");
+  expect_refused([](BlockState& block) { block.key_norm.reset(); }, "only one of self_attn.q_norm.weight");
+  expect_refused([](BlockState& block) { block.query_norm->shape = {3, 5}; }, "q_norm.weight is [3, 5]");
+
+  const OpenedCheckpoint good(BlockWithExtras());
+  ASSERT_TRUE(good.Parse().ok());
+  OpenedCheckpoint missing = good;
+  missing.tensors.erase("self_attn.k_proj.bias");
+  ExpectDataLoss(missing.Parse(), "no tensor self_attn.k_proj.bias");
+  OpenedCheckpoint more = good;
+  more.tensors["mlp.up_proj.bias"] = MakeTensor(DType::kF32, {96}, std::vector<float>(96, 0));
+  ExpectDataLoss(more.Parse(), "tensors, expected");
+  for (const auto& [key, value] : std::map<std::string, Json>{{"biases", Json{{"lm_head", "F32"}}},
+                                                              {"biases", Json::array()},
+                                                              {"head_dim", -1},
+                                                              {"version", 1},
+                                                              {"more", 1}}) {
+    OpenedCheckpoint damaged = good;
+    Json format = *ParseJson(good.metadata.at("lwq_block"), "format");
+    format[key] = value;
+    damaged.metadata["lwq_block"] = format.dump();
+    ExpectDataLoss(damaged.Parse(), "is not a block checkpoint");
+  }
 }
 
 TEST(BlockCheckpointTest, EqualStatesAreOneArtifactAndDifferentStatesAreNot) {
@@ -166,7 +225,7 @@ TEST(BlockCheckpointTest, DamagedFormatsAreDataLossNamingTheField) {
     changed[Json::json_pointer(pointer)] = value;
     return changed;
   };
-  ExpectDataLoss(parse(with("/version", 2)), "version is 2");
+  ExpectDataLoss(parse(with("/version", 3)), "version is 3");
   ExpectDataLoss(parse(with("/linears/mlp.up_proj/bits", 7)), "mlp.up_proj is not a block checkpoint: 7 bits");
   ExpectDataLoss(parse(with("/linears/mlp.up_proj/bits", "3")), "bits");
   ExpectDataLoss(parse(with("/linears/mlp.up_proj/group_size", 0)), "group_size is 0");
@@ -176,7 +235,7 @@ TEST(BlockCheckpointTest, DamagedFormatsAreDataLossNamingTheField) {
   ExpectDataLoss(parse(with("/linears/mlp.up_proj/colour", "red")), "unknown fields");
   ExpectDataLoss(parse(with("/linears/mlp.side_proj", Json::object())), "seven linears");
   ExpectDataLoss(parse(with("/norms/input_layernorm.weight", "I32")), "dtype");
-  ExpectDataLoss(parse(with("/extra", 1)), "expected the fields");
+  ExpectDataLoss(parse(with("/extra", 1)), "the expected fields");
   ExpectDataLoss(parse(Json::array()), "expected the fields");
   OpenedCheckpoint no_metadata = good;
   no_metadata.metadata.clear();

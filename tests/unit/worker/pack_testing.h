@@ -1,6 +1,7 @@
 // Random blocks, and models held in memory, for the tests of packing, checkpoints and export.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <map>
@@ -88,6 +89,12 @@ inline BlockState RandomBlock(const LlamaConfig& config, const Width& width, Wor
   }
   block.input_norm = RandomNorm(config.hidden_size, random);
   block.post_attention_norm = RandomNorm(config.hidden_size, random);
+  for (const LinearKind kind : kAllLinears) {
+    if (config.HasBias(kind)) block.biases[kind] = RandomNorm(ShapeOf(config, kind).out_features, random);
+  }
+  if (!config.query_key_norms) return block;
+  block.query_norm = RandomNorm(config.head_dim, random);
+  block.key_norm = RandomNorm(config.head_dim, random);
   return block;
 }
 
@@ -111,7 +118,14 @@ inline bool SameBlock(const BlockState& a, const BlockState& b) {
     const auto other = b.linears.find(kind);
     if (other == b.linears.end() || !SameWeight(weight, other->second)) return false;
   }
-  return SameTensor(a.input_norm, b.input_norm) && SameTensor(a.post_attention_norm, b.post_attention_norm);
+  if (a.biases.size() != b.biases.size()) return false;
+  for (const auto& [kind, bias] : a.biases) {
+    if (!b.biases.contains(kind) || !SameTensor(bias, b.biases.at(kind))) return false;
+  }
+  const auto norms = NormsOf(a), others = NormsOf(b);
+  return std::equal(norms.begin(), norms.end(), others.begin(), others.end(), [](const auto& x, const auto& y) {
+    return x.first == y.first && SameTensor(*x.second, *y.second);
+  });
 }
 
 // A model's tensors in memory, so that a test can damage one of them.

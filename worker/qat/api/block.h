@@ -2,13 +2,16 @@
 // free of LibTorch headers; everything else in worker/qat may use them.
 //
 // Block state (SPEC vocabulary): full precision, or a quantized checkpoint. Each of the seven linears is either a
-// full-precision HostTensor [out, in] or a QuantizedLinear; the two norm weights are always full precision.
+// full-precision HostTensor [out, in] or a QuantizedLinear; norm weights and biases are always full precision.
 // Values; immutable once built.
 #pragma once
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -34,8 +37,20 @@ using LinearWeight = std::variant<HostTensor, QuantizedLinear>;
 
 struct BlockState {
   std::map<LinearKind, LinearWeight> linears;
-  HostTensor input_norm;           // [hidden]
-  HostTensor post_attention_norm;  // [hidden]
+  std::map<LinearKind, HostTensor> biases;  // [out], of those linears that have one
+  HostTensor input_norm;                    // [hidden]
+  HostTensor post_attention_norm;           // [hidden]
+  std::optional<HostTensor> query_norm;     // [head_dim]; of architectures that have them, both or neither
+  std::optional<HostTensor> key_norm;
 };
+
+// The norms the block has, by their names inside it.
+inline std::vector<std::pair<std::string_view, const HostTensor*>> NormsOf(const BlockState& block) {
+  std::vector<std::pair<std::string_view, const HostTensor*>> norms = {{kInputNorm, &block.input_norm},
+                                                                       {kPostAttentionNorm, &block.post_attention_norm}};
+  if (block.query_norm) norms.emplace_back(kQueryNorm, &*block.query_norm);
+  if (block.key_norm) norms.emplace_back(kKeyNorm, &*block.key_norm);
+  return norms;
+}
 
 }  // namespace lwq::qat

@@ -37,7 +37,8 @@ struct RtnOptions {
   int bits = 4;
   int64_t group_size = 128;         // −1: a whole row
   bool range_contains_zero = true;  // initial range widened to contain 0 (false: EfficientQAT)
-  bool fp16_scales = true;          // scales rounded to fp16 before the integers are derived
+  // Scales are fp16 numbers, the smallest 2^-24, before the integers are derived (false: EfficientQAT, at least 1e-4).
+  bool fp16_scales = true;
 };
 StatusOr<BlockState> QuantizeRtn(const LlamaConfig& config, const BlockState& block, const RtnOptions& options);
 

@@ -43,8 +43,9 @@ struct TrainOptions {
   double early_stop = 0;          // patience in validations; 0 = off
   bool early_stop_resets = true;  // an improvement sets the counter back (false: EfficientQAT)
   bool keep_best = true;          // earliest minimum of validation loss, the initial state included (false: last)
-  bool fp16_scales =
-      true;  // scales rounded to fp16, zero points clamped, before integers are derived (false: EfficientQAT)
+  // Scales rounded to fp16, zero points clamped, before integers are derived (false: EfficientQAT, whose scales are at
+  // least 1e-4; fp16's smallest is 2^-24).
+  bool fp16_scales = true;
   bool range_contains_zero = true;  // initial range widened to contain 0 (false: EfficientQAT)
   LrSchedule lr_schedule = LrSchedule::kCosine;
   int lr_halvings = 0;  // both learning rates × 2^−n (retries after DIVERGED)

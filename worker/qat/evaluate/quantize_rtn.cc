@@ -15,11 +15,17 @@ StatusOr<BlockState> QuantizeRtn(const LlamaConfig& config, const BlockState& bl
     BlockState quantized;
     for (const LinearKind kind : kAllLinears) {
       const at::Tensor weight = LoadLinear(config, block, kind, at::kFloat, at::kCPU);
-      const QuantizerInit init = InitQuantizer(weight, options.bits, options.group_size, options.range_contains_zero);
+      const QuantizerInit init = InitQuantizer(weight, options.bits, options.group_size, options.range_contains_zero,
+                                               options.fp16_scales ? kMinScale : kEfficientQatMinScale);
       const at::Tensor scale = options.fp16_scales ? RoundScaleToFp16Ste(init.scale) : init.scale;
       auto linear = DeriveQuantizedLinear(weight, scale, init.zero_point, options.bits, options.group_size);
       if (!linear.ok()) return Annotate(linear.status(), LinearName(kind));
       quantized.linears[kind] = *std::move(linear);
+    }
+    quantized.biases = block.biases;
+    if (config.query_key_norms) {
+      quantized.query_norm = ToHostTensor(LoadHeadNorm(config, block.query_norm, kQueryNorm, at::kCPU));
+      quantized.key_norm = ToHostTensor(LoadHeadNorm(config, block.key_norm, kKeyNorm, at::kCPU));
     }
     quantized.input_norm = ToHostTensor(LoadNorm(config, block.input_norm, kInputNorm, at::kCPU));
     quantized.post_attention_norm =

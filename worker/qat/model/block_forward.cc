@@ -24,18 +24,29 @@ at::Tensor SplitHeads(const at::Tensor& x, int64_t heads) {
   return x.view({x.size(0), x.size(1), heads, -1}).transpose(1, 2);
 }
 
+at::Tensor Project(const BlockTensors& block, LinearKind kind, const at::Tensor& x) {
+  return Linear(x, block[kind], block.bias(kind));
+}
+
+// RmsNorm over each head, in the dtype of the products; without such a norm the heads as they are.
+at::Tensor NormalizedHeads(const at::Tensor& heads, const at::Tensor& norm, double eps) {
+  return norm.defined() ? RmsNorm(heads, norm, eps).to(heads.scalar_type()) : heads;
+}
+
 at::Tensor SelfAttention(const LlamaConfig& config, const BlockTensors& block, const SequenceTables& tables,
                          const at::Tensor& x) {
-  const at::Tensor q = Rotate(SplitHeads(Linear(x, block[LinearKind::kQ]), config.num_attention_heads), tables);
-  const at::Tensor k = Rotate(SplitHeads(Linear(x, block[LinearKind::kK]), config.num_key_value_heads), tables);
-  const at::Tensor v = SplitHeads(Linear(x, block[LinearKind::kV]), config.num_key_value_heads);
-  const at::Tensor heads = Attention(q, k, v, tables, config);
-  return Linear(heads.transpose(1, 2).reshape({x.size(0), x.size(1), -1}), block[LinearKind::kO]);
+  const at::Tensor q = SplitHeads(Project(block, LinearKind::kQ, x), config.num_attention_heads);
+  const at::Tensor k = SplitHeads(Project(block, LinearKind::kK, x), config.num_key_value_heads);
+  const at::Tensor v = SplitHeads(Project(block, LinearKind::kV, x), config.num_key_value_heads);
+  const at::Tensor heads =
+      Attention(Rotate(NormalizedHeads(q, block.query_norm, config.rms_norm_eps), tables),
+                Rotate(NormalizedHeads(k, block.key_norm, config.rms_norm_eps), tables), v, tables, config);
+  return Project(block, LinearKind::kO, heads.transpose(1, 2).reshape({x.size(0), x.size(1), -1}));
 }
 
 at::Tensor FeedForward(const BlockTensors& block, const at::Tensor& x) {
-  const at::Tensor gate = at::silu(Linear(x, block[LinearKind::kGate]));
-  return Linear(gate.mul(Linear(x, block[LinearKind::kUp])), block[LinearKind::kDown]);
+  const at::Tensor gate = at::silu(Project(block, LinearKind::kGate, x));
+  return Project(block, LinearKind::kDown, gate.mul(Project(block, LinearKind::kUp, x)));
 }
 
 // Queries [first, first + count) against keys [begin, first + count). q [B, K, G, T, E] with G query heads a key head:

@@ -1,4 +1,4 @@
-// The forward pass of one Llama/Mistral decoder block as pure functions of tensors.
+// The forward pass of one decoder block of the Llama family as pure functions of tensors.
 //
 // Numerics: the residual stream, RMSNorm (variance and division) and the rotation are float32; matrix products run in
 // the dtype of the linear weights, their inputs cast to it (so bf16 weights give bf16 autocast's arithmetic without its

@@ -15,6 +15,13 @@ void CheckShape(const std::vector<int64_t>& actual, const std::vector<int64_t>& 
                    absl::StrJoin(expected, ", "), "]: weights and config.json belong to different models")));
 }
 
+void CheckPresence(bool present, bool expected, std::string_view name) {
+  if (present == expected) return;
+  throw StatusError(absl::InvalidArgumentError(
+      absl::StrCat("the block has ", present ? "a " : "no ", name, ", the model's configuration ",
+                   expected ? "asks for one" : "has none", ": weights and config.json belong to different models")));
+}
+
 }  // namespace
 
 at::ScalarType ComputeType(Precision precision) {
@@ -49,9 +56,32 @@ at::Tensor LoadNorm(const LlamaConfig& config, const HostTensor& norm, std::stri
   return ToTensor(norm, at::kFloat, device);
 }
 
+at::Tensor LoadHeadNorm(const LlamaConfig& config, const std::optional<HostTensor>& norm, std::string_view name,
+                        at::Device device) {
+  CheckPresence(norm.has_value(), config.query_key_norms, name);
+  if (!norm) return {};
+  CheckShape(norm->shape, {config.head_dim}, name);
+  return ToTensor(*norm, at::kFloat, device);
+}
+
+at::Tensor LoadBias(const LlamaConfig& config, const BlockState& block, LinearKind kind, at::ScalarType type,
+                    at::Device device) {
+  const auto bias = block.biases.find(kind);
+  const std::string name = absl::StrCat(LinearName(kind), ".bias");
+  CheckPresence(bias != block.biases.end(), config.HasBias(kind), name);
+  if (bias == block.biases.end()) return {};
+  CheckShape(bias->second.shape, {ShapeOf(config, kind).out_features}, name);
+  return ToTensor(bias->second, type, device);
+}
+
 BlockTensors LoadBlock(const LlamaConfig& config, const BlockState& block, at::ScalarType type, at::Device device) {
   BlockTensors tensors;
-  for (const LinearKind kind : kAllLinears) tensors[kind] = LoadLinear(config, block, kind, type, device);
+  for (const LinearKind kind : kAllLinears) {
+    tensors[kind] = LoadLinear(config, block, kind, type, device);
+    tensors.biases[static_cast<size_t>(kind)] = LoadBias(config, block, kind, type, device);
+  }
+  tensors.query_norm = LoadHeadNorm(config, block.query_norm, kQueryNorm, device);
+  tensors.key_norm = LoadHeadNorm(config, block.key_norm, kKeyNorm, device);
   tensors.input_norm = LoadNorm(config, block.input_norm, kInputNorm, device);
   tensors.post_attention_norm = LoadNorm(config, block.post_attention_norm, kPostAttentionNorm, device);
   return tensors;

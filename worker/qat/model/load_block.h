@@ -5,6 +5,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <optional>
+
 #include "common/model/llama_config.h"
 #include "worker/qat/api/block.h"
 #include "worker/qat/api/block_ops.h"
@@ -22,6 +24,12 @@ at::Tensor LoadLinear(const LlamaConfig& config, const BlockState& block, Linear
                       at::Device device);
 // A norm weight [hidden], float32. `name` is for errors.
 at::Tensor LoadNorm(const LlamaConfig& config, const HostTensor& norm, std::string_view name, at::Device device);
+// One of a head's queries or keys [head_dim], float32; undefined where the architecture has none.
+at::Tensor LoadHeadNorm(const LlamaConfig& config, const std::optional<HostTensor>& norm, std::string_view name,
+                        at::Device device);
+// A linear's bias [out] of `type`; undefined where it has none.
+at::Tensor LoadBias(const LlamaConfig& config, const BlockState& block, LinearKind kind, at::ScalarType type,
+                    at::Device device);
 
 BlockTensors LoadBlock(const LlamaConfig& config, const BlockState& block, at::ScalarType type, at::Device device);
 

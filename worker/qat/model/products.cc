@@ -35,19 +35,22 @@ at::Tensor AsRows(const at::Tensor& x) {
 
 class WidenedLinear : public torch::autograd::Function<WidenedLinear> {
  public:
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight) {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
+                            const at::Tensor& bias) {
     context->save_for_backward({x, weight});
-    return RoundedProduct(x, weight.t());
+    if (!bias.defined()) return RoundedProduct(x, weight.t());
+    return at::linear(x.to(at::kFloat), weight.to(at::kFloat), bias.to(at::kFloat)).to(at::kBFloat16);
   }
 
   static variable_list backward(AutogradContext* context, variable_list upstream) {
     const variable_list saved = context->get_saved_variables();
     const at::Tensor& x = saved[0];
     const at::Tensor& weight = saved[1];
-    at::Tensor grad_x, grad_weight;
+    at::Tensor grad_x, grad_weight, grad_bias;
     if (context->needs_input_grad(0)) grad_x = RoundedProduct(upstream[0], weight);
     if (context->needs_input_grad(1)) grad_weight = RoundedProduct(AsRows(upstream[0]).t(), AsRows(x));
-    return {grad_x, grad_weight};
+    if (context->needs_input_grad(2)) grad_bias = AsRows(upstream[0]).sum(0);
+    return {grad_x, grad_weight, grad_bias};
   }
 };
 
@@ -69,8 +72,9 @@ class WidenedMatmul : public torch::autograd::Function<WidenedMatmul> {
 
 }  // namespace
 
-at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight) {
-  return MustWiden(x) ? WidenedLinear::apply(x, weight) : at::linear(x, weight);
+at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  if (MustWiden(x)) return WidenedLinear::apply(x, weight, bias);
+  return bias.defined() ? at::linear(x, weight, bias) : at::linear(x, weight);
 }
 
 at::Tensor Matmul(const at::Tensor& a, const at::Tensor& b) {

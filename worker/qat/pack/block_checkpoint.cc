@@ -124,8 +124,8 @@ StatusOr<std::string> SerializeBlock(const BlockState& block) {
   LWQ_RETURN_IF_ERROR(CheckBlock(block, "block"));
   std::map<std::string, HostTensor> tensors;
   for (const auto& [kind, weight] : block.linears) LWQ_RETURN_IF_ERROR(AddLinear(LinearName(kind), weight, tensors));
-  tensors[std::string(kInputNorm)] = block.input_norm;
-  tensors[std::string(kPostAttentionNorm)] = block.post_attention_norm;
+  for (const auto& [kind, bias] : block.biases) tensors[absl::StrCat(LinearName(kind), ".bias")] = bias;
+  for (const auto& [name, norm] : NormsOf(block)) tensors[std::string(name)] = *norm;
   return SerializeSafetensors(tensors, {{kMetadataKey, CanonicalJson(BlockFormatToJson(FormatOf(block)))}});
 }
 
@@ -138,10 +138,19 @@ StatusOr<BlockState> ParseBlock(Bytes file_bytes, std::string_view what) {
     LWQ_ASSIGN_OR_RETURN(LinearWeight weight, TakeLinear(std::string(LinearName(kind)), linear, tensors));
     block.linears.emplace(kind, std::move(weight));
   }
+  for (const auto& [kind, dtype] : format.biases) {
+    const std::string name = absl::StrCat(LinearName(kind), ".bias");
+    LWQ_ASSIGN_OR_RETURN(block.biases[kind], tensors.Take(name, {dtype}, {format.linears.at(kind).out_features}));
+  }
   const std::vector<int64_t> hidden = {format.linears.at(LinearKind::kQ).in_features};
   LWQ_ASSIGN_OR_RETURN(block.input_norm, tensors.Take(std::string(kInputNorm), {format.input_norm}, hidden));
   LWQ_ASSIGN_OR_RETURN(block.post_attention_norm,
                        tensors.Take(std::string(kPostAttentionNorm), {format.post_attention_norm}, hidden));
+  if (format.query_norm) {
+    const std::vector<int64_t> head = {format.head_dim};
+    LWQ_ASSIGN_OR_RETURN(block.query_norm, tensors.Take(std::string(kQueryNorm), {*format.query_norm}, head));
+    LWQ_ASSIGN_OR_RETURN(block.key_norm, tensors.Take(std::string(kKeyNorm), {*format.key_norm}, head));
+  }
   LWQ_RETURN_IF_ERROR(tensors.CheckAllTaken());
   const Status check = CheckBlock(block, what);
   if (!check.ok()) return absl::DataLossError(check.message());

@@ -5,7 +5,9 @@
 //   <linear>.scales  F16, or F32 when any scale is not an fp16 number   [out, in / group_size]
 //   <linear>.zeros   U8 [out, in / group_size]
 //   <linear>.weight  as it is, for a linear kept at full precision
-//   input_layernorm.weight, post_attention_layernorm.weight   as they are
+//   <linear>.bias    as it is, where there is one
+//   input_layernorm.weight, post_attention_layernorm.weight   as they are; likewise self_attn.q_norm.weight and
+//                    self_attn.k_norm.weight where there are such
 // with the canonical JSON of the format as metadata "lwq_block". Neither block index nor recipe is in it: equal
 // states are equal bytes, and reading returns the state that was written, bit for bit. A 7B block at 2 bits takes
 // about 55 MB.

@@ -92,10 +92,14 @@ class Exporter {
           "were trained from");
     }
     LWQ_ASSIGN_OR_RETURN(source_, OpenModelTree(&model_));
-    return CheckModelTensors(config_, *source_);
+    LWQ_RETURN_IF_ERROR(CheckModelTensors(config_, *source_));
+    embedding_name_ = EmbeddingTensorOf(config_, *source_);
+    LWQ_ASSIGN_OR_RETURN(has_own_head_, HasHeadOfItsOwn(config_, *source_));
+    if (has_own_head_) config_.tie_word_embeddings = false;
+    return absl::OkStatus();
   }
 
-  DType SourceDType(const std::string& name) const { return source_->entries().at(name).dtype; }
+  DType SourceDType(std::string_view name) const { return source_->entries().at(std::string(name)).dtype; }
 
   Status Plan() {
     if (blocks_.blocks() != config_.num_hidden_layers) {
@@ -108,9 +112,8 @@ class Exporter {
       LWQ_RETURN_IF_ERROR(CheckFormatHolds(options_.format, block, layout));
       formats_.push_back(std::move(layout));
     }
-    HeadDTypes head{.embedding = SourceDType("model.embed_tokens.weight"),
-                    .final_norm = SourceDType("model.norm.weight")};
-    if (!config_.tie_word_embeddings) head.lm_head = SourceDType("lm_head.weight");
+    HeadDTypes head{.embedding = SourceDType(embedding_name_), .final_norm = SourceDType(kFinalNormTensor)};
+    if (!config_.tie_word_embeddings) head.lm_head = SourceDType(kHeadTensor);
     plan_ = PlanTensors(config_, head, options_.format, formats_);
     shards_ = PlanShards(plan_, options_.shard_bytes);
     return absl::OkStatus();
@@ -135,6 +138,7 @@ class Exporter {
     LWQ_ASSIGN_OR_RETURN(Json config, ParseJson(config_text.view(), "config.json"));
     config["torch_dtype"] = "float16";
     if (config.contains("dtype")) config["dtype"] = "float16";
+    if (has_own_head_) config["tie_word_embeddings"] = false;  // as it was read; not every reader looks at the tensors
     if (options_.format == ExportFormat::kGptqV2) {
       LWQ_ASSIGN_OR_RETURN(const Json quantization, MakeGptqConfig(formats_));
       config["quantization_config"] = quantization;
@@ -165,7 +169,7 @@ class Exporter {
         if (in_block) {
           tensor = block.at(planned.name);
         } else {
-          LWQ_ASSIGN_OR_RETURN(tensor, source_->Read(planned.name));
+          LWQ_ASSIGN_OR_RETURN(tensor, source_->Read(planned.name == kEmbeddingTensor ? embedding_name_ : planned.name));
         }
         LWQ_CHECK(tensor.dtype == planned.dtype && tensor.shape == planned.shape, planned.name, " is not as planned");
         LWQ_RETURN_IF_ERROR(writer_.Write(tensor.bytes.span()));
@@ -188,8 +192,8 @@ class Exporter {
       LWQ_RETURN_IF_ERROR(
           AddLinear(absl::StrCat(prefix, LinearName(kind)), weight, options_.format, roundings_, tensors));
     }
-    tensors[absl::StrCat(prefix, kInputNorm)] = block.input_norm;
-    tensors[absl::StrCat(prefix, kPostAttentionNorm)] = block.post_attention_norm;
+    for (const auto& [kind, bias] : block.biases) tensors[absl::StrCat(prefix, LinearName(kind), ".bias")] = bias;
+    for (const auto& [name, norm] : NormsOf(block)) tensors[absl::StrCat(prefix, name)] = *norm;
     return tensors;
   }
 
@@ -241,6 +245,8 @@ class Exporter {
 
   LlamaConfig config_;
   std::unique_ptr<TensorSource> source_;
+  std::string embedding_name_;  // in the source
+  bool has_own_head_ = false;   // although the source's config.json ties it
   std::vector<BlockFormat> formats_;
   std::vector<PlannedTensor> plan_;
   std::vector<PlannedShard> shards_;

@@ -41,9 +41,16 @@ std::vector<PlannedTensor> PlanBlock(const LlamaConfig& config, int64_t block, c
   for (const auto& [kind, linear] : layout.linears) {
     PlanLinear(absl::StrCat(prefix, LinearName(kind)), linear, format, block, tensors);
   }
-  tensors.push_back({absl::StrCat(prefix, kInputNorm), layout.input_norm, {config.hidden_size}, block, false});
-  tensors.push_back(
-      {absl::StrCat(prefix, kPostAttentionNorm), layout.post_attention_norm, {config.hidden_size}, block, false});
+  const auto add_vector = [&](std::string_view name, DType dtype, int64_t size) {
+    tensors.push_back({absl::StrCat(prefix, name), dtype, {size}, block, false});
+  };
+  for (const auto& [kind, dtype] : layout.biases) {
+    add_vector(absl::StrCat(LinearName(kind), ".bias"), dtype, ShapeOf(config, kind).out_features);
+  }
+  add_vector(kInputNorm, layout.input_norm, config.hidden_size);
+  add_vector(kPostAttentionNorm, layout.post_attention_norm, config.hidden_size);
+  if (layout.query_norm) add_vector(kQueryNorm, *layout.query_norm, config.head_dim);
+  if (layout.key_norm) add_vector(kKeyNorm, *layout.key_norm, config.head_dim);
   std::sort(tensors.begin(), tensors.end(), [](const PlannedTensor& a, const PlannedTensor& b) {
     const int width_a = DTypeBytes(a.dtype);
     const int width_b = DTypeBytes(b.dtype);
@@ -113,15 +120,15 @@ std::vector<PlannedTensor> PlanTensors(const LlamaConfig& config, const HeadDTyp
                                        const std::vector<BlockFormat>& blocks) {
   const std::vector<int64_t> vocabulary = {config.vocab_size, config.hidden_size};
   const auto block_count = static_cast<int64_t>(blocks.size());
-  std::vector<PlannedTensor> tensors = {{"model.embed_tokens.weight", head.embedding, vocabulary, -1, false}};
+  std::vector<PlannedTensor> tensors = {{std::string(kEmbeddingTensor), head.embedding, vocabulary, -1, false}};
   for (int64_t block = 0; block < block_count; ++block) {
     for (PlannedTensor& tensor : PlanBlock(config, block, blocks[static_cast<size_t>(block)], format)) {
       tensors.push_back(std::move(tensor));
     }
   }
-  tensors.push_back({"model.norm.weight", head.final_norm, {config.hidden_size}, block_count, false});
+  tensors.push_back({std::string(kFinalNormTensor), head.final_norm, {config.hidden_size}, block_count, false});
   if (!config.tie_word_embeddings) {
-    tensors.push_back({"lm_head.weight", head.lm_head, vocabulary, block_count, false});
+    tensors.push_back({std::string(kHeadTensor), head.lm_head, vocabulary, block_count, false});
   }
   return tensors;
 }

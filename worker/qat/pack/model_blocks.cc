@@ -15,10 +15,6 @@
 namespace lwq::qat {
 namespace {
 
-constexpr char kEmbedding[] = "model.embed_tokens.weight";
-constexpr char kFinalNorm[] = "model.norm.weight";
-constexpr char kLmHead[] = "lm_head.weight";
-
 StatusOr<HostTensor> ReadFloat(TensorSource& source, const std::string& name, const std::vector<int64_t>& shape) {
   LWQ_RETURN_IF_ERROR(CheckFloatTensor(source, name, shape));
   return source.Read(name);
@@ -27,7 +23,6 @@ StatusOr<HostTensor> ReadFloat(TensorSource& source, const std::string& name, co
 StatusOr<LinearWeight> ReadLinear(TensorSource& source, const std::string& name, const GptqModule& module,
                                   const LinearShape& shape) {
   LWQ_RETURN_IF_ERROR(CheckLinearTensors(source, name, module, shape));
-  LWQ_RETURN_IF_ERROR(CheckBias(source, name));
   if (!module.quantized) return source.Read(name + ".weight");
   GptqTensors tensors;
   LWQ_ASSIGN_OR_RETURN(tensors.qweight, source.Read(name + ".qweight"));
@@ -61,23 +56,37 @@ StatusOr<BlockState> LoadBlock(TensorSource& source, const LlamaConfig& config, 
     LWQ_ASSIGN_OR_RETURN(const GptqModule module, StorageOf(quantization, name, shape.in_features));
     LWQ_ASSIGN_OR_RETURN(LinearWeight weight, ReadLinear(source, name, module, shape));
     state.linears.emplace(kind, std::move(weight));
+    if (config.HasBias(kind)) {
+      LWQ_ASSIGN_OR_RETURN(state.biases[kind], ReadFloat(source, name + ".bias", {shape.out_features}));
+    } else {
+      LWQ_RETURN_IF_ERROR(CheckNoBias(source, name, config.architecture));
+    }
   }
   const std::vector<int64_t> hidden = {config.hidden_size};
   LWQ_ASSIGN_OR_RETURN(state.input_norm, ReadFloat(source, absl::StrCat(BlockPrefix(block), kInputNorm), hidden));
   LWQ_ASSIGN_OR_RETURN(state.post_attention_norm,
                        ReadFloat(source, absl::StrCat(BlockPrefix(block), kPostAttentionNorm), hidden));
+  if (config.query_key_norms) {
+    const std::vector<int64_t> head = {config.head_dim};
+    LWQ_ASSIGN_OR_RETURN(state.query_norm, ReadFloat(source, absl::StrCat(BlockPrefix(block), kQueryNorm), head));
+    LWQ_ASSIGN_OR_RETURN(state.key_norm, ReadFloat(source, absl::StrCat(BlockPrefix(block), kKeyNorm), head));
+  }
   return state;
 }
 
+StatusOr<HostTensor> LoadEmbedding(TensorSource& source, const LlamaConfig& config) {
+  return ReadFloat(source, EmbeddingTensorOf(config, source), {config.vocab_size, config.hidden_size});
+}
+
 StatusOr<HeadWeights> LoadHead(TensorSource& source, const LlamaConfig& config) {
-  const std::vector<int64_t> vocabulary = {config.vocab_size, config.hidden_size};
   HeadWeights head;
-  LWQ_ASSIGN_OR_RETURN(head.embedding, ReadFloat(source, kEmbedding, vocabulary));
-  LWQ_ASSIGN_OR_RETURN(head.final_norm, ReadFloat(source, kFinalNorm, {config.hidden_size}));
-  if (config.tie_word_embeddings) {
+  LWQ_ASSIGN_OR_RETURN(head.embedding, LoadEmbedding(source, config));
+  LWQ_ASSIGN_OR_RETURN(head.final_norm, ReadFloat(source, std::string(kFinalNormTensor), {config.hidden_size}));
+  const std::string head_name = HeadTensorOf(config, source);
+  if (head_name == EmbeddingTensorOf(config, source)) {
     head.lm_head = head.embedding;
   } else {
-    LWQ_ASSIGN_OR_RETURN(head.lm_head, ReadFloat(source, kLmHead, vocabulary));
+    LWQ_ASSIGN_OR_RETURN(head.lm_head, ReadFloat(source, head_name, {config.vocab_size, config.hidden_size}));
   }
   return head;
 }

@@ -27,7 +27,9 @@ StatusOr<LlamaConfig> ReadModelConfig(const FileTree& model);
 // INVALID_ARGUMENT for a block outside the model.
 StatusOr<BlockState> LoadBlock(TensorSource& source, const LlamaConfig& config, int64_t block);
 
-// lm_head is the embedding (the same bytes) when the embeddings are tied.
+// lm_head is the embedding (the same bytes) when the embeddings are tied and only one of them is stored.
 StatusOr<HeadWeights> LoadHead(TensorSource& source, const LlamaConfig& config);
+// The embedding alone.
+StatusOr<HostTensor> LoadEmbedding(TensorSource& source, const LlamaConfig& config);
 
 }  // namespace lwq::qat

@@ -95,7 +95,9 @@ struct GroupConstants {
     const F raw_zero = Lanes::LoadPartial(in.zero_point + first_row, rows);
     const F rounded = Lanes::Add(Lanes::Sub(Lanes::Round(raw_zero), raw_zero), raw_zero);
     const F zero = ClampSte(rounded, 0.0f, in.max_code);
-    const F clamped = ClampSte(Lanes::LoadPartial(in.scale + first_row, rows), 1e-4f, 1e4f);
+    const F raw_scale = Lanes::LoadPartial(in.scale + first_row, rows);
+    const F clamped = Lanes::Add(Lanes::ClampFrom(raw_scale, Lanes::Set1(0x1p-24f), Lanes::Set1(1e4f)),
+                                 Lanes::Sub(raw_scale, raw_scale));
     const F carried = Lanes::Add(clamped, Lanes::Sub(zero, zero));
     Lanes::Store(clamped_scale, clamped);
     Lanes::Store(scale, carried);

@@ -35,8 +35,13 @@ at::Tensor StraightThrough(const at::Tensor& value, const at::Tensor& x) {
   return (value - x).detach() + x;
 }
 
+// Exactly f, with the gradient of x; NaN where x is not finite.
+at::Tensor ExactlyStraightThrough(const at::Tensor& value, const at::Tensor& x) {
+  return value + (x - x.detach());
+}
+
 at::Tensor EffectiveScale(const at::Tensor& scale) {
-  return StraightThrough(at::clamp(scale, kMinScale, kMaxScale), scale);
+  return ExactlyStraightThrough(at::clamp(scale.detach(), kMinScale, kMaxScale), scale);
 }
 
 at::Tensor EffectiveZero(const at::Tensor& zero_point, float max_code) {
@@ -102,7 +107,8 @@ int64_t CheckQuantizerShapes(const at::Tensor& weight, const at::Tensor& scale, 
   return group;
 }
 
-QuantizerInit InitQuantizer(const at::Tensor& weight, int bits, int64_t group_size, bool range_contains_zero) {
+QuantizerInit InitQuantizer(const at::Tensor& weight, int bits, int64_t group_size, bool range_contains_zero,
+                            double min_scale) {
   CheckBits(bits);
   if (weight.dim() != 2 || weight.numel() == 0) {
     ThrowInvalid(absl::StrCat("a quantizer's weight is [out, in] and not empty, not ", Shape(weight)));
@@ -115,7 +121,7 @@ QuantizerInit InitQuantizer(const at::Tensor& weight, int bits, int64_t group_si
     minimum = minimum.clamp_max(0);
     maximum = maximum.clamp_min(0);
   }
-  const at::Tensor scale = at::clamp((maximum - minimum) / MaxCode(bits), kMinScale, kMaxScale);
+  const at::Tensor scale = at::clamp((maximum - minimum) / MaxCode(bits), min_scale, kMaxScale);
   const at::Tensor offset = at::clamp(minimum / scale, -kMaxInitialZeroPoint, kMaxInitialZeroPoint);
   return {scale, at::round(-offset)};
 }
@@ -150,9 +156,11 @@ QuantizerGradients FakeQuantGradientsReference(const at::Tensor& weight, const a
 }
 
 at::Tensor RoundScaleToFp16Ste(const at::Tensor& scale) {
-  const at::Tensor stored = at::clamp(scale.detach(), kMinScale, kMaxScale).to(at::kHalf).to(at::kFloat);
-  return stored +
-         (scale - scale.detach());  // exactly `stored`: the bracket is 0, and NaN where the scale is not finite
+  return ExactlyStraightThrough(at::clamp(scale.detach(), kMinScale, kMaxScale).to(at::kHalf).to(at::kFloat), scale);
+}
+
+at::Tensor ClampScaleAsEfficientQat(const at::Tensor& scale) {
+  return StraightThrough(at::clamp(scale, kEfficientQatMinScale, kMaxScale), scale);
 }
 
 QuantizedParts QuantizeReference(const at::Tensor& weight, const at::Tensor& scale, const at::Tensor& zero_point,

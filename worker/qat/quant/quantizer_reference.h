@@ -5,11 +5,16 @@
 // Shapes: weight [out, in] fp32; scale and zero_point [rows, 1] fp32 with rows = out × in / group_size; row o × (in /
 // group_size) + g belongs to output o, columns g × group_size … A group_size of −1 is a whole row (in).
 // With qmax = 2^bits − 1:
-//   s = clamp_ste(scale, 1e-4, 1e4), z = clamp_ste(round_ste(zero_point), 0, qmax)
+//   s = clamp_ste(scale, 2^-24, 1e4), z = clamp_ste(round_ste(zero_point), 0, qmax)
 //   q = clamp(round_ste(weight / s) + z, 0, qmax)       a true clamp: no gradient outside
 //   fake_quant = (q − z) · s
 // where f_ste(x) = (f(x) − x) + x with the bracket detached: NaN and infinite inputs give NaN, so a diverged weight
-// shows in the loss.
+// shows in the loss. Of the scale's clamp, f(x) + (x − x), which hits its bounds exactly.
+//
+// Scales go down to the smallest fp16 number. Below fp16's normal numbers (2^-14) they become coarse, but by no more than
+// weights of that size are in fp16 themselves; a floor above that costs such groups most of their levels (rescale a
+// function so that weights are small and their neighbours large: nothing else may change). EfficientQAT's own floor is
+// 1e-4, in its own arithmetic: ClampScaleAsEfficientQat.
 // Rounding is half to even. Runs on every device, meta included; differentiable as often as wanted.
 // Thread-safety: no state. Wrong shapes or bits throw StatusError (INVALID_ARGUMENT).
 #pragma once
@@ -20,19 +25,21 @@
 
 namespace lwq::qat {
 
-inline constexpr double kMinScale = 1e-4;
+inline constexpr double kMinScale = 0x1p-24;  // the smallest fp16 number
+inline constexpr double kEfficientQatMinScale = 1e-4;
 inline constexpr double kMaxScale = 1e4;
 inline constexpr double kMaxInitialZeroPoint = 1e4;
 
 struct QuantizerInit {
-  at::Tensor scale;       // [rows, 1] fp32, in [1e-4, 1e4]
+  at::Tensor scale;       // [rows, 1] fp32, from min_scale to 1e4
   at::Tensor zero_point;  // [rows, 1] fp32, whole numbers, not clamped to 0 … qmax
 };
 
 // From minimum and maximum of each group: s = clamp((max − min) / qmax), z = round(−clamp(min / s, ±1e4)).
 // range_contains_zero widens the range to min(min, 0) … max(max, 0) first, so that every zero point lies in 0 … qmax
 // and zero is exact; false is EfficientQAT's. No gradient.
-QuantizerInit InitQuantizer(const at::Tensor& weight, int bits, int64_t group_size, bool range_contains_zero);
+QuantizerInit InitQuantizer(const at::Tensor& weight, int bits, int64_t group_size, bool range_contains_zero,
+                            double min_scale = kMinScale);
 
 at::Tensor FakeQuantReference(const at::Tensor& weight, const at::Tensor& scale, const at::Tensor& zero_point, int bits,
                               int64_t group_size);
@@ -46,10 +53,14 @@ QuantizerGradients FakeQuantGradientsReference(const at::Tensor& weight, const a
                                                const at::Tensor& zero_point, int bits, int64_t group_size,
                                                const at::Tensor& upstream, bool weight_gradient);
 
-// The scale that will be stored: clamped to [1e-4, 1e4], then rounded to the nearest fp16 number, as fp32. Gradient:
+// The scale that will be stored: clamped to [2^-24, 1e4], then rounded to the nearest fp16 number, as fp32. Gradient:
 // straight through.
 // Pass the result to FakeQuant: it leaves such scales unchanged, so training sees what is stored.
 at::Tensor RoundScaleToFp16Ste(const at::Tensor& scale);
+
+// EfficientQAT's scale where it is not rounded to fp16: clamp_ste(scale, 1e-4, 1e4) as it computes it, which misses a
+// bound by a rounding. Gradient: straight through.
+at::Tensor ClampScaleAsEfficientQat(const at::Tensor& scale);
 
 // The integers behind fake_quant: codes (fp32 whole numbers 0 … qmax, [out, in]; NaN where the weight is not finite),
 // and the s and z above. No gradient.

@@ -33,7 +33,8 @@ LatentBlock::LatentBlock(const LlamaConfig& config, const BlockState& weights, c
     TrainedLinear& linear = linears_[static_cast<size_t>(kind)];
     linear.weight = LoadLinear(config, weights, kind, at::kFloat, device);
     const QuantizerInit init =
-        start == nullptr ? InitQuantizer(linear.weight, choice.bits, choice.group_size, options.range_contains_zero)
+        start == nullptr ? InitQuantizer(linear.weight, choice.bits, choice.group_size, options.range_contains_zero,
+                                         fp16_scales_ ? kMinScale : kEfficientQatMinScale)
                          : QuantizerOf(start->linears.at(kind), device);
     linear.scale = init.scale;
     linear.zero_point = init.zero_point;
@@ -44,12 +45,19 @@ LatentBlock::LatentBlock(const LlamaConfig& config, const BlockState& weights, c
   }
   input_norm_ = LoadNorm(config, weights.input_norm, kInputNorm, device);
   post_attention_norm_ = LoadNorm(config, weights.post_attention_norm, kPostAttentionNorm, device);
-  input_norm_.set_requires_grad(options.weight_lr != 0);
-  post_attention_norm_.set_requires_grad(options.weight_lr != 0);
+  query_norm_ = LoadHeadNorm(config, weights.query_norm, kQueryNorm, device);
+  key_norm_ = LoadHeadNorm(config, weights.key_norm, kKeyNorm, device);
+  for (at::Tensor* norm : {&input_norm_, &post_attention_norm_, &query_norm_, &key_norm_}) {
+    if (norm->defined()) norm->set_requires_grad(options.weight_lr != 0);
+  }
+  stored_biases_ = weights.biases;
+  for (const LinearKind kind : kAllLinears) {
+    biases_[static_cast<size_t>(kind)] = LoadBias(config, weights, kind, compute_type_, device);
+  }
 }
 
 at::Tensor LatentBlock::ServedScale(const TrainedLinear& linear) const {
-  return fp16_scales_ ? RoundScaleToFp16Ste(linear.scale) : linear.scale;
+  return fp16_scales_ ? RoundScaleToFp16Ste(linear.scale) : ClampScaleAsEfficientQat(linear.scale);
 }
 
 BlockTensors LatentBlock::FakeQuantized() const {
@@ -59,8 +67,11 @@ BlockTensors LatentBlock::FakeQuantized() const {
     block[kind] = FakeQuant(linear.weight, ServedScale(linear), linear.zero_point, choice_.bits, choice_.group_size,
                             compute_type_);
   }
+  block.biases = biases_;
   block.input_norm = input_norm_;
   block.post_attention_norm = post_attention_norm_;
+  block.query_norm = query_norm_;
+  block.key_norm = key_norm_;
   return block;
 }
 
@@ -72,16 +83,22 @@ BlockState LatentBlock::Derive() const {
     state.linears[kind] = OrThrow(
         DeriveQuantizedLinear(linear.weight, ServedScale(linear), linear.zero_point, choice_.bits, choice_.group_size));
   }
+  CopyRest(state);
+  return state;
+}
+
+void LatentBlock::CopyRest(BlockState& state) const {
+  state.biases = stored_biases_;
   state.input_norm = Snapshot(input_norm_);
   state.post_attention_norm = Snapshot(post_attention_norm_);
-  return state;
+  if (query_norm_.defined()) state.query_norm = Snapshot(query_norm_);
+  if (key_norm_.defined()) state.key_norm = Snapshot(key_norm_);
 }
 
 BlockState LatentBlock::Latent() const {
   BlockState state;
   for (const LinearKind kind : kAllLinears) state.linears[kind] = Snapshot(linears_[static_cast<size_t>(kind)].weight);
-  state.input_norm = Snapshot(input_norm_);
-  state.post_attention_norm = Snapshot(post_attention_norm_);
+  CopyRest(state);
   return state;
 }
 
@@ -108,6 +125,8 @@ std::vector<LatentBlock::NamedParameter> LatentBlock::parameters() const {
   }
   all.push_back({std::string(kInputNorm), input_norm_, kWeightGroup});
   all.push_back({std::string(kPostAttentionNorm), post_attention_norm_, kWeightGroup});
+  if (query_norm_.defined()) all.push_back({std::string(kQueryNorm), query_norm_, kWeightGroup});
+  if (key_norm_.defined()) all.push_back({std::string(kKeyNorm), key_norm_, kWeightGroup});
   return all;
 }
 

@@ -1,7 +1,7 @@
 // The trained parameters of one block: what they are, the weights they serve, the integers they become.
 //
-// Per linear a latent weight [out, in], a scale and a zero point [out × groups, 1]; and the two norm weights. All fp32.
-// Parameters whose learning rate is 0 are frozen: they require no gradient.
+// Per linear a latent weight [out, in], a scale and a zero point [out × groups, 1]; and the norm weights. All fp32.
+// Parameters whose learning rate is 0 are frozen: they require no gradient. Biases are not trained.
 //
 // Any device, meta included (no method reads a value but Derive, Latent and CountFlips). Throws StatusError and
 // LibTorch's exceptions: use inside TorchGuard. One thread. Moved, not copied: the parameters are shared with the
@@ -11,6 +11,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <array>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -64,6 +65,8 @@ class LatentBlock {
   };
 
   at::Tensor ServedScale(const TrainedLinear& linear) const;
+  // Norms and biases of the present state.
+  void CopyRest(BlockState& state) const;
 
   QuantChoice choice_;
   bool fp16_scales_;
@@ -71,6 +74,10 @@ class LatentBlock {
   std::array<TrainedLinear, std::size(kAllLinears)> linears_;
   at::Tensor input_norm_;
   at::Tensor post_attention_norm_;
+  at::Tensor query_norm_;  // undefined in architectures without it
+  at::Tensor key_norm_;
+  std::map<LinearKind, HostTensor> stored_biases_;                   // as they came, for Derive and Latent
+  std::array<at::Tensor, std::size(kAllLinears)> biases_;  // the same in the precision of the computation
 };
 
 }  // namespace lwq::qat

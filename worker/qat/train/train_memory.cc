@@ -76,11 +76,13 @@ int64_t EstimateActivationBytes(const LlamaConfig& config, const TrainOptions& o
   const int64_t queries = config.num_attention_heads * config.head_dim;
   const int64_t keys = config.num_key_value_heads * config.head_dim;
   const ScoreElements scores = CountScores(config, seqlen);
+  // Norms of queries and keys keep those widened, their squares and the normalised ones, in fp32.
+  const int64_t head_norms = config.query_key_norms ? seqlen * 3 * kF32Bytes * (queries + keys) : 0;
   // Kept from forward to backward, per token: input, target, two normalised copies and the squares they come from, the
   // stream between the halves and the error in fp32; in the dtype of the products both norms' outputs, rotated queries
   // and keys and the heads' outputs; the values, which every chunk copies; and the softmaxes.
   const int64_t kept = seqlen * (8 * kF32Bytes * hidden + compute * (2 * hidden + 2 * queries + keys)) +
-                       compute * (scores.value_rows * keys + scores.kept);
+                       compute * (scores.value_rows * keys + scores.kept) + head_norms;
   // On top, the larger of two moments. The feed-forward half: four kept products and three gradients, less the first
   // already dropped. The attention half: raw, masked and normalised scores of a chunk (or their gradients), one of them
   // widened where bf16 products are (products.h), and rotations in fp32.
