@@ -4,12 +4,12 @@
 #include "absl/strings/str_cat.h"
 #include "common/artifact/file_tree.h"
 #include "common/artifact/samples.h"
+#include "common/documents/documents.h"
 #include "common/task/task_params.h"
+#include "common/tokenizer/load_tokenizer.h"
+#include "common/tokenizer/tokenizer.h"
 #include "worker/tasks/task.h"
-#include "worker/text/documents.h"
-#include "worker/text/load_tokenizer.h"
-#include "worker/text/tokenizer.h"
-#include "worker/text/windows.h"
+#include "worker/windows/windows.h"
 
 namespace lwq::worker {
 namespace {
