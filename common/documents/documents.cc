@@ -2,8 +2,9 @@
 
 #include <array>
 
+#include "absl/strings/ascii.h"
 #include "common/documents/gzip.h"
-#include "common/json/json.h"
+#include "common/documents/json_records.h"
 #include "common/text/utf8.h"
 
 namespace lwq {
@@ -29,35 +30,13 @@ Status CheckIsText(std::string_view name, std::string_view text) {
   for (const BinaryFormat& format : kBinaryFormats) {
     if (text.starts_with(format.magic) && FindInvalidUtf8(text.substr(0, 4096)) != std::string_view::npos) {
       return absl::InvalidArgumentError(
-          absl::StrCat(name, " looks like ", format.name, ", not text; give plain text, .jsonl or .json.gz"));
+          absl::StrCat(name, " looks like ", format.name, ", not text; give plain text, .json, .jsonl or either of them as .gz"));
     }
   }
   return absl::OkStatus();
 }
 
-StatusOr<std::vector<std::string>> JsonLines(std::string_view name, std::string_view text, KeepGoing keep_going) {
-  std::vector<std::string> documents;
-  for (int64_t line_number = 1; !text.empty(); ++line_number) {
-    LWQ_RETURN_IF_ERROR(keep_going());
-    const size_t end = text.find('\n');
-    std::string_view line = text.substr(0, end);
-    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
-    if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-    const std::string what = absl::StrCat(name, " line ", line_number);
-    const size_t bad = FindInvalidUtf8(line);
-    if (bad != std::string_view::npos) {
-      return absl::InvalidArgumentError(absl::StrCat(what, " is not UTF-8 at byte ", bad, " of the line"));
-    }
-    LWQ_ASSIGN_OR_RETURN(const Json object, ParseJson(line, what));
-    LWQ_ASSIGN_OR_RETURN(std::string document, JsonString(object, "text", what));
-    documents.push_back(std::move(document));
-  }
-  if (documents.empty()) return absl::InvalidArgumentError(absl::StrCat(name, " holds no document"));
-  return documents;
-}
-
 StatusOr<std::vector<std::string>> PlainText(std::string_view name, std::string_view text) {
-  LWQ_RETURN_IF_ERROR(CheckIsText(name, text));
   const size_t bad = FindInvalidUtf8(text);
   if (bad != std::string_view::npos) {
     return absl::InvalidArgumentError(absl::StrCat(name, " is not UTF-8 at byte ", bad, "; convert it first"));
@@ -66,18 +45,50 @@ StatusOr<std::vector<std::string>> PlainText(std::string_view name, std::string_
   return std::vector<std::string>{std::string(text)};
 }
 
+// JSON lines, or one value as a whole: an array, or a record over several lines.
+StatusOr<std::vector<std::string>> ReadJson(std::string_view name, std::string_view text, bool only_lines,
+                                            KeepGoing keep_going) {
+  const size_t first = text.find_first_not_of(" \t\r\n\xEF\xBB\xBF");
+  const bool array = first != std::string_view::npos && text[first] == '[';
+  const bool lines = only_lines || (!array && (first == std::string_view::npos || text[first] != '{' ||
+                                               BeginsWithJsonObjectLine(text) || !ReadJsonFile(name, text).ok()));
+  LWQ_ASSIGN_OR_RETURN(std::vector<std::string> documents,
+                       lines ? ReadJsonLines(name, text, keep_going) : ReadJsonFile(name, text));
+  if (documents.empty()) return absl::InvalidArgumentError(absl::StrCat(name, " holds no document"));
+  return documents;
+}
+
 }  // namespace
+
+TextSuffix TextSuffixOf(std::string_view name) {
+  std::string lower = absl::AsciiStrToLower(absl::string_view(name.data(), name.size()));
+  TextSuffix suffix;
+  suffix.gzip = lower.ends_with(".gz");
+  if (suffix.gzip) lower.resize(lower.size() - 3);
+  if (lower.ends_with(".json")) suffix.kind = TextSuffix::Kind::kJson;
+  if (lower.ends_with(".jsonl") || lower.ends_with(".ndjson")) suffix.kind = TextSuffix::Kind::kJsonLines;
+  return suffix;
+}
 
 StatusOr<std::vector<std::string>> ReadDocuments(std::string_view name, std::string_view contents,
                                                  int64_t max_unpacked_bytes, KeepGoing keep_going) {
+  const TextSuffix suffix = TextSuffixOf(name);
   std::string unpacked;
-  std::string_view base = name;
-  if (base.ends_with(".gz")) {
-    base.remove_suffix(3);
+  if (suffix.gzip) {
     LWQ_ASSIGN_OR_RETURN(unpacked, Gunzip(contents, max_unpacked_bytes, name, keep_going));
     contents = unpacked;
   }
-  if (base.ends_with(".jsonl") || base.ends_with(".json")) return JsonLines(name, contents, keep_going);
+  LWQ_RETURN_IF_ERROR(CheckIsText(name, contents));
+  switch (suffix.kind) {
+    case TextSuffix::Kind::kJson:
+      return ReadJson(name, contents, /*only_lines=*/false, keep_going);
+    case TextSuffix::Kind::kJsonLines:
+      return ReadJson(name, contents, /*only_lines=*/true, keep_going);
+    case TextSuffix::Kind::kOther:
+      break;
+  }
+  if (BeginsWithJsonObjectLine(contents)) return ReadJson(name, contents, /*only_lines=*/true, keep_going);
+  if (IsJsonArrayOfRecords(contents)) return ReadJson(name, contents, /*only_lines=*/false, keep_going);
   return PlainText(name, contents);
 }
 

@@ -132,5 +132,46 @@ TEST(ReadDocuments, AGzipFileThatUnpacksToTooMuchIsRefused) {
   EXPECT_THAT(documents.status().message(), HasSubstr("more than 1048576 bytes"));
 }
 
+TEST(ReadDocuments, SuffixesCountInEitherCase) {
+  const std::string lines = "{\"text\":\"a\"}\n{\"text\":\"b\"}\n";
+  for (const char* name : {"a.JSONL", "a.ndjson", "a.NdJson", "a.Json", "a.jsonl"}) {
+    EXPECT_THAT(*ReadDocuments(name, lines), ElementsAre("a", "b")) << name;
+  }
+  for (const char* name : {"a.JSONL.GZ", "a.ndjson.gz", "a.json.Gz"}) {
+    EXPECT_THAT(*ReadDocuments(name, Gzip(lines)), ElementsAre("a", "b")) << name;
+  }
+}
+
+TEST(ReadDocuments, AJsonFileMayBeOneArrayOrOneObjectOverSeveralLines) {
+  EXPECT_THAT(*ReadDocuments("a.json", " [\n{\"text\": \"a\", \"n\": NaN},\n \"b\"]\n"), ElementsAre("a", "b"));
+  EXPECT_THAT(*ReadDocuments("a.json", "{\n  \"text\": \"a\"\n}\n"), ElementsAre("a"));
+  EXPECT_THAT(*ReadDocuments("a.json.gz", Gzip("[{\"text\": \"a\"}]")), ElementsAre("a"));
+  EXPECT_THAT(*ReadDocuments("a.jsonl", "\"a\"\n\"b\"\n"), ElementsAre("a", "b"));
+  ExpectRefused("a.json", "[{\"text\": \"a\"}, {\"content\": \"b\"}]", "record 2: 'text' is missing");
+  ExpectRefused("a.json", "[{\"text\": \"a\"}, 5]", "record 2 is not a JSON object");
+  ExpectRefused("a.json", "[]", "no document");
+  ExpectRefused("a.json", "[{\"text\": \"a\"}", "not valid JSON");
+  ExpectRefused("a.json", "prose", "line 1: not valid JSON");
+}
+
+TEST(ReadDocuments, JsonIsNeverTakenForProse) {
+  EXPECT_THAT(*ReadDocuments("a.txt", "{\"text\":\"a\"}\n{\"text\":\"b\"}\n"), ElementsAre("a", "b"));
+  EXPECT_THAT(*ReadDocuments("a", "\xEF\xBB\xBF[\"a\", {\"text\": \"b\"}]"), ElementsAre("a", "b"));
+  EXPECT_THAT(*ReadDocuments("a.gz", Gzip("{\"text\":\"a\"}\n")), ElementsAre("a"));
+  ExpectRefused("a.txt", "{\"content\":\"a\"}\n", "line 1: 'text' is missing");
+  ExpectRefused("a.txt", "{\"text\":\"a\"}\nprose\n", "line 2: not valid JSON");
+  for (const char* prose : {"{not json}\nmore", "[1] a reference", "[1]", "[]", "\"quoted\" words", "{\n", "5"}) {
+    EXPECT_THAT(*ReadDocuments("a.txt", prose), ElementsAre(prose));
+  }
+}
+
+TEST(ReadDocuments, NotANumberMattersOnlyAsAText) {
+  EXPECT_THAT(*ReadDocuments("a.jsonl", "{\"text\": \"NaN is \\\"NaN\", \"score\": NaN, \"x\": [-Infinity, Infinity, 1]}"),
+              ElementsAre("NaN is \"NaN"));
+  ExpectRefused("a.jsonl", "{\"text\":\"x\"}\n{\"text\": NaN}", "line 2: 'text' must be a string, not null");
+  ExpectRefused("a.jsonl", "{\"text\":\"x\", \"score\": NaN", "line 1: not valid JSON");
+  ExpectRefused("a.jsonl", "{\"text\":\"x\", \"score\": nan}", "line 1: not valid JSON");
+}
+
 }  // namespace
 }  // namespace lwq
