@@ -36,9 +36,10 @@ std::optional<std::string> NotANumberAsNull(std::string_view text) {
       found = true;
       continue;
     }
-    if (in_string && text[i] == '\\' && i + 1 < text.size()) out.push_back(text[i++]);
+    const size_t size = in_string && text[i] == '\\' && i + 1 < text.size() ? 2 : 1;  // an escape is taken whole
     if (text[i] == '"') in_string = !in_string;
-    out.push_back(text[i++]);
+    out.append(text.substr(i, size));
+    i += size;
   }
   return found ? std::optional(std::move(out)) : std::nullopt;
 }
