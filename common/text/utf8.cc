@@ -95,4 +95,25 @@ bool IsWhiteSpace(char32_t c) {
          (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
 }
 
+size_t TrailingSpaceBegin(std::string_view text) {
+  size_t begin = text.size();
+  while (begin > 0) {
+    size_t at = begin - 1;
+    while (at > 0 && (static_cast<uint8_t>(text[at]) & 0xC0) == 0x80) --at;
+    if (!IsWhiteSpace(DecodeUtf8Char(text.substr(at)).code_point)) break;
+    begin = at;
+  }
+  return begin;
+}
+
+size_t LeadingSpaceEnd(std::string_view text) {
+  size_t end = 0;
+  while (end < text.size()) {
+    const Utf8Char c = DecodeUtf8Char(text.substr(end));
+    if (!IsWhiteSpace(c.code_point)) break;
+    end += c.size_bytes;
+  }
+  return end;
+}
+
 }  // namespace lwq

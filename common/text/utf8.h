@@ -32,5 +32,8 @@ std::string ReplaceAll(std::string_view text, std::string_view pattern, std::str
 void AppendUtf8(char32_t code_point, std::string* out);
 // The Unicode property White_Space.
 bool IsWhiteSpace(char32_t code_point);
+// Where the white space at the end of `text` begins, and where that at its start ends. Require valid UTF-8.
+size_t TrailingSpaceBegin(std::string_view text);
+size_t LeadingSpaceEnd(std::string_view text);
 
 }  // namespace lwq

@@ -1,5 +1,6 @@
 // The `added_tokens` of a tokenizer.json: entries found in a text before anything else is done with it, the leftmost
-// first and of those the longest. A token with lstrip (rstrip) takes the white space before (behind) it along.
+// first and of those the longest. A token with lstrip (rstrip) takes the white space before (behind) it along; one with
+// single_word counts only where no letter, mark, digit or underscore touches it.
 //
 // Thread-safety: immutable after the last Add.
 #pragma once
@@ -22,12 +23,17 @@ struct AddedToken {
   std::string content;
   bool lstrip = false;
   bool rstrip = false;
+  bool single_word = false;
   bool normalized = false;  // matched in normalized text, and its content is normalized for that
   bool special = false;
 };
 
-// FAILED_PRECONDITION for single_word, INVALID_ARGUMENT for a malformed list.
+// The `added_tokens` of tokenizer.json: a list of {"id": …, "content": …, flags}. INVALID_ARGUMENT when malformed.
 StatusOr<std::vector<AddedToken>> ParseAddedTokens(const Json& section, std::string_view what);
+// The `added_tokens_decoder` of tokenizer_config.json: a map of id → {"content": …, flags}.
+StatusOr<std::vector<AddedToken>> ParseAddedTokensDecoder(const Json& section, std::string_view what);
+// A whole added_tokens.json: a map of content → id. Its tokens are matched raw.
+StatusOr<std::vector<AddedToken>> ParseAddedTokensMap(const Json& file, std::string_view what);
 
 class AddedTokenMatcher {
  public:

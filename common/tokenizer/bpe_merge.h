@@ -41,14 +41,12 @@ struct BpeMerge {
 class BpeWorkspace {
  public:
   void Clear() { symbols_.clear(); }
-  // Appends a symbol at the end of the word; begin_bytes are counted by the caller and must be contiguous.
+  // Appends a symbol at the end of the word; sizes are positive.
   void Append(uint32_t begin_bytes, uint32_t size_bytes, int32_t id, bool frozen = false) {
     const int32_t index = static_cast<int32_t>(symbols_.size());
     if (index > 0) symbols_.back().next = index;
     symbols_.push_back({begin_bytes, size_bytes, id, index - 1, -1, frozen});
   }
-  // Lengthens the last symbol, before any merge. Requires one.
-  void Extend(uint32_t size_bytes) { symbols_.back().size_bytes += size_bytes; }
   // lookup(left, right) → std::optional<BpeMerge>.
   template <typename Lookup>
   void Merge(Lookup&& lookup);

@@ -20,6 +20,11 @@ StatusOr<bool> FlagOf(const Json& section, std::string_view key, std::string_vie
   return JsonBool(section, key, what);
 }
 
+StatusOr<std::string> TextOf(const Json& section, std::string_view key, std::string_view what) {
+  if (!section.contains(key) || section.at(std::string(key)).is_null()) return std::string();
+  return JsonString(section, key, what);
+}
+
 Status CheckAbsent(const Json& section, std::string_view key, std::string_view what) {
   const auto it = section.find(key);
   const bool absent = it == section.end() || it->is_null() ||
@@ -39,10 +44,10 @@ StatusOr<BpeModel> BpeModel::FromJson(const Json& section, bool byte_level, std:
     if (type != "BPE")
       return absl::FailedPreconditionError(absl::StrCat(what, " of type '", type, "' is not supported; only BPE is"));
   }
-  for (const std::string_view key : {"dropout", "continuing_subword_prefix", "end_of_word_suffix"}) {
-    LWQ_RETURN_IF_ERROR(CheckAbsent(section, key, what));
-  }
+  LWQ_RETURN_IF_ERROR(CheckAbsent(section, "dropout", what));
   BpeModel model;
+  LWQ_ASSIGN_OR_RETURN(model.subword_prefix_, TextOf(section, "continuing_subword_prefix", what));
+  LWQ_ASSIGN_OR_RETURN(model.word_suffix_, TextOf(section, "end_of_word_suffix", what));
   model.byte_level_ = byte_level;
   LWQ_ASSIGN_OR_RETURN(model.byte_fallback_, FlagOf(section, "byte_fallback", what));
   LWQ_ASSIGN_OR_RETURN(model.fuse_unk_, FlagOf(section, "fuse_unk", what));
@@ -50,8 +55,13 @@ StatusOr<BpeModel> BpeModel::FromJson(const Json& section, bool byte_level, std:
   LWQ_RETURN_IF_ERROR(model.ReadVocabulary(section, what));
   LWQ_RETURN_IF_ERROR(model.ReadMerges(section, what));
   LWQ_RETURN_IF_ERROR(model.ReadUnknown(section, what));
+  model.words_are_bytes_ = byte_level && model.subword_prefix_.empty() && model.word_suffix_.empty() &&
+                           (std::count(model.byte_ids_.begin(), model.byte_ids_.end(), kNoToken) == 0 ||
+                            (!model.byte_fallback_ && model.unk_token_.empty()));
+  if (byte_level && !model.words_are_bytes_) model.FindBytes(false);
   // With a known space no run of unknown characters reaches over the cut.
-  model.may_cut_at_spaces_ = !byte_level && !model.ignore_merges_ && model.ids_.contains(kSpaceSymbol) &&
+  model.may_cut_at_spaces_ = !byte_level && !model.ignore_merges_ && model.subword_prefix_.empty() &&
+                             model.word_suffix_.empty() && model.ids_.contains(kSpaceSymbol) &&
                              std::none_of(model.merges_.begin(), model.merges_.end(), [&](const auto& merge) {
                                return CrossesWords(model.tokens_[static_cast<size_t>(merge.second.id)], kSpaceSymbol);
                              });
@@ -96,7 +106,10 @@ Status BpeModel::ReadMerges(const Json& section, std::string_view what) {
   }
   merges_.reserve(merges->size());
   int64_t rank = 0;
-  for (const Json& merge : *merges) LWQ_RETURN_IF_ERROR(AddMerge(merge, rank++, what));
+  for (const Json& merge : *merges) {
+    if (merge.is_string() && merge.get_ref<const std::string&>().starts_with("#version")) continue;
+    LWQ_RETURN_IF_ERROR(AddMerge(merge, rank++, what));
+  }
   return absl::OkStatus();
 }
 
@@ -124,37 +137,29 @@ Status BpeModel::AddMerge(const Json& merge, int64_t rank, std::string_view what
   };
   LWQ_ASSIGN_OR_RETURN(const int32_t left_id, id_of(left));
   LWQ_ASSIGN_OR_RETURN(const int32_t right_id, id_of(right));
-  LWQ_ASSIGN_OR_RETURN(const int32_t id, id_of(left + right));
+  if (!right.starts_with(subword_prefix_)) {
+    return absl::InvalidArgumentError(absl::StrCat(what, ": the right part of merge ", rank, ", '", right,
+                                                   "', does not begin with continuing_subword_prefix"));
+  }
+  LWQ_ASSIGN_OR_RETURN(const int32_t id, id_of(left + right.substr(subword_prefix_.size())));
   merges_[PairKey(left_id, right_id)] = BpeMerge{-static_cast<double>(rank), id};
   return absl::OkStatus();
 }
 
 Status BpeModel::ReadUnknown(const Json& section, std::string_view what) {
-  if (byte_level_ || byte_fallback_) return FindBytes(what);
-  if (!section.contains("unk_token") || section.at("unk_token").is_null()) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        what, " has neither byte_fallback nor unk_token: it would drop unknown characters, which is not supported"));
-  }
-  LWQ_ASSIGN_OR_RETURN(const std::string unk, JsonString(section, "unk_token", what));
-  unk_id_ = TokenId(unk);
-  if (!unk_id_.has_value())
-    return absl::InvalidArgumentError(absl::StrCat(what, ": unk_token '", unk, "' is not in 'vocab'"));
+  LWQ_ASSIGN_OR_RETURN(unk_token_, TextOf(section, "unk_token", what));
+  unk_id_ = TokenId(unk_token_);
+  FindBytes(byte_level_);
   return absl::OkStatus();
 }
 
-Status BpeModel::FindBytes(std::string_view what) {
-  byte_ids_.resize(256);
+void BpeModel::FindBytes(bool byte_level) {
+  byte_ids_.assign(256, kNoToken);
   for (size_t byte = 0; byte < 256; ++byte) {
     const char c = static_cast<char>(byte);
-    const std::string token = byte_level_ ? ByteLevelOfBytes({&c, 1}) : BytePiece(static_cast<uint8_t>(byte));
-    const std::optional<int32_t> id = TokenId(token);
-    if (!id.has_value()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(what, ": the token '", token, "' for byte ", byte, " is not in 'vocab'"));
-    }
-    byte_ids_[byte] = *id;
+    const std::string token = byte_level ? ByteLevelOfBytes({&c, 1}) : BytePiece(static_cast<uint8_t>(byte));
+    byte_ids_[byte] = TokenId(token).value_or(kNoToken);
   }
-  return absl::OkStatus();
 }
 
 std::optional<int32_t> BpeModel::TokenId(std::string_view token) const {
@@ -162,48 +167,89 @@ std::optional<int32_t> BpeModel::TokenId(std::string_view token) const {
   return it == ids_.end() ? std::nullopt : std::optional(it->second);
 }
 
-void BpeModel::AppendSymbols(std::string_view word, BpeWorkspace* workspace) const {
-  bool after_unknown = false;
-  for (size_t at = 0; at < word.size();) {
-    const uint32_t begin = static_cast<uint32_t>(at);
-    if (byte_level_) {
-      workspace->Append(begin, 1, byte_ids_[static_cast<uint8_t>(word[at])]);
-      ++at;
-      continue;
-    }
-    const size_t size = DecodeUtf8Char(word.substr(at)).size_bytes;
-    const auto id = ids_.find(word.substr(at, size));
-    if (id != ids_.end()) {
-      workspace->Append(begin, static_cast<uint32_t>(size), id->second);
-    } else if (byte_fallback_) {
-      for (size_t i = at; i < at + size; ++i) {
-        workspace->Append(static_cast<uint32_t>(i), 1, byte_ids_[static_cast<uint8_t>(word[i])]);
-      }
-    } else if (fuse_unk_ && after_unknown) {
-      workspace->Extend(static_cast<uint32_t>(size));
-    } else {
-      workspace->Append(begin, static_cast<uint32_t>(size), *unk_id_);
-    }
-    after_unknown = id == ids_.end();
-    at += size;
+Status BpeModel::Missing(std::string_view character, std::string* missing) const {
+  *missing = byte_level_ && !words_are_bytes_ ? BytesOfByteLevel(character).value_or(std::string(character))
+                                              : std::string(character);
+  std::string bytes;
+  for (const char byte : *missing) {
+    absl::StrAppend(&bytes, bytes.empty() ? "" : " ", absl::Hex(static_cast<uint8_t>(byte), absl::kZeroPad2));
   }
+  std::string why;
+  if (!unk_token_.empty()) why = absl::StrCat(", nor for unk_token '", unk_token_, "'");
+  return absl::FailedPreconditionError(
+      absl::StrCat("the tokenizer has no token for ", byte_level_ ? "the byte " : "the character ",
+                   byte_level_ ? "" : absl::StrCat("'", *missing, "' (bytes "), bytes, byte_level_ ? "" : ")", why));
 }
 
-Status BpeModel::EncodeWord(std::string_view word, BpeWorkspace* workspace, std::vector<int32_t>* ids) const {
+Status BpeModel::AppendBytes(std::string_view word, BpeWorkspace* workspace, std::string* missing) const {
+  for (size_t at = 0; at < word.size(); ++at) {
+    const int32_t id = byte_ids_[static_cast<uint8_t>(word[at])];
+    if (id == kNoToken) return Missing(word.substr(at, 1), missing);
+    workspace->Append(static_cast<uint32_t>(at), 1, id);
+  }
+  return absl::OkStatus();
+}
+
+// A piece as the tokens of its bytes, if there is one for each.
+bool BpeModel::AppendFallback(std::string_view piece, uint32_t begin, BpeWorkspace* workspace) const {
+  const auto id_of = [this](char byte) { return byte_ids_[static_cast<uint8_t>(byte)]; };
+  if (std::any_of(piece.begin(), piece.end(), [&](char byte) { return id_of(byte) == kNoToken; })) return false;
+  for (size_t i = 0; i < piece.size(); ++i) workspace->Append(begin + static_cast<uint32_t>(i), 1, id_of(piece[i]));
+  return true;
+}
+
+Status BpeModel::AppendCharacters(std::string_view word, BpeWorkspace* workspace, std::string* missing) const {
+  UnknownRun unknown;
+  const auto flush = [&] {
+    if (unknown.size > 0) workspace->Append(unknown.begin, unknown.size, *unk_id_);
+    unknown.size = 0;
+  };
+  const bool affixes = !subword_prefix_.empty() || !word_suffix_.empty();
+  std::string spelt;
+  for (size_t at = 0; at < word.size();) {
+    const uint32_t begin = static_cast<uint32_t>(at);
+    const std::string_view character = word.substr(at, DecodeUtf8Char(word.substr(at)).size_bytes);
+    const uint32_t size = static_cast<uint32_t>(character.size());
+    at += size;
+    std::string_view piece = character;
+    if (affixes) {
+      spelt = absl::StrCat(begin == 0 ? std::string() : subword_prefix_, std::string(character),
+                           at == word.size() ? word_suffix_ : std::string());
+      piece = spelt;
+    }
+    if (const auto id = ids_.find(piece); id != ids_.end()) {
+      flush();
+      workspace->Append(begin, size, id->second);
+      continue;
+    }
+    // Unknown characters before bytes stay behind them, as in the tokenizers library.
+    if (byte_fallback_ && AppendFallback(piece, begin, workspace)) continue;
+    if (!unk_id_.has_value()) return Missing(character, missing);
+    if (!fuse_unk_) flush();
+    if (unknown.size == 0) unknown.begin = begin;
+    unknown.size += size;
+  }
+  flush();
+  return absl::OkStatus();
+}
+
+Status BpeModel::EncodeWord(std::string_view word, BpeWorkspace* workspace, std::vector<int32_t>* ids,
+                            std::string* missing) const {
   if (word.size() > kMaxBpeWordBytes) return absl::InvalidArgumentError("the text has a word of more than 2 GiB");
   if (const auto known = workspace->Recall(word); known.has_value()) {
     ids->insert(ids->end(), known->begin(), known->end());
     return absl::OkStatus();
   }
   if (ignore_merges_) {
-    const auto& whole_words = byte_level_ ? word_ids_ : ids_;
+    const auto& whole_words = words_are_bytes_ ? word_ids_ : ids_;
     if (const auto it = whole_words.find(word); it != whole_words.end()) {
       ids->push_back(it->second);
       return absl::OkStatus();
     }
   }
   workspace->Clear();
-  AppendSymbols(word, workspace);
+  LWQ_RETURN_IF_ERROR(words_are_bytes_ ? AppendBytes(word, workspace, missing)
+                                       : AppendCharacters(word, workspace, missing));
   workspace->Merge([&](const BpeSymbol& left, const BpeSymbol& right) -> std::optional<BpeMerge> {
     const auto it = merges_.find(PairKey(left.id, right.id));
     return it == merges_.end() ? std::nullopt : std::optional(it->second);

@@ -6,10 +6,12 @@
 #include "common/text/utf8.h"
 #include "common/tokenizer/added_tokens.h"
 #include "common/tokenizer/bpe_model.h"
+#include "common/tokenizer/post_processor.h"
 #include "common/tokenizer/pre_tokenizer.h"
 #include "common/tokenizer/sentencepiece_normalizer.h"
 #include "common/tokenizer/string_map.h"
 #include "common/tokenizer/text_normalizer.h"
+#include "common/tokenizer/text_place.h"
 #include "common/tokenizer/token_decoder.h"
 #include "common/tokenizer/word_split.h"
 
@@ -19,37 +21,6 @@ namespace {
 Json Section(const Json& root, const char* key) {
   const auto it = root.find(key);
   return it == root.end() ? Json() : *it;
-}
-
-// The special token that the post-processor puts in front of a text, if any.
-StatusOr<std::optional<std::string>> LeadingSpecialToken(const Json& section, std::string_view what) {
-  if (section.is_null()) return std::optional<std::string>();
-  LWQ_ASSIGN_OR_RETURN(const std::string type, JsonString(section, "type", what));
-  if (type == "ByteLevel") return std::optional<std::string>();
-  if (type == "Sequence") {
-    const auto processors = section.find("processors");
-    if (processors == section.end() || !processors->is_array()) {
-      return absl::InvalidArgumentError(absl::StrCat(what, ": 'processors' must be a list"));
-    }
-    for (const Json& processor : *processors) {
-      LWQ_ASSIGN_OR_RETURN(std::optional<std::string> token, LeadingSpecialToken(processor, what));
-      if (token.has_value()) return token;
-    }
-    return std::optional<std::string>();
-  }
-  if (type != "TemplateProcessing") {
-    return absl::FailedPreconditionError(
-        absl::StrCat(what, " '", type, "' is not supported (supported: TemplateProcessing, ByteLevel, Sequence)"));
-  }
-  const auto single = section.find("single");
-  if (single == section.end() || !single->is_array()) {
-    return absl::InvalidArgumentError(absl::StrCat(what, ": 'single' must be a list"));
-  }
-  if (single->empty() || !single->front().is_object() || !single->front().contains("SpecialToken")) {
-    return std::optional<std::string>();
-  }
-  LWQ_ASSIGN_OR_RETURN(std::string token, JsonString(single->front().at("SpecialToken"), "id", what));
-  return std::optional<std::string>(std::move(token));
 }
 
 class JsonTokenizer : public Tokenizer {
@@ -62,25 +33,27 @@ class JsonTokenizer : public Tokenizer {
   int32_t vocab_size() const override { return static_cast<int32_t>(tokens_.size()); }
   std::optional<int32_t> bos_id() const override { return bos_id_; }
   std::optional<int32_t> eos_id() const override { return eos_id_; }
-  bool add_bos() const override { return add_bos_; }
+  std::span<const int32_t> prefix_ids() const override { return prefix_ids_; }
 
  private:
   Status AddTokens(std::vector<AddedToken> added, std::string_view what);
   Status SetSpecialTokens(const Json& post_processor, std::string_view what, const JsonTokenizerOptions& options);
-  StatusOr<int32_t> SpecialId(std::string_view name, const std::string& token, std::string_view what) const;
+  std::optional<int32_t> SpecialId(const std::optional<std::string>& token) const;
   // One call of Encode.
   struct Encoding {
     PacedKeepGoing keep_going;
     BpeWorkspace workspace = {};
     std::vector<int32_t> ids = {};
+    std::string missing = {};  // what the vocabulary lacks, when the encoding fails for it
   };
+  Status EncodePart(std::string_view part, size_t offset, Encoding* encoding) const;
   Status EncodeNormalized(std::string_view text, bool at_start, Encoding* encoding) const;
   Status EncodeWord(std::string_view word, Encoding* encoding) const;
 
   TextNormalizer normalizer_;
   PreTokenizer pre_tokenizer_;
   BpeModel model_;
-  TokenDecoder decoder_;
+  StatusOr<TokenDecoder> decoder_ = TokenDecoder();
   AddedTokenMatcher raw_tokens_;
   AddedTokenMatcher normalized_tokens_;
   std::vector<std::string> tokens_;  // by id: the model's and the added ones
@@ -88,24 +61,32 @@ class JsonTokenizer : public Tokenizer {
   StringMap<int32_t> added_ids_;
   std::optional<int32_t> bos_id_;
   std::optional<int32_t> eos_id_;
-  bool add_bos_ = false;
+  std::vector<int32_t> prefix_ids_;
 };
 
 Status JsonTokenizer::Init(const Json& root, std::string_view what, const JsonTokenizerOptions& options) {
   if (!root.is_object()) return absl::InvalidArgumentError(absl::StrCat(what, " is not a JSON object"));
   LWQ_ASSIGN_OR_RETURN(normalizer_, TextNormalizer::FromJson(Section(root, "normalizer"), what));
   LWQ_ASSIGN_OR_RETURN(pre_tokenizer_, PreTokenizer::FromJson(Section(root, "pre_tokenizer"), what));
-  LWQ_ASSIGN_OR_RETURN(decoder_, TokenDecoder::FromJson(Section(root, "decoder"), what));
+  decoder_ = TokenDecoder::FromJson(Section(root, "decoder"), what);
   const auto model = root.find("model");
   if (model == root.end()) return absl::InvalidArgumentError(absl::StrCat(what, ": 'model' is missing"));
   LWQ_ASSIGN_OR_RETURN(model_, BpeModel::FromJson(*model, pre_tokenizer_.byte_level(), what));
+  if (pre_tokenizer_.byte_level() && !model_.words_are_bytes()) pre_tokenizer_.SpellBytes();
   LWQ_ASSIGN_OR_RETURN(std::vector<AddedToken> added, ParseAddedTokens(Section(root, "added_tokens"), what));
   LWQ_RETURN_IF_ERROR(AddTokens(std::move(added), what));
+  std::vector<AddedToken> more;
+  for (const AddedToken& token : options.more_added_tokens) {
+    const size_t id = static_cast<size_t>(token.id);
+    const bool free_id = id >= tokens_.size() || tokens_[id].empty();
+    if (free_id && !SpecialId(token.content).has_value()) more.push_back(token);
+  }
+  LWQ_RETURN_IF_ERROR(AddTokens(std::move(more), what));
   return SetSpecialTokens(Section(root, "post_processor"), what, options);
 }
 
 Status JsonTokenizer::AddTokens(std::vector<AddedToken> added, std::string_view what) {
-  tokens_ = model_.tokens();
+  if (tokens_.empty()) tokens_ = model_.tokens();
   special_.resize(tokens_.size());
   for (const AddedToken& token : added) {
     const size_t id = static_cast<size_t>(token.id);
@@ -122,7 +103,8 @@ Status JsonTokenizer::AddTokens(std::vector<AddedToken> added, std::string_view 
     special_[id] = token.special;
     added_ids_[token.content] = token.id;
     if (token.normalized) {
-      normalized_tokens_.Add(token, normalizer_.Normalize(token.content));
+      LWQ_ASSIGN_OR_RETURN(const std::string content, normalizer_.Normalize(token.content));
+      normalized_tokens_.Add(token, content);
     } else {
       raw_tokens_.Add(token, token.content);
     }
@@ -130,27 +112,26 @@ Status JsonTokenizer::AddTokens(std::vector<AddedToken> added, std::string_view 
   return absl::OkStatus();
 }
 
-StatusOr<int32_t> JsonTokenizer::SpecialId(std::string_view name, const std::string& token,
-                                           std::string_view what) const {
-  if (const auto it = added_ids_.find(token); it != added_ids_.end()) return it->second;
-  const std::optional<int32_t> id = model_.TokenId(token);
-  if (id.has_value()) return *id;
-  return absl::InvalidArgumentError(absl::StrCat(what, ": ", name, " '", token, "' is not in the vocabulary"));
+std::optional<int32_t> JsonTokenizer::SpecialId(const std::optional<std::string>& token) const {
+  if (!token.has_value()) return std::nullopt;
+  if (const auto it = added_ids_.find(*token); it != added_ids_.end()) return it->second;
+  return model_.TokenId(*token);
 }
 
 Status JsonTokenizer::SetSpecialTokens(const Json& post_processor, std::string_view what,
                                        const JsonTokenizerOptions& options) {
-  LWQ_ASSIGN_OR_RETURN(const std::optional<std::string> leading,
-                       LeadingSpecialToken(post_processor, absl::StrCat(what, ": post_processor")));
-  const std::optional<std::string>& bos = options.bos_token.has_value() ? options.bos_token : leading;
-  if (bos.has_value()) {
-    LWQ_ASSIGN_OR_RETURN(bos_id_, SpecialId("bos_token", *bos, what));
+  LWQ_ASSIGN_OR_RETURN(prefix_ids_, LeadingSpecialTokens(post_processor, what, [this](std::string_view token) {
+                         return SpecialId(std::string(token));
+                       }));
+  for (const int32_t id : prefix_ids_) {
+    if (!Piece(id).ok()) {
+      return absl::InvalidArgumentError(absl::StrCat(what, ": post_processor puts the token ", id,
+                                                     " in front of texts, which is not in the vocabulary"));
+    }
   }
-  if (options.eos_token.has_value()) {
-    LWQ_ASSIGN_OR_RETURN(eos_id_, SpecialId("eos_token", *options.eos_token, what));
-  }
-  add_bos_ = options.add_bos.value_or(post_processor.is_null() ? options.add_known_bos && bos_id_.has_value()
-                                                               : leading.has_value());
+  bos_id_ = SpecialId(options.bos_token);
+  if (!bos_id_.has_value() && !prefix_ids_.empty()) bos_id_ = prefix_ids_.front();
+  eos_id_ = SpecialId(options.eos_token);
   return absl::OkStatus();
 }
 
@@ -167,10 +148,20 @@ StatusOr<std::vector<int32_t>> JsonTokenizer::Encode(std::string_view text, Keep
           encoding.ids.push_back(*id);
           return absl::OkStatus();
         }
-        if (normalizer_.identity()) return EncodeNormalized(part, offset == 0, &encoding);
-        return EncodeNormalized(normalizer_.Normalize(part), offset == 0, &encoding);
+        const Status encoded = EncodePart(part, offset, &encoding);
+        if (encoded.ok() || encoding.missing.empty()) return encoded;
+        // Words come in the order of the text, so that the first place in this part is the one. Normalization may have
+        // made the character; then the part's beginning is as near as can be told.
+        const size_t at = text.find(encoding.missing, offset);
+        return AtTextOffset(encoded, text, at == std::string_view::npos ? offset : at);
       }));
   return std::move(encoding.ids);
+}
+
+Status JsonTokenizer::EncodePart(std::string_view part, size_t offset, Encoding* encoding) const {
+  if (normalizer_.identity()) return EncodeNormalized(part, offset == 0, encoding);
+  LWQ_ASSIGN_OR_RETURN(const std::string normalized, normalizer_.Normalize(part));
+  return EncodeNormalized(normalized, offset == 0, encoding);
 }
 
 Status JsonTokenizer::EncodeNormalized(std::string_view text, bool at_start, Encoding* encoding) const {
@@ -187,12 +178,12 @@ Status JsonTokenizer::EncodeNormalized(std::string_view text, bool at_start, Enc
 Status JsonTokenizer::EncodeWord(std::string_view word, Encoding* encoding) const {
   if (!model_.may_cut_at_spaces()) {
     LWQ_RETURN_IF_ERROR(encoding->keep_going.Ask());
-    return model_.EncodeWord(word, &encoding->workspace, &encoding->ids);
+    return model_.EncodeWord(word, &encoding->workspace, &encoding->ids, &encoding->missing);
   }
   while (!word.empty()) {
     const std::string_view part = NextWord(word, kSpaceSymbol);
     LWQ_RETURN_IF_ERROR(encoding->keep_going.Ask());
-    LWQ_RETURN_IF_ERROR(model_.EncodeWord(part, &encoding->workspace, &encoding->ids));
+    LWQ_RETURN_IF_ERROR(model_.EncodeWord(part, &encoding->workspace, &encoding->ids, &encoding->missing));
     word.remove_prefix(part.size());
   }
   return absl::OkStatus();
@@ -206,13 +197,14 @@ StatusOr<std::string_view> JsonTokenizer::Piece(int32_t id) const {
 }
 
 StatusOr<std::string> JsonTokenizer::Decode(std::span<const int32_t> ids) const {
+  LWQ_RETURN_IF_ERROR(decoder_.status());
   std::vector<std::string> tokens;
   tokens.reserve(ids.size());
   for (const int32_t id : ids) {
     LWQ_ASSIGN_OR_RETURN(const std::string_view token, Piece(id));
     if (!special_[static_cast<size_t>(id)]) tokens.emplace_back(token);
   }
-  return decoder_.Decode(std::move(tokens));
+  return decoder_->Decode(std::move(tokens));
 }
 
 }  // namespace

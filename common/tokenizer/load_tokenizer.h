@@ -1,14 +1,21 @@
 // From a model directory's tokenizer files to a Tokenizer.
 //
-// Which file: `tokenizer.json` where there is one (it alone knows every added token), else `tokenizer.model`; a caller
-// can insist on either, e.g. on `tokenizer.model` to get what EfficientQAT's slow tokenizer gives when a text contains
-// "<s>". For text without special tokens both give the same ids.
+// Which file: `tokenizer.json` where there is one, else `tokenizer.model`; a caller can insist on either.
 //
-// Whether a BOS is wanted: what `add_bos_token` of tokenizer_config.json says; without it, for tokenizer.json what its
-// post_processor does, or if it has none whether tokenizer_class is a Llama tokenizer with a BOS; for tokenizer.model
-// whether it has a BOS. `add_eos_token` is not applied: streams are one running text.
+// Text is cut at added tokens first, whatever the file: those of tokenizer.json itself, of `added_tokens.json` and of
+// `added_tokens_decoder` in tokenizer_config.json, and of a tokenizer.model its control pieces ("<s>", "</s>") and its
+// unknown piece. kSentencePiece gives SentencePiece alone, which knows no such tokens: "<s>" in a text is spelt out.
+//
+// What stands in front of a text (BOS): for tokenizer.json what its post_processor puts there, whatever `add_bos_token`
+// says, as transformers 5.23 does; for tokenizer.model what `add_bos_token` says, and without it a BOS if the model has
+// one. `add_eos_token` is not applied: streams are one running text.
+//
+// Spaces in a tokenizer.model's text are SentencePiece's own rule. transformers 5.23 reads such a file through the
+// tokenizers library, which does not have that rule and gives other ids for double and leading spaces. Its `legacy`
+// key is honoured: true puts the dummy prefix behind every added token, too.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -22,7 +29,20 @@ struct TokenizerFiles {
   std::optional<std::string_view> tokenizer_model = std::nullopt;
   std::optional<std::string_view> tokenizer_json = std::nullopt;
   std::optional<std::string_view> tokenizer_config_json = std::nullopt;
+  std::optional<std::string_view> added_tokens_json = std::nullopt;
 };
+
+// The files' names in a model directory, and where their contents go.
+struct TokenizerFileName {
+  const char* name;
+  std::optional<std::string_view> TokenizerFiles::*contents;
+};
+inline constexpr std::array<TokenizerFileName, 4> kTokenizerFileNames = {{
+    {"tokenizer.model", &TokenizerFiles::tokenizer_model},
+    {"tokenizer.json", &TokenizerFiles::tokenizer_json},
+    {"tokenizer_config.json", &TokenizerFiles::tokenizer_config_json},
+    {"added_tokens.json", &TokenizerFiles::added_tokens_json},
+}};
 
 enum class TokenizerFormat { kAuto, kSentencePiece, kJson };
 

@@ -3,12 +3,40 @@
 #include <utility>
 
 #include "common/text/utf8.h"
+#include "common/tokenizer/byte_level.h"
+#include "common/tokenizer/unicode.h"
 
 namespace lwq {
 namespace {
 
 // GPT-2's, which ByteLevel uses unless a Split before it did the work.
 constexpr std::string_view kGpt2Pattern = R"('(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
+
+// Whitespace's: words as Unicode's technical standard 18 has them (the two characters at the end are U+200C and
+// U+200D), and runs of what is neither word nor white space.
+constexpr std::string_view kWhitespacePattern =
+    "[\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\xE2\x80\x8C\xE2\x80\x8D]+|"
+    "[^\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\xE2\x80\x8C\xE2\x80\x8D\\s]+";
+
+// Calls visit(begin, end) for every place where `literal` stands, from the left and not overlapping.
+template <typename Visit>
+Status ForEachLiteral(std::string_view text, std::string_view literal, Visit&& visit) {
+  for (size_t at = text.find(literal); at != std::string_view::npos; at = text.find(literal, at + literal.size())) {
+    LWQ_RETURN_IF_ERROR(visit(at, at + literal.size()));
+  }
+  return absl::OkStatus();
+}
+
+// Calls visit(begin, end) for every character of a class.
+template <typename Visit>
+Status ForEachOfClass(std::string_view text, bool (*is_match)(char32_t), Visit&& visit) {
+  for (size_t at = 0; at < text.size();) {
+    const Utf8Char c = DecodeUtf8Char(text.substr(at));
+    if (is_match(c.code_point)) LWQ_RETURN_IF_ERROR(visit(at, at + c.size_bytes));
+    at += c.size_bytes;
+  }
+  return absl::OkStatus();
+}
 
 StatusOr<bool> BoolOr(const Json& section, std::string_view key, bool fallback, std::string_view what) {
   if (!section.contains(key)) return fallback;
@@ -23,10 +51,22 @@ StatusOr<PreTokenizer> PreTokenizer::FromJson(const Json& section, std::string_v
   return pre_tokenizer;
 }
 
+void PreTokenizer::SpellBytes() {
+  LWQ_CHECK(byte_level_, "words are no bytes");
+  byte_level_ = false;
+  Step step;
+  step.kind = Kind::kSpellBytes;
+  steps_.push_back(std::move(step));
+}
+
+void PreTokenizer::AddStep(Step step) {
+  if (byte_level_) SpellBytes();
+  splits_ = splits_ || step.kind == Kind::kSplit || (step.kind == Kind::kMetaspace && step.split);
+  steps_.push_back(std::move(step));
+}
+
 Status PreTokenizer::Add(const Json& section, std::string_view what) {
   LWQ_ASSIGN_OR_RETURN(const std::string type, JsonString(section, "type", what));
-  if (byte_level_)
-    return absl::FailedPreconditionError(absl::StrCat(what, " '", type, "' behind 'ByteLevel' is not supported"));
   if (type == "Sequence") {
     const auto steps = section.find("pretokenizers");
     if (steps == section.end() || !steps->is_array()) {
@@ -38,8 +78,7 @@ Status PreTokenizer::Add(const Json& section, std::string_view what) {
   if (type == "Split") return AddSplit(section, what);
   if (type == "ByteLevel") return AddByteLevel(section, what);
   if (type == "Metaspace") return AddMetaspace(section, what);
-  return absl::FailedPreconditionError(
-      absl::StrCat(what, " '", type, "' is not supported (supported: Split, ByteLevel, Metaspace, Sequence)"));
+  return AddClassSplit(type, section, what);
 }
 
 Status PreTokenizer::AddSplit(const Json& section, std::string_view what) {
@@ -48,16 +87,10 @@ Status PreTokenizer::AddSplit(const Json& section, std::string_view what) {
     return absl::InvalidArgumentError(
         absl::StrCat(what, " 'Split' must have a pattern {\"Regex\": …} or {\"String\": …}"));
   }
-  LWQ_ASSIGN_OR_RETURN(const std::string behavior, JsonString(section, "behavior", what));
-  LWQ_ASSIGN_OR_RETURN(const bool invert, BoolOr(section, "invert", false, what));
   Step step;
-  if (behavior == "Removed") {
-    step.drop_matches = !invert;
-    step.drop_gaps = invert;
-  } else if (behavior != "Isolated") {
-    return absl::FailedPreconditionError(
-        absl::StrCat(what, " 'Split' with behavior '", behavior, "' is not supported (supported: Isolated, Removed)"));
-  }
+  LWQ_ASSIGN_OR_RETURN(const std::string behavior, JsonString(section, "behavior", what));
+  LWQ_ASSIGN_OR_RETURN(step.behavior, ParseSplitBehavior(behavior, absl::StrCat(what, " 'Split'")));
+  LWQ_ASSIGN_OR_RETURN(step.invert, BoolOr(section, "invert", false, what));
   if (pattern->contains("Regex")) {
     LWQ_ASSIGN_OR_RETURN(const std::string regex, JsonString(*pattern, "Regex", what));
     LWQ_ASSIGN_OR_RETURN(step.regex, SplitRegex::Compile(regex, what));
@@ -65,29 +98,56 @@ Status PreTokenizer::AddSplit(const Json& section, std::string_view what) {
     LWQ_ASSIGN_OR_RETURN(step.literal, JsonString(*pattern, "String", what));
     if (step.literal.empty()) return absl::InvalidArgumentError(absl::StrCat(what, " 'Split' has an empty pattern"));
   }
-  steps_.push_back(std::move(step));
-  splits_ = true;
+  AddStep(std::move(step));
+  return absl::OkStatus();
+}
+
+Status PreTokenizer::AddClassSplit(const std::string& type, const Json& section, std::string_view what) {
+  Step step;
+  if (type == "Digits") {
+    LWQ_ASSIGN_OR_RETURN(const bool individual, BoolOr(section, "individual_digits", false, what));
+    step.is_match = IsNumeric;
+    step.behavior = individual ? SplitBehavior::kIsolated : SplitBehavior::kContiguous;
+  } else if (type == "Punctuation") {
+    step.is_match = IsPunctuation;
+    if (section.contains("behavior")) {
+      LWQ_ASSIGN_OR_RETURN(const std::string behavior, JsonString(section, "behavior", what));
+      LWQ_ASSIGN_OR_RETURN(step.behavior, ParseSplitBehavior(behavior, absl::StrCat(what, " 'Punctuation'")));
+    }
+  } else if (type == "WhitespaceSplit") {
+    step.is_match = IsWhiteSpace;
+    step.behavior = SplitBehavior::kRemoved;
+  } else if (type == "Whitespace") {
+    LWQ_ASSIGN_OR_RETURN(step.regex, SplitRegex::Compile(kWhitespacePattern, what));
+    step.behavior = SplitBehavior::kRemoved;
+    step.invert = true;
+  } else if (type == "CharDelimiterSplit") {
+    LWQ_ASSIGN_OR_RETURN(step.literal, JsonString(section, "delimiter", what));
+    if (step.literal.empty()) return absl::InvalidArgumentError(absl::StrCat(what, " '", type, "' has no delimiter"));
+    step.behavior = SplitBehavior::kRemoved;
+  } else {
+    return absl::FailedPreconditionError(
+        absl::StrCat(what, " '", type,
+                     "' is not supported (supported: Split, Digits, Punctuation, Whitespace, WhitespaceSplit, "
+                     "CharDelimiterSplit, ByteLevel, Metaspace, Sequence)"));
+  }
+  AddStep(std::move(step));
   return absl::OkStatus();
 }
 
 Status PreTokenizer::AddByteLevel(const Json& section, std::string_view what) {
-  for (const Step& step : steps_) {
-    if (step.kind == Kind::kMetaspace) {
-      return absl::FailedPreconditionError(absl::StrCat(what, " 'ByteLevel' behind 'Metaspace' is not supported"));
-    }
-  }
   LWQ_ASSIGN_OR_RETURN(const bool prefix_space, BoolOr(section, "add_prefix_space", true, what));
   LWQ_ASSIGN_OR_RETURN(const bool use_regex, BoolOr(section, "use_regex", true, what));
+  if (byte_level_) SpellBytes();
   if (prefix_space) {
     Step step;
     step.kind = Kind::kPrefixSpace;
-    steps_.push_back(std::move(step));
+    AddStep(std::move(step));
   }
   if (use_regex) {
     Step step;
     LWQ_ASSIGN_OR_RETURN(step.regex, SplitRegex::Compile(kGpt2Pattern, what));
-    steps_.push_back(std::move(step));
-    splits_ = true;
+    AddStep(std::move(step));
   }
   byte_level_ = true;
   return absl::OkStatus();
@@ -115,8 +175,7 @@ Status PreTokenizer::AddMetaspace(const Json& section, std::string_view what) {
           absl::StrCat(what, " 'Metaspace' with prepend_scheme '", scheme, "' is not supported"));
     }
   }
-  splits_ = splits_ || step.split;
-  steps_.push_back(std::move(step));
+  AddStep(std::move(step));
   return absl::OkStatus();
 }
 
@@ -131,30 +190,37 @@ Status PreTokenizer::Run(size_t index, std::string_view text, bool at_start, Vis
     case Kind::kPrefixSpace:
       if (text.starts_with(' ')) return Run(index + 1, text, at_start, visit);
       return Run(index + 1, absl::StrCat(" ", text), at_start, visit);
+    case Kind::kSpellBytes:
+      return Run(index + 1, ByteLevelOfBytes(text), at_start, visit);
   }
   return absl::OkStatus();
 }
 
 Status PreTokenizer::RunSplit(size_t index, std::string_view text, bool at_start, Visit visit) const {
   const Step& step = steps_[index];
-  size_t done = 0;
   const auto emit = [&](size_t begin, size_t end) {
     return Run(index + 1, text.substr(begin, end - begin), at_start && begin == 0, visit);
   };
+  PieceMaker pieces(step.behavior, emit);
+  size_t done = 0;
+  bool matched = false;
   const auto on_match = [&](size_t begin, size_t end) -> Status {
-    if (!step.drop_gaps) LWQ_RETURN_IF_ERROR(emit(done, begin));
-    if (!step.drop_matches) LWQ_RETURN_IF_ERROR(emit(begin, end));
+    if (matched && begin == end && begin == done) return absl::OkStatus();  // an empty match right behind another
+    if (done != begin) LWQ_RETURN_IF_ERROR(pieces.Add(done, begin, step.invert));
+    LWQ_RETURN_IF_ERROR(pieces.Add(begin, end, !step.invert));
     done = end;
+    matched = true;
     return absl::OkStatus();
   };
   if (step.regex.has_value()) {
     LWQ_RETURN_IF_ERROR(step.regex->ForEachMatch(text, on_match));
+  } else if (step.is_match != nullptr) {
+    LWQ_RETURN_IF_ERROR(ForEachOfClass(text, step.is_match, on_match));
   } else {
-    for (size_t at = text.find(step.literal); at != std::string_view::npos; at = text.find(step.literal, done)) {
-      LWQ_RETURN_IF_ERROR(on_match(at, at + step.literal.size()));
-    }
+    LWQ_RETURN_IF_ERROR(ForEachLiteral(text, step.literal, on_match));
   }
-  return step.drop_gaps ? absl::OkStatus() : emit(done, text.size());
+  if (done != text.size()) LWQ_RETURN_IF_ERROR(pieces.Add(done, text.size(), step.invert));
+  return pieces.Finish();
 }
 
 Status PreTokenizer::RunMetaspace(size_t index, std::string_view text, bool at_start, Visit visit) const {

@@ -85,7 +85,8 @@ SentencePieceNormalizer::Step SentencePieceNormalizer::NormalizePrefix(std::stri
   return {text.substr(0, c.size_bytes), c.size_bytes};
 }
 
-StatusOr<std::string> SentencePieceNormalizer::Normalize(std::string_view text, KeepGoing keep_going) const {
+StatusOr<std::string> SentencePieceNormalizer::Normalize(std::string_view text, bool with_prefix,
+                                                         KeepGoing keep_going) const {
   PacedKeepGoing paced(keep_going);
   const std::string_view space = escape_whitespaces_ ? kSpaceSymbol : std::string_view(" ");
   while (remove_extra_whitespaces_ && !text.empty()) {
@@ -96,7 +97,7 @@ StatusOr<std::string> SentencePieceNormalizer::Normalize(std::string_view text, 
   std::string out;
   if (text.empty()) return out;
   out.reserve(text.size() + text.size() / 2 + space.size());
-  if (add_dummy_prefix_) out.append(space);
+  if (add_dummy_prefix_ && with_prefix) out.append(space);
   bool after_space = remove_extra_whitespaces_;
   while (!text.empty()) {
     LWQ_RETURN_IF_ERROR(paced.Ask());

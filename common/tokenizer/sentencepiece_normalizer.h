@@ -47,7 +47,9 @@ class SentencePieceNormalizer {
   // `user_defined` must outlive the normalizer.
   static StatusOr<SentencePieceNormalizer> Create(const SentencePieceModel& model, const PrefixTrie* user_defined);
   // Fails with what `keep_going` answers alone, asked every few thousand characters.
-  StatusOr<std::string> Normalize(std::string_view text, KeepGoing keep_going = AlwaysKeepGoing) const;
+  // `with_prefix`: whether the model's dummy prefix, if it has one, is wanted.
+  StatusOr<std::string> Normalize(std::string_view text, bool with_prefix = true,
+                                  KeepGoing keep_going = AlwaysKeepGoing) const;
 
  private:
   struct Step {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/container/flat_hash_map.h"
 #include "common/text/utf8.h"
 #include "common/tokenizer/bpe_merge.h"
 #include "common/tokenizer/prefix_trie.h"
@@ -47,12 +48,16 @@ class SentencePieceTokenizer : public Tokenizer {
   StatusOr<std::vector<int32_t>> Encode(std::string_view text, KeepGoing keep_going) const override;
   StatusOr<std::string> Decode(std::span<const int32_t> ids) const override;
   StatusOr<std::string_view> Piece(int32_t id) const override;
-  int32_t vocab_size() const override { return static_cast<int32_t>(model_.pieces.size()); }
+  int32_t vocab_size() const override { return vocab_size_; }
   std::optional<int32_t> bos_id() const override { return bos_id_; }
   std::optional<int32_t> eos_id() const override { return eos_id_; }
-  bool add_bos() const override { return options_.add_bos.value_or(bos_id_.has_value()); }
+  std::span<const int32_t> prefix_ids() const override { return prefix_ids_; }
 
  private:
+  int32_t pieces() const { return static_cast<int32_t>(model_.pieces.size()); }
+  Status AddTokens();
+  Status EncodePart(std::string_view text, bool with_prefix, PacedKeepGoing* paced, KeepGoing keep_going,
+                    BpeWorkspace* workspace, std::vector<int32_t>* ids) const;
   const SentencePiece& At(int32_t id) const { return model_.pieces[static_cast<size_t>(id)]; }
   int32_t PieceId(std::string_view text) const;
   std::optional<int32_t> SpecialId(const std::optional<std::string>& wanted, const std::string& model_piece) const;
@@ -65,17 +70,21 @@ class SentencePieceTokenizer : public Tokenizer {
   StringViewMap<int32_t> reserved_;   // the others
   PrefixTrie user_defined_;
   SentencePieceNormalizer normalizer_;
+  AddedTokenMatcher added_tokens_;
+  absl::flat_hash_map<int32_t, AddedToken> added_by_id_;  // beyond the model's pieces
+  int32_t vocab_size_ = 0;
   bool has_unused_ = false;
   bool word_by_word_ = true;
   std::optional<int32_t> bos_id_;
   std::optional<int32_t> eos_id_;
+  std::vector<int32_t> prefix_ids_;
 };
 
 SentencePieceTokenizer::SentencePieceTokenizer(SentencePieceModel model, SentencePieceOptions options)
     : model_(std::move(model)), options_(std::move(options)) {}
 
 Status SentencePieceTokenizer::Init() {
-  for (int32_t id = 0; id < vocab_size(); ++id) {
+  for (int32_t id = 0; id < pieces(); ++id) {
     const SentencePiece& piece = At(id);
     (IsReserved(piece.type) ? reserved_ : mergeable_).emplace(piece.text, id);
     if (piece.type == Type::kUserDefined) user_defined_.Insert(piece.text, id);
@@ -84,9 +93,31 @@ Status SentencePieceTokenizer::Init() {
   }
   // How an unused piece is split depends on the whole text, so it is merged as one word.
   if (has_unused_ || !model_.escape_whitespaces) word_by_word_ = false;
+  LWQ_RETURN_IF_ERROR(AddTokens());
   bos_id_ = SpecialId(options_.bos_token, model_.bos_piece);
   eos_id_ = SpecialId(options_.eos_token, model_.eos_piece);
+  if (options_.add_bos.value_or(bos_id_.has_value()) && bos_id_.has_value()) prefix_ids_ = {*bos_id_};
   LWQ_ASSIGN_OR_RETURN(normalizer_, SentencePieceNormalizer::Create(model_, &user_defined_));
+  return absl::OkStatus();
+}
+
+Status SentencePieceTokenizer::AddTokens() {
+  vocab_size_ = pieces();
+  for (const AddedToken& token : options_.added_tokens) {
+    if (token.id >= pieces()) {
+      const auto [known, inserted] = added_by_id_.try_emplace(token.id, token);
+      if (!inserted && known->second.content != token.content) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("added tokens '", known->second.content, "' and '", token.content, "' share id ", token.id));
+      }
+      vocab_size_ = std::max(vocab_size_, token.id + 1);
+    } else if (At(token.id).text != token.content &&
+               (mergeable_.contains(token.content) || reserved_.contains(token.content))) {
+      return absl::InvalidArgumentError(absl::StrCat("added token '", token.content, "' has the id ", token.id,
+                                                     ", but the model has it as another piece"));
+    }
+    added_tokens_.Add(token, token.content);
+  }
   return absl::OkStatus();
 }
 
@@ -95,6 +126,9 @@ std::optional<int32_t> SentencePieceTokenizer::SpecialId(const std::optional<std
   if (wanted.has_value()) {
     if (const auto it = mergeable_.find(*wanted); it != mergeable_.end()) return it->second;
     if (const auto it = reserved_.find(*wanted); it != reserved_.end()) return it->second;
+    for (const auto& [id, token] : added_by_id_) {
+      if (token.content == *wanted) return id;
+    }
   }
   const auto it = reserved_.find(model_piece);
   if (it == reserved_.end() || At(it->second).type != Type::kControl) return std::nullopt;
@@ -109,29 +143,46 @@ int32_t SentencePieceTokenizer::PieceId(std::string_view text) const {
 
 StatusOr<std::vector<int32_t>> SentencePieceTokenizer::Encode(std::string_view text, KeepGoing keep_going) const {
   PacedKeepGoing paced(keep_going);
-  LWQ_ASSIGN_OR_RETURN(const std::string normalized, normalizer_.Normalize(text, keep_going));
   std::vector<int32_t> ids;
-  std::vector<int32_t> word_ids;
   BpeWorkspace workspace;
+  LWQ_RETURN_IF_ERROR(
+      added_tokens_.Cut(text, [&](std::string_view part, size_t offset, std::optional<int32_t> id) -> Status {
+        if (!id.has_value()) {
+          const bool with_prefix = offset == 0 || options_.prefix_every_part;
+          return EncodePart(part, with_prefix, &paced, keep_going, &workspace, &ids);
+        }
+        ids.push_back(*id);
+        return absl::OkStatus();
+      }));
+  return ids;
+}
+
+Status SentencePieceTokenizer::EncodePart(std::string_view text, bool with_prefix, PacedKeepGoing* paced,
+                                          KeepGoing keep_going, BpeWorkspace* workspace,
+                                          std::vector<int32_t>* ids) const {
+  LWQ_ASSIGN_OR_RETURN(const std::string normalized, normalizer_.Normalize(text, with_prefix, keep_going));
+  std::vector<int32_t> word_ids;
+  bool after_unknown = false;
   std::string_view rest = normalized;
   while (!rest.empty()) {
     const std::string_view word = word_by_word_ ? NextWord(rest, kSpaceSymbol) : rest;
     rest.remove_prefix(word.size());
-    LWQ_RETURN_IF_ERROR(paced.Ask());
+    LWQ_RETURN_IF_ERROR(paced->Ask());
     if (word.size() > kMaxBpeWordBytes) return absl::InvalidArgumentError("the text has a word of more than 2 GiB");
-    auto known = workspace.Recall(word);
+    auto known = workspace->Recall(word);
     if (!known.has_value()) {
       word_ids.clear();
-      EncodeWord(word, &workspace, &word_ids);
-      if (word_by_word_) workspace.Remember(word, word_ids);
+      EncodeWord(word, workspace, &word_ids);
+      if (word_by_word_) workspace->Remember(word, word_ids);
       known = word_ids;
     }
     for (const int32_t id : *known) {
       // A run of unknown characters is one <unk>.
-      if (id != model_.unk_id || ids.empty() || ids.back() != id) ids.push_back(id);
+      if (id != model_.unk_id || !after_unknown) ids->push_back(id);
+      after_unknown = id == model_.unk_id;
     }
   }
-  return ids;
+  return absl::OkStatus();
 }
 
 void SentencePieceTokenizer::EncodeWord(std::string_view word, BpeWorkspace* workspace,
@@ -186,7 +237,10 @@ StatusOr<std::string_view> SentencePieceTokenizer::Piece(int32_t id) const {
   if (id < 0 || id >= vocab_size()) {
     return absl::OutOfRangeError(absl::StrCat("token id ", id, " is outside the vocabulary of ", vocab_size()));
   }
-  return At(id).text;
+  if (id < pieces()) return At(id).text;
+  const auto added = added_by_id_.find(id);
+  if (added != added_by_id_.end()) return added->second.content;
+  return absl::OutOfRangeError(absl::StrCat("token id ", id, " is neither a piece nor an added token"));
 }
 
 StatusOr<std::string> SentencePieceTokenizer::Decode(std::span<const int32_t> ids) const {
@@ -205,6 +259,11 @@ StatusOr<std::string> SentencePieceTokenizer::Decode(std::span<const int32_t> id
   bool prefix_seen = false;
   for (const int32_t id : ids) {
     LWQ_ASSIGN_OR_RETURN(std::string_view text, Piece(id));
+    if (id >= pieces()) {
+      flush_bytes();
+      if (!added_by_id_.at(id).special) out.append(text);
+      continue;
+    }
     const Type type = At(id).type;
     if (type == Type::kByte) {
       const auto byte = std::find(model_.byte_ids.begin(), model_.byte_ids.end(), id);

@@ -107,6 +107,21 @@ class PatternTranslator {
   std::string out_;
 };
 
+// What a match needs beside the pattern, kept by each thread: making it costs more than matching a short text. A match
+// is over when its bounds have been read, so a visitor may match again.
+struct MatchState {
+  MatchContext context{pcre2_match_context_create(nullptr)};
+  MatchData data{pcre2_match_data_create(1, nullptr)};
+  JitStack stack{pcre2_jit_stack_create(32 * 1024, kJitStackBytes, nullptr)};
+
+  MatchState() {
+    if (context == nullptr) return;
+    pcre2_set_match_limit(context.get(), kMatchLimit);
+    pcre2_set_heap_limit(context.get(), kHeapLimitKib);
+    if (stack != nullptr) pcre2_jit_stack_assign(context.get(), nullptr, stack.get());
+  }
+};
+
 }  // namespace
 
 struct SplitRegex::Code {
@@ -143,20 +158,15 @@ StatusOr<SplitRegex> SplitRegex::Compile(std::string_view pattern, std::string_v
 }
 
 Status SplitRegex::ForEachMatch(std::string_view text, absl::FunctionRef<Status(size_t, size_t)> visit) const {
-  const MatchContext context(pcre2_match_context_create(nullptr));
-  const MatchData data(pcre2_match_data_create_from_pattern(code_->pcre, nullptr));
-  const JitStack stack(pcre2_jit_stack_create(32 * 1024, kJitStackBytes, nullptr));
-  if (context == nullptr || data == nullptr) return absl::ResourceExhaustedError("PCRE2: out of memory");
-  pcre2_set_match_limit(context.get(), kMatchLimit);
-  pcre2_set_heap_limit(context.get(), kHeapLimitKib);
-  if (stack != nullptr) pcre2_jit_stack_assign(context.get(), nullptr, stack.get());
+  static thread_local const MatchState state;
+  if (state.context == nullptr || state.data == nullptr) return absl::ResourceExhaustedError("PCRE2: out of memory");
   const auto subject = reinterpret_cast<PCRE2_SPTR>(text.data());
   for (size_t from = 0; from <= text.size();) {
     const int found =
-        pcre2_match(code_->pcre, subject, text.size(), from, PCRE2_NO_UTF_CHECK, data.get(), context.get());
+        pcre2_match(code_->pcre, subject, text.size(), from, PCRE2_NO_UTF_CHECK, state.data.get(), state.context.get());
     if (found == PCRE2_ERROR_NOMATCH) break;
     if (found < 0) return MatchFailed(found, from);
-    const PCRE2_SIZE* bounds = pcre2_get_ovector_pointer(data.get());
+    const PCRE2_SIZE* bounds = pcre2_get_ovector_pointer(state.data.get());
     const size_t begin = bounds[0];
     const size_t end = bounds[1];
     if (end < begin || begin < from)

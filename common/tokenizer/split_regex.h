@@ -5,7 +5,7 @@
 // that differ or that split patterns do not use (\w, \b, \h, "&&", POSIX classes, "{m,n}+", verbs, …) are
 // FAILED_PRECONDITION by name.
 //
-// Thread-safety: immutable; every ForEachMatch has its own match state.
+// Thread-safety: immutable; every thread has its own match state.
 #pragma once
 
 #include <cstddef>

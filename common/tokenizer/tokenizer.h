@@ -35,13 +35,15 @@ class Tokenizer {
   virtual int32_t vocab_size() const = 0;
   virtual std::optional<int32_t> bos_id() const = 0;
   virtual std::optional<int32_t> eos_id() const = 0;
-  // Whether the tokenizer's files ask for a BOS in front of every text.
-  virtual bool add_bos() const = 0;
+  // What the tokenizer's files ask to put in front of every text: a BOS, or nothing; seldom several tokens.
+  virtual std::span<const int32_t> prefix_ids() const = 0;
+  bool add_bos() const { return !prefix_ids().empty(); }
 };
 
 // The token stream that calibration windows and perplexity are cut from: documents joined by "\n\n" (as wikitext-2 is
-// in every GPTQ-style script), tokenized once as one text, one BOS in front if `add_bos`. FAILED_PRECONDITION when a
-// BOS is asked for and the tokenizer has none. The documents are freed as soon as they are joined.
+// in every GPTQ-style script), tokenized once as one text. With `add_bos` the tokenizer's prefix_ids() stand in front,
+// or its BOS where those are none; FAILED_PRECONDITION when it has none either. Of several documents the one that
+// cannot be encoded is named by its number. The documents are freed as soon as they are joined.
 StatusOr<std::vector<int32_t>> TokenizeStream(const Tokenizer& tokenizer, std::vector<std::string> documents,
                                               bool add_bos, KeepGoing keep_going = AlwaysKeepGoing);
 
