@@ -63,6 +63,7 @@ void AddVerbs(CLI::App* root, const CliContext& context, VerbAction* action) {
   AddSensitivityVerb(root, context, action);
   AddScheduleVerb(root, context, action);
   AddEvalVerb(root, context, action);
+  AddTokensVerb(root, context, action);
   AddLogsVerb(root, context, action);
   AddCancelVerb(root, context, action);
   AddWorkersVerb(root, context, action);

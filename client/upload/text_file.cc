@@ -6,7 +6,7 @@
 
 #include "client/upload/model_files.h"
 #include "common/bytes/bytes.h"
-#include "common/json/json.h"
+#include "common/documents/documents.h"
 
 namespace lwq {
 namespace {
@@ -15,29 +15,29 @@ namespace fs = std::filesystem;
 
 constexpr std::array<const char*, 4> kNamedDatasets = {"wikitext2", "ptb", "c4", "redpajama"};
 
-Status CheckGzip(std::string_view what, const std::string& path, std::string_view bytes) {
-  if (bytes.starts_with("\x1f\x8b")) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat(what, ": ", path, " is not gzip, as its name says; compress it or rename it to .jsonl"));
+// Up to here a text is read as the worker will read it; of larger ones only the start is looked at.
+constexpr size_t kReadWhole = size_t{32} << 20;
+constexpr size_t kLookedAt = 1 << 16;
+
+// The name in the uploaded tree: the user's own is left out, so that equal texts have equal digests.
+std::string NameInTree(const TextSuffix& suffix) {
+  std::string name = suffix.kind == TextSuffix::Kind::kJson        ? "text.json"
+                     : suffix.kind == TextSuffix::Kind::kJsonLines ? "text.jsonl"
+                                                                   : "text.txt";
+  return suffix.gzip ? absl::StrCat(name, ".gz") : name;
 }
 
-// The first record must be an object with a text; the reader of the worker checks the others.
-Status CheckJsonLines(std::string_view what, const std::string& path, std::string_view bytes) {
-  size_t begin = 0;
-  while (begin < bytes.size() && (bytes[begin] == '\n' || bytes[begin] == '\r' || bytes[begin] == ' ')) ++begin;
-  const std::string_view line = bytes.substr(begin, bytes.substr(begin).find('\n'));
-  const auto record = ParseJson(line, path);
-  const bool good = record.ok() && record->is_object() && record->contains("text") && (*record)["text"].is_string();
-  if (good) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat(what, ": ", path, ": the first line is not a JSON object with a \"text\""));
+Status CheckContents(const std::string& path, const TextSuffix& suffix, std::string_view bytes) {
+  if (bytes.size() <= kReadWhole) return ReadDocuments(path, bytes, kMaxUnpackedTextBytes).status();
+  if (suffix.gzip && !bytes.starts_with("\x1f\x8b")) {
+    return absl::InvalidArgumentError(absl::StrCat(path, " is not gzip, as its name says; compress it or rename it"));
+  }
+  return absl::OkStatus();
 }
 
-Status CheckPlain(std::string_view what, const std::string& path, std::string_view bytes) {
-  constexpr size_t kLookedAt = 1 << 16;
-  if (bytes.substr(0, kLookedAt).find('\0') == std::string_view::npos) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat(what, ": ", path, " is not a text; give plain text, .jsonl or .json.gz"));
+Status CheckNoZeroBytes(const std::string& path, const TextSuffix& suffix, std::string_view bytes) {
+  if (suffix.gzip || bytes.substr(0, kLookedAt).find('\0') == std::string_view::npos) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(path, " is not a text; give plain text, .jsonl or .json.gz"));
 }
 
 }  // namespace
@@ -61,20 +61,10 @@ StatusOr<std::map<std::string, std::string>> InspectText(std::string_view what, 
   if (fs::file_size(path, error) == 0 || error)
     return absl::InvalidArgumentError(absl::StrCat(what, ": ", path, " is empty"));
   LWQ_ASSIGN_OR_RETURN(const Bytes bytes, Bytes::MapFile(path));
-  if (name.ends_with(".gz")) {
-    if (!name.ends_with(".json.gz") && !name.ends_with(".jsonl.gz")) {
-      return absl::FailedPreconditionError(
-          absl::StrCat(what, ": ", path, ": compressed texts are .json.gz; decompress it"));
-    }
-    LWQ_RETURN_IF_ERROR(CheckGzip(what, path, bytes.view()));
-    return std::map<std::string, std::string>{{"text.json.gz", path}};
-  }
-  if (name.ends_with(".jsonl")) {
-    LWQ_RETURN_IF_ERROR(CheckJsonLines(what, path, bytes.view()));
-    return std::map<std::string, std::string>{{"text.jsonl", path}};
-  }
-  LWQ_RETURN_IF_ERROR(CheckPlain(what, path, bytes.view()));
-  return std::map<std::string, std::string>{{"text.txt", path}};
+  const TextSuffix suffix = TextSuffixOf(name);
+  LWQ_RETURN_IF_ERROR(Annotate(CheckNoZeroBytes(path, suffix, bytes.view()), what));
+  LWQ_RETURN_IF_ERROR(Annotate(CheckContents(path, suffix, bytes.view()), what));
+  return std::map<std::string, std::string>{{NameInTree(suffix), path}};
 }
 
 }  // namespace lwq

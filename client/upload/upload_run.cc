@@ -4,6 +4,7 @@
 #include <map>
 
 #include "client/app/exit_code.h"
+#include "client/upload/model_tokenizer.h"
 #include "client/upload/sensitivity_file.h"
 #include "client/upload/text_file.h"
 #include "common/artifact/file_tree.h"
@@ -51,6 +52,13 @@ Status UploadModel(const CheckedRun& run, Uploader* uploader, lwqat::v1::ModelSo
   return absl::OkStatus();
 }
 
+// Whether a task of the run will read the tokenizer (coordinator/graph: what calibrates or measures perplexity).
+bool NeedsTokenizer(const RunRequest& request) {
+  const lwqat::v1::Recipe& recipe = request.spec.recipe();
+  if (request.config_only || recipe.method() == "noop") return false;
+  return !request.calib_dataset.empty() || (recipe.eval_ppl() && !request.eval_texts.empty());
+}
+
 // Whatever is wrong with an input, a damaged file included, is the caller's to mend.
 Status Refuse(const RunRequest& request, const Status& why) {
   return WithExit(Annotate(why, request.origin), ExitCode::kUsage);
@@ -64,6 +72,10 @@ StatusOr<CheckedRun> CheckRunInputs(const RunRequest& request) {
   if (!request.model_path.empty()) {
     auto model = request.config_only ? InspectModelConfig(request.model_path) : InspectModel(request.model_path);
     if (!model.ok()) return Refuse(request, model.status());
+    if (NeedsTokenizer(request)) {
+      const auto tokenizer = OpenModelTokenizer(request.model_path, model->tokenizer);
+      if (!tokenizer.ok()) return Refuse(request, tokenizer.status());
+    }
     run.model = *std::move(model);
   }
   if (!request.calib_dataset.empty()) {

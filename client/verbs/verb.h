@@ -111,6 +111,7 @@ void AddSensitivityVerb(CLI::App* root, const CliContext& context, VerbAction* a
 void AddScheduleVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 void AddWorkersVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 void AddReportVerb(CLI::App* root, const CliContext& context, VerbAction* action);
+void AddTokensVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 void AddCompletionVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 
 }  // namespace lwq

@@ -55,6 +55,7 @@ StatusOr<TaskKind> ParseTaskKind(std::string_view name) {
 int TaskKindVersion(TaskKind kind) {
   switch (kind) {
     case TaskKind::kTokenize:
+      return 2;
     case TaskKind::kEmbed:
     case TaskKind::kGradientNorm:
     case TaskKind::kNoop:

@@ -85,10 +85,10 @@ const std::map<std::string, std::vector<std::string>>& AllowedArrows() {
       {"coordinator/service/", {"common/", "coordinator/", "lwqat/v1/"}},
       {"worker/session/", {"common/", "worker/session/"}},
       {"worker/io/", {"common/", "worker/io/"}},
-      {"worker/text/", {"common/", "worker/text/"}},
+      {"worker/windows/", {"common/", "worker/windows/"}},
       {"worker/qat/", {"common/", "worker/qat/"}},
       {"worker/tasks/",
-       {"common/", "worker/qat/api/", "worker/qat/pack/", "worker/text/", "worker/io/", "worker/tasks/"}},
+       {"common/", "worker/qat/api/", "worker/qat/pack/", "worker/windows/", "worker/io/", "worker/tasks/"}},
       {"worker/runtime/", {"common/", "worker/", "lwqat/v1/"}},
       {"client/", {"common/", "client/", "lwqat/v1/"}},
   };

@@ -1,15 +1,16 @@
 // Text → token windows: calibration windows of a run, or every window of a text for perplexity.
+#include <array>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/artifact/file_tree.h"
 #include "common/artifact/samples.h"
+#include "common/documents/documents.h"
 #include "common/task/task_params.h"
+#include "common/tokenizer/load_tokenizer.h"
+#include "common/tokenizer/tokenizer.h"
 #include "worker/tasks/task.h"
-#include "worker/text/documents.h"
-#include "worker/text/load_tokenizer.h"
-#include "worker/text/tokenizer.h"
-#include "worker/text/windows.h"
+#include "worker/windows/windows.h"
 
 namespace lwq::worker {
 namespace {
@@ -17,17 +18,13 @@ namespace {
 StatusOr<std::unique_ptr<Tokenizer>> OpenTokenizer(const Task& task, const TaskContext& context) {
   LWQ_ASSIGN_OR_RETURN(const ArtifactRef ref, InputOf(task, "tokenizer"));
   LWQ_ASSIGN_OR_RETURN(const FileTree tree, FileTree::Open(context.blobs, ref));
-  Bytes model, json, config;
+  std::array<Bytes, kTokenizerFileNames.size()> contents;
   TokenizerFiles files;
-  const auto read = [&tree](std::string_view path, Bytes& contents, std::optional<std::string_view>& view) -> Status {
-    if (!tree.Contains(path)) return absl::OkStatus();
-    LWQ_ASSIGN_OR_RETURN(contents, tree.ReadAll(path));
-    view = contents.view();
-    return absl::OkStatus();
-  };
-  LWQ_RETURN_IF_ERROR(read("tokenizer.model", model, files.tokenizer_model));
-  LWQ_RETURN_IF_ERROR(read("tokenizer.json", json, files.tokenizer_json));
-  LWQ_RETURN_IF_ERROR(read("tokenizer_config.json", config, files.tokenizer_config_json));
+  for (size_t i = 0; i < contents.size(); ++i) {
+    if (!tree.Contains(kTokenizerFileNames[i].name)) continue;
+    LWQ_ASSIGN_OR_RETURN(contents[i], tree.ReadAll(kTokenizerFileNames[i].name));
+    files.*kTokenizerFileNames[i].contents = contents[i].view();
+  }
   return LoadTokenizer(files);
 }
 
@@ -88,6 +85,7 @@ StatusOr<TaskOutcome> ExecuteTokenize(const Task& task, const TaskContext& conte
     return absl::InvalidArgumentError(absl::StrCat("tokenize: mode '", params.mode, "' is unknown"));
   }
   outcome.result.metrics["stream_tokens"] = ids.size();
+  outcome.result.metrics["add_bos"] = tokenizer->add_bos();
   LWQ_ASSIGN_OR_RETURN(outcome.result.outputs["tokens"], writer.Finish());
   return outcome;
 }

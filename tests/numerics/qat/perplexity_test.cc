@@ -1,8 +1,8 @@
 // Full-precision perplexities against transformers (reference/ppl.json), streamed through EvaluatePerplexity: from the
 // stored token stream, and from the raw text through our own tokenizer.
+#include "common/tokenizer/load_tokenizer.h"
+#include "common/tokenizer/tokenizer.h"
 #include "tests/numerics/qat/reference_model.h"
-#include "worker/text/load_tokenizer.h"
-#include "worker/text/tokenizer.h"
 
 namespace lwq::qat {
 namespace {

@@ -162,26 +162,35 @@ TEST_F(UploadTest, TextsThatCannotBeUsedAreRefused) {
   EXPECT_EQ(TextError(At("binary.txt")),
             "calib_dataset: " + At("binary.txt") + " is not a text; give plain text, .jsonl or .json.gz");
   WriteText("plain.json.gz", "{}");
-  EXPECT_EQ(TextError(At("plain.json.gz")), "calib_dataset: " + At("plain.json.gz") +
-                                                " is not gzip, as its name says; compress it or rename it to .jsonl");
+  EXPECT_EQ(TextError(At("plain.json.gz")),
+            "calib_dataset: " + At("plain.json.gz") + " is not a gzip file although its name ends in .gz");
   WriteText("text.gz", "\x1f\x8b");
-  EXPECT_EQ(TextError(At("text.gz")),
-            "calib_dataset: " + At("text.gz") + ": compressed texts are .json.gz; decompress it");
-  for (const char* line : {"words", "[1]", "{\"txt\": \"a\"}", "{\"text\": 3}", "\n\n"}) {
-    WriteText("bad.jsonl", line);
-    EXPECT_EQ(TextError(At("bad.jsonl")),
-              "calib_dataset: " + At("bad.jsonl") + ": the first line is not a JSON object with a \"text\"")
-        << line;
+  EXPECT_EQ(TextError(At("text.gz")), "calib_dataset: " + At("text.gz") + " is truncated: its gzip data end early");
+  for (const char* line : {"words", "[1]", "{\"txt\": \"a\"}", "{\"text\": 3}"}) {
+    WriteText("bad.jsonl", std::string("{\"text\": \"a\"}\n") + line);
+    EXPECT_THAT(TextError(At("bad.jsonl")),
+                StartsWith("calib_dataset: " + At("bad.jsonl") + " line 2")) << line;
   }
+  WriteText("bad.jsonl", "\n\n");
+  EXPECT_EQ(TextError(At("bad.jsonl")), "calib_dataset: " + At("bad.jsonl") + " holds no document");
+  WriteText("latin1.txt", "caf\xE9!");
+  EXPECT_EQ(TextError(At("latin1.txt")),
+            "calib_dataset: " + At("latin1.txt") + " is not UTF-8 at byte 3; convert it first");
 }
 
 TEST_F(UploadTest, ATextIsNamedByItsKindNotByItsFile) {
   WriteText("a.txt", "words");
   WriteText("b.jsonl", "{\"text\": \"words\"}\n");
-  WriteText("c.json.gz", "\x1f\x8b");
+  // gzip -9n of {"text": "words"}
+  WriteText("c.JSON.GZ",
+            std::string("\x1f""\x8b""\x08""\0""\0""\0""\0""\0""\x02""\xff""\xab""V*I\xad""(Q\xb2""RP*\xcf""/J)V\xaa""\xe5""\x02""\0""P`\x0f""d\x12""\0""\0""\0""", 38));
+  WriteText("d.ndjson", "{\"text\": \"words\"}\n");
+  WriteText("e.json", "[\"words\"]");
+  EXPECT_THAT(*InspectText("t", At("d.ndjson")), ElementsAre(Key("text.jsonl")));
+  EXPECT_THAT(*InspectText("t", At("e.json")), ElementsAre(Key("text.json")));
   EXPECT_THAT(*InspectText("t", At("a.txt")), ElementsAre(Key("text.txt")));
   EXPECT_THAT(*InspectText("t", At("b.jsonl")), ElementsAre(Key("text.jsonl")));
-  EXPECT_THAT(*InspectText("t", At("c.json.gz")), ElementsAre(Key("text.json.gz")));
+  EXPECT_THAT(*InspectText("t", At("c.JSON.GZ")), ElementsAre(Key("text.json.gz")));
 }
 
 TEST_F(UploadTest, ASensitivityFileOfTheSeedsShapeGivesItsScores) {

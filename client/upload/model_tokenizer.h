@@ -1,0 +1,20 @@
+// The tokenizer of a model directory, built here as the worker will build it.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "common/status/status.h"
+#include "common/tokenizer/tokenizer.h"
+
+namespace lwq {
+
+// `files`: name → path on this disk; names that are no tokenizer's are ignored. `directory` names the model in errors:
+// "model: DIR: what is wrong", with NOT_FOUND, INVALID_ARGUMENT or FAILED_PRECONDITION (not supported, by name).
+StatusOr<std::unique_ptr<Tokenizer>> OpenModelTokenizer(const std::string& directory,
+                                                        const std::map<std::string, std::string>& files);
+// The same for what lies in `directory`, weights or not.
+StatusOr<std::unique_ptr<Tokenizer>> OpenModelTokenizer(const std::string& directory);
+
+}  // namespace lwq
