@@ -7,6 +7,7 @@
 #include "client/render/format.h"
 #include "client/render/run_text.h"
 #include "client/render/table.h"
+#include "client/render/training_outcome.h"
 
 namespace lwq {
 namespace {
@@ -92,6 +93,7 @@ ReportRow RowOf(const Run& run, double now_unix_s) {
   row.seconds = ElapsedSeconds(run, now_unix_s);
   row.result_digest = run.result_digest();
   if (row.method == "block_ap") row.recipe = RecipeLine(run);
+  row.remarks = UselessTrainingRemarks(run);
   for (const auto& measured : run.perplexities()) {
     // Of a run that does not quantize, the model as it is is the run's own result.
     const bool own = measured.model() != kFullPrecision || row.method == "none";
@@ -213,6 +215,7 @@ std::string RenderReport(const Report& report) {
   for (const ReportRow& row : report.rows)
     all_succeeded = all_succeeded && (row.state.empty() || row.state == "succeeded");
   std::string recipes;
+  std::string remarks;
   for (const ReportRow& row : report.rows) {
     const bool quantized = row.average_bits > 0;
     std::vector<std::string> cells = {row.name,
@@ -235,8 +238,9 @@ std::string RenderReport(const Report& report) {
     cells.push_back(all_succeeded ? "" : row.state);
     table.AddRow(std::move(cells));
     if (!row.recipe.empty()) absl::StrAppend(&recipes, row.name, ": ", row.recipe, "\n");
+    for (const std::string& remark : row.remarks) absl::StrAppend(&remarks, row.name, ": ", remark, "\n");
   }
-  return table.Render() + (recipes.empty() ? "" : "\n" + recipes);
+  return absl::StrCat(table.Render(), recipes.empty() ? "" : "\n", recipes, remarks.empty() ? "" : "\n", remarks);
 }
 
 Json ReportToJson(const Report& report) {
@@ -258,7 +262,8 @@ Json ReportToJson(const Report& report) {
                     {"fp_perplexity", row.fp_perplexity},
                     {"tokens", row.tokens},
                     {"recovered_share", row.recovered_share},
-                    {"recipe", row.recipe}});
+                    {"recipe", row.recipe},
+                    {"remarks", row.remarks}});
   }
   return {{"texts", report.texts}, {"rows", rows}};
 }

@@ -32,6 +32,7 @@ struct ReportRow {
   std::map<std::string, int64_t> tokens;          // by text
   std::map<std::string, double> recovered_share;  // by text, where it can be told
   std::string recipe;                             // one line
+  std::vector<std::string> remarks;               // what the numbers alone do not say, a line each
 };
 
 struct Report {

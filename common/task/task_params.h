@@ -101,8 +101,8 @@ struct EvaluatePplParams {
   static StatusOr<EvaluatePplParams> FromJson(const Json& json);
 };
 
-// Inputs: "model", "block.<k>" for every block, "tokenizer" (files, optional). Output: "files". Metrics: file_bytes,
-// stored_bits_per_weight.
+// Inputs: "model", "block.<k>" for every block, "tokenizer" and "companions" (files, optional: what is copied through
+// beside the model's own small files). Output: "files". Metrics: file_bytes, stored_bits_per_weight.
 struct ExportParams {
   std::string format = "gptq_v2";  // "gptq_v2" | "fake_quant"
   Json ToJson() const;

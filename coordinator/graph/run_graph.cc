@@ -316,6 +316,7 @@ class GraphBuilder {
     task.def.params = ExportParams{.format = recipe_.export_format}.ToJson();
     task.def.inputs = {{"model", spec_.model->files}};
     if (!spec_.model->tokenizer.digest.is_zero()) task.def.inputs.emplace("tokenizer", spec_.model->tokenizer);
+    if (!spec_.model->companions.digest.is_zero()) task.def.inputs.emplace("companions", spec_.model->companions);
     AddCheckpointInputs(task.def);
     task.title = absl::StrCat("export ", recipe_.export_format);
     task.purpose = TaskPurpose::kExport;
@@ -349,7 +350,7 @@ bool Grows(const RunSpec& spec, const Recipe& recipe) {
 StatusOr<RunGraph> BuildRunGraph(const RunSpec& spec, const LlamaConfig* model, const Recipe& recipe,
                                  const KindBases& bases, const std::vector<Measurement>& measurements) {
   RunGraph graph;
-  LWQ_ASSIGN_OR_RETURN(graph.plan, MakePlan(recipe, model, {spec.sensitivity_scores, measurements}));
+  LWQ_ASSIGN_OR_RETURN(graph.plan, PlanOfRun(spec, model, recipe, measurements));
   GraphBuilder builder(spec, model, recipe, graph.plan, bases, measurements);
   builder.Build();
   graph.tasks = builder.TakeTasks();

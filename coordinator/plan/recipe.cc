@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "absl/strings/str_join.h"
+#include "coordinator/plan/group_size.h"
 #include "coordinator/plan/mixed_precision.h"
 #include "coordinator/plan/recipe_check.h"
 #include "coordinator/plan/storage.h"
@@ -46,7 +47,7 @@ PartialRecipe Defaults(std::string_view method, int wbits, const LlamaConfig* mo
   defaults.preset = "default";
   defaults.method = "block_ap";
   defaults.wbits = 4;
-  defaults.group_size = 128;
+  defaults.group_size = model == nullptr ? kUsualGroupSize : DefaultGroupSize(*model);
   defaults.train_size = 128;
   defaults.val_size = 16;
   defaults.training_seqlen = seqlen;

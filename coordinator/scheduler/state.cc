@@ -34,7 +34,7 @@ Status RestoreRuns(State& state, Records& records) {
       run.model = std::make_shared<const LlamaConfig>(*std::move(config));
     }
     if (record.kind_bases.empty()) record.kind_bases = UniformBases(BaseOf(record.numerics_class));  // of version 1
-    auto plan = MakePlan(record.recipe, run.model.get(), {record.spec->sensitivity_scores, record.measurements});
+    auto plan = PlanOfRun(*record.spec, run.model.get(), record.recipe, record.measurements);
     // A run whose plan came out impossible has failed for that; it is shown without one.
     if (!plan.ok() && !IsTerminal(record.state)) {
       return Inconsistent(absl::StrCat("plan of run ", id.value, ": ", MessageOf(plan.status())));

@@ -142,7 +142,8 @@ void ToWire(const Plan& plan, const Recipe& recipe, wire::Plan* message) {
   if (plan.allocation.has_value()) {
     for (const LossPoint& point : plan.allocation->frontier) {
       wire::FrontierPoint* out = message->add_frontier();
-      out->set_stored_bits_per_weight(static_cast<double>(point.stored_bits) / static_cast<double>(plan.quantized_weights));
+      out->set_stored_bits_per_weight(static_cast<double>(point.stored_bits) /
+                                      static_cast<double>(plan.quantized_weights));
       out->set_loss(point.loss);
     }
   }
@@ -152,6 +153,7 @@ void ToWire(const Plan& plan, const Recipe& recipe, wire::Plan* message) {
   message->set_export_bytes(plan.export_bytes);
   message->set_peak_memory_bytes(plan.peak_memory_bytes);
   for (const std::string& remark : plan.remarks) message->add_remarks(remark);
+  for (const std::string& chosen : plan.chosen_defaults) message->add_chosen_defaults(chosen);
 }
 
 void ToWire(const RunPreview& preview, wire::Plan* message) {

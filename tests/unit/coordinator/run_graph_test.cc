@@ -15,6 +15,7 @@ namespace {
 using testing::BlockApSpec;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using testing::NamedArtifact;
 using testing::NoopSpec;
 using testing::RtnSpec;
@@ -269,6 +270,37 @@ TEST(BuildRunGraphTest, MethodNoneMeasuresTheModelOncePerText) {
   std::vector<std::string> titles;
   for (const PlannedTask& task : Graph(spec)) titles.push_back(task.title);
   EXPECT_THAT(titles, ElementsAre("tokenize held-out", "evaluate fp on held-out"));
+}
+
+TEST(PlanOfRunTest, AGroupSizeThatWasChosenIsSaidAndOneThatWasGivenIsNot) {
+  RunSpec spec = RtnSpec(2);
+  spec.recipe.group_size.reset();
+  const StatusOr<ResolvedSpec> resolved = ResolveSpec(spec);
+  ASSERT_TRUE(resolved.ok()) << resolved.status();
+  EXPECT_THAT(PlanOfRun(spec, resolved->model.get(), resolved->recipe, {})->chosen_defaults,
+              ElementsAre("group_size 64 was chosen: the usual 128 does not divide all input widths of the model's "
+                          "linears (64, 128)"));
+  spec.recipe.group_size = 64;
+  EXPECT_THAT(PlanOfRun(spec, resolved->model.get(), resolved->recipe, {})->chosen_defaults, IsEmpty());
+  spec.recipe.group_size.reset();
+  spec.recipe.method = "none";
+  spec.eval_texts = BlockApSpec(2).eval_texts;
+  const StatusOr<ResolvedSpec> evaluates = ResolveSpec(spec);
+  ASSERT_TRUE(evaluates.ok()) << evaluates.status();
+  EXPECT_THAT(PlanOfRun(spec, evaluates->model.get(), evaluates->recipe, {})->chosen_defaults, IsEmpty())
+      << "nothing is rounded";
+}
+
+TEST(BuildRunGraphTest, OnlyTheExportReadsTheModelsSmallFiles) {
+  RunSpec spec = BlockApSpec(2);
+  const std::vector<PlannedTask> without = Graph(spec);
+  spec.model->companions = NamedArtifact("chat template");
+  for (const PlannedTask& task : Graph(spec)) {
+    const bool exports = task.def.kind == TaskKind::kExport;
+    EXPECT_EQ(task.def.inputs.contains("companions"), exports) << task.title;
+    EXPECT_EQ(task.key == Titled(without, task.title).key, !exports) << task.title;
+  }
+  EXPECT_EQ(RunSpecFromJson(RunSpecToJson(spec))->model->companions, spec.model->companions);
 }
 
 TEST(BuildRunGraphTest, NoopsAreDistinctByIndexAndSeed) {
