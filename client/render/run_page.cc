@@ -147,7 +147,7 @@ std::string RenderRun(const Run& run, double now_unix_s) {
   absl::StrAppend(&text, ClassLines(run), SensitivityLines(run));
   for (const auto& perplexity : run.perplexities()) {
     absl::StrAppend(&text, "perplexity   ", FormatFixed(perplexity.perplexity(), 4), " ", perplexity.model(), " on ",
-                    perplexity.text(), " (", perplexity.tokens(), " tokens)\n");
+                    perplexity.text(), " (", TokensText(perplexity), ")\n");
   }
   if (run.has_export_()) {
     absl::StrAppend(&text, "export       ", FormatBytes(run.export_bytes()), ", ", run.export_().digest(), "\n");

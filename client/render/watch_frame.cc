@@ -201,7 +201,7 @@ std::vector<std::string> DescribeMeasuring(const Run& before, const Run& after) 
 
 std::string PerplexityLine(const lwqat::v1::Perplexity& perplexity) {
   return absl::StrCat("  perplexity of ", perplexity.model(), " on ", perplexity.text(), ": ",
-                      FormatFixed(perplexity.perplexity(), 4), " (", perplexity.tokens(), " tokens)");
+                      FormatFixed(perplexity.perplexity(), 4), " (", TokensText(perplexity), ")");
 }
 
 std::string TaskEndText(const Task& task) {

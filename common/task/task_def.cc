@@ -6,13 +6,14 @@
 namespace lwq {
 namespace {
 
-constexpr std::array<std::pair<TaskKind, std::string_view>, 15> kKindNames = {{
+constexpr std::array<std::pair<TaskKind, std::string_view>, 16> kKindNames = {{
     {TaskKind::kTokenize, "tokenize"},
     {TaskKind::kEmbed, "embed"},
     {TaskKind::kAdvance, "advance"},
     {TaskKind::kTrainBlock, "train_block"},
     {TaskKind::kRtnBlock, "rtn_block"},
     {TaskKind::kEvaluatePpl, "evaluate_ppl"},
+    {TaskKind::kReducePpl, "reduce_ppl"},
     {TaskKind::kExport, "export"},
     {TaskKind::kLossGradient, "loss_gradient"},
     {TaskKind::kBackwardBlock, "backward_block"},
@@ -59,7 +60,7 @@ int TaskKindVersion(TaskKind kind) {
     case TaskKind::kAdvance:
     case TaskKind::kTrainBlock:
     case TaskKind::kRtnBlock:
-    case TaskKind::kEvaluatePpl:
+    case TaskKind::kReducePpl:
     case TaskKind::kExport:
     case TaskKind::kLossGradient:
     case TaskKind::kBackwardBlock:
@@ -70,6 +71,8 @@ int TaskKindVersion(TaskKind kind) {
     case TaskKind::kWeightError:
     case TaskKind::kNoop:
       return 1;
+    case TaskKind::kEvaluatePpl:  // 2: a shard's losses, where 1 was a whole text's perplexity
+      return 2;
   }
   return 0;
 }

@@ -90,6 +90,7 @@ struct BasicRecipe {
   Field<bool> eval_ppl;
   Field<int64_t> ppl_seqlen;
   Field<bool> eval_fp;
+  Field<int64_t> eval_shard_windows;  // about so many windows of a text a task evaluates (eval_shards.h)
 };
 
 template <typename T>
@@ -160,6 +161,7 @@ void ForEachRecipeField(Visit&& visit, R&... recipe) {
   visit("eval_ppl", recipe.eval_ppl...);
   visit("ppl_seqlen", recipe.ppl_seqlen...);
   visit("eval_fp", recipe.eval_fp...);
+  visit("eval_shard_windows", recipe.eval_shard_windows...);
 }
 
 // Whether the recipe's method needs a model at all ("noop" does not).

@@ -100,6 +100,7 @@ void CheckFields(const Recipe& recipe, Problems& problems) {
   problems.OneOf("mpq_group_size", recipe.mpq_group_size, {"fixed", "by_score"});
   problems.OneOf("ablation", recipe.ablation, {"none", "baseline", "mpq_only", "sgra_only", "qbo_only", "all"});
   problems.OneOf("policy_semantics", recipe.policy_semantics, {"default", "author"});
+  problems.Integer("eval_shard_windows", recipe.eval_shard_windows, 1, int64_t{1} << 40);
   problems.OneOf("precision", recipe.precision, {"auto", "bf16", "fp32"});
   problems.Integer("threads", recipe.threads, 1, 1024);
   problems.OneOf("activation_dtype", recipe.activation_dtype, {"auto", "bf16", "fp32"});

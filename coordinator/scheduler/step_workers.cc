@@ -52,11 +52,11 @@ std::string ProblemWith(const ReportSuccess& success, const TaskDef& def) {
     return absl::StrCat("the worker reported ", success.metrics_json.size(), " bytes of metrics");
   }
   if (success.metrics_json.empty()) {
-    return kind == TaskKind::kEvaluatePpl ? "the worker reported no perplexity" : "";
+    return kind == TaskKind::kReducePpl ? "the worker reported no perplexity" : "";
   }
   const StatusOr<Json> metrics = ParseJson(success.metrics_json, "metrics");
   if (!metrics.ok() || !metrics->is_object()) return "the worker reported metrics that are not a JSON object";
-  if (kind == TaskKind::kEvaluatePpl && !JsonDouble(*metrics, "perplexity", "metrics").ok()) {
+  if (kind == TaskKind::kReducePpl && !JsonDouble(*metrics, "perplexity", "metrics").ok()) {
     return "the worker reported no perplexity";
   }
   return "";

@@ -46,6 +46,7 @@ void ResultToWire(const RunResult& result, wire::Run* message) {
     perplexity->set_text(one.text);
     perplexity->set_perplexity(one.perplexity);
     perplexity->set_tokens(one.tokens);
+    if (one.add_bos.has_value()) perplexity->set_add_bos(*one.add_bos);
   }
   if (result.exported.has_value()) {
     ToWire(*result.exported, message->mutable_export_());

@@ -123,6 +123,23 @@ TEST(Report, ASecondPassThatLoweredNothingIsToldFromTheFirst) {
               ElementsAre(HasSubstr("undone in block 0 in the second pass: ")));
 }
 
+TEST(Report, SaysWhetherBosWasPutBeforeTheTexts) {
+  std::vector<lwqat::v1::Run> runs = {MeasuredRun("a", "rtn", 4.0, 2.0), MeasuredRun("b", "rtn", 4.5, 2.0)};
+  EXPECT_THAT(RenderReport(BuildReport(runs, 0)), testing::Not(HasSubstr("BOS"))) << "nobody knows";
+  const auto set = [&](int run, bool added) {
+    for (auto& measured : *runs[static_cast<size_t>(run)].mutable_perplexities()) measured.set_add_bos(added);
+  };
+  set(0, true);
+  set(1, true);
+  EXPECT_THAT(RenderReport(BuildReport(runs, 0)), testing::EndsWith("\nBOS added to held-out\n"));
+  EXPECT_EQ(ReportToJson(BuildReport(runs, 0))["rows"].back()["add_bos"], Json({{"held-out", true}}));
+  set(0, false);
+  set(1, false);
+  EXPECT_THAT(RenderReport(BuildReport(runs, 0)), testing::EndsWith("\nno BOS added to held-out\n"));
+  set(1, true);
+  EXPECT_THAT(RenderReport(BuildReport(runs, 0)), testing::EndsWith("\nBOS added to held-out (b only)\n"));
+}
+
 TEST(Report, StepsAreThoseTrainedWhereTasksTell) {
   lwqat::v1::Run run = MeasuredRun("ap-run", "block_ap", 2.5, 2.0);
   auto* task = run.add_tasks();
