@@ -5,6 +5,7 @@
 
 #include "client/render/json_text.h"
 #include "client/render/run_text.h"
+#include "client/render/training_outcome.h"
 
 namespace lwq {
 namespace {
@@ -59,6 +60,9 @@ void AddTraining(const Task& task, int place, int unit_blocks, LayerResult* laye
   if (!layer->initial_val_loss.has_value()) layer->initial_val_loss = NumberOf(metrics, "initial_val_loss");
   if (const auto loss = NumberOf(metrics, "best_val_loss"); loss.has_value()) layer->best_val_loss = loss;
   if (const auto loss = NumberOf(metrics, "final_val_loss"); loss.has_value()) layer->final_val_loss = loss;
+  if (const auto lowered = LoweredLoss(metrics); lowered.has_value()) {
+    layer->loss_lowered = layer->loss_lowered.value_or(false) || *lowered;
+  }
   const double seconds = SecondsOf(task, metrics);
   if (seconds > 0) AddTo(&layer->training_seconds, std::optional<double>(seconds / unit_blocks));
   if (task.peak_memory_bytes() > 0) {
@@ -98,6 +102,7 @@ Json LayerToJson(const LayerResult& layer) {
               {"initial_val_loss", OrNull(layer.initial_val_loss)},
               {"best_val_loss", OrNull(layer.best_val_loss)},
               {"final_val_loss", OrNull(layer.final_val_loss)},
+              {"loss_lowered", OrNull(layer.loss_lowered)},
               {"zero_point_flips", OrNull(layer.zero_point_flips)},
               {"zero_points", OrNull(layer.zero_points)},
               {"training_time", OrNull(layer.training_seconds)},

@@ -25,6 +25,7 @@ struct LayerResult {
   std::optional<double> initial_val_loss;
   std::optional<double> best_val_loss;
   std::optional<double> final_val_loss;
+  std::optional<bool> loss_lowered;  // by any step of any of its trainings (training_outcome.h)
   std::optional<int64_t> zero_point_flips;
   std::optional<int64_t> zero_points;
   std::optional<double> training_seconds;

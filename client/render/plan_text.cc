@@ -176,6 +176,8 @@ std::string RenderPlan(const Plan& plan) {
   if (plan.peak_memory_bytes() > 0)
     absl::StrAppend(&text, "peak memory  ", FormatBytes(plan.peak_memory_bytes()), " (the largest task)\n");
   absl::StrAppend(&text, TimeLine(plan));
+  for (const std::string& chosen : plan.chosen_defaults())
+    absl::StrAppend(&text, "default      ", OneLine(chosen), "\n");
   for (const std::string& remark : plan.remarks()) absl::StrAppend(&text, "note         ", OneLine(remark), "\n");
   return absl::StrCat(text, EstimateTable(plan), FrontierTable(plan));
 }

@@ -4,9 +4,11 @@
 #include <cmath>
 #include <set>
 
+#include "absl/strings/str_join.h"
 #include "client/render/format.h"
 #include "client/render/run_text.h"
 #include "client/render/table.h"
+#include "client/render/training_outcome.h"
 
 namespace lwq {
 namespace {
@@ -92,11 +94,13 @@ ReportRow RowOf(const Run& run, double now_unix_s) {
   row.seconds = ElapsedSeconds(run, now_unix_s);
   row.result_digest = run.result_digest();
   if (row.method == "block_ap") row.recipe = RecipeLine(run);
+  row.remarks = UselessTrainingRemarks(run);
   for (const auto& measured : run.perplexities()) {
     // Of a run that does not quantize, the model as it is is the run's own result.
     const bool own = measured.model() != kFullPrecision || row.method == "none";
     if (own) row.perplexity[measured.text()] = measured.perplexity();
     if (own) row.tokens[measured.text()] = measured.tokens();
+    if (own && measured.has_add_bos()) row.add_bos[measured.text()] = measured.add_bos();
   }
   return row;
 }
@@ -159,9 +163,36 @@ std::vector<ReportRow> FullPrecisionRows(const std::vector<Run>& runs) {
       ReportRow& row = rows[found->second];
       row.perplexity.emplace(measured.text(), measured.perplexity());
       row.tokens.emplace(measured.text(), measured.tokens());
+      if (measured.has_add_bos()) row.add_bos.emplace(measured.text(), measured.add_bos());
     }
   }
   return rows;
+}
+
+// "BOS added to heldout; not to wiki". Where rows differ on a text, those that had it added are named.
+std::string BosLine(const Report& report) {
+  std::vector<std::string> added;
+  std::vector<std::string> not_added;
+  for (const std::string& text : report.texts) {
+    std::vector<std::string> with;
+    size_t known = 0;
+    for (const ReportRow& row : report.rows) {
+      const auto found = row.add_bos.find(text);
+      if (found == row.add_bos.end()) continue;
+      ++known;
+      if (found->second) with.push_back(row.name);
+    }
+    if (known == 0) continue;
+    if (with.empty()) {
+      not_added.push_back(text);
+    } else {
+      added.push_back(with.size() == known ? text : absl::StrCat(text, " (", absl::StrJoin(with, ", "), " only)"));
+    }
+  }
+  if (added.empty() && not_added.empty()) return "";
+  if (added.empty()) return absl::StrCat("no BOS added to ", absl::StrJoin(not_added, ", "), "\n");
+  return absl::StrCat("BOS added to ", absl::StrJoin(added, ", "),
+                      not_added.empty() ? "" : absl::StrCat("; not to ", absl::StrJoin(not_added, ", ")), "\n");
 }
 
 std::string ShareText(const ReportRow& row, const std::vector<std::string>& texts) {
@@ -213,6 +244,7 @@ std::string RenderReport(const Report& report) {
   for (const ReportRow& row : report.rows)
     all_succeeded = all_succeeded && (row.state.empty() || row.state == "succeeded");
   std::string recipes;
+  std::string remarks;
   for (const ReportRow& row : report.rows) {
     const bool quantized = row.average_bits > 0;
     std::vector<std::string> cells = {row.name,
@@ -235,8 +267,11 @@ std::string RenderReport(const Report& report) {
     cells.push_back(all_succeeded ? "" : row.state);
     table.AddRow(std::move(cells));
     if (!row.recipe.empty()) absl::StrAppend(&recipes, row.name, ": ", row.recipe, "\n");
+    for (const std::string& remark : row.remarks) absl::StrAppend(&remarks, row.name, ": ", remark, "\n");
   }
-  return table.Render() + (recipes.empty() ? "" : "\n" + recipes);
+  const std::string bos = BosLine(report);
+  return absl::StrCat(table.Render(), recipes.empty() ? "" : "\n", recipes, remarks.empty() ? "" : "\n", remarks,
+                      bos.empty() ? "" : "\n", bos);
 }
 
 Json ReportToJson(const Report& report) {
@@ -257,8 +292,10 @@ Json ReportToJson(const Report& report) {
                     {"perplexity", row.perplexity},
                     {"fp_perplexity", row.fp_perplexity},
                     {"tokens", row.tokens},
+                    {"add_bos", row.add_bos},
                     {"recovered_share", row.recovered_share},
-                    {"recipe", row.recipe}});
+                    {"recipe", row.recipe},
+                    {"remarks", row.remarks}});
   }
   return {{"texts", report.texts}, {"rows", rows}};
 }

@@ -30,8 +30,10 @@ struct ReportRow {
   std::map<std::string, double> perplexity;       // by text
   std::map<std::string, double> fp_perplexity;    // by text
   std::map<std::string, int64_t> tokens;          // by text
+  std::map<std::string, bool> add_bos;            // by text, where it is known
   std::map<std::string, double> recovered_share;  // by text, where it can be told
   std::string recipe;                             // one line
+  std::vector<std::string> remarks;               // what the numbers alone do not say, a line each
 };
 
 struct Report {

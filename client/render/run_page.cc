@@ -7,6 +7,7 @@
 #include "client/render/layer_results.h"
 #include "client/render/run_text.h"
 #include "client/render/table.h"
+#include "client/render/training_outcome.h"
 #include "common/status/status.h"
 
 namespace lwq {
@@ -146,12 +147,13 @@ std::string RenderRun(const Run& run, double now_unix_s) {
   absl::StrAppend(&text, ClassLines(run), SensitivityLines(run));
   for (const auto& perplexity : run.perplexities()) {
     absl::StrAppend(&text, "perplexity   ", FormatFixed(perplexity.perplexity(), 4), " ", perplexity.model(), " on ",
-                    perplexity.text(), " (", perplexity.tokens(), " tokens)\n");
+                    perplexity.text(), " (", TokensText(perplexity), ")\n");
   }
   if (run.has_export_()) {
     absl::StrAppend(&text, "export       ", FormatBytes(run.export_bytes()), ", ", run.export_().digest(), "\n");
   }
   if (!run.result_digest().empty()) absl::StrAppend(&text, "result       ", run.result_digest(), "\n");
+  for (const std::string& remark : UselessTrainingRemarks(run)) absl::StrAppend(&text, "note         ", remark, "\n");
   return absl::StrCat(text, LayerTable(run), TaskTable(run));
 }
 

@@ -58,6 +58,11 @@ std::string TaskStateName(lwqat::v1::TaskState state) {
   return Lower(WithoutPrefix(lwqat::v1::TaskState_Name(state), std::string("TASK_STATE_").size()));
 }
 
+std::string TokensText(const lwqat::v1::Perplexity& perplexity) {
+  const std::string bos = !perplexity.has_add_bos() ? "" : perplexity.add_bos() ? ", BOS added" : ", no BOS added";
+  return absl::StrCat(perplexity.tokens(), " tokens", bos);
+}
+
 std::string WaitsForWorkerText() {
   return "waits for a fitting worker (lwq workers shows who is there)";
 }

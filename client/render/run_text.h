@@ -9,6 +9,9 @@
 namespace lwq {
 
 // "running", "succeeded", …
+// "50000 tokens", and whether they begin with BOS where that is known.
+std::string TokensText(const lwqat::v1::Perplexity& perplexity);
+
 std::string RunStateName(lwqat::v1::RunState state);
 std::string TaskStateName(lwqat::v1::TaskState state);
 

@@ -6,6 +6,7 @@
 
 #include "client/render/format.h"
 #include "client/render/run_text.h"
+#include "client/render/training_outcome.h"
 #include "common/json/json.h"
 #include "common/status/status.h"
 
@@ -67,6 +68,7 @@ std::string TaskLine(const std::string& label, const Task& task, bool utf8, cons
   add(ProgressText(task, utf8));
   add(LossText(task));
   add(FlipsText(task));
+  add(UselessTrainingText(task));
   add(CostText(task));
   if (task.state() == lwqat::v1::TASK_STATE_LEASED && !task.worker().empty()) add(absl::StrCat("on ", task.worker()));
   if (task.attempts() > 1) add(absl::StrCat("attempt ", task.attempts()));
@@ -199,12 +201,12 @@ std::vector<std::string> DescribeMeasuring(const Run& before, const Run& after) 
 
 std::string PerplexityLine(const lwqat::v1::Perplexity& perplexity) {
   return absl::StrCat("  perplexity of ", perplexity.model(), " on ", perplexity.text(), ": ",
-                      FormatFixed(perplexity.perplexity(), 4), " (", perplexity.tokens(), " tokens)");
+                      FormatFixed(perplexity.perplexity(), 4), " (", TokensText(perplexity), ")");
 }
 
 std::string TaskEndText(const Task& task) {
   std::string text = task.from_cache() ? "reused" : "done";
-  for (const std::string& fact : {CostText(task), LossText(task), FlipsText(task)}) {
+  for (const std::string& fact : {CostText(task), LossText(task), FlipsText(task), UselessTrainingText(task)}) {
     if (!fact.empty()) absl::StrAppend(&text, ", ", fact);
   }
   return text;
@@ -247,6 +249,7 @@ std::vector<std::string> RenderRunFrame(const Run& run, const FrameOptions& opti
     if (!IsBlockTask(task) && (failed || runs_alone)) others.push_back(TaskLine(task.title(), task, options.utf8));
   }
   std::vector<std::string> lines = {RunLine(run, options)};
+  for (const std::string& chosen : run.plan().chosen_defaults()) lines.push_back(absl::StrCat("  ", OneLine(chosen)));
   for (std::string& line : SensitivityLine(run, options.utf8)) lines.push_back(std::move(line));
   const int reserved =
       static_cast<int>(lines.size() + others.size()) + run.perplexities_size() + (run.error().empty() ? 0 : 1);
@@ -269,6 +272,9 @@ std::vector<std::string> DescribeChanges(const Run& before, const Run& after) {
   if (before.id().empty()) {
     lines.push_back(absl::StrCat(prefix, ": ", RunStateName(after.state()), ", ", after.tasks_done(), "/",
                                  after.tasks_total(), " tasks done"));
+    for (const std::string& chosen : after.plan().chosen_defaults()) {
+      lines.push_back(absl::StrCat(prefix, ": ", OneLine(chosen)));
+    }
   }
   const std::string counted = absl::StrCat(prefix, " [", after.tasks_done(), "/", after.tasks_total(), "] ");
   for (const std::string& line : DescribeMeasuring(before, after)) lines.push_back(absl::StrCat(counted, line));

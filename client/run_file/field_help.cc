@@ -89,6 +89,8 @@ const std::map<std::string, FieldHelp, std::less<>>& FieldHelps() {
       {"eval_ppl", {"measure perplexity on eval_texts", {"true", "false"}}},
       {"ppl_seqlen", {"tokens of a perplexity window (default min(2048, the model's))"}},
       {"eval_fp", {"also measure the full-precision model", {"true", "false"}}},
+      {"eval_shard_windows",
+       {"about so many windows of a text are evaluated by one task (default: 16384 tokens); the result is the same"}},
   };
   return *kHelps;
 }

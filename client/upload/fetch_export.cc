@@ -27,7 +27,7 @@ constexpr char kSensitivityResults[] = "sensitivity_results_";
 // Files of an export that a reader would take for a part of the next one in the same folder.
 bool BelongsToAnExport(const std::string& name) {
   return name == "quantize_config.json" || name == "model.safetensors.index.json" || name.ends_with(".safetensors") ||
-         (name.starts_with(kSensitivityResults) && name.ends_with(".json"));
+         name == "chat_template.jinja" || (name.starts_with(kSensitivityResults) && name.ends_with(".json"));
 }
 
 // Removes what an earlier fetch left and the new tree does not replace. A folder without statistics was not filled by a

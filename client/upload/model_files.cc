@@ -2,8 +2,10 @@
 
 #include <array>
 #include <filesystem>
+#include <set>
 
 #include "client/render/format.h"
+#include "client/upload/companion_files.h"
 #include "common/bytes/bytes.h"
 #include "common/json/json.h"
 #include "common/model/check_model.h"
@@ -138,6 +140,13 @@ StatusOr<ModelFiles> InspectModel(const std::string& directory) {
     return absl::NotFoundError(absl::StrCat(
         "model: ", directory, " has no tokenizer.json or tokenizer.model; copy the model's tokenizer there"));
   }
+  std::set<std::string> taken;
+  for (const auto* tree : {&model.files, &model.tokenizer}) {
+    for (const auto& [name, path] : *tree) taken.insert(name);
+  }
+  CompanionFiles companions = FindCompanionFiles(directory, taken);
+  model.companions = std::move(companions.files);
+  model.notes = std::move(companions.notes);
   return model;
 }
 

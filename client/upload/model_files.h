@@ -7,6 +7,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "common/model/llama_config.h"
 #include "common/status/status.h"
@@ -18,8 +19,10 @@ struct ModelFiles {
   LlamaConfig config;
   std::string config_json;
   // Path inside the tree → path on this disk.
-  std::map<std::string, std::string> files;      // config.json, generation_config.json, the safetensors files in use
-  std::map<std::string, std::string> tokenizer;  // whatever of the tokenizer's usual files is there
+  std::map<std::string, std::string> files;       // config.json, generation_config.json, the safetensors files in use
+  std::map<std::string, std::string> tokenizer;   // whatever of the tokenizer's usual files is there
+  std::map<std::string, std::string> companions;  // what an export takes along (companion_files.h)
+  std::vector<std::string> notes;                 // lines about the folder that the user should see
 };
 
 StatusOr<ModelFiles> InspectModel(const std::string& directory);

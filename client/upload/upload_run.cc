@@ -37,11 +37,21 @@ class Uploader {
     return ref;
   }
 
+  void Note(const std::string& line) {
+    if (console_ != nullptr) console_->Err(line);
+  }
+
  private:
   ArtifactStore artifacts_;
   Console* console_;
   UploadedTrees* uploaded_;
 };
+
+// Whether the run may make a directory that the model's small files belong into.
+bool Exports(const lwqat::v1::Recipe& recipe) {
+  const std::string& method = recipe.method();
+  return method != "none" && method != "sensitivity" && method != "noop" && recipe.export_format() != "none";
+}
 
 Status UploadModel(const CheckedRun& run, Uploader* uploader, lwqat::v1::ModelSource* source) {
   source->set_name(run.request.model_name);
@@ -49,6 +59,12 @@ Status UploadModel(const CheckedRun& run, Uploader* uploader, lwqat::v1::ModelSo
   LWQ_ASSIGN_OR_RETURN(*source->mutable_files(),
                        uploader->Upload(absl::StrCat("model ", source->name()), run.model->files));
   LWQ_ASSIGN_OR_RETURN(*source->mutable_tokenizer(), uploader->Upload("tokenizer", run.model->tokenizer));
+  if (!Exports(run.request.spec.recipe())) return absl::OkStatus();
+  if (!run.model->companions.empty()) {
+    LWQ_ASSIGN_OR_RETURN(*source->mutable_companions(),
+                         uploader->Upload("small files of the model", run.model->companions));
+  }
+  for (const std::string& note : run.model->notes) uploader->Note(absl::StrCat("model ", source->name(), ": ", note));
   return absl::OkStatus();
 }
 

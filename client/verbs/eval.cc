@@ -70,10 +70,13 @@ StatusOr<ExitCode> Eval(const CliContext& context, const EvalOptions& options) {
   if (options.json) {
     context.console->OutText(PrettyJson(ToJson(run)));
   } else {
-    Table table({{"model"}, {"text"}, {"perplexity", true}, {"tokens", true}});
+    Table table({{"model"}, {"text"}, {"perplexity", true}, {"tokens", true}, {"BOS"}});
     for (const auto& measured : run.perplexities()) {
       table.AddRow({run.spec().model().name(), measured.text(), FormatFixed(measured.perplexity(), 4),
-                    absl::StrCat(measured.tokens())});
+                    absl::StrCat(measured.tokens()),
+                    !measured.has_add_bos() ? ""
+                    : measured.add_bos()    ? "added"
+                                            : "none"});
     }
     context.console->OutText(table.Render());
   }

@@ -21,6 +21,7 @@ StatusOr<lwqat::v1::RunSpec> SpecOf(const CheckedRun& run) {
   if (run.model.has_value()) {
     NameByPath(run.model->files, &trees);
     NameByPath(run.model->tokenizer, &trees);
+    NameByPath(run.model->companions, &trees);
   }
   NameByPath(run.calibration, &trees);
   for (const auto& text : run.eval_texts) NameByPath(text, &trees);

@@ -6,13 +6,14 @@
 namespace lwq {
 namespace {
 
-constexpr std::array<std::pair<TaskKind, std::string_view>, 15> kKindNames = {{
+constexpr std::array<std::pair<TaskKind, std::string_view>, 16> kKindNames = {{
     {TaskKind::kTokenize, "tokenize"},
     {TaskKind::kEmbed, "embed"},
     {TaskKind::kAdvance, "advance"},
     {TaskKind::kTrainBlock, "train_block"},
     {TaskKind::kRtnBlock, "rtn_block"},
     {TaskKind::kEvaluatePpl, "evaluate_ppl"},
+    {TaskKind::kReducePpl, "reduce_ppl"},
     {TaskKind::kExport, "export"},
     {TaskKind::kLossGradient, "loss_gradient"},
     {TaskKind::kBackwardBlock, "backward_block"},
@@ -54,17 +55,18 @@ StatusOr<TaskKind> ParseTaskKind(std::string_view name) {
 
 int TaskKindVersion(TaskKind kind) {
   switch (kind) {
-    case TaskKind::kTokenize:
-      return 2;
     case TaskKind::kEmbed:
+    case TaskKind::kReducePpl:
     case TaskKind::kGradientNorm:
     case TaskKind::kNoop:
       return 1;
+    // 2: texts by content, added tokens beside tokenizer.model, BOS as transformers 5 adds it.
+    case TaskKind::kTokenize:
     // 2: rope_scaling counts beside rope_parameters, a head of its own beside a tied embedding, the scales' lower end.
     case TaskKind::kAdvance:
     case TaskKind::kTrainBlock:
     case TaskKind::kRtnBlock:
-    case TaskKind::kEvaluatePpl:
+    case TaskKind::kEvaluatePpl:  // and a shard's losses, where 1 was a whole text's perplexity
     case TaskKind::kExport:
     case TaskKind::kLossGradient:
     case TaskKind::kBackwardBlock:

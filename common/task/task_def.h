@@ -27,7 +27,8 @@ enum class TaskKind {
   kAdvance,        // A(k), state of block k → A(k+1); full precision where no block checkpoint is given
   kTrainBlock,     // Block-AP
   kRtnBlock,       // round-to-nearest, needs no activations
-  kEvaluatePpl,    // perplexity of a model with the given block checkpoints
+  kEvaluatePpl,    // losses of a shard of a text's windows, by a model with the given block checkpoints
+  kReducePpl,      // losses of all shards → perplexity
   kExport,         // a directory in a serving format
   kLossGradient,   // A(n) → the loss of every sample and its gradient G(n): sensitivity, as all up to kHessian
   kBackwardBlock,  // A(k), G(k+1) → G(k), and the squared norms of every sample's weight gradient

@@ -40,13 +40,15 @@ StatusOr<std::vector<std::string>> OutputRoles(TaskKind kind, const Json& params
       return TrainingRoles(params);
     case TaskKind::kRtnBlock:
       return Roles{"block"};
+    case TaskKind::kEvaluatePpl:
+      return Roles{"losses"};
     case TaskKind::kExport:
       return Roles{"files"};
     case TaskKind::kLossGradient:
       return Roles{"gradients"};
     case TaskKind::kBackwardBlock:
       return BackwardRoles(params);
-    case TaskKind::kEvaluatePpl:
+    case TaskKind::kReducePpl:
     case TaskKind::kGradientNorm:
     case TaskKind::kOutputFisher:
     case TaskKind::kLossDelta:

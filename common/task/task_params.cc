@@ -65,6 +65,13 @@ void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, Rtn
 template <typename P, typename V>
 void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, EvaluatePplParams> {
   visit("micro_batch", p.micro_batch);
+  visit("shard", p.shard);
+  visit("shards", p.shards);
+}
+
+template <typename P, typename V>
+void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, ReducePplParams> {
+  visit("shards", p.shards);
 }
 
 template <typename P, typename V>
@@ -183,6 +190,12 @@ Json EvaluatePplParams::ToJson() const {
 }
 StatusOr<EvaluatePplParams> EvaluatePplParams::FromJson(const Json& json) {
   return Read<EvaluatePplParams>(json, "parameters of evaluate_ppl");
+}
+Json ReducePplParams::ToJson() const {
+  return Write(*this);
+}
+StatusOr<ReducePplParams> ReducePplParams::FromJson(const Json& json) {
+  return Read<ReducePplParams>(json, "parameters of reduce_ppl");
 }
 Json ExportParams::ToJson() const {
   return Write(*this);

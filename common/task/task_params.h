@@ -94,15 +94,26 @@ struct RtnBlockParams {
 };
 
 // Inputs: "model", "tokens" (from mode "stream"), and "block.<k>" for every block that is not at full precision.
-// No output. Metrics: perplexity, nll_sum, windows, tokens.
+// Output: "losses" of the windows of shard `shard` of `shards` (worker/tasks/window_losses.h). A window's loss is the
+// same however many shards there are. Metrics: first_window, windows (of the shard).
 struct EvaluatePplParams {
   int64_t micro_batch = 1;
+  int64_t shard = 0;
+  int64_t shards = 1;
   Json ToJson() const;
   static StatusOr<EvaluatePplParams> FromJson(const Json& json);
 };
 
-// Inputs: "model", "block.<k>" for every block, "tokenizer" (files, optional). Output: "files". Metrics: file_bytes,
-// stored_bits_per_weight.
+// Inputs: "losses.0" … of the shards in their order. No output. Metrics: perplexity, nll_sum, windows, tokens: summed
+// in float64 in the order of windows.
+struct ReducePplParams {
+  int64_t shards = 1;
+  Json ToJson() const;
+  static StatusOr<ReducePplParams> FromJson(const Json& json);
+};
+
+// Inputs: "model", "block.<k>" for every block, "tokenizer" and "companions" (files, optional: what is copied through
+// beside the model's own small files). Output: "files". Metrics: file_bytes, stored_bits_per_weight.
 struct ExportParams {
   std::string format = "gptq_v2";  // "gptq_v2" | "fake_quant"
   Json ToJson() const;

@@ -5,9 +5,9 @@
 namespace lwq::coordinator {
 namespace {
 
-constexpr TaskKind kPinnedKinds[] = {TaskKind::kAdvance,      TaskKind::kTrainBlock,    TaskKind::kEvaluatePpl,
-                                     TaskKind::kLossGradient, TaskKind::kBackwardBlock, TaskKind::kOutputFisher,
-                                     TaskKind::kLossDelta,    TaskKind::kHessian};
+constexpr TaskKind kPinnedKinds[] = {TaskKind::kAdvance,      TaskKind::kTrainBlock,   TaskKind::kEvaluatePpl,
+                                     TaskKind::kReducePpl,    TaskKind::kLossGradient, TaskKind::kBackwardBlock,
+                                     TaskKind::kOutputFisher, TaskKind::kLossDelta,    TaskKind::kHessian};
 
 bool IsSensitivityKind(TaskKind kind) {
   return kind == TaskKind::kLossGradient || kind == TaskKind::kBackwardBlock || kind == TaskKind::kOutputFisher ||

@@ -32,7 +32,7 @@ struct PlannedTask {
   int64_t memory_bytes = 0;
   TaskPurpose purpose = TaskPurpose::kStep;
   std::string evaluated_model;  // kEvaluation: "fp" or the method
-  std::string evaluated_text;
+  std::string evaluated_text;   // kEvaluation, and the shards it is made from
 };
 
 // Tasks in topological order, each once: equal tasks are one.

@@ -5,6 +5,7 @@
 
 #include "common/task/task_outputs.h"
 #include "common/task/task_params.h"
+#include "coordinator/plan/eval_shards.h"
 
 namespace lwq::coordinator {
 namespace {
@@ -286,16 +287,26 @@ class GraphBuilder {
   }
 
   void AddEvaluation(const TextSource& text, const Digest& tokens, const std::string& label, bool full_precision) {
-    PlannedTask task;
-    task.def.kind = TaskKind::kEvaluatePpl;
-    task.def.params = EvaluatePplParams{.micro_batch = recipe_.batch_size}.ToJson();
-    task.def.inputs = {{"model", spec_.model->files}, {"tokens", TaskOutputRef{tokens, "tokens"}}};
-    if (!full_precision) AddCheckpointInputs(task.def);
-    task.title = absl::StrCat("evaluate ", label, " on ", text.name);
-    task.purpose = TaskPurpose::kEvaluation;
-    task.evaluated_model = label;
-    task.evaluated_text = text.name;
-    tasks_.Add(std::move(task));
+    PlannedTask reduce;
+    reduce.def.kind = TaskKind::kReducePpl;
+    reduce.title = absl::StrCat("perplexity of ", label, " on ", text.name);
+    reduce.purpose = TaskPurpose::kEvaluation;
+    reduce.evaluated_model = label;
+    reduce.evaluated_text = text.name;
+    const int64_t shards = EvalShards(recipe_, text.files.size_bytes);
+    reduce.def.params = ReducePplParams{.shards = shards}.ToJson();
+    for (int64_t shard = 0; shard < shards; ++shard) {
+      PlannedTask task;
+      task.def.kind = TaskKind::kEvaluatePpl;
+      task.def.params = EvaluatePplParams{.micro_batch = recipe_.batch_size, .shard = shard, .shards = shards}.ToJson();
+      task.def.inputs = {{"model", spec_.model->files}, {"tokens", TaskOutputRef{tokens, "tokens"}}};
+      if (!full_precision) AddCheckpointInputs(task.def);
+      task.title = absl::StrCat("evaluate ", label, " on ", text.name,
+                                shards == 1 ? "" : absl::StrCat(" (", shard + 1, "/", shards, ")"));
+      task.evaluated_text = text.name;
+      reduce.def.inputs[absl::StrCat("losses.", shard)] = TaskOutputRef{tasks_.Add(std::move(task)), "losses"};
+    }
+    tasks_.Add(std::move(reduce));
   }
 
   void AddEvaluations() {
@@ -316,6 +327,7 @@ class GraphBuilder {
     task.def.params = ExportParams{.format = recipe_.export_format}.ToJson();
     task.def.inputs = {{"model", spec_.model->files}};
     if (!spec_.model->tokenizer.digest.is_zero()) task.def.inputs.emplace("tokenizer", spec_.model->tokenizer);
+    if (!spec_.model->companions.digest.is_zero()) task.def.inputs.emplace("companions", spec_.model->companions);
     AddCheckpointInputs(task.def);
     task.title = absl::StrCat("export ", recipe_.export_format);
     task.purpose = TaskPurpose::kExport;
@@ -349,7 +361,7 @@ bool Grows(const RunSpec& spec, const Recipe& recipe) {
 StatusOr<RunGraph> BuildRunGraph(const RunSpec& spec, const LlamaConfig* model, const Recipe& recipe,
                                  const KindBases& bases, const std::vector<Measurement>& measurements) {
   RunGraph graph;
-  LWQ_ASSIGN_OR_RETURN(graph.plan, MakePlan(recipe, model, {spec.sensitivity_scores, measurements}));
+  LWQ_ASSIGN_OR_RETURN(graph.plan, PlanOfRun(spec, model, recipe, measurements));
   GraphBuilder builder(spec, model, recipe, graph.plan, bases, measurements);
   builder.Build();
   graph.tasks = builder.TakeTasks();

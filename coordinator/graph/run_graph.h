@@ -6,7 +6,7 @@
 //                              │ block 0
 //                              ▼
 //               advance q ─▶ Aq(1) ─▶ train 1 ─▶ …                     the model as it is: the inputs
-//   every block ─▶ export;  every block + tokenized text ─▶ evaluate
+//   every block ─▶ export;  every block + tokenized text ─▶ evaluate, shard by shard ─▶ perplexity
 //
 // Where the plan goes by a sensitivity that has to be measured, the graph grows: it holds what does not depend on the
 // measurement, and the tasks that make it; once those are done, what they measured is added to the plan's knowledge and

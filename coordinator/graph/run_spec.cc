@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "coordinator/plan/remarks.h"
 #include "coordinator/plan/scores.h"
 
 namespace lwq::coordinator {
@@ -137,6 +138,9 @@ StatusOr<RunSpec> ParseSpec(const Json& json) {
     LWQ_ASSIGN_OR_RETURN(source.config_json, JsonString(model, "config_json", "model"));
     LWQ_ASSIGN_OR_RETURN(source.files, ArtifactFromJson(model, "files"));
     LWQ_ASSIGN_OR_RETURN(source.tokenizer, ArtifactFromJson(model, "tokenizer"));
+    if (model.contains("companions")) {
+      LWQ_ASSIGN_OR_RETURN(source.companions, ArtifactFromJson(model, "companions"));
+    }
     spec.model = std::move(source);
   }
   if (json.contains("calibration")) {
@@ -170,6 +174,13 @@ StatusOr<RunSpec> ParseSpec(const Json& json) {
 
 PlanKnowledge GivenKnowledge(const RunSpec& spec) {
   return {spec.sensitivity_scores, {}};
+}
+
+StatusOr<Plan> PlanOfRun(const RunSpec& spec, const LlamaConfig* model, const Recipe& recipe,
+                         const std::vector<Measurement>& measurements) {
+  LWQ_ASSIGN_OR_RETURN(Plan plan, MakePlan(recipe, model, {spec.sensitivity_scores, measurements}));
+  if (model != nullptr) plan.chosen_defaults = DefaultRemarks(spec.recipe, recipe, *model);
+  return plan;
 }
 
 std::set<TaskKind> KindsOfRun(const RunSpec& spec, const Recipe& recipe) {
@@ -212,6 +223,9 @@ Json RunSpecToJson(const RunSpec& spec) {
                          {"config_json", spec.model->config_json},
                          {"files", ArtifactToJson(spec.model->files)},
                          {"tokenizer", ArtifactToJson(spec.model->tokenizer)}};
+    if (!spec.model->companions.digest.is_zero()) {
+      json["model"]["companions"] = ArtifactToJson(spec.model->companions);
+    }
   }
   if (!spec.sensitivity_scores.empty()) json["sensitivity_scores"] = spec.sensitivity_scores;
   if (!spec.kind_classes.empty()) json["kind_classes"] = KindBasesToJson(spec.kind_classes);

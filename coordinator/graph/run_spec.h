@@ -14,6 +14,7 @@
 #include "common/model/llama_config.h"
 #include "common/status/status.h"
 #include "coordinator/graph/kind_classes.h"
+#include "coordinator/plan/plan.h"
 #include "coordinator/plan/recipe.h"
 #include "coordinator/plan/run_kinds.h"
 
@@ -23,7 +24,8 @@ struct ModelSource {
   std::string name;  // for people
   ArtifactRef files;
   ArtifactRef tokenizer;
-  std::string config_json;  // the text of config.json
+  std::string config_json;      // the text of config.json
+  ArtifactRef companions = {};  // files that an export takes along; zero where there are none
 };
 
 struct TextSource {
@@ -57,6 +59,10 @@ StatusOr<ResolvedSpec> ResolveSpec(const RunSpec& spec);
 
 // What the spec says of the blocks' sensitivity.
 PlanKnowledge GivenKnowledge(const RunSpec& spec);
+
+// MakePlan of the spec's run, with what was chosen for it. `recipe` is the spec's, resolved. Errors of MakePlan.
+StatusOr<Plan> PlanOfRun(const RunSpec& spec, const LlamaConfig* model, const Recipe& recipe,
+                         const std::vector<Measurement>& measurements);
 
 // The kinds of tasks that a run of the spec and its resolved recipe needs (plan/run_kinds.h).
 std::set<TaskKind> KindsOfRun(const RunSpec& spec, const Recipe& recipe);

@@ -124,6 +124,7 @@ int64_t TaskMemoryBytes(TaskKind kind, const LlamaConfig& config, const Recipe& 
     case TaskKind::kGradientNorm:
       return 3 * config.hidden_size * std::max(config.intermediate_size, config.num_attention_heads * config.head_dim) *
              kFloatBytes;
+    case TaskKind::kReducePpl:  // a number for each window
     case TaskKind::kTokenize:
     case TaskKind::kNoop:
       return 0;

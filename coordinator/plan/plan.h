@@ -31,6 +31,7 @@ struct Plan {
   int64_t export_bytes = 0;       // the whole export, 0 without one
   int64_t peak_memory_bytes = 0;  // estimate for the largest task, measuring included
   std::vector<std::string> remarks;
+  std::vector<std::string> chosen_defaults;     // remarks.h: what the user did not write and should know
   std::optional<OptimalAllocation> allocation;  // "optimal": frontier and certificate
   int64_t quantized_weights = 0;                // of all quantized linears
   // The policies need a measurement that is not there yet: what goes by it is as the recipe has it.

@@ -4,6 +4,8 @@
 #include <cmath>
 
 #include "absl/strings/str_join.h"
+#include "coordinator/plan/eval_shards.h"
+#include "coordinator/plan/group_size.h"
 #include "coordinator/plan/mixed_precision.h"
 #include "coordinator/plan/recipe_check.h"
 #include "coordinator/plan/storage.h"
@@ -46,7 +48,7 @@ PartialRecipe Defaults(std::string_view method, int wbits, const LlamaConfig* mo
   defaults.preset = "default";
   defaults.method = "block_ap";
   defaults.wbits = 4;
-  defaults.group_size = 128;
+  defaults.group_size = model == nullptr ? kUsualGroupSize : DefaultGroupSize(*model);
   defaults.train_size = 128;
   defaults.val_size = 16;
   defaults.training_seqlen = seqlen;
@@ -153,6 +155,7 @@ void FillFollowing(const PartialRecipe& partial, Recipe& recipe) {
     recipe.sensitivity_samples = std::min(kSensitivitySamples, recipe.train_size);
   }
   if (!partial.pilot_samples.has_value()) recipe.pilot_samples = std::min(kPilotSamples, recipe.train_size);
+  if (!partial.eval_shard_windows.has_value()) recipe.eval_shard_windows = DefaultEvalShardWindows(recipe.ppl_seqlen);
   if (!partial.sensitivity_group_sizes.has_value()) {
     recipe.sensitivity_group_sizes = absl::StrCat(recipe.group_size);
   }

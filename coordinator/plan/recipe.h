@@ -2,7 +2,7 @@
 //
 // One list of fields serves the partial form (what a user wrote: every field may be absent) and the resolved form
 // (every field has a value). A field's value is the user's, else the preset's, else the default of SPEC section 9,
-// which may depend on the method, on wbits and on the model.
+// which may depend on the method, on wbits and on the model (group_size: group_size.h).
 //
 // Pure values. Thread-safety: none needed. Not here: which precision "auto" becomes (PinRecipe: known once a worker
 // class is), and what a recipe means block by block (plan.h).
@@ -90,6 +90,7 @@ struct BasicRecipe {
   Field<bool> eval_ppl;
   Field<int64_t> ppl_seqlen;
   Field<bool> eval_fp;
+  Field<int64_t> eval_shard_windows;  // about so many windows of a text a task evaluates (eval_shards.h)
 };
 
 template <typename T>
@@ -160,6 +161,7 @@ void ForEachRecipeField(Visit&& visit, R&... recipe) {
   visit("eval_ppl", recipe.eval_ppl...);
   visit("ppl_seqlen", recipe.ppl_seqlen...);
   visit("eval_fp", recipe.eval_fp...);
+  visit("eval_shard_windows", recipe.eval_shard_windows...);
 }
 
 // Whether the recipe's method needs a model at all ("noop" does not).

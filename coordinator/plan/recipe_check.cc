@@ -10,6 +10,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_join.h"
+#include "coordinator/plan/group_size.h"
 #include "coordinator/plan/policy_recipe.h"
 #include "coordinator/plan/sensitivity_choices.h"
 #include "coordinator/plan/storage.h"
@@ -99,6 +100,7 @@ void CheckFields(const Recipe& recipe, Problems& problems) {
   problems.OneOf("mpq_group_size", recipe.mpq_group_size, {"fixed", "by_score"});
   problems.OneOf("ablation", recipe.ablation, {"none", "baseline", "mpq_only", "sgra_only", "qbo_only", "all"});
   problems.OneOf("policy_semantics", recipe.policy_semantics, {"default", "author"});
+  problems.Integer("eval_shard_windows", recipe.eval_shard_windows, 1, int64_t{1} << 40);
   problems.OneOf("precision", recipe.precision, {"auto", "bf16", "fp32"});
   problems.Integer("threads", recipe.threads, 1, 1024);
   problems.OneOf("activation_dtype", recipe.activation_dtype, {"auto", "bf16", "fp32"});
@@ -132,15 +134,8 @@ void CheckCombinations(const Recipe& recipe, Problems& problems) {
 }
 
 void CheckGroups(std::string_view field, int64_t group_size, const LlamaConfig& model, Problems& problems) {
-  if (group_size == -1) return;
-  std::vector<std::string> misfits;
-  for (const LinearKind kind : kAllLinears) {
-    const int64_t in_features = ShapeOf(model, kind).in_features;
-    if (in_features % group_size != 0) misfits.push_back(absl::StrCat(LinearName(kind), " (", in_features, ")"));
-  }
-  if (misfits.empty()) return;
-  problems.Add(absl::StrCat(field, " ", group_size, " does not divide in_features of ", absl::StrJoin(misfits, ", "),
-                            ": choose a divisor or -1"));
+  std::string problem = GroupSizeProblem(field, group_size, model);
+  if (!problem.empty()) problems.Add(std::move(problem));
 }
 
 // A task for every block and shard, and for every probe or pilot of those.
@@ -164,7 +159,8 @@ void CheckSensitivity(const Recipe& recipe, const LlamaConfig* model, Problems& 
   const StatusOr<PolicyOptions> policies = ResolvePolicies(PoliciesOf(recipe));
   const bool optimal = policies.ok() && policies->use_mixed_precision && policies->mpq_strategy == "optimal";
   if (model != nullptr) CheckMeasuringTasks(recipe, *model, static_cast<double>(choices->size()), problems);
-  if (model == nullptr || !(IsTableMetric(recipe.sensitivity_metric) || optimal)) return;
+  if (model == nullptr || !CutsIntoGroups(recipe)) return;
+  if (!IsTableMetric(recipe.sensitivity_metric) && !optimal) return;
   std::set<int64_t> groups;
   for (const QuantChoice& choice : *choices) groups.insert(choice.group_size);
   groups.erase(recipe.group_size);
@@ -190,7 +186,7 @@ void CheckAgainstModel(const Recipe& recipe, const LlamaConfig& model, Problems&
   problems.Integer("ppl_seqlen", recipe.ppl_seqlen, 2, model.max_position_embeddings);
   if (recipe.group_size != -1 && recipe.group_size < 1) {
     problems.Add(absl::StrCat("group_size is ", recipe.group_size, ", must be -1 (a whole row) or at least 1"));
-  } else {
+  } else if (CutsIntoGroups(recipe)) {
     CheckGroups("group_size", recipe.group_size, model, problems);
   }
   CheckWindow("training_seqlen", recipe.training_seqlen, recipe, model, problems);

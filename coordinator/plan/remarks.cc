@@ -4,6 +4,8 @@
 
 #include "absl/strings/str_join.h"
 #include "common/status/status.h"
+#include "coordinator/plan/group_size.h"
+#include "coordinator/plan/sensitivity_choices.h"
 
 namespace lwq::coordinator {
 namespace {
@@ -62,6 +64,14 @@ std::vector<std::string> ServingRemarks(const Recipe& recipe, const LlamaConfig&
     remarks.push_back("nothing is exported: stored bits count codes, fp16 scales and zero points packed densely");
   }
   return remarks;
+}
+
+std::vector<std::string> DefaultRemarks(const PartialRecipe& given, const Recipe& recipe, const LlamaConfig& model) {
+  if (given.group_size.has_value() || recipe.group_size == kUsualGroupSize || !CutsIntoGroups(recipe)) return {};
+  std::set<int64_t> widths;
+  for (const LinearKind kind : kAllLinears) widths.insert(ShapeOf(model, kind).in_features);
+  return {absl::StrCat("group_size ", recipe.group_size, " was chosen: the usual ", kUsualGroupSize,
+                       " does not divide all input widths of the model's linears (", absl::StrJoin(widths, ", "), ")")};
 }
 
 }  // namespace lwq::coordinator

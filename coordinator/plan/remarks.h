@@ -1,5 +1,6 @@
-// What a person should know about a plan's result before it runs: which serving stacks load it and which do not, and
-// why. The facts are those of the stacks' published loaders (GPTQModel, vLLM, Transformers). Pure; thread-safe.
+// What a person should know about a plan before it runs: which serving stacks load its result and which do not, and
+// why; which defaults are not the usual ones. The facts are those of the stacks' published loaders (GPTQModel, vLLM,
+// Transformers). Pure; thread-safe.
 #pragma once
 
 #include <string>
@@ -13,5 +14,9 @@ namespace lwq::coordinator {
 
 std::vector<std::string> ServingRemarks(const Recipe& recipe, const LlamaConfig& model,
                                         const std::vector<BlockPlan>& blocks);
+
+// What was chosen for the user because the usual default does not suit the model: `given` is what they wrote, `recipe`
+// what became of it.
+std::vector<std::string> DefaultRemarks(const PartialRecipe& given, const Recipe& recipe, const LlamaConfig& model);
 
 }  // namespace lwq::coordinator

@@ -29,7 +29,7 @@ std::set<TaskKind> KindsOfRun(const Recipe& recipe, const PlanKnowledge& knowled
   if (MeasuresSensitivity(recipe, knowledge)) AddSensitivity(recipe, kinds);
   if (NeedsSquaredError(recipe, knowledge)) kinds.insert(TaskKind::kWeightError);
   if (recipe.eval_ppl && recipe.method != "sensitivity" && has_eval_texts) {
-    kinds.insert({TaskKind::kTokenize, TaskKind::kEvaluatePpl});
+    kinds.insert({TaskKind::kTokenize, TaskKind::kEvaluatePpl, TaskKind::kReducePpl});
   }
   if (recipe.export_format != "none") kinds.insert(TaskKind::kExport);
   return kinds;

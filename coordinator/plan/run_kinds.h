@@ -25,10 +25,10 @@ namespace lwq::coordinator {
 //     loss_delta        + loss_delta
 //     pilot             + train_block, loss_delta
 //   mpq_strategy optimal that has scores but no table: + weight_error
-//   evaluation        tokenize, evaluate_ppl
+//   evaluation        tokenize, evaluate_ppl, reduce_ppl
 //   export            export
-// `recipe` is resolved, pinned or not. Of the knowledge only given_scores matters: a measurement made does not take away
-// the kinds that made it.
+// `recipe` is resolved, pinned or not. Of the knowledge only given_scores matters: a measurement made does not take
+// away the kinds that made it.
 std::set<TaskKind> KindsOfRun(const Recipe& recipe, const PlanKnowledge& knowledge, bool has_eval_texts);
 
 // The kind that a run's work is in, whose class decides its precision: train_block, else the last pinned one of

@@ -10,6 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "coordinator/plan/mixed_precision.h"
+#include "coordinator/plan/policy_recipe.h"
 
 namespace lwq::coordinator {
 namespace {
@@ -38,6 +39,10 @@ StatusOr<std::vector<int64_t>> ParseNumbers(std::string_view field, const std::s
 
 bool IsTableMetric(std::string_view metric) {
   return metric == "loss_delta" || metric == "output_fisher" || metric == "pilot";
+}
+
+bool CutsIntoGroups(const Recipe& recipe) {
+  return Quantizes(recipe) || (recipe.method == "sensitivity" && IsTableMetric(recipe.sensitivity_metric));
 }
 
 StatusOr<std::vector<QuantChoice>> SensitivityChoices(const Recipe& recipe) {

@@ -79,9 +79,15 @@ double TaskWork(const TaskDef& def, const LlamaConfig* model, const Recipe& reci
       return work.Forward(work.Windows(), recipe.training_seqlen);
     case TaskKind::kTrainBlock:
       return work.Parsed<TrainBlockParams>(def);
-    case TaskKind::kEvaluatePpl:
-      return work.Blocks() * work.Forward(text / static_cast<double>(recipe.ppl_seqlen), recipe.ppl_seqlen) +
-             work.Head(text);
+    case TaskKind::kEvaluatePpl: {
+      const StatusOr<EvaluatePplParams> params = EvaluatePplParams::FromJson(def.params);
+      if (!params.ok()) return 0;
+      const double tokens = text / static_cast<double>(params->shards);
+      return work.Blocks() * work.Forward(tokens / static_cast<double>(recipe.ppl_seqlen), recipe.ppl_seqlen) +
+             work.Head(tokens);
+    }
+    case TaskKind::kReducePpl:
+      return text;
     case TaskKind::kRtnBlock:
     case TaskKind::kGradientNorm:
       return work.Block();

@@ -64,6 +64,7 @@ bool IsDisposable(TaskKind kind, std::string_view role) {
     case TaskKind::kTokenize:
     case TaskKind::kRtnBlock:
     case TaskKind::kEvaluatePpl:
+    case TaskKind::kReducePpl:
     case TaskKind::kExport:
     case TaskKind::kGradientNorm:
     case TaskKind::kOutputFisher:

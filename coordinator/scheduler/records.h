@@ -42,6 +42,8 @@ struct PerplexityResult {
   std::string text;
   double perplexity = 0;
   int64_t tokens = 0;
+  std::optional<bool> add_bos =
+      std::nullopt;  // whether a BOS token was put before the text; absent where the tokens do not say
   friend bool operator==(const PerplexityResult&, const PerplexityResult&) = default;
 };
 

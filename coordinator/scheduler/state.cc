@@ -34,7 +34,7 @@ Status RestoreRuns(State& state, Records& records) {
       run.model = std::make_shared<const LlamaConfig>(*std::move(config));
     }
     if (record.kind_bases.empty()) record.kind_bases = UniformBases(BaseOf(record.numerics_class));  // of version 1
-    auto plan = MakePlan(record.recipe, run.model.get(), {record.spec->sensitivity_scores, record.measurements});
+    auto plan = PlanOfRun(*record.spec, run.model.get(), record.recipe, record.measurements);
     // A run whose plan came out impossible has failed for that; it is shown without one.
     if (!plan.ok() && !IsTerminal(record.state)) {
       return Inconsistent(absl::StrCat("plan of run ", id.value, ": ", MessageOf(plan.status())));
@@ -218,6 +218,24 @@ void AddCheckpoints(int64_t first, const ActionRecord& action, std::map<int64_t,
   }
 }
 
+// The task that made what the task reads in that role; null where it reads no other task's.
+const TaskRecord* ProducerOf(const State& state, const TaskRecord& task, const std::string& role) {
+  const auto input = task.def->inputs.find(role);
+  const auto* made = input == task.def->inputs.end() ? nullptr : std::get_if<TaskOutputRef>(&input->second);
+  return made == nullptr ? nullptr : &state.tasks.at(made->derivation_key).record;
+}
+
+// What the tokenization says on which a perplexity was measured.
+std::optional<bool> AddedBos(const State& state, const TaskRecord& reduce) {
+  const TaskRecord* shard = ProducerOf(state, reduce, "losses.0");
+  const TaskRecord* tokenize = shard == nullptr ? nullptr : ProducerOf(state, *shard, "tokens");
+  if (tokenize == nullptr || tokenize->state != TaskState::kSucceeded) return std::nullopt;
+  const StatusOr<Json> metrics = ParseJson(state.actions.at(tokenize->action_key).metrics_json, "metrics");
+  if (!metrics.ok()) return std::nullopt;
+  const StatusOr<bool> added = JsonBool(*metrics, "add_bos", "metrics");
+  return added.ok() ? std::make_optional(*added) : std::nullopt;
+}
+
 }  // namespace
 
 RunResult CollectResult(const State& state, const RunEntry& run) {
@@ -248,8 +266,8 @@ RunResult CollectResult(const State& state, const RunEntry& run) {
         const StatusOr<double> perplexity = JsonDouble(*metrics, "perplexity", "metrics");
         const StatusOr<int64_t> tokens = JsonInt(*metrics, "tokens", "metrics");
         if (!perplexity.ok()) break;
-        result.perplexities.push_back(
-            {planned.evaluated_model, planned.evaluated_text, *perplexity, tokens.ok() ? *tokens : 0});
+        result.perplexities.push_back({planned.evaluated_model, planned.evaluated_text, *perplexity,
+                                       tokens.ok() ? *tokens : 0, AddedBos(state, task)});
         break;
       }
     }

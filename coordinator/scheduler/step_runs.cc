@@ -61,8 +61,7 @@ Status Stepper::On(const SubmitRun& event) {
   }
 
   LWQ_ASSIGN_OR_RETURN(ResolvedSpec resolved, ResolveSpec(event.spec));
-  LWQ_ASSIGN_OR_RETURN(Plan plan,
-                       MakePlan(resolved.recipe, resolved.model.get(), {resolved.spec.sensitivity_scores, {}}));
+  LWQ_ASSIGN_OR_RETURN(Plan plan, PlanOfRun(resolved.spec, resolved.model.get(), resolved.recipe, {}));
   LWQ_ASSIGN_OR_RETURN(const std::optional<ChosenClasses> chosen, ChooseClasses(state_, resolved));
 
   RunEntry run;
@@ -86,6 +85,7 @@ Status Stepper::On(const SubmitRun& event) {
     effects_.changes.push_back(PutRequest{record});
   }
   LogRun(entry, "", "", absl::StrCat("run ", id.value, " submitted"));
+  for (const std::string& line : entry.plan.chosen_defaults) LogRun(entry, "", "", line);
   if (chosen.has_value()) {
     StartRun(entry, *chosen);
   } else {

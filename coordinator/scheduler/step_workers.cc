@@ -52,11 +52,11 @@ std::string ProblemWith(const ReportSuccess& success, const TaskDef& def) {
     return absl::StrCat("the worker reported ", success.metrics_json.size(), " bytes of metrics");
   }
   if (success.metrics_json.empty()) {
-    return kind == TaskKind::kEvaluatePpl ? "the worker reported no perplexity" : "";
+    return kind == TaskKind::kReducePpl ? "the worker reported no perplexity" : "";
   }
   const StatusOr<Json> metrics = ParseJson(success.metrics_json, "metrics");
   if (!metrics.ok() || !metrics->is_object()) return "the worker reported metrics that are not a JSON object";
-  if (kind == TaskKind::kEvaluatePpl && !JsonDouble(*metrics, "perplexity", "metrics").ok()) {
+  if (kind == TaskKind::kReducePpl && !JsonDouble(*metrics, "perplexity", "metrics").ok()) {
     return "the worker reported no perplexity";
   }
   return "";
@@ -68,6 +68,18 @@ void NoteInputs(const State& state, const TaskDef& def, WorkerEntry& worker) {
     const std::optional<ArtifactRef> content = ContentOf(state, input);
     if (content.has_value()) worker.local.Use(*content, worker.record.cache_bytes);
   }
+}
+
+// What the log says of a training besides: "" where it was of use, or was none.
+std::string TrainingNote(const TaskDef& def, const std::string& metrics_json) {
+  if (def.kind != TaskKind::kTrainBlock) return "";
+  const StatusOr<Json> metrics = ParseJson(metrics_json, "metrics");
+  if (!metrics.ok()) return "";
+  const auto initial = JsonDouble(*metrics, "initial_val_loss", "metrics");
+  const auto best = JsonDouble(*metrics, "best_val_loss", "metrics");
+  const auto steps = JsonInt(*metrics, "steps", "metrics");
+  const bool useless = initial.ok() && best.ok() && steps.ok() && *steps > 0 && !(*best < *initial);
+  return useless ? absl::StrCat("; none of its ", *steps, " steps lowered the validation loss") : "";
 }
 
 std::string Seconds(double seconds) {
@@ -229,7 +241,7 @@ Status Stepper::ApplyReport(TaskEntry& task, const WorkerEntry& worker, const Re
   if (success != nullptr && problem.empty()) {
     task_event = Succeeded{event.token, success->from_cache};
     said = absl::StrCat("attempt ", record.attempts, success->from_cache ? " found the result published" : " succeeded",
-                        " after ", Seconds(event.seconds));
+                        " after ", Seconds(event.seconds), TrainingNote(*record.def, success->metrics_json));
   } else if (success != nullptr) {
     task_event = Failed{event.token, FailureCause::kTask, problem};
     said = absl::StrCat("attempt ", record.attempts, " failed (TASK): ", problem);

@@ -46,6 +46,7 @@ void ResultToWire(const RunResult& result, wire::Run* message) {
     perplexity->set_text(one.text);
     perplexity->set_perplexity(one.perplexity);
     perplexity->set_tokens(one.tokens);
+    if (one.add_bos.has_value()) perplexity->set_add_bos(*one.add_bos);
   }
   if (result.exported.has_value()) {
     ToWire(*result.exported, message->mutable_export_());
@@ -142,7 +143,8 @@ void ToWire(const Plan& plan, const Recipe& recipe, wire::Plan* message) {
   if (plan.allocation.has_value()) {
     for (const LossPoint& point : plan.allocation->frontier) {
       wire::FrontierPoint* out = message->add_frontier();
-      out->set_stored_bits_per_weight(static_cast<double>(point.stored_bits) / static_cast<double>(plan.quantized_weights));
+      out->set_stored_bits_per_weight(static_cast<double>(point.stored_bits) /
+                                      static_cast<double>(plan.quantized_weights));
       out->set_loss(point.loss);
     }
   }
@@ -152,6 +154,7 @@ void ToWire(const Plan& plan, const Recipe& recipe, wire::Plan* message) {
   message->set_export_bytes(plan.export_bytes);
   message->set_peak_memory_bytes(plan.peak_memory_bytes);
   for (const std::string& remark : plan.remarks) message->add_remarks(remark);
+  for (const std::string& chosen : plan.chosen_defaults) message->add_chosen_defaults(chosen);
 }
 
 void ToWire(const RunPreview& preview, wire::Plan* message) {

@@ -114,6 +114,7 @@ StatusOr<RunSpec> FromWire(const wire::RunSpec& message) {
     model.config_json = message.model().config_json();
     LWQ_ASSIGN_OR_RETURN(model.files, FromWire(message.model().files(), "model.files"));
     LWQ_ASSIGN_OR_RETURN(model.tokenizer, FromWire(message.model().tokenizer(), "model.tokenizer"));
+    LWQ_ASSIGN_OR_RETURN(model.companions, FromWire(message.model().companions(), "model.companions"));
     spec.model = std::move(model);
   }
   if (message.has_calibration()) {
@@ -143,6 +144,7 @@ void ToWire(const RunSpec& spec, wire::RunSpec* message) {
     model->set_config_json(spec.model->config_json);
     ToWire(spec.model->files, model->mutable_files());
     ToWire(spec.model->tokenizer, model->mutable_tokenizer());
+    ToWire(spec.model->companions, model->mutable_companions());
   }
   if (spec.calibration.has_value()) TextToWire(*spec.calibration, message->mutable_calibration());
   for (const TextSource& text : spec.eval_texts) TextToWire(text, message->add_eval_texts());

@@ -94,8 +94,9 @@ StatusOr<std::map<std::string, ArtifactRef>> OutputsFromText(std::string_view te
 std::string ResultToText(const RunResult& result) {
   Json json{{"perplexities", Json::array()}, {"result_digest", result.result_digest}};
   for (const PerplexityResult& one : result.perplexities) {
-    json["perplexities"].push_back(
+    Json& entry = json["perplexities"].emplace_back(
         Json{{"model", one.model}, {"text", one.text}, {"perplexity", one.perplexity}, {"tokens", one.tokens}});
+    if (one.add_bos.has_value()) entry["add_bos"] = *one.add_bos;
   }
   if (result.exported.has_value()) json["export"] = ArtifactToJson(*result.exported);
   return CanonicalJson(json);
@@ -112,7 +113,9 @@ StatusOr<RunResult> ResultFromText(std::string_view text) {
     const StatusOr<double> perplexity = JsonDouble(one, "perplexity", "result");
     const StatusOr<int64_t> tokens = JsonInt(one, "tokens", "result");
     if (!model.ok() || !evaluated.ok() || !tokens.ok()) return Damaged("run result");
-    result.perplexities.push_back({*model, *evaluated, perplexity.ok() ? *perplexity : HUGE_VAL, *tokens});
+    const StatusOr<bool> add_bos = JsonBool(one, "add_bos", "result");
+    result.perplexities.push_back({*model, *evaluated, perplexity.ok() ? *perplexity : HUGE_VAL, *tokens,
+                                   add_bos.ok() ? std::make_optional(*add_bos) : std::nullopt});
   }
   const StatusOr<std::string> digest = JsonString(*json, "result_digest", "result");
   if (!digest.ok()) return Damaged("run result");

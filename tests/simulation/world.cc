@@ -38,6 +38,9 @@ std::vector<RunSpec> DrawSpecs(SimRandom& random) {
       spec.recipe.wbits = random.Chance(0.5) ? 2 : 3;
       spec.priority = static_cast<int>(random.Between(0, 1));
       if (random.Chance(0.5)) DrawMethod(random, spec);
+      // Of 32-token windows: evaluated in 1 to 8 shards.
+      spec.eval_texts[0].files.size_bytes = random.Between(0, 8 * 32 * 4 * 4);
+      spec.recipe.eval_shard_windows = 4;
       specs.push_back(spec);
     } else if (kind < 9) {
       specs.push_back(testing::NoopSpec(random.Between(1, 12), random.Between(1, 2)));

@@ -16,6 +16,8 @@ StatusOr<TaskOutcome> Execute(const Task& task, const TaskContext& context) {
       return ExecuteRtnBlock(task, context);
     case TaskKind::kEvaluatePpl:
       return ExecuteEvaluatePpl(task, context);
+    case TaskKind::kReducePpl:
+      return ExecuteReducePpl(task, context);
     case TaskKind::kExport:
       return ExecuteExport(task, context);
     case TaskKind::kLossGradient:

@@ -25,6 +25,12 @@ StatusOr<TaskOutcome> ExecuteExport(const Task& task, const TaskContext& context
     LWQ_ASSIGN_OR_RETURN(tokenizer, FileTree::Open(context.blobs, ref));
     options.tokenizer = &tokenizer;
   }
+  FileTree companions;
+  if (task.inputs.contains("companions")) {
+    LWQ_ASSIGN_OR_RETURN(const ArtifactRef ref, InputOf(task, "companions"));
+    LWQ_ASSIGN_OR_RETURN(companions, FileTree::Open(context.blobs, ref));
+    options.companions = &companions;
+  }
   qat::CheckpointBlocks blocks(context.blobs, std::move(checkpoints));
   LWQ_ASSIGN_OR_RETURN(
       const qat::ExportResult exported,

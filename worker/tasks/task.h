@@ -68,6 +68,7 @@ StatusOr<TaskOutcome> ExecuteAdvance(const Task& task, const TaskContext& contex
 StatusOr<TaskOutcome> ExecuteTrainBlock(const Task& task, const TaskContext& context);
 StatusOr<TaskOutcome> ExecuteRtnBlock(const Task& task, const TaskContext& context);
 StatusOr<TaskOutcome> ExecuteEvaluatePpl(const Task& task, const TaskContext& context);
+StatusOr<TaskOutcome> ExecuteReducePpl(const Task& task, const TaskContext& context);
 StatusOr<TaskOutcome> ExecuteExport(const Task& task, const TaskContext& context);
 StatusOr<TaskOutcome> ExecuteLossGradient(const Task& task, const TaskContext& context);
 StatusOr<TaskOutcome> ExecuteBackwardBlock(const Task& task, const TaskContext& context);

@@ -146,6 +146,28 @@ TEST(WatchFrame, OfTrainedBlocksHasLossFlipsAndCost) {
   EXPECT_EQ(lines[3], "  + block 0     #3  4 bits  s 0.5  1 zero-point flip  peak 28.6 MiB");
 }
 
+TEST(WatchFrame, OfATrainingThatLoweredNothingSaysSo) {
+  lwqat::v1::Run run = test::RunningRun();
+  run.mutable_tasks(1)->set_metrics_json(
+      R"({"initial_val_loss": 0.5, "best_val_loss": 0.5, "final_val_loss": 0.5, "steps": 128})");
+  EXPECT_THAT(RenderRunFrame(run, Frame(40)),
+              testing::Contains(HasSubstr("block 0     loss 0.5  training undone: no step lowered the loss  3.0 s")));
+  lwqat::v1::Run before = run;
+  before.mutable_tasks(1)->set_state(lwqat::v1::TASK_STATE_LEASED);
+  EXPECT_THAT(DescribeChanges(before, run),
+              ElementsAre(HasSubstr("train block 0: done, 3.0 s, peak 41.0 MiB, RSS 210 MiB, loss 0.5, training "
+                                    "undone: no step lowered the loss")));
+}
+
+TEST(WatchFrame, ADefaultThatWasChosenForTheModelIsSaid) {
+  lwqat::v1::Run run = test::RunningRun();
+  run.mutable_plan()->add_chosen_defaults("group_size 64 was chosen: 128 does not divide");
+  EXPECT_EQ(RenderRunFrame(run, Frame(40))[1], "  group_size 64 was chosen: 128 does not divide");
+  EXPECT_THAT(DescribeChanges({}, run),
+              testing::Contains("w2g128 3f2a9c1e: group_size 64 was chosen: 128 does not divide"));
+  EXPECT_THAT(RenderPlan(run.plan()), HasSubstr("\ndefault      group_size 64 was chosen: 128 does not divide\n"));
+}
+
 TEST(WatchFrame, FoldsBlocksOutOfOrderToTheirNumber) {
   lwqat::v1::Run run;
   run.set_id("12345678");

@@ -11,6 +11,7 @@ namespace lwq {
 namespace {
 
 using test::MeasuredRun;
+using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
@@ -66,6 +67,77 @@ TEST(Report, ComparesOnlyWhatWasMeasuredAlike) {
   for (const lwqat::v1::Run& rtn : {other_bits, other_group, other_model, other_window, other_text}) {
     EXPECT_THAT(BuildReport({rtn, ap}, 0).rows.back().recovered_share, IsEmpty()) << rtn.ShortDebugString();
   }
+}
+
+// A run of four blocks whose trainings ended as the given metrics say.
+lwqat::v1::Run TrainedRun(const std::vector<std::string>& metrics) {
+  lwqat::v1::Run run = MeasuredRun("ap-run", "block_ap", 2.5, 2.0);
+  run.mutable_plan()->clear_blocks();
+  for (int block = 0; block < static_cast<int>(metrics.size()); ++block) {
+    run.mutable_plan()->add_blocks()->set_layer_idx(block);
+    run.mutable_plan()->mutable_blocks(block)->set_unit(block);
+    auto* task = run.add_tasks();
+    *task = test::MakeTask("train_block", block, lwqat::v1::TASK_STATE_SUCCEEDED);
+    task->set_metrics_json(metrics[static_cast<size_t>(block)]);
+  }
+  return run;
+}
+
+constexpr char kUndoneMetrics[] =
+    R"({"initial_val_loss": 0.5, "best_val_loss": 0.5, "final_val_loss": 0.5, "steps": 16})";
+constexpr char kUsefulMetrics[] =
+    R"({"initial_val_loss": 0.5, "best_val_loss": 0.25, "final_val_loss": 0.25, "steps": 16})";
+
+TEST(Report, TrainingThatLoweredNothingIsSaidBelowTheTableWithItsBlocks) {
+  const Report report = BuildReport({TrainedRun({kUndoneMetrics, kUndoneMetrics, kUsefulMetrics, kUndoneMetrics})}, 0);
+  const ReportRow& row = report.rows.back();
+  EXPECT_EQ(row.steps, 64) << "steps are those taken";
+  EXPECT_THAT(row.remarks,
+              ElementsAre("training was undone in blocks 0-1, 3: no step lowered the validation loss, so the weights "
+                          "from before it are used; lower the learning rates"));
+  EXPECT_THAT(RenderReport(report), HasSubstr("\nap-run: training was undone in blocks 0-1, 3: "));
+  EXPECT_EQ(ReportToJson(report)["rows"].back()["remarks"], Json(row.remarks));
+}
+
+TEST(Report, WithoutKeepBestTheLastWeightsAreUsedAndTheRemarkSaysThat) {
+  const lwqat::v1::Run run = TrainedRun(
+      {kUsefulMetrics, R"({"initial_val_loss": 0.5, "best_val_loss": 0.5, "final_val_loss": 0.75, "steps": 16})"});
+  EXPECT_THAT(BuildReport({run}, 0).rows.back().remarks,
+              ElementsAre(HasSubstr("training lowered no validation loss in block 1: its last weights are used")));
+}
+
+TEST(Report, OfNoTrainingOrNoValidationNothingIsRemarked) {
+  const lwqat::v1::Run run =
+      TrainedRun({R"({"initial_val_loss": 0.5, "best_val_loss": 0.5, "final_val_loss": 0.5, "steps": 0})",
+                  R"({"initial_val_loss": null, "best_val_loss": null, "final_val_loss": null, "steps": 16})", "[1"});
+  EXPECT_THAT(BuildReport({run}, 0).rows.back().remarks, IsEmpty());
+}
+
+TEST(Report, ASecondPassThatLoweredNothingIsToldFromTheFirst) {
+  lwqat::v1::Run run = TrainedRun({kUsefulMetrics});
+  auto* again = run.add_tasks();
+  *again = test::MakeTask("train_block", 0, lwqat::v1::TASK_STATE_SUCCEEDED);
+  again->set_title("train on block 0");
+  again->set_metrics_json(kUndoneMetrics);
+  EXPECT_THAT(BuildReport({run}, 0).rows.back().remarks,
+              ElementsAre(HasSubstr("undone in block 0 in the second pass: ")));
+}
+
+TEST(Report, SaysWhetherBosWasPutBeforeTheTexts) {
+  std::vector<lwqat::v1::Run> runs = {MeasuredRun("a", "rtn", 4.0, 2.0), MeasuredRun("b", "rtn", 4.5, 2.0)};
+  EXPECT_THAT(RenderReport(BuildReport(runs, 0)), testing::Not(HasSubstr("BOS"))) << "nobody knows";
+  const auto set = [&](int run, bool added) {
+    for (auto& measured : *runs[static_cast<size_t>(run)].mutable_perplexities()) measured.set_add_bos(added);
+  };
+  set(0, true);
+  set(1, true);
+  EXPECT_THAT(RenderReport(BuildReport(runs, 0)), testing::EndsWith("\nBOS added to held-out\n"));
+  EXPECT_EQ(ReportToJson(BuildReport(runs, 0))["rows"].back()["add_bos"], Json({{"held-out", true}}));
+  set(0, false);
+  set(1, false);
+  EXPECT_THAT(RenderReport(BuildReport(runs, 0)), testing::EndsWith("\nno BOS added to held-out\n"));
+  set(1, true);
+  EXPECT_THAT(RenderReport(BuildReport(runs, 0)), testing::EndsWith("\nBOS added to held-out (b only)\n"));
 }
 
 TEST(Report, StepsAreThoseTrainedWhereTasksTell) {

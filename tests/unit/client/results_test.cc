@@ -18,7 +18,7 @@ TEST(LayerStatistics, HasEveryFieldOfEveryBlock) {
     "layer_idx": 2, "position": 1, "unit": 1, "sensitivity": 3.0, "bit_width": 2, "group_size": 128,
     "stored_bits_per_weight": 2.140625, "epochs_planned": 2.5, "epochs_trained": 2.5, "steps": 160, "quant_lr": 1e-4,
     "zp_lr": 1e-4, "weight_lr": 1e-5, "patience": 3.5, "initial_val_loss": 0.5, "best_val_loss": 0.125,
-    "final_val_loss": 0.25, "zero_point_flips": 7, "zero_points": 1024, "training_time": 3.0,
+    "final_val_loss": 0.25, "loss_lowered": true, "zero_point_flips": 7, "zero_points": 1024, "training_time": 3.0,
     "peak_memory_bytes": 50000000})");
   ASSERT_EQ(statistics["layers"].size(), 3u);
   EXPECT_EQ(statistics["layers"][2], expected);
@@ -37,10 +37,30 @@ TEST(LayerStatistics, ATimeThatAReusedTaskLacksIsThatOfItsEpochs) {
 TEST(LayerStatistics, WhatIsNotKnownIsNull) {
   const Json layers = LayersToJson(test::PolicyRun());
   for (const char* key : {"epochs_trained", "steps", "initial_val_loss", "best_val_loss", "final_val_loss",
-                          "zero_point_flips", "zero_points", "training_time", "peak_memory_bytes"}) {
+                          "loss_lowered", "zero_point_flips", "zero_points", "training_time", "peak_memory_bytes"}) {
     EXPECT_TRUE(layers[1].at(key).is_null()) << key;
   }
   EXPECT_TRUE(LayersToJson(test::FinishedPolicyRun())[0]["best_val_loss"].is_null()) << "no validation windows";
+}
+
+TEST(LayerStatistics, ABlockWhoseTrainingLoweredNothingSaysSo) {
+  lwqat::v1::Run run = test::FinishedPolicyRun();
+  EXPECT_TRUE(LayersToJson(run)[0]["loss_lowered"].is_null()) << "nothing was validated";
+  lwqat::v1::Task& unit = *run.mutable_tasks(4);
+  unit.set_metrics_json(R"({"initial_val_loss": 0.5, "best_val_loss": 0.5, "final_val_loss": 0.5, "steps": 160})");
+  EXPECT_EQ(LayersToJson(run)[1]["loss_lowered"], false);
+  EXPECT_EQ(LayersToJson(run)[2]["loss_lowered"], false) << "the unit's other block";
+  EXPECT_EQ(LayersToJson(run)[2]["steps"], 160) << "the steps were taken";
+  unit.set_metrics_json(R"({"initial_val_loss": 0.5, "best_val_loss": 0.5, "final_val_loss": 0.5, "steps": 0})");
+  EXPECT_TRUE(LayersToJson(run)[1]["loss_lowered"].is_null()) << "no training was asked for";
+}
+
+TEST(LayerStatistics, OneTrainingOfARelayThatLoweredTheLossIsEnough) {
+  lwqat::v1::Run run = test::FinishedPolicyRun();
+  lwqat::v1::Task& again = *run.add_tasks() = test::MakeTask("train_block", 1, lwqat::v1::TASK_STATE_SUCCEEDED);
+  again.set_title("train on blocks 1-2");
+  again.set_metrics_json(R"({"initial_val_loss": 0.1, "best_val_loss": 0.1, "final_val_loss": 0.1, "steps": 8})");
+  EXPECT_EQ(LayersToJson(run)[1]["loss_lowered"], true);
 }
 
 TEST(LayerStatistics, ItsConfigIsTheRecipeWithNumbersAsNumbers) {

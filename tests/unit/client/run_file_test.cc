@@ -234,7 +234,8 @@ const BadFile kBadFiles[] = {
     {"ListForOtherText", "block_grouping: [2]\n", "run.yaml:1:17: block_grouping: expected a text, got a list"},
     {"UnknownTaskKind", "kind_classes: {train: A100}\n",
      "run.yaml:1:16: kind_classes: unknown task kind \"train\"; kinds are tokenize, embed, advance, train_block, "
-     "rtn_block, evaluate_ppl, export, loss_gradient, backward_block, gradient_norm, output_fisher, loss_delta, "
+     "rtn_block, evaluate_ppl, reduce_ppl, export, loss_gradient, backward_block, gradient_norm, output_fisher, "
+     "loss_delta, "
      "hessian, "
      "weight_error, noop"},
     {"MisspeltTaskKind", "kind_classes: {train_blok: A100}\n",

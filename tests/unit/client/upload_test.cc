@@ -12,6 +12,7 @@
 #include "client/render/json_text.h"
 #include "client/render/sensitivity_results.h"
 #include "client/upload/check_weights.h"
+#include "client/upload/companion_files.h"
 #include "client/upload/fetch_export.h"
 #include "client/upload/interruptible_store.h"
 #include "client/upload/naming_store.h"
@@ -90,6 +91,96 @@ TEST_F(UploadTest, OnlyTheModelsOwnFilesAreTaken) {
   ASSERT_TRUE(model.ok()) << model.status();
   EXPECT_THAT(model->files, ElementsAre(Key("config.json"), Key("generation_config.json"), Key("model.safetensors")));
   EXPECT_THAT(model->tokenizer, ElementsAre(Key("tokenizer.json"), Key("tokenizer_config.json")));
+}
+
+TEST_F(UploadTest, WhatElseBelongsToTheModelGoesAlongIntoExports) {
+  WriteModel();
+  for (const char* name :
+       {"chat_template.jinja", "chat_template.json", "LICENSE", "NOTICE.txt", "README.md", "USE_POLICY.md",
+        "preprocessor_config.json", "modeling_custom.py", "additional_chat_templates/tool_use.jinja"}) {
+    fs::create_directories(fs::path(At("model") + "/" + name).parent_path());
+    WriteText(std::string("model/") + name, "x");
+  }
+  const auto model = InspectModel(At("model"));
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_THAT(model->companions,
+              ElementsAre(Key("LICENSE"), Key("NOTICE.txt"), Key("README.md"), Key("USE_POLICY.md"),
+                          Key("additional_chat_templates/tool_use.jinja"), Key("chat_template.jinja"),
+                          Key("chat_template.json"), Key("modeling_custom.py"), Key("preprocessor_config.json")));
+  EXPECT_THAT(model->notes, testing::IsEmpty());
+}
+
+TEST_F(UploadTest, WeightsAdaptersCachesAndHiddenFilesStayBehind) {
+  WriteModel();
+  for (const char* name :
+       {"consolidated.safetensors", "pytorch_model.bin", "pytorch_model.bin.index.json", "consolidated.00.pth",
+        "model.Q4_K_M.gguf", "model.onnx", "tf_model.h5", "flax_model.msgpack", "optimizer.pt", "adapter_config.json",
+        ".gitattributes", ".cache/huggingface/x.metadata", "onnx/config.json", "original/params.json",
+        "__pycache__/a.py", "quantize_config.json.orig~", "layer_statistics.json", "sensitivity_results_tiny.json"}) {
+    fs::create_directories(fs::path(At("model") + "/" + name).parent_path());
+    WriteText(std::string("model/") + name, "x");
+  }
+  const auto model = InspectModel(At("model"));
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_THAT(model->companions, testing::IsEmpty());
+  EXPECT_THAT(model->notes, testing::IsEmpty()) << "nobody expects these in an export";
+}
+
+TEST_F(UploadTest, TheLinksOfAHubCacheAreFollowedAndOthersOutOfTheFolderAreNot) {
+  const fs::path cache = At("models--org--tiny");
+  const fs::path snapshot = cache / "snapshots" / "abc";
+  fs::create_directories(snapshot / "additional_chat_templates");
+  fs::create_directories(cache / "blobs");
+  test::WriteFile((cache / "blobs" / "1234").string(), "template");
+  WriteText("secret", "not the model's");
+  fs::create_symlink("../../blobs/1234", snapshot / "chat_template.jinja");
+  fs::create_symlink("../../../blobs/1234", snapshot / "additional_chat_templates" / "rag.jinja");
+  fs::create_symlink("chat_template.jinja", snapshot / "same.jinja");
+  fs::create_symlink(At("secret"), snapshot / "notes.txt");
+  fs::create_symlink("../../blobs/absent", snapshot / "LICENSE");
+  const CompanionFiles found = FindCompanionFiles(snapshot.string(), {});
+  EXPECT_THAT(found.files,
+              ElementsAre(Key("additional_chat_templates/rag.jinja"), Key("chat_template.jinja"), Key("same.jinja")));
+  EXPECT_THAT(found.notes, ElementsAre("notes.txt is a link to outside of the model's folder and will not be in the "
+                                       "export; copy what belongs to the model there"));
+}
+
+TEST_F(UploadTest, SmallFilesBeyondTheLimitStayBehindTheLargestFirstAndAreNamed) {
+  fs::create_directory(At("model"));
+  WriteText("model/LICENSE", "1234");
+  WriteText("model/big.txt", std::string(100, 'x'));
+  WriteText("model/bigger.txt", std::string(200, 'x'));
+  const CompanionFiles found = FindCompanionFiles(At("model"), {}, 104);
+  EXPECT_THAT(found.files, ElementsAre(Key("LICENSE"), Key("big.txt")));
+  EXPECT_THAT(found.notes, ElementsAre("bigger.txt will not be in the export: of files that are not weights 104 B are "
+                                       "taken along"));
+}
+
+TEST_F(UploadTest, AFileWhoseNameNoTreeHoldsDoesNotFailTheRun) {
+  fs::create_directory(At("model"));
+  WriteText("model/a\\b.txt", "x");
+  WriteText("model/caf\xe9.txt", "x");
+  const CompanionFiles found = FindCompanionFiles(At("model"), {});
+  EXPECT_THAT(found.files, testing::IsEmpty());
+  EXPECT_THAT(found.notes, ElementsAre(HasSubstr("its name is no plain text")));
+}
+
+TEST_F(UploadTest, OnlyARunThatExportsUploadsTheSmallFiles) {
+  WriteModel();
+  WriteText("model/chat_template.jinja", "x");
+  RunRequest request;
+  request.model_path = At("model");
+  request.spec.mutable_recipe()->set_method("rtn");
+  NamingStore names;
+  UploadedTrees uploaded;
+  EXPECT_TRUE(UploadRun(*CheckRunInputs(request), &names, nullptr, &uploaded)->model().has_companions());
+  for (const char* method : {"none", "sensitivity"}) {
+    request.spec.mutable_recipe()->set_method(method);
+    EXPECT_FALSE(UploadRun(*CheckRunInputs(request), &names, nullptr, &uploaded)->model().has_companions()) << method;
+  }
+  request.spec.mutable_recipe()->set_method("rtn");
+  request.spec.mutable_recipe()->set_export_format("none");
+  EXPECT_FALSE(UploadRun(*CheckRunInputs(request), &names, nullptr, &uploaded)->model().has_companions());
 }
 
 TEST_F(UploadTest, AShardedModelIsItsIndexAndTheShardsItNames) {

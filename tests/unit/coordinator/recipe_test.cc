@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "coordinator/plan/group_size.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/unit/coordinator/scheduler_harness.h"
@@ -49,6 +50,45 @@ TEST(ResolveRecipeTest, AbsentFieldsTakeTheDefaultsOfTheSpec) {
   EXPECT_TRUE(recipe.keep_best);
   EXPECT_TRUE(recipe.disjoint_windows);
   EXPECT_EQ(recipe.export_format, "gptq_v2");
+}
+
+LlamaConfig ConfigOfWidths(int64_t hidden, int64_t intermediate) {
+  LlamaConfig config = TinyConfig(2);
+  config.hidden_size = hidden;
+  config.intermediate_size = intermediate;
+  config.head_dim = hidden / config.num_attention_heads;
+  return config;
+}
+
+TEST(ResolveRecipeTest, TheDefaultGroupSizeDividesEveryInputWidth) {
+  EXPECT_EQ(DefaultGroupSize(ConfigOfWidths(4096, 11008)), 128);
+  EXPECT_EQ(DefaultGroupSize(ConfigOfWidths(576, 1536)), 64) << "SmolLM2-135M";
+  EXPECT_EQ(DefaultGroupSize(ConfigOfWidths(960, 2560)), 64);
+  EXPECT_EQ(DefaultGroupSize(ConfigOfWidths(288, 768)), 32) << "a usual size before a larger divisor (96)";
+  EXPECT_EQ(DefaultGroupSize(ConfigOfWidths(80, 1040)), 80) << "else the largest divisor";
+  EXPECT_EQ(DefaultGroupSize(ConfigOfWidths(68, 172)), 4);
+  EXPECT_EQ(Resolved({}).group_size, 64);
+  EXPECT_EQ(Resolved({}).sensitivity_group_sizes, "64") << "follows group_size";
+}
+
+TEST(ResolveRecipeTest, WhereNothingIsRoundedNoGroupSizeIsAskedFor) {
+  const LlamaConfig model = TinyConfig(2);
+  PartialRecipe partial;
+  partial.group_size = 48;
+  partial.export_format = "none";
+  partial.method = "none";
+  EXPECT_TRUE(ResolveRecipe(partial, &model).ok());
+  partial.method = "sensitivity";
+  for (const char* metric : {"fisher", "gradient", "hessian"}) {
+    partial.sensitivity_metric = metric;
+    EXPECT_TRUE(ResolveRecipe(partial, &model).ok()) << metric;
+  }
+  for (const char* metric : {"loss_delta", "output_fisher", "pilot"}) {
+    partial.sensitivity_metric = metric;
+    EXPECT_THAT(std::string(MessageOf(ResolveRecipe(partial, &model).status())),
+                HasSubstr("group_size 48 does not divide"))
+        << metric;
+  }
 }
 
 TEST(ResolveRecipeTest, WeightRateIsDoubledAtTwoBits) {
@@ -145,6 +185,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadRecipe{"NegativeBits", [](PartialRecipe& r) { r.wbits = -2; }, "wbits is -2"},
         BadRecipe{"GroupNoDivisor", [](PartialRecipe& r) { r.group_size = 48; },
                   "group_size 48 does not divide in_features of self_attn.q_proj (64), self_attn.k_proj (64)"},
+        BadRecipe{"GroupNoDivisorProposesSome", [](PartialRecipe& r) { r.group_size = 48; },
+                  "mlp.down_proj (128): choose 64, 32, 16, 8, 4, 2, 1 or -1 (a whole row)"},
         BadRecipe{"GroupZero", [](PartialRecipe& r) { r.group_size = 0; }, "group_size is 0, must be -1"},
         BadRecipe{"GroupMinusTwo", [](PartialRecipe& r) { r.group_size = -2; }, "group_size is -2"},
         BadRecipe{"GroupHuge", [](PartialRecipe& r) { r.group_size = int64_t{1} << 62; }, "does not divide"},

@@ -5,6 +5,7 @@
 
 #include "common/task/numerics_class.h"
 #include "common/task/task_params.h"
+#include "coordinator/plan/eval_shards.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/unit/coordinator/scheduler_harness.h"
@@ -15,6 +16,7 @@ namespace {
 using testing::BlockApSpec;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using testing::NamedArtifact;
 using testing::NoopSpec;
 using testing::RtnSpec;
@@ -57,7 +59,8 @@ TEST(BuildRunGraphTest, BlockApHasTheTasksOfTheSequentialHandoff) {
   EXPECT_EQ(kinds[TaskKind::kEmbed], 1);
   EXPECT_EQ(kinds[TaskKind::kAdvance], 3 + 2);  // n full precision, n−1 quantized
   EXPECT_EQ(kinds[TaskKind::kTrainBlock], 3);
-  EXPECT_EQ(kinds[TaskKind::kEvaluatePpl], 2);  // fp and block_ap
+  EXPECT_EQ(kinds[TaskKind::kEvaluatePpl], 2);  // fp and block_ap, a shard each
+  EXPECT_EQ(kinds[TaskKind::kReducePpl], 2);
   EXPECT_EQ(kinds[TaskKind::kExport], 1);
 }
 
@@ -92,9 +95,45 @@ TEST(BuildRunGraphTest, ExportAndEvaluationReadEveryCheckpoint) {
   }
   const PlannedTask& fp = Titled(graph, "evaluate fp on held-out");
   EXPECT_EQ(fp.def.inputs.size(), 2u) << "model and tokens only";
-  EXPECT_EQ(fp.evaluated_model, "fp");
-  EXPECT_EQ(evaluated.evaluated_model, "block_ap");
-  EXPECT_EQ(evaluated.evaluated_text, "held-out");
+  const PlannedTask& reduced = Titled(graph, "perplexity of block_ap on held-out");
+  EXPECT_EQ(Titled(graph, "perplexity of fp on held-out").evaluated_model, "fp");
+  EXPECT_EQ(reduced.evaluated_model, "block_ap");
+  EXPECT_EQ(reduced.evaluated_text, "held-out");
+  EXPECT_EQ(reduced.def.inputs, (std::map<std::string, TaskInput>{{"losses.0", Out(evaluated, "losses")}}));
+}
+
+TEST(BuildRunGraphTest, ALongTextIsEvaluatedInShardsWhoseNumberFollowsFromItsSizeAlone) {
+  RunSpec spec = BlockApSpec(2);
+  spec.recipe.method = "none";
+  spec.eval_texts[0].files.size_bytes = 1'000'000;  // about 7,800 windows of 32 tokens
+  spec.recipe.eval_shard_windows = 1000;
+  const std::vector<PlannedTask> graph = Graph(spec);
+  const PlannedTask& reduced = Titled(graph, "perplexity of fp on held-out");
+  ASSERT_EQ(graph.size(), 1u + 8u + 1u);
+  for (int64_t shard = 0; shard < 8; ++shard) {
+    const PlannedTask& task = Titled(graph, absl::StrCat("evaluate fp on held-out (", shard + 1, "/8)"));
+    const EvaluatePplParams params = *EvaluatePplParams::FromJson(task.def.params);
+    EXPECT_EQ(params.shard, shard);
+    EXPECT_EQ(params.shards, 8);
+    EXPECT_EQ(task.purpose, TaskPurpose::kStep) << "only the reduction is the run's result";
+    EXPECT_EQ(reduced.def.inputs.at(absl::StrCat("losses.", shard)), Out(task, "losses"));
+    EXPECT_EQ(task.depth, 2);
+  }
+}
+
+TEST(EvalShardsTest, TwoAndFourWorkersShareThemEvenly) {
+  Recipe recipe;
+  recipe.ppl_seqlen = 512;
+  recipe.eval_shard_windows = DefaultEvalShardWindows(512);
+  EXPECT_EQ(recipe.eval_shard_windows, 32);
+  const int64_t shard_bytes = 4 * 16384;
+  EXPECT_EQ(EvalShards(recipe, 0), 1) << "its size is not known";
+  EXPECT_EQ(EvalShards(recipe, shard_bytes), 1);
+  EXPECT_EQ(EvalShards(recipe, 2 * shard_bytes), 2);
+  EXPECT_EQ(EvalShards(recipe, 2 * shard_bytes + 4 * 512), 4);
+  EXPECT_EQ(EvalShards(recipe, 9 * shard_bytes), 12);
+  EXPECT_EQ(EvalShards(recipe, int64_t{1} << 49), 256);
+  EXPECT_EQ(DefaultEvalShardWindows(32768), 1) << "one window at least";
 }
 
 TEST(BuildRunGraphTest, EveryParameterIsReadableByTheWorkersReader) {
@@ -118,6 +157,9 @@ TEST(BuildRunGraphTest, EveryParameterIsReadableByTheWorkersReader) {
         break;
       case TaskKind::kEvaluatePpl:
         EXPECT_TRUE(EvaluatePplParams::FromJson(params).ok());
+        break;
+      case TaskKind::kReducePpl:
+        EXPECT_TRUE(ReducePplParams::FromJson(params).ok());
         break;
       case TaskKind::kExport:
         EXPECT_TRUE(ExportParams::FromJson(params).ok());
@@ -152,7 +194,7 @@ TEST(BuildRunGraphTest, EveryParameterIsReadableByTheWorkersReader) {
 TEST(BuildRunGraphTest, OnlyKindsWhoseBitsDependOnTheMachineArePinned) {
   for (const PlannedTask& task : Graph(BlockApSpec(2))) {
     const bool pinned = task.def.kind == TaskKind::kAdvance || task.def.kind == TaskKind::kTrainBlock ||
-                        task.def.kind == TaskKind::kEvaluatePpl;
+                        task.def.kind == TaskKind::kEvaluatePpl || task.def.kind == TaskKind::kReducePpl;
     EXPECT_EQ(task.def.numerics_class, pinned ? kBase + "|fp32|t1" : "") << task.title;
   }
 }
@@ -268,7 +310,38 @@ TEST(BuildRunGraphTest, MethodNoneMeasuresTheModelOncePerText) {
   spec.recipe.method = "none";
   std::vector<std::string> titles;
   for (const PlannedTask& task : Graph(spec)) titles.push_back(task.title);
-  EXPECT_THAT(titles, ElementsAre("tokenize held-out", "evaluate fp on held-out"));
+  EXPECT_THAT(titles, ElementsAre("tokenize held-out", "evaluate fp on held-out", "perplexity of fp on held-out"));
+}
+
+TEST(PlanOfRunTest, AGroupSizeThatWasChosenIsSaidAndOneThatWasGivenIsNot) {
+  RunSpec spec = RtnSpec(2);
+  spec.recipe.group_size.reset();
+  const StatusOr<ResolvedSpec> resolved = ResolveSpec(spec);
+  ASSERT_TRUE(resolved.ok()) << resolved.status();
+  EXPECT_THAT(PlanOfRun(spec, resolved->model.get(), resolved->recipe, {})->chosen_defaults,
+              ElementsAre("group_size 64 was chosen: the usual 128 does not divide all input widths of the model's "
+                          "linears (64, 128)"));
+  spec.recipe.group_size = 64;
+  EXPECT_THAT(PlanOfRun(spec, resolved->model.get(), resolved->recipe, {})->chosen_defaults, IsEmpty());
+  spec.recipe.group_size.reset();
+  spec.recipe.method = "none";
+  spec.eval_texts = BlockApSpec(2).eval_texts;
+  const StatusOr<ResolvedSpec> evaluates = ResolveSpec(spec);
+  ASSERT_TRUE(evaluates.ok()) << evaluates.status();
+  EXPECT_THAT(PlanOfRun(spec, evaluates->model.get(), evaluates->recipe, {})->chosen_defaults, IsEmpty())
+      << "nothing is rounded";
+}
+
+TEST(BuildRunGraphTest, OnlyTheExportReadsTheModelsSmallFiles) {
+  RunSpec spec = BlockApSpec(2);
+  const std::vector<PlannedTask> without = Graph(spec);
+  spec.model->companions = NamedArtifact("chat template");
+  for (const PlannedTask& task : Graph(spec)) {
+    const bool exports = task.def.kind == TaskKind::kExport;
+    EXPECT_EQ(task.def.inputs.contains("companions"), exports) << task.title;
+    EXPECT_EQ(task.key == Titled(without, task.title).key, !exports) << task.title;
+  }
+  EXPECT_EQ(RunSpecFromJson(RunSpecToJson(spec))->model->companions, spec.model->companions);
 }
 
 TEST(BuildRunGraphTest, NoopsAreDistinctByIndexAndSeed) {

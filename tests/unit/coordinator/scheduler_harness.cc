@@ -115,6 +115,8 @@ ReportSuccess HonestSuccess(const Lease& lease) {
   }
   switch (lease.def->kind) {
     case TaskKind::kTokenize:
+      success.metrics_json = R"({"add_bos":true})";
+      break;
     case TaskKind::kEmbed:
     case TaskKind::kAdvance:
     case TaskKind::kTrainBlock:
@@ -122,6 +124,8 @@ ReportSuccess HonestSuccess(const Lease& lease) {
     case TaskKind::kExport:
       break;
     case TaskKind::kEvaluatePpl:
+      break;
+    case TaskKind::kReducePpl:
       success.metrics_json = R"({"perplexity":2.5,"tokens":100})";
       break;
     case TaskKind::kLossGradient:

@@ -94,7 +94,7 @@ class ServiceTest : public ::testing::Test {
     report.set_task_key(lease.task_key());
     report.set_token(lease.token());
     wire::TaskSuccess* success = report.mutable_success();
-    for (const char* role : {"tokens", "activations", "block", "files"}) {
+    for (const char* role : {"tokens", "activations", "block", "losses", "files"}) {
       ToWire(testing::NamedArtifact(lease.action_key() + role), &(*success->mutable_outputs())[role]);
     }
     success->set_metrics_json(R"({"perplexity":2.5,"tokens":100})");
@@ -150,8 +150,8 @@ TEST_F(ServiceTest, ARunGoesFromSubmissionToItsResult) {
   const std::string worker = Register("a");
   wire::Run run = Get(id);
   EXPECT_EQ(run.state(), wire::RUN_STATE_RUNNING);
-  EXPECT_EQ(run.tasks_total(), 11);
-  EXPECT_EQ(run.tasks_size(), 11);
+  EXPECT_EQ(run.tasks_total(), 13);
+  EXPECT_EQ(run.tasks_size(), 13);
   EXPECT_EQ(run.plan().tasks().at("train_block"), 2);
   EXPECT_EQ(run.plan().recipe().precision(), "fp32");
   RunToEnd(worker);
@@ -174,7 +174,7 @@ TEST_F(ServiceTest, ARunGoesFromSubmissionToItsResult) {
   }
   const std::string again = Submit(testing::BlockApSpec(2));
   EXPECT_EQ(Get(again).state(), wire::RUN_STATE_SUCCEEDED);
-  EXPECT_EQ(Get(again).tasks_shared(), 11);
+  EXPECT_EQ(Get(again).tasks_shared(), 13);
   EXPECT_EQ(Get(again).result_digest(), run.result_digest());
 }
 
@@ -227,8 +227,8 @@ TEST_F(ServiceTest, KindsArePinnedByNameAndAnUnknownNameIsInvalid) {
   wire::SubmitRunResponse response;
   ASSERT_TRUE(Call(*runs_, &wire::RunService::Stub::SubmitRun, request, &response).ok());
   EXPECT_EQ(response.run().spec().kind_classes().at("advance"), "cpu|avx512|torch");
-  EXPECT_EQ(response.run().kind_classes_size(), 3);
-  for (const char* kind : {"advance", "train_block", "evaluate_ppl"}) {
+  EXPECT_EQ(response.run().kind_classes_size(), 4);
+  for (const char* kind : {"advance", "train_block", "evaluate_ppl", "reduce_ppl"}) {
     EXPECT_EQ(response.run().kind_classes().at(kind), "cpu|avx512|torch|fp32|t1");
   }
   for (const char* kind : {"fly", "export"}) {
@@ -253,7 +253,7 @@ TEST_F(ServiceTest, APlanEstimatesEveryClassAndAFinishedRunTellsItsScheduleForOt
   ASSERT_TRUE(ask().ok());
   ASSERT_EQ(scheduled.schedules_size(), 3);
   EXPECT_EQ(scheduled.schedules(0).workers(), 1);
-  EXPECT_DOUBLE_EQ(scheduled.schedules(0).seconds(), 11 * 0.25);
+  EXPECT_DOUBLE_EQ(scheduled.schedules(0).seconds(), 13 * 0.25);
   EXPECT_LT(scheduled.schedules(2).seconds(), scheduled.schedules(0).seconds());
   EXPECT_EQ(scheduled.schedules(2).workers(), 32);
   schedule.add_workers(0);

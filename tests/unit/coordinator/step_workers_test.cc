@@ -298,7 +298,7 @@ TEST(ReportTaskTest, AnEvaluationWithoutAPerplexityIsTheTasksFailure) {
     SchedulerHarness harness;
     const WorkerId worker = harness.Register("a");
     const RunId run = harness.Submit(BlockApSpec(1));
-    const Lease lease = harness.RunUntil(worker, "evaluate fp on held-out");
+    const Lease lease = harness.RunUntil(worker, "perplexity of fp on held-out");
     ReportTask report;
     report.worker = worker;
     report.task = lease.task;

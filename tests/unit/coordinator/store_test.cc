@@ -137,7 +137,7 @@ TEST_P(StoreTest, EveryFieldOfARunAndItsTasksComesBack) {
   run.error = "none";
   run.submitted_unix_ms = 1'700'000'000'123;
   run.finished_unix_ms = 1'700'000'100'456;
-  run.result.perplexities = {{"fp", "held-out", 2.3456789012345678, 50000}, {"block_ap", "held-out", 2.5, 50000}};
+  run.result.perplexities = {{"fp", "held-out", 2.3456789012345678, 50000}, {"block_ap", "held-out", 2.5, 50000, true}};
   run.result.exported = testing::NamedArtifact("export");
   run.result.result_digest = std::string(64, 'a');
   Measurement& measured = run.measurements.emplace_back();

@@ -329,6 +329,25 @@ TEST_F(ExportTest, TokenizerAndSettingsAreCopiedAndTheRestIsNot) {
   EXPECT_EQ(config["rope_theta"], 10000.0);
 }
 
+TEST_F(ExportTest, CompanionsAreCopiedAsTheyAreButNeverInPlaceOfWhatIsWritten) {
+  MakeModel();
+  MakeUniformBlocks(4, 32);
+  const auto companions = UploadContents(artifacts_, {{"README.md", Bytes::FromString("about the original")},
+                                                      {"additional_chat_templates/rag.jinja", Bytes::FromString("rag")},
+                                                      {"config.json", Bytes::FromString("{}")},
+                                                      {"model.safetensors", Bytes::FromString("not these")},
+                                                      {"tokenizer_config.json", Bytes::FromString("{}")}});
+  const FileTree tree = *FileTree::Open(&artifacts_, *companions);
+  CheckpointBlocks blocks(&artifacts_, checkpoints_);
+  const auto result = ExportModel(model_, blocks, {.companions = &tree}, artifacts_, nullptr, cancel_);
+  ASSERT_TRUE(result.ok()) << result.status();
+  const FileTree exported = OpenExport(*result);
+  EXPECT_EQ(exported.ReadAll("README.md")->view(), "about the original");
+  EXPECT_EQ(exported.ReadAll("additional_chat_templates/rag.jinja")->view(), "rag");
+  EXPECT_EQ(exported.ReadAll("tokenizer_config.json")->view(), R"({"add_bos_token":true})") << "the model's own";
+  ExpectReadsBack(exported);
+}
+
 TEST_F(ExportTest, AnExportedModelCannotBeExportedAgain) {
   MakeModel();
   MakeUniformBlocks(2, 32);

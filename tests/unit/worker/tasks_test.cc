@@ -16,6 +16,10 @@
 #include "tests/fixtures/tiny_model.h"
 #include "tests/testing/as_bytes.h"
 #include "tests/testing/process.h"
+#include "worker/qat/api/block_ops.h"
+#include "worker/qat/pack/model_blocks.h"
+#include "worker/tasks/model_inputs.h"
+#include "worker/tasks/window_losses.h"
 
 namespace lwq::worker {
 namespace {
@@ -65,6 +69,22 @@ class TasksTest : public testing::Test {
     LWQ_CHECK(outcome.ok(), TaskKindName(kind), ": ", outcome.status().ToString());
     LWQ_CHECK(!outcome->diverged.has_value(), outcome->diverged->message);
     return std::move(outcome->result);
+  }
+
+  // Every shard, then their reduction.
+  StatusOr<TaskOutcome> TryEvaluate(const std::map<std::string, ArtifactRef>& inputs, int64_t shards) {
+    std::map<std::string, ArtifactRef> losses;
+    for (int64_t shard = 0; shard < shards; ++shard) {
+      LWQ_ASSIGN_OR_RETURN(const TaskOutcome outcome,
+                           Try(TaskKind::kEvaluatePpl, EvaluatePplParams{2, shard, shards}.ToJson(), inputs));
+      losses[absl::StrCat("losses.", shard)] = outcome.result.outputs.at("losses");
+    }
+    return Try(TaskKind::kReducePpl, ReducePplParams{shards}.ToJson(), std::move(losses));
+  }
+  Json Evaluate(const std::map<std::string, ArtifactRef>& inputs, int64_t shards = 1) {
+    const StatusOr<TaskOutcome> outcome = TryEvaluate(inputs, shards);
+    LWQ_CHECK(outcome.ok(), outcome.status().ToString());
+    return outcome->result.metrics;
   }
 
   TokenizeParams Windows() const { return {"windows", 32, 8, 2, 2, true}; }
@@ -170,10 +190,8 @@ TEST_F(TasksTest, AWholeRunIsAChainOfTasksAndItsExportHasThePerplexityOfItsCheck
   inputs["model"] = model_;
   const TaskResult exported = Run(TaskKind::kExport, ExportParams{"gptq_v2"}.ToJson(), inputs);
   inputs["tokens"] = stream;
-  const Json direct = Run(TaskKind::kEvaluatePpl, EvaluatePplParams{2}.ToJson(), inputs).metrics;
-  const Json served = Run(TaskKind::kEvaluatePpl, EvaluatePplParams{2}.ToJson(),
-                          {{"model", exported.outputs.at("files")}, {"tokens", stream}})
-                          .metrics;
+  const Json direct = Evaluate(inputs);
+  const Json served = Evaluate({{"model", exported.outputs.at("files")}, {"tokens", stream}});
   EXPECT_EQ(direct["perplexity"], served["perplexity"]) << "the served integers are not the validated ones";
   EXPECT_GT(exported.metrics["stored_bits_per_weight"].get<double>(), 2.0);
 }
@@ -199,10 +217,8 @@ TEST_F(TasksTest, AUnitLeavesOneCheckpointABlockWhichAdvanceAndExportRead) {
 
   const TaskResult exported = Run(TaskKind::kExport, ExportParams{"gptq_v2"}.ToJson(), inputs);
   inputs["tokens"] = data.tokens;
-  const Json direct = Run(TaskKind::kEvaluatePpl, EvaluatePplParams{2}.ToJson(), inputs).metrics;
-  const Json served = Run(TaskKind::kEvaluatePpl, EvaluatePplParams{2}.ToJson(),
-                          {{"model", exported.outputs.at("files")}, {"tokens", data.tokens}})
-                          .metrics;
+  const Json direct = Evaluate(inputs);
+  const Json served = Evaluate({{"model", exported.outputs.at("files")}, {"tokens", data.tokens}});
   EXPECT_EQ(direct["perplexity"], served["perplexity"]);
 }
 
@@ -331,8 +347,7 @@ TEST_F(TasksTest, ABrokenModelHasAHugePerplexityAndOneThatIsNotFiniteHasNone) {
       Run(TaskKind::kTokenize, stream.ToJson(), {{"tokenizer", model_}, {"text", text_}}).outputs.at("tokens");
   const auto evaluate = [&](float norm_weight) {
     const std::string name = absl::StrCat(directory_.path(), "/norm", norm_weight);
-    return Try(TaskKind::kEvaluatePpl, EvaluatePplParams{}.ToJson(),
-               {{"model", ModelWithFinalNorm(name, norm_weight)}, {"tokens", tokens}});
+    return TryEvaluate({{"model", ModelWithFinalNorm(name, norm_weight)}, {"tokens", tokens}}, 2);
   };
   const StatusOr<TaskOutcome> broken = evaluate(1e20f);
   ASSERT_TRUE(broken.ok()) << broken.status();
@@ -343,6 +358,72 @@ TEST_F(TasksTest, ABrokenModelHasAHugePerplexityAndOneThatIsNotFiniteHasNone) {
   const Status status = evaluate(std::nanf("")).status();
   EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
   EXPECT_NE(status.message().find("is nan: the model's weights or activations are not finite"), std::string::npos);
+}
+
+TEST_F(TasksTest, APerplexityIsTheSameToTheLastBitHoweverManyShards) {
+  const TokenizeParams stream{.mode = "stream", .seqlen = 32};
+  const ArtifactRef tokens =
+      Run(TaskKind::kTokenize, stream.ToJson(), {{"tokenizer", model_}, {"text", text_}}).outputs.at("tokens");
+  const std::map<std::string, ArtifactRef> inputs = {{"model", model_}, {"tokens", tokens}};
+  const Json whole = Evaluate(inputs);
+  const int64_t windows = whole["windows"];
+  ASSERT_GT(windows, 20);
+  EXPECT_EQ(whole["tokens"], windows * 32);
+  for (const int64_t shards : {2, 3, 8, 1000}) EXPECT_EQ(Evaluate(inputs, shards), whole) << shards;
+
+  // The unsharded evaluation of the library.
+  const auto model = ModelInput::Open({TaskKind::kEvaluatePpl, {}, inputs, 0}, context_);
+  const auto head = qat::LoadHead((*model)->tensors(), (*model)->config());
+  const auto samples = SampleSetReader::Open(&artifacts_, tokens);
+  const auto direct = qat::EvaluatePerplexity(
+      (*model)->config(), *head, [&](int64_t block) { return (*model)->Block(block); }, **samples,
+      {.micro_batch = 2, .execution = {}, .scratch_directory = context_.scratch_directory}, nullptr, cancel_);
+  ASSERT_TRUE(direct.ok()) << direct.status();
+  EXPECT_EQ(whole["nll_sum"], direct->nll_sum);
+  EXPECT_EQ(whole["perplexity"], direct->perplexity);
+}
+
+TEST_F(TasksTest, ShardsThatDoNotExistAndLossesOfOtherWindowsAreRefused) {
+  const TokenizeParams stream{.mode = "stream", .seqlen = 32};
+  const auto tokens = [&](int64_t seqlen) {
+    return Run(TaskKind::kTokenize, TokenizeParams{.mode = "stream", .seqlen = seqlen}.ToJson(),
+               {{"tokenizer", model_}, {"text", text_}})
+        .outputs.at("tokens");
+  };
+  const std::map<std::string, ArtifactRef> inputs = {{"model", model_}, {"tokens", tokens(32)}};
+  for (const EvaluatePplParams& params :
+       {EvaluatePplParams{2, 2, 2}, EvaluatePplParams{2, -1, 2}, EvaluatePplParams{0, 0, 1}}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(Try(TaskKind::kEvaluatePpl, params.ToJson(), inputs).status()));
+  }
+  const auto losses_of = [&](int64_t seqlen) {
+    return Run(TaskKind::kEvaluatePpl, EvaluatePplParams{2, 0, 8}.ToJson(),
+               {{"model", model_}, {"tokens", tokens(seqlen)}})
+        .outputs.at("losses");
+  };
+  const Json two = ReducePplParams{2}.ToJson();
+  EXPECT_TRUE(absl::IsInvalidArgument(
+      Try(TaskKind::kReducePpl, two, {{"losses.0", losses_of(32)}, {"losses.1", losses_of(64)}}).status()));
+  EXPECT_TRUE(absl::IsDataLoss(
+      Try(TaskKind::kReducePpl, two, {{"losses.0", losses_of(32)}, {"losses.1", tokens(32)}}).status()));
+  EXPECT_TRUE(absl::IsInternal(Try(TaskKind::kReducePpl, two, {{"losses.0", losses_of(32)}}).status()));
+}
+
+TEST(WindowsOfShardTest, ShardsAreWholeMicroBatchesAndCoverEveryWindowOnce) {
+  for (const int64_t windows : {0, 1, 5, 64, 101}) {
+    for (const int64_t micro_batch : {1, 2, 4}) {
+      for (const int64_t shards : {1, 2, 3, 8, 256}) {
+        int64_t next = 0;
+        for (int64_t shard = 0; shard < shards; ++shard) {
+          const WindowRange range = WindowsOfShard(windows, micro_batch, shard, shards);
+          EXPECT_EQ(range.first, next);
+          EXPECT_TRUE(range.first % micro_batch == 0 || range.count == 0);
+          next += range.count;
+        }
+        EXPECT_EQ(next, windows);
+      }
+    }
+  }
+  EXPECT_EQ(WindowsOfShard(64, 2, 3, 8), (WindowRange{24, 8}));
 }
 
 TEST_F(TasksTest, ADivergedTrainingSaysWhereAndIsNotAnError) {

@@ -45,7 +45,8 @@ StatusOr<BlockState> QuantizeRtn(const LlamaConfig& config, const BlockState& bl
 // Perplexity as the GPTQ papers measure it: windows of `tokens` [windows, seqlen] (I32); per window the mean
 // cross-entropy of its seqlen − 1 next tokens; exp of the mean over windows. `load_block(k)` gives block k; blocks are
 // loaded one at a time, all windows pass through it, and the activations in between are held by the implementation
-// (spilled to `scratch_directory`).
+// (spilled to `scratch_directory`). Where windows are measured in parts that begin at multiples of `micro_batch`, each
+// has the bits it has when all are measured at once.
 struct PerplexityOptions {
   int64_t micro_batch = 1;
   Execution execution = {};
@@ -62,6 +63,14 @@ struct HeadWeights {
   HostTensor final_norm;  // [hidden]
   HostTensor lm_head;     // [vocab, hidden]; the embedding when tied
 };
+// The loss of every window, in order.
+StatusOr<std::vector<double>> MeasureWindowLosses(const LlamaConfig& config, const HeadWeights& head,
+                                                  const std::function<StatusOr<BlockState>(int64_t)>& load_block,
+                                                  SampleSource& tokens, const PerplexityOptions& options,
+                                                  const ProgressSink& progress, const CancelToken& cancel);
+// What the losses of all windows of `seqlen` tokens come to, added up in their order. Requires at least one.
+PerplexityResult PerplexityOf(const std::vector<double>& losses, int64_t seqlen);
+// Both.
 StatusOr<PerplexityResult> EvaluatePerplexity(const LlamaConfig& config, const HeadWeights& head,
                                               const std::function<StatusOr<BlockState>(int64_t)>& load_block,
                                               SampleSource& tokens, const PerplexityOptions& options,

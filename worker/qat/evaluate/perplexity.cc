@@ -35,7 +35,7 @@ class Evaluation {
         seqlen_(CheckTokens(tokens, 2)),
         spill_(options.scratch_directory, seqlen_, config.hidden_size) {}
 
-  StatusOr<PerplexityResult> Run(const std::function<StatusOr<BlockState>(int64_t)>& load_block) {
+  StatusOr<std::vector<double>> Run(const std::function<StatusOr<BlockState>(int64_t)>& load_block) {
     EmbedWindows();
     const SequenceTables tables = MakeSequenceTables(config_, seqlen_, device_);
     for (int64_t k = 0; k < config_.num_hidden_layers; ++k) {
@@ -45,10 +45,7 @@ class Evaluation {
         spill_.Write(first, BlockForward(config_, block, tables, spill_.Read(first, count, device_)));
       });
     }
-    PerplexityResult result{.windows = tokens_.samples(), .tokens = tokens_.samples() * seqlen_};
-    result.nll_sum = ScoreWindows();
-    result.perplexity = std::exp(result.nll_sum / static_cast<double>(result.windows));
-    return result;
+    return ScoreWindows();
   }
 
  private:
@@ -75,15 +72,15 @@ class Evaluation {
     });
   }
 
-  double ScoreWindows() {
+  std::vector<double> ScoreWindows() {
     const HeadTensors head = LoadHead(config_, head_, compute_type_, device_);
-    double nll_sum = 0;
+    std::vector<double> losses;
     ForEachMicroBatch([&](int64_t first, int64_t count) {
       const at::Tensor hidden = spill_.Read(first, count, device_);
       const at::Tensor ids = ToTensor(OrThrow(tokens_.Read(first, count)), at::kLong, device_);
-      for (int64_t i = 0; i < count; ++i) nll_sum += SampleLoss(config_, head, hidden[i], ids[i]);
+      for (int64_t i = 0; i < count; ++i) losses.push_back(SampleLoss(config_, head, hidden[i], ids[i]));
     });
-    return nll_sum;
+    return losses;
   }
 
   const LlamaConfig& config_;
@@ -110,11 +107,11 @@ Status CheckHead(const LlamaConfig& config, const HeadWeights& head) {
 
 }  // namespace
 
-StatusOr<PerplexityResult> EvaluatePerplexity(const LlamaConfig& config, const HeadWeights& head,
-                                              const std::function<StatusOr<BlockState>(int64_t)>& load_block,
-                                              SampleSource& tokens, const PerplexityOptions& options,
-                                              const ProgressSink& progress, const CancelToken& cancel) {
-  return TorchGuard("measuring perplexity", [&]() -> StatusOr<PerplexityResult> {
+StatusOr<std::vector<double>> MeasureWindowLosses(const LlamaConfig& config, const HeadWeights& head,
+                                                  const std::function<StatusOr<BlockState>(int64_t)>& load_block,
+                                                  SampleSource& tokens, const PerplexityOptions& options,
+                                                  const ProgressSink& progress, const CancelToken& cancel) {
+  return TorchGuard("measuring perplexity", [&]() -> StatusOr<std::vector<double>> {
     const c10::NoGradGuard no_grad;
     const ScopedThreads threads(options.execution.threads);
     LWQ_ASSIGN_OR_RETURN(const at::Device device, OpenDevice(options.execution.device));
@@ -123,6 +120,23 @@ StatusOr<PerplexityResult> EvaluatePerplexity(const LlamaConfig& config, const H
     if (tokens.samples() == 0) return absl::InvalidArgumentError("there are no token windows to measure perplexity on");
     return Evaluation(config, head, tokens, options, device, progress, cancel).Run(load_block);
   });
+}
+
+PerplexityResult PerplexityOf(const std::vector<double>& losses, int64_t seqlen) {
+  const auto windows = static_cast<int64_t>(losses.size());
+  PerplexityResult result{.windows = windows, .tokens = windows * seqlen};
+  for (const double loss : losses) result.nll_sum += loss;
+  result.perplexity = std::exp(result.nll_sum / static_cast<double>(windows));
+  return result;
+}
+
+StatusOr<PerplexityResult> EvaluatePerplexity(const LlamaConfig& config, const HeadWeights& head,
+                                              const std::function<StatusOr<BlockState>(int64_t)>& load_block,
+                                              SampleSource& tokens, const PerplexityOptions& options,
+                                              const ProgressSink& progress, const CancelToken& cancel) {
+  LWQ_ASSIGN_OR_RETURN(const std::vector<double> losses,
+                       MeasureWindowLosses(config, head, load_block, tokens, options, progress, cancel));
+  return PerplexityOf(losses, tokens.sample_shape()[0]);
 }
 
 }  // namespace lwq::qat

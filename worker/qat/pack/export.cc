@@ -24,11 +24,16 @@ bool EndsWith(std::string_view text, std::string_view ending) {
   return text.size() >= ending.size() && text.substr(text.size() - ending.size()) == ending;
 }
 
+// Whether no part of the export itself can have this name.
+bool IsNotWritten(std::string_view path) {
+  return path != "config.json" && path != "quantize_config.json" && !EndsWith(path, ".index.json") &&
+         !EndsWith(path, ".safetensors");
+}
+
 // Tokenizer, chat template, generation settings, licence: small files at the top of a model directory that are not
 // weights and that this export does not write itself.
 bool IsCopied(std::string_view path) {
-  if (path.find('/') != std::string_view::npos) return false;
-  if (path == "config.json" || path == "quantize_config.json" || EndsWith(path, ".index.json")) return false;
+  if (path.find('/') != std::string_view::npos || !IsNotWritten(path)) return false;
   for (const std::string_view ending : {".json", ".model", ".txt", ".jinja"}) {
     if (EndsWith(path, ending)) return true;
   }
@@ -120,9 +125,9 @@ class Exporter {
   }
 
   // What an earlier tree had under the same name stays.
-  Status CopySmallFiles(const FileTree& tree) {
+  Status CopySmallFiles(const FileTree& tree, bool (*is_copied)(std::string_view path)) {
     for (const std::string& path : tree.paths()) {
-      if (!IsCopied(path) || !copied_.insert(path).second) continue;
+      if (!is_copied(path) || !copied_.insert(path).second) continue;
       LWQ_ASSIGN_OR_RETURN(const int64_t size_bytes, tree.SizeBytes(path));
       if (size_bytes > kCopiedFileBytesMax) continue;
       LWQ_ASSIGN_OR_RETURN(const Bytes contents, tree.ReadAll(path));
@@ -132,8 +137,9 @@ class Exporter {
   }
 
   Status WriteSmallFiles() {
-    LWQ_RETURN_IF_ERROR(CopySmallFiles(model_));
-    if (options_.tokenizer != nullptr) LWQ_RETURN_IF_ERROR(CopySmallFiles(*options_.tokenizer));
+    LWQ_RETURN_IF_ERROR(CopySmallFiles(model_, IsCopied));
+    if (options_.tokenizer != nullptr) LWQ_RETURN_IF_ERROR(CopySmallFiles(*options_.tokenizer, IsCopied));
+    if (options_.companions != nullptr) LWQ_RETURN_IF_ERROR(CopySmallFiles(*options_.companions, IsNotWritten));
     LWQ_ASSIGN_OR_RETURN(const Bytes config_text, model_.ReadAll("config.json"));
     LWQ_ASSIGN_OR_RETURN(Json config, ParseJson(config_text.view(), "config.json"));
     config["torch_dtype"] = "float16";

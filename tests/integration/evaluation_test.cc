@@ -1,0 +1,119 @@
+// The evaluation of a text is cut into shards that workers share: its perplexity is the same to the last bit however it
+// is cut, however many workers there are, and whatever was killed meanwhile.
+#include <algorithm>
+#include <filesystem>
+#include <optional>
+
+#include "common/json/json.h"
+#include "gtest/gtest.h"
+#include "tests/integration/cluster.h"
+#include "tests/integration/small_run.h"
+
+namespace lwq::test {
+namespace {
+
+namespace pb = lwqat::v1;
+
+class EvaluationTest : public ::testing::Test {
+ protected:
+  // Round-to-nearest of the small model, evaluated before and after, in shards of about so many windows.
+  std::string RunFile(int shard_windows) {
+    SmallRun run;
+    run.method = "rtn";
+    run.extra = absl::StrCat("eval_shard_windows: ", shard_windows, "\n");
+    return WriteSmallRun(directory_.path(), absl::StrCat("shards-of-", shard_windows), run);
+  }
+  std::string Home(const std::string& name) {
+    const std::string home = absl::StrCat(directory_.path(), "/", name);
+    std::filesystem::create_directories(home);
+    return home;
+  }
+  // By "model": everything a reduction says of it.
+  static Json Measured(const pb::Run& run) {
+    Json measured = Json::object();
+    for (const pb::Task& task : run.tasks()) {
+      if (task.kind() == "reduce_ppl") measured[task.title()] = *ParseJson(task.metrics_json(), "metrics");
+    }
+    return measured;
+  }
+  static int Shards(const pb::Run& run) {
+    int shards = 0;
+    for (const pb::Task& task : run.tasks()) shards += task.kind() == "evaluate_ppl" ? 1 : 0;
+    return shards;
+  }
+
+  TemporaryDirectory directory_;
+};
+
+TEST_F(EvaluationTest, APerplexityIsTheSameWhateverTheShardsAndTheNumberOfWorkers) {
+  std::optional<Json> expected;
+  for (const int workers : {1, 2}) {
+    for (const int shard_windows : {1000, 16, 4}) {
+      ClusterOptions options;
+      options.workers = workers;
+      Cluster cluster(Home(absl::StrCat(workers, "-", shard_windows)), options);
+      cluster.StartAll();
+      const pb::Run run = cluster.Finish(cluster.Submit(RunFile(shard_windows)));
+      EXPECT_EQ(Shards(run), 2 * (shard_windows == 1000 ? 1 : shard_windows == 16 ? 4 : 12));
+      EXPECT_EQ(Executed(run, "evaluate_ppl"), Shards(run)) << "each shard is executed once";
+      const Json measured = Measured(run);
+      ASSERT_EQ(measured.size(), 2u);
+      EXPECT_GT(measured["perplexity of fp on heldout"]["windows"], 40);
+      if (!expected.has_value()) expected = measured;
+      EXPECT_EQ(measured, *expected) << workers << " workers, shards of " << shard_windows;
+      ASSERT_EQ(run.perplexities_size(), 2);
+      for (const pb::Perplexity& one : run.perplexities()) {
+        EXPECT_EQ(one.perplexity(),
+                  measured[absl::StrCat("perplexity of ", one.model(), " on ", one.text())]["perplexity"]);
+      }
+    }
+  }
+}
+
+TEST_F(EvaluationTest, KillsBetweenShardsLeaveThePerplexityAndRepeatNoShardThatWasDone) {
+  Json expected;
+  {
+    Cluster undisturbed(Home("reference"), {});
+    undisturbed.StartAll();
+    expected = Measured(undisturbed.Finish(undisturbed.Submit(RunFile(1))));
+  }
+  for (int victim = 0; victim < 3; ++victim) {
+    SCOPED_TRACE(victim == 0 ? "coordinator" : absl::StrCat("worker ", victim));
+    Cluster cluster(Home(absl::StrCat("victim-", victim)), {});
+    cluster.StartAll();
+    bool killed = false;
+    const StatusOr<pb::Run> run = cluster.Wait(cluster.Submit(RunFile(1)), kDeadlineSeconds, [&](const pb::Run& state) {
+      const auto shards_done = std::count_if(state.tasks().begin(), state.tasks().end(), [](const pb::Task& task) {
+        return task.kind() == "evaluate_ppl" && task.state() == pb::TASK_STATE_SUCCEEDED;
+      });
+      if (killed || shards_done < 3) return;
+      killed = true;
+      if (victim == 0) {
+        cluster.KillCoordinator();
+        cluster.StartCoordinator();
+      } else {
+        cluster.KillWorker(victim - 1);
+        cluster.StartWorker(victim - 1);
+      }
+    });
+    ASSERT_TRUE(run.ok()) << run.status();
+    ASSERT_EQ(run->state(), pb::RUN_STATE_SUCCEEDED) << run->error() << cluster.Logs();
+    EXPECT_TRUE(killed);
+    EXPECT_EQ(Measured(*run), expected);
+    int repeated = 0;
+    for (const pb::Task& task : run->tasks()) repeated += std::max(0, task.attempts() - 1);
+    EXPECT_LE(repeated, 2) << "only what was being executed when it was killed";
+  }
+}
+
+TEST_F(EvaluationTest, ATextThatWasEvaluatedIsNotEvaluatedAgain) {
+  Cluster cluster(Home("cached"), {});
+  cluster.StartAll();
+  const pb::Run first = cluster.Finish(cluster.Submit(RunFile(4)));
+  const pb::Run second = cluster.Finish(cluster.Submit(RunFile(4)));
+  EXPECT_EQ(Executed(second, ""), 0);
+  EXPECT_EQ(Measured(second), Measured(first));
+}
+
+}  // namespace
+}  // namespace lwq::test
