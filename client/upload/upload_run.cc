@@ -15,19 +15,19 @@ namespace {
 // Uploads trees, each once.
 class Uploader {
  public:
-  Uploader(ObjectStore* store, Console* console, UploadedTrees* uploaded)
-      : artifacts_(store), console_(console), uploaded_(uploaded) {}
+  Uploader(ObjectStore* store, Console* console, UploadedTrees* uploaded, std::string_view doing)
+      : artifacts_(store), console_(console), uploaded_(uploaded), doing_(doing) {}
 
   StatusOr<lwqat::v1::ArtifactRef> Upload(const std::string& what, const std::map<std::string, std::string>& files) {
     if (const auto found = uploaded_->find(files); found != uploaded_->end()) return found->second;
     std::optional<TransferProgress> progress;
-    if (console_ != nullptr) progress.emplace(console_, absl::StrCat("uploading ", what));
+    if (console_ != nullptr) progress.emplace(console_, absl::StrCat(doing_, " ", what));
     auto artifact = UploadFiles(artifacts_, files, [&](int64_t done, int64_t total) {
       if (progress.has_value()) progress->Update(done, total);
     });
     if (!artifact.ok()) {
       if (console_ != nullptr) console_->ClearLive();
-      return Annotate(artifact.status(), absl::StrCat("uploading ", what));
+      return Annotate(artifact.status(), absl::StrCat(doing_, " ", what));
     }
     if (progress.has_value()) progress->Finish();
     lwqat::v1::ArtifactRef ref;
@@ -45,6 +45,7 @@ class Uploader {
   ArtifactStore artifacts_;
   Console* console_;
   UploadedTrees* uploaded_;
+  const std::string doing_;
 };
 
 // Whether the run may make a directory that the model's small files belong into.
@@ -117,8 +118,8 @@ StatusOr<CheckedRun> CheckRunInputs(const RunRequest& request) {
 }
 
 StatusOr<lwqat::v1::RunSpec> UploadRun(const CheckedRun& run, ObjectStore* store, Console* console,
-                                       UploadedTrees* uploaded) {
-  Uploader uploader(store, console, uploaded);
+                                       UploadedTrees* uploaded, std::string_view doing) {
+  Uploader uploader(store, console, uploaded, doing);
   lwqat::v1::RunSpec spec = run.request.spec;
   if (run.model.has_value()) LWQ_RETURN_IF_ERROR(UploadModel(run, &uploader, spec.mutable_model()));
   if (!run.calibration.empty()) {

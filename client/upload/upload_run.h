@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "client/app/console.h"
@@ -31,10 +32,10 @@ StatusOr<CheckedRun> CheckRunInputs(const RunRequest& request);
 // their model and their texts, which are read once.
 using UploadedTrees = std::map<std::map<std::string, std::string>, lwqat::v1::ArtifactRef>;
 
-// Uploads (into a NamingStore: names) the run's inputs and fills the spec. Progress goes to `console` (may be null).
-// What `uploaded` has is taken from there, the rest is added to it.
+// Uploads (into a NamingStore: names) the run's inputs and fills the spec. Progress goes to `console` (may be null),
+// under what is being done. What `uploaded` has is taken from there, the rest is added to it.
 StatusOr<lwqat::v1::RunSpec> UploadRun(const CheckedRun& run, ObjectStore* store, Console* console,
-                                       UploadedTrees* uploaded);
+                                       UploadedTrees* uploaded, std::string_view doing = "uploading");
 
 // Opens the store that the coordinator at `address` uses, as seen from here: `override_uri`, or else the coordinator's
 // own. FAILED_PRECONDITION when that is a folder this machine does not have.

@@ -5,6 +5,7 @@
 #include "client/upload/check_weights.h"
 #include "client/upload/interruptible_store.h"
 #include "client/upload/naming_store.h"
+#include "client/verbs/preflight.h"
 #include "client/verbs/verb.h"
 
 namespace lwq {
@@ -17,14 +18,20 @@ struct PlanOptions {
   std::shared_ptr<RunFlags> runs;
 };
 
+// What other runs of the coordinator share with this one is found by the inputs' digests. They stay where they are. Where
+// all of the weights are read, they are looked at, too.
+StatusOr<lwqat::v1::RunSpec> HashRun(const CliContext& context, const CheckedRun& checked) {
+  LWQ_RETURN_IF_ERROR(CheckWeights({checked}, *context.interrupt));
+  InterruptibleStore names(std::make_unique<NamingStore>(), context.interrupt);
+  UploadedTrees uploaded;
+  return UploadRun(checked, &names, context.console, &uploaded, "hashing");
+}
+
 StatusOr<ExitCode> ShowPlan(const CliContext& context, const PlanOptions& options) {
   LWQ_ASSIGN_OR_RETURN(const std::vector<RunRequest> requests, LoadRuns(*options.runs, options.config_only));
   LWQ_ASSIGN_OR_RETURN(const CheckedRun checked, CheckRunInputs(requests.front()));
-  LWQ_RETURN_IF_ERROR(CheckWeights({checked}, *context.interrupt));
-  // Inputs are named by their digests and stay where they are.
-  InterruptibleStore names(std::make_unique<NamingStore>(), context.interrupt);
-  UploadedTrees uploaded;
-  LWQ_ASSIGN_OR_RETURN(const lwqat::v1::RunSpec spec, UploadRun(checked, &names, nullptr, &uploaded));
+  const bool knows_runs = !options.server.state.empty() || !CoordinatorAddress(context, options.server).empty();
+  LWQ_ASSIGN_OR_RETURN(const lwqat::v1::RunSpec spec, knows_runs ? HashRun(context, checked) : NameRun(checked));
   LWQ_ASSIGN_OR_RETURN(const auto connection,
                        ServerConnection::Open(context, options.server, ServerConnection::Makes::kTemporaryToo));
   auto plan = connection->api()->PlanRun(spec);

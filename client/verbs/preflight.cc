@@ -1,5 +1,6 @@
 #include "client/verbs/preflight.h"
 
+#include <filesystem>
 #include <map>
 
 #include "client/upload/naming_store.h"
@@ -11,12 +12,21 @@ namespace {
 // Stands for the artifact that the files will be. The coordinator tells inputs apart by their digests only.
 void NameByPath(const std::map<std::string, std::string>& files, UploadedTrees* trees) {
   std::string paths;
-  for (const auto& [name, path] : files) absl::StrAppend(&paths, name, "\n", path, "\n");
-  (*trees)[files].set_digest(DigestOf(std::string_view(paths)).hex());
+  int64_t size_bytes = 0;
+  for (const auto& [name, path] : files) {
+    absl::StrAppend(&paths, name, "\n", path, "\n");
+    std::error_code error;
+    const auto file_bytes = std::filesystem::file_size(path, error);
+    if (!error) size_bytes += static_cast<int64_t>(file_bytes);
+  }
+  lwqat::v1::ArtifactRef& named = (*trees)[files];
+  named.set_digest(DigestOf(std::string_view(paths)).hex());
+  named.set_size_bytes(size_bytes);
 }
 
-// The spec as UploadRun makes it of inputs that are all there already.
-StatusOr<lwqat::v1::RunSpec> SpecOf(const CheckedRun& run) {
+}  // namespace
+
+StatusOr<lwqat::v1::RunSpec> NameRun(const CheckedRun& run) {
   UploadedTrees trees;
   if (run.model.has_value()) {
     NameByPath(run.model->files, &trees);
@@ -29,11 +39,9 @@ StatusOr<lwqat::v1::RunSpec> SpecOf(const CheckedRun& run) {
   return UploadRun(run, &nothing, nullptr, &trees);
 }
 
-}  // namespace
-
 Status Preflight(RunApi* api, const std::vector<CheckedRun>& runs) {
   for (const CheckedRun& run : runs) {
-    LWQ_ASSIGN_OR_RETURN(const lwqat::v1::RunSpec spec, SpecOf(run));
+    LWQ_ASSIGN_OR_RETURN(const lwqat::v1::RunSpec spec, NameRun(run));
     if (const auto plan = api->PlanRun(spec); !plan.ok()) return Annotate(plan.status(), run.request.origin);
   }
   return absl::OkStatus();

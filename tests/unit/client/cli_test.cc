@@ -322,6 +322,7 @@ TEST_F(VerbTest, PlanUploadsNothing) {
   EXPECT_TRUE(std::filesystem::is_empty(At("objects")));
   ASSERT_EQ(service_.planned.size(), 1u);
   EXPECT_EQ(service_.planned[0].model().files().digest().size(), 64u) << "inputs are named all the same";
+  EXPECT_THAT(cli_.err(), HasSubstr("hashing model")) << "a named coordinator knows what other runs share";
   ASSERT_EQ(cli_.Run({"plan", At("run.yaml"), "--json"}), 0);
   EXPECT_EQ(Json::parse(cli_.out())["average_bits"], 2);
 }

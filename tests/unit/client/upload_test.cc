@@ -18,6 +18,7 @@
 #include "client/upload/naming_store.h"
 #include "client/upload/sensitivity_file.h"
 #include "client/upload/text_file.h"
+#include "client/verbs/preflight.h"
 #include "common/artifact/file_tree.h"
 #include "common/artifact/safetensors.h"
 #include "gmock/gmock.h"
@@ -181,6 +182,30 @@ TEST_F(UploadTest, OnlyARunThatExportsUploadsTheSmallFiles) {
   request.spec.mutable_recipe()->set_method("rtn");
   request.spec.mutable_recipe()->set_export_format("none");
   EXPECT_FALSE(UploadRun(*CheckRunInputs(request), &names, nullptr, &uploaded)->model().has_companions());
+}
+
+TEST_F(UploadTest, ARunIsNamedWithItsTrueSizesWithoutReadingWhatItNames) {
+  WriteModel();
+  WriteText("text.txt", "some text");
+  RunRequest request;
+  request.model_path = At("model");
+  request.calib_dataset = At("text.txt");
+  request.eval_texts = {{"text", At("text.txt")}};
+  const CheckedRun checked = *CheckRunInputs(request);
+  NamingStore names;
+  UploadedTrees uploaded;
+  const lwqat::v1::RunSpec hashed = *UploadRun(checked, &names, nullptr, &uploaded);
+  const auto bytes = fs::file_size(At("model/model.safetensors"));
+  WriteText("model/model.safetensors", "");
+  fs::resize_file(At("model/model.safetensors"), bytes);  // nothing of it is left
+  const auto named = NameRun(checked);
+  ASSERT_TRUE(named.ok()) << named.status();
+  WriteText("text.txt", "some more");
+  EXPECT_EQ(NameRun(checked)->SerializeAsString(), named->SerializeAsString()) << "by paths, not by what is there";
+  EXPECT_EQ(named->model().files().size_bytes(), hashed.model().files().size_bytes());
+  EXPECT_EQ(named->model().tokenizer().size_bytes(), hashed.model().tokenizer().size_bytes());
+  EXPECT_EQ(named->eval_texts(0).files().size_bytes(), hashed.eval_texts(0).files().size_bytes());
+  EXPECT_EQ(named->model().files().digest().size(), 64u);
 }
 
 TEST_F(UploadTest, AShardedModelIsItsIndexAndTheShardsItNames) {
