@@ -39,7 +39,8 @@ class UploadTest : public testing::Test {
     options.num_hidden_layers = 1;
     options.vocab_size = 32;
     ASSERT_TRUE(WriteTinyModel(At("model"), options).ok());
-    WriteText("model/tokenizer.json", "{}");
+    WriteText("model/tokenizer.json",
+              R"({"model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2, " ": 3}, "merges": ["a b"]}})");
   }
 
   std::string ModelError(const std::string& directory) {
