@@ -29,8 +29,8 @@ constexpr std::array<BinaryFormat, 7> kBinaryFormats = {{
 Status CheckIsText(std::string_view name, std::string_view text) {
   for (const BinaryFormat& format : kBinaryFormats) {
     if (text.starts_with(format.magic) && FindInvalidUtf8(text.substr(0, 4096)) != std::string_view::npos) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(name, " looks like ", format.name, ", not text; give plain text, .json, .jsonl or either of them as .gz"));
+      return absl::InvalidArgumentError(absl::StrCat(
+          name, " looks like ", format.name, ", not text; give plain text, .json, .jsonl or either of them as .gz"));
     }
   }
   return absl::OkStatus();

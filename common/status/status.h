@@ -42,11 +42,12 @@ decltype(auto) ForAbsl(const T& piece) {
 
 namespace absl {
 template <typename... T>
-requires ::lwq::internal::HasStdStringView<T...> std::string StrCat(const T&... pieces) {
+  requires ::lwq::internal::HasStdStringView<T...>
+std::string StrCat(const T&... pieces) {
   return StrCat(AlphaNum(::lwq::internal::ForAbsl(pieces))...);
 }
 template <typename... T>
-requires ::lwq::internal::HasStdStringView<T...>
+  requires ::lwq::internal::HasStdStringView<T...>
 void StrAppend(std::string* text, const T&... pieces) {
   StrAppend(text, AlphaNum(::lwq::internal::ForAbsl(pieces))...);
 }

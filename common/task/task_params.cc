@@ -7,7 +7,9 @@ namespace {
 
 // Each Fields function is instantiated for a const struct with the writer and for a mutable one with the reader.
 template <typename P, typename V>
-void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, TokenizeParams> {
+void Fields(P& p, V&& visit)
+  requires std::is_same_v<std::remove_const_t<P>, TokenizeParams>
+{
   visit("mode", p.mode);
   visit("seqlen", p.seqlen);
   visit("train_size", p.train_size);
@@ -17,19 +19,25 @@ void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, Tok
 }
 
 template <typename P, typename V>
-void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, EmbedParams> {
+void Fields(P& p, V&& visit)
+  requires std::is_same_v<std::remove_const_t<P>, EmbedParams>
+{
   visit("dtype", p.dtype);
 }
 
 template <typename P, typename V>
-void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, AdvanceParams> {
+void Fields(P& p, V&& visit)
+  requires std::is_same_v<std::remove_const_t<P>, AdvanceParams>
+{
   visit("block", p.block);
   visit("micro_batch", p.micro_batch);
   visit("dtype", p.dtype);
 }
 
 template <typename P, typename V>
-void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, TrainBlockParams> {
+void Fields(P& p, V&& visit)
+  requires std::is_same_v<std::remove_const_t<P>, TrainBlockParams>
+{
   visit("block", p.block);
   visit("train_size", p.train_size);
   visit("val_size", p.val_size);
@@ -54,7 +62,9 @@ void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, Tra
 }
 
 template <typename P, typename V>
-void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, RtnBlockParams> {
+void Fields(P& p, V&& visit)
+  requires std::is_same_v<std::remove_const_t<P>, RtnBlockParams>
+{
   visit("block", p.block);
   visit("bits", p.bits);
   visit("group_size", p.group_size);
@@ -63,7 +73,9 @@ void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, Rtn
 }
 
 template <typename P, typename V>
-void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, EvaluatePplParams> {
+void Fields(P& p, V&& visit)
+  requires std::is_same_v<std::remove_const_t<P>, EvaluatePplParams>
+{
   visit("micro_batch", p.micro_batch);
   visit("shard", p.shard);
   visit("shards", p.shards);
@@ -75,18 +87,24 @@ void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, Red
 }
 
 template <typename P, typename V>
-void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, ExportParams> {
+void Fields(P& p, V&& visit)
+  requires std::is_same_v<std::remove_const_t<P>, ExportParams>
+{
   visit("format", p.format);
 }
 
 template <typename P, typename V>
-void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, LossGradientParams> {
+void Fields(P& p, V&& visit)
+  requires std::is_same_v<std::remove_const_t<P>, LossGradientParams>
+{
   visit("first_sample", p.first_sample);
   visit("samples", p.samples);
 }
 
 template <typename P, typename V>
-void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, BackwardBlockParams> {
+void Fields(P& p, V&& visit)
+  requires std::is_same_v<std::remove_const_t<P>, BackwardBlockParams>
+{
   visit("block", p.block);
   visit("first_sample", p.first_sample);
   visit("samples", p.samples);
@@ -94,12 +112,16 @@ void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, Bac
 }
 
 template <typename P, typename V>
-void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, GradientNormParams> {
+void Fields(P& p, V&& visit)
+  requires std::is_same_v<std::remove_const_t<P>, GradientNormParams>
+{
   visit("samples", p.samples);
 }
 
 template <typename P, typename V>
-void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, OutputFisherParams> {
+void Fields(P& p, V&& visit)
+  requires std::is_same_v<std::remove_const_t<P>, OutputFisherParams>
+{
   visit("block", p.block);
   visit("first_sample", p.first_sample);
   visit("samples", p.samples);
@@ -109,7 +131,9 @@ void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, Out
 }
 
 template <typename P, typename V>
-void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, LossDeltaParams> {
+void Fields(P& p, V&& visit)
+  requires std::is_same_v<std::remove_const_t<P>, LossDeltaParams>
+{
   visit("block", p.block);
   visit("first_sample", p.first_sample);
   visit("samples", p.samples);
@@ -120,7 +144,9 @@ void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, Los
 }
 
 template <typename P, typename V>
-void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, HessianParams> {
+void Fields(P& p, V&& visit)
+  requires std::is_same_v<std::remove_const_t<P>, HessianParams>
+{
   visit("first_block", p.first_block);
   visit("blocks", p.blocks);
   visit("probe", p.probe);
@@ -130,7 +156,9 @@ void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, Hes
 }
 
 template <typename P, typename V>
-void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, WeightErrorParams> {
+void Fields(P& p, V&& visit)
+  requires std::is_same_v<std::remove_const_t<P>, WeightErrorParams>
+{
   visit("block", p.block);
   visit("choices", p.choices);
   visit("fp16_scales", p.fp16_scales);

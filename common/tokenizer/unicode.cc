@@ -29,11 +29,11 @@ const icu::Normalizer2* FullNormalizer(NormalizationForm form, UErrorCode& error
   return nullptr;
 }
 
-// Characters that are younger than Unicode 12.0 stay as they are.
+// Characters that are younger than Unicode 9.0 stay as they are.
 const icu::UnicodeSet* OldCharacters() {
   static const icu::UnicodeSet* const kSet = [] {
     UErrorCode error = U_ZERO_ERROR;
-    auto set = std::make_unique<icu::UnicodeSet>(UNICODE_STRING_SIMPLE("[:age=12.0:]"), error);
+    auto set = std::make_unique<icu::UnicodeSet>(UNICODE_STRING_SIMPLE("[:age=9.0:]"), error);
     LWQ_CHECK(U_SUCCESS(error), "ICU: ", u_errorName(error));
     set->freeze();
     return set.release();

@@ -232,7 +232,8 @@ class VerbTest : public testing::Test {
     options.num_hidden_layers = 1;
     options.vocab_size = 32;
     ASSERT_TRUE(WriteTinyModel(At("model"), options).ok());
-    test::WriteFile(At("model/tokenizer.json"), "{}");
+    test::WriteFile(At("model/tokenizer.json"),
+                    R"({"model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2, " ": 3}, "merges": ["a b"]}})");
     test::WriteFile(At("calib.txt"), "words");
     test::WriteFile(At("run.yaml"), "name: mine\nmodel: model\ncalib_dataset: calib.txt\nwbits: 4\nseed: 7\n");
   }
@@ -269,6 +270,47 @@ TEST_F(VerbTest, SubmitUploadsAndPrintsTheId) {
   ArtifactStore artifacts(store.get());
   EXPECT_TRUE(*artifacts.IsComplete(
       ArtifactRef{*Digest::FromHex(spec.model().files().digest()), spec.model().files().size_bytes()}));
+}
+
+TEST_F(VerbTest, ABrokenTokenizerIsRefusedBeforeAnythingIsUploadedWhereTheRunReadsIt) {
+  WriteInputs();
+  test::WriteFile(At("model/tokenizer.json"), R"({"model": {"type": "Unigram"}})");
+  for (const std::vector<std::string>& line :
+       std::vector<std::vector<std::string>>{{"submit", At("run.yaml")},
+                                             {"plan", At("run.yaml")},
+                                             {"local", At("run.yaml"), "--state", At("state")},
+                                             {"eval", "--model", At("model"), "--eval_texts", At("calib.txt")}}) {
+    EXPECT_EQ(cli_.Run(line), 2) << line.front();
+    EXPECT_THAT(cli_.err(), HasSubstr("tokenizer.json: model of type 'Unigram' is not supported")) << line.front();
+  }
+  EXPECT_TRUE(service_.submitted.empty());
+  // Round-to-nearest without texts reads none.
+  test::WriteFile(At("rtn.yaml"), "model: model\nmethod: rtn\nwbits: 4\n");
+  EXPECT_EQ(cli_.Run({"submit", At("rtn.yaml")}), 0) << cli_.err();
+}
+
+TEST_F(VerbTest, TokensPrintsIdsPiecesAndCounts) {
+  WriteInputs();
+  EXPECT_EQ(cli_.Run({"tokens", "--model", At("model"), "ab a"}), 0) << cli_.err();
+  EXPECT_THAT(cli_.out(), AllOf(HasSubstr(" 2  ab"), HasSubstr("3 tokens of 4 bytes; vocabulary 4")));
+  EXPECT_EQ(cli_.Run({"tokens", "--model", At("model"), "ab a", "--json"}), 0);
+  const auto printed = ParseJson(cli_.out(), "tokens");
+  ASSERT_TRUE(printed.ok()) << cli_.out();
+  EXPECT_EQ((*printed)["ids"], Json({2, 3, 0}));
+  EXPECT_EQ((*printed)["pieces"], Json({"ab", " ", "a"}));
+  test::WriteFile(At("lines.jsonl"), "\"ab\"\n{\"text\": \"ba\"}\n");
+  EXPECT_EQ(cli_.Run({"tokens", "--model", At("model"), "--file", At("lines.jsonl"), "--batch"}), 0) << cli_.err();
+  EXPECT_EQ(cli_.out(), "[2]\n[1,0]\n");
+}
+
+TEST_F(VerbTest, TokensNamesWhatItCannotRead) {
+  WriteInputs();
+  EXPECT_EQ(cli_.Run({"tokens", "--model", At("model"), "ab x"}), 2);
+  EXPECT_THAT(cli_.err(), HasSubstr("no token for the character 'x' (bytes 78) at byte 3 of the text (line 1)"));
+  EXPECT_EQ(cli_.Run({"tokens", "--model", At("model")}), 2);
+  EXPECT_THAT(cli_.err(), HasSubstr("give a TEXT or --file FILE"));
+  EXPECT_EQ(cli_.Run({"tokens", "--model", At("absent"), "a"}), 2);
+  EXPECT_THAT(cli_.err(), HasSubstr("no such directory"));
 }
 
 TEST_F(VerbTest, SubmitRepeatsItsRequestIdWhenTheCoordinatorDoesNotAnswer) {

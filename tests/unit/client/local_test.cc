@@ -236,7 +236,8 @@ class LocalVerbTest : public LocalTest {
     options.num_hidden_layers = 1;
     options.vocab_size = 32;
     EXPECT_TRUE(WriteTinyModel(At("model"), options).ok());
-    test::WriteFile(At("model/tokenizer.json"), "{}");
+    test::WriteFile(At("model/tokenizer.json"),
+                    R"({"model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2, " ": 3}, "merges": ["a b"]}})");
     test::WriteFile(At("calib.txt"), "words");
     test::WriteFile(At("run.yaml"), "name: my run\nmodel: model\ncalib_dataset: calib.txt\nthreads: 64\n");
   }

@@ -45,7 +45,8 @@ class UploadTest : public testing::Test {
     options.num_hidden_layers = 1;
     options.vocab_size = 32;
     ASSERT_TRUE(WriteTinyModel(At("model"), options).ok());
-    WriteText("model/tokenizer.json", "{}");
+    WriteText("model/tokenizer.json",
+              R"({"model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2, " ": 3}, "merges": ["a b"]}})");
   }
 
   // The model's tensors, changed and written again.
@@ -284,8 +285,7 @@ TEST_F(UploadTest, TextsThatCannotBeUsedAreRefused) {
   EXPECT_EQ(TextError(At("text.gz")), "calib_dataset: " + At("text.gz") + " is truncated: its gzip data end early");
   for (const char* line : {"words", "[1]", "{\"txt\": \"a\"}", "{\"text\": 3}"}) {
     WriteText("bad.jsonl", std::string("{\"text\": \"a\"}\n") + line);
-    EXPECT_THAT(TextError(At("bad.jsonl")),
-                StartsWith("calib_dataset: " + At("bad.jsonl") + " line 2")) << line;
+    EXPECT_THAT(TextError(At("bad.jsonl")), StartsWith("calib_dataset: " + At("bad.jsonl") + " line 2")) << line;
   }
   WriteText("bad.jsonl", "\n\n");
   EXPECT_EQ(TextError(At("bad.jsonl")), "calib_dataset: " + At("bad.jsonl") + " holds no document");
@@ -298,8 +298,31 @@ TEST_F(UploadTest, ATextIsNamedByItsKindNotByItsFile) {
   WriteText("a.txt", "words");
   WriteText("b.jsonl", "{\"text\": \"words\"}\n");
   // gzip -9n of {"text": "words"}
-  WriteText("c.JSON.GZ",
-            std::string("\x1f""\x8b""\x08""\0""\0""\0""\0""\0""\x02""\xff""\xab""V*I\xad""(Q\xb2""RP*\xcf""/J)V\xaa""\xe5""\x02""\0""P`\x0f""d\x12""\0""\0""\0""", 38));
+  WriteText("c.JSON.GZ", std::string("\x1f"
+                                     "\x8b"
+                                     "\x08"
+                                     "\0"
+                                     "\0"
+                                     "\0"
+                                     "\0"
+                                     "\0"
+                                     "\x02"
+                                     "\xff"
+                                     "\xab"
+                                     "V*I\xad"
+                                     "(Q\xb2"
+                                     "RP*\xcf"
+                                     "/J)V\xaa"
+                                     "\xe5"
+                                     "\x02"
+                                     "\0"
+                                     "P`\x0f"
+                                     "d\x12"
+                                     "\0"
+                                     "\0"
+                                     "\0"
+                                     "",
+                                     38));
   WriteText("d.ndjson", "{\"text\": \"words\"}\n");
   WriteText("e.json", "[\"words\"]");
   EXPECT_THAT(*InspectText("t", At("d.ndjson")), ElementsAre(Key("text.jsonl")));

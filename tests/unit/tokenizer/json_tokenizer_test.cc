@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 
+#include "common/tokenizer/byte_level.h"
 #include "tests/unit/tokenizer/tokenizer_builders.h"
 
 namespace lwq {
@@ -93,7 +94,6 @@ TEST(ByteLevelTokenizer, BosComesFromThePostProcessor) {
   EXPECT_EQ(tokenizer->vocab_size(), 302);
   EXPECT_THAT(*TokenizeStream(*tokenizer, {"a", "b"}, true), ElementsAre(300, 'a', '\n', '\n', 'b'));
   EXPECT_THAT(*TokenizeStream(*tokenizer, {"a"}, false), ElementsAre('a'));
-  EXPECT_FALSE(Make(Llama3Like(), {.add_bos = false})->add_bos());
 }
 
 TEST(ByteLevelTokenizer, WithoutAPostProcessorThereIsNoBos) {
@@ -187,49 +187,11 @@ TEST(JsonTokenizer, UnsupportedAndMalformedFilesAreRefusedByName) {
       {"unigram", [](Json& j) { j["model"]["type"] = "Unigram"; }, "'Unigram'", kUnsupported},
       {"wordpiece", [](Json& j) { j["model"]["type"] = "WordPiece"; }, "'WordPiece'", kUnsupported},
       {"dropout", [](Json& j) { j["model"]["dropout"] = 0.1; }, "'dropout'", kUnsupported},
-      {"suffix", [](Json& j) { j["model"]["end_of_word_suffix"] = "</w>"; }, "'end_of_word_suffix'", kUnsupported},
-      {"prefix", [](Json& j) { j["model"]["continuing_subword_prefix"] = "##"; }, "'continuing_subword_prefix'",
-       kUnsupported},
-      {"nfc",
-       [](Json& j) {
-         j["normalizer"] = {{"type", "NFC"}};
-       },
-       "normalizer 'NFC'", kUnsupported},
       {"precompiled",
        [](Json& j) {
          j["normalizer"] = {{"type", "Precompiled"}};
        },
        "'Precompiled'", kUnsupported},
-      {"regex replace",
-       [](Json& j) {
-         j["normalizer"] = {{"type", "Replace"}, {"pattern", {{"Regex", "a"}}}, {"content", "b"}};
-       },
-       "plain String pattern", kUnsupported},
-      {"pre-tokenizer",
-       [](Json& j) {
-         j["pre_tokenizer"] = {{"type", "Whitespace"}};
-       },
-       "'Whitespace'", kUnsupported},
-      {"decoder",
-       [](Json& j) {
-         j["decoder"] = {{"type", "WordPiece"}};
-       },
-       "decoder 'WordPiece'", kUnsupported},
-      {"post-processor",
-       [](Json& j) {
-         j["post_processor"] = {{"type", "BertProcessing"}};
-       },
-       "'BertProcessing'", kUnsupported},
-      {"single word",
-       [](Json& j) {
-         j["added_tokens"] = {Added(300, "<x>")};
-         j["added_tokens"][0]["single_word"] = true;
-       },
-       "single_word", kUnsupported},
-      {"no unknown token", [](Json& j) { j["pre_tokenizer"] = nullptr; }, "neither byte_fallback nor unk_token",
-       kUnsupported},
-      {"unknown token", [](Json& j) { j["pre_tokenizer"] = nullptr, j["model"]["unk_token"] = "<nope>"; }, "'<nope>'",
-       kMalformed},
       {"no model", [](Json& j) { j.erase("model"); }, "'model' is missing", kMalformed},
       {"model is a list", [](Json& j) { j["model"] = Json::array(); }, "model must be an object", kMalformed},
       {"no vocabulary", [](Json& j) { j["model"].erase("vocab"); }, "'vocab'", kMalformed},
@@ -240,7 +202,6 @@ TEST(JsonTokenizer, UnsupportedAndMalformedFilesAreRefusedByName) {
       {"id is a fraction", [](Json& j) { j["model"]["vocab"]["zz"] = 1.5; }, "'zz'", kMalformed},
       {"id is taken", [](Json& j) { j["model"]["vocab"]["zz"] = 65; }, "share id 65", kMalformed},
       {"empty token", [](Json& j) { j["model"]["vocab"][""] = 999; }, "empty token", kMalformed},
-      {"a byte is missing", [](Json& j) { j["model"]["vocab"].erase("Ġ"); }, "'Ġ'", kMalformed},
       {"no merges", [](Json& j) { j["model"].erase("merges"); }, "'merges'", kMalformed},
       {"a merge of three", [](Json& j) { j["model"]["merges"] = Json::array({"a b c"}); }, "merge 0", kMalformed},
       {"a merge of one", [](Json& j) { j["model"]["merges"] = {"ab"}; }, "merge 0", kMalformed},
@@ -267,26 +228,48 @@ TEST(JsonTokenizer, UnsupportedAndMalformedFilesAreRefusedByName) {
       {"added token's huge id", [](Json& j) { j["added_tokens"] = {Added(2000000000, "<x>")}; }, "'<x>'", kMalformed},
       {"added token contradicts", [](Json& j) { j["added_tokens"] = {Added(65, "<x>")}; }, "contradicts the vocabulary",
        kMalformed},
+      {"regex",
+       [](Json& j) {
+         j["normalizer"] = {{"type", "Replace"}, {"pattern", {{"Regex", "("}}}, {"content", "b"}};
+       },
+       "no regular expression", kMalformed},
+      {"pre-tokenizer",
+       [](Json& j) {
+         j["pre_tokenizer"] = {{"type", "BertPreTokenizer"}};
+       },
+       "'BertPreTokenizer'", kUnsupported},
+      {"behavior",
+       [](Json& j) {
+         j["pre_tokenizer"] = {{"type", "Punctuation"}, {"behavior", "Sideways"}};
+       },
+       "'Sideways'", kUnsupported},
+      {"post-processor",
+       [](Json& j) {
+         j["post_processor"] = {{"type", "Mystery"}};
+       },
+       "'Mystery'", kUnsupported},
+      {"classification token",
+       [](Json& j) {
+         j["post_processor"] = {{"type", "RobertaProcessing"}, {"cls", "<s>"}};
+       },
+       "'cls'", kMalformed},
+      {"prefix", [](Json& j) { j["model"]["continuing_subword_prefix"] = "##"; }, "continuing_subword_prefix",
+       kMalformed},
+      {"BOS id is no token",
+       [](Json& j) {
+         j["post_processor"] = {{"type", "RobertaProcessing"}, {"cls", {"<s>", 9999}}};
+       },
+       "9999", kMalformed},
       {"BOS is no token",
        [](Json& j) {
          j["post_processor"] = {{"type", "TemplateProcessing"}, {"single", {{{"SpecialToken", {{"id", "<nope>"}}}}}}};
        },
-       "bos_token '<nope>'", kMalformed},
+       "'<nope>' in front of texts", kMalformed},
       {"template without single",
        [](Json& j) {
          j["post_processor"] = {{"type", "TemplateProcessing"}};
        },
        "'single'", kMalformed},
-      {"decoder sequence",
-       [](Json& j) {
-         j["decoder"] = {{"type", "Sequence"}, {"decoders", 1}};
-       },
-       "'decoders'", kMalformed},
-      {"strip without content",
-       [](Json& j) {
-         j["decoder"] = {{"type", "Strip"}, {"start", 1}, {"stop", 0}};
-       },
-       "'content'", kMalformed},
   };
   for (const BadFile& file : files) {
     SCOPED_TRACE(file.name);
@@ -302,6 +285,66 @@ TEST(JsonTokenizer, UnsupportedAndMalformedFilesAreRefusedByName) {
   for (const char* text : {"", "{", "[]", "5", "version https://git-lfs.github.com/spec/v1"}) {
     EXPECT_EQ(MakeJsonTokenizer(text, "tokenizer.json", {}).status().code(), kMalformed) << text;
   }
+}
+
+TEST(JsonTokenizer, ADecoderThatIsNotSupportedMattersOnlyForDecoding) {
+  for (const Json& decoder : {Json{{"type", "WordPiece"}}, Json{{"type", "Sequence"}, {"decoders", 1}},
+                              Json{{"type", "Strip"}, {"start", 1}, {"stop", 0}}}) {
+    Json json = ByteLevelJson({});
+    json["decoder"] = decoder;
+    const auto tokenizer = Make(json);
+    EXPECT_TRUE(tokenizer->Encode("a").ok());
+    EXPECT_THAT(tokenizer->Decode(std::vector<int32_t>{'a'}).status().message(), HasSubstr("tokenizer.json: decoder"));
+  }
+}
+
+TEST(ByteLevelTokenizer, AByteWithoutATokenMattersOnlyWhereItOccurs) {
+  Json json = ByteLevelJson({});
+  json["model"]["vocab"].erase(std::string(ByteLevelOfBytes("\x04")));
+  json["model"]["vocab"].erase(std::string(ByteLevelOfBytes("\xFF")));
+  const auto tokenizer = Make(json);
+  EXPECT_THAT(*tokenizer->Encode("ab"), ElementsAre('a', 'b'));
+  EXPECT_THAT(std::string(tokenizer->Encode("ab\ncd\x04").status().message()),
+              HasSubstr("no token for the byte 04 at byte 5 of the text (line 2)"));
+  const auto stream = TokenizeStream(*tokenizer, {"ab", "cd", "x\x04y"}, false);
+  EXPECT_EQ(stream.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(stream.status().message()), HasSubstr("document 3, byte 1: "));
+}
+
+TEST(ByteLevelTokenizer, AByteWithoutATokenBecomesTheUnknownTokenWhereThereIsOne) {
+  Json json = ByteLevelJson({});
+  json["model"]["vocab"].erase(std::string(ByteLevelOfBytes("\x04")));
+  json["model"]["unk_token"] = "!";
+  EXPECT_THAT(*Make(json)->Encode("a\x04"), ElementsAre('a', '!'));
+}
+
+TEST(JsonTokenizer, ACharacterWithoutATokenMattersOnlyWhereItOccurs) {
+  Json json = JsonOfSentencePiece(SmallModel({"▁", "a"}, false), true);
+  json["model"]["unk_token"] = nullptr;
+  EXPECT_THAT(Pieces(*Make(json), "a a"), ElementsAre("▁", "a", "▁", "a"));
+  EXPECT_THAT(std::string(Make(json)->Encode("a é").status().message()),
+              HasSubstr("no token for the character 'é' (bytes c3 a9) at byte 2 of the text (line 1)"));
+  json["model"]["unk_token"] = "<nope>";
+  EXPECT_THAT(std::string(Make(json)->Encode("é").status().message()), HasSubstr("nor for unk_token '<nope>'"));
+}
+
+TEST(JsonTokenizer, SingleWordTokensAreNotFoundInsideWords) {
+  Json json = ByteLevelJson({});
+  json["added_tokens"] = {Added(300, "cat")};
+  json["added_tokens"][0]["single_word"] = true;
+  EXPECT_THAT(*Make(json)->Encode("cat-cat"), ElementsAre(300, '-', 300));
+  EXPECT_THAT(*Make(json)->Encode("cats"), ElementsAre('c', 'a', 't', 's'));
+  EXPECT_THAT(*Make(json)->Encode("_cat"), ElementsAre('_', 'c', 'a', 't'));
+}
+
+TEST(JsonTokenizer, EveryProcessorInARowPutsItsTokensInFront) {
+  Json json = Llama3Like();
+  json["post_processor"] = {{"type", "Sequence"},
+                            {"processors",
+                             {{{"type", "RobertaProcessing"}, {"cls", {"<|end_of_text|>", 301}}, {"sep", {"x", 5}}},
+                              json["post_processor"]}}};
+  EXPECT_THAT(Make(json)->prefix_ids(), ElementsAre(300, 301));
+  EXPECT_THAT(*TokenizeStream(*Make(json), {"a"}, true), ElementsAre(300, 301, 'a'));
 }
 
 }  // namespace

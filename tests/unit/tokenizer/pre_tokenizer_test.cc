@@ -93,6 +93,42 @@ TEST(PreTokenizer, SplitsDropWhatTheirBehaviorSays) {
   EXPECT_THAT(Words(Split({{"String", "a.b"}}), "a.bxa-b"), ElementsAre("a.b", "xa-b"));
 }
 
+TEST(PreTokenizer, MatchesJoinTheNeighbourThatTheirBehaviorNames) {
+  const auto words = [](std::string_view behavior, bool invert) {
+    return Words(Split({{"String", ","}}, behavior, invert), ",a,b,,c,");
+  };
+  EXPECT_THAT(words("MergedWithPrevious", false), ElementsAre(",", "a,", "b,", ",", "c,"));
+  EXPECT_THAT(words("MergedWithNext", false), ElementsAre(",a", ",b", ",", ",c", ","));
+  EXPECT_THAT(words("Contiguous", false), ElementsAre(",", "a", ",", "b", ",,", "c", ","));
+  EXPECT_THAT(words("MergedWithPrevious", true), ElementsAre(",a", ",b", ",", ",c", ","));
+  EXPECT_THAT(words("MergedWithNext", true), ElementsAre(",", "a,", "b,", ",", "c,"));
+  EXPECT_THAT(words("Contiguous", true), ElementsAre(",", "a", ",", "b", ",,", "c", ","));
+  EXPECT_THAT(words("Removed", true), ElementsAre(",", ",", ",", ",", ","));
+}
+
+TEST(PreTokenizer, CharactersAreCutByTheirClass) {
+  EXPECT_THAT(Words({{"type", "Digits"}, {"individual_digits", true}}, "a12b½"), ElementsAre("a", "1", "2", "b", "½"));
+  EXPECT_THAT(Words({{"type", "Digits"}}, "a12b"), ElementsAre("a", "12", "b"));
+  EXPECT_THAT(Words({{"type", "Punctuation"}}, "a$?b。"), ElementsAre("a", "$", "?", "b", "。"));
+  EXPECT_THAT(Words({{"type", "Punctuation"}, {"behavior", "Contiguous"}}, "a..b"), ElementsAre("a", "..", "b"));
+  EXPECT_THAT(Words({{"type", "WhitespaceSplit"}}, " a,b\u00A0\nc"), ElementsAre("a,b", "c"));
+  EXPECT_THAT(Words({{"type", "Whitespace"}}, " a_1, b\u0301!\n"), ElementsAre("a_1", ",", "b\u0301", "!"));
+  EXPECT_THAT(Words({{"type", "CharDelimiterSplit"}, {"delimiter", "-"}}, "a--b"), ElementsAre("a", "b"));
+}
+
+TEST(PreTokenizer, StepsBehindByteLevelSeeItsAlphabet) {
+  const Json byte_level = {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", false}};
+  const Json digits = {{"type", "Digits"}, {"individual_digits", true}};
+  const auto sequence = [](const Json& a, const Json& b) {
+    return Json{{"type", "Sequence"}, {"pretokenizers", {a, b}}};
+  };
+  // "²" is the bytes C2 B2, and the second is "²" in the alphabet: a number.
+  EXPECT_THAT(Words(sequence(byte_level, digits), "a ²"), ElementsAre("aĠÂ", "²"));
+  EXPECT_THAT(Words(sequence(digits, byte_level), "a ²"), ElementsAre("a ", "²"));
+  EXPECT_TRUE(PreTokenizer::FromJson(sequence(digits, byte_level), "")->byte_level());
+  EXPECT_FALSE(PreTokenizer::FromJson(sequence(byte_level, digits), "")->byte_level());
+}
+
 TEST(PreTokenizer, EmptyMatchesSplitWithoutEnd) {
   EXPECT_THAT(Words(Split({{"Regex", "x*"}}), "axxé"), ElementsAre("a", "xx", "é"));
   EXPECT_THAT(Words(Split({{"Regex", "(?=b)"}}), "abab"), ElementsAre("a", "ba", "b"));
@@ -118,16 +154,10 @@ TEST(PreTokenizer, UnsupportedKindsAreRefusedByName) {
     EXPECT_THAT(result.status().message(), HasSubstr("tokenizer.json: pre_tokenizer"));
     EXPECT_THAT(result.status().message(), HasSubstr(std::string(name)));
   };
-  for (const char* type : {"Whitespace", "BertPreTokenizer", "Digits", "Punctuation", "UnicodeScripts"}) {
+  for (const char* type : {"BertPreTokenizer", "UnicodeScripts", "FixedLength"}) {
     refused({{"type", type}}, absl::StrCat("'", type, "'"));
   }
-  refused(Split({{"String", "x"}}, "MergedWithNext"), "'MergedWithNext'");
-  refused({{"type", "Sequence"},
-           {"pretokenizers", {{{"type", "ByteLevel"}}, {{"type", "Metaspace"}, {"replacement", "▁"}}}}},
-          "behind 'ByteLevel'");
-  refused({{"type", "Sequence"},
-           {"pretokenizers", {{{"type", "Metaspace"}, {"replacement", "▁"}}, {{"type", "ByteLevel"}}}}},
-          "behind 'Metaspace'");
+  refused(Split({{"String", "x"}}, "Sideways"), "'Sideways'");
   refused({{"type", "Metaspace"}, {"replacement", "▁"}, {"prepend_scheme", "sometimes"}}, "'sometimes'");
   for (const char* pattern : {"\\w+", "a\\b", "\\h", "(*LIMIT_MATCH=1)a", "(?R)", "(?C1)", "[a&&b]", "[[:alpha:]]",
                               "a{2,3}+", "\\1", "\\K"}) {
