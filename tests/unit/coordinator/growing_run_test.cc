@@ -112,7 +112,8 @@ TEST(GrowingRunTest, TwoRunsAtOnceMeasureOnce) {
   const RunId one = harness.Submit(ByMeasuredSensitivity());
   const RunId two = harness.Submit(ByMeasuredSensitivity());
   const std::vector<std::string> titles = harness.RunToEnd(worker);
-  // By key: an advance through a block at full precision has one title on the full-precision chain and on a quantized one.
+  // By key: an advance through a block at full precision has one title on the full-precision chain and on a quantized
+  // one.
   std::set<Digest> tasks;
   for (const RunId& id : {one, two}) {
     for (const RunTaskRecord& planned : harness.run(id).tasks) tasks.insert(planned.key);

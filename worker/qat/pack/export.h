@@ -6,8 +6,8 @@
 // fake_quant  a plain model whose linears hold the decoded weights in fp16 (fake_quant_weight.h): rounded, so that its
 //             perplexity can differ from the checkpoints' in the last digits. It reads back exactly as stored.
 // Biases stand beside either, and so does a head that differs from the embedding config.json ties it to: the exported
-// config.json then says that they are not tied. Other tensors are copied as they are (export_plan.h); torch_dtype becomes float16.
-// Tokenizer files and other small metadata are copied through.
+// config.json then says that they are not tied. Other tensors are copied as they are (export_plan.h); torch_dtype
+// becomes float16. Tokenizer files and other small metadata are copied through.
 //
 // Streams: one block (or the embedding, or the head) and two pieces of the output are in memory at a time.
 // Deterministic: equal inputs give equal bytes and so an equal artifact. Thread-safety: one call uses the calling
