@@ -9,9 +9,9 @@
 
 namespace lwq {
 
-// Reads the models of all runs, each once. FAILED_PRECONDITION, with the run's origin and exit code 2, naming the tensor
-// that is not; `interrupt`'s reason once it has been raised. A run without weights here (a noop, a plan of a config.json
-// alone) passes.
+// Reads the models of all runs, each once. FAILED_PRECONDITION, with the run's origin and exit code 2, naming the
+// tensor that is not; `interrupt`'s reason once it has been raised. A run without weights here (a noop, a plan of a
+// config.json alone) passes.
 Status CheckWeights(const std::vector<CheckedRun>& runs, const Interrupt& interrupt);
 
 }  // namespace lwq

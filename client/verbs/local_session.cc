@@ -177,8 +177,9 @@ StatusOr<std::vector<Run>> RunLocalSession(const CliContext& context, const Loca
     LWQ_ASSIGN_OR_RETURN(CheckedRun run, CheckRunInputs(request));
     checked.push_back(std::move(run));
   }
-  LWQ_RETURN_IF_ERROR(CheckWeights(checked, *context.interrupt));
-  auto runs = Session(context, options).Execute(checked, MaxThreads(options.cluster, requests));
+  const Status weights = CheckWeights(checked, *context.interrupt);
+  auto runs = weights.ok() ? Session(context, options).Execute(checked, MaxThreads(options.cluster, requests))
+                           : StatusOr<std::vector<Run>>(weights);
   const bool interrupted = !runs.ok() && ExitCodeOf(runs.status()) == ExitCode::kInterrupted;
   if (interrupted && !options.state.empty()) {
     return WithExit(absl::CancelledError(absl::StrCat(

@@ -11,9 +11,9 @@ constexpr std::string_view kDownloadAgain = "download it again (hf download, or 
 
 // Answers of the Hub in place of a file, and what begins like JSON: no JSON text is a file of tensors.
 bool IsServersAnswer(std::string_view lower) {
-  for (const std::string_view text : {"<!doctype", "<html", "<?xml", "{", "entry not found", "repository not found",
-                                      "invalid username or password", "access to model", "access denied", "not found", "404",
-                                      "unauthorized", "forbidden"}) {
+  for (const std::string_view text :
+       {"<!doctype", "<html", "<?xml", "{", "entry not found", "repository not found", "invalid username or password",
+        "access to model", "access denied", "not found", "404", "unauthorized", "forbidden"}) {
     if (lower.starts_with(text)) return true;
   }
   return false;

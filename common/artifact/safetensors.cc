@@ -28,12 +28,13 @@ struct OtherDType {
   std::string_view name;
   int bits;
 };
-constexpr OtherDType kOtherDTypes[] = {
-    {"BOOL", 8},        {"F4", 4},          {"F6_E2M3", 6}, {"F6_E3M2", 6}, {"F8_E5M2", 8}, {"F8_E4M3", 8}, {"F8_E8M0", 8},
-    {"F8_E4M3FNUZ", 8}, {"F8_E5M2FNUZ", 8}, {"I16", 16},    {"U16", 16},    {"U32", 32},    {"C64", 64},    {"U64", 64}};
+constexpr OtherDType kOtherDTypes[] = {{"BOOL", 8},        {"F4", 4},       {"F6_E2M3", 6}, {"F6_E3M2", 6},
+                                       {"F8_E5M2", 8},     {"F8_E4M3", 8},  {"F8_E8M0", 8}, {"F8_E4M3FNUZ", 8},
+                                       {"F8_E5M2FNUZ", 8}, {"I16", 16},     {"U16", 16},    {"U32", 32},
+                                       {"C64", 64},        {"U64", 64}};
 
-// What `elements` of this dtype take, as ElementCount allows; nothing for a name that nobody knows. −1 where they do not
-// end at a byte.
+// What `elements` of this dtype take, as ElementCount allows; nothing for a name that nobody knows. −1 where they do
+// not end at a byte.
 std::optional<int64_t> BytesOf(std::string_view dtype, int64_t elements) {
   if (const StatusOr<DType> known = ParseDType(dtype); known.ok()) return elements * DTypeBytes(*known);
   for (const OtherDType& other : kOtherDTypes) {

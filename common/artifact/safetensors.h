@@ -37,8 +37,8 @@ struct SafetensorsHeader {
 
 inline constexpr int64_t kMaxSafetensorsHeaderBytes = 100 << 20;
 
-// The header's length from a file's beginning, eight bytes at least (header_bytes excludes those eight); DATA_LOSS if it
-// cannot be, which says what the file is where its first kForeignBytes (foreign_file.h) are given and tell.
+// The header's length from a file's beginning, eight bytes at least (header_bytes excludes those eight); DATA_LOSS if
+// it cannot be, which says what the file is where its first kForeignBytes (foreign_file.h) are given and tell.
 StatusOr<int64_t> ParseSafetensorsHeaderBytes(std::string_view beginning, int64_t file_bytes, std::string_view what);
 // `json` is the header text. `file_bytes` the whole file's size. `what` names the file in errors.
 StatusOr<SafetensorsHeader> ParseSafetensorsHeader(std::string_view json, int64_t file_bytes, std::string_view what);

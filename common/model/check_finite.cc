@@ -61,9 +61,9 @@ Status CheckBits(const HostTensor& tensor, std::string_view name, FloatFormat<Bi
   const std::optional<int64_t> found = FirstNotFinite(tensor.bytes.view(), format, &value);
   if (!found) return absl::OkStatus();
   const bool is_infinite = (value & format.mantissa) == 0;
-  return absl::FailedPreconditionError(absl::StrCat("tensor '", name, "' is ", is_infinite ? "infinite" : "NaN", " at ",
-                                                    PlaceOf(*found, tensor.shape),
-                                                    ": the weights are damaged or were saved from a diverged training"));
+  return absl::FailedPreconditionError(
+      absl::StrCat("tensor '", name, "' is ", is_infinite ? "infinite" : "NaN", " at ", PlaceOf(*found, tensor.shape),
+                   ": the weights are damaged or were saved from a diverged training"));
 }
 
 }  // namespace
@@ -77,7 +77,8 @@ Status CheckFiniteTensor(const HostTensor& tensor, std::string_view name) {
     case DType::kBF16:
       return CheckBits<uint16_t>(tensor, name, {0x7F80u, 0x007Fu});
     default:
-      return absl::InvalidArgumentError(absl::StrCat("tensor '", name, "' is ", DTypeName(tensor.dtype), ", not a float"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("tensor '", name, "' is ", DTypeName(tensor.dtype), ", not a float"));
   }
 }
 

@@ -1,8 +1,8 @@
 // Whether every weight a model needs is a number: embedding, head, norms, biases, linears (the scales of quantized
 // ones). One NaN makes everything that is computed from it NaN; a round-to-nearest export would carry it on unseen.
 //
-// Reads all of the model once, at about the speed of memory; what no block needs is not read. FAILED_PRECONDITION naming
-// the tensor, the place and the value. Thread-safety: as TensorSource.
+// Reads all of the model once, at about the speed of memory; what no block needs is not read. FAILED_PRECONDITION
+// naming the tensor, the place and the value. Thread-safety: as TensorSource.
 #pragma once
 
 #include <functional>

@@ -1,8 +1,8 @@
 // Reads a model's tensors by name, wherever the model is: a directory on this disk (memory-mapped) or a file-tree
 // artifact (only the pieces that hold the tensor are fetched). Single and sharded safetensors ("model.safetensors", or
 // "model.safetensors.index.json" with its shards).
-// Of several shards every tensor in their headers counts, whether the index lists it or not; what the index lists and no
-// header has is no error until it is asked for.
+// Of several shards every tensor in their headers counts, whether the index lists it or not; what the index lists and
+// no header has is no error until it is asked for.
 //
 // Names are complete: of a model that was saved without its head ("layers.0. …") they begin with "model.", too. float64
 // tensors read as float32, rounded to nearest, and their entries say so.
@@ -36,8 +36,8 @@ class TensorSource {
   virtual std::string WhyAbsent(std::string_view /*name*/) const { return ""; }
 };
 
-// The tensor that the embedding is read from, and that of the head. Where they are tied one stands for both, whichever is
-// stored; where both are stored each is read, because they may differ: transformers keeps both then.
+// The tensor that the embedding is read from, and that of the head. Where they are tied one stands for both, whichever
+// is stored; where both are stored each is read, because they may differ: transformers keeps both then.
 std::string EmbeddingTensorOf(const LlamaConfig& config, const TensorSource& source);
 std::string HeadTensorOf(const LlamaConfig& config, const TensorSource& source);
 // Whether the configuration ties them and the stored ones are not equal byte for byte. Reads both.

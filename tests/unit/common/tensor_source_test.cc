@@ -85,10 +85,13 @@ TEST_P(TensorSourceTest, ShardsAreReadThroughTheirIndex) {
 }
 
 TEST_P(TensorSourceTest, IndexAndHeadersMayDisagree) {
-  const std::string first = File({{"a", Floats({2}, 'a')}, {"unlisted", Floats({1}, 'u')}, {"twice", Floats({1}, '1')}});
+  const std::string first =
+      File({{"a", Floats({2}, 'a')}, {"unlisted", Floats({1}, 'u')}, {"twice", Floats({1}, '1')}});
   const std::string second = File({{"b", Floats({1}, 'b')}, {"twice", Floats({1}, '2')}});
   const auto open = [&](const Json& weight_map) {
-    return Open({{"1.safetensors", first}, {"2.safetensors", second}, {"model.safetensors.index.json", Index(weight_map)}});
+    return Open({{"1.safetensors", first},
+                 {"2.safetensors", second},
+                 {"model.safetensors.index.json", Index(weight_map)}});
   };
   const auto source = open({{"a", "2.safetensors"},  // it is in the other
                             {"b", "2.safetensors"},

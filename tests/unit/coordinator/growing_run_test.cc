@@ -112,7 +112,13 @@ TEST(GrowingRunTest, TwoRunsAtOnceMeasureOnce) {
   const RunId one = harness.Submit(ByMeasuredSensitivity());
   const RunId two = harness.Submit(ByMeasuredSensitivity());
   const std::vector<std::string> titles = harness.RunToEnd(worker);
-  EXPECT_EQ(std::set<std::string>(titles.begin(), titles.end()).size(), titles.size()) << "each task once";
+  // By key: an advance through a block at full precision has one title on the full-precision chain and on a quantized
+  // one.
+  std::set<Digest> tasks;
+  for (const RunId& id : {one, two}) {
+    for (const RunTaskRecord& planned : harness.run(id).tasks) tasks.insert(planned.key);
+  }
+  EXPECT_EQ(titles.size(), tasks.size()) << "each task once";
   EXPECT_EQ(harness.run(one).record.result.result_digest, harness.run(two).record.result.result_digest);
   EXPECT_EQ(harness.run(two).record.state, RunState::kSucceeded);
 }

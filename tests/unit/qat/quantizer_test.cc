@@ -129,9 +129,9 @@ TEST(ClampScaleAsEfficientQat, HasItsFloorAndPassesTheGradientOn) {
 TEST(FakeQuant, AScaleThatLeftItsBoundsCountsAsTheBoundExactly) {
   const at::Tensor weight = at::tensor({-1e-7f, 1e-7f, 0.0f, 2e-7f}).unsqueeze(0);
   for (const float scale : {-1.0f, 0.0f, 1e-9f}) {
-    const at::Tensor served =
-        FakeQuant(weight, at::full({1, 1}, scale), at::full({1, 1}, 2.0f), 4, -1, at::kFloat);
-    EXPECT_TRUE(served.equal(at::tensor({-0x1p-23f, 0x1p-23f, 0.0f, 3 * 0x1p-24f}).unsqueeze(0))) << scale << " " << served;
+    const at::Tensor served = FakeQuant(weight, at::full({1, 1}, scale), at::full({1, 1}, 2.0f), 4, -1, at::kFloat);
+    const at::Tensor wanted = at::tensor({-0x1p-23f, 0x1p-23f, 0.0f, 3 * 0x1p-24f}).unsqueeze(0);
+    EXPECT_TRUE(served.equal(wanted)) << scale << " " << served;
   }
 }
 

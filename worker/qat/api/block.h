@@ -46,8 +46,8 @@ struct BlockState {
 
 // The norms the block has, by their names inside it.
 inline std::vector<std::pair<std::string_view, const HostTensor*>> NormsOf(const BlockState& block) {
-  std::vector<std::pair<std::string_view, const HostTensor*>> norms = {{kInputNorm, &block.input_norm},
-                                                                       {kPostAttentionNorm, &block.post_attention_norm}};
+  std::vector<std::pair<std::string_view, const HostTensor*>> norms = {
+      {kInputNorm, &block.input_norm}, {kPostAttentionNorm, &block.post_attention_norm}};
   if (block.query_norm) norms.emplace_back(kQueryNorm, &*block.query_norm);
   if (block.key_norm) norms.emplace_back(kKeyNorm, &*block.key_norm);
   return norms;

@@ -15,8 +15,8 @@ namespace lwq::qat {
 
 // Widened copies live only during a call: what autograd keeps is the operands as they are.
 
-// x [..., in] times weight [out, in] transposed, plus the bias [out] where it is defined → [..., out]. Where products are
-// widened, the bias is added before rounding.
+// x [..., in] times weight [out, in] transposed, plus the bias [out] where it is defined → [..., out]. Where products
+// are widened, the bias is added before rounding.
 at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias = {});
 
 // a [..., m, k] times b [..., k, n], the same batch dimensions in both → [..., m, n].

@@ -175,7 +175,8 @@ class Exporter {
         if (in_block) {
           tensor = block.at(planned.name);
         } else {
-          LWQ_ASSIGN_OR_RETURN(tensor, source_->Read(planned.name == kEmbeddingTensor ? embedding_name_ : planned.name));
+          const std::string& name = planned.name == kEmbeddingTensor ? embedding_name_ : planned.name;
+          LWQ_ASSIGN_OR_RETURN(tensor, source_->Read(name));
         }
         LWQ_CHECK(tensor.dtype == planned.dtype && tensor.shape == planned.shape, planned.name, " is not as planned");
         LWQ_RETURN_IF_ERROR(writer_.Write(tensor.bytes.span()));

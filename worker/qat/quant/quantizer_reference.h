@@ -11,10 +11,10 @@
 // where f_ste(x) = (f(x) − x) + x with the bracket detached: NaN and infinite inputs give NaN, so a diverged weight
 // shows in the loss. Of the scale's clamp, f(x) + (x − x), which hits its bounds exactly.
 //
-// Scales go down to the smallest fp16 number. Below fp16's normal numbers (2^-14) they become coarse, but by no more than
-// weights of that size are in fp16 themselves; a floor above that costs such groups most of their levels (rescale a
-// function so that weights are small and their neighbours large: nothing else may change). EfficientQAT's own floor is
-// 1e-4, in its own arithmetic: ClampScaleAsEfficientQat.
+// Scales go down to the smallest fp16 number. Below fp16's normal numbers (2^-14) they become coarse, but weights of that
+// size are so in fp16, too; a floor above that costs such groups most of their levels (rescale a function so that its
+// weights are small and their neighbours large: nothing else may change). EfficientQAT's own floor is 1e-4, in its own
+// arithmetic: ClampScaleAsEfficientQat.
 // Rounding is half to even. Runs on every device, meta included; differentiable as often as wanted.
 // Thread-safety: no state. Wrong shapes or bits throw StatusError (INVALID_ARGUMENT).
 #pragma once
