@@ -49,10 +49,11 @@ Status RestoreRuns(State& state, Records& records) {
     if (run.record.state == RunState::kRunning && Grows(*run.record.spec, run.record.recipe)) {
       auto graph = GraphOf(run);
       if (!graph.ok()) return Inconsistent(absl::StrCat("graph of run ", id.value, ": ", MessageOf(graph.status())));
-      if (!SameTasks(graph->tasks, run.tasks)) {
-        return Inconsistent(absl::StrCat("run ", id.value, " has other tasks than its recipe and measurements give"));
+      if (SameTasks(graph->tasks, run.tasks)) {
+        run.pending = std::move(graph->pending);
+      } else {
+        state.outdated_runs.insert(run.record.sequence);
       }
-      run.pending = std::move(graph->pending);
     }
     state.runs.emplace(id, std::move(run));
   }

@@ -83,6 +83,8 @@ struct State {
   std::map<RunId, RunEntry> runs;
   std::map<int64_t, RunId> runs_by_sequence;
   std::set<int64_t> pending_runs;
+  // RUNNING and growing, with other tasks than this version of the program would give them: the next Tick fails them.
+  std::set<int64_t> outdated_runs;
   std::map<Digest, TaskEntry> tasks;
   std::map<Digest, ActionRecord> actions;
   // SUCCEEDED tasks by the action whose result they have.

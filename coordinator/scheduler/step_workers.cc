@@ -1,6 +1,7 @@
 // Workers: registration, leases, heartbeats, reports, silence.
 #include <algorithm>
 #include <cstdio>
+#include <utility>
 
 #include "common/json/json.h"
 #include "common/task/task_outputs.h"
@@ -307,6 +308,10 @@ Status Stepper::On(const ReportTask& event) {
 }
 
 Status Stepper::On(const Tick&) {
+  for (const int64_t sequence : std::exchange(state_.outdated_runs, {})) {
+    FailRun(RunAt(sequence),
+            "the run was begun by another version of the coordinator, which gives its tasks other names; submit it again");
+  }
   // When this very process was stopped for long, silence says nothing about the workers: all get a new lease time.
   const bool stalled = !state_.worker_deadlines.empty() &&
                        now_.steady_ms - state_.worker_deadlines.begin()->first > state_.options.lease_ms / 2;

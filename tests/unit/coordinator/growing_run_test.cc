@@ -256,5 +256,24 @@ TEST(GrowingRunTest, ALostGradientIsMadeAgainAndTheMeasurementComesOutTheSame) {
   EXPECT_EQ(harness.run(id).record.state, RunState::kSucceeded);
 }
 
+TEST(GrowingRunTest, ARunThatAnotherVersionBeganIsFailedAtTheStartAndCanBeSubmittedAgain) {
+  SchedulerHarness harness;
+  const WorkerId worker = harness.Register("a");
+  const RunId id = harness.Submit(ByMeasuredSensitivity());
+  std::vector<RunTaskRecord> tasks = harness.run(id).tasks;
+  tasks.pop_back();  // another version's graph
+  const Change other = PutRunTasks{id, tasks};
+  ASSERT_TRUE(harness.store().Commit({&other, 1}).ok());
+  harness.Restart();
+  EXPECT_EQ(harness.run(id).record.state, RunState::kFailed);
+  EXPECT_THAT(harness.run(id).record.error, HasSubstr("another version"));
+  EXPECT_EQ(CheckIndexes(harness.state()), "");
+  const RunId again = harness.Submit(ByMeasuredSensitivity());
+  harness.RunToEnd(worker);
+  EXPECT_EQ(harness.run(again).record.state, RunState::kSucceeded) << harness.run(again).record.error;
+  harness.Restart();
+  EXPECT_EQ(harness.run(id).record.state, RunState::kFailed);
+}
+
 }  // namespace
 }  // namespace lwq::coordinator
