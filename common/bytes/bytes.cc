@@ -8,7 +8,18 @@
 #include <cerrno>
 #include <cstring>
 
+#include "common/bytes/release_pages.h"
+
 namespace lwq {
+namespace {
+
+// Ends a mapping; also what tells mapped bytes from others.
+struct Unmap {
+  size_t size;
+  void operator()(const void* p) const { ::munmap(const_cast<void*>(p), size); }
+};
+
+}  // namespace
 
 Bytes Bytes::FromString(std::string text) {
   auto owner = std::make_shared<const std::string>(std::move(text));
@@ -36,13 +47,22 @@ StatusOr<Bytes> Bytes::MapFile(const std::string& path) {
   const int error = errno;
   ::close(fd);
   if (mapped == MAP_FAILED) return absl::UnavailableError(absl::StrCat("map ", path, ": ", std::strerror(error)));
-  std::shared_ptr<const void> owner(mapped, [size](const void* p) { ::munmap(const_cast<void*>(p), size); });
+  std::shared_ptr<const void> owner(mapped, Unmap{size});
   return Bytes(owner, static_cast<const std::byte*>(mapped), size);
 }
 
 Bytes Bytes::Slice(size_t offset, size_t length) const {
   LWQ_CHECK(offset <= size_ && length <= size_ - offset, "slice [", offset, ", +", length, ") of ", size_, " bytes");
   return Bytes(owner_, data_ + offset, length);
+}
+
+void ReleasePages(const Bytes& bytes) {
+  if (std::get_deleter<Unmap>(bytes.owner()) == nullptr) return;
+  // Whole pages only: the first and last may hold a neighbour's bytes that are in use.
+  const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto begin = (reinterpret_cast<uintptr_t>(bytes.data()) + page - 1) / page * page;
+  const auto end = (reinterpret_cast<uintptr_t>(bytes.data()) + bytes.size()) / page * page;
+  if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
 }
 
 }  // namespace lwq

@@ -62,7 +62,8 @@ int TaskKindVersion(TaskKind kind) {
       return 1;
     // 2: texts by content, added tokens beside tokenizer.model, BOS as transformers 5 adds it.
     case TaskKind::kTokenize:
-    // 2: rope_scaling counts beside rope_parameters, a head of its own beside a tied embedding, the scales' lower end.
+    // 2: rope_scaling counts beside rope_parameters, a head of its own beside a tied embedding, the scales' lower end; bf16
+    // blocks and heads by fused kernels.
     case TaskKind::kAdvance:
     case TaskKind::kTrainBlock:
     case TaskKind::kRtnBlock:

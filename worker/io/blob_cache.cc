@@ -9,6 +9,7 @@
 #include <system_error>
 #include <vector>
 
+#include "common/bytes/release_pages.h"
 #include "common/object_store/staging.h"
 #include "worker/io/folder_lock.h"
 
@@ -115,6 +116,7 @@ StatusOr<Bytes> BlobCache::FetchInPlace(const Digest& digest) {
     }
   }
   LWQ_ASSIGN_OR_RETURN(Bytes bytes, store_->Fetch({digest, kSizeUnknown}));
+  ReleasePages(bytes);  // all were read to verify them; few readers need all at once
   const std::lock_guard lock(mutex_);
   ++stats_.misses;
   stats_.fetched_bytes += static_cast<int64_t>(bytes.size());

@@ -1,5 +1,7 @@
 #include "common/bytes/bytes.h"
 
+#include "common/bytes/release_pages.h"
+
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -40,6 +42,19 @@ TEST(BytesTest, AMappedFileIsItsContents) {
   EXPECT_EQ(bytes->view(), "contents of a file");
   std::filesystem::remove(path);
   EXPECT_EQ(bytes->Slice(12, 6).view(), "a file");
+}
+
+TEST(BytesTest, ReleasedPagesAreReadAgain) {
+  const test::TemporaryDirectory folder;
+  const std::string contents(100000, 'y');
+  test::WriteFile(folder.path() + "/file", contents);
+  const StatusOr<Bytes> mapped = Bytes::MapFile(folder.path() + "/file");
+  ASSERT_TRUE(mapped.ok()) << mapped.status();
+  const Bytes heap = Bytes::FromString(contents);
+  for (const Bytes& bytes : {*mapped, mapped->Slice(5000, 60000), heap, heap.Slice(5000, 60000), Bytes()}) {
+    ReleasePages(bytes);
+    EXPECT_EQ(bytes.view(), contents.substr(0, bytes.size()));
+  }
 }
 
 TEST(BytesTest, AnEmptyFileMapsToNoBytes) {

@@ -24,7 +24,7 @@ inline bool SameBytes(const at::Tensor& a, const at::Tensor& b) {
 inline std::vector<InstructionSet> AvailableInstructionSets() {
   std::vector<InstructionSet> sets;
   for (const InstructionSet set :
-       {InstructionSet::kScalar, InstructionSet::kAvx2, InstructionSet::kAvx512, InstructionSet::kAvx512Bf16}) {
+       {InstructionSet::kScalar, InstructionSet::kAvx2, InstructionSet::kAvx512, InstructionSet::kAvx512Bf16, InstructionSet::kAmx}) {
     if (set <= DetectInstructionSet()) sets.push_back(set);
   }
   return sets;

@@ -47,7 +47,8 @@ Status InitRuntime(const RuntimeOptions& options);
 struct DeviceInfo {
   std::string device;           // "cpu"
   std::string device_model;     // "AMD EPYC"
-  std::string instruction_set;  // "avx512" | "avx2" | "scalar": what the fused kernels use; "+bf16" where the CPU has it
+  // What the fused kernels use: "scalar", "avx2", "avx512", with "+bf16" and "+amx" where the CPU has them.
+  std::string instruction_set;
   std::string libraries;  // "torch-1.13.0 openblas-0.3.21-Haswell onednn-2.6.3" (Debian's 1.13.1 calls itself 1.13.0)
   bool hardware_bf16 = false;
   int64_t memory_bytes = 0;  // of the device

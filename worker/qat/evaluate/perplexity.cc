@@ -78,7 +78,8 @@ class Evaluation {
     ForEachMicroBatch([&](int64_t first, int64_t count) {
       const at::Tensor hidden = spill_.Read(first, count, device_);
       const at::Tensor ids = ToTensor(OrThrow(tokens_.Read(first, count)), at::kLong, device_);
-      for (int64_t i = 0; i < count; ++i) losses.push_back(SampleLoss(config_, head, hidden[i], ids[i]));
+      const std::vector<double> scored = SampleLosses(config_, head, hidden, ids);
+      losses.insert(losses.end(), scored.begin(), scored.end());
     });
     return losses;
   }

@@ -9,6 +9,7 @@
 #include <cmath>
 #include <vector>
 
+#include "worker/qat/model/fused_block.h"
 #include "worker/qat/model/products.h"
 
 namespace lwq::qat {
@@ -94,6 +95,15 @@ at::Tensor Attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor&
 
 at::Tensor BlockForward(const LlamaConfig& config, const BlockTensors& block, const SequenceTables& tables,
                         const at::Tensor& hidden) {
+  // Float32 stays with the composed block: its trajectories are held to the original's, and one weight that rounds the
+  // other way moves them for good.
+  const bool is_bf16 = block[LinearKind::kQ].scalar_type() == at::kBFloat16;
+  if (is_bf16 && CanFuseBlock(block, hidden)) return FusedBlockForward(config, block, tables, hidden);
+  return ComposedBlockForward(config, block, tables, hidden);
+}
+
+at::Tensor ComposedBlockForward(const LlamaConfig& config, const BlockTensors& block, const SequenceTables& tables,
+                                const at::Tensor& hidden) {
   const at::ScalarType compute = block[LinearKind::kQ].scalar_type();
   const at::Tensor residual = Widened(hidden);
   const at::Tensor x = RmsNorm(residual, block.input_norm, config.rms_norm_eps).to(compute);

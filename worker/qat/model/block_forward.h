@@ -27,6 +27,11 @@ inline constexpr int64_t kQueryChunk = 256;
 at::Tensor BlockForward(const LlamaConfig& config, const BlockTensors& block, const SequenceTables& tables,
                         const at::Tensor& hidden);
 
+// The same composed of at:: operators: on any device and in any type, differentiable any number of times. BlockForward is
+// fused_block.h in bf16 where the CPU has AVX-512; this is its reference.
+at::Tensor ComposedBlockForward(const LlamaConfig& config, const BlockTensors& block, const SequenceTables& tables,
+                                const at::Tensor& hidden);
+
 // x / sqrt(mean(x²) + eps) · weight over the last dimension, computed in float32 (float64 for float64).
 at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps);
 

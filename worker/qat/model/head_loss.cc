@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "absl/functional/function_ref.h"
+#include "worker/qat/model/fused_head.h"
 #include "worker/qat/model/llama_model.h"
 
 namespace lwq::qat {
@@ -42,6 +43,15 @@ at::Tensor MeanWeights(const at::Tensor& log_probs, int64_t targets) {
 }
 
 }  // namespace
+
+std::vector<double> SampleLosses(const LlamaConfig& config, const HeadTensors& head, const at::Tensor& hidden,
+                                 const at::Tensor& ids) {
+  const c10::NoGradGuard no_grad;
+  if (CanFuseHead(head, hidden)) return FusedSampleLosses(config, head, hidden, ids);
+  std::vector<double> losses;
+  for (int64_t i = 0; i < hidden.size(0); ++i) losses.push_back(SampleLoss(config, head, hidden[i], ids[i]));
+  return losses;
+}
 
 double SampleLoss(const LlamaConfig& config, const HeadTensors& head, const at::Tensor& hidden, const at::Tensor& ids) {
   const c10::NoGradGuard no_grad;

@@ -28,6 +28,12 @@ struct HeadTensors {
 // Mean cross-entropy of the seqlen − 1 next tokens, in nats. Records no gradient.
 double SampleLoss(const LlamaConfig& config, const HeadTensors& head, const at::Tensor& hidden, const at::Tensor& ids);
 
+// The losses of several samples: hidden [samples, seqlen, hidden], ids [samples, seqlen]. A sample's loss has the same bits
+// whatever stands beside it. Where the CPU has AVX-512 no logits are kept at all (fused_head.h), and samples share what
+// is read of the head.
+std::vector<double> SampleLosses(const LlamaConfig& config, const HeadTensors& head, const at::Tensor& hidden,
+                                 const at::Tensor& ids);
+
 struct LossAndGradient {
   double loss = 0;
   at::Tensor gradient;  // ∂loss/∂hidden [seqlen, hidden]; the last row, which predicts nothing, is 0

@@ -5,6 +5,7 @@ namespace lwq::qat {
 const KernelSet& ActiveKernels() {
   switch (ActiveInstructionSet()) {
 #if defined(__x86_64__)
+    case InstructionSet::kAmx:
     case InstructionSet::kAvx512Bf16:
       return internal::Avx512Bf16Kernels();
     case InstructionSet::kAvx512:
@@ -14,6 +15,7 @@ const KernelSet& ActiveKernels() {
     case InstructionSet::kScalar:
       break;
 #else
+    case InstructionSet::kAmx:
     case InstructionSet::kAvx512Bf16:
     case InstructionSet::kAvx512:
     case InstructionSet::kAvx2:

@@ -7,12 +7,13 @@
 
 namespace lwq::qat {
 
-enum class InstructionSet { kScalar, kAvx2, kAvx512, kAvx512Bf16 };
+// kAmx: tiles of bf16 products beside everything of kAvx512Bf16.
+enum class InstructionSet { kScalar, kAvx2, kAvx512, kAvx512Bf16, kAmx };
 
-// "scalar", "avx2", "avx512", "avx512+bf16".
+// "scalar", "avx2", "avx512", "avx512+bf16", "avx512+bf16+amx".
 std::string_view InstructionSetName(InstructionSet set);
 
-// The best one of this CPU and this build.
+// The best one of this CPU, this build and what the system lets a process use (Linux is asked for the tiles of AMX).
 InstructionSet DetectInstructionSet();
 
 // What the kernels use: the detected one unless a test says otherwise.

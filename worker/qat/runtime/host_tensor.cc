@@ -6,6 +6,7 @@
 #include <cstring>
 #include <memory>
 
+#include "common/bytes/release_pages.h"
 #include "worker/qat/runtime/torch_guard.h"
 
 namespace lwq::qat {
@@ -53,11 +54,13 @@ at::Tensor ToTensor(const HostTensor& host, at::ScalarType type, at::Device devi
   if (elements == 0) return tensor;
   if (host_type == type && device.is_cpu()) {
     std::memcpy(tensor.data_ptr(), host.bytes.data(), host.bytes.size());
+    ReleasePages(host.bytes);
     return tensor;
   }
   // from_blob takes a pointer to non-const; the view is only read, and only inside this function.
   auto* data = const_cast<std::byte*>(host.bytes.data());
   tensor.copy_(at::from_blob(data, host.shape, at::TensorOptions().dtype(host_type)));
+  ReleasePages(host.bytes);
   return tensor;
 }
 

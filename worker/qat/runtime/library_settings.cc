@@ -9,6 +9,7 @@ namespace lwq::qat {
 std::vector<std::pair<std::string, std::string>> LibrarySettings(InstructionSet cpu) {
   std::vector<std::pair<std::string, std::string>> settings = {{"OMP_WAIT_POLICY", "passive"}};
   switch (cpu) {
+    case InstructionSet::kAmx:
     case InstructionSet::kAvx512Bf16:
     case InstructionSet::kAvx512:
       settings.emplace_back("OPENBLAS_CORETYPE", "SkylakeX");

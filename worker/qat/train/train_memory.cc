@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "worker/qat/gemm/gemm_kernels.h"
 #include "worker/qat/model/block_forward.h"
 
 namespace lwq::qat {
@@ -39,6 +40,34 @@ ScoreElements CountScores(const LlamaConfig& config, int64_t seqlen) {
   return elements;
 }
 
+// block_forward.h: in bf16, where the CPU has the kernels.
+bool TrainsFused(const TrainOptions& options) {
+  return options.execution.precision == Precision::kBF16 && HasGemmKernels();
+}
+
+// Of an element packed for a product (gemm_kernels.h).
+constexpr int64_t kPackedBytes = 2;
+
+// What fused_block.h keeps and holds; attention's buffers are a few rows of scores for each head at work.
+int64_t FusedActivationBytes(const LlamaConfig& config, const TrainOptions& options, int64_t seqlen) {
+  const int64_t compute = ComputeBytes(options);
+  const int64_t samples = options.batch_size / std::max<int64_t>(1, options.gradient_accumulation_steps);
+  const int64_t hidden = config.hidden_size, inner = config.intermediate_size;
+  const int64_t queries = config.num_attention_heads * config.head_dim;
+  const int64_t keys = config.num_key_value_heads * config.head_dim;
+  // Per token: the stream between the halves, its norms and the sums of softmax in fp32; outputs of all products but
+  // the last.
+  const int64_t kept_by_block = seqlen * (kF32Bytes * (hidden + 2 + config.num_attention_heads) +
+                                          compute * 2 * (hidden + queries + keys + inner));
+  // Once: input, target, error and its gradient; and per further block the stream it reads.
+  const int64_t ends = seqlen * 4 * kF32Bytes * hidden;
+  // Backward of the feed-forward half: gradients of its three inner tensors, one of them packed.
+  const int64_t feed_forward = seqlen * (compute * (3 * inner + hidden) + kPackedBytes * inner);
+  const auto further = static_cast<int64_t>(options.rest.size());
+  const int64_t mask = kF32Bytes * seqlen * seqlen;
+  return samples * (kept_by_block + ends + feed_forward + further * (kept_by_block + seqlen * kF32Bytes * hidden)) + mask;
+}
+
 }  // namespace
 
 int64_t EstimateParameterBytes(const LlamaConfig& config, const TrainOptions& options) {
@@ -59,17 +88,25 @@ int64_t EstimateParameterBytes(const LlamaConfig& config, const TrainOptions& op
   // whole.
   const int64_t gradients = kF32Bytes * parameters, fake_quantized = compute * parameters;
   const bool accumulates = options.gradient_accumulation_steps > 1;
-  const int64_t gradients_or_weights = accumulates ? gradients + fake_quantized : std::max(gradients, fake_quantized);
+  int64_t gradients_or_weights = accumulates ? gradients + fake_quantized : std::max(gradients, fake_quantized);
+  int64_t packed = 0;
+  if (TrainsFused(options)) {
+    // The fused block gives up its weights only when it has the gradients of all of them, in the type of the products.
+    const int64_t both = fake_quantized + compute * BlockParameters(config);
+    gradients_or_weights = accumulates ? gradients + both : std::max(gradients, both);
+    packed = kPackedBytes * largest;
+  }
   const int64_t latent = options.keep_latent ? kF32Bytes * parameters : 0;
   const int64_t best = parameters + latent;  // one byte a code
-  const int64_t in_flight =
-      (kF32Bytes + compute) * largest;  // gradient of a fake-quantized weight, and of its latent one
+  // Gradient of a fake-quantized weight, and of its latent one; or a weight packed for a product.
+  const int64_t in_flight = std::max((kF32Bytes + compute) * largest, packed);
   const int64_t quantizer_bytes =
       2 * 5 * kF32Bytes * quantizers;  // scale and zero point: as above, and the served copy
   return values_and_moments + gradients_or_weights + best + in_flight + quantizer_bytes;
 }
 
 int64_t EstimateActivationBytes(const LlamaConfig& config, const TrainOptions& options, int64_t seqlen) {
+  if (TrainsFused(options)) return FusedActivationBytes(config, options, seqlen);
   const int64_t compute = ComputeBytes(options);
   const int64_t samples = options.batch_size / std::max<int64_t>(1, options.gradient_accumulation_steps);
   const int64_t hidden = config.hidden_size;
