@@ -97,7 +97,7 @@ class SpmOracle : public ::testing::TestWithParam<Setting> {
     for (const std::string& line : lines) file << line << "\n";
   }
   std::unique_ptr<Tokenizer> Load(const std::string& model) {
-    auto tokenizer = LoadTokenizer({.tokenizer_model = model});
+    auto tokenizer = LoadTokenizer({.tokenizer_model = model}, TokenizerFormat::kSentencePiece);
     EXPECT_TRUE(tokenizer.ok()) << tokenizer.status();
     return *std::move(tokenizer);
   }

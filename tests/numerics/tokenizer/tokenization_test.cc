@@ -28,7 +28,8 @@ const Json& Golden() {
 
 std::unique_ptr<Tokenizer> Stories() {
   const std::string file = ReadGolden("stories260k_tokenizer.model").value();
-  auto tokenizer = LoadTokenizer({.tokenizer_model = file});
+  // The golden ids are SentencePiece's own, which spells out "<s>" in a text.
+  auto tokenizer = LoadTokenizer({.tokenizer_model = file}, TokenizerFormat::kSentencePiece);
   EXPECT_TRUE(tokenizer.ok()) << tokenizer.status();
   return *std::move(tokenizer);
 }

@@ -40,9 +40,10 @@ ScoreElements CountScores(const LlamaConfig& config, int64_t seqlen) {
   return elements;
 }
 
-// block_forward.h: in bf16, where the CPU has the kernels.
-bool TrainsFused(const TrainOptions& options) {
-  return options.execution.precision == Precision::kBF16 && HasGemmKernels();
+// block_forward.h: in bf16, where the CPU has the kernels and the block nothing they do not know.
+bool TrainsFused(const LlamaConfig& config, const TrainOptions& options) {
+  const bool has_biases = std::find(config.has_bias.begin(), config.has_bias.end(), true) != config.has_bias.end();
+  return options.execution.precision == Precision::kBF16 && HasGemmKernels() && !has_biases && !config.query_key_norms;
 }
 
 // Of an element packed for a product (gemm_kernels.h).
@@ -90,7 +91,7 @@ int64_t EstimateParameterBytes(const LlamaConfig& config, const TrainOptions& op
   const bool accumulates = options.gradient_accumulation_steps > 1;
   int64_t gradients_or_weights = accumulates ? gradients + fake_quantized : std::max(gradients, fake_quantized);
   int64_t packed = 0;
-  if (TrainsFused(options)) {
+  if (TrainsFused(config, options)) {
     // The fused block gives up its weights only when it has the gradients of all of them, in the type of the products.
     const int64_t both = fake_quantized + compute * BlockParameters(config);
     gradients_or_weights = accumulates ? gradients + both : std::max(gradients, both);
@@ -106,7 +107,7 @@ int64_t EstimateParameterBytes(const LlamaConfig& config, const TrainOptions& op
 }
 
 int64_t EstimateActivationBytes(const LlamaConfig& config, const TrainOptions& options, int64_t seqlen) {
-  if (TrainsFused(options)) return FusedActivationBytes(config, options, seqlen);
+  if (TrainsFused(config, options)) return FusedActivationBytes(config, options, seqlen);
   const int64_t compute = ComputeBytes(options);
   const int64_t samples = options.batch_size / std::max<int64_t>(1, options.gradient_accumulation_steps);
   const int64_t hidden = config.hidden_size;
