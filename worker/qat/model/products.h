@@ -5,6 +5,7 @@
 // exact in float32 and are summed in float32), in another order of summation. Which of the two runs is part of the
 // numerics class (execution.h, instruction_set).
 //
+// bf16 blocks on a CPU with AVX-512 do not come here, unless they have biases or norms of queries and keys: fused_block.h.
 // Everywhere else these are the plain at:: operators. Differentiable twice, on any device.
 // Thread-safety: no state but the test hook's.
 #pragma once
