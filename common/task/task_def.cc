@@ -62,20 +62,22 @@ int TaskKindVersion(TaskKind kind) {
       return 1;
     // 2: texts by content, added tokens beside tokenizer.model, BOS as transformers 5 adds it.
     case TaskKind::kTokenize:
+    // 2: the scales' lower end.
+    case TaskKind::kRtnBlock:
+    case TaskKind::kExport:
+    case TaskKind::kWeightError:
+      return 2;
     // 2: rope_scaling counts beside rope_parameters, a head of its own beside a tied embedding, the scales' lower end; bf16
-    // blocks and heads by fused kernels.
+    // blocks and heads by fused kernels. 3: powers of two in their softmax.
     case TaskKind::kAdvance:
     case TaskKind::kTrainBlock:
-    case TaskKind::kRtnBlock:
-    case TaskKind::kEvaluatePpl:  // and a shard's losses, where 1 was a whole text's perplexity
-    case TaskKind::kExport:
+    case TaskKind::kEvaluatePpl:  // 2: and a shard's losses, where 1 was a whole text's perplexity; 3: float32 fused, too
     case TaskKind::kLossGradient:
     case TaskKind::kBackwardBlock:
     case TaskKind::kOutputFisher:
     case TaskKind::kLossDelta:
     case TaskKind::kHessian:
-    case TaskKind::kWeightError:
-      return 2;
+      return 3;
   }
   return 0;
 }

@@ -42,7 +42,7 @@ class Evaluation {
       LWQ_ASSIGN_OR_RETURN(const BlockState state, load_block(k));
       const BlockTensors block = LoadBlock(config_, state, compute_type_, device_);
       ForEachMicroBatch([&](int64_t first, int64_t count) {
-        spill_.Write(first, BlockForward(config_, block, tables, spill_.Read(first, count, device_)));
+        spill_.Write(first, BlockForwardForLosses(config_, block, tables, spill_.Read(first, count, device_)));
       });
     }
     return ScoreWindows();

@@ -46,8 +46,12 @@ class AttentionTensor {
   int64_t bytes_, tokens_, head_dim_, stride_;
 };
 
-QueryBlock MakeQueryBlock(const AttentionShape& shape, int64_t first) {
-  const int64_t count = std::min(kFusedQueries, shape.tokens - first);
+// Forward takes fewer at once: their scores fit the second cache, and nothing is summed over queries.
+constexpr int64_t kForwardQueries = kPanel;
+static_assert(kForwardQueries <= kFusedQueries);
+
+QueryBlock MakeQueryBlock(const AttentionShape& shape, int64_t first, int64_t queries) {
+  const int64_t count = std::min(queries, shape.tokens - first);
   const int64_t begin = std::max<int64_t>(0, first - shape.window + 1) / kPanel * kPanel;
   return {first, count, begin, GemmBlocks(first + count - begin) * kPanel};
 }
@@ -144,7 +148,7 @@ void MultiplyToHead(const Kernels& kernels, const AttentionShape& shape, const G
 
 Kernels KernelsOf(const at::Tensor& tensor) {
   const bool bf16 = tensor.scalar_type() == at::kBFloat16;
-  return {ActiveGemmKernels(bf16), Avx512RowKernels(bf16)};
+  return {ActiveGemmKernels(bf16), ActiveRowKernels(bf16)};
 }
 
 }  // namespace
@@ -170,14 +174,14 @@ void FusedAttention(const AttentionShape& shape, const at::Tensor& q, const at::
     }
   });
   const float scale = 1.0f / std::sqrt(static_cast<float>(shape.head_dim));
-  const int64_t blocks = (shape.tokens + kFusedQueries - 1) / kFusedQueries;
+  const int64_t blocks = (shape.tokens + kForwardQueries - 1) / kForwardQueries;
   ParallelFor(shape.batch * shape.heads * blocks, 1, [&](int64_t first, int64_t last) {
     BlockBuffers buffers(shape, kernels);
     kernels.gemm.begin();
     for (int64_t item = first; item < last; ++item) {
       const int64_t b = item / blocks / shape.heads, head = item / blocks % shape.heads;
       const auto unit = static_cast<size_t>(b * shape.kv_heads + head / group);
-      const QueryBlock block = MakeQueryBlock(shape, item % blocks * kFusedQueries);
+      const QueryBlock block = MakeQueryBlock(shape, item % blocks * kForwardQueries, kForwardQueries);
       MultiplyWithKeys(kernels, shape, block, qs.operand(b, block.first, head, true), keys[unit], buffers,
                        buffers.scores);
       float* sums = log_sums.data_ptr<float>() + (b * shape.heads + head) * shape.tokens + block.first;
@@ -226,7 +230,7 @@ class UnitBackward {
     const int64_t group = shape_.heads / shape_.kv_heads;
     for (int64_t head = kv_head * group; head < (kv_head + 1) * group; ++head) {
       for (int64_t first = 0; first < shape_.tokens; first += kFusedQueries) {
-        const QueryBlock block = MakeQueryBlock(shape_, first);
+        const QueryBlock block = MakeQueryBlock(shape_, first, kFusedQueries);
         MultiplyWithKeys(kernels_, shape_, block, q.operand(b, first, head, true), keys, buffers_, buffers_.scores);
         MultiplyWithKeys(kernels_, shape_, block, d_o.operand(b, first, head, true), values, buffers_,
                          buffers_.d_weights);

@@ -1,5 +1,5 @@
 // Causal attention of grouped heads on the CPU, forward and backward, a block of queries at a time: scores exist for
-// kFusedQueries queries of one head at once, keys that no query of the block sees are left out, and of the softmax only
+// at most kFusedQueries queries of one head at once, keys that no query of the block sees are left out, and of the softmax only
 // the logarithm of each row's sum is kept for backward, which computes the scores again.
 //
 // Layout as the linear layers give it: q and o [B·T, H·E], k and v [B·T, K·E], contiguous, all of one type, bf16 or

@@ -23,8 +23,8 @@ struct RowKernels {
   void (*swiglu)(const void* gate, const void* up, int64_t n, void* h);
   void (*swiglu_backward)(const void* dh, const void* gate, const void* up, int64_t n, void* h, void* dgate, void* dup);
   // p[j] = exp(scale · s[j] − L) for first ≤ j < last, L the logarithm of their sum, else 0, for j < width (a multiple
-  // of 32). Returns L.
-  float (*softmax)(const float* s, int64_t first, int64_t last, int64_t width, float scale, void* p);
+  // of 32). Returns L. Overwrites `s`.
+  float (*softmax)(float* s, int64_t first, int64_t last, int64_t width, float scale, void* p);
   // p as above from L; ds = p · (dp − delta) · scale, 0 outside. `s` and `p` need not differ from `ds` in memory order.
   void (*softmax_backward)(const float* s, const float* dp, int64_t first, int64_t last, int64_t width, float scale,
                            float log_sum, float delta, void* p, void* ds);
@@ -35,7 +35,12 @@ struct RowKernels {
   void (*add_to_log_sum)(const float* x, int64_t n, float* maximum, float* sum);
 };
 
-// Of kAvx512 and better.
+// Those of ActiveInstructionSet(), which must be kAvx512 or better.
+const RowKernels& ActiveRowKernels(bool bf16);
+
+namespace internal {
 const RowKernels& Avx512RowKernels(bool bf16);
+const RowKernels& Avx512Bf16RowKernels();  // for bf16
+}  // namespace internal
 
 }  // namespace lwq::qat

@@ -9,6 +9,17 @@
 namespace lwq::qat {
 namespace {
 
+// Packed columns that stay in the second cache meet one panel of rows after another; larger ones come panel by panel to
+// the panels of rows that stay there. Measured on 2 MiB of cache.
+constexpr int64_t kCachedColumnBytes = 1280 << 10;
+constexpr int64_t kCachedRowBytes = 1 << 20;
+constexpr int64_t kRowPanels = 8;
+
+int64_t RowPanelsTogether(const PackedColumns& b, int64_t panel_bytes) {
+  if (GemmBlocks(b.columns()) * panel_bytes <= kCachedColumnBytes) return 1;
+  return std::clamp<int64_t>(kCachedRowBytes / panel_bytes, 1, kRowPanels);
+}
+
 int64_t Rows(const at::Tensor& x) {
   return x.numel() / x.size(-1);
 }
@@ -36,21 +47,27 @@ PackedColumns::PackedColumns(const GemmKernels& kernels, const GemmOperand& b, i
 
 void MultiplyPacked(const GemmKernels& kernels, const GemmOperand& a, int64_t rows, const PackedColumns& b,
                     const GemmResult& result) {
-  const int64_t blocks = GemmBlocks(b.depth());
+  const int64_t panel_bytes = GemmBlocks(b.depth()) * kernels.block_bytes;
+  const int64_t together = RowPanelsTogether(b, panel_bytes);
   const int64_t result_bytes = result.kind == GemmResult::Kind::kBf16 ? 2 : 4;
   ParallelFor(GemmBlocks(rows), 1, [&](int64_t first, int64_t last) {
-    const GemmScratch scratch(blocks * kernels.block_bytes);
+    const GemmScratch scratch(std::min(together, last - first) * panel_bytes);
     kernels.begin();
-    for (int64_t p = first; p < last; ++p) {
-      const int64_t row = p * kPanel, count = std::min(kPanel, rows - row);
-      kernels.pack_rows(a, row, count, b.depth(), scratch.data());
+    for (int64_t begin = first; begin < last; begin += together) {
+      const int64_t end = std::min(last, begin + together);
+      for (int64_t p = begin; p < end; ++p) {
+        kernels.pack_rows(a, p * kPanel, std::min(kPanel, rows - p * kPanel), b.depth(),
+                          scratch.data() + (p - begin) * panel_bytes);
+      }
       for (int64_t column = 0; column < b.columns(); column += kPanel) {
-        GemmResult corner = result;
-        const int64_t offset = row * result.stride + column;
-        corner.data = static_cast<std::byte*>(result.data) + offset * result_bytes;
-        if (corner.addend != nullptr) corner.addend += offset;
-        kernels.multiply(scratch.data(), b.panel(column / kPanel), blocks, count,
-                         std::min(kPanel, b.columns() - column), corner);
+        for (int64_t p = begin; p < end; ++p) {
+          GemmResult corner = result;
+          const int64_t offset = p * kPanel * result.stride + column;
+          corner.data = static_cast<std::byte*>(result.data) + offset * result_bytes;
+          if (corner.addend != nullptr) corner.addend += offset;
+          kernels.multiply(scratch.data() + (p - begin) * panel_bytes, b.panel(column / kPanel), GemmBlocks(b.depth()),
+                           std::min(kPanel, rows - p * kPanel), std::min(kPanel, b.columns() - column), corner);
+        }
       }
     }
     kernels.end();

@@ -43,6 +43,15 @@ void MultiplyTiles(const std::byte* a, const std::byte* b) {
 }
 
 void StoreTiles(int64_t rows, int64_t columns, const GemmResult& result) {
+  if (rows == kPanel && columns == kPanel && result.kind == GemmResult::Kind::kF32 && result.addend == nullptr) {
+    auto* out = static_cast<float*>(result.data);
+    const int64_t row_bytes = result.stride * static_cast<int64_t>(sizeof(float));
+    _tile_stored(0, out, row_bytes);
+    _tile_stored(1, out + kHalf, row_bytes);
+    _tile_stored(2, out + kHalf * result.stride, row_bytes);
+    _tile_stored(3, out + kHalf * result.stride + kHalf, row_bytes);
+    return;
+  }
   alignas(64) float sums[kPanel * kPanel];
   _tile_stored(0, sums, kPanel * sizeof(float));
   _tile_stored(1, sums + kHalf, kPanel * sizeof(float));
@@ -87,43 +96,68 @@ void MultiplyBf16(const void* a, const void* b, int64_t blocks, int64_t rows, in
 constexpr int64_t kF32Parts = 3;
 constexpr int64_t kPartBytes = 2 * kTileBytes;
 
-// Rows of part `a`, and columns of part `b`, of a block.
-void LoadRows(const std::byte* a, int64_t part) {
-  _tile_loadd(4, a + part * kPartBytes, kRowBytes);
-  _tile_loadd(5, a + part * kPartBytes + kTileBytes, kRowBytes);
+const std::byte* Half(const std::byte* block, int64_t part, int64_t half) {
+  return block + part * kPartBytes + half * kTileBytes;
 }
-void LoadColumns(const std::byte* b, int64_t part) {
-  _tile_loadd(6, b + part * kPartBytes, kRowBytes);
-  _tile_loadd(7, b + part * kPartBytes + kTileBytes, kRowBytes);
-}
-void MultiplyLoaded() {
+
+// A block's five small products, then the large one, in the order that loads fewest tiles; a tile is loaded as soon as the
+// products of what it held are under way. Each sum takes its products in the order of the comments.
+void MultiplyPartTiles(const std::byte* a, const std::byte* b) {
+  // a1 · b1
+  _tile_loadd(4, Half(a, 1, 0), kRowBytes);
+  _tile_loadd(6, Half(b, 1, 0), kRowBytes);
+  _tile_dpbf16ps(0, 4, 6);
+  _tile_loadd(7, Half(b, 1, 1), kRowBytes);
+  _tile_dpbf16ps(1, 4, 7);
+  _tile_loadd(5, Half(a, 1, 1), kRowBytes);
+  _tile_dpbf16ps(2, 5, 6);
+  _tile_loadd(6, Half(b, 0, 0), kRowBytes);
+  _tile_dpbf16ps(3, 5, 7);
+  _tile_loadd(7, Half(b, 0, 1), kRowBytes);
+  // a1 · b0
+  _tile_dpbf16ps(0, 4, 6);
+  _tile_dpbf16ps(2, 5, 6);
+  _tile_dpbf16ps(1, 4, 7);
+  _tile_loadd(4, Half(a, 2, 0), kRowBytes);
+  _tile_dpbf16ps(3, 5, 7);
+  _tile_loadd(5, Half(a, 2, 1), kRowBytes);
+  // a2 · b0
+  _tile_dpbf16ps(0, 4, 6);
+  _tile_dpbf16ps(1, 4, 7);
+  _tile_loadd(4, Half(a, 0, 0), kRowBytes);
+  _tile_dpbf16ps(2, 5, 6);
+  _tile_loadd(6, Half(b, 2, 0), kRowBytes);
+  _tile_dpbf16ps(3, 5, 7);
+  _tile_loadd(5, Half(a, 0, 1), kRowBytes);
+  _tile_loadd(7, Half(b, 2, 1), kRowBytes);
+  // a0 · b2
+  _tile_dpbf16ps(0, 4, 6);
+  _tile_dpbf16ps(2, 5, 6);
+  _tile_loadd(6, Half(b, 1, 0), kRowBytes);
+  _tile_dpbf16ps(1, 4, 7);
+  _tile_dpbf16ps(3, 5, 7);
+  _tile_loadd(7, Half(b, 1, 1), kRowBytes);
+  // a0 · b1
+  _tile_dpbf16ps(0, 4, 6);
+  _tile_dpbf16ps(2, 5, 6);
+  _tile_loadd(6, Half(b, 0, 0), kRowBytes);
+  _tile_dpbf16ps(1, 4, 7);
+  _tile_dpbf16ps(3, 5, 7);
+  _tile_loadd(7, Half(b, 0, 1), kRowBytes);
+  // a0 · b0
   _tile_dpbf16ps(0, 4, 6);
   _tile_dpbf16ps(1, 4, 7);
   _tile_dpbf16ps(2, 5, 6);
   _tile_dpbf16ps(3, 5, 7);
 }
 
-// A block's five small products, then the large one, in the order that loads fewest tiles.
 void MultiplyF32(const void* a, const void* b, int64_t blocks, int64_t rows, int64_t columns,
                  const GemmResult& result) {
   const auto* a_block = static_cast<const std::byte*>(a);
   const auto* b_block = static_cast<const std::byte*>(b);
   ZeroTiles();
   for (int64_t i = 0; i < blocks; ++i) {
-    LoadRows(a_block, 1);
-    LoadColumns(b_block, 1);
-    MultiplyLoaded();
-    LoadColumns(b_block, 0);
-    MultiplyLoaded();
-    LoadRows(a_block, 2);
-    MultiplyLoaded();
-    LoadRows(a_block, 0);
-    LoadColumns(b_block, 2);
-    MultiplyLoaded();
-    LoadColumns(b_block, 1);
-    MultiplyLoaded();
-    LoadColumns(b_block, 0);
-    MultiplyLoaded();
+    MultiplyPartTiles(a_block, b_block);
     a_block += kF32Parts * kPartBytes;
     b_block += kF32Parts * kPartBytes;
   }

@@ -98,7 +98,13 @@ at::Tensor BlockForward(const LlamaConfig& config, const BlockTensors& block, co
   // Float32 stays with the composed block: its trajectories are held to the original's, and one weight that rounds the
   // other way moves them for good.
   const bool is_bf16 = block[LinearKind::kQ].scalar_type() == at::kBFloat16;
-  if (is_bf16 && CanFuseBlock(block, hidden)) return FusedBlockForward(config, block, tables, hidden);
+  if (!is_bf16) return ComposedBlockForward(config, block, tables, hidden);
+  return BlockForwardForLosses(config, block, tables, hidden);
+}
+
+at::Tensor BlockForwardForLosses(const LlamaConfig& config, const BlockTensors& block, const SequenceTables& tables,
+                                 const at::Tensor& hidden) {
+  if (CanFuseBlock(block, hidden)) return FusedBlockForward(config, block, tables, hidden);
   return ComposedBlockForward(config, block, tables, hidden);
 }
 

@@ -27,6 +27,10 @@ inline constexpr int64_t kQueryChunk = 256;
 at::Tensor BlockForward(const LlamaConfig& config, const BlockTensors& block, const SequenceTables& tables,
                         const at::Tensor& hidden);
 
+// The same, in float32 by the fused kernels too where there are any: for losses, on which no training depends.
+at::Tensor BlockForwardForLosses(const LlamaConfig& config, const BlockTensors& block, const SequenceTables& tables,
+                                 const at::Tensor& hidden);
+
 // The same composed of at:: operators: on any device and in any type, differentiable any number of times. BlockForward is
 // fused_block.h in bf16 where the CPU has AVX-512; this is its reference.
 at::Tensor ComposedBlockForward(const LlamaConfig& config, const BlockTensors& block, const SequenceTables& tables,

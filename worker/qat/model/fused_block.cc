@@ -83,7 +83,7 @@ struct Kept {
 class Pass {
  public:
   Pass(const Geometry& geometry, at::ScalarType type)
-      : g_(geometry), type_(type), kernels_(Avx512RowKernels(type == at::kBFloat16)) {}
+      : g_(geometry), type_(type), kernels_(ActiveRowKernels(type == at::kBFloat16)) {}
 
   at::Tensor Forward(const at::Tensor& hidden, const BlockTensors& block, Kept& kept) const {
     const at::Tensor stream = hidden.view({g_.rows(), g_.hidden});

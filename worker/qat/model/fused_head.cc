@@ -14,8 +14,11 @@
 namespace lwq::qat {
 namespace {
 
-constexpr int64_t kStripPanels = 16;
-constexpr int64_t kStrip = kStripPanels * kPanel;
+// A strip's packed columns stay in the second cache.
+constexpr int64_t kStripBytes = 1 << 20;
+int64_t StripPanels(int64_t panel_bytes) {
+  return std::clamp<int64_t>(kStripBytes / panel_bytes, 4, 16);
+}
 
 // What a strip of the vocabulary says of a row.
 struct StripSum {
@@ -29,14 +32,15 @@ class Scoring {
   Scoring(const LlamaConfig& config, const HeadTensors& head, const at::Tensor& rows, const at::Tensor& ids,
           int64_t seqlen)
       : gemm_(ActiveGemmKernels(head.lm_head.scalar_type() == at::kBFloat16)),
-        kernels_(Avx512RowKernels(head.lm_head.scalar_type() == at::kBFloat16)),
+        kernels_(ActiveRowKernels(head.lm_head.scalar_type() == at::kBFloat16)),
         head_(head),
         rows_(rows.size(0)),
         depth_(rows.size(1)),
         seqlen_(seqlen),
         ids_(ids.data_ptr<int64_t>()),
         panel_bytes_(GemmBlocks(depth_) * gemm_.block_bytes),
-        strips_((head.lm_head.size(0) + kStrip - 1) / kStrip),
+        strip_(StripPanels(panel_bytes_) * kPanel),
+        strips_((head.lm_head.size(0) + strip_ - 1) / strip_),
         packed_(GemmBlocks(rows_) * panel_bytes_),
         sums_(static_cast<size_t>(strips_ * rows_)),
         targets_(static_cast<size_t>(rows_), 0.0f) {
@@ -57,7 +61,7 @@ class Scoring {
 
   std::vector<double> Means() {
     ParallelFor(strips_, 1, [&](int64_t first, int64_t last) {
-      const GemmScratch columns(kStripPanels * panel_bytes_), logits(kPanel * kStrip * 4);
+      const GemmScratch columns(strip_ / kPanel * panel_bytes_), logits(kPanel * strip_ * 4);
       gemm_.begin();
       for (int64_t strip = first; strip < last; ++strip) {
         ScoreStrip(strip, columns.data(), reinterpret_cast<float*>(logits.data()));
@@ -75,7 +79,7 @@ class Scoring {
 
  private:
   void ScoreStrip(int64_t strip, std::byte* columns, float* logits) {
-    const int64_t begin = strip * kStrip, width = std::min(kStrip, head_.lm_head.size(0) - begin);
+    const int64_t begin = strip * strip_, width = std::min(strip_, head_.lm_head.size(0) - begin);
     for (int64_t column = 0; column < width; column += kPanel) {
       gemm_.pack_columns(OperandOf(head_.lm_head, true), begin + column, std::min(kPanel, width - column), depth_,
                          columns + column / kPanel * panel_bytes_);
@@ -85,15 +89,15 @@ class Scoring {
       for (int64_t column = 0; column < width; column += kPanel) {
         gemm_.multiply(packed_.data() + first / kPanel * panel_bytes_, columns + column / kPanel * panel_bytes_,
                        GemmBlocks(depth_), count, std::min(kPanel, width - column),
-                       {logits + column, kStrip, GemmResult::Kind::kF32, nullptr});
+                       {logits + column, strip_, GemmResult::Kind::kF32, nullptr});
       }
       for (int64_t i = 0; i < count; ++i) {
         const int64_t row = first + i;
         StripSum& sum = sums_[static_cast<size_t>(strip * rows_ + row)];
-        kernels_.add_to_log_sum(logits + i * kStrip, width, &sum.maximum, &sum.sum);
+        kernels_.add_to_log_sum(logits + i * strip_, width, &sum.maximum, &sum.sum);
         if (row % seqlen_ == seqlen_ - 1) continue;
         const int64_t next = ids_[row + 1] - begin;
-        if (next >= 0 && next < width) targets_[static_cast<size_t>(row)] = logits[i * kStrip + next];
+        if (next >= 0 && next < width) targets_[static_cast<size_t>(row)] = logits[i * strip_ + next];
       }
     }
   }
@@ -117,7 +121,7 @@ class Scoring {
   const HeadTensors& head_;
   int64_t rows_, depth_, seqlen_;
   const int64_t* ids_;
-  int64_t panel_bytes_, strips_;
+  int64_t panel_bytes_, strip_, strips_;
   GemmScratch packed_;
   std::vector<StripSum> sums_;  // [strips, rows]
   std::vector<float> targets_;
