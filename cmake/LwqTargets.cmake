@@ -1,7 +1,7 @@
 # With LWQ_UNITY the sources of a library or a test are compiled in batches: names in anonymous namespaces must then
 # differ within a target.
 
-# lwq_library(NAME SOURCES a.cc … DEPS target …): one static library per folder. Sources that include generated or third
+# lwq_library(NAME SOURCES file … DEPS target …): one static library per folder. Sources that include generated or third
 # party headers add their own dependencies. A library without sources is an INTERFACE library.
 function(lwq_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})

@@ -3,7 +3,7 @@
 #
 # Expected: an intrinsic's operand is what the instruction reads, so a configuration of AMX tiles filled in a local variable and
 # handed to _tile_loadconfig arrives whole, as with Clang.
-# Seen: amxtileintrin.h passes the operand as one pointer-sized object ("m" (*((const void **) config))). With optimization
+# Seen: <amxtileintrin.h> passes the operand as one pointer-sized object ("m" (*((const void **) config))). With optimization
 # the stores of columns and rows (bytes 16 to 63) to a local configuration have no reader that GCC knows of and vanish;
 # what is loaded has the palette and, for the rest, what stood on the stack. The first tile instruction behind it then
 # fails, or works by luck. Clang 18 keeps all stores.

@@ -5,7 +5,7 @@
 //   DIR/objects/             the object store
 //   DIR/worker-N/            worker N's cache
 //   DIR/logs/NAME.log        what each process printed
-//   DIR/requests/DIGEST      request id under which a run was last submitted (see local_runs.h)
+//   DIR/requests/DIGEST      request id under which a run was last submitted (submit_once.h)
 //   DIR/exports/NAME/        fetched exports, unless --output says otherwise
 #pragma once
 

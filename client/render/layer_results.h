@@ -35,7 +35,7 @@ struct LayerResult {
 // By layer; empty for a run that quantizes nothing.
 std::vector<LayerResult> LayerResults(const lwqat::v1::Run& run);
 
-// [{layer_idx, …}]: fields of SPEC section 7, numbers as numbers.
+// [{layer_idx, …}]: the fields of docs/formats.md, "Beside an exported model"; numbers as numbers.
 Json LayersToJson(const lwqat::v1::Run& run);
 
 // The content of layer_statistics.json: {layers, average_bits, stored_bits_per_weight, total_training_time, order,

@@ -33,7 +33,7 @@ std::vector<int> RankedLayers(const std::vector<double>& scores) {
   return layers;
 }
 
-// The standard deviation is that of the blocks themselves (divided by n), as in the seeds' files.
+// The standard deviation is that of the blocks themselves (divided by n), as in the author's program's files.
 Json StatisticsOf(const std::vector<double>& scores) {
   if (scores.empty()) return Json::object();
   const auto count = static_cast<double>(scores.size());

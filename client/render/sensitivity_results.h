@@ -1,5 +1,6 @@
-// What a run measured about its model's sensitivity, in the shape of the seeds' sensitivity_results_{model}.json: what
-// `lwq sensitivity` prints, what `lwq fetch` writes and what sensitivity_file reads.
+// What a run measured about its model's sensitivity, in the shape that the SG-MPQ proposal (docs/policies.md) gives
+// sensitivity_results_{model}.json: what `lwq sensitivity` prints, what `lwq fetch` writes and what sensitivity_file
+// reads.
 //
 // {model: {name, num_layers, hidden_size, num_attention_heads}, dataset: {name, num_samples, max_length}, method,
 // sensitivity_scores, ranked_layers, statistics: {mean, std, min, max, most_sensitive_layer, least_sensitive_layer,

@@ -1,4 +1,5 @@
-// Reads how sensitive the blocks of a model are from a file: what `lwq sensitivity` writes, and the seeds' program.
+// Reads how sensitive the blocks of a model are from a file: what `lwq sensitivity` and the author's
+// program (docs/policies.md) write.
 //
 // A JSON object {"model", "dataset", "method", "sensitivity_scores", "ranked_layers", "statistics", …} of which only
 // "sensitivity_scores" must be there: a finite number of at least 0 for each block in order of depth. A score per block

@@ -16,7 +16,7 @@ namespace lwq {
 
 struct TaskResult {
   std::map<std::string, ArtifactRef> outputs;  // role → artifact
-  Json metrics = Json::object();               // small numbers; the shape is the task kind's (task_kinds.h)
+  Json metrics = Json::object();               // small numbers; the shape is the task kind's (task_params.h)
 };
 
 std::string ResultKey(const Digest& action_key);

@@ -1,8 +1,8 @@
 // The numerics class: what a result's bits depend on besides its inputs. Two workers of one class give equal bytes.
 //
 // Text form "device_model|instruction_set|libraries|precision|threads", e.g. "AMD EPYC|avx512|torch-1.13.1 …|fp32|t1".
-// A worker announces the base (its first three fields); a run adds precision and threads (SPEC section 9: threads is a
-// run field).
+// A worker announces the base (its first three fields); a run adds precision and threads, which is a recipe
+// field (docs/spec.md, "Identity and reuse").
 #pragma once
 
 #include <string>

@@ -3,7 +3,7 @@
 // A task's identity is its derivation key: the digest of kind, version of the kind's code, parameters that can change
 // the bytes, numerics class and the identities of its inputs. It is known before anything has run. Its action key is
 // the same with the inputs' content digests, known when they exist. Neither holds a worker, a run, a priority or an
-// attempt: equal key means equal bytes, whoever asks (SPEC section 1).
+// attempt: equal key means equal bytes, whoever asks (docs/spec.md, "Identity and reuse").
 //
 // Pure values. Determinism: keys are SHA-256 over canonical JSON.
 #pragma once
@@ -63,7 +63,7 @@ struct TaskDef {
 };
 
 Digest DerivationKeyOf(const TaskDef& def);
-// `inputs` holds the content of every role of def.inputs. `lr_halvings` > 0 is another action (SPEC section 9).
+// `inputs` holds the content of every role of def.inputs. `lr_halvings` > 0 is another action.
 Digest ActionKeyOf(const TaskDef& def, const std::map<std::string, ArtifactRef>& inputs, int lr_halvings);
 
 // For the store. FromJson: DATA_LOSS naming `what`.

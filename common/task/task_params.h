@@ -120,7 +120,7 @@ struct ExportParams {
   static StatusOr<ExportParams> FromJson(const Json& json);
 };
 
-// Sensitivity (SPEC section 4). l_i is the mean next-token cross-entropy of sample i. A shard is samples
+// Sensitivity (docs/sensitivity.md). l_i is the mean next-token cross-entropy of sample i. A shard is samples
 // [first_sample, first_sample + samples) of the calibration windows: of "activations" and "tokens", which are whole
 // sets, these are read; of "gradients", which are sets of a shard, all. Everything is computed in float32 and summed in
 // the order of samples. "block" is the checkpoint of the block where it is not at full precision.

@@ -3,7 +3,7 @@
 // Decides which models are accepted: BPE. Unigram, word and character models, whitespace as a suffix and
 // denormalization rules are refused by name (FAILED_PRECONDITION). A file that breaks the format's own rules
 // (truncated, no <unk>, an empty or repeated piece, a score that is no number, byte fallback without its 256 byte
-// pieces) is INVALID_ARGUMENT. Field numbers: sentencepiece_model.proto of SentencePiece 0.1.97.
+// pieces) is INVALID_ARGUMENT. Field numbers: <sentencepiece_model.proto> of SentencePiece 0.1.97.
 #pragma once
 
 #include <cstdint>

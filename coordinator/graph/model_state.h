@@ -1,6 +1,6 @@
 // The model as it is at one moment of a run: which blocks are quantized, and the activations before each of them.
 //
-//   A(0) = H(embedding, tokens),  A(k+1) = H(A(k), state(k))          (SPEC, vocabulary: block state)
+//   A(0) = H(embedding, tokens),  A(k+1) = H(A(k), state(k))          (docs/spec.md, "Handoffs")
 //
 // Activations are named when somebody asks for them; a block that changes makes those after it new ones. Equal states
 // reached in different ways name equal tasks, which is what makes handoffs shareable. A value of the graph builder.

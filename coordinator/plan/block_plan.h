@@ -1,6 +1,6 @@
 // What one block gets: the row of a plan.
 //
-// Filled by MakePlan from a recipe alone and by PlanBlocks from policies. Pure values.
+// PlanBlocks fills in what policies decide, MakePlan the steps and the stored bits. Pure values.
 #pragma once
 
 #include <cstdint>

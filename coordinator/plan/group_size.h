@@ -12,7 +12,7 @@
 
 namespace lwq::coordinator {
 
-// What SPEC section 9 gives a model that it divides.
+// The default of a model whose input widths it divides.
 inline constexpr int64_t kUsualGroupSize = 128;
 
 // The largest of 128, 64, 32 that divides the input width of all seven linears, else the largest number up to 128 that

@@ -2,8 +2,7 @@
 // has.
 //
 //   train a block:   7 × block parameters × 4 B   weights, gradients, two moments, the quantized copy and its gradient,
-//   and
-//                                                 the full-precision original
+//                                                 and the full-precision original
 //                    + activations of one micro-batch (ActivationBytes) + four chunks of stored samples
 //   train a unit:    the same with the parameters of all its blocks; beside one block's activations what backward
 //                    needs of the others (KeptActivationBytes)

@@ -1,6 +1,6 @@
 // Mixed precision by score (MPQ): how many bits each block gets under a target for their mean.
 //
-// First a map from scores to widths (seed 004; r = ratio):
+// First a map from scores to widths (the SG-MPQ proposal, docs/policies.md; r = ratio):
 //   adaptive      of √r, strictly above its quantiles .80/.60/.30/.15 (linear interpolation): 8/6/4/3, else 2
 //   conservative  r > .7: 8, > .4: 6, else 4
 //   aggressive    r > .9: 8, > .7: 6, > .4: 4, else 2

@@ -1,4 +1,4 @@
-// Which policies a run uses, under the names of SPEC section 5, and what they start from.
+// Which policies a run uses, under the names of docs/policies.md, and what they start from.
 //
 // Pure values. Errors: ResolvePolicies only; INVALID_ARGUMENT names the field and what would be allowed.
 #pragma once

@@ -41,7 +41,7 @@ PartialRecipe Preset(std::string_view name, int wbits) {
   return preset;
 }
 
-// SPEC section 9. Not here: what follows from other fields (FillFollowing).
+// docs/spec.md, "Defaults". Not here: what follows from other fields (FillFollowing).
 PartialRecipe Defaults(std::string_view method, int wbits, const LlamaConfig* model) {
   const int64_t seqlen = model == nullptr ? kDefaultSeqlen : std::min(kDefaultSeqlen, model->max_position_embeddings);
   PartialRecipe defaults;

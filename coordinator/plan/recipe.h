@@ -1,8 +1,8 @@
 // The recipe: everything that decides how a run quantizes, under EfficientQAT's names.
 //
 // One list of fields serves the partial form (what a user wrote: every field may be absent) and the resolved form
-// (every field has a value). A field's value is the user's, else the preset's, else the default of SPEC section 9,
-// which may depend on the method, on wbits and on the model (group_size: group_size.h).
+// (every field has a value). A field's value is the user's, else the preset's, else the default of docs/spec.md,
+// "Defaults", which may depend on the method, on wbits and on the model (group_size: group_size.h).
 //
 // Pure values. Thread-safety: none needed. Not here: which precision "auto" becomes (PinRecipe: known once a worker
 // class is), and what a recipe means block by block (plan.h).

@@ -24,11 +24,11 @@ struct ScoreTable {
 // entry that is not finite: one line that names the block and the choice.
 Status CheckTable(const ScoreTable& table);
 
-// The column at (bits, group_size): the one number a block has for a policy that needs one (SPEC section 9).
-// NOT_FOUND, with the choices there are, where it was not measured. Requires a checked table.
+// The column at (bits, group_size): the one number a block has for a policy that needs one (docs/spec.md,
+// "Sensitivity"). NOT_FOUND, with the choices there are, where it was not measured. Requires a checked table.
 StatusOr<std::vector<double>> ScoresAt(const ScoreTable& table, QuantChoice choice);
 
-// What a scalar metric says about every choice: ½ · score / parameters · ‖W − Q(W)‖² (SPEC section 9; HAWQ-V2's form).
+// What a scalar metric says about every choice: ½ · score / parameters · ‖W − Q(W)‖² (HAWQ-V2's form).
 // `squared_error.loss` holds ‖W − Q(W)‖² of a block's quantized linears. INVALID_ARGUMENT where sizes differ or an
 // error is negative. Requires checked scores, a checked table, and positive parameter counts.
 StatusOr<ScoreTable> TableFromScores(const std::vector<double>& scores, const std::vector<int64_t>& parameters,

@@ -1,7 +1,8 @@
 // Sensitivity scores, one per block, and the ways a policy reads them.
 //
 // A score says how much a model suffers when its block is quantized; it has no unit and only its size relative to the
-// other blocks' counts. Every formula that a seed writes with "sensitivity" is fed the ratio (SPEC section 5):
+// other blocks' counts. Every formula that a proposal (docs/policies.md) writes with "sensitivity" is fed the
+// ratio:
 //   ratio = (s − min)/(max − min) in float64, 0 everywhere where all scores are equal.
 // The author's program computes (s − min)/(max − min + 1e-8) in float32 instead; AuthorRatios is that, to the bit.
 //

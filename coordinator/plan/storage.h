@@ -2,7 +2,7 @@
 //
 // gptq_v2, a linear of K inputs and N outputs at b bits in groups of g: codes int32 [ceil(K·b/32), N], zero points
 // int32 [ceil(K/g), ceil(N·b/32)], scales fp16 [ceil(K/g), N], and g_idx int32 [K], which is in the file but not in the
-// stored bits (SPEC section 9: codes, scales, zero points and padding). fake_quant stores fp16 weights. "none" counts
+// stored bits (docs/spec.md, "Stored bits"). fake_quant stores fp16 weights. "none" counts
 // the dense packing that gptq_v2 has, for every width, so that recipes can be compared without exporting.
 //
 // Pure; thread-safe. Units are in the names.

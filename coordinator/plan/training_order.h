@@ -1,12 +1,13 @@
 // In which order the blocks of a model are trained, and which of them together.
 //
 // A unit is a run of neighbouring blocks trained as one, against the last one's output (block_grouping); without
-// grouping every block is its own unit. A unit's score is the mean of its blocks' (SPEC section 5).
+// grouping every block is its own unit. A unit's score is the mean of its blocks' (docs/policies/order.md).
 //   original     by depth
-//   sensitivity  most sensitive first; equal scores by depth (seeds 001, 002)
+//   sensitivity  most sensitive first; equal scores by depth (the Knowledge and LayerWise-QAT proposals)
 //   random       a permutation drawn from the seed by SplitMix64 and Fisher-Yates: the same on every machine and
 //                library, and no other use of the seed changes it
-// Dynamic reordering (reorder_every, seed 003): what is trained stays, the rest is sorted by the newest scores.
+// Dynamic reordering (reorder_every; the Research Plan proposal): what is trained stays, the rest is sorted by the
+// newest scores. Names of proposals: docs/policies.md.
 //
 // Pure and deterministic; thread-safety: values. Scores must have passed CheckScores.
 #pragma once

@@ -1,12 +1,12 @@
 // What a block's training gets: epochs, learning rates, patience.
 //
-// Per training unit, from its score alone (SPEC section 5; r = ratio):
-//   adaptive_epochs        epochs · (1 + 0.25·r)                                                    seed 000
-//   adaptive_lr_scaling    both learning rates · normalised score                                   seeds 001, 002
-//   SGRA                   epochs · (1 + √r); learning rates / (1 + 0.5·r); patience 2 + 3·r        seed 004
-//   joint (SGRA and MPQ)   epochs · (1 + 0.3·(b−2)/6); rates · (1 + 0.2·(b−2)/6); patience + 2 where b > 4   seed 004
-// Enabled policies are applied in this order, each to what the one before it gave. zp_lr, which the seeds do not know,
-// is scaled like quant_lr: both belong to the quantization parameters. Nothing is truncated: 2.5 epochs are 2.5.
+// Per training unit, from its score alone (r = ratio). Names of proposals: docs/policies.md.
+//   adaptive_epochs        epochs · (1 + 0.25·r)                                                     Workflow
+//   adaptive_lr_scaling    both learning rates · normalised score                          Knowledge, LayerWise-QAT
+//   SGRA                   epochs · (1 + √r); learning rates / (1 + 0.5·r); patience 2 + 3·r        SG-MPQ
+//   joint (SGRA and MPQ)   epochs · (1 + 0.3·(b−2)/6); rates · (1 + 0.2·(b−2)/6); patience + 2 where b > 4   SG-MPQ
+// Enabled policies are applied in this order, each to what the one before it gave. zp_lr, which no proposal has, is
+// scaled like quant_lr: both belong to the quantization parameters. Nothing is truncated: 2.5 epochs are 2.5.
 //
 // The author's program (…OfAuthor) computes in float32, truncates epochs and patience after every step, sets weight_lr
 // to a tenth of quant_lr, and scales joint's boost by the widths that occur in this model instead of 2…8.

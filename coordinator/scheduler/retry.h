@@ -5,7 +5,7 @@
 //   DIVERGED         recipe's number    –                     with half the learning rates: another action
 //   MEMORY           2                  1 s, 2 s              a neighbour on the machine may have taken it
 //   INFRASTRUCTURE   5                  0.5 s … 8 s           nothing to do with the task
-//   INPUT_LOST       5                  for the producer      which runs again first
+//   INPUT_LOST       5 + its inputs     for the producer      which runs again first; one lost input is seen at a time
 //   LEASE_LOST       16                 –                     processes may be killed often; a task that kills its
 //                                                             workers must still end
 //

@@ -5,7 +5,7 @@
 // named unix.
 //
 // Thread-safety: none; the one loop owns it. Ordered containers throughout: iteration order is part of determinism.
-// Only step.h changes it; views.h reads it.
+// Only a step (step.h) changes it; answers and previews read it (service/convert_run.h, preview.h).
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,8 @@
 // A task in a worker's hands: Execute(task, context) → result.
 //
 // A task is a function of its inputs and parameters: no global state, no clock, no network but the object store
-// (DESIGN). The same call runs in the daemon and in a test. Call from the process's one compute thread.
+// (docs/architecture.md, "Rules"). The same call runs in the daemon and in a test. Call from the process's one compute
+// thread.
 #pragma once
 
 #include <functional>

@@ -1,6 +1,6 @@
 // Every policy against golden/policies/policies.json: what the original author's program gives (float32, truncated) and
-// what the seeds' formulas give untruncated, for eleven vectors of scores, two of them measured on Llama-2-7B. The file
-// is the reference's policies.json without qbo_author_code and without what follows from the rest.
+// what the proposals' formulas (docs/policies.md) give untruncated, for eleven vectors of scores, two of them measured
+// on Llama-2-7B.
 #include <cmath>
 #include <fstream>
 #include <string>
@@ -208,7 +208,7 @@ TEST_P(PoliciesTest, AdaptiveEpochsAreFractionalByDefaultAndWholeWithTheAuthorsS
     PolicyOptions options{.epochs = std::stod(key.substr(key.find('=') + 1)), .adaptive_epochs = true};
     const Vector epochs = Column(PlanOf(options, Scores()).blocks, &BlockPlan::epochs);
     const Json& formula = wanted["seed_formula_float64_no_epsilon"];
-    // The seed's formula divides by 0 where all scores are equal; the ratio is 0 there.
+    // The proposal's formula divides by 0 where all scores are equal; the ratio is 0 there.
     ExpectNear(epochs, formula.is_null() ? Json(Vector(epochs.size(), options.epochs)) : formula, key);
     options.policy_semantics = "author";
     EXPECT_EQ(Column(PlanOf(options, Scores()).blocks, &BlockPlan::epochs), wanted["author_code_int"].get<Vector>())

@@ -1,4 +1,5 @@
-// Block-AP against the trajectories of EfficientQAT's own loop (reference/blockap_*), with the tolerances of the file.
+// Block-AP against trajectories of EfficientQAT's own loop on PyTorch 1.13.1 (tests/numerics/README.md), which bring
+// their tolerances along.
 //
 // Rounding is a discontinuity: from the first code that flips on, only the level of the loss is reproducible, and how
 // far that is was measured by repeating each reference run with another thread count, in float64 and with a changed

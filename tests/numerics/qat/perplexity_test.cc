@@ -1,5 +1,5 @@
-// Full-precision perplexities against transformers (reference/ppl.json), streamed through EvaluatePerplexity: from the
-// stored token stream, and from the raw text through our own tokenizer.
+// Full-precision perplexities of stories260K against those of PyTorch 1.13.1 (tests/numerics/README.md), streamed
+// through EvaluatePerplexity: from the stored token stream, and from the raw text through our own tokenizer.
 #include "common/tokenizer/load_tokenizer.h"
 #include "common/tokenizer/tokenizer.h"
 #include "tests/numerics/qat/reference_model.h"

@@ -1,7 +1,7 @@
 // A block's weights as the rest of the worker sees them: bytes, no LibTorch type. Everything under worker/qat/api is
 // free of LibTorch headers; everything else in worker/qat may use them.
 //
-// Block state (SPEC vocabulary): full precision, or a quantized checkpoint. Each of the seven linears is either a
+// Block state (docs/glossary.md): full precision, or a quantized checkpoint. Each of the seven linears is either a
 // full-precision HostTensor [out, in] or a QuantizedLinear; norm weights and biases are always full precision.
 // Values; immutable once built.
 #pragma once

@@ -32,7 +32,7 @@ struct AdvanceOptions {
 Status AdvanceBlock(const LlamaConfig& config, const BlockState& block, SampleSource& in, SampleSink& out,
                     const AdvanceOptions& options, const ProgressSink& progress, const CancelToken& cancel);
 
-// Round-to-nearest: quantizers initialised from min/max (section 3 of SPEC, step 1) and no training.
+// Round-to-nearest: quantizers initialised from min/max (docs/spec.md, "Block-AP", step 1) and no training.
 struct RtnOptions {
   int bits = 4;
   int64_t group_size = 128;         // −1: a whole row

@@ -1,4 +1,4 @@
-// How much a model suffers from quantizing one block, measured on one block at a time (SPEC section 4).
+// How much a model suffers from quantizing one block, measured on one block at a time (docs/sensitivity.md).
 //
 // l_i is the mean next-token cross-entropy of sample i over its seqlen − 1 targets. Boundary activations A(k) (what
 // block k reads; A(n) is what the head reads) and boundary gradients G(k) = ∂l_i/∂A(k), one per sample, come from and

@@ -1,5 +1,5 @@
 // Block-AP: trains one quantized block against its full-precision output (EfficientQAT, arXiv 2407.11062, section 3.2;
-// the exact semantics are SPEC sections 3 and 9), or a unit of several consecutive blocks as one: the input passes
+// the exact semantics are docs/spec.md, "Block-AP"), or a unit of several consecutive blocks as one: the input passes
 // through all of them, the error is that of the last one's output (like BRECQ's reconstruction of units coarser than a
 // block, arXiv 2102.05426), and one optimizer trains the parameters of all.
 //
@@ -25,7 +25,7 @@ namespace lwq::qat {
 
 enum class LrSchedule {
   kCosine,         // closed form: min + (base − min)(1 + cos(πt/T))/2
-  kChainedCosine,  // what EfficientQAT's loop really uses (reference/schedules.json)
+  kChainedCosine,  // what EfficientQAT's loop really uses (tests/numerics/golden/blockap/schedules.json)
 };
 
 struct TrainOptions {

@@ -1,4 +1,5 @@
-// When training of a block ends before its planned steps (reference/schedules.json; SPEC section 9).
+// When training of a block ends before its planned steps (docs/spec.md, "Block-AP";
+// tests/numerics/golden/blockap/schedules.json).
 //
 // A validation loss that is not strictly below the best so far adds 1 to a counter; training stops when the counter
 // reaches the patience (3.7 acts as 4). `resets`: an improvement sets the counter back to 0, so only consecutive
