@@ -116,8 +116,18 @@ TEST(TidyTest, EveryFolderIncludesOnlyWhatItsArrowsAllow) {
       for (const std::string& target : *allowed) fits = fits || StartsWith(include.text, target);
       EXPECT_TRUE(fits)
           << Where(include) << "includes " << include.text
-          << ", against the arrows of the design: move the shared part to common/, or pass it in as a value";
+          << ", against the arrows of docs/architecture.md: move the shared part to common/, or pass it in as a value";
     }
+  }
+}
+
+TEST(TidyTest, EveryFolderWithARuleStandsInTheArchitecturePage) {
+  std::string page;
+  for (const Line& line : LinesOf("docs/architecture.md")) page += line.text + "\n";
+  for (const auto& [folder, targets] : AllowedArrows()) {
+    const std::string name = folder.substr(0, folder.size() - 1);
+    EXPECT_NE(page.find("| `" + name), std::string::npos)
+        << name << " has arrows and no row in docs/architecture.md: add it to the table of folders";
   }
 }
 
