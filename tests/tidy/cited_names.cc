@@ -37,7 +37,7 @@ std::optional<std::string> CommentOf(const std::string& line, std::string_view m
       ++i;
     } else if (line[i] == '"') {
       quoted = !quoted;
-    } else if (!quoted && (i == 0 || line[i - 1] == ' ' || line[i - 1] == '\t') && line.compare(i, mark.size(), mark) == 0) {
+    } else if (!quoted && (i == 0 || line[i - 1] == ' ') && line.compare(i, mark.size(), mark) == 0) {
       return line.substr(i + mark.size());
     }
   }
@@ -92,7 +92,8 @@ std::string AnchorOf(const std::string& heading) {
   std::string anchor;
   for (const char c : heading) {
     const auto byte = static_cast<unsigned char>(c);
-    if (std::isalnum(byte) != 0 || c == '-' || c == '_' || byte >= 0x80) anchor += static_cast<char>(std::tolower(byte));
+    const bool stays = std::isalnum(byte) != 0 || c == '-' || c == '_' || byte >= 0x80;
+    if (stays) anchor += static_cast<char>(std::tolower(byte));
     if (c == ' ') anchor += '-';
   }
   return anchor;
@@ -109,6 +110,22 @@ bool Matches(std::string_view pattern, std::string_view text) {
   }
 }
 
+// A path that stands on a page, from the root.
+std::string BesidePage(const std::string& page, const std::string& path) {
+  return (std::filesystem::path(page).parent_path() / path).lexically_normal().generic_string();
+}
+
+bool LeadsFromTheRoot(const std::string& word, const NamedFiles& files) {
+  const size_t slash = word.find('/');
+  return slash != std::string::npos && files.IsTopFolder(word.substr(0, slash));
+}
+
+bool LeadsFromThePage(const Prose& prose, const std::string& word, const NamedFiles& files) {
+  const size_t slash = word.find('/');
+  if (!EndsWith(prose.path, ".md") || slash == std::string::npos) return false;
+  return StartsWith(word, "../") || (slash > 0 && files.HasPath(BesidePage(prose.path, word.substr(0, slash))));
+}
+
 void CheckWord(const Prose& prose, size_t offset, std::string word, const NamedFiles& files,
                std::vector<std::string>& problems) {
   while (!word.empty() && (word.back() == '.' || word.back() == '-' || word.back() == '*')) {
@@ -116,18 +133,18 @@ void CheckWord(const Prose& prose, size_t offset, std::string word, const NamedF
     word.pop_back();
   }
   if (word.empty() || word.front() == '/') return;
-  const size_t slash = word.find('/');
-  if (slash != std::string::npos && files.IsTopFolder(word.substr(0, slash))) {
-    if (files.HasPath(word)) return;
-    problems.push_back(At(prose, offset) + "names " + word +
-                       ", which is no file or folder: name what is there now, by its path from the root");
+  if (LeadsFromTheRoot(word, files) || LeadsFromThePage(prose, word, files)) {
+    if (files.HasPath(word) || files.HasPath(BesidePage(prose.path, word))) return;
+    problems.push_back(At(prose, offset) + "names " + word + ", which is no file or folder: name what is there now");
     return;
   }
   bool is_file = false;
   for (const char* extension : {".h", ".cc", ".proto", ".md"}) is_file = is_file || EndsWith(word, extension);
   if (!is_file || word.front() == '.' || files.HasFileThatEndsIn(word)) return;
-  problems.push_back(At(prose, offset) + "names " + word + ", and no file is called that: name the file that has it now; " +
-                     "a file of another project stands in angle brackets, <" + word + ">");
+  problems.push_back(At(prose, offset) + "names " + word +
+                     ", and no file is called that: name the file that has it now; a file of another project stands in "
+                     "angle brackets, <" +
+                     word + ">");
 }
 
 void CheckWords(const Prose& prose, const NamedFiles& files, std::vector<std::string>& problems) {
@@ -151,9 +168,7 @@ void CheckLinks(const Prose& page, const NamedFiles& files, std::vector<std::str
     if (link.find(':') != std::string::npos) continue;
     const std::string place = At(page, static_cast<size_t>(it->position()));
     const size_t hash = std::min(link.find('#'), link.size());
-    const std::filesystem::path folder = std::filesystem::path(page.path).parent_path();
-    const std::string target =
-        hash == 0 ? page.path : (folder / link.substr(0, hash)).lexically_normal().generic_string();
+    const std::string target = hash == 0 ? page.path : BesidePage(page.path, link.substr(0, hash));
     if (!files.HasPath(target)) {
       problems.push_back(place + "links to " + link + ", and " + target + " does not exist: link what is there now");
       continue;
@@ -186,7 +201,7 @@ void CheckOutsideTexts(const Prose& prose, std::vector<std::string>& problems) {
   static const std::vector<Citation> kCitations = {
       {std::regex("\\bSPEC\\b"), "docs/spec.md and a heading of it"},
       {std::regex("\\bDESIGN\\b"), "docs/architecture.md and a heading of it"},
-      {std::regex("\\b[Ss]eeds? 00[0-9]|\\bthe seeds'|\\bthe seeds \\("), "the proposal by its name in docs/policies.md"},
+      {std::regex("\\b[Ss]eeds? 00[0-9]|\\bthe seeds'"), "the proposal by its name in docs/policies.md"},
       {std::regex("\\breference/"), "the file in tests/numerics/golden, or the program that made the numbers"},
   };
   for (const Citation& citation : kCitations) {

@@ -1,12 +1,14 @@
 // What comments and documents name: files, folders, pages and headings of this repository. A name that leads nowhere is
 // worse than none, so `tidy_test` fails on it.
 //
-// Looked at are the comments of C++, proto, CMake and YAML files, of scripts (with the doc strings of Python), and every
-// line of a Markdown file. Four rules decide what a name is; everything else, such as a user's `config.json`, is text:
-//   1. A word that ends in .h, .cc, .proto or .md names a file here: some file's path is the word or ends in "/" and the
-//      word. A file of another project stands in angle brackets: <immintrin.h>.
-//   2. A word that begins with a top folder of this repository and "/" is the path of a file or folder. "*" stands for
-//      any characters but "/".
+// Looked at are the comments of C++, proto, CMake and YAML files and of scripts (with the doc strings of Python), and
+// every line of a Markdown file. Four rules decide what a name is; everything else, such as a user's `config.json`, is
+// text:
+//   1. A word that ends in .h, .cc, .proto or .md names a file here: some file's path is the word, or ends in "/" and
+//      the word. A file of another project stands in angle brackets: <immintrin.h>.
+//   2. A word that begins with a top folder of this repository and "/" is the path of a file or folder. On a page, a
+//      word that begins with a folder beside the page, or with "../", is one, too. "*" stands for any characters but
+//      "/".
 //   3. A relative link of a Markdown file leads to a file or folder; what stands behind "#" is a heading of that page.
 //   4. `docs/spec.md, "Stored bits"` quotes a heading of that page, and so with every other page.
 // A fifth rule refuses citations of texts that are not in the repository, each with what to cite in its place.

@@ -41,7 +41,8 @@ TEST(CitedNamesTest, AFileThatIsNotThereIsFoundInEveryKindOfProse) {
   EXPECT_THAT(ProblemsIn("a.proto", "x = 1;  // (old.proto)"), ElementsAre(HasSubstr("a.proto:1: names old.proto")));
   EXPECT_THAT(ProblemsIn("common/CMakeLists.txt", "# see lost.cc\n"), ElementsAre(HasSubstr("names lost.cc")));
   EXPECT_THAT(ProblemsIn("run", "#!/bin/sh\ntrue # docs/lost\n"), ElementsAre(HasSubstr("run:2: names docs/lost")));
-  EXPECT_THAT(ProblemsIn("a.py", "\"\"\"Reads\ntests/lost.\"\"\"\n"), ElementsAre(HasSubstr("a.py:2: names tests/lost")));
+  EXPECT_THAT(ProblemsIn("a.py", "\"\"\"Reads\ntests/lost.\"\"\"\n"),
+              ElementsAre(HasSubstr("a.py:2: names tests/lost")));
   EXPECT_THAT(ProblemsIn("a.md", "text\n\nand `common/status/lost.json`\n"),
               ElementsAre(HasSubstr("a.md:3: names common/status/lost.json")));
 }
@@ -51,6 +52,13 @@ TEST(CitedNamesTest, NamesThatLeadToAFileOrFolderAreNoProblem) {
                          "// status.h, status/status.h's, common/status/status.h. (task_def.cc); common/task, "
                          "tests/golden/*.json, docs/adr/\n"),
               IsEmpty());
+}
+
+TEST(CitedNamesTest, OnAPageNamesAlsoLeadFromItsFolder) {
+  EXPECT_THAT(ProblemsIn("tests/a.md", "`golden/a.json`, `golden/*.json`, `../docs/spec.md`, `other/a.json`"),
+              IsEmpty());
+  EXPECT_THAT(ProblemsIn("tests/a.md", "`golden/b.json`"), ElementsAre(HasSubstr("names golden/b.json")));
+  EXPECT_THAT(ProblemsIn("tests/a.md", "`../docs/lost`"), ElementsAre(HasSubstr("names ../docs/lost")));
 }
 
 TEST(CitedNamesTest, PartOfAFilesNameIsNotItsName) {
@@ -67,8 +75,9 @@ TEST(CitedNamesTest, WhatUsersAndOtherProjectsCallTheirFilesIsText) {
 }
 
 TEST(CitedNamesTest, CodeAndTextsInQuotesAreNotComments) {
-  EXPECT_THAT(ProblemsIn("a.cc", "#include \"lost.h\"\nOpen(\"file:///lost.h // lost.h\");\nauto* p = \"\\\"// lost.h\";\n"),
-              IsEmpty());
+  EXPECT_THAT(
+      ProblemsIn("a.cc", "#include \"lost.h\"\nOpen(\"file:///lost.h // lost.h\");\nauto* p = \"\\\" // lost.h\";\n"),
+      IsEmpty());
   EXPECT_THAT(ProblemsIn("run", "#!/bin/sh\nsed 's/^# lost.h//' \"$#\"\n"), IsEmpty());
   EXPECT_THAT(ProblemsIn("data.json", "// lost.h"), IsEmpty());
 }
@@ -77,7 +86,9 @@ TEST(CitedNamesTest, ALinkLeadsToAPageAndToAHeadingOfIt) {
   EXPECT_THAT(ProblemsIn("docs/a.md", "[x](spec.md) [y](spec.md#stored-bits) [z](adr/0001-artifacts.md#1-artifacts) "
                                       "[w](../common/status) [v](https://a.b/c) [u](spec.md#gptq_v2)"),
               IsEmpty());
-  EXPECT_THAT(ProblemsIn("docs/a.md", "[x](lost)"), ElementsAre(HasSubstr("docs/a.md:1: links to lost, and docs/lost")));
+  EXPECT_THAT(ProblemsIn("docs/a.md", "[x](lost)"),
+              ElementsAre(HasSubstr("docs/a.md:1: links to lost, and docs/lost")));
+  EXPECT_THAT(ProblemsIn("docs/a.md", "[x](https://example.com/lost.md)"), IsEmpty());
   EXPECT_THAT(ProblemsIn("docs/a.md", "[x](spec.md#lost)"), ElementsAre(HasSubstr("no such heading")));
   EXPECT_THAT(ProblemsIn("docs/a.md", "[x](spec.md#no-heading)"), ElementsAre(HasSubstr("no such heading")));
 }
@@ -92,7 +103,8 @@ TEST(CitedNamesTest, TextsOutsideTheRepositoryAreNotCited) {
   // Written in parts: this file obeys the rule, too.
   EXPECT_THAT(ProblemsIn("a.h", std::string("// as in SP") + "EC section 4"), ElementsAre(HasSubstr("docs/spec.md")));
   EXPECT_THAT(ProblemsIn("a.h", std::string("// (DES") + "IGN)"), ElementsAre(HasSubstr("docs/architecture.md")));
-  EXPECT_THAT(ProblemsIn("a.md", std::string("Source: see") + "ds 001, 002"), ElementsAre(HasSubstr("docs/policies.md")));
+  EXPECT_THAT(ProblemsIn("a.md", std::string("Source: see") + "ds 001, 002"),
+              ElementsAre(HasSubstr("docs/policies.md")));
   EXPECT_THAT(ProblemsIn("a.h", std::string("// (refer") + "ence/x.json)"), ElementsAre(HasSubstr("golden")));
   EXPECT_THAT(ProblemsIn("a.h", "// SPECIAL; the seed 7; preference/x; drawn from the seed"), IsEmpty());
 }

@@ -131,6 +131,21 @@ TEST(TidyTest, EveryFolderWithARuleStandsInTheArchitecturePage) {
   }
 }
 
+TEST(TidyTest, EveryPageStandsInTheIndex) {
+  std::string index;
+  for (const Line& line : LinesOf("docs/README.md")) index += line.text + "\n";
+  const fs::path docs = fs::path(LWQ_SOURCE_DIR) / "docs";
+  int pages = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(docs)) {
+    const std::string page = fs::relative(entry.path(), docs).generic_string();
+    if (entry.path().extension() != ".md" || page == "README.md") continue;
+    ++pages;
+    EXPECT_NE(index.find("](" + page + ")"), std::string::npos)
+        << "docs/" << page << " has no row in docs/README.md: add it";
+  }
+  EXPECT_GT(pages, 10);
+}
+
 TEST(TidyTest, LibTorchIsIncludedOnlyInWorkerQatAndOutsideItsFace) {
   static const std::regex kTorch("^(torch|ATen|c10|caffe2)/.*");
   for (const std::string& path : SourceFiles()) {
