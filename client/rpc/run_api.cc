@@ -5,8 +5,8 @@
 #include <random>
 
 #include "absl/strings/str_format.h"
-#include "client/app/exit_code.h"
-#include "client/render/format.h"
+#include "client/base/exit_code.h"
+#include "client/base/format.h"
 #include "grpcpp/grpcpp.h"
 #include "lwqat/v1/run_service.grpc.pb.h"
 

@@ -90,7 +90,16 @@ const std::map<std::string, std::vector<std::string>>& AllowedArrows() {
       {"worker/tasks/",
        {"common/", "worker/qat/api/", "worker/qat/pack/", "worker/windows/", "worker/io/", "worker/tasks/"}},
       {"worker/runtime/", {"common/", "worker/", "lwqat/v1/"}},
-      {"client/", {"common/", "client/", "lwqat/v1/"}},
+      {"client/base/", {"common/", "client/base/", "lwqat/v1/"}},
+      {"client/run_file/", {"common/", "client/base/", "client/run_file/", "lwqat/v1/"}},
+      {"client/rpc/", {"common/", "client/base/", "client/rpc/", "lwqat/v1/"}},
+      {"client/render/", {"common/", "client/base/", "client/render/", "lwqat/v1/"}},
+      {"client/transfer/",
+       {"common/", "client/base/", "client/run_file/", "client/render/", "client/transfer/", "lwqat/v1/"}},
+      {"client/watch/", {"common/", "client/base/", "client/render/", "client/rpc/", "client/watch/", "lwqat/v1/"}},
+      {"client/local/", {"common/", "client/base/", "client/rpc/", "client/local/", "lwqat/v1/"}},
+      {"client/verbs/", {"common/", "client/", "lwqat/v1/"}},
+      {"client/main.cc", {"client/verbs/", "client/base/"}},
   };
   return kArrows;
 }

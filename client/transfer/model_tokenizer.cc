@@ -1,4 +1,4 @@
-#include "client/upload/model_tokenizer.h"
+#include "client/transfer/model_tokenizer.h"
 
 #include <array>
 #include <filesystem>

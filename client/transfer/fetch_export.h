@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "client/app/console.h"
+#include "client/base/console.h"
 #include "common/object_store/object_store.h"
 #include "common/status/status.h"
 #include "lwqat/v1/run.pb.h"

@@ -1,4 +1,4 @@
-#include "client/upload/fetch_export.h"
+#include "client/transfer/fetch_export.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

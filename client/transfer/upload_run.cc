@@ -1,12 +1,12 @@
-#include "client/upload/upload_run.h"
+#include "client/transfer/upload_run.h"
 
 #include <filesystem>
 #include <map>
 
-#include "client/app/exit_code.h"
-#include "client/upload/model_tokenizer.h"
-#include "client/upload/sensitivity_file.h"
-#include "client/upload/text_file.h"
+#include "client/base/exit_code.h"
+#include "client/transfer/model_tokenizer.h"
+#include "client/transfer/sensitivity_file.h"
+#include "client/transfer/text_file.h"
 #include "common/artifact/file_tree.h"
 
 namespace lwq {

@@ -8,9 +8,9 @@
 #include <string_view>
 #include <vector>
 
-#include "client/app/console.h"
+#include "client/base/console.h"
 #include "client/run_file/run_request.h"
-#include "client/upload/model_files.h"
+#include "client/transfer/model_files.h"
 #include "common/object_store/object_store.h"
 #include "common/status/status.h"
 

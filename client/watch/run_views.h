@@ -4,8 +4,8 @@
 #include <memory>
 #include <vector>
 
-#include "client/app/console.h"
-#include "client/rpc/watch_runs.h"
+#include "client/base/console.h"
+#include "client/watch/watch_runs.h"
 
 namespace lwq {
 

@@ -1,9 +1,9 @@
-#include "client/upload/check_weights.h"
+#include "client/transfer/check_weights.h"
 
 #include <set>
 #include <string>
 
-#include "client/app/exit_code.h"
+#include "client/base/exit_code.h"
 #include "common/model/check_finite.h"
 #include "common/model/tensor_source.h"
 

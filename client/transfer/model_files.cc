@@ -1,11 +1,11 @@
-#include "client/upload/model_files.h"
+#include "client/transfer/model_files.h"
 
 #include <array>
 #include <filesystem>
 #include <set>
 
-#include "client/render/format.h"
-#include "client/upload/companion_files.h"
+#include "client/base/format.h"
+#include "client/transfer/companion_files.h"
 #include "common/bytes/bytes.h"
 #include "common/json/json.h"
 #include "common/model/check_model.h"

@@ -1,11 +1,11 @@
-#include "client/app/cli.h"
+#include "client/verbs/cli.h"
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <sstream>
 
-#include "client/render/format.h"
+#include "client/base/format.h"
 #include "client/run_file/run_fields.h"
 
 namespace lwq {

@@ -1,4 +1,4 @@
-#include "client/app/interrupt.h"
+#include "client/base/interrupt.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -9,7 +9,7 @@
 #include <limits>
 #include <thread>
 
-#include "client/app/exit_code.h"
+#include "client/base/exit_code.h"
 
 namespace lwq {
 namespace {

@@ -1,4 +1,4 @@
-#include "client/upload/interruptible_store.h"
+#include "client/transfer/interruptible_store.h"
 
 namespace lwq {
 

@@ -1,9 +1,9 @@
-#include "client/render/run_views.h"
+#include "client/watch/run_views.h"
 
 #include <algorithm>
 #include <set>
 
-#include "client/app/clock.h"
+#include "client/base/clock.h"
 #include "client/render/json_text.h"
 #include "client/render/layer_results.h"
 #include "client/render/run_text.h"

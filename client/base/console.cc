@@ -1,9 +1,9 @@
-#include "client/app/console.h"
+#include "client/base/console.h"
 
 #include <cerrno>
 #include <utility>
 
-#include "client/render/format.h"
+#include "client/base/format.h"
 #include "common/status/status.h"
 
 namespace lwq {

@@ -1,4 +1,4 @@
-#include "client/app/clock.h"
+#include "client/base/clock.h"
 
 #include <chrono>
 

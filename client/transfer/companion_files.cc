@@ -1,4 +1,4 @@
-#include "client/upload/companion_files.h"
+#include "client/transfer/companion_files.h"
 
 #include <unistd.h>
 
@@ -11,7 +11,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "client/render/format.h"
+#include "client/base/format.h"
 #include "common/text/one_line.h"
 
 namespace lwq {

@@ -1,4 +1,4 @@
-#include "client/render/format.h"
+#include "client/base/format.h"
 
 #include <algorithm>
 #include <array>

@@ -3,8 +3,8 @@
 
 #include <vector>
 
-#include "client/app/interrupt.h"
-#include "client/upload/upload_run.h"
+#include "client/base/interrupt.h"
+#include "client/transfer/upload_run.h"
 #include "common/status/status.h"
 
 namespace lwq {

@@ -1,4 +1,4 @@
-#include "client/upload/sensitivity_file.h"
+#include "client/transfer/sensitivity_file.h"
 
 #include <cmath>
 #include <filesystem>

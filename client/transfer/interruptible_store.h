@@ -7,7 +7,7 @@
 #include <memory>
 #include <string>
 
-#include "client/app/interrupt.h"
+#include "client/base/interrupt.h"
 #include "common/object_store/object_store.h"
 
 namespace lwq {

@@ -1,4 +1,4 @@
-#include "client/upload/naming_store.h"
+#include "client/transfer/naming_store.h"
 
 namespace lwq {
 namespace {

@@ -1,4 +1,4 @@
-#include "client/app/exit_code.h"
+#include "client/base/exit_code.h"
 
 #include <string>
 

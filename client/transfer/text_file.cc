@@ -1,10 +1,10 @@
-#include "client/upload/text_file.h"
+#include "client/transfer/text_file.h"
 
 #include <algorithm>
 #include <array>
 #include <filesystem>
 
-#include "client/upload/model_files.h"
+#include "client/transfer/model_files.h"
 #include "common/bytes/bytes.h"
 #include "common/documents/documents.h"
 

@@ -1,4 +1,4 @@
-#include "client/rpc/watch_runs.h"
+#include "client/watch/watch_runs.h"
 
 #include <condition_variable>
 #include <deque>
