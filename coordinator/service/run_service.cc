@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <charconv>
 
+#include "common/rpc/grpc_status.h"
 #include "coordinator/scheduler/makespan.h"
 #include "coordinator/service/convert_run.h"
-#include "coordinator/service/grpc_status.h"
 #include "coordinator/service/watch_stream.h"
 
 namespace lwq::coordinator {

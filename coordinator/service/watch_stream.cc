@@ -1,7 +1,7 @@
 #include "coordinator/service/watch_stream.h"
 
+#include "common/rpc/grpc_status.h"
 #include "coordinator/service/convert_run.h"
-#include "coordinator/service/grpc_status.h"
 
 namespace lwq::coordinator {
 

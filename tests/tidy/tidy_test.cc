@@ -177,6 +177,7 @@ TEST(TidyTest, NothingBannedIsUsed) {
       {std::regex("\\bstd::cout\\b|\\bstd::cerr\\b"),
        "daemons log with spdlog; the client prints through its own output layer",
        {self, "tests/", "client/"}},
+      {std::regex("\\bInsecure(Channel|Server)Credentials\\b"), "use common/rpc/channel.h", {self, "common/rpc/"}},
       {std::regex("\\bDISABLED_"), "fix the test or delete it", {self}},
   };
   for (const std::string& path : SourceFiles()) {
