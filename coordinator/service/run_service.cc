@@ -35,6 +35,20 @@ grpc::ServerUnaryReactor* ReadAnswer(Runtime* runtime, grpc::CallbackServerConte
   return reactor;
 }
 
+// Computes the answer beside the loop and finishes the call with what `answer` returns.
+template <typename Answer>
+grpc::ServerUnaryReactor* ComputeAnswer(Background& background, grpc::CallbackServerContext* context, Answer answer) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  const bool taken = background.Post([reactor, context, answer = std::move(answer)](StateReader& reader) {
+    reactor->Finish(context->IsCancelled() ? grpc::Status::CANCELLED : ToGrpc(answer(reader)));
+  });
+  if (!taken) {
+    reactor->Finish(ToGrpc(absl::ResourceExhaustedError(
+        absl::StrCat(Background::kMaxWaiting, " plans and schedules are being computed: try again"))));
+  }
+  return reactor;
+}
+
 // A page token is "before-<sequence>": runs with a smaller sequence follow.
 std::string TokenBefore(int64_t sequence) {
   return absl::StrCat("before-", sequence);
@@ -67,9 +81,9 @@ grpc::ServerUnaryReactor* RunServiceImpl::GetServerInfo(grpc::CallbackServerCont
 grpc::ServerUnaryReactor* RunServiceImpl::PlanRun(grpc::CallbackServerContext* context,
                                                   const wire::PlanRunRequest* request,
                                                   wire::PlanRunResponse* response) {
-  return ReadAnswer(runtime_, context, [request, response](const State& state, Instant) -> Status {
+  return ComputeAnswer(background_, context, [request, response](StateReader& reader) -> Status {
     LWQ_ASSIGN_OR_RETURN(const RunSpec spec, FromWire(request->spec()));
-    LWQ_ASSIGN_OR_RETURN(const RunPreview preview, PreviewRun(state, spec));
+    LWQ_ASSIGN_OR_RETURN(const RunPreview preview, PreviewRun(reader, spec));
     ToWire(preview, response->mutable_plan());
     return absl::OkStatus();
   });
@@ -160,14 +174,19 @@ grpc::ServerUnaryReactor* RunServiceImpl::GetRunLogs(grpc::CallbackServerContext
 grpc::ServerUnaryReactor* RunServiceImpl::ScheduleRun(grpc::CallbackServerContext* context,
                                                       const wire::ScheduleRunRequest* request,
                                                       wire::ScheduleRunResponse* response) {
-  return ReadAnswer(runtime_, context, [request, response](const State& state, Instant) -> Status {
-    LWQ_ASSIGN_OR_RETURN(const RunId id, FindRun(state, request->run_id()));
+  return ComputeAnswer(background_, context, [request, response](StateReader& reader) -> Status {
+    StatusOr<std::vector<TimedTask>> recorded = std::vector<TimedTask>();
+    LWQ_RETURN_IF_ERROR(reader.Look([&](const State& state) {
+      const StatusOr<RunId> id = FindRun(state, request->run_id());
+      recorded = id.ok() ? RecordedTasks(state, state.runs.at(*id)) : id.status();
+    }));
+    LWQ_RETURN_IF_ERROR(recorded.status());
     if (request->workers_size() > kMaxSchedules) {
       return absl::InvalidArgumentError(absl::StrCat("workers has ", request->workers_size(), " numbers, at most ",
                                                      kMaxSchedules, " are answered at once"));
     }
     for (const int workers : request->workers()) {
-      LWQ_ASSIGN_OR_RETURN(const double seconds, SecondsWithWorkers(state, state.runs.at(id), workers));
+      LWQ_ASSIGN_OR_RETURN(const double seconds, SecondsWithWorkers(*recorded, workers));
       wire::ScheduleRunResponse::Schedule* schedule = response->add_schedules();
       schedule->set_workers(workers);
       schedule->set_seconds(seconds);

@@ -1,14 +1,13 @@
 #include "tests/unit/coordinator/scheduler_harness.h"
 
-#include <iterator>
-
 #include <algorithm>
-
-#include "coordinator/scheduler/garbage.h"
-#include "coordinator/store/record_json.h"
+#include <iterator>
 
 #include "common/task/task_outputs.h"
 #include "common/task/task_params.h"
+#include "coordinator/scheduler/garbage.h"
+#include "coordinator/scheduler/makespan.h"
+#include "coordinator/store/record_json.h"
 
 namespace lwq::coordinator::testing {
 
@@ -358,6 +357,27 @@ std::string CheckLedger(const State& state) {
 }
 
 }  // namespace
+
+StatusOr<RunPreview> SchedulerHarness::Preview(const RunSpec& spec) const {
+  class Reader : public StateReader {
+   public:
+    explicit Reader(const State& state) : state_(state) {}
+    Status Look(absl::FunctionRef<void(const State& state)> look) override {
+      look(state_);
+      return absl::OkStatus();
+    }
+
+   private:
+    const State& state_;
+  };
+  Reader reader(state());
+  return PreviewRun(reader, spec);
+}
+
+StatusOr<double> SchedulerHarness::SecondsWithWorkers(const RunId& id, int workers) const {
+  LWQ_ASSIGN_OR_RETURN(const std::vector<TimedTask> recorded, RecordedTasks(state(), run(id)));
+  return coordinator::SecondsWithWorkers(recorded, workers);
+}
 
 std::string CheckIndexes(const State& state) {
   std::map<WorkerId, Digest> leases;
