@@ -6,6 +6,7 @@
 #include "absl/strings/str_format.h"
 #include "client/base/exit_code.h"
 #include "client/base/format.h"
+#include "client/rpc/take_changes.h"
 #include "common/rpc/address.h"
 #include "common/rpc/channel.h"
 #include "common/rpc/grpc_status.h"
@@ -223,6 +224,8 @@ StatusOr<Run> RunApi::WatchRun(const std::string& run_id, const std::function<vo
                                const std::function<void(bool)>& on_connection) {
   lwqat::v1::WatchRunRequest request;
   request.set_run_id(run_id);
+  request.set_changes_only(true);
+  Run run;
   bool connected = true;
   bool ever_connected = false;
   int failures = 0;
@@ -238,11 +241,12 @@ StatusOr<Run> RunApi::WatchRun(const std::string& run_id, const std::function<vo
     while (stream->Read(&response)) {
       if (!connected) on_connection(true);
       connected = answered = ever_connected = true;
-      on_run(response.run());
-      if (IsTerminal(response.run().state())) {
+      TakeChanges(response, &run);
+      on_run(run);
+      if (IsTerminal(run.state())) {
         context.TryCancel();
         stream->Finish();
-        return response.run();
+        return run;
       }
     }
     const Status status = FromPeer(stream->Finish());

@@ -90,18 +90,4 @@ StatusOr<RunPreview> PreviewRun(StateReader& reader, const RunSpec& spec) {
   return preview;
 }
 
-TaskCounts CountTasks(const State& state, const RunEntry& run) {
-  TaskCounts counts;
-  for (const RunTaskRecord& planned : run.tasks) {
-    const TaskRecord& task = state.tasks.at(planned.key).record;
-    ++counts.tasks[task.def->kind];
-    if (planned.shared) ++counts.tasks_shared[task.def->kind];
-    if (planned.shared || task.from_cache) ++counts.not_executed;
-    if (task.state == TaskState::kSucceeded) ++counts.done;
-  }
-  // A result may be made again for another run; a run that has succeeded stays done.
-  if (run.record.state == RunState::kSucceeded) counts.done = static_cast<int>(run.tasks.size());
-  return counts;
-}
-
 }  // namespace lwq::coordinator

@@ -28,13 +28,4 @@ struct RunPreview {
 // reader's.
 StatusOr<RunPreview> PreviewRun(StateReader& reader, const RunSpec& spec);
 
-// A run's tasks in numbers, from one look at each.
-struct TaskCounts {
-  std::map<TaskKind, int> tasks;
-  std::map<TaskKind, int> tasks_shared;  // existed when the run was planned
-  int done = 0;
-  int not_executed = 0;  // shared, or their result was known
-};
-TaskCounts CountTasks(const State& state, const RunEntry& run);
-
 }  // namespace lwq::coordinator

@@ -41,16 +41,28 @@ struct SchedulerOptions {
   int64_t activation_bytes = int64_t{64} << 30;
 };
 
+// A run's tasks in numbers.
+struct TaskCounts {
+  std::map<TaskKind, int> tasks;
+  std::map<TaskKind, int> tasks_shared;  // existed when the run was planned
+  int64_t done = 0;                      // SUCCEEDED
+  int64_t not_executed = 0;              // shared, or their result was known
+
+  friend bool operator==(const TaskCounts&, const TaskCounts&) = default;
+};
+
 struct RunEntry {
   RunRecord record;
   std::shared_ptr<const LlamaConfig> model;
   Plan plan;
   std::vector<RunTaskRecord> tasks;
   std::optional<PendingMeasurement> pending;  // while RUNNING: what the graph waits for before it grows
-  int64_t done = 0;                           // tasks of it that are SUCCEEDED, while RUNNING
+  TaskCounts counts;                          // kept while RUNNING; then as they were at its end
   size_t held = 0;                            // first tasks whose results are kept for tasks to come (garbage.h)
   std::string waits_because;                  // PENDING: why no class was chosen, as last logged; "" = no worker yet
   uint64_t revision = 0;                      // grows with every change a watcher could see
+  uint64_t plan_revision = 0;                 // at which the plan last changed
+  std::vector<uint64_t> task_revisions;       // at which each of `tasks` last changed
   std::deque<LogRecord> logs;
 };
 
@@ -123,6 +135,9 @@ std::optional<ArtifactRef> ContentOf(const State& state, const TaskInput& input)
 
 // The lease the task is under. Requires it to be LEASED.
 Lease LeaseOf(const State& state, const TaskEntry& task);
+
+// The counts of a run from one look at each of its tasks: what RunEntry::counts is kept equal to.
+TaskCounts CountTasks(const State& state, const RunEntry& run);
 
 // What the run's finished tasks say. Complete once all have succeeded.
 RunResult CollectResult(const State& state, const RunEntry& run);

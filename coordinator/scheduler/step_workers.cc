@@ -206,7 +206,10 @@ Status Stepper::On(const Heartbeat& event) {
     }
     task.progress = reported.progress;
     task.progress.stage = OneLine(task.progress.stage, kMaxFieldBytes);
-    for (const auto& [sequence, position] : task.wanted_by) ++RunAt(sequence).revision;
+    for (const auto& [sequence, position] : task.wanted_by) {
+      RunEntry& run = RunAt(sequence);
+      run.task_revisions[position] = ++run.revision;
+    }
     for (size_t i = 0; i < std::min(reported.log_lines.size(), kMaxLinesPerMessage); ++i) {
       LogTask(task, record.worker_name, reported.log_lines[i]);
     }

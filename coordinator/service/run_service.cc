@@ -138,7 +138,7 @@ grpc::ServerUnaryReactor* RunServiceImpl::ListRuns(grpc::CallbackServerContext* 
 
 grpc::ServerWriteReactor<wire::WatchRunResponse>* RunServiceImpl::WatchRun(grpc::CallbackServerContext* /*context*/,
                                                                            const wire::WatchRunRequest* request) {
-  return WatchStream::Start(runtime_, request->run_id());
+  return WatchStream::Start(runtime_, *request);
 }
 
 grpc::ServerUnaryReactor* RunServiceImpl::CancelRun(grpc::CallbackServerContext* context,

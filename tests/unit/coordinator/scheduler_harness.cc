@@ -381,7 +381,6 @@ StatusOr<double> SchedulerHarness::SecondsWithWorkers(const RunId& id, int worke
 
 std::string CheckIndexes(const State& state) {
   std::map<WorkerId, Digest> leases;
-  std::map<RunId, int64_t> done;
   for (const auto& [key, task] : state.tasks) {
     const TaskRecord& record = task.record;
     const auto name = [&, key = key] {
@@ -410,7 +409,6 @@ std::string CheckIndexes(const State& state) {
     for (const auto& [sequence, position] : task.wanted_by) {
       const RunEntry& run = state.runs.at(state.runs_by_sequence.at(sequence));
       if (run.record.state != RunState::kRunning) return absl::StrCat(name(), " is wanted by a run that is over");
-      if (record.state == TaskState::kSucceeded) ++done[run.record.id];
     }
   }
   for (const auto& [id, worker] : state.workers) {
@@ -424,9 +422,12 @@ std::string CheckIndexes(const State& state) {
     if (state.actions.contains(action)) return "an action that has a result is being done";
   }
   for (const auto& [id, run] : state.runs) {
-    if (run.record.state == RunState::kRunning && run.done != done[id])
-      return absl::StrCat("run ", id.value, " counts ", run.done);
-    if (run.record.state == RunState::kRunning && run.done == static_cast<int64_t>(run.tasks.size())) {
+    if (run.task_revisions.size() != run.tasks.size()) return absl::StrCat("run ", id.value, " has a task unrevised");
+    if (run.record.state == RunState::kRunning && run.counts != CountTasks(state, run)) {
+      return absl::StrCat("run ", id.value, " counts ", run.counts.done, " done and ", run.counts.not_executed,
+                          " not executed");
+    }
+    if (run.record.state == RunState::kRunning && run.counts.done == static_cast<int64_t>(run.tasks.size())) {
       return absl::StrCat("run ", id.value, " is done but runs");
     }
   }
