@@ -118,6 +118,21 @@ std::optional<double> EstimateSeconds(const Fleet& fleet, const RunSpec& spec, c
   return seconds.ok() ? std::make_optional(*seconds) : std::nullopt;
 }
 
+int64_t ExecutionDeadline(const State& state, const TaskEntry& task) {
+  if (task.wanted_by.empty() || state.options.execution_factor <= 0) return 0;
+  const auto& [sequence, position] = *task.wanted_by.begin();
+  const RunEntry& run = state.runs.at(state.runs_by_sequence.at(sequence));
+  const TaskDef& def = *task.record.def;
+  const std::optional<double> expected = state.durations.SecondsFor(
+      def.kind, def.numerics_class,
+      WorkOf(*run.record.spec, run.model.get(), run.record.recipe, def, run.tasks[position].evaluated_text));
+  if (!expected.has_value()) return 0;
+  constexpr double kMaxMs = 1e15;
+  const double ceiling_ms = std::max(1000 * *expected * state.options.execution_factor,
+                                     static_cast<double>(state.options.execution_least_ms));
+  return task.leased_at_ms + static_cast<int64_t>(std::min(ceiling_ms, kMaxMs));
+}
+
 void LearnFrom(State& state, const TaskEntry& task, double seconds) {
   if (task.wanted_by.empty()) return;
   const auto& [sequence, position] = *task.wanted_by.begin();

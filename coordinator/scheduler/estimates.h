@@ -46,6 +46,9 @@ std::optional<double> EstimateSeconds(const Fleet& fleet, const RunSpec& spec, c
                                       const Recipe& recipe, const std::vector<PlannedTask>& graph,
                                       const std::set<Digest>& done);
 
+// When the LEASED task is to be taken from its worker (SchedulerOptions::execution_factor); 0: never.
+int64_t ExecutionDeadline(const State& state, const TaskEntry& task);
+
 // The task, which a worker has executed, took this long.
 void LearnFrom(State& state, const TaskEntry& task, double seconds);
 // What the stored results of executed tasks say: everything LearnFrom was told, but for results since dropped.

@@ -162,6 +162,7 @@ StatusOr<double> SimulatedSeconds(const std::vector<TimedTask>& tasks, const std
   if (tasks.empty()) return 0.0;
   SchedulerOptions options;
   options.log_lines = 1;
+  options.execution_factor = 0;  // the times are given
   LWQ_ASSIGN_OR_RETURN(State state, RestoreState(RecordsOf(tasks, workers), options, Instant()));
   return Simulation(std::move(state), tasks).Run();
 }

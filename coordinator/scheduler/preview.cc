@@ -78,7 +78,9 @@ StatusOr<RunPreview> PreviewRun(StateReader& reader, const RunSpec& spec) {
   LWQ_ASSIGN_OR_RETURN(RunGraph graph, KnownGraph(reader, spec, model, preview.recipe, bases));
   preview.plan = std::move(graph.plan);
   Known known;
-  if (keyed) LWQ_ASSIGN_OR_RETURN(known, KnownTasks(reader, graph.tasks));
+  if (keyed) {
+    LWQ_ASSIGN_OR_RETURN(known, KnownTasks(reader, graph.tasks));
+  }
   for (const PlannedTask& task : graph.tasks) {
     ++preview.tasks[task.def.kind];
     if (known.shared.contains(task.key)) ++preview.tasks_shared[task.def.kind];

@@ -151,6 +151,11 @@ StatusOr<State> RestoreState(Records records, const SchedulerOptions& options, I
     run.task_revisions.assign(run.tasks.size(), run.revision);
   }
   LearnFromStored(state);
+  for (const auto& [id, worker] : state.workers) {
+    if (!worker.lease.has_value()) continue;
+    TaskEntry& task = state.tasks.at(*worker.lease);
+    SetExecutionDeadline(state, task, ExecutionDeadline(state, task));
+  }
   RestoreLedger(state, records.discarded);
   return state;
 }

@@ -34,6 +34,10 @@ struct SchedulerOptions {
   int64_t lease_ms = 8000;
   // A worker that is silent for longer is forgotten: NOT_FOUND, register again.
   int64_t forget_worker_ms = 10 * 60 * 1000;
+  // A task whose worker sends heartbeats but no end is given to another once it has run this many times as long as such
+  // tasks took so far (durations.h), and at least execution_least_ms; 0: never. What was never measured has no ceiling.
+  double execution_factor = 20;
+  int64_t execution_least_ms = 10 * 60 * 1000;
   // Per run; the oldest go first.
   size_t log_lines = 5000;
   // What activations may occupy. Beyond it, those that nobody reads any more are discarded (activation_ledger.h) and
@@ -77,6 +81,7 @@ struct TaskEntry {
   int64_t not_before_ms = 0;  // 0 = not delayed
   Digest waiting_for;         // BLOCKED behind an equal action of another task; zero = not
   int64_t leased_at_ms = 0;
+  int64_t execution_deadline_ms = 0;  // LEASED: when it is taken from its worker; 0 = never
   Progress progress;  // of the current lease
 };
 
@@ -111,6 +116,7 @@ struct State {
   ReadyQueue ready;
   std::set<std::pair<int64_t, Digest>> delayed;
   std::set<std::pair<int64_t, WorkerId>> worker_deadlines;
+  std::set<std::pair<int64_t, Digest>> execution_deadlines;
   // BLOCKED tasks whose inputs the next step must look at.
   std::set<Digest> unsettled;
   Durations durations;
