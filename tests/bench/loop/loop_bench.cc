@@ -272,7 +272,8 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: lwq_bench_loop COORDINATOR…\n");
     return 2;
   }
-  std::printf("| coordinator | load | tasks/s | heartbeat p50, ms | p99 | longest | answered |\n| --- | --- | --- | --- | --- | --- | --- |\n");
+  std::printf("| coordinator | load | tasks/s | heartbeat p50, ms | p99 | longest | answered |\n");
+  std::printf("| --- | --- | --- | --- | --- | --- | --- |\n");
   for (int i = 1; i < argc; ++i) lwq::Run(argv[i]);
   return 0;
 }
