@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <iostream>
 
-#include "client/app/cli.h"
+#include "client/verbs/cli.h"
 
 namespace {
 

@@ -4,7 +4,7 @@
 
 #include <filesystem>
 
-#include "client/app/exit_code.h"
+#include "client/base/exit_code.h"
 
 namespace lwq {
 namespace {

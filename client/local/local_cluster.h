@@ -12,8 +12,8 @@
 #include <string>
 #include <vector>
 
-#include "client/app/console.h"
-#include "client/app/interrupt.h"
+#include "client/base/console.h"
+#include "client/base/interrupt.h"
 #include "client/local/state_directory.h"
 #include "client/local/supervised_process.h"
 #include "common/status/status.h"

@@ -11,7 +11,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "client/render/format.h"
+#include "client/base/format.h"
 
 namespace lwq {
 namespace {

@@ -12,7 +12,7 @@
 #include <cstring>
 #include <fstream>
 
-#include "client/render/format.h"
+#include "client/base/format.h"
 
 namespace lwq {
 namespace {

@@ -5,7 +5,7 @@
 #include <map>
 #include <vector>
 
-#include "client/render/format.h"
+#include "client/base/format.h"
 #include "client/render/run_text.h"
 #include "client/render/table.h"
 #include "common/status/status.h"

@@ -5,7 +5,7 @@
 #include <set>
 
 #include "absl/strings/str_join.h"
-#include "client/render/format.h"
+#include "client/base/format.h"
 #include "client/render/run_text.h"
 #include "client/render/table.h"
 #include "client/render/training_outcome.h"

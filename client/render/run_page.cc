@@ -3,7 +3,7 @@
 #include <map>
 
 #include "absl/time/time.h"
-#include "client/render/format.h"
+#include "client/base/format.h"
 #include "client/render/layer_results.h"
 #include "client/render/run_text.h"
 #include "client/render/table.h"

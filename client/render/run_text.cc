@@ -4,7 +4,7 @@
 #include <array>
 #include <map>
 
-#include "client/render/format.h"
+#include "client/base/format.h"
 #include "common/json/json.h"
 
 namespace lwq {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "client/render/format.h"
+#include "client/base/format.h"
 #include "common/status/status.h"
 
 namespace lwq {

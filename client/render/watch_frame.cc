@@ -4,7 +4,7 @@
 #include <map>
 #include <tuple>
 
-#include "client/render/format.h"
+#include "client/base/format.h"
 #include "client/render/run_text.h"
 #include "client/render/training_outcome.h"
 #include "common/json/json.h"

@@ -1,12 +1,15 @@
 #include "client/rpc/run_api.h"
 
 #include <algorithm>
-#include <charconv>
 #include <random>
 
 #include "absl/strings/str_format.h"
-#include "client/app/exit_code.h"
-#include "client/render/format.h"
+#include "client/base/exit_code.h"
+#include "client/base/format.h"
+#include "client/rpc/take_changes.h"
+#include "common/rpc/address.h"
+#include "common/rpc/channel.h"
+#include "common/rpc/grpc_status.h"
 #include "grpcpp/grpcpp.h"
 #include "lwqat/v1/run_service.grpc.pb.h"
 
@@ -22,20 +25,14 @@ constexpr milliseconds kCallTimeout{30'000};
 constexpr int kMessageBytesMax = 64 << 20;
 constexpr int kRunsPerPage = 200;
 
-// gRPC's codes are absl's.
-Status FromGrpc(const grpc::Status& status) {
+// A peer's words in one line.
+Status FromPeer(const grpc::Status& status) {
   if (status.ok()) return absl::OkStatus();
-  return Status(static_cast<absl::StatusCode>(status.error_code()), OneLine(status.error_message()));
+  return FromGrpc(grpc::Status(status.error_code(), OneLine(status.error_message())));
 }
 
 std::shared_ptr<grpc::Channel> Connect(const std::string& address) {
-  grpc::ChannelArguments arguments;
-  arguments.SetMaxReceiveMessageSize(kMessageBytesMax);
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
-  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+  return OpenChannel(address, {.max_receive_bytes = kMessageBytesMax, .min_backoff_ms = 1000, .max_backoff_ms = 2000});
 }
 
 // The coordinator did not answer, as opposed to: answered with an error.
@@ -126,7 +123,7 @@ Status RunApi::Call(Method method, const Request& request, Response* response) {
     Status status;
     {
       const Interrupt::Hook hook(interrupt_, [&context] { context.TryCancel(); });
-      status = FromGrpc((stub->service.get()->*method)(&context, request, response));
+      status = FromPeer((stub->service.get()->*method)(&context, request, response));
     }
     if (status.ok()) return status;
     if (interrupt_->raised()) return interrupt_->reason();
@@ -227,6 +224,8 @@ StatusOr<Run> RunApi::WatchRun(const std::string& run_id, const std::function<vo
                                const std::function<void(bool)>& on_connection) {
   lwqat::v1::WatchRunRequest request;
   request.set_run_id(run_id);
+  request.set_changes_only(true);
+  Run run;
   bool connected = true;
   bool ever_connected = false;
   int failures = 0;
@@ -242,14 +241,15 @@ StatusOr<Run> RunApi::WatchRun(const std::string& run_id, const std::function<vo
     while (stream->Read(&response)) {
       if (!connected) on_connection(true);
       connected = answered = ever_connected = true;
-      on_run(response.run());
-      if (IsTerminal(response.run().state())) {
+      TakeChanges(response, &run);
+      on_run(run);
+      if (IsTerminal(run.state())) {
         context.TryCancel();
         stream->Finish();
-        return response.run();
+        return run;
       }
     }
-    const Status status = FromGrpc(stream->Finish());
+    const Status status = FromPeer(stream->Finish());
     if (interrupt_->raised()) return interrupt_->reason();
     if (IsStranger(status)) return NoCoordinator(status);
     if (!status.ok() && !IsBrokenStream(status)) return status;
@@ -269,18 +269,7 @@ StatusOr<Run> RunApi::WatchRun(const std::string& run_id, const std::function<vo
 }
 
 Status ValidateAddress(const std::string& address) {
-  const size_t colon = address.rfind(':');
-  const std::string host = colon == std::string::npos ? "" : address.substr(0, colon);
-  const bool bare_ipv6 = host.find(':') != std::string::npos && !(host.starts_with('[') && host.ends_with(']'));
-  int port = 0;
-  const char* end = address.data() + address.size();
-  const char* begin = colon == std::string::npos ? end : address.data() + colon + 1;
-  const auto parsed = std::from_chars(begin, end, port);
-  if (host.empty() || bare_ipv6 || host.find_first_of(" /") != std::string::npos || parsed.ec != std::errc() ||
-      parsed.ptr != end || port < 1 || port > 65535) {
-    return absl::InvalidArgumentError(absl::StrCat("coordinator: expected HOST:PORT, got \"", OneLine(address), "\""));
-  }
-  return absl::OkStatus();
+  return Annotate(ParseHostPort(address).status(), "coordinator");
 }
 
 bool IsTerminal(lwqat::v1::RunState state) {

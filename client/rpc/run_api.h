@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "client/app/interrupt.h"
+#include "client/base/interrupt.h"
 #include "common/status/status.h"
 #include "lwqat/v1/run_service.pb.h"
 

@@ -9,7 +9,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
-#include "client/render/format.h"
+#include "client/base/format.h"
 #include "client/run_file/field_help.h"
 #include "client/run_file/suggestion.h"
 #include "common/task/task_def.h"

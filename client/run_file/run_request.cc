@@ -3,7 +3,7 @@
 #include <filesystem>
 #include <set>
 
-#include "client/render/format.h"
+#include "client/base/format.h"
 
 namespace lwq {
 namespace {

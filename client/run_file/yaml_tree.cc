@@ -2,7 +2,7 @@
 
 #include <sstream>
 
-#include "client/render/format.h"
+#include "client/base/format.h"
 #include "yaml-cpp/eventhandler.h"
 #include "yaml-cpp/exceptions.h"
 #include "yaml-cpp/parser.h"

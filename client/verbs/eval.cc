@@ -1,13 +1,13 @@
 // lwq eval: perplexity of a model as it is: full precision, or an exported directory.
-#include "client/app/clock.h"
-#include "client/render/format.h"
+#include "client/base/clock.h"
+#include "client/base/format.h"
 #include "client/render/json_text.h"
 #include "client/render/run_text.h"
-#include "client/render/run_views.h"
+#include "client/watch/run_views.h"
 #include "client/render/table.h"
-#include "client/rpc/watch_runs.h"
+#include "client/watch/watch_runs.h"
 #include "client/run_file/run_flags.h"
-#include "client/upload/check_weights.h"
+#include "client/transfer/check_weights.h"
 #include "client/verbs/local_session.h"
 #include "client/verbs/preflight.h"
 

@@ -1,6 +1,6 @@
 // lwq fetch: brings a run's exported model and what is known about its blocks to this disk.
 #include "client/render/json_text.h"
-#include "client/upload/fetch_export.h"
+#include "client/transfer/fetch_export.h"
 #include "client/verbs/run_options.h"
 
 namespace lwq {

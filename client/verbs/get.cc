@@ -1,5 +1,5 @@
 // lwq get: one run with its tasks and results.
-#include "client/app/clock.h"
+#include "client/base/clock.h"
 #include "client/render/json_text.h"
 #include "client/render/layer_results.h"
 #include "client/render/run_page.h"

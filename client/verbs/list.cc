@@ -1,5 +1,5 @@
 // lwq list: the runs a coordinator knows, newest first.
-#include "client/app/clock.h"
+#include "client/base/clock.h"
 #include "client/render/json_text.h"
 #include "client/render/run_page.h"
 #include "client/verbs/verb.h"

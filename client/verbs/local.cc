@@ -1,5 +1,5 @@
 // lwq local: a whole cluster on this machine for the time of some runs.
-#include "client/app/clock.h"
+#include "client/base/clock.h"
 #include "client/render/json_text.h"
 #include "client/render/layer_results.h"
 #include "client/render/report.h"

@@ -1,6 +1,6 @@
 // lwq logs: what a run's tasks and their workers said.
 #include "absl/time/time.h"
-#include "client/render/format.h"
+#include "client/base/format.h"
 #include "client/render/json_text.h"
 #include "client/verbs/run_options.h"
 

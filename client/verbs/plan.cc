@@ -2,9 +2,9 @@
 #include "client/render/json_text.h"
 #include "client/render/plan_text.h"
 #include "client/run_file/run_flags.h"
-#include "client/upload/check_weights.h"
-#include "client/upload/interruptible_store.h"
-#include "client/upload/naming_store.h"
+#include "client/transfer/check_weights.h"
+#include "client/transfer/interruptible_store.h"
+#include "client/transfer/naming_store.h"
 #include "client/verbs/preflight.h"
 #include "client/verbs/verb.h"
 

@@ -3,7 +3,7 @@
 #include <filesystem>
 #include <map>
 
-#include "client/upload/naming_store.h"
+#include "client/transfer/naming_store.h"
 #include "common/digest/digest.h"
 
 namespace lwq {

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "client/rpc/run_api.h"
-#include "client/upload/upload_run.h"
+#include "client/transfer/upload_run.h"
 
 namespace lwq {
 

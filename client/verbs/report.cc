@@ -1,6 +1,6 @@
 // lwq report: runs side by side.
 #include "client/render/report.h"
-#include "client/app/clock.h"
+#include "client/base/clock.h"
 #include "client/render/json_text.h"
 #include "client/verbs/run_options.h"
 

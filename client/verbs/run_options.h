@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "client/render/format.h"
+#include "client/base/format.h"
 #include "client/verbs/verb.h"
 
 namespace lwq {

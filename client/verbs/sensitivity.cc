@@ -3,7 +3,7 @@
 
 #include "client/render/json_text.h"
 #include "client/render/sensitivity_results.h"
-#include "client/upload/fetch_export.h"
+#include "client/transfer/fetch_export.h"
 #include "client/verbs/run_options.h"
 
 namespace lwq {

@@ -1,11 +1,11 @@
 // lwq submit: uploads what runs need and hands them to a coordinator.
 #include "client/render/json_text.h"
 #include "client/render/layer_results.h"
-#include "client/render/run_views.h"
-#include "client/rpc/watch_runs.h"
+#include "client/watch/run_views.h"
+#include "client/watch/watch_runs.h"
 #include "client/run_file/run_flags.h"
-#include "client/upload/check_weights.h"
-#include "client/upload/fetch_export.h"
+#include "client/transfer/check_weights.h"
+#include "client/transfer/fetch_export.h"
 #include "client/verbs/preflight.h"
 #include "client/verbs/verb.h"
 

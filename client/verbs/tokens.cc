@@ -4,7 +4,7 @@
 
 #include "client/render/json_text.h"
 #include "client/render/table.h"
-#include "client/upload/model_tokenizer.h"
+#include "client/transfer/model_tokenizer.h"
 #include "client/verbs/verb.h"
 #include "common/bytes/bytes.h"
 #include "common/documents/json_records.h"

@@ -3,7 +3,7 @@
 #include <chrono>
 #include <limits>
 
-#include "client/upload/interruptible_store.h"
+#include "client/transfer/interruptible_store.h"
 
 namespace lwq {
 namespace {

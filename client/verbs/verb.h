@@ -11,12 +11,12 @@
 #include <string>
 
 #include "CLI/CLI.hpp"
-#include "client/app/console.h"
-#include "client/app/exit_code.h"
-#include "client/app/interrupt.h"
+#include "client/base/console.h"
+#include "client/base/exit_code.h"
+#include "client/base/interrupt.h"
 #include "client/local/local_cluster.h"
 #include "client/rpc/run_api.h"
-#include "client/upload/upload_run.h"
+#include "client/transfer/upload_run.h"
 
 namespace lwq {
 

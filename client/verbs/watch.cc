@@ -1,6 +1,6 @@
 // lwq watch: progress of runs until they end.
-#include "client/render/run_views.h"
-#include "client/rpc/watch_runs.h"
+#include "client/watch/run_views.h"
+#include "client/watch/watch_runs.h"
 #include "client/verbs/run_options.h"
 
 namespace lwq {

@@ -27,12 +27,10 @@ void Learn(State& state, const RunEntry& run, const RunTaskRecord& planned, cons
                         WorkOf(*record.spec, run.model.get(), record.recipe, def, planned.evaluated_text), seconds);
 }
 
-std::map<std::string, std::vector<const WorkerRecord*>> LiveWorkers(const State& state) {
-  std::map<std::string, std::vector<const WorkerRecord*>> workers;
-  for (const auto& [id, worker] : state.workers) {
-    if (worker.alive && !worker.draining) workers[worker.record.numerics_class].push_back(&worker.record);
-  }
-  return workers;
+std::map<std::string, std::vector<const WorkerRecord*>> ByBase(const std::vector<WorkerRecord>& workers) {
+  std::map<std::string, std::vector<const WorkerRecord*>> bases;
+  for (const WorkerRecord& worker : workers) bases[worker.numerics_class].push_back(&worker);
+  return bases;
 }
 
 std::string ProblemOf(const std::vector<const WorkerRecord*>& workers, TaskKind kind, int threads,
@@ -62,7 +60,15 @@ struct KindTotals {
 
 }  // namespace
 
-std::vector<KindEstimate> EstimateKinds(const State& state, const RunSpec& spec, const LlamaConfig* model,
+Fleet FleetOf(const State& state) {
+  Fleet fleet{.workers = {}, .durations = state.durations};
+  for (const auto& [id, worker] : state.workers) {
+    if (worker.alive && !worker.draining) fleet.workers.push_back(worker.record);
+  }
+  return fleet;
+}
+
+std::vector<KindEstimate> EstimateKinds(const Fleet& fleet, const RunSpec& spec, const LlamaConfig* model,
                                         const Recipe& recipe, const KindBases& bases,
                                         const std::vector<PlannedTask>& graph) {
   std::map<TaskKind, KindTotals> totals;
@@ -72,7 +78,7 @@ std::vector<KindEstimate> EstimateKinds(const State& state, const RunSpec& spec,
     total.memory_bytes = std::max(total.memory_bytes, task.memory_bytes);
     total.work += WorkOf(spec, model, recipe, task.def, task.evaluated_text);
   }
-  const auto workers = LiveWorkers(state);
+  const auto workers = ByBase(fleet.workers);
   std::vector<KindEstimate> estimates;
   for (const auto& [kind, total] : totals) {
     for (const auto& [base, of_base] : workers) {
@@ -84,7 +90,7 @@ std::vector<KindEstimate> EstimateKinds(const State& state, const RunSpec& spec,
                            .workers = static_cast<int>(of_base.size()),
                            .tasks = total.tasks,
                            .memory_bytes = total.memory_bytes,
-                           .seconds = state.durations.SecondsFor(kind, numerics_class, total.work / total.tasks),
+                           .seconds = fleet.durations.SecondsFor(kind, numerics_class, total.work / total.tasks),
                            .chosen = pin != bases.end() && pin->second == base,
                            .problem = ProblemOf(of_base, kind, pinned ? recipe.threads : 1, total.memory_bytes)});
     }
@@ -92,14 +98,14 @@ std::vector<KindEstimate> EstimateKinds(const State& state, const RunSpec& spec,
   return estimates;
 }
 
-std::optional<double> EstimateSeconds(const State& state, const RunSpec& spec, const LlamaConfig* model,
-                                      const Recipe& recipe, const std::vector<PlannedTask>& graph) {
+std::optional<double> EstimateSeconds(const Fleet& fleet, const RunSpec& spec, const LlamaConfig* model,
+                                      const Recipe& recipe, const std::vector<PlannedTask>& graph,
+                                      const std::set<Digest>& done) {
   if (graph.size() > kMostSimulatedTasks) return std::nullopt;
   std::vector<TimedTask> tasks;
   for (const PlannedTask& planned : graph) {
-    const auto known = state.tasks.find(planned.key);
-    if (known != state.tasks.end() && known->second.record.state == TaskState::kSucceeded) continue;
-    const std::optional<double> seconds = state.durations.SecondsFor(
+    if (done.contains(planned.key)) continue;
+    const std::optional<double> seconds = fleet.durations.SecondsFor(
         planned.def.kind, planned.def.numerics_class, WorkOf(spec, model, recipe, planned.def, planned.evaluated_text));
     if (!seconds.has_value()) return std::nullopt;
     tasks.push_back({.key = planned.key,
@@ -108,12 +114,23 @@ std::optional<double> EstimateSeconds(const State& state, const RunSpec& spec, c
                      .memory_bytes = planned.memory_bytes,
                      .seconds = *seconds});
   }
-  std::vector<WorkerRecord> workers;
-  for (const auto& [base, of_base] : LiveWorkers(state)) {
-    for (const WorkerRecord* worker : of_base) workers.push_back(*worker);
-  }
-  const StatusOr<double> seconds = SimulatedSeconds(tasks, workers);
+  const StatusOr<double> seconds = SimulatedSeconds(tasks, fleet.workers);
   return seconds.ok() ? std::make_optional(*seconds) : std::nullopt;
+}
+
+int64_t ExecutionDeadline(const State& state, const TaskEntry& task) {
+  if (task.wanted_by.empty() || state.options.execution_factor <= 0) return 0;
+  const auto& [sequence, position] = *task.wanted_by.begin();
+  const RunEntry& run = state.runs.at(state.runs_by_sequence.at(sequence));
+  const TaskDef& def = *task.record.def;
+  const std::optional<double> expected = state.durations.SecondsFor(
+      def.kind, def.numerics_class,
+      WorkOf(*run.record.spec, run.model.get(), run.record.recipe, def, run.tasks[position].evaluated_text));
+  if (!expected.has_value()) return 0;
+  constexpr double kMaxMs = 1e15;
+  const double ceiling_ms = std::max(1000 * *expected * state.options.execution_factor,
+                                     static_cast<double>(state.options.execution_least_ms));
+  return task.leased_at_ms + static_cast<int64_t>(std::min(ceiling_ms, kMaxMs));
 }
 
 void LearnFrom(State& state, const TaskEntry& task, double seconds) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,13 @@
 #include "coordinator/scheduler/state.h"
 
 namespace lwq::coordinator {
+
+// The live workers, not draining, and how long tasks took: a copy, to estimate with beside the loop.
+struct Fleet {
+  std::vector<WorkerRecord> workers;
+  Durations durations;
+};
+Fleet FleetOf(const State& state);
 
 // What a base of live workers, not draining, would need for the run's tasks of a kind.
 struct KindEstimate {
@@ -27,15 +35,19 @@ struct KindEstimate {
 };
 
 // By kind, then by base. `recipe` is the pinned one where classes could be chosen.
-std::vector<KindEstimate> EstimateKinds(const State& state, const RunSpec& spec, const LlamaConfig* model,
+std::vector<KindEstimate> EstimateKinds(const Fleet& fleet, const RunSpec& spec, const LlamaConfig* model,
                                         const Recipe& recipe, const KindBases& bases,
                                         const std::vector<PlannedTask>& graph);
 
-// How long those of the run's tasks that are not done would take on the live workers, if they had nothing else to do.
+// How long those of the run's tasks that are not in `done` would take on the workers, if they had nothing else to do.
 // Absent where the time of one was never measured, where none of the workers executes one, and where there are too
 // many.
-std::optional<double> EstimateSeconds(const State& state, const RunSpec& spec, const LlamaConfig* model,
-                                      const Recipe& recipe, const std::vector<PlannedTask>& graph);
+std::optional<double> EstimateSeconds(const Fleet& fleet, const RunSpec& spec, const LlamaConfig* model,
+                                      const Recipe& recipe, const std::vector<PlannedTask>& graph,
+                                      const std::set<Digest>& done);
+
+// When the LEASED task is to be taken from its worker (SchedulerOptions::execution_factor); 0: never.
+int64_t ExecutionDeadline(const State& state, const TaskEntry& task);
 
 // The task, which a worker has executed, took this long.
 void LearnFrom(State& state, const TaskEntry& task, double seconds);

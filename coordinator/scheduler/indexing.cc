@@ -4,6 +4,12 @@
 
 namespace lwq::coordinator {
 
+void SetExecutionDeadline(State& state, TaskEntry& task, int64_t deadline_ms) {
+  if (task.execution_deadline_ms != 0) state.execution_deadlines.erase({task.execution_deadline_ms, task.record.key});
+  task.execution_deadline_ms = deadline_ms;
+  if (deadline_ms != 0) state.execution_deadlines.emplace(deadline_ms, task.record.key);
+}
+
 void IndexTask(State& state, TaskEntry& task) {
   const TaskRecord& record = task.record;
   switch (record.state) {
@@ -54,6 +60,7 @@ void UnindexTask(State& state, TaskEntry& task) {
     if (owner != state.action_owner.end() && owner->second == record.key) state.action_owner.erase(owner);
   }
   if (record.state == TaskState::kLeased) {
+    SetExecutionDeadline(state, task, 0);
     const auto worker = state.workers.find(record.worker);
     if (worker != state.workers.end() && worker->second.lease == record.key) worker->second.lease.reset();
   }

@@ -21,5 +21,7 @@ Urgency UrgencyOf(const State& state, const TaskEntry& task);
 void LinkConsumers(State& state, const TaskRecord& task);
 
 void SetWorkerDeadline(State& state, WorkerEntry& worker, int64_t deadline_ms);
+// 0: none.
+void SetExecutionDeadline(State& state, TaskEntry& task, int64_t deadline_ms);
 
 }  // namespace lwq::coordinator

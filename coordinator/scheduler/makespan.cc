@@ -162,15 +162,12 @@ StatusOr<double> SimulatedSeconds(const std::vector<TimedTask>& tasks, const std
   if (tasks.empty()) return 0.0;
   SchedulerOptions options;
   options.log_lines = 1;
+  options.execution_factor = 0;  // the times are given
   LWQ_ASSIGN_OR_RETURN(State state, RestoreState(RecordsOf(tasks, workers), options, Instant()));
   return Simulation(std::move(state), tasks).Run();
 }
 
-StatusOr<double> SecondsWithWorkers(const State& state, const RunEntry& run, int workers) {
-  if (workers < 1 || workers > kMostSimulatedWorkers) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("workers is ", workers, ", must be between 1 and ", kMostSimulatedWorkers));
-  }
+StatusOr<std::vector<TimedTask>> RecordedTasks(const State& state, const RunEntry& run) {
   if (run.record.state != RunState::kSucceeded) {
     return absl::FailedPreconditionError(absl::StrCat("run ", run.record.id.value, " is ",
                                                       RunStateName(run.record.state),
@@ -184,15 +181,27 @@ StatusOr<double> SecondsWithWorkers(const State& state, const RunEntry& run, int
       return absl::FailedPreconditionError(absl::StrCat("the result of '", planned.title,
                                                         "' is being made again for another run: ask when it is there"));
     }
-    // Any worker executes it.
-    auto def = std::make_shared<TaskDef>(*record.def);
-    def->kind = TaskKind::kNoop;
-    def->numerics_class.clear();
     tasks.push_back({.key = planned.key,
-                     .def = std::move(def),
+                     .def = record.def,
                      .depth = planned.depth,
                      .memory_bytes = 0,
                      .seconds = action->second.seconds});
+  }
+  return tasks;
+}
+
+StatusOr<double> SecondsWithWorkers(const std::vector<TimedTask>& recorded, int workers) {
+  if (workers < 1 || workers > kMostSimulatedWorkers) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("workers is ", workers, ", must be between 1 and ", kMostSimulatedWorkers));
+  }
+  std::vector<TimedTask> tasks = recorded;
+  for (TimedTask& task : tasks) {
+    // Any worker executes it.
+    auto def = std::make_shared<TaskDef>(*task.def);
+    def->kind = TaskKind::kNoop;
+    def->numerics_class.clear();
+    task.def = std::move(def);
   }
   WorkerRecord worker;
   worker.numerics_class = "any";

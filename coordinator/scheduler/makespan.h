@@ -30,9 +30,12 @@ struct TimedTask {
 // FAILED_PRECONDITION: a task fits none of the workers, or there are more tasks or workers than the limits above.
 StatusOr<double> SimulatedSeconds(const std::vector<TimedTask>& tasks, const std::vector<WorkerRecord>& workers);
 
-// How long the run would have taken with this many workers, by the times its tasks were recorded with, each executed
-// once and by any worker equally fast. FAILED_PRECONDITION: the run has not succeeded, or the result of a task is being
-// made again; INVALID_ARGUMENT: a number of workers below 1 or above the limit.
-StatusOr<double> SecondsWithWorkers(const State& state, const RunEntry& run, int workers);
+// The run's tasks with the times they were recorded with. FAILED_PRECONDITION: the run has not succeeded, or the result
+// of a task is being made again.
+StatusOr<std::vector<TimedTask>> RecordedTasks(const State& state, const RunEntry& run);
+
+// How long they would have taken with this many workers, each executed once and by any worker equally fast.
+// INVALID_ARGUMENT: a number of workers below 1 or above the limit; FAILED_PRECONDITION: too many tasks.
+StatusOr<double> SecondsWithWorkers(const std::vector<TimedTask>& recorded, int workers);
 
 }  // namespace lwq::coordinator

@@ -1,4 +1,4 @@
-// A run before it exists: what it would do, and how much of that is already done. Pure; nothing is changed.
+// What a run would do before it is submitted, and how much of that is already done. Nothing is changed.
 #pragma once
 
 #include <map>
@@ -10,6 +10,7 @@
 #include "coordinator/plan/plan.h"
 #include "coordinator/scheduler/estimates.h"
 #include "coordinator/scheduler/state.h"
+#include "coordinator/scheduler/state_reader.h"
 
 namespace lwq::coordinator {
 
@@ -23,16 +24,8 @@ struct RunPreview {
   std::optional<double> estimated_seconds;  // estimates.h
 };
 
-// Errors as SubmitRun.
-StatusOr<RunPreview> PreviewRun(const State& state, const RunSpec& spec);
-
-// A run's tasks in numbers, from one look at each.
-struct TaskCounts {
-  std::map<TaskKind, int> tasks;
-  std::map<TaskKind, int> tasks_shared;  // existed when the run was planned
-  int done = 0;
-  int not_executed = 0;  // shared, or their result was known
-};
-TaskCounts CountTasks(const State& state, const RunEntry& run);
+// Takes short looks at the state and plans, allocates and simulates between them. Errors as SubmitRun, and the
+// reader's.
+StatusOr<RunPreview> PreviewRun(StateReader& reader, const RunSpec& spec);
 
 }  // namespace lwq::coordinator

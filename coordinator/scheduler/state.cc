@@ -89,7 +89,6 @@ Status LinkTasks(State& state) {
                                          ", which does not exist"));
       }
       task->second.wanted_by[run.record.sequence] = position;
-      if (task->second.record.state == TaskState::kSucceeded) ++run.done;
     }
   }
   for (const auto& [key, task] : state.tasks) {
@@ -147,7 +146,16 @@ StatusOr<State> RestoreState(Records records, const SchedulerOptions& options, I
   }
   LWQ_RETURN_IF_ERROR(LinkTasks(state));
   LWQ_RETURN_IF_ERROR(IndexTasks(state, now));
+  for (auto& [id, run] : state.runs) {
+    run.counts = CountTasks(state, run);
+    run.task_revisions.assign(run.tasks.size(), run.revision);
+  }
   LearnFromStored(state);
+  for (const auto& [id, worker] : state.workers) {
+    if (!worker.lease.has_value()) continue;
+    TaskEntry& task = state.tasks.at(*worker.lease);
+    SetExecutionDeadline(state, task, ExecutionDeadline(state, task));
+  }
   RestoreLedger(state, records.discarded);
   return state;
 }
@@ -238,6 +246,20 @@ std::optional<bool> AddedBos(const State& state, const TaskRecord& reduce) {
 }
 
 }  // namespace
+
+TaskCounts CountTasks(const State& state, const RunEntry& run) {
+  TaskCounts counts;
+  for (const RunTaskRecord& planned : run.tasks) {
+    const TaskRecord& task = state.tasks.at(planned.key).record;
+    ++counts.tasks[task.def->kind];
+    if (planned.shared) ++counts.tasks_shared[task.def->kind];
+    if (planned.shared || task.from_cache) ++counts.not_executed;
+    if (task.state == TaskState::kSucceeded) ++counts.done;
+  }
+  // A result may be made again for another run; a run that has succeeded stays done.
+  if (run.record.state == RunState::kSucceeded) counts.done = static_cast<int64_t>(run.tasks.size());
+  return counts;
+}
 
 RunResult CollectResult(const State& state, const RunEntry& run) {
   RunResult result;

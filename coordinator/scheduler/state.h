@@ -34,11 +34,25 @@ struct SchedulerOptions {
   int64_t lease_ms = 8000;
   // A worker that is silent for longer is forgotten: NOT_FOUND, register again.
   int64_t forget_worker_ms = 10 * 60 * 1000;
+  // A task whose worker sends heartbeats but no end is given to another once it has run this many times as long as such
+  // tasks took so far (durations.h), and at least execution_least_ms; 0: never. What was never measured has no ceiling.
+  double execution_factor = 20;
+  int64_t execution_least_ms = 10 * 60 * 1000;
   // Per run; the oldest go first.
   size_t log_lines = 5000;
   // What activations may occupy. Beyond it, those that nobody reads any more are discarded (activation_ledger.h) and
   // chains do not run ahead of what they feed (run_ahead.h).
   int64_t activation_bytes = int64_t{64} << 30;
+};
+
+// A run's tasks in numbers.
+struct TaskCounts {
+  std::map<TaskKind, int> tasks;
+  std::map<TaskKind, int> tasks_shared;  // existed when the run was planned
+  int64_t done = 0;                      // SUCCEEDED
+  int64_t not_executed = 0;              // shared, or their result was known
+
+  friend bool operator==(const TaskCounts&, const TaskCounts&) = default;
 };
 
 struct RunEntry {
@@ -47,10 +61,12 @@ struct RunEntry {
   Plan plan;
   std::vector<RunTaskRecord> tasks;
   std::optional<PendingMeasurement> pending;  // while RUNNING: what the graph waits for before it grows
-  int64_t done = 0;                           // tasks of it that are SUCCEEDED, while RUNNING
+  TaskCounts counts;                          // kept while RUNNING; then as they were at its end
   size_t held = 0;                            // first tasks whose results are kept for tasks to come (garbage.h)
   std::string waits_because;                  // PENDING: why no class was chosen, as last logged; "" = no worker yet
   uint64_t revision = 0;                      // grows with every change a watcher could see
+  uint64_t plan_revision = 0;                 // at which the plan last changed
+  std::vector<uint64_t> task_revisions;       // at which each of `tasks` last changed
   std::deque<LogRecord> logs;
 };
 
@@ -65,6 +81,7 @@ struct TaskEntry {
   int64_t not_before_ms = 0;  // 0 = not delayed
   Digest waiting_for;         // BLOCKED behind an equal action of another task; zero = not
   int64_t leased_at_ms = 0;
+  int64_t execution_deadline_ms = 0;  // LEASED: when it is taken from its worker; 0 = never
   Progress progress;  // of the current lease
 };
 
@@ -99,6 +116,7 @@ struct State {
   ReadyQueue ready;
   std::set<std::pair<int64_t, Digest>> delayed;
   std::set<std::pair<int64_t, WorkerId>> worker_deadlines;
+  std::set<std::pair<int64_t, Digest>> execution_deadlines;
   // BLOCKED tasks whose inputs the next step must look at.
   std::set<Digest> unsettled;
   Durations durations;
@@ -123,6 +141,9 @@ std::optional<ArtifactRef> ContentOf(const State& state, const TaskInput& input)
 
 // The lease the task is under. Requires it to be LEASED.
 Lease LeaseOf(const State& state, const TaskEntry& task);
+
+// The counts of a run from one look at each of its tasks: what RunEntry::counts is kept equal to.
+TaskCounts CountTasks(const State& state, const RunEntry& run);
 
 // What the run's finished tasks say. Complete once all have succeeded.
 RunResult CollectResult(const State& state, const RunEntry& run);

@@ -1,6 +1,7 @@
 #include "coordinator/scheduler/step.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "coordinator/scheduler/stepper.h"
 
@@ -23,11 +24,13 @@ Effects Step(State& state, const Event& event, Instant now) {
 
 std::optional<int64_t> NextDeadline(const State& state) {
   std::optional<int64_t> next;
-  if (!state.delayed.empty()) next = state.delayed.begin()->first;
-  if (!state.worker_deadlines.empty()) {
-    const int64_t worker = state.worker_deadlines.begin()->first;
-    next = next.has_value() ? std::min(*next, worker) : worker;
-  }
+  const auto consider = [&](const auto& deadlines) {
+    if (deadlines.empty()) return;
+    next = std::min(next.value_or(std::numeric_limits<int64_t>::max()), deadlines.begin()->first);
+  };
+  consider(state.delayed);
+  consider(state.worker_deadlines);
+  consider(state.execution_deadlines);
   return next;
 }
 

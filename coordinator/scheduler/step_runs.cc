@@ -129,6 +129,7 @@ bool Stepper::ExpandGraph(RunEntry& run) {
     return false;
   }
   run.plan = std::move(graph->plan);
+  run.plan_revision = ++run.revision;
   run.pending = std::move(graph->pending);
   TakeTasks(run, std::move(graph->tasks));
   return true;
@@ -141,7 +142,6 @@ void Stepper::TakeTasks(RunEntry& run, std::vector<PlannedTask> tasks) {
   for (const RunTaskRecord& planned : run.tasks) shared_before.emplace(planned.key, planned.shared);
   run.tasks.clear();
   run.tasks.reserve(tasks.size());
-  run.done = 0;
   std::vector<Digest> added;
   for (size_t position = 0; position < tasks.size(); ++position) {
     PlannedTask& planned = tasks[position];
@@ -174,7 +174,6 @@ void Stepper::TakeTasks(RunEntry& run, std::vector<PlannedTask> tasks) {
     } else {
       shared_before.erase(before);
     }
-    if (task.record.state == TaskState::kSucceeded) ++run.done;
     task.wanted_by[record.sequence] = position;
     if (task.record.divergence_retries < record.recipe.divergence_retries) {
       task.record.divergence_retries = record.recipe.divergence_retries;
@@ -183,6 +182,8 @@ void Stepper::TakeTasks(RunEntry& run, std::vector<PlannedTask> tasks) {
   }
   LWQ_CHECK(shared_before.empty(), "the graph of run ", record.id.value, " lost task ",
             shared_before.begin()->first.short_hex());
+  run.counts = CountTasks(state_, run);
+  run.task_revisions.assign(run.tasks.size(), ++run.revision);
   // All tasks know the run now, so what follows from each is decided with the whole run in view.
   for (const Digest& key : added) {
     Apply(state_.tasks.at(key), WantedAgain{});
@@ -240,7 +241,7 @@ void Stepper::FailRun(RunEntry& run, std::string error) {
 void Stepper::FinishIfDone(RunEntry& run) {
   GrowIfMeasured(run);
   if (run.record.state != RunState::kRunning || run.pending.has_value()) return;
-  if (run.done != static_cast<int64_t>(run.tasks.size())) return;
+  if (run.counts.done != static_cast<int64_t>(run.tasks.size())) return;
   run.record.result = CollectResult(state_, run);
   LogRun(run, "", "", "succeeded");
   EndRun(run, RunState::kSucceeded);
@@ -260,6 +261,7 @@ void Stepper::EndRun(RunEntry& run, RunState state) {
       Requeue(task);
     }
   }
+  run.task_revisions.assign(run.tasks.size(), ++run.revision);
 }
 
 void Stepper::SaveRun(RunEntry& run) {

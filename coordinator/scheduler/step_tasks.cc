@@ -17,6 +17,7 @@ void Stepper::Replace(TaskEntry& task, TaskStep step) {
   if (!step.changed) return;
   const TaskState before = task.record.state;
   const Digest action_before = task.record.action_key;
+  const bool from_cache_before = task.record.from_cache;
   const bool owned = before == TaskState::kReady || before == TaskState::kLeased;
 
   UnindexTask(state_, task);
@@ -32,8 +33,11 @@ void Stepper::Replace(TaskEntry& task, TaskStep step) {
   const int done_change = (after == TaskState::kSucceeded ? 1 : 0) - (before == TaskState::kSucceeded ? 1 : 0);
   for (const auto& [sequence, position] : task.wanted_by) {
     RunEntry& run = RunAt(sequence);
-    ++run.revision;
-    run.done += done_change;
+    run.task_revisions[position] = ++run.revision;
+    run.counts.done += done_change;
+    if (!run.tasks[position].shared) {
+      run.counts.not_executed += (task.record.from_cache ? 1 : 0) - (from_cache_before ? 1 : 0);
+    }
     if (done_change > 0) maybe_finished_.insert(sequence);
   }
 

@@ -174,6 +174,7 @@ std::optional<Lease> Stepper::LeaseFor(WorkerEntry& worker) {
     }
     Apply(task, Leased{worker.record.id, worker.record.name.empty() ? worker.record.id.value : worker.record.name});
     task.leased_at_ms = now_.steady_ms;
+    SetExecutionDeadline(state_, task, ExecutionDeadline(state_, task));
     NoteInputs(state_, *task.record.def, worker);
     return LeaseOf(state_, task);
   }
@@ -206,7 +207,10 @@ Status Stepper::On(const Heartbeat& event) {
     }
     task.progress = reported.progress;
     task.progress.stage = OneLine(task.progress.stage, kMaxFieldBytes);
-    for (const auto& [sequence, position] : task.wanted_by) ++RunAt(sequence).revision;
+    for (const auto& [sequence, position] : task.wanted_by) {
+      RunEntry& run = RunAt(sequence);
+      run.task_revisions[position] = ++run.revision;
+    }
     for (size_t i = 0; i < std::min(reported.log_lines.size(), kMaxLinesPerMessage); ++i) {
       LogTask(task, record.worker_name, reported.log_lines[i]);
     }
@@ -307,17 +311,28 @@ Status Stepper::On(const ReportTask& event) {
   return absl::OkStatus();
 }
 
+void Stepper::EndExecution(TaskEntry& task) {
+  const int64_t seconds = (now_.steady_ms - task.leased_at_ms) / 1000;
+  LogTask(task, task.record.worker_name,
+          absl::StrCat("attempt ", task.record.attempts, " taken from the worker: it has run for ", seconds,
+                       " s, far longer than such tasks took (--execution-factor)"));
+  Apply(task, LeaseLost{});
+}
+
 Status Stepper::On(const Tick&) {
   for (const int64_t sequence : std::exchange(state_.outdated_runs, {})) {
     FailRun(RunAt(sequence),
             "the run was begun by another version of the coordinator, which gives its tasks other names; submit it again");
   }
   // When this very process was stopped for long, silence says nothing about the workers: all get a new lease time.
-  const bool stalled = !state_.worker_deadlines.empty() &&
-                       now_.steady_ms - state_.worker_deadlines.begin()->first > state_.options.lease_ms / 2;
-  if (stalled) {
+  const int64_t stalled_ms =
+      state_.worker_deadlines.empty() ? 0 : now_.steady_ms - state_.worker_deadlines.begin()->first;
+  if (stalled_ms > state_.options.lease_ms / 2) {
     for (auto& [id, worker] : state_.workers) {
       if (worker.alive) SetWorkerDeadline(state_, worker, now_.steady_ms + state_.options.lease_ms);
+    }
+    for (const auto& [deadline_ms, key] : std::set(state_.execution_deadlines)) {
+      SetExecutionDeadline(state_, state_.tasks.at(key), deadline_ms + stalled_ms);
     }
   }
   while (!state_.delayed.empty() && state_.delayed.begin()->first <= now_.steady_ms) {
@@ -336,6 +351,9 @@ Status Stepper::On(const Tick&) {
     SetWorkerDeadline(state_, worker,
                       std::max(worker.last_seen_ms + state_.options.forget_worker_ms, now_.steady_ms + 1));
     LoseLease(worker);
+  }
+  while (!state_.execution_deadlines.empty() && state_.execution_deadlines.begin()->first <= now_.steady_ms) {
+    EndExecution(state_.tasks.at(state_.execution_deadlines.begin()->second));
   }
   PinPendingRuns();
   return absl::OkStatus();

@@ -69,6 +69,8 @@ class Stepper {
   // What it had in hand is another's: its task, and what it was to delete.
   void LoseLease(WorkerEntry& worker);
   std::optional<Lease> LeaseFor(WorkerEntry& worker);
+  // The worker says that it lives, but the task does not end.
+  void EndExecution(TaskEntry& task);
   Status ApplyReport(TaskEntry& task, const WorkerEntry& worker, const ReportTask& event);
 
   State& state_;

@@ -175,25 +175,20 @@ void ToWire(const RunPreview& preview, wire::Plan* message) {
   if (preview.estimated_seconds.has_value()) message->set_estimated_seconds(*preview.estimated_seconds);
 }
 
-void RunToWire(const State& state, const RunEntry& run, Instant now, bool with_tasks, wire::Run* message) {
+namespace {
+
+// What is sent whole every time.
+void SummaryToWire(const State& state, const RunEntry& run, wire::Run* message) {
   const RunRecord& record = run.record;
   message->set_id(record.id.value);
-  ToWire(*record.spec, message->mutable_spec());
   message->set_state(ToWire(record.state));
   message->set_error(record.error);
-  ToWire(run.plan, record.recipe, message->mutable_plan());
-  const TaskCounts counts = CountTasks(state, run);
-  CountsToWire(counts.tasks, message->mutable_plan()->mutable_tasks());
-  CountsToWire(counts.tasks_shared, message->mutable_plan()->mutable_tasks_shared());
   SetTime(record.submitted_unix_ms, message->mutable_submitted_at());
   if (record.finished_unix_ms != 0) SetTime(record.finished_unix_ms, message->mutable_finished_at());
   message->set_tasks_total(static_cast<int32_t>(run.tasks.size()));
-  message->set_tasks_done(counts.done);
-  message->set_tasks_shared(counts.not_executed);
+  message->set_tasks_done(static_cast<int32_t>(run.counts.done));
+  message->set_tasks_shared(static_cast<int32_t>(run.counts.not_executed));
   message->set_numerics_class(record.numerics_class);
-  for (const Measurement& measurement : record.measurements) {
-    if (!measurement.metric.empty()) MeasurementToWire(measurement, message->add_sensitivity());
-  }
   for (const auto& [kind, base] : record.kind_bases) {
     (*message->mutable_kind_classes())[std::string(TaskKindName(kind))] =
         ClassOf(record.kind_bases, kind, record.recipe);
@@ -205,9 +200,41 @@ void RunToWire(const State& state, const RunEntry& run, Instant now, bool with_t
     // What is known so far; a digest is given for whole results only.
     ResultToWire(CollectResult(state, run), message);
   }
+}
+
+void PlanToWire(const RunEntry& run, wire::Run* message) {
+  ToWire(run.plan, run.record.recipe, message->mutable_plan());
+  CountsToWire(run.counts.tasks, message->mutable_plan()->mutable_tasks());
+  CountsToWire(run.counts.tasks_shared, message->mutable_plan()->mutable_tasks_shared());
+  for (const Measurement& measurement : run.record.measurements) {
+    if (!measurement.metric.empty()) MeasurementToWire(measurement, message->add_sensitivity());
+  }
+}
+
+size_t TasksShown(const RunEntry& run) {
+  return std::min(run.tasks.size(), kMaxTasksShown);
+}
+
+}  // namespace
+
+void RunToWire(const State& state, const RunEntry& run, Instant now, bool with_tasks, wire::Run* message) {
+  SummaryToWire(state, run, message);
+  ToWire(*run.record.spec, message->mutable_spec());
+  PlanToWire(run, message);
   if (!with_tasks) return;
-  const size_t shown = std::min(run.tasks.size(), kMaxTasksShown);
-  for (size_t i = 0; i < shown; ++i) TaskToWire(state, run.tasks[i], now, message->add_tasks());
+  for (size_t i = 0; i < TasksShown(run); ++i) TaskToWire(state, run.tasks[i], now, message->add_tasks());
+}
+
+void ChangesToWire(const State& state, const RunEntry& run, Instant now, uint64_t since,
+                   wire::WatchRunResponse* message) {
+  message->set_is_change(true);
+  SummaryToWire(state, run, message->mutable_run());
+  if (run.plan_revision > since) PlanToWire(run, message->mutable_run());
+  for (size_t i = 0; i < TasksShown(run); ++i) {
+    if (run.task_revisions[i] <= since) continue;
+    message->add_task_positions(static_cast<int32_t>(i));
+    TaskToWire(state, run.tasks[i], now, message->mutable_run()->add_tasks());
+  }
 }
 
 void ToWire(const LogRecord& line, wire::LogLine* message) {

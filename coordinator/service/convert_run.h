@@ -20,6 +20,9 @@ void ToWire(const RunPreview& preview, wire::Plan* message);
 
 // Without tasks (a line in a list) or with all of them.
 void RunToWire(const State& state, const RunEntry& run, Instant now, bool with_tasks, wire::Run* message);
+// What changed after the run's revision `since`.
+void ChangesToWire(const State& state, const RunEntry& run, Instant now, uint64_t since,
+                   wire::WatchRunResponse* message);
 
 void ToWire(const LogRecord& line, wire::LogLine* message);
 void WorkerToWire(const State& state, const WorkerEntry& worker, Instant now, wire::WorkerInfo* message);

@@ -28,6 +28,7 @@ struct Flags {
   std::string objects;
   double lease_seconds = 8;
   double heartbeat_seconds = 2;
+  double execution_factor = SchedulerOptions().execution_factor;
   int64_t activation_bytes = SchedulerOptions().activation_bytes;
   std::string address_file;
   std::string log_level = "info";
@@ -45,6 +46,9 @@ Status CheckFlags(const Flags& flags) {
   }
   if (!(flags.lease_seconds >= 2 * flags.heartbeat_seconds && flags.lease_seconds <= 3600)) {
     return absl::InvalidArgumentError("--lease-seconds must be at least twice --heartbeat-seconds and at most 3600");
+  }
+  if (!(flags.execution_factor == 0 || (flags.execution_factor >= 2 && flags.execution_factor <= 1e6))) {
+    return absl::InvalidArgumentError("--execution-factor must be 0 (never) or between 2 and 1e6");
   }
   if (flags.activation_bytes < 0) return absl::InvalidArgumentError("--activation-bytes must not be negative");
   return absl::OkStatus();
@@ -85,6 +89,7 @@ Status Serve(const Flags& flags, const sigset_t& end_signals) {
   SystemClock clock;
   RuntimeOptions runtime_options;
   runtime_options.scheduler.lease_ms = static_cast<int64_t>(flags.lease_seconds * 1000);
+  runtime_options.scheduler.execution_factor = flags.execution_factor;
   runtime_options.scheduler.activation_bytes = flags.activation_bytes;
   runtime_options.on_end = [] { ::kill(::getpid(), SIGTERM); };
   LWQ_ASSIGN_OR_RETURN(const std::unique_ptr<Runtime> runtime,
@@ -120,6 +125,10 @@ int Main(int argc, char** argv) {
   app.add_option("--lease-seconds", flags.lease_seconds, "a worker silent for longer loses its task")
       ->capture_default_str();
   app.add_option("--heartbeat-seconds", flags.heartbeat_seconds, "how often workers are told to report")
+      ->capture_default_str();
+  app.add_option("--execution-factor", flags.execution_factor,
+                 "a task that has run this many times as long as such tasks took, and ten minutes, is given to another "
+                 "worker though its own still reports; 0: never")
       ->capture_default_str();
   app.add_option("--activation-bytes", flags.activation_bytes,
                  "what activations may occupy, as 64GiB: beyond it those that no task needs any more are deleted, and "

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <charconv>
 
+#include "common/rpc/grpc_status.h"
 #include "coordinator/scheduler/makespan.h"
 #include "coordinator/service/convert_run.h"
-#include "coordinator/service/grpc_status.h"
 #include "coordinator/service/watch_stream.h"
 
 namespace lwq::coordinator {
@@ -32,6 +32,20 @@ grpc::ServerUnaryReactor* ReadAnswer(Runtime* runtime, grpc::CallbackServerConte
   runtime->Read([reactor, answer = std::move(answer)](const State* state, Instant now) {
     reactor->Finish(ToGrpc(state == nullptr ? Ended() : answer(*state, now)));
   });
+  return reactor;
+}
+
+// Computes the answer beside the loop and finishes the call with what `answer` returns.
+template <typename Answer>
+grpc::ServerUnaryReactor* ComputeAnswer(Background& background, grpc::CallbackServerContext* context, Answer answer) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  const bool taken = background.Post([reactor, context, answer = std::move(answer)](StateReader& reader) {
+    reactor->Finish(context->IsCancelled() ? grpc::Status::CANCELLED : ToGrpc(answer(reader)));
+  });
+  if (!taken) {
+    reactor->Finish(ToGrpc(absl::ResourceExhaustedError(
+        absl::StrCat(Background::kMaxWaiting, " plans and schedules are being computed: try again"))));
+  }
   return reactor;
 }
 
@@ -67,9 +81,9 @@ grpc::ServerUnaryReactor* RunServiceImpl::GetServerInfo(grpc::CallbackServerCont
 grpc::ServerUnaryReactor* RunServiceImpl::PlanRun(grpc::CallbackServerContext* context,
                                                   const wire::PlanRunRequest* request,
                                                   wire::PlanRunResponse* response) {
-  return ReadAnswer(runtime_, context, [request, response](const State& state, Instant) -> Status {
+  return ComputeAnswer(background_, context, [request, response](StateReader& reader) -> Status {
     LWQ_ASSIGN_OR_RETURN(const RunSpec spec, FromWire(request->spec()));
-    LWQ_ASSIGN_OR_RETURN(const RunPreview preview, PreviewRun(state, spec));
+    LWQ_ASSIGN_OR_RETURN(const RunPreview preview, PreviewRun(reader, spec));
     ToWire(preview, response->mutable_plan());
     return absl::OkStatus();
   });
@@ -124,7 +138,7 @@ grpc::ServerUnaryReactor* RunServiceImpl::ListRuns(grpc::CallbackServerContext* 
 
 grpc::ServerWriteReactor<wire::WatchRunResponse>* RunServiceImpl::WatchRun(grpc::CallbackServerContext* /*context*/,
                                                                            const wire::WatchRunRequest* request) {
-  return WatchStream::Start(runtime_, request->run_id());
+  return WatchStream::Start(runtime_, *request);
 }
 
 grpc::ServerUnaryReactor* RunServiceImpl::CancelRun(grpc::CallbackServerContext* context,
@@ -160,14 +174,19 @@ grpc::ServerUnaryReactor* RunServiceImpl::GetRunLogs(grpc::CallbackServerContext
 grpc::ServerUnaryReactor* RunServiceImpl::ScheduleRun(grpc::CallbackServerContext* context,
                                                       const wire::ScheduleRunRequest* request,
                                                       wire::ScheduleRunResponse* response) {
-  return ReadAnswer(runtime_, context, [request, response](const State& state, Instant) -> Status {
-    LWQ_ASSIGN_OR_RETURN(const RunId id, FindRun(state, request->run_id()));
+  return ComputeAnswer(background_, context, [request, response](StateReader& reader) -> Status {
+    StatusOr<std::vector<TimedTask>> recorded = std::vector<TimedTask>();
+    LWQ_RETURN_IF_ERROR(reader.Look([&](const State& state) {
+      const StatusOr<RunId> id = FindRun(state, request->run_id());
+      recorded = id.ok() ? RecordedTasks(state, state.runs.at(*id)) : id.status();
+    }));
+    LWQ_RETURN_IF_ERROR(recorded.status());
     if (request->workers_size() > kMaxSchedules) {
       return absl::InvalidArgumentError(absl::StrCat("workers has ", request->workers_size(), " numbers, at most ",
                                                      kMaxSchedules, " are answered at once"));
     }
     for (const int workers : request->workers()) {
-      LWQ_ASSIGN_OR_RETURN(const double seconds, SecondsWithWorkers(state, state.runs.at(id), workers));
+      LWQ_ASSIGN_OR_RETURN(const double seconds, SecondsWithWorkers(*recorded, workers));
       wire::ScheduleRunResponse::Schedule* schedule = response->add_schedules();
       schedule->set_workers(workers);
       schedule->set_seconds(seconds);

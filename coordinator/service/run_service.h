@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "coordinator/runtime/background.h"
 #include "coordinator/runtime/runtime.h"
 #include "lwqat/v1/run_service.grpc.pb.h"
 
@@ -12,7 +13,7 @@ namespace lwq::coordinator {
 class RunServiceImpl final : public lwqat::v1::RunService::CallbackService {
  public:
   RunServiceImpl(Runtime* runtime, std::string objects_uri, std::string version)
-      : runtime_(runtime), objects_uri_(std::move(objects_uri)), version_(std::move(version)) {}
+      : runtime_(runtime), background_(runtime), objects_uri_(std::move(objects_uri)), version_(std::move(version)) {}
 
   grpc::ServerUnaryReactor* GetServerInfo(grpc::CallbackServerContext* context,
                                           const lwqat::v1::GetServerInfoRequest* request,
@@ -41,6 +42,7 @@ class RunServiceImpl final : public lwqat::v1::RunService::CallbackService {
 
  private:
   Runtime* const runtime_;
+  Background background_;
   const std::string objects_uri_;
   const std::string version_;
 };

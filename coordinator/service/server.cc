@@ -2,6 +2,8 @@
 
 #include <chrono>
 
+#include "common/rpc/address.h"
+#include "common/rpc/channel.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/health_check_service_interface.h"
 
@@ -15,17 +17,6 @@ constexpr int kMinPingIntervalMs = 5'000;
 constexpr int kKeepaliveMs = 30'000;
 constexpr int kKeepaliveTimeoutMs = 10'000;
 
-Status CheckListen(const std::string& listen) {
-  const size_t colon = listen.rfind(':');
-  const bool well_formed = colon != std::string::npos && colon > 0 && colon + 1 < listen.size() &&
-                           listen.size() - colon <= 6 &&
-                           listen.find_first_not_of("0123456789", colon + 1) == std::string::npos &&
-                           std::stoi(listen.substr(colon + 1)) <= 65535;
-  if (well_formed) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat("listen address '", listen, "' must be HOST:PORT (port 0 is chosen freely)"));
-}
-
 }  // namespace
 
 Server::Server(const ServerOptions& options, Runtime* runtime)
@@ -37,13 +28,14 @@ Server::~Server() {
 }
 
 StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options, Runtime* runtime) {
-  LWQ_RETURN_IF_ERROR(CheckListen(options.listen));
+  const StatusOr<HostPort> listen = ParseHostPort(options.listen, /*allow_any_port=*/true);
+  LWQ_RETURN_IF_ERROR(Annotate(listen.status(), "listen address (port 0 is chosen freely)"));
   auto server = std::unique_ptr<Server>(new Server(options, runtime));
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
   int port = 0;
-  builder.AddListeningPort(options.listen, grpc::InsecureServerCredentials(), &port);
+  ListenOn(options.listen, builder, &port);
   builder.RegisterService(&server->run_service_);
   builder.RegisterService(&server->worker_service_);
   builder.SetMaxReceiveMessageSize(kMaxReceiveBytes);
@@ -58,7 +50,7 @@ StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options, Ru
     return absl::FailedPreconditionError(
         absl::StrCat("cannot listen on ", options.listen, ": is the port in use, or the address another machine's?"));
   }
-  server->address_ = absl::StrCat(options.listen.substr(0, options.listen.rfind(':')), ":", port);
+  server->address_ = absl::StrCat(listen->host, ":", port);
   auto* health = server->server_->GetHealthCheckService();
   health->SetServingStatus(std::string(lwqat::v1::RunService::service_full_name()), true);
   health->SetServingStatus(std::string(lwqat::v1::WorkerService::service_full_name()), true);

@@ -1,15 +1,15 @@
 #include "coordinator/service/watch_stream.h"
 
+#include "common/rpc/grpc_status.h"
 #include "coordinator/service/convert_run.h"
-#include "coordinator/service/grpc_status.h"
 
 namespace lwq::coordinator {
 
-WatchStream* WatchStream::Start(Runtime* runtime, std::string run_id) {
-  auto stream = std::shared_ptr<WatchStream>(new WatchStream(runtime));
+WatchStream* WatchStream::Start(Runtime* runtime, const lwqat::v1::WatchRunRequest& request) {
+  auto stream = std::shared_ptr<WatchStream>(new WatchStream(runtime, request.changes_only()));
   stream->self_ = stream;
   WatchStream* reactor = stream.get();
-  runtime->Watch(std::move(run_id), std::move(stream));
+  runtime->Watch(request.run_id(), std::move(stream));
   return reactor;
 }
 
@@ -38,7 +38,12 @@ bool WatchStream::Ready() {
 
 void WatchStream::Send(const State& state, const RunEntry& run, Instant now) {
   message_.Clear();
-  RunToWire(state, run, now, /*with_tasks=*/true, message_.mutable_run());
+  if (changes_only_ && sent_revision_.has_value()) {
+    ChangesToWire(state, run, now, *sent_revision_, &message_);
+  } else {
+    RunToWire(state, run, now, /*with_tasks=*/true, message_.mutable_run());
+  }
+  sent_revision_ = run.revision;
   // Under the lock, so that no Finish comes between the check and the write.
   std::lock_guard lock(mutex_);
   if (finished_) return;

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include "common/rpc/grpc_status.h"
 #include "coordinator/service/convert_worker.h"
-#include "coordinator/service/grpc_status.h"
 
 namespace lwq::coordinator {
 namespace {

@@ -5,8 +5,7 @@
 #include <thread>
 
 #include "common/json/json.h"
-#include "grpcpp/create_channel.h"
-#include "grpcpp/security/credentials.h"
+#include "common/rpc/channel.h"
 
 namespace lwq::test {
 namespace {
@@ -37,11 +36,8 @@ void Cluster::StartCoordinator() {
   LWQ_CHECK(address.ok(), address.status().message(), "\n", Logs());
   address_ = *address;
   if (stub_ == nullptr) {
-    grpc::ChannelArguments arguments;
-    arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 50);
-    arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 200);
-    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 50);
-    stub_ = pb::RunService::NewStub(grpc::CreateCustomChannel(address_, grpc::InsecureChannelCredentials(), arguments));
+    stub_ = pb::RunService::NewStub(
+        OpenChannel(address_, {.initial_backoff_ms = 50, .min_backoff_ms = 50, .max_backoff_ms = 200}));
   }
 }
 

@@ -90,7 +90,16 @@ const std::map<std::string, std::vector<std::string>>& AllowedArrows() {
       {"worker/tasks/",
        {"common/", "worker/qat/api/", "worker/qat/pack/", "worker/windows/", "worker/io/", "worker/tasks/"}},
       {"worker/runtime/", {"common/", "worker/", "lwqat/v1/"}},
-      {"client/", {"common/", "client/", "lwqat/v1/"}},
+      {"client/base/", {"common/", "client/base/", "lwqat/v1/"}},
+      {"client/run_file/", {"common/", "client/base/", "client/run_file/", "lwqat/v1/"}},
+      {"client/rpc/", {"common/", "client/base/", "client/rpc/", "lwqat/v1/"}},
+      {"client/render/", {"common/", "client/base/", "client/render/", "lwqat/v1/"}},
+      {"client/transfer/",
+       {"common/", "client/base/", "client/run_file/", "client/render/", "client/transfer/", "lwqat/v1/"}},
+      {"client/watch/", {"common/", "client/base/", "client/render/", "client/rpc/", "client/watch/", "lwqat/v1/"}},
+      {"client/local/", {"common/", "client/base/", "client/rpc/", "client/local/", "lwqat/v1/"}},
+      {"client/verbs/", {"common/", "client/", "lwqat/v1/"}},
+      {"client/main.cc", {"client/verbs/", "client/base/"}},
   };
   return kArrows;
 }
@@ -193,6 +202,7 @@ TEST(TidyTest, NothingBannedIsUsed) {
       {std::regex("\\bstd::cout\\b|\\bstd::cerr\\b"),
        "daemons log with spdlog; the client prints through its own output layer",
        {self, "tests/", "client/"}},
+      {std::regex("\\bInsecure(Channel|Server)Credentials\\b"), "use common/rpc/channel.h", {self, "common/rpc/"}},
       {std::regex("\\bDISABLED_"), "fix the test or delete it", {self}},
   };
   for (const std::string& path : SourceFiles()) {

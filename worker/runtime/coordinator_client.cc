@@ -3,8 +3,8 @@
 #include <chrono>
 #include <mutex>
 
-#include "grpcpp/create_channel.h"
-#include "grpcpp/security/credentials.h"
+#include "common/rpc/channel.h"
+#include "common/rpc/grpc_status.h"
 
 namespace lwq::worker {
 namespace {
@@ -12,8 +12,7 @@ namespace {
 constexpr auto kCallTimeout = std::chrono::seconds(10);
 
 Status ToStatus(const grpc::Status& status, std::string_view call) {
-  if (status.ok()) return absl::OkStatus();
-  return Status(static_cast<absl::StatusCode>(status.error_code()), absl::StrCat(call, ": ", status.error_message()));
+  return Annotate(FromGrpc(status), call);
 }
 
 }  // namespace
@@ -25,15 +24,9 @@ struct CoordinatorClient::Waiting {
 };
 
 CoordinatorClient::CoordinatorClient(const std::string& address) : waiting_(std::make_shared<Waiting>()) {
-  grpc::ChannelArguments arguments;
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
-  // A coordinator that restarts is back within a second or two: do not let the channel's own back-off grow beyond that.
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
-  stub_ = lwqat::v1::WorkerService::NewStub(
-      grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments));
+  // A coordinator that restarts is back within a second or two: the channel's own back-off stays below that.
+  const ChannelOptions options{.max_backoff_ms = 1000, .keepalive_ms = 30'000};
+  stub_ = lwqat::v1::WorkerService::NewStub(OpenChannel(address, options));
 }
 
 StatusOr<lwqat::v1::RegisterWorkerResponse> CoordinatorClient::Register(

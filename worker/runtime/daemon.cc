@@ -13,6 +13,7 @@
 
 #include "absl/strings/str_replace.h"
 #include "common/artifact/artifact.h"
+#include "common/rpc/address.h"
 #include "spdlog/spdlog.h"
 #include "worker/io/blob_cache.h"
 #include "worker/io/discarder.h"
@@ -285,6 +286,7 @@ class Daemon {
 }  // namespace
 
 Status RunDaemon(const DaemonOptions& options) {
+  LWQ_RETURN_IF_ERROR(Annotate(ParseHostPort(options.coordinator).status(), "--coordinator"));
   std::error_code error;
   std::filesystem::create_directories(options.cache_directory, error);
   if (error) {

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "benchmark/benchmark.h"
+#include "common/rpc/channel.h"
 #include "coordinator/service/server.h"
 #include "grpcpp/grpcpp.h"
 #include "lwqat/v1/run_service.grpc.pb.h"
@@ -54,7 +55,7 @@ class Cluster {
     request.mutable_spec()->mutable_recipe()->set_train_size(tasks);
     wire::SubmitRunResponse response;
     grpc::ClientContext context;
-    const auto channel = grpc::CreateChannel(server_->address(), grpc::InsecureChannelCredentials());
+    const auto channel = OpenChannel(server_->address(), {});
     const grpc::Status status = wire::RunService::NewStub(channel)->SubmitRun(&context, request, &response);
     LWQ_CHECK(status.ok(), status.error_message());
   }
@@ -82,11 +83,8 @@ void StopCluster(const benchmark::State&) {
 class BenchWorker {
  public:
   explicit BenchWorker(const std::string& address) {
-    // Channels with equal arguments share a connection; workers in production do not.
-    grpc::ChannelArguments arguments;
-    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-    stub_ =
-        wire::WorkerService::NewStub(grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments));
+    // As workers in processes of their own.
+    stub_ = wire::WorkerService::NewStub(OpenChannel(address, {.own_connection = true}));
     wire::RegisterWorkerRequest registration;
     registration.set_numerics_class("bench|none|none");
     registration.set_memory_bytes(1 << 30);

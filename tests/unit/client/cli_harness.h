@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "client/app/cli.h"
+#include "client/verbs/cli.h"
 
 namespace lwq::test {
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "common/rpc/channel.h"
+
 namespace lwq::test {
 namespace {
 
@@ -142,7 +144,7 @@ grpc::Status FakeRunService::ListWorkers(grpc::ServerContext*, const lwqat::v1::
 FakeServer::FakeServer(grpc::Service* service) {
   int port = 0;
   grpc::ServerBuilder builder;
-  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+  ListenOn("127.0.0.1:0", builder, &port);
   builder.RegisterService(service);
   server_ = builder.BuildAndStart();
   address_ = "127.0.0.1:" + std::to_string(port);

@@ -2,12 +2,12 @@
 #include <sstream>
 
 #include "client/render/completion_script.h"
-#include "client/render/format.h"
+#include "client/base/format.h"
 #include "client/render/json_text.h"
 #include "client/render/plan_text.h"
 #include "client/render/run_page.h"
 #include "client/render/run_text.h"
-#include "client/render/run_views.h"
+#include "client/watch/run_views.h"
 #include "client/render/table.h"
 #include "client/render/watch_frame.h"
 #include "gmock/gmock.h"

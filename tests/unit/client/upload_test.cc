@@ -1,5 +1,5 @@
 // What is looked at before an upload, what is uploaded, and under which names.
-#include "client/upload/upload_run.h"
+#include "client/transfer/upload_run.h"
 
 #include <sys/stat.h>
 
@@ -8,16 +8,16 @@
 #include <future>
 #include <map>
 
-#include "client/app/exit_code.h"
+#include "client/base/exit_code.h"
 #include "client/render/json_text.h"
 #include "client/render/sensitivity_results.h"
-#include "client/upload/check_weights.h"
-#include "client/upload/companion_files.h"
-#include "client/upload/fetch_export.h"
-#include "client/upload/interruptible_store.h"
-#include "client/upload/naming_store.h"
-#include "client/upload/sensitivity_file.h"
-#include "client/upload/text_file.h"
+#include "client/transfer/check_weights.h"
+#include "client/transfer/companion_files.h"
+#include "client/transfer/fetch_export.h"
+#include "client/transfer/interruptible_store.h"
+#include "client/transfer/naming_store.h"
+#include "client/transfer/sensitivity_file.h"
+#include "client/transfer/text_file.h"
 #include "client/verbs/preflight.h"
 #include "common/artifact/file_tree.h"
 #include "common/artifact/safetensors.h"

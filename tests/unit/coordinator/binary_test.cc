@@ -89,7 +89,7 @@ INSTANTIATE_TEST_SUITE_P(
             "ObjectsKind", {"--store", "sqlite:TMP", "--objects", "/tmp/x"}, "--objects '/tmp/x' must be file:///"},
         BadFlags{"Listen",
                  {"--store", "sqlite:TMP", "--objects", "file:///x", "--log-level", "off", "--listen", "nowhere"},
-                 "listen address 'nowhere' must be HOST:PORT"},
+                 "expected HOST:PORT, got \"nowhere\""},
         BadFlags{"LeaseTooShort",
                  {"--store", "sqlite:TMP", "--objects", "file:///x", "--lease-seconds", "1"},
                  "--lease-seconds must be at least twice --heartbeat-seconds"},

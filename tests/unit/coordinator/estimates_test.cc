@@ -36,7 +36,7 @@ RunSpec OtherSeed(int blocks) {
 }
 
 RunPreview Preview(const SchedulerHarness& harness, const RunSpec& spec) {
-  StatusOr<RunPreview> preview = PreviewRun(harness.state(), spec);
+  StatusOr<RunPreview> preview = harness.Preview(spec);
   LWQ_CHECK(preview.ok(), preview.status().ToString());
   return *std::move(preview);
 }
@@ -229,19 +229,19 @@ TEST(SecondsWithWorkersTest, OneWorkerTakesTheSumAndManyTheCriticalPath) {
     spec.recipe.handoff = handoff;
     spec.kind_classes = {{TaskKind::kAdvance, WorkerNamed("a").numerics_class}};
     const RunId run = harness.Submit(spec);
-    EXPECT_EQ(SecondsWithWorkers(harness.state(), harness.run(run), 1).status().code(),
+    EXPECT_EQ(harness.SecondsWithWorkers(run, 1).status().code(),
               absl::StatusCode::kFailedPrecondition)
         << "it runs";
     harness.RunToEnd(worker);
     int longest = 0;
     for (const RunTaskRecord& task : harness.run(run).tasks) longest = std::max(longest, task.depth);
-    const auto seconds = [&](int workers) { return *SecondsWithWorkers(harness.state(), harness.run(run), workers); };
+    const auto seconds = [&](int workers) { return *harness.SecondsWithWorkers(run, workers); };
     EXPECT_DOUBLE_EQ(seconds(1), kSeconds * static_cast<double>(harness.run(run).tasks.size())) << handoff;
     EXPECT_DOUBLE_EQ(seconds(32), kSeconds * longest) << handoff;
     EXPECT_LE(seconds(4), seconds(2));
     EXPECT_LE(seconds(2), seconds(1));
     for (const int workers : {0, -1, kMostSimulatedWorkers + 1}) {
-      EXPECT_EQ(SecondsWithWorkers(harness.state(), harness.run(run), workers).status().code(),
+      EXPECT_EQ(harness.SecondsWithWorkers(run, workers).status().code(),
                 absl::StatusCode::kInvalidArgument);
     }
   }
@@ -253,8 +253,8 @@ TEST(SecondsWithWorkersTest, ARunThatExecutedNothingTakesTheTimesOfTheResultsItF
   const RunId first = harness.Submit(BlockApSpec(2));
   harness.RunToEnd(worker);
   const RunId again = harness.Submit(BlockApSpec(2));
-  EXPECT_EQ(*SecondsWithWorkers(harness.state(), harness.run(again), 2),
-            *SecondsWithWorkers(harness.state(), harness.run(first), 2));
+  EXPECT_EQ(*harness.SecondsWithWorkers(again, 2),
+            *harness.SecondsWithWorkers(first, 2));
 }
 
 }  // namespace

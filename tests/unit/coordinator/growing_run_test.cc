@@ -97,7 +97,7 @@ TEST(GrowingRunTest, WhatAnotherRunHasMeasuredIsNotMeasuredAgain) {
   harness.RunToEnd(worker);
   RunSpec other = ByMeasuredSensitivity();
   other.recipe.epochs = 3;
-  const StatusOr<RunPreview> preview = PreviewRun(harness.state(), other);
+  const StatusOr<RunPreview> preview = harness.Preview(other);
   ASSERT_TRUE(preview.ok()) << preview.status();
   EXPECT_FALSE(preview->plan.provisional) << "its measurement is known";
   EXPECT_EQ(preview->tasks.at(TaskKind::kBackwardBlock), preview->tasks_shared.at(TaskKind::kBackwardBlock));

@@ -1,14 +1,13 @@
 #include "tests/unit/coordinator/scheduler_harness.h"
 
-#include <iterator>
-
 #include <algorithm>
-
-#include "coordinator/scheduler/garbage.h"
-#include "coordinator/store/record_json.h"
+#include <iterator>
 
 #include "common/task/task_outputs.h"
 #include "common/task/task_params.h"
+#include "coordinator/scheduler/garbage.h"
+#include "coordinator/scheduler/makespan.h"
+#include "coordinator/store/record_json.h"
 
 namespace lwq::coordinator::testing {
 
@@ -359,9 +358,29 @@ std::string CheckLedger(const State& state) {
 
 }  // namespace
 
+StatusOr<RunPreview> SchedulerHarness::Preview(const RunSpec& spec) const {
+  class Reader : public StateReader {
+   public:
+    explicit Reader(const State& state) : state_(state) {}
+    Status Look(absl::FunctionRef<void(const State& state)> look) override {
+      look(state_);
+      return absl::OkStatus();
+    }
+
+   private:
+    const State& state_;
+  };
+  Reader reader(state());
+  return PreviewRun(reader, spec);
+}
+
+StatusOr<double> SchedulerHarness::SecondsWithWorkers(const RunId& id, int workers) const {
+  LWQ_ASSIGN_OR_RETURN(const std::vector<TimedTask> recorded, RecordedTasks(state(), run(id)));
+  return coordinator::SecondsWithWorkers(recorded, workers);
+}
+
 std::string CheckIndexes(const State& state) {
   std::map<WorkerId, Digest> leases;
-  std::map<RunId, int64_t> done;
   for (const auto& [key, task] : state.tasks) {
     const TaskRecord& record = task.record;
     const auto name = [&, key = key] {
@@ -390,7 +409,6 @@ std::string CheckIndexes(const State& state) {
     for (const auto& [sequence, position] : task.wanted_by) {
       const RunEntry& run = state.runs.at(state.runs_by_sequence.at(sequence));
       if (run.record.state != RunState::kRunning) return absl::StrCat(name(), " is wanted by a run that is over");
-      if (record.state == TaskState::kSucceeded) ++done[run.record.id];
     }
   }
   for (const auto& [id, worker] : state.workers) {
@@ -404,9 +422,12 @@ std::string CheckIndexes(const State& state) {
     if (state.actions.contains(action)) return "an action that has a result is being done";
   }
   for (const auto& [id, run] : state.runs) {
-    if (run.record.state == RunState::kRunning && run.done != done[id])
-      return absl::StrCat("run ", id.value, " counts ", run.done);
-    if (run.record.state == RunState::kRunning && run.done == static_cast<int64_t>(run.tasks.size())) {
+    if (run.task_revisions.size() != run.tasks.size()) return absl::StrCat("run ", id.value, " has a task unrevised");
+    if (run.record.state == RunState::kRunning && run.counts != CountTasks(state, run)) {
+      return absl::StrCat("run ", id.value, " counts ", run.counts.done, " done and ", run.counts.not_executed,
+                          " not executed");
+    }
+    if (run.record.state == RunState::kRunning && run.counts.done == static_cast<int64_t>(run.tasks.size())) {
       return absl::StrCat("run ", id.value, " is done but runs");
     }
   }

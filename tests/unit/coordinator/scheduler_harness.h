@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "coordinator/scheduler/preview.h"
 #include "coordinator/scheduler/step.h"
 #include "coordinator/store/memory_store.h"
 
@@ -71,6 +72,9 @@ class SchedulerHarness {
   const RunEntry& run(const RunId& id) const { return state_->runs.at(id); }
   const TaskRecord& task(const Digest& key) const { return state_->tasks.at(key).record; }
   const TaskRecord& TaskTitled(const RunId& id, std::string_view title) const;
+  StatusOr<RunPreview> Preview(const RunSpec& spec) const;
+  // Of the run's recorded tasks (makespan.h).
+  StatusOr<double> SecondsWithWorkers(const RunId& id, int workers) const;
 
  private:
   SchedulerOptions options_;

@@ -2,6 +2,7 @@
 #include <chrono>
 #include <thread>
 
+#include "common/rpc/channel.h"
 #include "coordinator/service/convert_run.h"
 #include "coordinator/service/convert_worker.h"
 #include "coordinator/service/server.h"
@@ -36,7 +37,7 @@ class ServiceTest : public ::testing::Test {
     auto server = Server::Start(options, runtime_.get());
     LWQ_CHECK(server.ok(), server.status().ToString());
     server_ = *std::move(server);
-    channel_ = grpc::CreateChannel(server_->address(), grpc::InsecureChannelCredentials());
+    channel_ = OpenChannel(server_->address(), {});
     runs_ = wire::RunService::NewStub(channel_);
     workers_ = wire::WorkerService::NewStub(channel_);
   }

@@ -399,7 +399,7 @@ TEST(PlacementTest, APendingRunWaitsForALargerWorkerAndSaysSoOnce) {
 
 TEST(PreviewRunTest, CountsTasksAndWhatIsAlreadyDone) {
   SchedulerHarness harness;
-  StatusOr<RunPreview> preview = PreviewRun(harness.state(), BlockApSpec(2));
+  StatusOr<RunPreview> preview = harness.Preview(BlockApSpec(2));
   ASSERT_TRUE(preview.ok()) << preview.status();
   EXPECT_EQ(preview->tasks.at(TaskKind::kTrainBlock), 2);
   EXPECT_TRUE(preview->tasks_shared.empty()) << "no class is known";
@@ -408,7 +408,7 @@ TEST(PreviewRunTest, CountsTasksAndWhatIsAlreadyDone) {
   harness.RunToEnd(worker);
   RunSpec other = BlockApSpec(2);
   other.recipe.wbits = 3;
-  preview = PreviewRun(harness.state(), other);
+  preview = harness.Preview(other);
   ASSERT_TRUE(preview.ok()) << preview.status();
   EXPECT_EQ(preview->tasks_shared.at(TaskKind::kAdvance), 2) << "the full-precision chain";
   EXPECT_FALSE(preview->tasks_shared.contains(TaskKind::kTrainBlock));

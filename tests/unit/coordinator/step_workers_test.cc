@@ -556,5 +556,73 @@ TEST(RestartTest, AnInconsistentStoreIsRefused) {
   EXPECT_THAT(std::string(MessageOf(state.status())), HasSubstr("its result is missing"));
 }
 
+// Heartbeats for so many seconds; what the worker was told it has lost.
+std::vector<LostLease> BeatFor(SchedulerHarness& harness, const WorkerId& worker, const Lease& lease, int seconds) {
+  for (int i = 0; i < seconds; ++i) {
+    harness.Advance(1000);
+    std::vector<LostLease> lost = harness.Beat(worker, {lease});
+    if (!lost.empty()) return lost;
+  }
+  return {};
+}
+
+SchedulerOptions CeilingOf(int64_t least_ms) {
+  SchedulerOptions options;
+  options.execution_least_ms = least_ms;
+  return options;
+}
+
+TEST(ExecutionCeilingTest, ATaskThatLivesFarLongerThanSuchTasksTookIsGivenToAnotherWorker) {
+  SchedulerHarness harness(CeilingOf(30'000));  // 20 times half a second is less
+  const WorkerId hung = harness.Register("a");
+  harness.Submit(BlockApSpec(1));
+  harness.RunToEnd(hung);
+  RunSpec other = BlockApSpec(1);
+  other.recipe.seed = 77;
+  const RunId run = harness.Submit(other);
+  const Lease lease = *harness.LeaseTo(hung);
+  EXPECT_THAT(BeatFor(harness, hung, lease, 29), IsEmpty());
+  EXPECT_EQ(BeatFor(harness, hung, lease, 2).size(), 1u);
+  EXPECT_THAT(harness.run(run).logs.back().text, HasSubstr("it has run for 30 s"));
+  EXPECT_EQ(CheckIndexes(harness.state()), "");
+  const WorkerId sound = harness.Register("b");
+  const std::optional<Lease> again = harness.LeaseTo(sound);
+  ASSERT_TRUE(again.has_value());
+  EXPECT_EQ(again->task, lease.task);
+  EXPECT_EQ(harness.Succeed(hung, lease).code(), absl::StatusCode::kAborted) << "too late";
+  EXPECT_TRUE(harness.Succeed(sound, *again).ok());
+}
+
+TEST(ExecutionCeilingTest, WhatWasNeverMeasuredMayTakeItsTimeAndSoMayAllWithoutACeiling) {
+  for (const bool is_measured : {false, true}) {
+    SchedulerOptions options = CeilingOf(30'000);
+    if (is_measured) options.execution_factor = 0;
+    SchedulerHarness harness(options);
+    const WorkerId worker = harness.Register("a");
+    harness.Submit(BlockApSpec(1));
+    if (is_measured) harness.RunToEnd(worker);
+    RunSpec other = BlockApSpec(1);
+    other.recipe.seed = 77;
+    harness.Submit(other);
+    const Lease lease = *harness.LeaseTo(worker);
+    EXPECT_THAT(BeatFor(harness, worker, lease, 3600), IsEmpty()) << is_measured;
+  }
+}
+
+TEST(ExecutionCeilingTest, AfterARestartTheTimeStartsAnew) {
+  SchedulerHarness harness(CeilingOf(30'000));
+  const WorkerId worker = harness.Register("a");
+  harness.Submit(BlockApSpec(1));
+  harness.RunToEnd(worker);
+  RunSpec other = BlockApSpec(1);
+  other.recipe.seed = 77;
+  harness.Submit(other);
+  const Lease lease = *harness.LeaseTo(worker);
+  EXPECT_THAT(BeatFor(harness, worker, lease, 20), IsEmpty());
+  harness.Restart();
+  EXPECT_THAT(BeatFor(harness, worker, lease, 29), IsEmpty());
+  EXPECT_EQ(BeatFor(harness, worker, lease, 2).size(), 1u);
+}
+
 }  // namespace
 }  // namespace lwq::coordinator

@@ -1,0 +1,11 @@
+#include "client/base/clock.h"
+
+#include <chrono>
+
+namespace lwq {
+
+double NowUnixSeconds() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+}  // namespace lwq

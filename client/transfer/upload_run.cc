@@ -1,0 +1,155 @@
+#include "client/transfer/upload_run.h"
+
+#include <filesystem>
+#include <map>
+
+#include "client/base/exit_code.h"
+#include "client/transfer/model_tokenizer.h"
+#include "client/transfer/sensitivity_file.h"
+#include "client/transfer/text_file.h"
+#include "common/artifact/file_tree.h"
+
+namespace lwq {
+namespace {
+
+// Uploads trees, each once.
+class Uploader {
+ public:
+  Uploader(ObjectStore* store, Console* console, UploadedTrees* uploaded, std::string_view doing)
+      : artifacts_(store), console_(console), uploaded_(uploaded), doing_(doing) {}
+
+  StatusOr<lwqat::v1::ArtifactRef> Upload(const std::string& what, const std::map<std::string, std::string>& files) {
+    if (const auto found = uploaded_->find(files); found != uploaded_->end()) return found->second;
+    std::optional<TransferProgress> progress;
+    if (console_ != nullptr) progress.emplace(console_, absl::StrCat(doing_, " ", what));
+    auto artifact = UploadFiles(artifacts_, files, [&](int64_t done, int64_t total) {
+      if (progress.has_value()) progress->Update(done, total);
+    });
+    if (!artifact.ok()) {
+      if (console_ != nullptr) console_->ClearLive();
+      return Annotate(artifact.status(), absl::StrCat(doing_, " ", what));
+    }
+    if (progress.has_value()) progress->Finish();
+    lwqat::v1::ArtifactRef ref;
+    ref.set_digest(artifact->digest.hex());
+    ref.set_size_bytes(artifact->size_bytes);
+    uploaded_->emplace(files, ref);
+    return ref;
+  }
+
+  void Note(const std::string& line) {
+    if (console_ != nullptr) console_->Err(line);
+  }
+
+ private:
+  ArtifactStore artifacts_;
+  Console* console_;
+  UploadedTrees* uploaded_;
+  const std::string doing_;
+};
+
+// Whether the run may make a directory that the model's small files belong into.
+bool Exports(const lwqat::v1::Recipe& recipe) {
+  const std::string& method = recipe.method();
+  return method != "none" && method != "sensitivity" && method != "noop" && recipe.export_format() != "none";
+}
+
+Status UploadModel(const CheckedRun& run, Uploader* uploader, lwqat::v1::ModelSource* source) {
+  source->set_name(run.request.model_name);
+  source->set_config_json(run.model->config_json);
+  LWQ_ASSIGN_OR_RETURN(*source->mutable_files(),
+                       uploader->Upload(absl::StrCat("model ", source->name()), run.model->files));
+  LWQ_ASSIGN_OR_RETURN(*source->mutable_tokenizer(), uploader->Upload("tokenizer", run.model->tokenizer));
+  if (!Exports(run.request.spec.recipe())) return absl::OkStatus();
+  if (!run.model->companions.empty()) {
+    LWQ_ASSIGN_OR_RETURN(*source->mutable_companions(),
+                         uploader->Upload("small files of the model", run.model->companions));
+  }
+  for (const std::string& note : run.model->notes) uploader->Note(absl::StrCat("model ", source->name(), ": ", note));
+  return absl::OkStatus();
+}
+
+// Whether a task of the run will read the tokenizer (coordinator/graph: what calibrates or measures perplexity).
+bool NeedsTokenizer(const RunRequest& request) {
+  const lwqat::v1::Recipe& recipe = request.spec.recipe();
+  if (request.config_only || recipe.method() == "noop") return false;
+  return !request.calib_dataset.empty() || (recipe.eval_ppl() && !request.eval_texts.empty());
+}
+
+// Whatever is wrong with an input, a damaged file included, is the caller's to mend.
+Status Refuse(const RunRequest& request, const Status& why) {
+  return WithExit(Annotate(why, request.origin), ExitCode::kUsage);
+}
+
+}  // namespace
+
+StatusOr<CheckedRun> CheckRunInputs(const RunRequest& request) {
+  CheckedRun run;
+  run.request = request;
+  if (!request.model_path.empty()) {
+    auto model = request.config_only ? InspectModelConfig(request.model_path) : InspectModel(request.model_path);
+    if (!model.ok()) return Refuse(request, model.status());
+    if (NeedsTokenizer(request)) {
+      const auto tokenizer = OpenModelTokenizer(request.model_path, model->tokenizer);
+      if (!tokenizer.ok()) return Refuse(request, tokenizer.status());
+    }
+    run.model = *std::move(model);
+  }
+  if (!request.calib_dataset.empty()) {
+    auto text = InspectText("calib_dataset", request.calib_dataset);
+    if (!text.ok()) return Refuse(request, text.status());
+    run.calibration = *std::move(text);
+  } else if (request.config_only && run.model.has_value()) {
+    run.calibration = run.model->files;  // names a text that is not here yet; nobody will read it
+    run.request.calib_dataset = "not given";
+  }
+  for (const NamedText& named : request.eval_texts) {
+    auto text = InspectText("eval_texts", named.path);
+    if (!text.ok()) return Refuse(request, text.status());
+    run.eval_texts.push_back(*std::move(text));
+  }
+  if (!request.sensitivity_file.empty()) {
+    const int64_t blocks = run.model.has_value() ? run.model->config.num_hidden_layers : 0;
+    const auto scores = ReadSensitivityFile(request.sensitivity_file, request.model_name, blocks);
+    if (!scores.ok()) return Refuse(request, scores.status());
+    run.request.spec.mutable_sensitivity_scores()->Assign(scores->begin(), scores->end());
+  }
+  return run;
+}
+
+StatusOr<lwqat::v1::RunSpec> UploadRun(const CheckedRun& run, ObjectStore* store, Console* console,
+                                       UploadedTrees* uploaded, std::string_view doing) {
+  Uploader uploader(store, console, uploaded, doing);
+  lwqat::v1::RunSpec spec = run.request.spec;
+  if (run.model.has_value()) LWQ_RETURN_IF_ERROR(UploadModel(run, &uploader, spec.mutable_model()));
+  if (!run.calibration.empty()) {
+    lwqat::v1::TextSource* text = spec.mutable_calibration();
+    text->set_name(NameOfPath(run.request.calib_dataset));
+    LWQ_ASSIGN_OR_RETURN(*text->mutable_files(),
+                         uploader.Upload(absl::StrCat("calibration text ", text->name()), run.calibration));
+  }
+  for (size_t i = 0; i < run.eval_texts.size(); ++i) {
+    lwqat::v1::TextSource* text = spec.add_eval_texts();
+    text->set_name(run.request.eval_texts[i].name);
+    LWQ_ASSIGN_OR_RETURN(*text->mutable_files(),
+                         uploader.Upload(absl::StrCat("text ", text->name()), run.eval_texts[i]));
+  }
+  return spec;
+}
+
+StatusOr<std::unique_ptr<ObjectStore>> OpenServerObjects(const std::string& server_uri, const std::string& override_uri,
+                                                         const std::string& address) {
+  if (!override_uri.empty()) return OpenObjectStore(override_uri);
+  constexpr std::string_view kFile = "file://";
+  std::error_code ignored;
+  // Opening would create the folder, and fill it where the coordinator never looks.
+  const std::string path = server_uri.substr(0, server_uri.find('?'));
+  if (path.starts_with(kFile) && !std::filesystem::is_directory(path.substr(kFile.size()), ignored)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the object store ", server_uri, " of the coordinator at ", address,
+                     " is not on this machine; give --objects, the same store as seen from here"));
+  }
+  return OpenObjectStore(server_uri);
+}
+
+}  // namespace lwq

@@ -1,0 +1,45 @@
+// From a run as the user wrote it to the RunSpec a coordinator takes: the model and the texts are checked, then what
+// the object store lacks of them is uploaded and named.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "client/base/console.h"
+#include "client/run_file/run_request.h"
+#include "client/transfer/model_files.h"
+#include "common/object_store/object_store.h"
+#include "common/status/status.h"
+
+namespace lwq {
+
+// A run whose inputs on this disk have been looked at and are fit to be uploaded.
+struct CheckedRun {
+  RunRequest request;
+  std::optional<ModelFiles> model;  // absent for method noop only
+  // Empty when there is none. With config_only and none given, config.json stands for it.
+  std::map<std::string, std::string> calibration;
+  std::vector<std::map<std::string, std::string>> eval_texts;
+};
+
+// Errors are those of InspectModel, InspectText and ReadSensitivityFile, annotated with the run's origin.
+StatusOr<CheckedRun> CheckRunInputs(const RunRequest& request);
+
+// What has been uploaded to a store, by the files (name in the tree → path on this disk): the runs of an ablation share
+// their model and their texts, which are read once.
+using UploadedTrees = std::map<std::map<std::string, std::string>, lwqat::v1::ArtifactRef>;
+
+// Uploads (into a NamingStore: names) the run's inputs and fills the spec. Progress goes to `console` (may be null),
+// under what is being done. What `uploaded` has is taken from there, the rest is added to it.
+StatusOr<lwqat::v1::RunSpec> UploadRun(const CheckedRun& run, ObjectStore* store, Console* console,
+                                       UploadedTrees* uploaded, std::string_view doing = "uploading");
+
+// Opens the store that the coordinator at `address` uses, as seen from here: `override_uri`, or else the coordinator's
+// own. FAILED_PRECONDITION when that is a folder this machine does not have.
+StatusOr<std::unique_ptr<ObjectStore>> OpenServerObjects(const std::string& server_uri, const std::string& override_uri,
+                                                         const std::string& address);
+
+}  // namespace lwq

@@ -1,0 +1,25 @@
+// The ways to show runs while they are watched: redrawn in place, line by line, as JSON, or not at all.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "client/base/console.h"
+#include "client/watch/watch_runs.h"
+
+namespace lwq {
+
+enum class WatchStyle {
+  kTerminal,  // frames in the console's live region; the last one stays
+  kLines,     // one line per change on standard output
+  kNotes,     // the same on standard error (standard output is for the result)
+  kJson,      // one run per line as JSON on standard output
+};
+
+// kJson when asked for, frames when both streams are terminals, else lines.
+WatchStyle ChooseWatchStyle(const Console& console, bool json);
+
+// The console must outlive the view.
+std::unique_ptr<RunView> MakeRunView(WatchStyle style, Console* console);
+
+}  // namespace lwq

@@ -1,0 +1,35 @@
+// Where connections get their credentials and their manners: the one place that knows how the two ends of a call trust
+// each other. Today they do not: what travels is neither encrypted nor authenticated.
+//
+// Thread-safety: free functions, any thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "grpcpp/channel.h"
+#include "grpcpp/server_builder.h"
+
+namespace lwq {
+
+struct ChannelOptions {
+  int max_receive_bytes = 4 << 20;
+  // Pauses between attempts to connect: the first, the least, the greatest.
+  int initial_backoff_ms = 100;
+  int min_backoff_ms = 100;
+  int max_backoff_ms = 1000;
+  // A ping after so much silence, and how long its answer may take; 0: no pings.
+  int keepalive_ms = 0;
+  int keepalive_timeout_ms = 10'000;
+  // Channels of one process with equal options share a connection unless they say this.
+  bool own_connection = false;
+};
+
+// A channel to HOST:PORT. It connects when it is used; no proxy of the environment is asked.
+std::shared_ptr<grpc::Channel> OpenChannel(const std::string& address, const ChannelOptions& options);
+
+// Makes `builder` listen on HOST:PORT; `port` is set to the one in use when the server is built.
+void ListenOn(const std::string& address, grpc::ServerBuilder& builder, int* port);
+
+}  // namespace lwq

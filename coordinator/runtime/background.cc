@@ -1,0 +1,65 @@
+#include "coordinator/runtime/background.h"
+
+#include <future>
+#include <utility>
+
+namespace lwq::coordinator {
+namespace {
+
+// A look waits for its turn on the loop's thread.
+class LoopReader : public StateReader {
+ public:
+  explicit LoopReader(Runtime* runtime) : runtime_(runtime) {}
+
+  Status Look(absl::FunctionRef<void(const State& state)> look) override {
+    std::promise<Status> done;
+    runtime_->Read([&](const State* state, Instant) {
+      if (state != nullptr) look(*state);
+      done.set_value(state != nullptr ? absl::OkStatus()
+                                      : absl::UnavailableError("the coordinator is stopping: try again"));
+    });
+    return done.get_future().get();
+  }
+
+ private:
+  Runtime* const runtime_;
+};
+
+}  // namespace
+
+Background::Background(Runtime* runtime) : runtime_(runtime), thread_([this] { Work(); }) {}
+
+Background::~Background() {
+  {
+    std::lock_guard lock(mutex_);
+    ending_ = true;
+  }
+  posted_.notify_one();
+  thread_.join();
+}
+
+bool Background::Post(Job job) {
+  {
+    std::lock_guard lock(mutex_);
+    if (jobs_.size() >= kMaxWaiting) return false;
+    jobs_.push_back(std::move(job));
+  }
+  posted_.notify_one();
+  return true;
+}
+
+void Background::Work() {
+  LoopReader reader(runtime_);
+  std::unique_lock lock(mutex_);
+  while (true) {
+    posted_.wait(lock, [this] { return ending_ || !jobs_.empty(); });
+    if (jobs_.empty()) return;
+    Job job = std::move(jobs_.front());
+    jobs_.pop_front();
+    lock.unlock();
+    job(reader);
+    lock.lock();
+  }
+}
+
+}  // namespace lwq::coordinator
