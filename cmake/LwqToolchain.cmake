@@ -49,6 +49,10 @@ if(LWQ_BENCH)
   find_package(benchmark CONFIG REQUIRED)
 endif()
 
+if(NOT LWQ_WORKER)
+  return()
+endif()
+
 # LibTorch is found here and linked by worker/qat alone (lwq_torch); nothing else may name it.
 find_package(Torch REQUIRED)
 add_library(lwq_torch INTERFACE)
