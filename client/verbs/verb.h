@@ -2,7 +2,7 @@
 //
 // A verb is a file under verbs/ with one Add…Verb function, which declares the verb's flags and sets `action` when the
 // verb was chosen. The action runs after the whole line has been parsed; errors it returns become the one line on
-// standard error and the exit code (app/exit_code.h).
+// standard error and the exit code (base/exit_code.h).
 #pragma once
 
 #include <functional>
