@@ -68,10 +68,11 @@ int TaskKindVersion(TaskKind kind) {
     case TaskKind::kWeightError:
       return 2;
     // 2: rope_scaling counts beside rope_parameters, a head of its own beside a tied embedding, the scales' lower end; bf16
-    // blocks and heads by fused kernels. 3: powers of two in their softmax.
+    // blocks and heads by fused kernels. 3: powers of two in their softmax; evaluations, loss_delta and output_fisher by
+    // fused kernels in float32, too.
     case TaskKind::kAdvance:
     case TaskKind::kTrainBlock:
-    case TaskKind::kEvaluatePpl:  // 2: and a shard's losses, where 1 was a whole text's perplexity; 3: float32 fused, too
+    case TaskKind::kEvaluatePpl:  // 2: and a shard's losses, where 1 was a whole text's perplexity
     case TaskKind::kLossGradient:
     case TaskKind::kBackwardBlock:
     case TaskKind::kOutputFisher:

@@ -27,7 +27,8 @@ inline constexpr int64_t kQueryChunk = 256;
 at::Tensor BlockForward(const LlamaConfig& config, const BlockTensors& block, const SequenceTables& tables,
                         const at::Tensor& hidden);
 
-// The same, in float32 by the fused kernels too where there are any: for losses, on which no training depends.
+// The same, in float32 by the fused kernels too where there are any: for perplexities and measurements,
+// on which no training depends.
 at::Tensor BlockForwardForLosses(const LlamaConfig& config, const BlockTensors& block, const SequenceTables& tables,
                                  const at::Tensor& hidden);
 

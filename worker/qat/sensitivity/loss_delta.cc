@@ -36,14 +36,14 @@ class Variants {
     const BlockTensors block = LoadBlock(config_, state, at::kFloat, device_);
     pass_.ForEach(shard_.samples, [&](int64_t sample) {
       spill_.Write(variant * shard_.samples + sample,
-                   BlockForward(config_, block, tables_, ReadSamples(activations_, sample, 1, device_)));
+                   BlockForwardForLosses(config_, block, tables_, ReadSamples(activations_, sample, 1, device_)));
     });
   }
 
   void Advance(const BlockState& state) {
     const BlockTensors block = LoadBlock(config_, state, at::kFloat, device_);
     pass_.ForEach(variants_ * shard_.samples, [&](int64_t at) {
-      spill_.Write(at, BlockForward(config_, block, tables_, spill_.Read(at, 1, device_)));
+      spill_.Write(at, BlockForwardForLosses(config_, block, tables_, spill_.Read(at, 1, device_)));
     });
   }
 

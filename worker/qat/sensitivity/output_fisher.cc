@@ -31,7 +31,7 @@ StatusOr<std::vector<double>> OutputFisher(const LlamaConfig& config, const Bloc
     const auto for_each_output = [&](const BlockState& state, auto body) {
       const BlockTensors weights = LoadBlock(config, state, at::kFloat, device);
       pass.ForEach(shard.samples, [&](int64_t sample) {
-        body(sample, BlockForward(config, weights, tables, ReadSamples(activations, sample, 1, device)));
+        body(sample, BlockForwardForLosses(config, weights, tables, ReadSamples(activations, sample, 1, device)));
       });
     };
     for_each_output(block, [&](int64_t sample, const at::Tensor& out) { outputs.Write(sample, out); });
