@@ -1,6 +1,7 @@
 #include "coordinator/runtime/background.h"
 
 #include <future>
+#include <memory>
 #include <utility>
 
 namespace lwq::coordinator {
@@ -12,13 +13,13 @@ class LoopReader : public StateReader {
   explicit LoopReader(Runtime* runtime) : runtime_(runtime) {}
 
   Status Look(absl::FunctionRef<void(const State& state)> look) override {
-    std::promise<Status> done;
-    runtime_->Read([&](const State* state, Instant) {
+    // Shared: this thread may go on while the loop's is still inside set_value.
+    const auto done = std::make_shared<std::promise<Status>>();
+    runtime_->Read([done, look](const State* state, Instant) {
       if (state != nullptr) look(*state);
-      done.set_value(state != nullptr ? absl::OkStatus()
-                                      : absl::UnavailableError("the coordinator is stopping: try again"));
+      done->set_value(state != nullptr ? absl::OkStatus() : Stopping());
     });
-    return done.get_future().get();
+    return done->get_future().get();
   }
 
  private:

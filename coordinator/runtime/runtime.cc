@@ -9,15 +9,15 @@
 namespace lwq::coordinator {
 namespace {
 
-Status Stopping() {
-  return absl::UnavailableError("the coordinator is stopping: try again");
-}
-
 void KeepEarlier(std::optional<int64_t>& earliest, int64_t candidate) {
   if (!earliest.has_value() || candidate < *earliest) earliest = candidate;
 }
 
 }  // namespace
+
+Status Stopping() {
+  return absl::UnavailableError("the coordinator is stopping: try again");
+}
 
 StatusOr<std::unique_ptr<Runtime>> Runtime::Start(RuntimeOptions options, std::unique_ptr<Store> store, Clock* clock) {
   LWQ_ASSIGN_OR_RETURN(Records records, store->Load());

@@ -28,6 +28,9 @@
 
 namespace lwq::coordinator {
 
+// UNAVAILABLE: what is answered once the loop has ended.
+Status Stopping();
+
 // Receives a run whenever it has changed. Called on the loop's thread, one call at a time.
 class RunWatcher {
  public:

@@ -17,10 +17,6 @@ constexpr int kDefaultLogsPage = 500;
 constexpr int kMaxLogsPage = 5000;
 constexpr int kMaxSchedules = 16;
 
-Status Ended() {
-  return absl::UnavailableError("the coordinator is stopping: try again");
-}
-
 int PageSize(int asked, int otherwise, int most) {
   return asked <= 0 ? otherwise : std::min(asked, most);
 }
@@ -30,7 +26,7 @@ template <typename Answer>
 grpc::ServerUnaryReactor* ReadAnswer(Runtime* runtime, grpc::CallbackServerContext* context, Answer answer) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   runtime->Read([reactor, answer = std::move(answer)](const State* state, Instant now) {
-    reactor->Finish(ToGrpc(state == nullptr ? Ended() : answer(*state, now)));
+    reactor->Finish(ToGrpc(state == nullptr ? Stopping() : answer(*state, now)));
   });
   return reactor;
 }
