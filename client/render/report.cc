@@ -9,6 +9,7 @@
 #include "client/render/run_text.h"
 #include "client/render/table.h"
 #include "client/render/training_outcome.h"
+#include "client/base/wire_recipe.h"
 
 namespace lwq {
 namespace {
@@ -93,11 +94,11 @@ ReportRow RowOf(const Run& run, double now_unix_s) {
   row.steps = StepsOf(run);
   row.seconds = ElapsedSeconds(run, now_unix_s);
   row.result_digest = run.result_digest();
-  if (row.method == "block_ap") row.recipe = RecipeLine(run);
+  if (MethodOf(recipe) == Method::kBlockAp) row.recipe = RecipeLine(run);
   row.remarks = UselessTrainingRemarks(run);
   for (const auto& measured : run.perplexities()) {
     // Of a run that does not quantize, the model as it is is the run's own result.
-    const bool own = measured.model() != kFullPrecision || row.method == "none";
+    const bool own = measured.model() != kFullPrecision || MethodOf(recipe) == Method::kNone;
     if (own) row.perplexity[measured.text()] = measured.perplexity();
     if (own) row.tokens[measured.text()] = measured.tokens();
     if (own && measured.has_add_bos()) row.add_bos[measured.text()] = measured.add_bos();
@@ -114,12 +115,12 @@ struct Baselines {
 Baselines FindBaselines(const std::vector<Run>& runs) {
   Baselines baselines;
   for (const Run& run : runs) {
-    const std::string& method = RecipeOf(run).method();
+    const std::optional<Method> method = MethodOf(RecipeOf(run));
     for (const auto& measured : run.perplexities()) {
       const std::string measurement = MeasurementOf(run, measured.text());
-      if (measured.model() == kFullPrecision || method == "none") {
+      if (measured.model() == kFullPrecision || method == Method::kNone) {
         baselines.fp.emplace(measurement, measured.perplexity());
-      } else if (method == "rtn") {
+      } else if (method == Method::kRtn) {
         baselines.rtn.emplace(absl::StrCat(measurement, "|", QuantizationOf(run)), measured.perplexity());
       }
     }
@@ -134,7 +135,7 @@ void Compare(const Run& run, const Baselines& baselines, ReportRow* row) {
     if (fp == baselines.fp.end()) continue;
     row->fp_perplexity[text] = fp->second;
     const auto rtn = baselines.rtn.find(absl::StrCat(measurement, "|", QuantizationOf(run)));
-    if (rtn == baselines.rtn.end() || row->method == "rtn" || row->average_bits == 0) continue;
+    if (rtn == baselines.rtn.end() || MethodOf(RecipeOf(run)) == Method::kRtn || row->average_bits == 0) continue;
     if (const auto share = RecoveredShare(fp->second, rtn->second, perplexity)) row->recovered_share[text] = *share;
   }
 }
@@ -143,7 +144,7 @@ void Compare(const Run& run, const Baselines& baselines, ReportRow* row) {
 std::vector<ReportRow> FullPrecisionRows(const std::vector<Run>& runs) {
   std::set<std::string> seen;
   for (const Run& run : runs) {
-    if (RecipeOf(run).method() == "none") seen.insert(run.spec().model().files().digest());
+    if (MethodOf(RecipeOf(run)) == Method::kNone) seen.insert(run.spec().model().files().digest());
   }
   std::map<std::string, size_t> index;
   std::vector<ReportRow> rows;

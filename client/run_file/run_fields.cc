@@ -12,6 +12,7 @@
 #include "client/base/format.h"
 #include "client/run_file/field_help.h"
 #include "client/run_file/suggestion.h"
+#include "common/recipe/recipe_table.h"
 #include "common/task/task_def.h"
 
 namespace lwq {
@@ -20,12 +21,10 @@ namespace {
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 
-// Texts on the wire that hold integers separated by commas.
-constexpr const char* kIntegerLists[] = {"sensitivity_bits", "sensitivity_group_sizes"};
-
 FieldType TypeOf(const FieldDescriptor& field) {
-  const auto is_list = [&](const char* name) { return field.name() == name; };
-  if (std::any_of(std::begin(kIntegerLists), std::end(kIntegerLists), is_list)) return FieldType::kIntegers;
+  // Texts on the wire that hold integers separated by commas.
+  const RecipeFieldText* const of_recipe = FindRecipeField(field.name());
+  if (of_recipe != nullptr && of_recipe->type == RecipeFieldType::kIntegers) return FieldType::kIntegers;
   switch (field.cpp_type()) {
     case FieldDescriptor::CPPTYPE_BOOL:
       return FieldType::kBool;

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "client/base/format.h"
+#include "client/base/wire_recipe.h"
 
 namespace lwq {
 namespace {
@@ -58,13 +59,14 @@ Status CompleteRunRequest(RunRequest* request) {
   const auto invalid = [&](std::string_view message) {
     return absl::InvalidArgumentError(absl::StrCat(request->origin, ": ", message));
   };
-  const std::string method = recipe->has_method() ? recipe->method() : "block_ap";
-  if (request->model_path.empty() && method != "noop") {
+  const std::optional<Method> method = MethodOf(*recipe);
+  const std::string word = recipe->has_method() ? recipe->method() : std::string(WordOf(*method));
+  if (request->model_path.empty() && method != Method::kNoop) {
     return invalid("no model is given; add \"model: DIRECTORY\" to the run file or --model DIRECTORY");
   }
-  const bool calibrates = method == "block_ap" || method == "sensitivity";
+  const bool calibrates = method == Method::kBlockAp || method == Method::kSensitivity;
   if (calibrates && request->calib_dataset.empty() && !request->config_only) {
-    return invalid(absl::StrCat("method ", method, " needs calib_dataset: a text file (plain, .jsonl or .json.gz)"));
+    return invalid(absl::StrCat("method ", word, " needs calib_dataset: a text file (plain, .jsonl or .json.gz)"));
   }
   if (recipe->eval_ppl() && request->eval_texts.empty()) {
     return invalid("eval_ppl is on but eval_texts names no text; add one or remove eval_ppl");
@@ -72,11 +74,12 @@ Status CompleteRunRequest(RunRequest* request) {
   LWQ_RETURN_IF_ERROR(Annotate(CheckTexts(*request), request->origin));
   if (request->model_name.empty()) request->model_name = LastSegment(request->model_path);
   if (request->spec.name().empty()) {
-    request->spec.set_name(request->model_name.empty() ? method : absl::StrCat(request->model_name, "-", method));
+    request->spec.set_name(request->model_name.empty() ? word : absl::StrCat(request->model_name, "-", word));
   }
   LWQ_RETURN_IF_ERROR(Annotate(RequireUtf8Names(*request), request->origin));
   if (request->real_quant.has_value() && !recipe->has_export_format()) {
-    recipe->set_export_format(*request->real_quant ? "gptq_v2" : "fake_quant");
+    recipe->set_export_format(
+        std::string(WordOf(*request->real_quant ? ExportFormat::kGptqV2 : ExportFormat::kFakeQuant)));
   }
   return absl::OkStatus();
 }

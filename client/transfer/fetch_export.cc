@@ -12,6 +12,7 @@
 #include "client/render/layer_results.h"
 #include "client/render/run_text.h"
 #include "client/render/sensitivity_results.h"
+#include "client/base/wire_recipe.h"
 #include "common/artifact/file_tree.h"
 #include "common/object_store/posix_file.h"
 #include "common/object_store/staging.h"
@@ -66,7 +67,7 @@ Status WriteReports(const lwqat::v1::Run& run, FetchedExport* fetched) {
     fetched->reports.push_back(name);
     return WriteReport(absl::StrCat(fetched->directory, "/", name), PrettyJson(content));
   };
-  const bool measured_only = run.plan().recipe().method() == "sensitivity";
+  const bool measured_only = MethodOf(run.plan().recipe()) == Method::kSensitivity;
   if (!run.plan().blocks().empty() && !measured_only) {
     LWQ_RETURN_IF_ERROR(write(kLayerStatistics, LayerStatistics(run)));
   }

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "client/base/exit_code.h"
+#include "client/base/wire_recipe.h"
 #include "client/transfer/model_tokenizer.h"
 #include "client/transfer/sensitivity_file.h"
 #include "client/transfer/text_file.h"
@@ -50,8 +51,9 @@ class Uploader {
 
 // Whether the run may make a directory that the model's small files belong into.
 bool Exports(const lwqat::v1::Recipe& recipe) {
-  const std::string& method = recipe.method();
-  return method != "none" && method != "sensitivity" && method != "noop" && recipe.export_format() != "none";
+  const std::optional<Method> method = MethodOf(recipe);
+  return method != Method::kNone && method != Method::kSensitivity && method != Method::kNoop &&
+         ParseWord<ExportFormat>(recipe.export_format()) != ExportFormat::kNone;
 }
 
 Status UploadModel(const CheckedRun& run, Uploader* uploader, lwqat::v1::ModelSource* source) {
@@ -72,7 +74,7 @@ Status UploadModel(const CheckedRun& run, Uploader* uploader, lwqat::v1::ModelSo
 // Whether a task of the run will read the tokenizer (coordinator/graph: what calibrates or measures perplexity).
 bool NeedsTokenizer(const RunRequest& request) {
   const lwqat::v1::Recipe& recipe = request.spec.recipe();
-  if (request.config_only || recipe.method() == "noop") return false;
+  if (request.config_only || MethodOf(recipe) == Method::kNoop) return false;
   return !request.calib_dataset.empty() || (recipe.eval_ppl() && !request.eval_texts.empty());
 }
 

@@ -6,6 +6,7 @@
 #include "client/watch/run_views.h"
 #include "client/render/table.h"
 #include "client/watch/watch_runs.h"
+#include "client/base/wire_recipe.h"
 #include "client/run_file/run_flags.h"
 #include "client/transfer/check_weights.h"
 #include "client/verbs/local_session.h"
@@ -54,12 +55,12 @@ StatusOr<ExitCode> Eval(const CliContext& context, const EvalOptions& options) {
   RunRequest request;
   LWQ_RETURN_IF_ERROR(ApplyFlags(*options.runs, &request));
   lwqat::v1::Recipe* recipe = request.spec.mutable_recipe();
-  if (recipe->has_method() && recipe->method() != "none") {
+  if (recipe->has_method() && MethodOf(*recipe) != Method::kNone) {
     return absl::InvalidArgumentError(
         absl::StrCat("--method: lwq eval quantizes nothing, got \"", recipe->method(), "\"; use lwq submit"));
   }
-  recipe->set_method("none");
-  recipe->set_export_format("none");
+  recipe->set_method(std::string(WordOf(Method::kNone)));
+  recipe->set_export_format(std::string(WordOf(ExportFormat::kNone)));
   recipe->set_eval_ppl(true);
   LWQ_RETURN_IF_ERROR(CompleteRunRequest(&request));
   const bool local =

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "common/json/json.h"
+#include "common/recipe/choices.h"
 #include "common/status/status.h"
 #include "common/task/quant_choice.h"
 
@@ -21,6 +22,10 @@ class JsonFieldWriter {
   void operator()(std::string_view name, const T& value) {
     json_[std::string(name)] = value;
   }
+  template <RecipeChoice E>
+  void operator()(std::string_view name, const E& choice) {
+    json_[std::string(name)] = std::string(WordOf(choice));
+  }
   void operator()(std::string_view name, const std::optional<double>& value) {
     json_[std::string(name)] = value.has_value() ? Json(*value) : Json(nullptr);
   }
@@ -29,6 +34,11 @@ class JsonFieldWriter {
     for (const QuantChoice& choice : choices) {
       list.push_back(Json{{"bits", choice.bits}, {"group_size", choice.group_size}});
     }
+  }
+  // Left out at its default.
+  template <typename T>
+  void Young(std::string_view name, const T& value, const T& otherwise) {
+    if (value != otherwise) (*this)(name, value);
   }
   Json Take() { return std::move(json_); }
 
@@ -49,6 +59,17 @@ class JsonFieldReader {
   void operator()(std::string_view name, double& value) { Take(JsonDouble(json_, Seen(name), what_), value); }
   void operator()(std::string_view name, bool& value) { Take(JsonBool(json_, Seen(name), what_), value); }
   void operator()(std::string_view name, std::string& value) { Take(JsonString(json_, Seen(name), what_), value); }
+  template <RecipeChoice E>
+  void operator()(std::string_view name, E& choice) {
+    std::string word;
+    (*this)(name, word);
+    const std::optional<E> parsed = ParseWord<E>(word);
+    if (parsed.has_value()) {
+      choice = *parsed;
+    } else {
+      Fail(absl::InvalidArgumentError(absl::StrCat(what_, ": ", name, " ", UnknownWordMessage(word, kWords<E>))));
+    }
+  }
   void operator()(std::string_view name, std::optional<double>& value) {
     const auto it = json_.is_object() ? json_.find(name) : json_.end();
     if (it != json_.end() && it->is_null()) {
@@ -76,6 +97,12 @@ class JsonFieldReader {
       if (const Status status = reader.Finish(); !status.ok()) return Fail(status);
       choices.push_back(choice);
     }
+  }
+
+  template <typename T>
+  void Young(std::string_view name, T& value, const T& otherwise) {
+    value = otherwise;
+    if (json_.is_object() && json_.contains(name)) (*this)(name, value);
   }
 
   // The first error, or an error naming a field nobody asked for.

@@ -7,8 +7,8 @@
 
 namespace lwq {
 
-std::string NumericsClass(std::string_view base, std::string_view precision, int threads) {
-  return absl::StrCat(base, "|", precision, "|t", threads);
+std::string NumericsClass(std::string_view base, Precision precision, int threads) {
+  return absl::StrCat(base, "|", WordOf(precision), "|t", threads);
 }
 
 bool NumericsClassFits(std::string_view numerics_class, std::string_view base) {
@@ -32,7 +32,8 @@ NumericsParts PartsOf(std::string_view numerics_class) {
   if (threads_bar == std::string_view::npos || threads_bar == 0) return parts;
   const size_t precision_bar = numerics_class.rfind('|', threads_bar - 1);
   if (precision_bar == std::string_view::npos) return parts;
-  parts.precision = std::string(numerics_class.substr(precision_bar + 1, threads_bar - precision_bar - 1));
+  parts.precision = ParseWord<Precision>(numerics_class.substr(precision_bar + 1, threads_bar - precision_bar - 1))
+                        .value_or(parts.precision);
   const std::string_view threads_field = numerics_class.substr(threads_bar + 1);  // "t<number>"
   int threads = 0;
   if (threads_field.size() > 1 && threads_field[0] == 't') {

@@ -8,17 +8,19 @@
 #include <string>
 #include <string_view>
 
+#include "common/recipe/choices.h"
+
 namespace lwq {
 
-// `base` as announced by a worker; `precision` "fp32" or "bf16".
-std::string NumericsClass(std::string_view base, std::string_view precision, int threads);
+// `base` as announced by a worker; `precision` kFp32 or kBf16.
+std::string NumericsClass(std::string_view base, Precision precision, int threads);
 // Whether a worker that announces `base` can execute tasks of `numerics_class` ("" fits every worker).
 bool NumericsClassFits(std::string_view numerics_class, std::string_view base);
 // The base of a full class; "" where it is none.
 std::string BaseOf(std::string_view numerics_class);
 // The parts of a full class that an executor needs; "" gives fp32 and one thread.
 struct NumericsParts {
-  std::string precision = "fp32";
+  Precision precision = Precision::kFp32;
   int threads = 1;
 };
 NumericsParts PartsOf(std::string_view numerics_class);

@@ -43,20 +43,7 @@ void Fields(P& p, V&& visit)
   visit("val_size", p.val_size);
   visit("bits", p.bits);
   visit("group_size", p.group_size);
-  visit("epochs", p.epochs);
-  visit("batch_size", p.batch_size);
-  visit("gradient_accumulation_steps", p.gradient_accumulation_steps);
-  visit("quant_lr", p.quant_lr);
-  visit("zp_lr", p.zp_lr);
-  visit("weight_lr", p.weight_lr);
-  visit("min_lr_factor", p.min_lr_factor);
-  visit("wd", p.wd);
-  visit("early_stop", p.early_stop);
-  visit("early_stop_resets", p.early_stop_resets);
-  visit("keep_best", p.keep_best);
-  visit("fp16_scales", p.fp16_scales);
-  visit("range_contains_zero", p.range_contains_zero);
-  visit("lr_schedule", p.lr_schedule);
+  ForEachTrainSetting(p, visit);
   visit("keep_latent", p.keep_latent);
   visit("rest", p.rest);
 }

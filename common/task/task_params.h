@@ -1,6 +1,7 @@
 // The parameters of every task kind: what the coordinator's graph writes and the worker's executor reads.
 //
-// One struct per kind; ToJson is canonical (every field present, so that a default that changes later changes the key),
+// One struct per kind; ToJson is canonical (every field present, so that a default that changes later changes the key;
+// only settings younger than stored tasks are left out at their default),
 // FromJson refuses unknown and missing fields with INVALID_ARGUMENT. Roles of inputs and outputs stand beside each
 // struct.
 #pragma once
@@ -12,6 +13,8 @@
 #include <vector>
 
 #include "common/json/json.h"
+#include "common/recipe/choices.h"
+#include "common/recipe/train_settings.h"
 #include "common/status/status.h"
 #include "common/task/quant_choice.h"
 
@@ -56,28 +59,14 @@ struct AdvanceParams {
 // zero_point_flips, zero_points, epochs [{epoch, step, train_loss, val_loss, seconds}], bits, group_size, quant_lr,
 // weight_lr (rates as used, after halvings), blocks [{layer_idx, bits, group_size, zero_point_flips, zero_points}]; the
 // others are the unit's (flips its sum; bits and group_size its first block's).
-struct TrainBlockParams {
+struct TrainBlockParams : TrainSettings {
   int64_t block = 0;
   int64_t train_size = 0;  // samples [0, train_size) train, [train_size, train_size + val_size) validate
   int64_t val_size = 0;
-  int bits = 4;
-  int64_t group_size = 128;  // −1: whole row
-  double epochs = 2;
-  int64_t batch_size = 2;
-  int64_t gradient_accumulation_steps = 1;
-  double quant_lr = 1e-4;
-  std::optional<double> zp_lr;
-  double weight_lr = 1e-5;
-  double min_lr_factor = 20;
-  double wd = 0;
-  double early_stop = 0;
-  bool early_stop_resets = true;
-  bool keep_best = true;
-  bool fp16_scales = true;
-  bool range_contains_zero = true;
-  std::string lr_schedule = "cosine";  // "cosine" | "chained_cosine"
-  bool keep_latent = false;            // a second output, "latent", for a training that goes on from this one
-  std::vector<QuantChoice> rest;       // how the blocks after `block` are quantized that are trained with it
+  int bits = 0;
+  int64_t group_size = 0;         // −1: whole row
+  bool keep_latent = false;       // a second output, "latent", for a training that goes on from this one
+  std::vector<QuantChoice> rest;  // how the blocks after `block` are quantized that are trained with it
   Json ToJson() const;
   static StatusOr<TrainBlockParams> FromJson(const Json& json);
 };
@@ -115,7 +104,7 @@ struct ReducePplParams {
 // Inputs: "model", "block.<k>" for every block, "tokenizer" and "companions" (files, optional: what is copied through
 // beside the model's own small files). Output: "files". Metrics: file_bytes, stored_bits_per_weight.
 struct ExportParams {
-  std::string format = "gptq_v2";  // "gptq_v2" | "fake_quant"
+  ExportFormat format = ExportFormat::kGptqV2;  // not kNone: that is no export
   Json ToJson() const;
   static StatusOr<ExportParams> FromJson(const Json& json);
 };

@@ -19,11 +19,11 @@ class Collector {
     measurement_.trained_blocks = pending_.trained_blocks;
     measurement_.samples = recipe_.sensitivity_samples;
     measurement_.seqlen = recipe_.training_seqlen;
-    if (!pending_.metric.empty()) measurement_.scores.assign(layers_, 0);
-    if (pending_.metric == "fisher") LWQ_RETURN_IF_ERROR(Fisher());
-    if (pending_.metric == "gradient") LWQ_RETURN_IF_ERROR(GradientNorm());
-    if (pending_.metric == "hessian") LWQ_RETURN_IF_ERROR(Hessian());
-    if (IsTableMetric(pending_.metric)) LWQ_RETURN_IF_ERROR(Table());
+    if (pending_.metric.has_value()) measurement_.scores.assign(layers_, 0);
+    if (pending_.metric == SensitivityMetric::kFisher) LWQ_RETURN_IF_ERROR(Fisher());
+    if (pending_.metric == SensitivityMetric::kGradient) LWQ_RETURN_IF_ERROR(GradientNorm());
+    if (pending_.metric == SensitivityMetric::kHessian) LWQ_RETURN_IF_ERROR(Hessian());
+    if (pending_.metric.has_value() && IsTableMetric(*pending_.metric)) LWQ_RETURN_IF_ERROR(Table());
     LWQ_RETURN_IF_ERROR(SquaredErrors());
     LWQ_RETURN_IF_ERROR(CheckFinite());
     return std::move(measurement_);
@@ -81,7 +81,7 @@ class Collector {
   // vᵀHv of every probe is the mean over the samples; the trace is the mean over the probes.
   Status Hessian() {
     std::map<int64_t, std::map<int64_t, double>> probes;  // block → probe → Σ over samples
-    const bool whole_model = recipe_.hessian_scope == "model";
+    const bool whole_model = recipe_.hessian_scope == HessianScope::kModel;
     for (const auto& part : pending_.parts) {
       if (part.kind != TaskKind::kHessian) continue;
       const int64_t covered = whole_model ? static_cast<int64_t>(layers_) : 1;

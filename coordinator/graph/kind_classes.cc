@@ -33,7 +33,7 @@ KindBases UniformBases(const std::string& base) {
 std::string ClassOf(const KindBases& bases, TaskKind kind, const Recipe& recipe) {
   const auto base = bases.find(kind);
   if (base == bases.end()) return "";
-  return NumericsClass(base->second, IsSensitivityKind(kind) ? "fp32" : recipe.precision, recipe.threads);
+  return NumericsClass(base->second, IsSensitivityKind(kind) ? Precision::kFp32 : recipe.precision, recipe.threads);
 }
 
 Json KindBasesToJson(const KindBases& bases) {

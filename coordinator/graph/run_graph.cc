@@ -11,25 +11,26 @@ namespace lwq::coordinator {
 namespace {
 
 std::string StoredDtype(const Recipe& recipe) {
-  return recipe.activation_dtype == "bf16" ? "BF16" : "F32";
+  return recipe.activation_dtype == Precision::kBf16 ? "BF16" : "F32";
 }
 
 class GraphBuilder {
  public:
-  GraphBuilder(const RunSpec& spec, const LlamaConfig* model, const Recipe& recipe, const Plan& plan,
+  GraphBuilder(const RunSpec& spec, const LlamaConfig* model, const ResolvedRecipe& resolved, const Plan& plan,
                const KindBases& bases, const std::vector<Measurement>& measurements)
       : spec_(spec),
         model_(model),
-        recipe_(recipe),
+        resolved_(resolved),
+        recipe_(resolved.fields),
         plan_(plan),
         measurements_(measurements),
-        tasks_(model, recipe, bases) {}
+        tasks_(model, resolved.fields, bases) {}
 
   void Build() {
-    if (recipe_.method == "noop") return AddNoops();
+    if (recipe_.method == Method::kNoop) return AddNoops();
     Quantize();
     if (recipe_.eval_ppl) AddEvaluations();
-    if (recipe_.export_format != "none" && !pending_.has_value()) AddExport();
+    if (recipe_.export_format != ExportFormat::kNone && !pending_.has_value()) AddExport();
   }
   std::vector<PlannedTask> TakeTasks() { return tasks_.Take(); }
   std::optional<PendingMeasurement> TakePending() { return std::move(pending_); }
@@ -47,25 +48,23 @@ class GraphBuilder {
 
   // Up to the first measurement that is not there yet.
   void Quantize() {
-    const PlanKnowledge given = GivenKnowledge(spec_);
-    const bool measures = MeasuresFirst(recipe_, given);
-    if (recipe_.method == "block_ap" || MeasuresSensitivity(recipe_, given)) {
+    if (recipe_.method == Method::kBlockAp || resolved_.measures_sensitivity) {
       StartChains();
     } else if (model_ != nullptr) {
       current_.emplace(model_->num_hidden_layers, TaskInput(), nullptr);  // nobody asks for its activations
     }
-    if (measures && !FirstMeasurement(given)) return;
-    if (recipe_.method == "rtn") AddRtn();
-    if (recipe_.method == "block_ap") AddBlockAp();
+    if (resolved_.measures_first && !FirstMeasurement()) return;
+    if (recipe_.method == Method::kRtn) AddRtn();
+    if (recipe_.method == Method::kBlockAp) AddBlockAp();
   }
 
-  bool FirstMeasurement(const PlanKnowledge& given) {
+  bool FirstMeasurement() {
     std::vector<int64_t> blocks(static_cast<size_t>(model_->num_hidden_layers));
     std::iota(blocks.begin(), blocks.end(), 0);
-    const bool scores_given = !given.given_scores.empty() && recipe_.method != "sensitivity";
-    return Measure({.metric = scores_given ? "" : recipe_.sensitivity_metric,
+    const bool scores_given = !spec_.sensitivity_scores.empty() && recipe_.method != Method::kSensitivity;
+    return Measure({.metric = scores_given ? std::nullopt : std::optional(recipe_.sensitivity_metric),
                     .blocks = std::move(blocks),
-                    .squared_error = NeedsSquaredError(recipe_, given)});
+                    .squared_error = resolved_.needs_squared_error});
   }
 
   // Adds the tasks of the next measurement. False: what they measure is not known yet, and the graph waits for it.
@@ -135,24 +134,15 @@ class GraphBuilder {
 
   TrainBlockParams TrainParams() const {
     TrainBlockParams params;
+    static_cast<TrainSettings&>(params) = TrainSettingsOf(recipe_);
     params.train_size = recipe_.train_size;
     params.val_size = recipe_.val_size;
-    params.batch_size = recipe_.batch_size;
-    params.gradient_accumulation_steps = recipe_.gradient_accumulation_steps;
-    params.min_lr_factor = recipe_.min_lr_factor;
-    params.wd = recipe_.wd;
-    params.early_stop_resets = recipe_.early_stop_resets;
-    params.keep_best = recipe_.keep_best;
-    params.fp16_scales = recipe_.fp16_scales;
-    params.range_contains_zero = recipe_.range_contains_zero;
-    params.lr_schedule = recipe_.lr_schedule;
     return params;
   }
 
   static void SetRates(double quant_lr, double zp_lr, double weight_lr, TrainBlockParams& params) {
     params.quant_lr = quant_lr;
-    // A rate equal to the scales' is the same training: one key for both.
-    if (zp_lr != quant_lr) params.zp_lr = zp_lr;
+    params.zp_lr = zp_lr == quant_lr ? std::nullopt : std::optional(zp_lr);
     params.weight_lr = weight_lr;
   }
 
@@ -215,16 +205,14 @@ class GraphBuilder {
     params.bits = choice.bits;
     params.group_size = choice.group_size;
     params.epochs = recipe_.pilot_epochs;
-    SetRates(recipe_.quant_lr, recipe_.zp_lr, recipe_.weight_lr, params);
-    params.early_stop = recipe_.early_stop;
     PlannedTask task = TrainTask(params, full_precision_->ActivationsBefore(block), block);
     task.title = absl::StrCat("pilot block ", block, " at ", choice.bits, " bits, groups of ", choice.group_size);
     return {tasks_.Add(std::move(task)), "block"};
   }
 
   void AddBlockAp() {
-    if (recipe_.handoff != "sequential") TrainIndependently();
-    if (recipe_.handoff != "independent") TrainInOrder();
+    if (recipe_.handoff != Handoff::kSequential) TrainIndependently();
+    if (recipe_.handoff != Handoff::kIndependent) TrainInOrder();
   }
 
   // Every unit on the full-precision activations before it. The order is only a priority: position decides among
@@ -232,7 +220,8 @@ class GraphBuilder {
   void TrainIndependently() {
     for (const int64_t index : plan_.order) {
       const TrainingUnit& unit = plan_.units[static_cast<size_t>(index)];
-      Train(unit, full_precision_->ActivationsBefore(unit.first_block), {.keep_latent = recipe_.handoff == "relay"});
+      Train(unit, full_precision_->ActivationsBefore(unit.first_block),
+            {.keep_latent = recipe_.handoff == Handoff::kRelay});
     }
     UseTrained();
   }
@@ -253,7 +242,7 @@ class GraphBuilder {
         }
       }
       const TrainingUnit& unit = plan_.units[static_cast<size_t>(index)];
-      Train(unit, current_->ActivationsBefore(unit.first_block), {.goes_on = recipe_.handoff == "relay"});
+      Train(unit, current_->ActivationsBefore(unit.first_block), {.goes_on = recipe_.handoff == Handoff::kRelay});
       UseTrained();
       std::erase_if(untrained, [&unit](int64_t block) {
         return block >= unit.first_block && block < unit.first_block + unit.block_count;
@@ -310,14 +299,14 @@ class GraphBuilder {
   }
 
   void AddEvaluations() {
-    if (recipe_.method == "sensitivity") return;
+    if (recipe_.method == Method::kSensitivity) return;
     for (const TextSource& text : spec_.eval_texts) {
       const Digest tokens =
           AddTokenize(text, {.mode = "stream", .seqlen = recipe_.ppl_seqlen}, absl::StrCat("tokenize ", text.name));
       // A model without quantized blocks is measured once, under the name that is true of it.
-      const bool quantizes = recipe_.method != "none";
+      const bool quantizes = recipe_.method != Method::kNone;
       if (recipe_.eval_fp || !quantizes) AddEvaluation(text, tokens, "fp", true);
-      if (quantizes && !pending_.has_value()) AddEvaluation(text, tokens, recipe_.method, false);
+      if (quantizes && !pending_.has_value()) AddEvaluation(text, tokens, std::string(WordOf(recipe_.method)), false);
     }
   }
 
@@ -329,13 +318,14 @@ class GraphBuilder {
     if (!spec_.model->tokenizer.digest.is_zero()) task.def.inputs.emplace("tokenizer", spec_.model->tokenizer);
     if (!spec_.model->companions.digest.is_zero()) task.def.inputs.emplace("companions", spec_.model->companions);
     AddCheckpointInputs(task.def);
-    task.title = absl::StrCat("export ", recipe_.export_format);
+    task.title = absl::StrCat("export ", WordOf(recipe_.export_format));
     task.purpose = TaskPurpose::kExport;
     tasks_.Add(std::move(task));
   }
 
   const RunSpec& spec_;
   const LlamaConfig* model_;
+  const ResolvedRecipe& resolved_;
   const Recipe& recipe_;
   const Plan& plan_;
   const std::vector<Measurement>& measurements_;
@@ -355,14 +345,16 @@ bool NeedsNumericsClass(const ResolvedSpec& resolved) {
 }
 
 bool Grows(const RunSpec& spec, const Recipe& recipe) {
-  return MeasuresSensitivity(recipe, GivenKnowledge(spec)) || MeasuresFirst(recipe, GivenKnowledge(spec));
+  const ResolvedRecipe resolved = WithPolicies(spec, recipe);
+  return resolved.measures_sensitivity || resolved.measures_first;
 }
 
 StatusOr<RunGraph> BuildRunGraph(const RunSpec& spec, const LlamaConfig* model, const Recipe& recipe,
                                  const KindBases& bases, const std::vector<Measurement>& measurements) {
+  const ResolvedRecipe resolved = WithPolicies(spec, recipe);
   RunGraph graph;
-  LWQ_ASSIGN_OR_RETURN(graph.plan, PlanOfRun(spec, model, recipe, measurements));
-  GraphBuilder builder(spec, model, recipe, graph.plan, bases, measurements);
+  LWQ_ASSIGN_OR_RETURN(graph.plan, PlanOfRun(spec, model, resolved, measurements));
+  GraphBuilder builder(spec, model, resolved, graph.plan, bases, measurements);
   builder.Build();
   graph.tasks = builder.TakeTasks();
   graph.pending = builder.TakePending();

@@ -61,20 +61,20 @@ Status CheckParts(const RunSpec& spec, const Recipe& recipe) {
     LWQ_RETURN_IF_ERROR(CheckName("model.name", spec.model->name));
     if (MethodNeedsModel(recipe.method)) LWQ_RETURN_IF_ERROR(CheckArtifact("model.files", spec.model->files));
   }
-  if (recipe.method == "none" && (!recipe.eval_ppl || spec.eval_texts.empty())) {
+  if (recipe.method == Method::kNone && (!recipe.eval_ppl || spec.eval_texts.empty())) {
     return absl::InvalidArgumentError(
         "method none only evaluates: give at least one eval text and leave eval_ppl on, or choose another method");
   }
   if (!spec.sensitivity_scores.empty()) {
     LWQ_RETURN_IF_ERROR(CheckScores(spec.sensitivity_scores, "sensitivity_scores"));
   }
-  const bool calibrates = recipe.method == "block_ap" || MeasuresSensitivity(recipe, GivenKnowledge(spec));
-  const bool tokenizes = calibrates || (recipe.method != "noop" && recipe.eval_ppl && !spec.eval_texts.empty());
+  const bool calibrates = recipe.method == Method::kBlockAp || WithPolicies(spec, recipe).measures_sensitivity;
+  const bool tokenizes = calibrates || (recipe.method != Method::kNoop && recipe.eval_ppl && !spec.eval_texts.empty());
   if (tokenizes) LWQ_RETURN_IF_ERROR(CheckArtifact("model.tokenizer", spec.model->tokenizer));
   if (calibrates) {
     if (!spec.calibration.has_value()) {
       return absl::InvalidArgumentError(
-          recipe.method == "block_ap"
+          recipe.method == Method::kBlockAp
               ? "calibration is missing: method block_ap trains on a calibration text"
               : "calibration is missing: the blocks' sensitivity is measured on a calibration text");
     }
@@ -172,29 +172,34 @@ StatusOr<RunSpec> ParseSpec(const Json& json) {
 
 }  // namespace
 
-PlanKnowledge GivenKnowledge(const RunSpec& spec) {
-  return {spec.sensitivity_scores, {}};
+ResolvedRecipe WithPolicies(const RunSpec& spec, const Recipe& recipe) {
+  return WithPolicies(recipe, !spec.sensitivity_scores.empty());
+}
+
+StatusOr<Plan> PlanOfRun(const RunSpec& spec, const LlamaConfig* model, const ResolvedRecipe& resolved,
+                         const std::vector<Measurement>& measurements) {
+  LWQ_ASSIGN_OR_RETURN(Plan plan, MakePlan(resolved, model, {spec.sensitivity_scores, measurements}));
+  if (model != nullptr) plan.chosen_defaults = DefaultRemarks(spec.recipe, resolved.fields, *model);
+  return plan;
 }
 
 StatusOr<Plan> PlanOfRun(const RunSpec& spec, const LlamaConfig* model, const Recipe& recipe,
                          const std::vector<Measurement>& measurements) {
-  LWQ_ASSIGN_OR_RETURN(Plan plan, MakePlan(recipe, model, {spec.sensitivity_scores, measurements}));
-  if (model != nullptr) plan.chosen_defaults = DefaultRemarks(spec.recipe, recipe, *model);
-  return plan;
+  return PlanOfRun(spec, model, WithPolicies(spec, recipe), measurements);
 }
 
 std::set<TaskKind> KindsOfRun(const RunSpec& spec, const Recipe& recipe) {
-  return KindsOfRun(recipe, GivenKnowledge(spec), !spec.eval_texts.empty());
+  return KindsOfRun(WithPolicies(spec, recipe), !spec.eval_texts.empty());
 }
 
 StatusOr<ResolvedSpec> ResolveSpec(const RunSpec& spec) {
   ResolvedSpec resolved;
   resolved.spec = spec;
-  if (MethodNeedsModel(spec.recipe.method.value_or("block_ap"))) {
+  if (MethodNeedsModel(MethodOf(spec.recipe))) {
     if (!spec.model.has_value()) return absl::InvalidArgumentError("model is missing");
     StatusOr<LlamaConfig> config = LlamaConfig::Parse(spec.model->config_json);
     if (!config.ok()) return Annotate(config.status(), absl::StrCat("model '", spec.model->name, "'"));
-    if (!config->quantization_config.is_null() && spec.recipe.method.value_or("block_ap") != "none") {
+    if (!config->quantization_config.is_null() && MethodOf(spec.recipe) != Method::kNone) {
       return absl::FailedPreconditionError(absl::StrCat("model '", spec.model->name,
                                                         "' is already quantized: it can be evaluated (method none), "
                                                         "but to quantize it, start from the full-precision model"));

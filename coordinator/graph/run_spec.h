@@ -57,10 +57,13 @@ struct ResolvedSpec {
 // combination that is not supported. One line each.
 StatusOr<ResolvedSpec> ResolveSpec(const RunSpec& spec);
 
-// What the spec says of the blocks' sensitivity.
-PlanKnowledge GivenKnowledge(const RunSpec& spec);
+// The recipe of the spec's run, resolved (pinned or not), with its policies: whether scores are given is the spec's to
+// say.
+ResolvedRecipe WithPolicies(const RunSpec& spec, const Recipe& recipe);
 
 // MakePlan of the spec's run, with what was chosen for it. `recipe` is the spec's, resolved. Errors of MakePlan.
+StatusOr<Plan> PlanOfRun(const RunSpec& spec, const LlamaConfig* model, const ResolvedRecipe& resolved,
+                         const std::vector<Measurement>& measurements);
 StatusOr<Plan> PlanOfRun(const RunSpec& spec, const LlamaConfig* model, const Recipe& recipe,
                          const std::vector<Measurement>& measurements);
 

@@ -38,18 +38,31 @@ class SensitivityBuilder {
   }
 
   PendingMeasurement Build() {
-    const std::string& metric = request_.metric;
-    if (metric == "fisher" || metric == "gradient") AddByGradient(metric == "gradient");
-    if (metric == "output_fisher") AddOutputFisher();
-    if (metric == "hessian") AddHessian();
-    if (metric == "loss_delta" || metric == "pilot") AddLossDelta(metric == "pilot");
+    if (request_.metric.has_value()) AddMetric(*request_.metric);
     if (request_.squared_error) AddWeightErrors();
     return std::move(pending_);
   }
 
  private:
+  void AddMetric(SensitivityMetric metric) {
+    switch (metric) {
+      case SensitivityMetric::kFisher:
+        return AddByGradient(/*norm_of_mean=*/false);
+      case SensitivityMetric::kGradient:
+        return AddByGradient(/*norm_of_mean=*/true);
+      case SensitivityMetric::kHessian:
+        return AddHessian();
+      case SensitivityMetric::kLossDelta:
+        return AddLossDelta(/*pilot=*/false);
+      case SensitivityMetric::kOutputFisher:
+        return AddOutputFisher();
+      case SensitivityMetric::kPilot:
+        return AddLossDelta(/*pilot=*/true);
+    }
+  }
+
   int64_t blocks() const { return context_.model.blocks(); }
-  bool sums_gradients() const { return request_.metric == "gradient"; }
+  bool sums_gradients() const { return request_.metric == SensitivityMetric::kGradient; }
 
   PlannedTask Sharded(TaskKind kind, std::string_view what, size_t shard, int64_t block) const {
     PlannedTask task;
@@ -145,7 +158,7 @@ class SensitivityBuilder {
   }
 
   void AddHessian() {
-    const bool whole_model = recipe_.hessian_scope == "model";
+    const bool whole_model = recipe_.hessian_scope == HessianScope::kModel;
     const std::vector<int64_t> firsts = whole_model ? std::vector<int64_t>{0} : request_.blocks;
     for (const int64_t first : firsts) {
       for (int64_t probe = 0; probe < recipe_.hessian_probes; ++probe) {

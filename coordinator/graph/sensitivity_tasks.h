@@ -16,7 +16,7 @@
 
 #include <cstdint>
 #include <functional>
-#include <string>
+#include <optional>
 #include <vector>
 
 #include "common/model/llama_config.h"
@@ -35,14 +35,14 @@ struct PendingMeasurement {
     int64_t block = 0;  // the first it says something about
     int64_t probe = 0;
   };
-  std::string metric;  // "" where scores are given and only squared errors are missing
+  std::optional<SensitivityMetric> metric;  // absent where scores are given and only squared errors are missing
   std::vector<int64_t> blocks;
   int64_t trained_blocks = 0;
   std::vector<Part> parts;  // by block, then probe, then shard
 };
 
 struct SensitivityRequest {
-  std::string metric;           // "" for none
+  std::optional<SensitivityMetric> metric;  // absent for none
   std::vector<int64_t> blocks;  // to measure, by layer
   bool squared_error = false;   // also ‖W − Q(W)‖² of every choice
   int64_t trained_blocks = 0;   // of the model at this moment

@@ -46,6 +46,10 @@ StatusOr<std::optional<ScoreTable>> TableFromJson(const Json& json, std::string_
 
 }  // namespace
 
+std::string_view MetricWord(const Measurement& measurement) {
+  return measurement.metric.has_value() ? WordOf(*measurement.metric) : "";
+}
+
 std::vector<double> PolicyScores(const Measurement& measurement) {
   std::vector<double> scores = measurement.scores;
   for (double& score : scores) score = std::max(score, 0.0);
@@ -53,7 +57,7 @@ std::vector<double> PolicyScores(const Measurement& measurement) {
 }
 
 Json MeasurementToJson(const Measurement& measurement) {
-  return Json{{"metric", measurement.metric},
+  return Json{{"metric", std::string(MetricWord(measurement))},
               {"scores", measurement.scores},
               {"standard_errors", measurement.standard_errors},
               {"table", TableToJson(measurement.table)},
@@ -66,7 +70,12 @@ Json MeasurementToJson(const Measurement& measurement) {
 StatusOr<Measurement> MeasurementFromJson(const Json& json, std::string_view what) {
   const auto parse = [&]() -> StatusOr<Measurement> {
     Measurement measurement;
-    LWQ_ASSIGN_OR_RETURN(measurement.metric, JsonString(json, "metric", what));
+    LWQ_ASSIGN_OR_RETURN(const std::string metric, JsonString(json, "metric", what));
+    measurement.metric = ParseWord<SensitivityMetric>(metric);
+    if (!metric.empty() && !measurement.metric.has_value()) {
+      return absl::DataLossError(
+          absl::StrCat(what, ": metric ", UnknownWordMessage(metric, kWords<SensitivityMetric>)));
+    }
     LWQ_ASSIGN_OR_RETURN(measurement.trained_blocks, JsonInt(json, "trained_blocks", what));
     LWQ_ASSIGN_OR_RETURN(measurement.samples, JsonInt(json, "samples", what));
     LWQ_ASSIGN_OR_RETURN(measurement.seqlen, JsonInt(json, "seqlen", what));

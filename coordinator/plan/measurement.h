@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "common/json/json.h"
+#include "common/recipe/choices.h"
 #include "common/status/status.h"
 #include "coordinator/plan/recipe.h"
 #include "coordinator/plan/score_table.h"
@@ -19,7 +20,7 @@
 namespace lwq::coordinator {
 
 struct Measurement {
-  std::string metric;
+  std::optional<SensitivityMetric> metric;  // absent: only squared errors were measured
   // By layer; for a table metric the entry at (wbits, group_size). 0 for blocks that were trained already. As measured:
   // a curvature or a rise of the loss can come out below 0.
   std::vector<double> scores;
@@ -30,6 +31,9 @@ struct Measurement {
   int64_t samples = 0;
   int64_t seqlen = 0;
 };
+
+// The metric's word; "" where there is none.
+std::string_view MetricWord(const Measurement& measurement);
 
 // The scores as policies take them: what came out below 0 is 0.
 std::vector<double> PolicyScores(const Measurement& measurement);

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "coordinator/plan/policy_recipe.h"
+#include "coordinator/plan/policies.h"
 
 namespace lwq::coordinator {
 namespace {

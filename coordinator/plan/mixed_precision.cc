@@ -49,10 +49,10 @@ std::vector<int> AdaptiveWidths(const std::vector<Real>& ratios) {
 
 // The thresholds are float64 in both semantics: a float32 ratio is compared as the number it is.
 template <typename Real>
-std::vector<int> WidthsOf(std::string_view strategy, const std::vector<Real>& ratios) {
-  if (strategy == "adaptive") return AdaptiveWidths(ratios);
-  LWQ_CHECK(strategy == "conservative" || strategy == "aggressive", "no map of widths is named ", strategy);
-  const bool conservative = strategy == "conservative";
+std::vector<int> WidthsOf(MpqStrategy strategy, const std::vector<Real>& ratios) {
+  if (strategy == MpqStrategy::kAdaptive) return AdaptiveWidths(ratios);
+  LWQ_CHECK(strategy != MpqStrategy::kOptimal, "mpq_strategy optimal has no map of widths");
+  const bool conservative = strategy == MpqStrategy::kConservative;
   std::vector<int> bits;
   for (const double ratio : ratios) {
     if (conservative) {
@@ -111,10 +111,10 @@ std::string RemarkOfGreedy(const GreedyResult& result, double target) {
 
 }  // namespace
 
-std::vector<int> WidthsByScore(std::string_view strategy, const std::vector<double>& ratios) {
+std::vector<int> WidthsByScore(MpqStrategy strategy, const std::vector<double>& ratios) {
   return WidthsOf(strategy, ratios);
 }
-std::vector<int> WidthsByScore(std::string_view strategy, const std::vector<float>& ratios) {
+std::vector<int> WidthsByScore(MpqStrategy strategy, const std::vector<float>& ratios) {
   return WidthsOf(strategy, ratios);
 }
 

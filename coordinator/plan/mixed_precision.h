@@ -15,18 +15,20 @@
 
 #include <cstdint>
 #include <string>
-#include <string_view>
 #include <vector>
+
+#include "common/recipe/choices.h"
+#include "common/recipe/recipe_rules.h"
 
 namespace lwq::coordinator {
 
-inline constexpr int kWidths[] = {2, 3, 4, 5, 6, 8};
+inline constexpr auto& kWidths = recipe::kWeightBits;
 inline constexpr double kBudgetTolerance = 0.05;  // bits, of the plain mean
 
 // The map before the greedy. `ratios` as Ratios or AuthorRatios gives them: the arithmetic follows their type. CHECKs
-// that the strategy is one of the three.
-std::vector<int> WidthsByScore(std::string_view strategy, const std::vector<double>& ratios);
-std::vector<int> WidthsByScore(std::string_view strategy, const std::vector<float>& ratios);
+// that the strategy is not "optimal", which has no map.
+std::vector<int> WidthsByScore(MpqStrategy strategy, const std::vector<double>& ratios);
+std::vector<int> WidthsByScore(MpqStrategy strategy, const std::vector<float>& ratios);
 
 // 64 above .8, 128 above .5, else 256 (the author's program; `mpq_group_size: by_score`).
 std::vector<int64_t> GroupSizesByScore(const std::vector<double>& ratios);

@@ -4,7 +4,8 @@
 
 #include "coordinator/plan/memory.h"
 #include "coordinator/plan/plan_blocks.h"
-#include "coordinator/plan/policy_recipe.h"
+#include "coordinator/plan/policies.h"
+#include "coordinator/plan/recipe_defaults.h"
 #include "coordinator/plan/remarks.h"
 #include "coordinator/plan/run_kinds.h"
 #include "coordinator/plan/sensitivity_choices.h"
@@ -18,7 +19,7 @@ struct BlockStorage {
   int64_t index_bytes = 0;
 };
 
-BlockStorage StorageOfBlock(const LlamaConfig& model, std::string_view format, int bits, int64_t group_size) {
+BlockStorage StorageOfBlock(const LlamaConfig& model, ExportFormat format, int bits, int64_t group_size) {
   BlockStorage sum;
   for (const LinearKind kind : kAllLinears) {
     const LinearStorage linear = StorageOf(format, ShapeOf(model, kind), bits, group_size);
@@ -29,26 +30,26 @@ BlockStorage StorageOfBlock(const LlamaConfig& model, std::string_view format, i
 }
 
 // What is settled whatever the sensitivity turns out to be.
-PolicyOptions WithoutSensitivity(PolicyOptions options) {
-  if (options.layer_ordering == "sensitivity") options.layer_ordering = "original";
-  if (options.block_grouping == "similar") options.block_grouping = PolicyOptions().block_grouping;
-  options.reorder_every = 0;
-  options.adaptive_epochs = false;
-  options.adaptive_lr_scaling = false;
-  options.use_adaptive_training = false;
-  options.use_mixed_precision = false;
-  options.target_size_mb.reset();
-  return options;
+Recipe WithoutSensitivity(Recipe policies) {
+  if (policies.layer_ordering == LayerOrdering::kSensitivity) policies.layer_ordering = LayerOrdering::kOriginal;
+  if (GroupsSimilarBlocks(policies)) policies.block_grouping = *ConstantDefaults().block_grouping;
+  policies.reorder_every = 0;
+  policies.adaptive_epochs = false;
+  policies.adaptive_lr_scaling = false;
+  policies.use_adaptive_training = false;
+  policies.use_mixed_precision = false;
+  policies.target_size_mb = 0;
+  return policies;
 }
 
 // Knowledge as the policies take it. Requires that what they need is known.
-PolicyInputs InputsOf(const Recipe& recipe, const LlamaConfig& model, const PlanKnowledge& knowledge) {
+PolicyInputs InputsOf(const ResolvedRecipe& resolved, const LlamaConfig& model, const PlanKnowledge& knowledge) {
   PolicyInputs inputs;
   inputs.block_shapes = BlockShapesOf(model);
   inputs.scores = knowledge.given_scores;
   inputs.other_file_bytes = UnquantizedBytes(model);
   auto reordered = knowledge.measurements.begin();
-  if (MeasuresFirst(recipe, knowledge) && reordered != knowledge.measurements.end()) {
+  if (resolved.measures_first && reordered != knowledge.measurements.end()) {
     const Measurement& first = *reordered++;
     if (inputs.scores.empty()) inputs.scores = PolicyScores(first);
     inputs.table = first.table;
@@ -61,12 +62,12 @@ PolicyInputs InputsOf(const Recipe& recipe, const LlamaConfig& model, const Plan
 }
 
 // Whether any table of losses could lead to a plan: the budget holds the smallest one, the format some of the choices.
-Status CheckBudgetOfOptimal(const Recipe& recipe, const PolicyOptions& options, PolicyInputs inputs) {
-  PolicyOptions only_widths = WithoutSensitivity(options);
+Status CheckBudgetOfOptimal(const Recipe& policies, PolicyInputs inputs) {
+  Recipe only_widths = WithoutSensitivity(policies);
   only_widths.use_mixed_precision = true;
-  only_widths.mpq_strategy = options.mpq_strategy;
-  only_widths.target_size_mb = options.target_size_mb;
-  LWQ_ASSIGN_OR_RETURN(std::vector<QuantChoice> choices, SensitivityChoices(recipe));
+  only_widths.mpq_strategy = policies.mpq_strategy;
+  only_widths.target_size_mb = policies.target_size_mb;
+  LWQ_ASSIGN_OR_RETURN(std::vector<QuantChoice> choices, SensitivityChoices(policies));
   const std::vector<double> no_loss(choices.size(), 0);
   inputs.table = ScoreTable{std::move(choices), std::vector<std::vector<double>>(inputs.block_shapes.size(), no_loss)};
   return PlanBlocks(only_widths, inputs).status();
@@ -78,7 +79,7 @@ void RemarkOnNegatives(const PlanKnowledge& knowledge, Plan& plan) {
     for (size_t block = 0; block < measurement.scores.size(); ++block) {
       if (measurement.scores[block] >= 0) continue;
       plan.remarks.push_back(absl::StrCat("the sensitivity of block ", block, " was measured as ",
-                                          measurement.scores[block], " (", measurement.metric, "): taken as 0"));
+                                          measurement.scores[block], " (", MetricWord(measurement), "): taken as 0"));
     }
   }
 }
@@ -89,10 +90,10 @@ void AddTotals(const Recipe& recipe, const LlamaConfig& model, Plan& plan) {
   int64_t index_bytes = 0;
   double bits_sum = 0;
   for (BlockPlan& block : plan.blocks) {
-    if (recipe.method == "block_ap" && !block.is_frozen()) {
+    if (recipe.method == Method::kBlockAp && !block.is_frozen()) {
       block.steps = PlannedSteps(recipe, block.epochs);
-      if (recipe.handoff == "relay") block.steps += PlannedSteps(recipe, recipe.relay_epochs);
-    } else if (recipe.method == "block_ap") {
+      if (recipe.handoff == Handoff::kRelay) block.steps += PlannedSteps(recipe, recipe.relay_epochs);
+    } else if (recipe.method == Method::kBlockAp) {
       block.epochs = 0;
     } else {
       block.epochs = block.quant_lr = block.zp_lr = block.weight_lr = block.patience = 0;
@@ -108,30 +109,31 @@ void AddTotals(const Recipe& recipe, const LlamaConfig& model, Plan& plan) {
   plan.average_bits = bits_sum / static_cast<double>(blocks);
   plan.stored_bits_per_weight =
       8.0 * static_cast<double>(plan.quantized_bytes) / static_cast<double>(plan.quantized_weights);
-  if (recipe.export_format != "none") {
+  if (recipe.export_format != ExportFormat::kNone) {
     plan.export_bytes = plan.quantized_bytes + index_bytes + UnquantizedBytes(model);
   }
 }
 
 }  // namespace
 
-StatusOr<Plan> MakePlan(const Recipe& recipe, const LlamaConfig* model, const PlanKnowledge& knowledge) {
+StatusOr<Plan> MakePlan(const ResolvedRecipe& resolved, const LlamaConfig* model, const PlanKnowledge& knowledge) {
+  const Recipe& recipe = resolved.fields;
   Plan plan;
-  if (recipe.method == "noop") return plan;
-  LWQ_CHECK(model != nullptr, "a plan for method ", recipe.method, " needs a model");
-  for (const TaskKind kind : KindsOfRun(recipe, knowledge, /*has_eval_texts=*/true)) {
+  if (recipe.method == Method::kNoop) return plan;
+  LWQ_CHECK(model != nullptr, "a plan for method ", WordOf(recipe.method), " needs a model");
+  for (const TaskKind kind : KindsOfRun(resolved, /*has_eval_texts=*/true)) {
     plan.peak_memory_bytes = std::max(plan.peak_memory_bytes, TaskMemoryBytes(kind, *model, recipe));
   }
-  plan.provisional = MeasuresFirst(recipe, knowledge) && knowledge.measurements.empty();
+  plan.provisional = resolved.measures_first && knowledge.measurements.empty();
   if (!Quantizes(recipe)) return plan;
 
-  PolicyOptions options = ResolvedPoliciesOf(recipe);
-  const PolicyInputs inputs = InputsOf(recipe, *model, knowledge);
+  Recipe policies = resolved.policies;
+  const PolicyInputs inputs = InputsOf(resolved, *model, knowledge);
   if (plan.provisional) {
-    if (IsOptimal(options)) LWQ_RETURN_IF_ERROR(Annotate(CheckBudgetOfOptimal(recipe, options, inputs), "recipe"));
-    options = WithoutSensitivity(std::move(options));
+    if (IsOptimal(policies)) LWQ_RETURN_IF_ERROR(Annotate(CheckBudgetOfOptimal(policies, inputs), "recipe"));
+    policies = WithoutSensitivity(std::move(policies));
   }
-  StatusOr<PolicyPlan> decided = PlanBlocks(options, inputs);
+  StatusOr<PolicyPlan> decided = PlanBlocks(policies, inputs);
   if (!decided.ok()) return Annotate(decided.status(), "recipe");
   plan.blocks = std::move(decided->blocks);
   plan.units = std::move(decided->units);
@@ -143,6 +145,10 @@ StatusOr<Plan> MakePlan(const Recipe& recipe, const LlamaConfig* model, const Pl
   AddTotals(recipe, *model, plan);
   for (std::string& remark : ServingRemarks(recipe, *model, plan.blocks)) plan.remarks.push_back(std::move(remark));
   return plan;
+}
+
+StatusOr<Plan> MakePlan(const Recipe& recipe, const LlamaConfig* model, const PlanKnowledge& knowledge) {
+  return MakePlan(WithPolicies(recipe, !knowledge.given_scores.empty()), model, knowledge);
 }
 
 }  // namespace lwq::coordinator

@@ -16,6 +16,7 @@
 #include "coordinator/plan/optimal.h"
 #include "coordinator/plan/plan_knowledge.h"
 #include "coordinator/plan/recipe.h"
+#include "coordinator/plan/resolved_recipe.h"
 #include "coordinator/plan/training_order.h"
 
 namespace lwq::coordinator {
@@ -40,6 +41,7 @@ struct Plan {
 
 // `model` may be null only for method "noop". Requires a recipe that ResolveRecipe returned for this model. Errors of
 // PlanBlocks, on one line that begins with "recipe".
+StatusOr<Plan> MakePlan(const ResolvedRecipe& resolved, const LlamaConfig* model, const PlanKnowledge& knowledge = {});
 StatusOr<Plan> MakePlan(const Recipe& recipe, const LlamaConfig* model, const PlanKnowledge& knowledge = {});
 
 }  // namespace lwq::coordinator

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "coordinator/plan/mixed_precision.h"
+#include "coordinator/plan/policies.h"
 #include "coordinator/plan/scores.h"
 #include "coordinator/plan/storage.h"
 #include "coordinator/plan/training_policy.h"
@@ -22,7 +23,7 @@ int64_t WeightsOf(const std::vector<LinearShape>& linears) {
   return weights;
 }
 
-int64_t StoredBitsOf(const std::vector<LinearShape>& linears, const std::string& format, const QuantChoice& choice) {
+int64_t StoredBitsOf(const std::vector<LinearShape>& linears, ExportFormat format, const QuantChoice& choice) {
   int64_t bytes = 0;
   for (const LinearShape& linear : linears) {
     bytes += StorageOf(format, linear, choice.bits, choice.group_size).stored_bytes;
@@ -38,18 +39,18 @@ bool GroupsDivide(const std::vector<LinearShape>& linears, int64_t group_size) {
 }
 
 // One score per block: the scalar metric's, else the table's column at (wbits, group_size). Empty where no policy asks.
-StatusOr<std::vector<double>> ScoresForPolicies(const PolicyOptions& options, const PolicyInputs& inputs) {
-  if (!NeedsScores(options)) return std::vector<double>();
+StatusOr<std::vector<double>> ScoresForPolicies(const Recipe& policies, const PolicyInputs& inputs) {
+  if (!NeedsScores(policies)) return std::vector<double>();
   std::vector<double> scores = inputs.scores;
   if (scores.empty() && inputs.table.has_value()) {
-    LWQ_ASSIGN_OR_RETURN(scores, ScoresAt(*inputs.table, {options.wbits, options.group_size}));
+    LWQ_ASSIGN_OR_RETURN(scores, ScoresAt(*inputs.table, {policies.wbits, policies.group_size}));
   }
   LWQ_RETURN_IF_ERROR(CheckScores(scores));
   if (scores.size() != inputs.block_shapes.size()) {
     return absl::InvalidArgumentError(absl::StrCat("there are ", scores.size(), " sensitivity scores for a model of ",
                                                    inputs.block_shapes.size(), " blocks"));
   }
-  if (options.policy_semantics == "author") {
+  if (policies.policy_semantics == PolicySemantics::kAuthor) {
     const auto most = std::max_element(scores.begin(), scores.end());
     if (*most > std::numeric_limits<float>::max()) {
       return absl::InvalidArgumentError(absl::StrCat("the sensitivity score of block ", most - scores.begin(), " is ",
@@ -72,11 +73,11 @@ Status CheckInputs(const PolicyInputs& inputs) {
   return absl::OkStatus();
 }
 
-std::vector<TrainingUnit> UnitsFor(const PolicyOptions& options, int64_t blocks, const std::vector<double>& scores) {
-  if (options.block_grouping == "similar") {
-    return GroupSimilar(scores, options.block_grouping_factor, options.block_grouping_most);
+std::vector<TrainingUnit> UnitsFor(const Recipe& policies, int64_t blocks, const std::vector<double>& scores) {
+  if (GroupsSimilarBlocks(policies)) {
+    return GroupSimilar(scores, policies.block_grouping_factor, policies.block_grouping_most);
   }
-  return GroupConsecutive(blocks, scores, BlocksPerUnit(options));
+  return GroupConsecutive(blocks, scores, BlocksPerUnit(policies));
 }
 
 std::vector<double> ScoresOfUnits(const std::vector<TrainingUnit>& units) {
@@ -86,17 +87,19 @@ std::vector<double> ScoresOfUnits(const std::vector<TrainingUnit>& units) {
 }
 
 // Walks along the order and applies each measurement that is known where it fell due.
-StatusOr<std::vector<int64_t>> OrderFor(const PolicyOptions& options, const PolicyInputs& inputs,
+StatusOr<std::vector<int64_t>> OrderFor(const Recipe& policies, const PolicyInputs& inputs,
                                         const std::vector<TrainingUnit>& units) {
   const int64_t count = static_cast<int64_t>(units.size());
-  if (options.layer_ordering == "original") return OriginalOrder(count);
-  if (options.layer_ordering == "random") return RandomOrder(count, static_cast<uint64_t>(options.seed));
+  if (policies.layer_ordering == LayerOrdering::kOriginal) return OriginalOrder(count);
+  if (policies.layer_ordering == LayerOrdering::kRandom) {
+    return RandomOrder(count, static_cast<uint64_t>(policies.seed));
+  }
   std::vector<int64_t> order = SensitivityOrder(ScoresOfUnits(units));
   size_t used = 0;
   int64_t since_last = 0;
-  for (int64_t trained = 1; trained < count && options.reorder_every > 0; ++trained) {
+  for (int64_t trained = 1; trained < count && policies.reorder_every > 0; ++trained) {
     since_last += units[static_cast<size_t>(order[static_cast<size_t>(trained - 1)])].block_count;
-    if (since_last < options.reorder_every) continue;
+    if (since_last < policies.reorder_every) continue;
     since_last = 0;
     if (used == inputs.reordered_scores.size()) break;
     const std::vector<double>& scores = inputs.reordered_scores[used++];
@@ -114,18 +117,18 @@ StatusOr<std::vector<int64_t>> OrderFor(const PolicyOptions& options, const Poli
 }
 
 // Bits and group sizes by MPQ's maps and greedy.
-void AllocateByScore(const PolicyOptions& options, const std::vector<double>& scores, std::vector<QuantChoice>& choices,
+void AllocateByScore(const Recipe& policies, const std::vector<double>& scores, std::vector<QuantChoice>& choices,
                      PolicyPlan& plan) {
-  const bool author = options.policy_semantics == "author";
-  std::vector<int> bits = author ? WidthsByScore(options.mpq_strategy, AuthorRatios(scores))
-                                 : WidthsByScore(options.mpq_strategy, Ratios(scores));
-  if (options.mpq_strategy == "adaptive" || *options.keep_budget) {
-    GreedyResult greedy = GreedyToTarget(std::move(bits), scores, *options.target_avg_bits);
+  const bool author = policies.policy_semantics == PolicySemantics::kAuthor;
+  std::vector<int> bits = author ? WidthsByScore(policies.mpq_strategy, AuthorRatios(scores))
+                                 : WidthsByScore(policies.mpq_strategy, Ratios(scores));
+  if (policies.mpq_strategy == MpqStrategy::kAdaptive || policies.keep_budget) {
+    GreedyResult greedy = GreedyToTarget(std::move(bits), scores, policies.target_avg_bits);
     bits = std::move(greedy.bits);
     if (!greedy.reached) plan.remarks.push_back(greedy.remark);
   }
   for (size_t i = 0; i < bits.size(); ++i) choices[i].bits = bits[i];
-  if (options.mpq_group_size != "by_score") return;
+  if (policies.mpq_group_size != MpqGroupSize::kByScore) return;
   const std::vector<int64_t> groups =
       author ? GroupSizesByScore(AuthorRatios(scores)) : GroupSizesByScore(Ratios(scores));
   for (size_t i = 0; i < groups.size(); ++i) choices[i].group_size = groups[i];
@@ -147,24 +150,24 @@ StatusOr<ScoreTable> LossTable(const PolicyInputs& inputs, PolicyPlan& plan) {
 }
 
 // Budget in stored bits.
-int64_t BudgetFor(const PolicyOptions& options, const PolicyInputs& inputs) {
+int64_t BudgetFor(const Recipe& policies, const PolicyInputs& inputs) {
   int64_t weights = 0;
   int64_t index_bytes = 0;
   for (const std::vector<LinearShape>& linears : inputs.block_shapes) {
     weights += WeightsOf(linears);
     // The index does not depend on the width; 2 bits and 8 bits are held by every format.
     for (const LinearShape& linear : linears)
-      index_bytes += StorageOf(options.export_format, linear, 8, -1).index_bytes;
+      index_bytes += StorageOf(policies.export_format, linear, 8, -1).index_bytes;
   }
-  if (!options.target_size_mb.has_value()) {
+  if (policies.target_size_mb == 0) {
     // Rounded to a whole bit, so that "the stored bits per weight of that plan" is that plan's budget exactly.
-    return std::llround(*options.target_avg_bits * static_cast<double>(weights));
+    return std::llround(policies.target_avg_bits * static_cast<double>(weights));
   }
-  const int64_t bytes = static_cast<int64_t>(std::floor(*options.target_size_mb * kBytesPerMegabyte));
+  const int64_t bytes = static_cast<int64_t>(std::floor(policies.target_size_mb * kBytesPerMegabyte));
   return (bytes - inputs.other_file_bytes - index_bytes) * kBitsPerByte;
 }
 
-Status AllocateExactly(const PolicyOptions& options, const PolicyInputs& inputs, std::vector<QuantChoice>& choices,
+Status AllocateExactly(const Recipe& policies, const PolicyInputs& inputs, std::vector<QuantChoice>& choices,
                        PolicyPlan& plan) {
   LWQ_ASSIGN_OR_RETURN(const ScoreTable table, LossTable(inputs, plan));
   AllocationProblem problem(inputs.block_shapes.size());
@@ -174,21 +177,21 @@ Status AllocateExactly(const PolicyOptions& options, const PolicyInputs& inputs,
     for (size_t i = 0; i < table.choices.size(); ++i) {
       const QuantChoice& choice = table.choices[i];
       const bool width = std::find(std::begin(kWidths), std::end(kWidths), choice.bits) != std::end(kWidths);
-      if (!width || !FormatHolds(options.export_format, choice.bits) || !GroupsDivide(linears, choice.group_size)) {
+      if (!width || !FormatHolds(policies.export_format, choice.bits) || !GroupsDivide(linears, choice.group_size)) {
         continue;
       }
       held[block].push_back(choice);
-      problem[block].push_back({StoredBitsOf(linears, options.export_format, choice), table.loss[block][i]});
+      problem[block].push_back({StoredBitsOf(linears, policies.export_format, choice), table.loss[block][i]});
     }
     if (held[block].empty()) {
       return absl::FailedPreconditionError(absl::StrCat("no choice of the score table fits block ", block,
-                                                        ": export_format ", options.export_format,
+                                                        ": export_format ", WordOf(policies.export_format),
                                                         " must hold the bits, the group size divide every linear"));
     }
   }
-  StatusOr<OptimalAllocation> allocation = AllocateOptimally(problem, BudgetFor(options, inputs));
+  StatusOr<OptimalAllocation> allocation = AllocateOptimally(problem, BudgetFor(policies, inputs));
   if (!allocation.ok()) {
-    return Annotate(allocation.status(), options.target_size_mb.has_value() ? "target_size_mb" : "target_avg_bits");
+    return Annotate(allocation.status(), policies.target_size_mb > 0 ? "target_size_mb" : "target_avg_bits");
   }
   for (size_t block = 0; block < problem.size(); ++block) {
     choices[block] = held[block][static_cast<size_t>(allocation->options[block])];
@@ -198,13 +201,13 @@ Status AllocateExactly(const PolicyOptions& options, const PolicyInputs& inputs,
   return absl::OkStatus();
 }
 
-Status CheckStorable(const PolicyOptions& options, const PolicyInputs& inputs,
+Status CheckStorable(const Recipe& policies, const PolicyInputs& inputs,
                      const std::vector<QuantChoice>& choices) {
   for (size_t block = 0; block < choices.size(); ++block) {
     const QuantChoice& choice = choices[block];
-    if (!FormatHolds(options.export_format, choice.bits)) {
+    if (!FormatHolds(policies.export_format, choice.bits)) {
       return absl::FailedPreconditionError(absl::StrCat("block ", block, " gets ", choice.bits,
-                                                        " bits, which export_format ", options.export_format,
+                                                        " bits, which export_format ", WordOf(policies.export_format),
                                                         " cannot hold; ", FormatsThatHold(choice.bits), " can"));
     }
     if (!GroupsDivide(inputs.block_shapes[block], choice.group_size)) {
@@ -225,24 +228,24 @@ std::vector<double> BitsOfUnits(const std::vector<TrainingUnit>& units, const st
   return bits;
 }
 
-std::vector<TrainingSettings> SettingsFor(const PolicyOptions& options, const std::vector<TrainingUnit>& units,
+std::vector<TrainingSettings> SettingsFor(const Recipe& policies, const std::vector<TrainingUnit>& units,
                                           const std::vector<QuantChoice>& choices) {
-  const bool author = options.policy_semantics == "author";
-  const bool joint = options.use_adaptive_training && options.use_mixed_precision;
+  const bool author = policies.policy_semantics == PolicySemantics::kAuthor;
+  const bool joint = policies.use_adaptive_training && policies.use_mixed_precision;
   const std::vector<double> scores = ScoresOfUnits(units);
-  std::vector<TrainingSettings> settings(units.size(), {.epochs = options.epochs,
-                                                        .quant_lr = options.quant_lr,
-                                                        .zp_lr = options.zp_lr,
-                                                        .weight_lr = options.weight_lr,
-                                                        .patience = options.early_stop});
-  if (options.adaptive_epochs) {
+  std::vector<TrainingSettings> settings(units.size(), {.epochs = policies.epochs,
+                                                        .quant_lr = policies.quant_lr,
+                                                        .zp_lr = policies.zp_lr,
+                                                        .weight_lr = policies.weight_lr,
+                                                        .patience = policies.early_stop});
+  if (policies.adaptive_epochs) {
     author ? ApplyAdaptiveEpochsOfAuthor(AuthorRatios(scores), settings)
            : ApplyAdaptiveEpochs(Ratios(scores), settings);
   }
-  if (options.adaptive_lr_scaling) {
-    ApplyAdaptiveLearningRates(NormalizedScores(scores, options.adaptive_lr_normalization), settings);
+  if (policies.adaptive_lr_scaling) {
+    ApplyAdaptiveLearningRates(NormalizedScores(scores, policies.adaptive_lr_normalization), settings);
   }
-  if (options.use_adaptive_training) {
+  if (policies.use_adaptive_training) {
     author ? ApplySgraOfAuthor(AuthorRatios(scores), settings) : ApplySgra(Ratios(scores), settings);
   }
   if (joint) {
@@ -252,9 +255,9 @@ std::vector<TrainingSettings> SettingsFor(const PolicyOptions& options, const st
   return settings;
 }
 
-void FillBlocks(const PolicyOptions& options, const PolicyInputs& inputs, const std::vector<QuantChoice>& choices,
+void FillBlocks(const Recipe& policies, const PolicyInputs& inputs, const std::vector<QuantChoice>& choices,
                 PolicyPlan& plan) {
-  const std::vector<TrainingSettings> settings = SettingsFor(options, plan.units, choices);
+  const std::vector<TrainingSettings> settings = SettingsFor(policies, plan.units, choices);
   plan.blocks.resize(choices.size());
   for (size_t position = 0; position < plan.order.size(); ++position) {
     const size_t unit_index = static_cast<size_t>(plan.order[position]);
@@ -262,7 +265,7 @@ void FillBlocks(const PolicyOptions& options, const PolicyInputs& inputs, const 
     const TrainingSettings& training = settings[unit_index];
     for (int64_t layer = unit.first_block; layer < unit.first_block + unit.block_count; ++layer) {
       const size_t i = static_cast<size_t>(layer);
-      const int64_t stored = StoredBitsOf(inputs.block_shapes[i], options.export_format, choices[i]);
+      const int64_t stored = StoredBitsOf(inputs.block_shapes[i], policies.export_format, choices[i]);
       plan.stored_bits += stored;
       plan.average_bits += choices[i].bits;
       BlockPlan& block = plan.blocks[i];
@@ -284,22 +287,21 @@ void FillBlocks(const PolicyOptions& options, const PolicyInputs& inputs, const 
 
 }  // namespace
 
-StatusOr<PolicyPlan> PlanBlocks(const PolicyOptions& given, const PolicyInputs& inputs) {
-  LWQ_ASSIGN_OR_RETURN(const PolicyOptions options, ResolvePolicies(given));
+StatusOr<PolicyPlan> PlanBlocks(const Recipe& policies, const PolicyInputs& inputs) {
   LWQ_RETURN_IF_ERROR(CheckInputs(inputs));
-  LWQ_ASSIGN_OR_RETURN(const std::vector<double> scores, ScoresForPolicies(options, inputs));
+  LWQ_ASSIGN_OR_RETURN(const std::vector<double> scores, ScoresForPolicies(policies, inputs));
 
   PolicyPlan plan;
-  std::vector<QuantChoice> choices(inputs.block_shapes.size(), {options.wbits, options.group_size});
-  if (options.use_mixed_precision && options.mpq_strategy == "optimal") {
-    LWQ_RETURN_IF_ERROR(AllocateExactly(options, inputs, choices, plan));
-  } else if (options.use_mixed_precision) {
-    AllocateByScore(options, scores, choices, plan);
+  std::vector<QuantChoice> choices(inputs.block_shapes.size(), {policies.wbits, policies.group_size});
+  if (IsOptimal(policies)) {
+    LWQ_RETURN_IF_ERROR(AllocateExactly(policies, inputs, choices, plan));
+  } else if (policies.use_mixed_precision) {
+    AllocateByScore(policies, scores, choices, plan);
   }
-  LWQ_RETURN_IF_ERROR(CheckStorable(options, inputs, choices));
-  plan.units = UnitsFor(options, static_cast<int64_t>(inputs.block_shapes.size()), scores);
-  LWQ_ASSIGN_OR_RETURN(plan.order, OrderFor(options, inputs, plan.units));
-  FillBlocks(options, inputs, choices, plan);
+  LWQ_RETURN_IF_ERROR(CheckStorable(policies, inputs, choices));
+  plan.units = UnitsFor(policies, static_cast<int64_t>(inputs.block_shapes.size()), scores);
+  LWQ_ASSIGN_OR_RETURN(plan.order, OrderFor(policies, inputs, plan.units));
+  FillBlocks(policies, inputs, choices, plan);
   return plan;
 }
 

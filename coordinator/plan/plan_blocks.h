@@ -1,11 +1,11 @@
-// The policies put together: options and measured scores in, what every block gets out.
+// The policies put together: a recipe and measured scores in, what every block gets out.
 //
 // Bits and group sizes are decided per block, from the blocks' scores or from a table. Everything about training
 // (order, epochs, learning rates, patience) is decided per training unit, from the units' scores; the blocks of a unit
 // share it, joint takes the mean of their bits. With single-block units, the default, that is per block.
 //
-// A pure function: equal options and inputs give an equal plan, on every machine; thread-safety: values. Errors name
-// the field or the block: INVALID_ARGUMENT for options, scores or tables that make no sense or do not fit the model,
+// A pure function: equal policies and inputs give an equal plan, on every machine; thread-safety: values. Errors name
+// the field or the block: INVALID_ARGUMENT for scores or tables that make no sense or do not fit the model,
 // FAILED_PRECONDITION for a width the export format cannot hold or a budget below the smallest plan, NOT_FOUND where a
 // table lacks the entry that a policy reads, RESOURCE_EXHAUSTED as AllocateOptimally.
 // Not here: steps (they need the number of batches), memory, tasks.
@@ -17,10 +17,10 @@
 #include <vector>
 
 #include "common/model/llama_config.h"
+#include "common/recipe/recipe.h"
 #include "common/status/status.h"
 #include "coordinator/plan/block_plan.h"
 #include "coordinator/plan/optimal.h"
-#include "coordinator/plan/policy_options.h"
 #include "coordinator/plan/score_table.h"
 #include "coordinator/plan/training_order.h"
 
@@ -47,7 +47,8 @@ struct PolicyPlan {
   std::vector<std::string> remarks;             // one line each, for people
 };
 
-StatusOr<PolicyPlan> PlanBlocks(const PolicyOptions& options, const PolicyInputs& inputs);
+// `policies` as ResolvePolicies gives them.
+StatusOr<PolicyPlan> PlanBlocks(const Recipe& policies, const PolicyInputs& inputs);
 
 // The shapes of a model whose blocks are all alike.
 std::vector<std::vector<LinearShape>> BlockShapesOf(const LlamaConfig& config);

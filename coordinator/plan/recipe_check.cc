@@ -2,16 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
-#include <initializer_list>
+#include <iterator>
 #include <set>
 #include <string>
 #include <type_traits>
 #include <vector>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_join.h"
 #include "coordinator/plan/group_size.h"
-#include "coordinator/plan/policy_recipe.h"
+#include "coordinator/plan/policies.h"
 #include "coordinator/plan/sensitivity_choices.h"
 #include "coordinator/plan/storage.h"
 
@@ -19,7 +18,6 @@ namespace lwq::coordinator {
 namespace {
 
 constexpr int64_t kMaxNoops = 100'000;
-constexpr int kBits[] = {2, 3, 4, 5, 6, 8};
 constexpr int64_t kMaxBatchBytes = int64_t{1} << 50;
 // Tasks that one measurement of sensitivity makes.
 constexpr double kMaxMeasuringTasks = 100'000;
@@ -39,10 +37,11 @@ class Problems {
     if (std::isfinite(value) && value >= low && value <= high) return;
     Add(absl::StrCat(field, " is ", value, ", must be a number between ", low, " and ", high));
   }
-  void OneOf(std::string_view field, const std::string& value, std::initializer_list<const char*> allowed) {
-    if (std::find(allowed.begin(), allowed.end(), value) != allowed.end()) return;
-    Add(absl::StrCat(field, " '", absl::CHexEscape(value.substr(0, 40)), "' is unknown, must be one of ",
-                     absl::StrJoin(allowed, ", ")));
+  // Of a word as it was given: the recipe holds another value where it is none.
+  template <RecipeChoice E>
+  void Word(std::string_view field, const std::optional<GivenWord<E>>& given) {
+    if (!given.has_value() || given->choice().has_value()) return;
+    Add(absl::StrCat(field, " ", UnknownWordMessage(given->text(), kWords<E>)));
   }
 
   bool empty() const { return problems_.empty(); }
@@ -63,51 +62,37 @@ void CheckFinite(const Recipe& recipe, Problems& problems) {
       recipe);
 }
 
-void CheckFields(const Recipe& recipe, Problems& problems) {
-  problems.OneOf("preset", recipe.preset, {"default", "efficientqat", "strong"});
-  problems.OneOf("method", recipe.method, {"block_ap", "rtn", "sensitivity", "none", "noop"});
-  if (std::find(std::begin(kBits), std::end(kBits), recipe.wbits) == std::end(kBits)) {
-    problems.Add(absl::StrCat("wbits is ", recipe.wbits, ", must be one of ", absl::StrJoin(kBits, ", ")));
-  }
-  problems.Integer("train_size", recipe.train_size, 1, 1'000'000);
-  problems.Integer("val_size", recipe.val_size, 0, 1'000'000);
-  problems.Integer("seed", recipe.seed, 0, int64_t{0xffffffff});
-  problems.Number("epochs", recipe.epochs, 0, 1000);
-  problems.Integer("batch_size", recipe.batch_size, 1, 4096);
-  problems.Integer("gradient_accumulation_steps", recipe.gradient_accumulation_steps, 1, 4096);
-  problems.Number("quant_lr", recipe.quant_lr, 0, 10);
-  problems.Number("zp_lr", recipe.zp_lr, 0, 10);
-  problems.Number("weight_lr", recipe.weight_lr, 0, 10);
-  problems.Number("min_lr_factor", recipe.min_lr_factor, 1, 1e9);
-  problems.Number("wd", recipe.wd, 0, 1);
-  problems.Number("early_stop", recipe.early_stop, 0, 1e6);
-  problems.OneOf("lr_schedule", recipe.lr_schedule, {"cosine", "chained_cosine"});
-  problems.Integer("divergence_retries", recipe.divergence_retries, 0, 16);
-  problems.OneOf("sensitivity_metric", recipe.sensitivity_metric,
-                 {"fisher", "gradient", "hessian", "loss_delta", "output_fisher", "pilot"});
-  problems.Integer("sensitivity_samples", recipe.sensitivity_samples, 1, recipe.train_size);
-  problems.Integer("sensitivity_shard_samples", recipe.sensitivity_shard_samples, 1, 1'000'000);
-  problems.Integer("hessian_probes", recipe.hessian_probes, 1, 10'000);
-  problems.OneOf("hessian_scope", recipe.hessian_scope, {"block", "model"});
-  problems.Number("pilot_epochs", recipe.pilot_epochs, 0, 1000);
-  problems.Integer("pilot_samples", recipe.pilot_samples, 1, recipe.train_size);
-  problems.Number("target_size_mb", recipe.target_size_mb, 0, 1e9);
-  problems.OneOf("handoff", recipe.handoff, {"sequential", "independent", "relay"});
-  problems.Number("relay_epochs", recipe.relay_epochs, 0, 1000);
-  problems.OneOf("layer_ordering", recipe.layer_ordering, {"original", "sensitivity", "random"});
-  problems.OneOf("adaptive_lr_normalization", recipe.adaptive_lr_normalization, {"mean", "max", "minmax"});
-  problems.OneOf("mpq_strategy", recipe.mpq_strategy, {"adaptive", "conservative", "aggressive", "optimal"});
-  problems.OneOf("mpq_group_size", recipe.mpq_group_size, {"fixed", "by_score"});
-  problems.OneOf("ablation", recipe.ablation, {"none", "baseline", "mpq_only", "sgra_only", "qbo_only", "all"});
-  problems.OneOf("policy_semantics", recipe.policy_semantics, {"default", "author"});
-  problems.Integer("eval_shard_windows", recipe.eval_shard_windows, 1, int64_t{1} << 40);
-  problems.OneOf("precision", recipe.precision, {"auto", "bf16", "fp32"});
-  problems.Integer("threads", recipe.threads, 1, 1024);
-  problems.OneOf("activation_dtype", recipe.activation_dtype, {"auto", "bf16", "fp32"});
-  problems.OneOf("export_format", recipe.export_format, {"gptq_v2", "fake_quant", "none"});
+// What a row of the table allows. Of those that other fields or the model decide: below.
+template <typename T>
+void CheckAllowed(const recipe::Range<int64_t>& range, std::string_view name, const T& value, Problems& problems) {
+  static_assert(std::is_integral_v<T>, "give a number's range as numbers");
+  problems.Integer(name, value, range.low, range.high);
+}
+void CheckAllowed(const recipe::Range<double>& range, std::string_view name, double value, Problems& problems) {
+  problems.Number(name, value, range.low, range.high);
+}
+void CheckAllowed(const recipe::WeightBits&, std::string_view name, int value, Problems& problems) {
+  const auto& widths = recipe::kWeightBits;
+  if (std::find(std::begin(widths), std::end(widths), value) != std::end(widths)) return;
+  problems.Add(absl::StrCat(name, " is ", value, ", must be one of ", absl::StrJoin(widths, ", ")));
 }
 
-void CheckCombinations(const Recipe& recipe, Problems& problems) {
+void CheckFields(const Recipe& recipe, const PartialRecipe& given, Problems& problems) {
+  ForEachRecipeRow(
+      [&](const auto& row, const auto& value, const auto& written) {
+        using RowType = std::decay_t<decltype(row)>;
+        if constexpr (RecipeChoice<typename RowType::Type>) {
+          problems.Word(row.name, written);
+        } else if constexpr (std::is_same_v<typename RowType::Allowed, recipe::TrainWindows>) {
+          problems.Integer(row.name, value, 1, recipe.train_size);
+        } else if constexpr (requires { CheckAllowed(row.allowed, row.name, value, problems); }) {
+          CheckAllowed(row.allowed, row.name, value, problems);
+        }
+      },
+      recipe, given);
+}
+
+void CheckRecipeCombinations(const Recipe& recipe, Problems& problems) {
   if (recipe.batch_size >= 1 && recipe.gradient_accumulation_steps >= 1 &&
       recipe.batch_size % recipe.gradient_accumulation_steps != 0) {
     problems.Add(absl::StrCat("gradient_accumulation_steps ", recipe.gradient_accumulation_steps,
@@ -116,20 +101,19 @@ void CheckCombinations(const Recipe& recipe, Problems& problems) {
   if (recipe.early_stop > 0 && recipe.val_size == 0) {
     problems.Add("early_stop needs validation windows: set val_size above 0 or early_stop to 0");
   }
-  if (recipe.method == "noop" && recipe.train_size > kMaxNoops) {
+  if (recipe.method == Method::kNoop && recipe.train_size > kMaxNoops) {
     problems.Add(
         absl::StrCat("train_size is ", recipe.train_size, ", method noop makes at most ", kMaxNoops, " tasks"));
   }
-  if (recipe.handoff != "sequential" && recipe.reorder_every > 0) {
+  if (recipe.handoff != Handoff::kSequential && recipe.reorder_every > 0) {
     problems.Add(
         absl::StrCat("reorder_every measures the model as its blocks are quantized one after the other, which "
                      "handoff ",
-                     recipe.handoff, " does not do: use sequential, or set reorder_every to 0"));
+                     WordOf(recipe.handoff), " does not do: use sequential, or set reorder_every to 0"));
   }
-  const bool quantizes = recipe.method == "block_ap" || recipe.method == "rtn";
-  if (!quantizes && recipe.export_format != "none") {
-    problems.Add(absl::StrCat("export_format ", recipe.export_format, " needs quantized blocks, but method '",
-                              recipe.method, "' makes none: use export_format none"));
+  if (!Quantizes(recipe) && recipe.export_format != ExportFormat::kNone) {
+    problems.Add(absl::StrCat("export_format ", WordOf(recipe.export_format), " needs quantized blocks, but method '",
+                              WordOf(recipe.method), "' makes none: use export_format none"));
   }
 }
 
@@ -142,22 +126,21 @@ void CheckGroups(std::string_view field, int64_t group_size, const LlamaConfig& 
 void CheckMeasuringTasks(const Recipe& recipe, const LlamaConfig& model, double choices, Problems& problems) {
   const double shards = std::ceil(static_cast<double>(recipe.sensitivity_samples) /
                                   static_cast<double>(recipe.sensitivity_shard_samples));
-  const double probes = recipe.sensitivity_metric == "hessian" ? static_cast<double>(recipe.hessian_probes) : 1;
-  const double pilots = recipe.sensitivity_metric == "pilot" ? choices : 1;
+  const bool by_probes = recipe.sensitivity_metric == SensitivityMetric::kHessian;
+  const double probes = by_probes ? static_cast<double>(recipe.hessian_probes) : 1;
+  const double pilots = recipe.sensitivity_metric == SensitivityMetric::kPilot ? choices : 1;
   const double tasks = static_cast<double>(model.num_hidden_layers) * shards * probes * pilots;
   if (tasks <= kMaxMeasuringTasks) return;
   problems.Add(absl::StrCat(
       "sensitivity_samples ", recipe.sensitivity_samples, " in shards of ", recipe.sensitivity_shard_samples,
-      recipe.sensitivity_metric == "hessian" ? absl::StrCat(" with hessian_probes ", recipe.hessian_probes) : "",
+      by_probes ? absl::StrCat(" with hessian_probes ", recipe.hessian_probes) : "",
       " make ", static_cast<int64_t>(tasks), " tasks: at most ", static_cast<int64_t>(kMaxMeasuringTasks),
       "; choose larger shards"));
 }
 
-void CheckSensitivity(const Recipe& recipe, const LlamaConfig* model, Problems& problems) {
+void CheckSensitivity(const Recipe& recipe, bool optimal, const LlamaConfig* model, Problems& problems) {
   const StatusOr<std::vector<QuantChoice>> choices = SensitivityChoices(recipe);
   if (!choices.ok()) return problems.Add(std::string(MessageOf(choices.status())));
-  const StatusOr<PolicyOptions> policies = ResolvePolicies(PoliciesOf(recipe));
-  const bool optimal = policies.ok() && policies->use_mixed_precision && policies->mpq_strategy == "optimal";
   if (model != nullptr) CheckMeasuringTasks(recipe, *model, static_cast<double>(choices->size()), problems);
   if (model == nullptr || !CutsIntoGroups(recipe)) return;
   if (!IsTableMetric(recipe.sensitivity_metric) && !optimal) return;
@@ -203,17 +186,19 @@ void CheckAgainstModel(const Recipe& recipe, const LlamaConfig& model, Problems&
 
 }  // namespace
 
-Status CheckRecipe(const Recipe& recipe, const LlamaConfig* model) {
+Status CheckRecipe(const Recipe& recipe, const PartialRecipe& given, const LlamaConfig* model) {
   Problems problems;
   CheckFinite(recipe, problems);
-  if (problems.empty()) CheckFields(recipe, problems);
-  CheckCombinations(recipe, problems);
+  if (problems.empty()) CheckFields(recipe, given, problems);
+  CheckRecipeCombinations(recipe, problems);
   if (model != nullptr) CheckAgainstModel(recipe, *model, problems);
-  if (problems.empty()) CheckSensitivity(recipe, model, problems);
+  const StatusOr<Recipe> policies = ResolvePolicies(recipe);
+  const bool optimal = policies.ok() && IsOptimal(*policies);
+  if (problems.empty()) CheckSensitivity(recipe, optimal, model, problems);
   if (!problems.empty()) return absl::InvalidArgumentError(absl::StrCat("recipe: ", problems.Join()));
-  LWQ_RETURN_IF_ERROR(Annotate(ResolvePolicies(PoliciesOf(recipe)).status(), "recipe"));
+  LWQ_RETURN_IF_ERROR(Annotate(policies.status(), "recipe"));
   if (!FormatHolds(recipe.export_format, recipe.wbits)) {
-    return absl::FailedPreconditionError(absl::StrCat("recipe: export_format ", recipe.export_format,
+    return absl::FailedPreconditionError(absl::StrCat("recipe: export_format ", WordOf(recipe.export_format),
                                                       " cannot hold wbits ", recipe.wbits, ": use ",
                                                       FormatsThatHold(recipe.wbits), ", or 2, 3, 4 or 8 bits"));
   }

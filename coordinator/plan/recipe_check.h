@@ -8,7 +8,8 @@
 
 namespace lwq::coordinator {
 
-// `model` may be null for method "noop". Codes as ResolveRecipe.
-Status CheckRecipe(const Recipe& recipe, const LlamaConfig* model);
+// `given` is what the recipe was resolved from: where a word of it is none of its field's, the recipe holds another
+// value. `model` may be null for method "noop". Codes as ResolveRecipe.
+Status CheckRecipe(const Recipe& recipe, const PartialRecipe& given, const LlamaConfig* model);
 
 }  // namespace lwq::coordinator

@@ -56,11 +56,11 @@ void GptqRemarks(const LlamaConfig& model, const std::vector<BlockPlan>& blocks,
 std::vector<std::string> ServingRemarks(const Recipe& recipe, const LlamaConfig& model,
                                         const std::vector<BlockPlan>& blocks) {
   std::vector<std::string> remarks;
-  if (recipe.export_format == "gptq_v2") GptqRemarks(model, blocks, remarks);
-  if (recipe.export_format == "fake_quant") {
+  if (recipe.export_format == ExportFormat::kGptqV2) GptqRemarks(model, blocks, remarks);
+  if (recipe.export_format == ExportFormat::kFakeQuant) {
     remarks.push_back("fake_quant is fp16 in size: any stack that loads the original loads it, and it saves no memory");
   }
-  if (recipe.export_format == "none") {
+  if (recipe.export_format == ExportFormat::kNone) {
     remarks.push_back("nothing is exported: stored bits count codes, fp16 scales and zero points packed densely");
   }
   return remarks;

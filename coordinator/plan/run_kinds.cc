@@ -4,34 +4,35 @@ namespace lwq::coordinator {
 namespace {
 
 void AddSensitivity(const Recipe& recipe, std::set<TaskKind>& kinds) {
-  const std::string& metric = recipe.sensitivity_metric;
+  const SensitivityMetric metric = recipe.sensitivity_metric;
   kinds.insert({TaskKind::kTokenize, TaskKind::kEmbed, TaskKind::kAdvance});
-  if (metric == "loss_delta" || metric == "pilot") {
+  if (metric == SensitivityMetric::kLossDelta || metric == SensitivityMetric::kPilot) {
     kinds.insert(TaskKind::kLossDelta);
-    if (metric == "pilot") kinds.insert(TaskKind::kTrainBlock);
+    if (metric == SensitivityMetric::kPilot) kinds.insert(TaskKind::kTrainBlock);
   } else {
     kinds.insert({TaskKind::kLossGradient, TaskKind::kBackwardBlock});
   }
-  if (metric == "gradient") kinds.insert(TaskKind::kGradientNorm);
-  if (metric == "output_fisher") kinds.insert(TaskKind::kOutputFisher);
-  if (metric == "hessian") kinds.insert(TaskKind::kHessian);
+  if (metric == SensitivityMetric::kGradient) kinds.insert(TaskKind::kGradientNorm);
+  if (metric == SensitivityMetric::kOutputFisher) kinds.insert(TaskKind::kOutputFisher);
+  if (metric == SensitivityMetric::kHessian) kinds.insert(TaskKind::kHessian);
 }
 
 }  // namespace
 
-std::set<TaskKind> KindsOfRun(const Recipe& recipe, const PlanKnowledge& knowledge, bool has_eval_texts) {
-  if (recipe.method == "noop") return {TaskKind::kNoop};
+std::set<TaskKind> KindsOfRun(const ResolvedRecipe& resolved, bool has_eval_texts) {
+  const Recipe& recipe = resolved.fields;
+  if (recipe.method == Method::kNoop) return {TaskKind::kNoop};
   std::set<TaskKind> kinds;
-  if (recipe.method == "block_ap") {
+  if (recipe.method == Method::kBlockAp) {
     kinds.insert({TaskKind::kTokenize, TaskKind::kEmbed, TaskKind::kAdvance, TaskKind::kTrainBlock});
   }
-  if (recipe.method == "rtn") kinds.insert(TaskKind::kRtnBlock);
-  if (MeasuresSensitivity(recipe, knowledge)) AddSensitivity(recipe, kinds);
-  if (NeedsSquaredError(recipe, knowledge)) kinds.insert(TaskKind::kWeightError);
-  if (recipe.eval_ppl && recipe.method != "sensitivity" && has_eval_texts) {
+  if (recipe.method == Method::kRtn) kinds.insert(TaskKind::kRtnBlock);
+  if (resolved.measures_sensitivity) AddSensitivity(recipe, kinds);
+  if (resolved.needs_squared_error) kinds.insert(TaskKind::kWeightError);
+  if (recipe.eval_ppl && recipe.method != Method::kSensitivity && has_eval_texts) {
     kinds.insert({TaskKind::kTokenize, TaskKind::kEvaluatePpl, TaskKind::kReducePpl});
   }
-  if (recipe.export_format != "none") kinds.insert(TaskKind::kExport);
+  if (recipe.export_format != ExportFormat::kNone) kinds.insert(TaskKind::kExport);
   return kinds;
 }
 

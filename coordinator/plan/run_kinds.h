@@ -8,8 +8,7 @@
 #include <set>
 
 #include "common/task/task_def.h"
-#include "coordinator/plan/plan_knowledge.h"
-#include "coordinator/plan/recipe.h"
+#include "coordinator/plan/resolved_recipe.h"
 
 namespace lwq::coordinator {
 
@@ -27,9 +26,8 @@ namespace lwq::coordinator {
 //   mpq_strategy optimal that has scores but no table: + weight_error
 //   evaluation        tokenize, evaluate_ppl, reduce_ppl
 //   export            export
-// `recipe` is resolved, pinned or not. Of the knowledge only given_scores matters: a measurement made does not take
-// away the kinds that made it.
-std::set<TaskKind> KindsOfRun(const Recipe& recipe, const PlanKnowledge& knowledge, bool has_eval_texts);
+// A measurement made does not take away the kinds that made it.
+std::set<TaskKind> KindsOfRun(const ResolvedRecipe& resolved, bool has_eval_texts);
 
 // The kind that a run's work is in, whose class decides its precision: train_block, else the last pinned one of
 // hessian, loss_delta, output_fisher, backward_block, evaluate_ppl that it needs. Nothing: no kind of it is pinned.

@@ -39,9 +39,8 @@ std::vector<float> AuthorRatios(const std::vector<double>& scores) {
   return ratios;
 }
 
-std::vector<double> NormalizedScores(const std::vector<double>& scores, std::string_view normalization) {
-  if (normalization == "minmax") return Ratios(scores);
-  LWQ_CHECK(normalization == "mean" || normalization == "max", "no normalization is named ", normalization);
+std::vector<double> NormalizedScores(const std::vector<double>& scores, LrNormalization normalization) {
+  if (normalization == LrNormalization::kMinMax) return Ratios(scores);
   const double most = *std::max_element(scores.begin(), scores.end());
   std::vector<double> normalized(scores.size(), 0.0);
   if (most == 0) return normalized;
@@ -51,7 +50,7 @@ std::vector<double> NormalizedScores(const std::vector<double>& scores, std::str
     normalized[i] = scores[i] / most;
     sum += normalized[i];
   }
-  if (normalization == "max") return normalized;
+  if (normalization == LrNormalization::kMax) return normalized;
   const double mean = sum / static_cast<double>(scores.size());
   for (double& value : normalized) value /= mean;
   return normalized;

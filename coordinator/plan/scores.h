@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/recipe/choices.h"
 #include "common/status/status.h"
 
 namespace lwq::coordinator {
@@ -28,8 +29,8 @@ std::vector<double> Ratios(const std::vector<double>& scores);
 std::vector<float> AuthorRatios(const std::vector<double>& scores);
 
 // What adaptive_lr_scaling multiplies by: "mean" s/mean, "max" s/max, "minmax" the ratio. 0 everywhere where the
-// divisor is 0 (all scores 0). CHECKs that the name is one of the three.
-std::vector<double> NormalizedScores(const std::vector<double>& scores, std::string_view normalization);
+// divisor is 0 (all scores 0).
+std::vector<double> NormalizedScores(const std::vector<double>& scores, LrNormalization normalization);
 
 // The scores as the greedy of mixed precision weighs them: rounded to float32's 24 bits after scaling by a power of two
 // that keeps every size in range. Scores are sums measured in fp32: what differs by less is a tie. The author's

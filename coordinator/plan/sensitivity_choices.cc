@@ -10,7 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "coordinator/plan/mixed_precision.h"
-#include "coordinator/plan/policy_recipe.h"
+#include "coordinator/plan/policies.h"
 
 namespace lwq::coordinator {
 namespace {
@@ -37,12 +37,13 @@ StatusOr<std::vector<int64_t>> ParseNumbers(std::string_view field, const std::s
 
 }  // namespace
 
-bool IsTableMetric(std::string_view metric) {
-  return metric == "loss_delta" || metric == "output_fisher" || metric == "pilot";
+bool IsTableMetric(SensitivityMetric metric) {
+  return metric == SensitivityMetric::kLossDelta || metric == SensitivityMetric::kOutputFisher ||
+         metric == SensitivityMetric::kPilot;
 }
 
 bool CutsIntoGroups(const Recipe& recipe) {
-  return Quantizes(recipe) || (recipe.method == "sensitivity" && IsTableMetric(recipe.sensitivity_metric));
+  return Quantizes(recipe) || (recipe.method == Method::kSensitivity && IsTableMetric(recipe.sensitivity_metric));
 }
 
 StatusOr<std::vector<QuantChoice>> SensitivityChoices(const Recipe& recipe) {

@@ -3,7 +3,6 @@
 // Pure; thread-safe.
 #pragma once
 
-#include <string_view>
 #include <vector>
 
 #include "common/status/status.h"
@@ -13,7 +12,7 @@
 namespace lwq::coordinator {
 
 // "loss_delta", "output_fisher" and "pilot" measure a table, the other metrics a number per block.
-bool IsTableMetric(std::string_view metric);
+bool IsTableMetric(SensitivityMetric metric);
 
 // Whether anything is rounded in groups: the blocks, or the candidates that a table is measured with. Of a model that
 // is only evaluated, or whose gradients are measured, nothing is, and no group size matters.

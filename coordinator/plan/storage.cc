@@ -8,7 +8,6 @@
 namespace lwq::coordinator {
 namespace {
 
-constexpr const char* kFormats[] = {"gptq_v2", "fake_quant", "none"};
 constexpr int64_t kFp16Bytes = 2;
 constexpr int64_t kWordBytes = 4;
 constexpr int64_t kWordBits = 32;
@@ -19,29 +18,28 @@ int64_t CeilDiv(int64_t a, int64_t b) {
 
 }  // namespace
 
-bool FormatHolds(std::string_view format, int bits) {
-  if (format == "gptq_v2") return bits == 2 || bits == 3 || bits == 4 || bits == 8;
-  return format == "fake_quant" || format == "none";
+bool FormatHolds(ExportFormat format, int bits) {
+  return format != ExportFormat::kGptqV2 || bits == 2 || bits == 3 || bits == 4 || bits == 8;
 }
 
 std::string FormatsThatHold(int bits) {
   std::vector<std::string> holding;
-  for (const char* format : kFormats) {
-    if (FormatHolds(format, bits)) holding.push_back(format);
+  for (const ExportFormat format : AllChoices<ExportFormat>()) {
+    if (FormatHolds(format, bits)) holding.emplace_back(WordOf(format));
   }
   return absl::StrJoin(holding, " or ");
 }
 
-LinearStorage StorageOf(std::string_view format, const LinearShape& shape, int bits, int64_t group_size) {
-  LWQ_CHECK(FormatHolds(format, bits), "format ", format, " cannot hold ", bits, " bits");
+LinearStorage StorageOf(ExportFormat format, const LinearShape& shape, int bits, int64_t group_size) {
+  LWQ_CHECK(FormatHolds(format, bits), "format ", WordOf(format), " cannot hold ", bits, " bits");
   const int64_t k = shape.in_features;
   const int64_t n = shape.out_features;
-  if (format == "fake_quant") return {.stored_bytes = k * n * kFp16Bytes, .index_bytes = 0};
+  if (format == ExportFormat::kFakeQuant) return {.stored_bytes = k * n * kFp16Bytes, .index_bytes = 0};
   const int64_t groups = group_size == -1 ? 1 : CeilDiv(k, group_size);
   const int64_t code_words = CeilDiv(k * bits, kWordBits) * n;
   const int64_t zero_point_words = groups * CeilDiv(n * bits, kWordBits);
   return {.stored_bytes = (code_words + zero_point_words) * kWordBytes + groups * n * kFp16Bytes,
-          .index_bytes = format == "gptq_v2" ? k * kWordBytes : 0};
+          .index_bytes = format == ExportFormat::kGptqV2 ? k * kWordBytes : 0};
 }
 
 int64_t UnquantizedBytes(const LlamaConfig& config) {

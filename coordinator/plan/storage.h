@@ -10,14 +10,14 @@
 
 #include <cstdint>
 #include <string>
-#include <string_view>
 
 #include "common/model/llama_config.h"
+#include "common/recipe/choices.h"
 
 namespace lwq::coordinator {
 
-// Whether a format has a layout for a width. Unknown formats hold nothing.
-bool FormatHolds(std::string_view format, int bits);
+// Whether a format has a layout for a width.
+bool FormatHolds(ExportFormat format, int bits);
 // "fake_quant or none": the formats that hold the width, for messages.
 std::string FormatsThatHold(int bits);
 
@@ -27,7 +27,7 @@ struct LinearStorage {
 };
 
 // group_size −1 is a whole row. Requires a format that holds `bits`.
-LinearStorage StorageOf(std::string_view format, const LinearShape& shape, int bits, int64_t group_size);
+LinearStorage StorageOf(ExportFormat format, const LinearShape& shape, int bits, int64_t group_size);
 
 // Tensor bytes of the export that no plan changes: embedding, norms and head in fp16.
 int64_t UnquantizedBytes(const LlamaConfig& config);

@@ -31,7 +31,7 @@ std::shared_ptr<const TaskDef> WithLeaves(const Digest& key, const TaskDef& def,
 Records RecordsOf(const std::vector<TimedTask>& tasks, const std::vector<WorkerRecord>& workers) {
   Records records;
   RunSpec spec;
-  spec.recipe.method = "noop";
+  spec.recipe.method = Method::kNoop;
   const StatusOr<ResolvedSpec> resolved = ResolveSpec(spec);
   LWQ_CHECK(resolved.ok(), MessageOf(resolved.status()));
   RunRecord run;

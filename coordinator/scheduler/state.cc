@@ -296,7 +296,7 @@ RunResult CollectResult(const State& state, const RunEntry& run) {
     }
   }
   for (const auto& [block, digest] : checkpoints) digests["blocks"].push_back(digest.hex());
-  if (run.record.recipe.method == "sensitivity" && !run.record.measurements.empty()) {
+  if (run.record.recipe.method == Method::kSensitivity && !run.record.measurements.empty()) {
     digests["sensitivity"] = MeasurementToJson(run.record.measurements.front());
     produces = true;
   }

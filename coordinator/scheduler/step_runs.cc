@@ -23,10 +23,10 @@ Digest SpecDigest(const RunSpec& spec) {
 // "sensitivity measured (fisher, 64 samples): most sensitive are blocks 3, 1, 7"
 std::string MeasuredLine(const Measurement& measurement) {
   constexpr size_t kNamed = 3;
-  if (measurement.metric.empty()) return "weight errors measured";
+  if (!measurement.metric.has_value()) return "weight errors measured";
   const std::vector<int64_t> order = SensitivityOrder(PolicyScores(measurement));
   const size_t named = std::min(kNamed, order.size());
-  return absl::StrCat("sensitivity measured (", measurement.metric, ", ", measurement.samples,
+  return absl::StrCat("sensitivity measured (", WordOf(*measurement.metric), ", ", measurement.samples,
                       " samples): most sensitive ", named == 1 ? "is block " : "are blocks ",
                       absl::StrJoin(order.begin(), order.begin() + static_cast<ptrdiff_t>(named), ", "));
 }

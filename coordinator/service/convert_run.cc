@@ -55,7 +55,7 @@ void ResultToWire(const RunResult& result, wire::Run* message) {
 }
 
 void MeasurementToWire(const Measurement& measurement, wire::Sensitivity* message) {
-  message->set_metric(measurement.metric);
+  message->set_metric(std::string(MetricWord(measurement)));
   message->mutable_scores()->Assign(measurement.scores.begin(), measurement.scores.end());
   message->mutable_standard_errors()->Assign(measurement.standard_errors.begin(), measurement.standard_errors.end());
   if (measurement.table.has_value()) {
@@ -207,7 +207,7 @@ void PlanToWire(const RunEntry& run, wire::Run* message) {
   CountsToWire(run.counts.tasks, message->mutable_plan()->mutable_tasks());
   CountsToWire(run.counts.tasks_shared, message->mutable_plan()->mutable_tasks_shared());
   for (const Measurement& measurement : run.record.measurements) {
-    if (!measurement.metric.empty()) MeasurementToWire(measurement, message->add_sensitivity());
+    if (measurement.metric.has_value()) MeasurementToWire(measurement, message->add_sensitivity());
   }
 }
 

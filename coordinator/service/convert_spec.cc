@@ -29,6 +29,10 @@ void Get(const wire::Recipe& message, const FieldDescriptor& field, double& valu
 void Get(const wire::Recipe& message, const FieldDescriptor& field, bool& value) {
   value = message.GetReflection()->GetBool(message, &field);
 }
+template <RecipeChoice E>
+void Get(const wire::Recipe& message, const FieldDescriptor& field, GivenWord<E>& value) {
+  value = message.GetReflection()->GetString(message, &field);
+}
 
 void Set(wire::Recipe* message, const FieldDescriptor& field, const std::string& value) {
   message->GetReflection()->SetString(message, &field, value);
@@ -44,6 +48,14 @@ void Set(wire::Recipe* message, const FieldDescriptor& field, double value) {
 }
 void Set(wire::Recipe* message, const FieldDescriptor& field, bool value) {
   message->GetReflection()->SetBool(message, &field, value);
+}
+template <RecipeChoice E>
+void Set(wire::Recipe* message, const FieldDescriptor& field, const GivenWord<E>& value) {
+  Set(message, field, value.text());
+}
+template <RecipeChoice E>
+void Set(wire::Recipe* message, const FieldDescriptor& field, E value) {
+  Set(message, field, std::string(WordOf(value)));
 }
 
 StatusOr<TextSource> TextFromWire(const wire::TextSource& message, std::string_view field) {

@@ -60,6 +60,7 @@ TEST(MemoryTest, PeakRssDoesNotGrowWithTheSamplesAndTheAllocatorObeysItsBound) {
   const Peak few = TrainWith(directory.path(), model, 32);
   const Peak many = TrainWith(directory.path(), model, 512);
   qat::TrainOptions train;
+  train.weight_lr = 1e-5;
   train.bits = 2;
   train.group_size = 128;
   train.batch_size = kBatch;

@@ -25,7 +25,7 @@ void DrawMethod(SimRandom& random, RunSpec& spec) {
   spec.recipe.sensitivity_shard_samples = random.Between(1, 4);
   spec.recipe.sensitivity_bits = "2,4";
   spec.recipe.hessian_probes = 2;
-  if (spec.recipe.handoff == "sequential" && random.Chance(0.5)) spec.recipe.reorder_every = 1;
+  if (spec.recipe.handoff == Handoff::kSequential && random.Chance(0.5)) spec.recipe.reorder_every = 1;
 }
 
 std::vector<RunSpec> DrawSpecs(SimRandom& random) {

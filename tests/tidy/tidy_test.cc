@@ -5,10 +5,13 @@
 #include <fstream>
 #include <map>
 #include <regex>
+#include <set>
 #include <sstream>
 #include <string>
 #include <vector>
 
+#include "common/recipe/choices.h"
+#include "common/recipe/recipe_table.h"
 #include "gtest/gtest.h"
 
 namespace {
@@ -215,6 +218,69 @@ TEST(TidyTest, NothingBannedIsUsed) {
             << Where(line) << line.text << "\n  instead: " << ban.instead;
       }
     }
+  }
+}
+
+template <typename... Choices>
+std::set<std::string> WordsOf() {
+  std::set<std::string> words;
+  (words.insert(lwq::kWords<Choices>.begin(), lwq::kWords<Choices>.end()), ...);
+  return words;
+}
+
+// Whether the line compares something with a text that is a word of a recipe.
+bool ComparesWithARecipeWord(const std::string& line) {
+  static const std::set<std::string> kRecipeWords =
+      WordsOf<lwq::Preset, lwq::Method, lwq::LrSchedule, lwq::SensitivityMetric, lwq::HessianScope, lwq::Handoff,
+              lwq::LayerOrdering, lwq::LrNormalization, lwq::MpqStrategy, lwq::MpqGroupSize, lwq::Ablation,
+              lwq::PolicySemantics, lwq::Precision, lwq::ExportFormat>();
+  static const std::regex kComparison("[=!]=\\s*\"(\\w+)\"|\"(\\w+)\"\\s*[=!]=");
+  for (std::sregex_iterator found(line.begin(), line.end(), kComparison); found != std::sregex_iterator(); ++found) {
+    if (kRecipeWords.contains((*found)[1].str() + (*found)[2].str())) return true;
+  }
+  return false;
+}
+
+TEST(TidyTest, RecipeWordsAreComparedAsChoicesNotAsTexts) {
+  EXPECT_TRUE(ComparesWithARecipeWord("  if (recipe.method == \"rtn\") AddRtn();"));
+  EXPECT_TRUE(ComparesWithARecipeWord("  return a && \"gptq_v2\" != format;"));
+  EXPECT_FALSE(ComparesWithARecipeWord("  recipe.method = \"rtn\";"));
+  EXPECT_FALSE(ComparesWithARecipeWord("  if (task.kind() == \"train_block\") return;"));
+  for (const std::string& path : SourceFiles()) {
+    // config.json's words, and a run file's key "model", are other vocabularies.
+    const bool excepted = StartsWith(path, "tests/") || StartsWith(path, "common/model/") ||
+                          path == "client/run_file/run_fields.cc";
+    if (excepted) continue;
+    for (const Line& line : LinesOf(path)) {
+      EXPECT_FALSE(ComparesWithARecipeWord(line.text))
+          << Where(line) << line.text << "\n  compare with the enumerator (common/recipe/choices.h)";
+    }
+  }
+}
+
+// The names in the line that are read of a recipe, of policies or of a training's options: recipe.NAME, options_.NAME, …
+std::set<std::string> MembersRead(const std::string& line) {
+  static const std::regex kRead("\\b(?:recipe_?|partial|settled|policies_?|options_?)\\.(\\w+)\\b(?! = )");
+  std::set<std::string> names;
+  for (std::sregex_iterator found(line.begin(), line.end(), kRead); found != std::sregex_iterator(); ++found) {
+    names.insert((*found)[1].str());
+  }
+  return names;
+}
+
+TEST(TidyTest, EveryRecipeFieldIsReadBySomebodyOutsideItsTable) {
+  EXPECT_TRUE(MembersRead("  while (probe < recipe_.hessian_probes) ++probe;").contains("hessian_probes"));
+  EXPECT_FALSE(MembersRead("  recipe.hessian_probes = 16;").contains("hessian_probes"));
+  std::set<std::string> read;
+  for (const std::string& path : SourceFiles()) {
+    if (!StartsWith(path, "coordinator/") && !StartsWith(path, "worker/qat/")) continue;
+    // The check of a field's own value is no reason to have it.
+    if (path == "coordinator/plan/recipe_check.cc") continue;
+    for (const Line& line : LinesOf(path)) read.merge(MembersRead(line.text));
+  }
+  for (const lwq::RecipeFieldText& field : lwq::RecipeFieldTexts()) {
+    EXPECT_TRUE(read.contains(field.name))
+        << field.name << ": users can set it and nothing goes by it; read it, or remove its row of recipe_fields.inc";
   }
 }
 

@@ -146,7 +146,7 @@ Status RunInto(const pb::Lease& lease, const Task& task, const RunnerOptions& op
   context.store = options.store;
   context.blobs = options.blobs;
   context.execution.device = options.device;
-  context.execution.precision = parts.precision == "bf16" ? qat::Precision::kBF16 : qat::Precision::kF32;
+  context.execution.precision = parts.precision == Precision::kBf16 ? qat::Precision::kBF16 : qat::Precision::kF32;
   context.execution.threads = parts.threads;
   context.scratch_directory = options.scratch_directory;
   context.progress = [&monitor](const qat::Progress& progress) { monitor.SetProgress(progress); };

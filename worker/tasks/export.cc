@@ -11,7 +11,7 @@ namespace lwq::worker {
 StatusOr<TaskOutcome> ExecuteExport(const Task& task, const TaskContext& context) {
   LWQ_ASSIGN_OR_RETURN(const ExportParams params, ExportParams::FromJson(task.params));
   qat::ExportOptions options;
-  LWQ_ASSIGN_OR_RETURN(options.format, qat::ParseExportFormat(params.format));
+  LWQ_ASSIGN_OR_RETURN(options.format, qat::ParseExportFormat(WordOf(params.format)));
   LWQ_ASSIGN_OR_RETURN(const auto model, ModelInput::Open(task, context));
   std::vector<ArtifactRef> checkpoints;
   for (int64_t block = 0; block < model->config().num_hidden_layers; ++block) {

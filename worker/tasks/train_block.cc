@@ -14,31 +14,12 @@
 namespace lwq::worker {
 namespace {
 
-StatusOr<qat::TrainOptions> OptionsFrom(const TrainBlockParams& params, const Task& task, const TaskContext& context) {
+qat::TrainOptions OptionsFrom(const TrainBlockParams& params, const Task& task, const TaskContext& context) {
   qat::TrainOptions options;
+  static_cast<TrainSettings&>(options) = params;
   options.bits = params.bits;
   options.group_size = params.group_size;
   options.rest = params.rest;
-  options.epochs = params.epochs;
-  options.batch_size = params.batch_size;
-  options.gradient_accumulation_steps = params.gradient_accumulation_steps;
-  options.quant_lr = params.quant_lr;
-  options.zp_lr = params.zp_lr;
-  options.weight_lr = params.weight_lr;
-  options.min_lr_factor = params.min_lr_factor;
-  options.wd = params.wd;
-  options.early_stop = params.early_stop;
-  options.early_stop_resets = params.early_stop_resets;
-  options.keep_best = params.keep_best;
-  options.fp16_scales = params.fp16_scales;
-  options.range_contains_zero = params.range_contains_zero;
-  if (params.lr_schedule == "chained_cosine") {
-    options.lr_schedule = qat::LrSchedule::kChainedCosine;
-  } else if (params.lr_schedule == "cosine") {
-    options.lr_schedule = qat::LrSchedule::kCosine;
-  } else {
-    return absl::InvalidArgumentError(absl::StrCat("lr_schedule '", params.lr_schedule, "' is unknown"));
-  }
   options.lr_halvings = task.lr_halvings;
   options.keep_latent = params.keep_latent;
   options.execution = context.execution;
@@ -139,7 +120,7 @@ StatusOr<Beginning> BeginningOf(const TrainBlockParams& params, const Task& task
 
 StatusOr<TaskOutcome> ExecuteTrainBlock(const Task& task, const TaskContext& context) {
   LWQ_ASSIGN_OR_RETURN(const TrainBlockParams params, TrainBlockParams::FromJson(task.params));
-  LWQ_ASSIGN_OR_RETURN(const qat::TrainOptions options, OptionsFrom(params, task, context));
+  const qat::TrainOptions options = OptionsFrom(params, task, context);
   LWQ_ASSIGN_OR_RETURN(const auto model, ModelInput::Open(task, context));
   LWQ_RETURN_IF_ERROR(CheckUnit(params, model->config()));
   LWQ_ASSIGN_OR_RETURN(const ArtifactRef inputs_ref, InputOf(task, "inputs"));

@@ -50,6 +50,7 @@ BlockState SmolBlock(const LlamaConfig& config) {
 void SmallStep(benchmark::State& state, Precision precision) {
   const LlamaConfig config = SmolConfig();
   TrainOptions options;
+  options.weight_lr = 1e-5;
   options.bits = 2;
   options.group_size = 64;
   options.execution.precision = precision;

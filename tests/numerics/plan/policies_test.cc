@@ -11,6 +11,7 @@
 #include "coordinator/plan/scores.h"
 #include "coordinator/plan/training_policy.h"
 #include "gtest/gtest.h"
+#include "tests/unit/coordinator/policies.h"
 
 namespace lwq::coordinator {
 namespace {
@@ -61,11 +62,13 @@ constexpr SgraBase kSgraBases[] = {{2, 1e-4, "base_epochs=2,base_lr=0.0001"}, {4
 constexpr const char* kTargets[] = {"2", "2.5", "3", "3.5", "4"};
 
 // A plan of a model whose blocks all hold one small linear, so that every width and group size fits.
-PolicyPlan PlanOf(const PolicyOptions& options, const Vector& scores) {
+PolicyPlan PlanOf(const PartialRecipe& options, const Vector& scores) {
   PolicyInputs inputs;
   inputs.block_shapes.assign(scores.size(), {{.out_features = 32, .in_features = 256}});
   inputs.scores = scores;
-  StatusOr<PolicyPlan> plan = PlanBlocks(options, inputs);
+  const StatusOr<Recipe> policies = testing::PoliciesOf(options);
+  LWQ_CHECK(policies.ok(), policies.status().ToString());
+  StatusOr<PolicyPlan> plan = PlanBlocks(*policies, inputs);
   LWQ_CHECK(plan.ok(), plan.status().ToString());
   return *std::move(plan);
 }
@@ -82,9 +85,9 @@ TEST_P(PoliciesTest, TheAuthorsRatiosAreFloat32ToTheBit) {
 
 TEST_P(PoliciesTest, WithTheAuthorsSemanticsWidthsAndGroupSizesAreHisPrograms) {
   const Json& mpq = Case()["mpq_author_code"];
-  EXPECT_EQ(WidthsByScore("adaptive", AuthorRatios(Scores())),
+  EXPECT_EQ(WidthsByScore(MpqStrategy::kAdaptive, AuthorRatios(Scores())),
             mpq["adaptive_initial_without_greedy"]["bits"].get<std::vector<int>>());
-  PolicyOptions options{.use_mixed_precision = true, .mpq_group_size = "by_score", .policy_semantics = "author"};
+  PartialRecipe options{.use_mixed_precision = true, .mpq_group_size = "by_score", .policy_semantics = "author"};
   for (const char* target : kTargets) {
     options.target_avg_bits = std::stod(target);
     for (const char* strategy : {"adaptive", "conservative", "aggressive"}) {
@@ -97,7 +100,7 @@ TEST_P(PoliciesTest, WithTheAuthorsSemanticsWidthsAndGroupSizesAreHisPrograms) {
       EXPECT_EQ(groups, mpq["group_sizes"]["group_sizes"].get<std::vector<int64_t>>());
     }
     const GreedyResult greedy =
-        GreedyToTarget(WidthsByScore("adaptive", AuthorRatios(Scores())), Scores(), std::stod(target));
+        GreedyToTarget(WidthsByScore(MpqStrategy::kAdaptive, AuthorRatios(Scores())), Scores(), std::stod(target));
     const Json& wanted = mpq["adaptive"][target];
     EXPECT_EQ(greedy.steps, wanted["greedy_iterations"].get<int64_t>()) << target;
     EXPECT_EQ(greedy.reached, wanted["greedy_converged"].get<bool>()) << target;
@@ -105,7 +108,7 @@ TEST_P(PoliciesTest, WithTheAuthorsSemanticsWidthsAndGroupSizesAreHisPrograms) {
 }
 
 TEST_P(PoliciesTest, ByDefaultConservativeAndAggressiveAreFollowedByTheGreedy) {
-  PolicyOptions options{.use_mixed_precision = true};
+  PartialRecipe options{.use_mixed_precision = true};
   for (const char* strategy : {"conservative", "aggressive"}) {
     const Json& maps = Case()["mpq_author_code"][std::string(strategy) + "_then_greedy_NOT_in_author_code"];
     options.mpq_strategy = strategy;
@@ -179,7 +182,7 @@ TEST_P(PoliciesTest, JointIsTheAuthorsWithHisSemanticsAndTheSeedsByDefault) {
     for (const auto& [target, wanted] : targets.items()) {
       const std::string what = strategy + " at " + target;
       const Json& code = wanted["author_code"];
-      PolicyOptions options{.use_adaptive_training = true,
+      PartialRecipe options{.use_adaptive_training = true,
                             .use_mixed_precision = true,
                             .mpq_strategy = strategy,
                             .mpq_group_size = "by_score",
@@ -205,11 +208,11 @@ TEST_P(PoliciesTest, JointIsTheAuthorsWithHisSemanticsAndTheSeedsByDefault) {
 
 TEST_P(PoliciesTest, AdaptiveEpochsAreFractionalByDefaultAndWholeWithTheAuthorsSemantics) {
   for (const auto& [key, wanted] : Case()["layerwise_adaptive_epochs"].items()) {
-    PolicyOptions options{.epochs = std::stod(key.substr(key.find('=') + 1)), .adaptive_epochs = true};
+    PartialRecipe options{.epochs = std::stod(key.substr(key.find('=') + 1)), .adaptive_epochs = true};
     const Vector epochs = Column(PlanOf(options, Scores()).blocks, &BlockPlan::epochs);
     const Json& formula = wanted["seed_formula_float64_no_epsilon"];
     // The proposal's formula divides by 0 where all scores are equal; the ratio is 0 there.
-    ExpectNear(epochs, formula.is_null() ? Json(Vector(epochs.size(), options.epochs)) : formula, key);
+    ExpectNear(epochs, formula.is_null() ? Json(Vector(epochs.size(), *options.epochs)) : formula, key);
     options.policy_semantics = "author";
     EXPECT_EQ(Column(PlanOf(options, Scores()).blocks, &BlockPlan::epochs), wanted["author_code_int"].get<Vector>())
         << key;

@@ -2,10 +2,13 @@
 #include "client/run_file/read_run_file.h"
 
 #include <filesystem>
+#include <iterator>
+#include <map>
 
 #include "client/run_file/field_help.h"
 #include "client/run_file/run_fields.h"
 #include "client/run_file/suggestion.h"
+#include "common/recipe/recipe_table.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/testing/process.h"
@@ -32,6 +35,19 @@ TEST(RunFile, EveryKeyHasHelpAndEveryHelpHasAKey) {
   for (const RunField& field : RunFields()) EXPECT_FALSE(field.help.empty()) << field.name;
   for (const auto& [name, help] : FieldHelps()) EXPECT_NE(FindRunField(name), nullptr) << name;
   for (const auto& [name, why] : RefusedFlags()) EXPECT_EQ(FindRunField(name), nullptr) << name;
+}
+
+TEST(RunFile, TheWireHasTheFieldsOfTheTableAndTheirTypes) {
+  const std::map<RecipeFieldType, FieldType> types = {
+      {RecipeFieldType::kWord, FieldType::kText},       {RecipeFieldType::kBool, FieldType::kBool},
+      {RecipeFieldType::kInteger, FieldType::kInteger}, {RecipeFieldType::kNumber, FieldType::kNumber},
+      {RecipeFieldType::kText, FieldType::kText},       {RecipeFieldType::kIntegers, FieldType::kIntegers}};
+  EXPECT_EQ(lwqat::v1::Recipe::descriptor()->field_count(), std::ssize(RecipeFieldTexts()));
+  for (const RecipeFieldText& row : RecipeFieldTexts()) {
+    const RunField* const field = FindRunField(row.name);
+    ASSERT_NE(field, nullptr) << row.name;
+    EXPECT_EQ(field->type, types.at(row.type)) << row.name;
+  }
 }
 
 TEST(RunFile, ValuesOfEveryTypeReachTheSpec) {
@@ -184,10 +200,6 @@ const BadFile kBadFiles[] = {
     {"SwappedLetters", "sede: 2\n", "run.yaml:1:1: unknown key \"sede\"; did you mean seed?"},
     {"KeyLikeNoOther", "temperature: 1\n",
      "run.yaml:1:1: unknown key \"temperature\"; lwq submit --help lists the keys of a run"},
-    {"EfficientQatClipGrad", "clip_grad: 0.3\n",
-     "run.yaml:1:1: key \"clip_grad\" of EfficientQAT has no use here: Block-AP does not clip gradients (the "
-     "original's "
-     "default); remove it"},
     {"EfficientQatCacheDir", "model: m\ncache_dir: ./cache\n",
      "run.yaml:2:1: key \"cache_dir\" of EfficientQAT has no use here: intermediates live in the object store and in "
      "each "

@@ -12,14 +12,16 @@ using ::testing::HasSubstr;
 
 TEST(WidthsByScoreTest, ThresholdsAreStrict) {
   const std::vector<double> ratios = {1, 0.9, 0.7, 0.4, 0, 0.41, 0.71, 0.91};
-  EXPECT_THAT(WidthsByScore("conservative", ratios), ElementsAre(8, 8, 6, 4, 4, 6, 8, 8));
-  EXPECT_THAT(WidthsByScore("aggressive", ratios), ElementsAre(8, 6, 4, 2, 2, 4, 6, 8));
+  EXPECT_THAT(WidthsByScore(MpqStrategy::kConservative, ratios), ElementsAre(8, 8, 6, 4, 4, 6, 8, 8));
+  EXPECT_THAT(WidthsByScore(MpqStrategy::kAggressive, ratios), ElementsAre(8, 6, 4, 2, 2, 4, 6, 8));
 }
 
 TEST(WidthsByScoreTest, AdaptiveFollowsTheQuantilesNotTheSizes) {
-  EXPECT_THAT(WidthsByScore("adaptive", std::vector<double>{1, 0.42, 0.17, 0, 0.31}), ElementsAre(8, 6, 3, 2, 4));
-  EXPECT_THAT(WidthsByScore("adaptive", std::vector<double>{1, 1e-6, 1e-8, 0, 1e-7}), ElementsAre(8, 6, 3, 2, 4));
-  EXPECT_THAT(WidthsByScore("adaptive", std::vector<double>(7, 0.0)), Each(2));
+  EXPECT_THAT(WidthsByScore(MpqStrategy::kAdaptive, std::vector<double>{1, 0.42, 0.17, 0, 0.31}),
+              ElementsAre(8, 6, 3, 2, 4));
+  EXPECT_THAT(WidthsByScore(MpqStrategy::kAdaptive, std::vector<double>{1, 1e-6, 1e-8, 0, 1e-7}),
+              ElementsAre(8, 6, 3, 2, 4));
+  EXPECT_THAT(WidthsByScore(MpqStrategy::kAdaptive, std::vector<double>(7, 0.0)), Each(2));
 }
 
 TEST(GroupSizesByScoreTest, SmallGroupsForSensitiveBlocks) {

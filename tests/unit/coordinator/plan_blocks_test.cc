@@ -5,6 +5,7 @@
 #include "coordinator/plan/storage.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/unit/coordinator/policies.h"
 #include "tests/unit/coordinator/scheduler_harness.h"
 
 namespace lwq::coordinator {
@@ -44,15 +45,20 @@ ScoreTable TableOf(const Vector& scores, const std::vector<int>& widths, const s
   return table;
 }
 
-PolicyPlan Planned(const PolicyOptions& options, const PolicyInputs& inputs) {
-  StatusOr<PolicyPlan> plan = PlanBlocks(options, inputs);
+StatusOr<PolicyPlan> PlanOf(const PartialRecipe& options, const PolicyInputs& inputs) {
+  LWQ_ASSIGN_OR_RETURN(const Recipe policies, testing::PoliciesOf(options));
+  return PlanBlocks(policies, inputs);
+}
+
+PolicyPlan Planned(const PartialRecipe& options, const PolicyInputs& inputs) {
+  StatusOr<PolicyPlan> plan = PlanOf(options, inputs);
   LWQ_CHECK(plan.ok(), plan.status().ToString());
   return *std::move(plan);
 }
 
-std::string Refused(const PolicyOptions& options, const PolicyInputs& inputs,
+std::string Refused(const PartialRecipe& options, const PolicyInputs& inputs,
                     absl::StatusCode code = absl::StatusCode::kInvalidArgument) {
-  const Status status = PlanBlocks(options, inputs).status();
+  const Status status = PlanOf(options, inputs).status();
   EXPECT_EQ(status.code(), code) << status;
   EXPECT_EQ(MessageOf(status).find('\n'), std::string_view::npos);
   return std::string(MessageOf(status));
@@ -72,7 +78,7 @@ TEST(PlanBlocksTest, WithoutPoliciesEveryBlockGetsTheRecipesValuesAndNoScoresAre
                                       Field(&BlockPlan::epochs, 2.5), Field(&BlockPlan::patience, 3))));
   EXPECT_THAT(plan.order, ElementsAre(0, 1, 2));
   EXPECT_EQ(plan.average_bits, 3);
-  EXPECT_EQ(plan.stored_bits, 3 * 8 * StorageOf("none", kLinear, 3, 64).stored_bytes);
+  EXPECT_EQ(plan.stored_bits, 3 * 8 * StorageOf(ExportFormat::kNone, kLinear, 3, 64).stored_bytes);
 }
 
 TEST(PlanBlocksTest, PoliciesActOneAfterTheOther) {
@@ -123,7 +129,7 @@ TEST(PlanBlocksTest, AUnitSharesItsTrainingAndItsPositionAndJointTakesItsMeanBit
 }
 
 TEST(PlanBlocksTest, DynamicReorderingChangesTheOrderOfWhatRemainsAndNothingElse) {
-  PolicyOptions options{.layer_ordering = "sensitivity", .reorder_every = 2, .use_adaptive_training = true};
+  PartialRecipe options{.layer_ordering = "sensitivity", .reorder_every = 2, .use_adaptive_training = true};
   PolicyInputs inputs = InputsOf({5, 4, 3, 2, 1, 0});
   const PolicyPlan before = Planned(options, inputs);
   EXPECT_THAT(before.order, ElementsAre(0, 1, 2, 3, 4, 5));
@@ -141,28 +147,28 @@ TEST(PlanBlocksTest, DynamicReorderingChangesTheOrderOfWhatRemainsAndNothingElse
 }
 
 TEST(PlanBlocksTest, AblationsDecideMixedPrecisionSgraAndTheSizeOnly) {
-  PolicyOptions options{.use_adaptive_training = true,
+  PartialRecipe options{.use_adaptive_training = true,
                         .use_mixed_precision = true,
                         .mpq_strategy = "aggressive",
                         .target_size_mb = 0.0105};
-  const auto resolved = [&](const char* ablation) {
+  const auto resolved = [&](Ablation ablation) {
     options.ablation = ablation;
-    StatusOr<PolicyOptions> result = ResolvePolicies(options);
+    StatusOr<Recipe> result = testing::PoliciesOf(options);
     LWQ_CHECK(result.ok(), result.status().ToString());
     return *std::move(result);
   };
-  const PolicyOptions baseline = resolved("baseline");
-  EXPECT_FALSE(baseline.use_mixed_precision || baseline.use_adaptive_training || baseline.target_size_mb.has_value());
-  const PolicyOptions mpq = resolved("mpq_only");
-  EXPECT_TRUE(mpq.use_mixed_precision && !mpq.use_adaptive_training && mpq.mpq_strategy == "aggressive");
-  const PolicyOptions sgra = resolved("sgra_only");
+  const Recipe baseline = resolved(Ablation::kBaseline);
+  EXPECT_FALSE(baseline.use_mixed_precision || baseline.use_adaptive_training || baseline.target_size_mb > 0);
+  const Recipe mpq = resolved(Ablation::kMpqOnly);
+  EXPECT_TRUE(mpq.use_mixed_precision && !mpq.use_adaptive_training && mpq.mpq_strategy == MpqStrategy::kAggressive);
+  const Recipe sgra = resolved(Ablation::kSgraOnly);
   EXPECT_TRUE(!sgra.use_mixed_precision && sgra.use_adaptive_training);
-  const PolicyOptions qbo = resolved("qbo_only");
-  EXPECT_TRUE(qbo.use_mixed_precision && !qbo.use_adaptive_training && qbo.mpq_strategy == "optimal");
-  const PolicyOptions all = resolved("all");
-  EXPECT_TRUE(all.use_mixed_precision && all.use_adaptive_training && all.mpq_strategy == "optimal");
+  const Recipe qbo = resolved(Ablation::kQboOnly);
+  EXPECT_TRUE(qbo.use_mixed_precision && !qbo.use_adaptive_training && qbo.mpq_strategy == MpqStrategy::kOptimal);
+  const Recipe all = resolved(Ablation::kAll);
+  EXPECT_TRUE(all.use_mixed_precision && all.use_adaptive_training && all.mpq_strategy == MpqStrategy::kOptimal);
   options.target_size_mb.reset();
-  EXPECT_EQ(resolved("all").mpq_strategy, "aggressive");
+  EXPECT_EQ(resolved(Ablation::kAll).mpq_strategy, MpqStrategy::kAggressive);
   EXPECT_THAT(Refused({.ablation = "qbo_only"}, InputsOf({1, 2})), HasSubstr("qbo_only needs target_size_mb"));
 }
 
@@ -171,11 +177,11 @@ TEST(PlanBlocksTest, OptimalTakesWhatFitsTheFormatAndPrintsItsCertificate) {
   PolicyInputs inputs = InputsOf({});
   inputs.block_shapes.assign(4, {kLinear});
   inputs.table = TableOf(scores, {2, 3, 4, 5, 6, 8}, {-1, 48, 64, 128});
-  const PolicyOptions options{
-      .export_format = "gptq_v2", .use_mixed_precision = true, .target_avg_bits = 3.5, .mpq_strategy = "optimal"};
+  const PartialRecipe options{
+      .use_mixed_precision = true, .target_avg_bits = 3.5, .mpq_strategy = "optimal", .export_format = "gptq_v2"};
   const PolicyPlan plan = Planned(options, inputs);
   for (const BlockPlan& block : plan.blocks) {
-    EXPECT_TRUE(FormatHolds("gptq_v2", block.bit_width));
+    EXPECT_TRUE(FormatHolds(ExportFormat::kGptqV2, block.bit_width));
     EXPECT_NE(block.group_size, 48) << "does not divide 256";
   }
   EXPECT_LE(plan.stored_bits, 3.5 * 4 * 32 * 256);
@@ -189,11 +195,11 @@ TEST(PlanBlocksTest, TheSizeOfTheFileIncludesWhatNoPlanChanges) {
   inputs.table = TableOf(inputs.scores, {2, 3, 4, 8}, {64});
   inputs.other_file_bytes = 5000;
   const int64_t index = 3 * kLinear.in_features * 4;
-  const int64_t smallest = 3 * StorageOf("gptq_v2", kLinear, 2, 64).stored_bytes + index + 5000;
-  PolicyOptions options{.export_format = "gptq_v2",
-                        .use_mixed_precision = true,
+  const int64_t smallest = 3 * StorageOf(ExportFormat::kGptqV2, kLinear, 2, 64).stored_bytes + index + 5000;
+  PartialRecipe options{.use_mixed_precision = true,
                         .mpq_strategy = "optimal",
-                        .target_size_mb = static_cast<double>(smallest + 1300) / 1e6};
+                        .target_size_mb = static_cast<double>(smallest + 1300) / 1e6,
+                        .export_format = "gptq_v2"};
   const PolicyPlan plan = Planned(options, inputs);
   EXPECT_LE(plan.stored_bits / 8 + index + 5000, smallest + 1300);
   EXPECT_THAT(BitsOf(plan), ElementsAre(3, 2, 2));
@@ -206,7 +212,7 @@ TEST(PlanBlocksTest, TheSizeOfTheFileIncludesWhatNoPlanChanges) {
 
 TEST(PlanBlocksTest, AScalarMetricServesOptimalWithTheErrorsAndThePlanSaysSo) {
   PolicyInputs inputs = InputsOf({8, 1});
-  const PolicyOptions options{.use_mixed_precision = true, .target_avg_bits = 4, .mpq_strategy = "optimal"};
+  const PartialRecipe options{.use_mixed_precision = true, .target_avg_bits = 4, .mpq_strategy = "optimal"};
   EXPECT_THAT(Refused(options, inputs), HasSubstr("needs a table over bits and group sizes"));
   inputs.squared_error = TableOf({1, 1}, {2, 3, 4, 5}, {64});
   const PolicyPlan plan = Planned(options, inputs);
@@ -225,7 +231,7 @@ TEST(PlanBlocksTest, APolicyOfOneNumberReadsTheTableAtTheRecipesWidthAndGroup) {
 }
 
 TEST(PlanBlocksTest, WhatTheFormatOrTheShapesCannotHoldIsRefusedByBlock) {
-  PolicyOptions options{.export_format = "gptq_v2", .use_mixed_precision = true, .mpq_strategy = "conservative"};
+  PartialRecipe options{.use_mixed_precision = true, .mpq_strategy = "conservative", .export_format = "gptq_v2"};
   options.keep_budget = false;
   EXPECT_EQ(Refused(options, InputsOf({1, 0.5, 0}), absl::StatusCode::kFailedPrecondition),
             "block 1 gets 6 bits, which export_format gptq_v2 cannot hold; fake_quant or none can");
@@ -237,7 +243,7 @@ TEST(PlanBlocksTest, WhatTheFormatOrTheShapesCannotHoldIsRefusedByBlock) {
 }
 
 TEST(PlanBlocksTest, BadScoresAndUnknownNamesAreRefused) {
-  const PolicyOptions sgra{.use_adaptive_training = true};
+  const PartialRecipe sgra{.use_adaptive_training = true};
   EXPECT_THAT(Refused(sgra, InputsOf({1, NAN})), HasSubstr("block 1 is nan"));
   EXPECT_THAT(Refused(sgra, InputsOf({-1, 1})), HasSubstr("block 0 is -1"));
   PolicyInputs inputs = InputsOf({1, 2});
@@ -247,8 +253,6 @@ TEST(PlanBlocksTest, BadScoresAndUnknownNamesAreRefused) {
   EXPECT_THAT(Refused(sgra, inputs), HasSubstr("no sensitivity score"));
   EXPECT_THAT(Refused({.use_adaptive_training = true, .policy_semantics = "author"}, InputsOf({1, 1e39})),
               HasSubstr("computes in float32"));
-  EXPECT_THAT(Refused({.layer_ordering = "reverse"}, InputsOf({1})),
-              HasSubstr("layer_ordering is \"reverse\"; it can be original, sensitivity, random"));
   EXPECT_THAT(Refused({.block_grouping = "0"}, InputsOf({1})), HasSubstr("a number of blocks from 1 on, or similar"));
   EXPECT_THAT(Refused({.use_mixed_precision = true, .target_avg_bits = 1.5}, InputsOf({1})),
               HasSubstr("adaptive it can be from 2 to 8"));

@@ -29,30 +29,31 @@ Recipe RecipeOf(const LlamaConfig& model, int bits, int64_t group_size, const st
 TEST(StorageOfTest, GptqV2CountsCodesZeroPointsScalesAndPaddingToTheByte) {
   const LinearShape shape{.out_features = 32, .in_features = 64};
   // 2 bits, groups of 32: codes 64·2/32 = 4 words × 32; zero points 2 groups × 32·2/32 = 2 words; scales 2 × 32 halves.
-  EXPECT_EQ(StorageOf("gptq_v2", shape, 2, 32).stored_bytes, (4 * 32 + 2 * 2) * 4 + 2 * 32 * 2);
+  EXPECT_EQ(StorageOf(ExportFormat::kGptqV2, shape, 2, 32).stored_bytes, (4 * 32 + 2 * 2) * 4 + 2 * 32 * 2);
   // 3 bits, the whole row: codes 6 words × 32; zero points 3 words; scales 32 halves.
-  EXPECT_EQ(StorageOf("gptq_v2", shape, 3, -1).stored_bytes, (6 * 32 + 3) * 4 + 32 * 2);
-  EXPECT_EQ(StorageOf("gptq_v2", shape, 8, 64).stored_bytes, (16 * 32 + 8) * 4 + 32 * 2);
-  EXPECT_EQ(StorageOf("gptq_v2", shape, 2, 32).index_bytes, 64 * 4);
+  EXPECT_EQ(StorageOf(ExportFormat::kGptqV2, shape, 3, -1).stored_bytes, (6 * 32 + 3) * 4 + 32 * 2);
+  EXPECT_EQ(StorageOf(ExportFormat::kGptqV2, shape, 8, 64).stored_bytes, (16 * 32 + 8) * 4 + 32 * 2);
+  EXPECT_EQ(StorageOf(ExportFormat::kGptqV2, shape, 2, 32).index_bytes, 64 * 4);
 }
 
 TEST(StorageOfTest, PaddingOfOddShapesIsCounted) {
   // 10 inputs at 3 bits are 30 bits: one word; 5 outputs at 3 bits are 15 bits: one word.
   const LinearShape shape{.out_features = 5, .in_features = 10};
-  EXPECT_EQ(StorageOf("gptq_v2", shape, 3, -1).stored_bytes, (1 * 5 + 1 * 1) * 4 + 5 * 2);
+  EXPECT_EQ(StorageOf(ExportFormat::kGptqV2, shape, 3, -1).stored_bytes, (1 * 5 + 1 * 1) * 4 + 5 * 2);
   // 11 inputs are 33 bits: two words.
-  EXPECT_EQ(StorageOf("gptq_v2", {.out_features = 5, .in_features = 11}, 3, -1).stored_bytes, (2 * 5 + 1) * 4 + 5 * 2);
+  EXPECT_EQ(StorageOf(ExportFormat::kGptqV2, {.out_features = 5, .in_features = 11}, 3, -1).stored_bytes,
+            (2 * 5 + 1) * 4 + 5 * 2);
 }
 
 TEST(StorageOfTest, FakeQuantIsSixteenBitsWhateverTheWidth) {
-  EXPECT_EQ(StorageOf("fake_quant", {.out_features = 32, .in_features = 64}, 5, 32).stored_bytes, 32 * 64 * 2);
+  EXPECT_EQ(StorageOf(ExportFormat::kFakeQuant, {.out_features = 32, .in_features = 64}, 5, 32).stored_bytes,
+            32 * 64 * 2);
 }
 
 TEST(FormatHoldsTest, GptqV2HasNoFiveAndSixBits) {
-  for (const int bits : {2, 3, 4, 8}) EXPECT_TRUE(FormatHolds("gptq_v2", bits)) << bits;
-  for (const int bits : {5, 6}) EXPECT_FALSE(FormatHolds("gptq_v2", bits)) << bits;
-  for (const int bits : {2, 3, 4, 5, 6, 8}) EXPECT_TRUE(FormatHolds("fake_quant", bits)) << bits;
-  EXPECT_FALSE(FormatHolds("gguf", 4));
+  for (const int bits : {2, 3, 4, 8}) EXPECT_TRUE(FormatHolds(ExportFormat::kGptqV2, bits)) << bits;
+  for (const int bits : {5, 6}) EXPECT_FALSE(FormatHolds(ExportFormat::kGptqV2, bits)) << bits;
+  for (const int bits : {2, 3, 4, 5, 6, 8}) EXPECT_TRUE(FormatHolds(ExportFormat::kFakeQuant, bits)) << bits;
 }
 
 TEST(MakePlanTest, EveryBlockIsPlannedAndTotalsAreTheSums) {
@@ -61,7 +62,9 @@ TEST(MakePlanTest, EveryBlockIsPlannedAndTotalsAreTheSums) {
   const Plan plan = *MakePlan(recipe, &model);
   ASSERT_EQ(plan.blocks.size(), 3u);
   int64_t bytes = 0;
-  for (const LinearKind kind : kAllLinears) bytes += StorageOf("gptq_v2", ShapeOf(model, kind), 2, 32).stored_bytes;
+  for (const LinearKind kind : kAllLinears) {
+    bytes += StorageOf(ExportFormat::kGptqV2, ShapeOf(model, kind), 2, 32).stored_bytes;
+  }
   EXPECT_EQ(plan.quantized_bytes, 3 * bytes);
   EXPECT_DOUBLE_EQ(plan.stored_bits_per_weight,
                    8.0 * static_cast<double>(bytes) / static_cast<double>(BlockLinearParameters(model)));

@@ -9,6 +9,7 @@
 #include "coordinator/plan/scores.h"
 #include "gtest/gtest.h"
 #include "rapidcheck/gtest.h"
+#include "tests/unit/coordinator/policies.h"
 
 namespace lwq::coordinator {
 namespace {
@@ -83,8 +84,13 @@ ScoreTable RandomTable(const Vector& scores, bool noise) {
   return table;
 }
 
-PolicyPlan Planned(const PolicyOptions& options, const PolicyInputs& inputs) {
-  StatusOr<PolicyPlan> plan = PlanBlocks(options, inputs);
+StatusOr<PolicyPlan> PlanOf(const PartialRecipe& options, const PolicyInputs& inputs) {
+  LWQ_ASSIGN_OR_RETURN(const Recipe policies, testing::PoliciesOf(options));
+  return PlanBlocks(policies, inputs);
+}
+
+PolicyPlan Planned(const PartialRecipe& options, const PolicyInputs& inputs) {
+  StatusOr<PolicyPlan> plan = PlanOf(options, inputs);
   LWQ_CHECK(plan.ok(), plan.status().ToString());
   return *std::move(plan);
 }
@@ -104,7 +110,7 @@ double LossOf(const PolicyPlan& plan, const ScoreTable& table) {
 RC_GTEST_PROP(PoliciesProperty, BitsComeFromTheAllowedSetAndTheGreedyEndsWithinOneStepOfTheBudgetOrSaysWhy, ()) {
   const Vector scores = RandomScores();
   const double target = RandomTarget();
-  PolicyOptions options{.use_mixed_precision = true, .target_avg_bits = target, .mpq_strategy = RandomStrategy()};
+  PartialRecipe options{.use_mixed_precision = true, .target_avg_bits = target, .mpq_strategy = RandomStrategy()};
   options.policy_semantics = *rc::gen::element<std::string>("default", "author");
   options.keep_budget = true;
   const PolicyPlan plan = Planned(options, InputsOf(scores));
@@ -122,7 +128,7 @@ RC_GTEST_PROP(PoliciesProperty, BitsComeFromTheAllowedSetAndTheGreedyEndsWithinO
 
 RC_GTEST_PROP(PoliciesProperty, MoreSensitiveNeverGetsLess, ()) {
   const Vector scores = DifferentScores();
-  PolicyOptions options{.epochs = 4,
+  PartialRecipe options{.epochs = 4,
                         .layer_ordering = "sensitivity",
                         .adaptive_epochs = *rc::gen::arbitrary<bool>(),
                         .use_adaptive_training = true,
@@ -163,7 +169,7 @@ RC_GTEST_PROP(PoliciesProperty, RenumberingTheBlocksRenumbersThePlan, ()) {
   const std::vector<size_t> permutation = RandomPermutation(scores.size());
   Vector renumbered(scores.size());
   for (size_t i = 0; i < scores.size(); ++i) renumbered[permutation[i]] = scores[i];
-  const PolicyOptions options{.layer_ordering = "sensitivity",
+  const PartialRecipe options{.layer_ordering = "sensitivity",
                               .adaptive_epochs = true,
                               .use_adaptive_training = true,
                               .use_mixed_precision = true,
@@ -190,15 +196,16 @@ RC_GTEST_PROP(PoliciesProperty, OptimalAndTargetSizeNeverExceedTheirs, ()) {
   PolicyInputs inputs = InputsOf(scores);
   inputs.table = RandomTable(scores, true);
   inputs.other_file_bytes = *rc::gen::inRange(0, 100'000);
-  PolicyOptions options{.use_mixed_precision = true, .mpq_strategy = "optimal"};
+  PartialRecipe options{.use_mixed_precision = true, .mpq_strategy = "optimal"};
   options.export_format = *rc::gen::element<std::string>("none", "gptq_v2");
   options.target_avg_bits = *rc::gen::inRange(40, 160) / 20.0;
   const double weights = 32.0 * 256 * static_cast<double>(scores.size());
   const bool by_size = *rc::gen::arbitrary<bool>();
-  const double index = options.export_format == "gptq_v2" ? 256.0 * 4 * static_cast<double>(scores.size()) : 0;
+  const bool indexed = options.export_format == ExportFormat::kGptqV2;
+  const double index = indexed ? 256.0 * 4 * static_cast<double>(scores.size()) : 0;
   const double other = static_cast<double>(inputs.other_file_bytes) + index;
   if (by_size) options.target_size_mb = (other + *options.target_avg_bits * weights / 8) / 1e6;
-  const StatusOr<PolicyPlan> plan = PlanBlocks(options, inputs);
+  const StatusOr<PolicyPlan> plan = PlanOf(options, inputs);
   if (!plan.ok()) {
     // 2 bits in groups of 256 are 2 + 18/256 stored bits: below that nothing fits.
     RC_ASSERT(plan.status().code() == absl::StatusCode::kFailedPrecondition);
@@ -219,7 +226,7 @@ RC_GTEST_PROP(PoliciesProperty, OnTheSameTableOptimalIsNeverWorseThanAnyStrategy
   scores.resize(std::min<size_t>(scores.size(), 32));
   PolicyInputs inputs = InputsOf(scores);
   inputs.table = RandomTable(scores, *rc::gen::arbitrary<bool>());
-  PolicyOptions options{.use_mixed_precision = *rc::gen::weightedElement<bool>({{5, true}, {1, false}}),
+  PartialRecipe options{.use_mixed_precision = *rc::gen::weightedElement<bool>({{5, true}, {1, false}}),
                         .target_avg_bits = RandomTarget(),
                         .mpq_strategy = RandomStrategy()};
   options.wbits = *rc::gen::element(2, 3, 4, 5, 6, 8);
@@ -238,7 +245,7 @@ RC_GTEST_PROP(PoliciesProperty, OnTheSameTableOptimalIsNeverWorseThanAnyStrategy
 
 RC_GTEST_PROP(PoliciesProperty, EveryOrderIsAPermutationAndEveryBlockIsInOneUnit, ()) {
   const Vector scores = RandomScores();
-  PolicyOptions options;
+  PartialRecipe options;
   options.layer_ordering = *rc::gen::element<std::string>("original", "sensitivity", "random");
   options.block_grouping = *rc::gen::element<std::string>("1", "2", "7", "similar");
   options.block_grouping_factor = 1 + *rc::gen::inRange(0, 40) / 10.0;
@@ -255,7 +262,7 @@ RC_GTEST_PROP(PoliciesProperty, EveryOrderIsAPermutationAndEveryBlockIsInOneUnit
     if (options.block_grouping != "similar") continue;
     const auto first = scores.begin() + unit.first_block;
     const auto [least, most] = std::minmax_element(first, first + unit.block_count);
-    RC_ASSERT(*most <= *least * options.block_grouping_factor * (1 + 1e-12));
+    RC_ASSERT(*most <= *least * *options.block_grouping_factor * (1 + 1e-12));
   }
   RC_ASSERT(next == static_cast<int64_t>(scores.size()));
 }
@@ -264,7 +271,7 @@ RC_GTEST_PROP(PoliciesProperty, ABadScoreIsRefusedByEveryPolicyThatReadsScores, 
   Vector scores = RandomScores();
   const size_t bad = *rc::gen::inRange<size_t>(0, scores.size());
   scores[bad] = *rc::gen::element(std::nan(""), -1e-9, -3.0, HUGE_VAL);
-  PolicyOptions options;
+  PartialRecipe options;
   switch (*rc::gen::inRange(0, 5)) {
     case 0:
       options.layer_ordering = "sensitivity";
@@ -281,7 +288,7 @@ RC_GTEST_PROP(PoliciesProperty, ABadScoreIsRefusedByEveryPolicyThatReadsScores, 
     default:
       options.use_mixed_precision = true;
   }
-  const Status status = PlanBlocks(options, InputsOf(scores)).status();
+  const Status status = PlanOf(options, InputsOf(scores)).status();
   RC_ASSERT(status.code() == absl::StatusCode::kInvalidArgument);
   RC_ASSERT(std::string(MessageOf(status)).find(absl::StrCat("block ", bad, " is")) != std::string::npos);
 }

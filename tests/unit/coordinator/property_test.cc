@@ -47,7 +47,7 @@ RC_GTEST_PROP(PlanProperty, StoredBitsLieBetweenTheCodesAndTheCodesWithTheirOver
   const ResolvedSpec resolved = Resolve(RandomSpec());
   const Plan plan = *MakePlan(resolved.recipe, resolved.model.get());
   RC_ASSERT(plan.blocks.size() == static_cast<size_t>(resolved.model->num_hidden_layers));
-  if (resolved.recipe.export_format == "fake_quant") {
+  if (resolved.recipe.export_format == ExportFormat::kFakeQuant) {
     RC_ASSERT(plan.stored_bits_per_weight == 16);
     return;
   }
@@ -189,11 +189,11 @@ RC_GTEST_PROP(StorageProperty, WiderCodesAndSmallerGroupsNeverStoreLess, ()) {
   const int64_t group = *rc::gen::inRange<int64_t>(1, shape.in_features + 1);
   int64_t last = 0;
   for (const int bits : {2, 3, 4, 5, 6, 8}) {
-    const int64_t bytes = StorageOf("none", shape, bits, group).stored_bytes;
+    const int64_t bytes = StorageOf(ExportFormat::kNone, shape, bits, group).stored_bytes;
     RC_ASSERT(bytes >= last);
     RC_ASSERT(bytes * 8 >= shape.in_features * shape.out_features * bits);
     last = bytes;
-    RC_ASSERT(StorageOf("none", shape, bits, -1).stored_bytes <= bytes);
+    RC_ASSERT(StorageOf(ExportFormat::kNone, shape, bits, -1).stored_bytes <= bytes);
   }
 }
 

@@ -31,8 +31,8 @@ Recipe Resolved(const PartialRecipe& partial) {
 
 TEST(ResolveRecipeTest, AbsentFieldsTakeTheDefaultsOfTheSpec) {
   const Recipe recipe = Resolved(Small());
-  EXPECT_EQ(recipe.preset, "default");
-  EXPECT_EQ(recipe.method, "block_ap");
+  EXPECT_EQ(recipe.preset, Preset::kDefault);
+  EXPECT_EQ(recipe.method, Method::kBlockAp);
   EXPECT_EQ(recipe.wbits, 4);
   EXPECT_EQ(recipe.train_size, 128);
   EXPECT_EQ(recipe.val_size, 16);
@@ -49,7 +49,7 @@ TEST(ResolveRecipeTest, AbsentFieldsTakeTheDefaultsOfTheSpec) {
   EXPECT_EQ(recipe.early_stop, 0);
   EXPECT_TRUE(recipe.keep_best);
   EXPECT_TRUE(recipe.disjoint_windows);
-  EXPECT_EQ(recipe.export_format, "gptq_v2");
+  EXPECT_EQ(recipe.export_format, ExportFormat::kGptqV2);
 }
 
 LlamaConfig ConfigOfWidths(int64_t hidden, int64_t intermediate) {
@@ -117,14 +117,14 @@ TEST(ResolveRecipeTest, PresetEfficientqatIsTheOriginalsArithmeticInFp32) {
   const Recipe recipe = Resolved(partial);
   EXPECT_EQ(recipe.train_size, 4096);
   EXPECT_EQ(recipe.val_size, 64);
-  EXPECT_EQ(recipe.lr_schedule, "chained_cosine");
+  EXPECT_EQ(recipe.lr_schedule, LrSchedule::kChainedCosine);
   EXPECT_FALSE(recipe.early_stop_resets);
   EXPECT_FALSE(recipe.keep_best);
   EXPECT_FALSE(recipe.disjoint_windows);
   EXPECT_FALSE(recipe.fp16_scales);
   EXPECT_FALSE(recipe.range_contains_zero);
-  EXPECT_EQ(PinRecipe(recipe, /*hardware_bf16=*/true).precision, "fp32");
-  EXPECT_EQ(PinRecipe(recipe, /*hardware_bf16=*/true).activation_dtype, "fp32");
+  EXPECT_EQ(PinRecipe(recipe, /*hardware_bf16=*/true).precision, Precision::kFp32);
+  EXPECT_EQ(PinRecipe(recipe, /*hardware_bf16=*/true).activation_dtype, Precision::kFp32);
 }
 
 TEST(ResolveRecipeTest, AFieldOfTheUserWinsOverThePreset) {
@@ -135,16 +135,16 @@ TEST(ResolveRecipeTest, AFieldOfTheUserWinsOverThePreset) {
   partial.train_size = 7;
   const Recipe recipe = Resolved(partial);
   EXPECT_TRUE(recipe.keep_best);
-  EXPECT_EQ(recipe.precision, "bf16");
+  EXPECT_EQ(recipe.precision, Precision::kBf16);
   EXPECT_EQ(recipe.train_size, 7);
 }
 
 TEST(PinRecipeTest, AutoBecomesWhatTheHardwareHasAndActivationsFollow) {
   const Recipe recipe = Resolved(Small());
-  EXPECT_EQ(PinRecipe(recipe, true).precision, "bf16");
-  EXPECT_EQ(PinRecipe(recipe, true).activation_dtype, "bf16");
-  EXPECT_EQ(PinRecipe(recipe, false).precision, "fp32");
-  EXPECT_EQ(PinRecipe(recipe, false).activation_dtype, "fp32");
+  EXPECT_EQ(PinRecipe(recipe, true).precision, Precision::kBf16);
+  EXPECT_EQ(PinRecipe(recipe, true).activation_dtype, Precision::kBf16);
+  EXPECT_EQ(PinRecipe(recipe, false).precision, Precision::kFp32);
+  EXPECT_EQ(PinRecipe(recipe, false).activation_dtype, Precision::kFp32);
 }
 
 TEST(PlannedStepsTest, FractionalEpochsAreRoundedToSteps) {
@@ -273,6 +273,20 @@ TEST(ResolveRecipeTest, AllProblemsAreReportedAtOnce) {
   EXPECT_THAT(message, HasSubstr("batch_size is 0"));
 }
 
+TEST(ResolveRecipeTest, EveryWordThatIsNoneIsNamedTogetherWithEverythingElseThatIsWrong) {
+  PartialRecipe partial = Small();
+  partial.method = "gptq";
+  partial.epochs = -1;
+  partial.handoff = "parallel";
+  partial.layer_ordering = "reverse";
+  const LlamaConfig model = TinyConfig(2);
+  EXPECT_EQ(MessageOf(ResolveRecipe(partial, &model).status()),
+            "recipe: method 'gptq' is unknown, must be one of block_ap, rtn, sensitivity, none, noop; "
+            "epochs is -1, must be a number between 0 and 1000; "
+            "handoff 'parallel' is unknown, must be one of sequential, independent, relay; "
+            "layer_ordering 'reverse' is unknown, must be one of original, sensitivity, random");
+}
+
 TEST(ResolveRecipeTest, AWidthTheFormatCannotHoldIsRefusedAndFormatsThatCanAreNamed) {
   const LlamaConfig model = TinyConfig(2);
   for (const int bits : {5, 6}) {
@@ -330,6 +344,10 @@ TEST(RecipeJsonTest, BothFormsReadBackEqual) {
 
 TEST(RecipeJsonTest, UnknownMissingAndMistypedFieldsAreDataLoss) {
   Json json = RecipeToJson(Resolved(Small()));
+  Json misspelt = json;
+  misspelt["handoff"] = "parallel";
+  EXPECT_EQ(MessageOf(RecipeFromJson(misspelt).status()),
+            "stored recipe: 'handoff' has a word this version does not know");
   Json unknown = json;
   unknown["nonsense"] = 1;
   EXPECT_EQ(RecipeFromJson(unknown).status().code(), absl::StatusCode::kDataLoss);

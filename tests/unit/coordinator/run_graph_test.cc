@@ -278,6 +278,7 @@ INSTANTIATE_TEST_SUITE_P(
                       KeyChange{"WeightLr", [](RunSpec& s) { s.recipe.weight_lr = 3e-5; }},
                       KeyChange{"MinLrFactor", [](RunSpec& s) { s.recipe.min_lr_factor = 10; }},
                       KeyChange{"Wd", [](RunSpec& s) { s.recipe.wd = 0.1; }},
+                      KeyChange{"ClipGrad", [](RunSpec& s) { s.recipe.clip_grad = 0.5; }},
                       KeyChange{"EarlyStop", [](RunSpec& s) { s.recipe.early_stop = 1; }},
                       KeyChange{"Resets", [](RunSpec& s) { s.recipe.early_stop_resets = false; }},
                       KeyChange{"KeepBest", [](RunSpec& s) { s.recipe.keep_best = false; }},

@@ -37,9 +37,9 @@ TEST(RatiosTest, TheLeastIsZeroTheMostIsOneAndEqualScoresAreAllZero) {
 }
 
 TEST(NormalizedScoresTest, HugeScoresDoNotOverflowTheMean) {
-  EXPECT_THAT(NormalizedScores({1e308, 1e308, 1e308}, "mean"), ElementsAre(1, 1, 1));
-  EXPECT_THAT(NormalizedScores({1, 3}, "mean"), ElementsAre(0.5, 1.5));
-  EXPECT_THAT(NormalizedScores({1, 4}, "max"), ElementsAre(0.25, 1));
+  EXPECT_THAT(NormalizedScores({1e308, 1e308, 1e308}, LrNormalization::kMean), ElementsAre(1, 1, 1));
+  EXPECT_THAT(NormalizedScores({1, 3}, LrNormalization::kMean), ElementsAre(0.5, 1.5));
+  EXPECT_THAT(NormalizedScores({1, 4}, LrNormalization::kMax), ElementsAre(0.25, 1));
 }
 
 TEST(AtSinglePrecisionTest, WhatDiffersBeyondTwentyFourBitsIsEqualAtAnySize) {

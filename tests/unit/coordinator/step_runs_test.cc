@@ -38,7 +38,7 @@ TEST(SubmitRunTest, APinnedRunWaitsForAWorkerAndThenStarts) {
   harness.Register("a");
   EXPECT_EQ(harness.run(run).record.state, RunState::kRunning);
   EXPECT_EQ(harness.run(run).record.numerics_class, "cpu|avx512|torch|fp32|t1");
-  EXPECT_EQ(harness.run(run).record.recipe.precision, "fp32") << "resolved when pinned";
+  EXPECT_EQ(harness.run(run).record.recipe.precision, Precision::kFp32) << "resolved when pinned";
   EXPECT_EQ(CheckIndexes(harness.state()), "");
 }
 

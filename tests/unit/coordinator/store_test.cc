@@ -141,7 +141,7 @@ TEST_P(StoreTest, EveryFieldOfARunAndItsTasksComesBack) {
   run.result.exported = testing::NamedArtifact("export");
   run.result.result_digest = std::string(64, 'a');
   Measurement& measured = run.measurements.emplace_back();
-  measured.metric = "fisher";
+  measured.metric = SensitivityMetric::kFisher;
   measured.scores = {1.0 / 3, 2};
   RunTaskRecord task;
   task.key = DigestOf("task");

@@ -104,7 +104,7 @@ class SensitivityEstimateTest : public ::testing::TestWithParam<SensitivityShape
 
 TEST_P(SensitivityEstimateTest, MeasuredPeaksObeyTheTasksEstimatesWithoutTheirChunks) {
   const LlamaConfig config = RandomConfig(GetParam().shape);
-  coordinator::Recipe recipe{};
+  Recipe recipe{};
   recipe.training_seqlen = GetParam().seqlen;
   recipe.batch_size = 1;
   constexpr int64_t kChunks = int64_t{8} * (8 << 20);  // what samples are read and written through

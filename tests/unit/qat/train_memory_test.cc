@@ -50,6 +50,7 @@ TEST_P(TrainMemoryTest, TheMeasuredPeakObeysTheEstimateAndTheEstimateIsClose) {
   const MemoryCase& test_case = GetParam();
   const LlamaConfig config = RandomConfig(test_case.shape);
   TrainOptions options;
+  options.weight_lr = 1e-5;
   options.bits = test_case.bits;
   options.group_size = test_case.group_size;
   options.batch_size = test_case.batch;
@@ -68,7 +69,7 @@ TEST_P(TrainMemoryTest, TheMeasuredPeakObeysTheEstimateAndTheEstimateIsClose) {
   const int64_t weights = 4 * blocks * BlockParameters(config);
   EXPECT_LE(measured, 7 * weights + EstimateActivationBytes(config, options, test_case.seqlen));
   // What the coordinator places the task by, less the stored samples' chunks, which are not measured here.
-  coordinator::Recipe recipe;
+  Recipe recipe;
   recipe.batch_size = test_case.batch;
   recipe.gradient_accumulation_steps = test_case.accumulation;
   recipe.training_seqlen = test_case.seqlen;

@@ -188,7 +188,7 @@ TEST_F(TasksTest, AWholeRunIsAChainOfTasksAndItsExportHasThePerplexityOfItsCheck
                                  .outputs.at("tokens");
   std::map<std::string, ArtifactRef> inputs = checkpoints;
   inputs["model"] = model_;
-  const TaskResult exported = Run(TaskKind::kExport, ExportParams{"gptq_v2"}.ToJson(), inputs);
+  const TaskResult exported = Run(TaskKind::kExport, ExportParams{ExportFormat::kGptqV2}.ToJson(), inputs);
   inputs["tokens"] = stream;
   const Json direct = Evaluate(inputs);
   const Json served = Evaluate({{"model", exported.outputs.at("files")}, {"tokens", stream}});
@@ -215,7 +215,7 @@ TEST_F(TasksTest, AUnitLeavesOneCheckpointABlockWhichAdvanceAndExportRead) {
   EXPECT_LT(validated, trained.metrics["initial_val_loss"].get<double>());
   EXPECT_NEAR(MeanSquaredError(hidden, data.target, params.train_size), validated, 1e-5 * validated);
 
-  const TaskResult exported = Run(TaskKind::kExport, ExportParams{"gptq_v2"}.ToJson(), inputs);
+  const TaskResult exported = Run(TaskKind::kExport, ExportParams{ExportFormat::kGptqV2}.ToJson(), inputs);
   inputs["tokens"] = data.tokens;
   const Json direct = Evaluate(inputs);
   const Json served = Evaluate({{"model", exported.outputs.at("files")}, {"tokens", data.tokens}});

@@ -17,37 +17,35 @@
 
 #include "common/artifact/samples.h"
 #include "common/model/llama_config.h"
+#include "common/recipe/train_settings.h"
 #include "common/task/quant_choice.h"
 #include "worker/qat/api/block.h"
 #include "worker/qat/api/execution.h"
 
 namespace lwq::qat {
 
-enum class LrSchedule {
-  kCosine,         // closed form: min + (base − min)(1 + cos(πt/T))/2
-  kChainedCosine,  // what EfficientQAT's loop really uses (tests/numerics/golden/blockap/schedules.json)
-};
+// kCosine is the closed form, min + (base − min)(1 + cos(πt/T))/2; kChainedCosine what EfficientQAT's loop really uses
+// (tests/numerics/golden/blockap/schedules.json).
+using lwq::LrSchedule;
 
-struct TrainOptions {
-  int bits = 4;
-  int64_t group_size = 128;       // −1: a whole row
+// The settings (common/recipe/train_settings.h), and what else a training needs to know:
+//   epochs                  fractions are honoured; steps = round(epochs × batches). 0 = round-to-nearest
+//   batch_size              samples of an optimizer step
+//   gradient_accumulation_steps  micro-batches of an optimizer step; divides batch_size
+//   quant_lr, zp_lr         of scales, and zero points where zp_lr is not set; 0 freezes
+//   weight_lr               of linear weights and norm weights; 0 freezes
+//   early_stop              patience in validations; 0 = off. early_stop_resets: an improvement sets the counter back
+//                           (false: EfficientQAT)
+//   keep_best               earliest minimum of validation loss, the initial state included (false: last)
+//   fp16_scales             scales rounded to fp16, zero points clamped, before integers are derived (false:
+//                           EfficientQAT, whose scales are at least 1e-4; fp16's smallest is 2^-24)
+//   range_contains_zero     initial range widened to contain 0 (false: EfficientQAT)
+//   clip_grad               above 0: before a step all gradients are scaled so that their L2 norm is at most this, as
+//                           torch.nn.utils.clip_grad_norm_ does; over all blocks of the unit
+struct TrainOptions : TrainSettings {
+  int bits = 0;
+  int64_t group_size = 0;         // −1: a whole row
   std::vector<QuantChoice> rest;  // how the unit's blocks after the first are quantized
-  double epochs = 2;       // fractional epochs are honoured; steps = round(epochs × batches). 0 = round-to-nearest
-  int64_t batch_size = 2;  // samples of an optimizer step
-  int64_t gradient_accumulation_steps = 1;  // micro-batches of an optimizer step; divides batch_size
-  double quant_lr = 1e-4;                   // scales (and zero points where zp_lr is not set); 0 freezes
-  std::optional<double> zp_lr;
-  double weight_lr = 1e-5;  // linear weights and norm weights; 0 freezes
-  double min_lr_factor = 20;
-  double wd = 0;
-  double early_stop = 0;          // patience in validations; 0 = off
-  bool early_stop_resets = true;  // an improvement sets the counter back (false: EfficientQAT)
-  bool keep_best = true;          // earliest minimum of validation loss, the initial state included (false: last)
-  // Scales rounded to fp16, zero points clamped, before integers are derived (false: EfficientQAT, whose scales are at
-  // least 1e-4; fp16's smallest is 2^-24).
-  bool fp16_scales = true;
-  bool range_contains_zero = true;  // initial range widened to contain 0 (false: EfficientQAT)
-  LrSchedule lr_schedule = LrSchedule::kCosine;
   int lr_halvings = 0;  // both learning rates × 2^−n (retries after DIVERGED)
   // The outcome brings the latent weights too, so that another training can go on from them.
   bool keep_latent = false;
@@ -101,7 +99,7 @@ struct TrainOutcome {
   int64_t zero_points = 0;
   std::vector<EpochStats> epochs;
   std::vector<double> train_losses;  // one per optimizer step
-  std::vector<double> grad_norms;    // one per optimizer step: L2 over all trained parameters, before the step
+  std::vector<double> grad_norms;    // one per optimizer step: L2 over all trained parameters, before clipping
 };
 
 // `unit`: consecutive blocks at full precision (or the latent ones of `start`), one for each of UnitChoices; mostly a
@@ -115,6 +113,8 @@ std::vector<QuantChoice> UnitChoices(const TrainOptions& options);
 
 // steps = round(epochs × ceil(train_samples / batch_size)): also the learning rate's horizon.
 int64_t PlannedSteps(double epochs, int64_t train_samples, int64_t batch_size);
+// What gradients of L2 norm `norm` are multiplied by so that it is at most `clip_grad`: at most 1; 1 where clip_grad is 0.
+double ClipFactor(double norm, double clip_grad);
 // The learning rate of optimizer step `step` (0-based) of `steps`.
 double LearningRate(LrSchedule schedule, double base_lr, double min_lr_factor, int64_t step, int64_t steps);
 

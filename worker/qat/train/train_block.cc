@@ -117,6 +117,7 @@ class Training {
     }
     const double grad_norm = trainer_.GradNorm();
     if (!std::isfinite(grad_norm)) return CheckFinite(grad_norm);
+    trainer_.ScaleGradients(ClipFactor(grad_norm, options_.clip_grad));
     trainer_.Step(RatesAt(outcome_.steps));
     outcome_.train_losses.push_back(loss);
     outcome_.grad_norms.push_back(grad_norm);

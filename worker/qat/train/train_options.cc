@@ -27,6 +27,7 @@ Status CheckOptions(const TrainOptions& options) {
   LWQ_RETURN_IF_ERROR(RequireRate(options.weight_lr, "weight_lr"));
   LWQ_RETURN_IF_ERROR(RequireRate(options.wd, "wd"));
   LWQ_RETURN_IF_ERROR(RequireRate(options.early_stop, "early_stop"));
+  LWQ_RETURN_IF_ERROR(RequireRate(options.clip_grad, "clip_grad"));
   LWQ_RETURN_IF_ERROR(Require(std::isfinite(options.min_lr_factor) && options.min_lr_factor >= 1,
                               absl::StrCat("min_lr_factor is ", options.min_lr_factor, ": it must be at least 1")));
   LWQ_RETURN_IF_ERROR(

@@ -69,6 +69,16 @@ double UnitTrainer::GradNorm() const {
   return at::stack(norms).norm().item<double>();
 }
 
+void UnitTrainer::ScaleGradients(double factor) {
+  if (factor == 1) return;
+  const c10::NoGradGuard no_grad;
+  for (const LatentBlock& block : blocks_) {
+    for (const LatentBlock::NamedParameter& parameter : block.parameters()) {
+      if (parameter.tensor.grad().defined()) parameter.tensor.grad().mul_(factor);
+    }
+  }
+}
+
 void UnitTrainer::Step(const LearningRates& rates) {
   optimizer_.SetLr(kQuantGroup, rates.quant);
   optimizer_.SetLr(kZeroPointGroup, rates.zero_point);

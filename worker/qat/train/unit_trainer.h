@@ -37,6 +37,8 @@ class UnitTrainer {
   at::Tensor Accumulate(const at::Tensor& in, const at::Tensor& target, double share);
   // L2 norm over all gradients; frozen parameters have none.
   double GradNorm() const;
+  // Multiplies all gradients; by 1 it does nothing.
+  void ScaleGradients(double factor);
   // One AdamW step, after which the gradients are dropped.
   void Step(const LearningRates& rates);
 

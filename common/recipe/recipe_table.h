@@ -1,0 +1,31 @@
+// The table of recipe fields as text: what the command line, the manual and tests show of every field. Pure;
+// thread-safe; built once.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/recipe/recipe_rules.h"
+
+namespace lwq {
+
+enum class RecipeFieldType { kWord, kBool, kInteger, kNumber, kText, kIntegers };
+
+struct RecipeFieldText {
+  std::string name;
+  RecipeFieldType type = RecipeFieldType::kText;
+  std::string meaning;               // a sentence without its full stop
+  std::string otherwise;             // the default, or the rule it follows
+  std::string allowed;               // "1 to 4096", "one of cosine, chained_cosine", …
+  std::string help;                  // for the command line: the meaning, with the default
+  std::vector<std::string> choices;  // values that the command line completes
+  recipe::Readers readers;
+};
+
+// In the table's order.
+const std::vector<RecipeFieldText>& RecipeFieldTexts();
+// nullptr where there is no such field.
+const RecipeFieldText* FindRecipeField(std::string_view name);
+
+}  // namespace lwq
