@@ -13,7 +13,7 @@
 #include "client/run_file/field_help.h"
 #include "client/run_file/suggestion.h"
 #include "common/recipe/recipe_table.h"
-#include "common/task/task_def.h"
+#include "common/task/task_kind.h"
 
 namespace lwq {
 namespace {
@@ -189,9 +189,7 @@ NamedText ParseNamedText(std::string_view text) {
 
 std::vector<std::string> KindNames() {
   std::vector<std::string> names;
-  for (int kind = 0; kind <= static_cast<int>(TaskKind::kNoop); ++kind) {
-    names.emplace_back(TaskKindName(static_cast<TaskKind>(kind)));
-  }
+  for (const TaskKindTraits& traits : AllTaskKinds()) names.emplace_back(traits.name);
   return names;
 }
 

@@ -59,13 +59,12 @@ Status CompleteRunRequest(RunRequest* request) {
   const auto invalid = [&](std::string_view message) {
     return absl::InvalidArgumentError(absl::StrCat(request->origin, ": ", message));
   };
-  const std::optional<Method> method = MethodOf(*recipe);
-  const std::string word = recipe->has_method() ? recipe->method() : std::string(WordOf(*method));
-  if (request->model_path.empty() && method != Method::kNoop) {
+  const MethodTraits method = TraitsOfMethod(*recipe);
+  const std::string word = recipe->has_method() ? recipe->method() : std::string(WordOf(method.method));
+  if (request->model_path.empty() && method.needs_model) {
     return invalid("no model is given; add \"model: DIRECTORY\" to the run file or --model DIRECTORY");
   }
-  const bool calibrates = method == Method::kBlockAp || method == Method::kSensitivity;
-  if (calibrates && request->calib_dataset.empty() && !request->config_only) {
+  if (method.needs_calibration && request->calib_dataset.empty() && !request->config_only) {
     return invalid(absl::StrCat("method ", word, " needs calib_dataset: a text file (plain, .jsonl or .json.gz)"));
   }
   if (recipe->eval_ppl() && request->eval_texts.empty()) {

@@ -51,9 +51,7 @@ class Uploader {
 
 // Whether the run may make a directory that the model's small files belong into.
 bool Exports(const lwqat::v1::Recipe& recipe) {
-  const std::optional<Method> method = MethodOf(recipe);
-  return method != Method::kNone && method != Method::kSensitivity && method != Method::kNoop &&
-         ParseWord<ExportFormat>(recipe.export_format()) != ExportFormat::kNone;
+  return TraitsOfMethod(recipe).quantizes && ParseWord<ExportFormat>(recipe.export_format()) != ExportFormat::kNone;
 }
 
 Status UploadModel(const CheckedRun& run, Uploader* uploader, lwqat::v1::ModelSource* source) {
@@ -74,7 +72,7 @@ Status UploadModel(const CheckedRun& run, Uploader* uploader, lwqat::v1::ModelSo
 // Whether a task of the run will read the tokenizer (coordinator/graph: what calibrates or measures perplexity).
 bool NeedsTokenizer(const RunRequest& request) {
   const lwqat::v1::Recipe& recipe = request.spec.recipe();
-  if (request.config_only || MethodOf(recipe) == Method::kNoop) return false;
+  if (request.config_only || !TraitsOfMethod(recipe).needs_model) return false;
   return !request.calib_dataset.empty() || (recipe.eval_ppl() && !request.eval_texts.empty());
 }
 

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "common/export_format/gptq_v2.h"
+
 namespace lwq {
 namespace {
 
@@ -45,7 +47,7 @@ Status CheckLinearTensors(const TensorSource& source, std::string_view linear, c
   if (!storage.quantized) {
     return CheckTensor(source, name("weight"), {shape.out_features, shape.in_features}, /*is_float=*/true);
   }
-  const GptqShapes shapes = GptqShapesOf(shape.out_features, shape.in_features, storage.bits, storage.group_size);
+  const GptqShapes shapes = GptqShapesOf({shape.out_features, shape.in_features, storage.bits, storage.group_size});
   LWQ_RETURN_IF_ERROR(CheckTensor(source, name("qweight"), shapes.qweight, /*is_float=*/false));
   LWQ_RETURN_IF_ERROR(CheckTensor(source, name("qzeros"), shapes.qzeros, /*is_float=*/false));
   LWQ_RETURN_IF_ERROR(CheckTensor(source, name("scales"), shapes.scales, /*is_float=*/true));

@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "common/export_format/gptq_v2.h"
 #include "common/model/config_json.h"
 
 namespace lwq {
@@ -185,19 +186,6 @@ StatusOr<GptqModule> GptqConfig::Module(std::string_view name) const {
     chosen = rule.get();
   }
   return chosen == nullptr ? base_ : chosen->module;
-}
-
-bool GptqHoldsBits(int bits) {
-  return bits == 2 || bits == 3 || bits == 4 || bits == 8;
-}
-
-GptqShapes GptqShapesOf(int64_t out_features, int64_t in_features, int bits, int64_t group_size) {
-  const auto packed_words = [bits](int64_t fields) { return (fields * bits + 31) / 32; };
-  const int64_t groups = in_features / group_size;
-  return GptqShapes{.qweight = {packed_words(in_features), out_features},
-                    .qzeros = {groups, packed_words(out_features)},
-                    .scales = {groups, out_features},
-                    .g_idx = {in_features}};
 }
 
 StatusOr<std::optional<GptqConfig>> QuantizationOf(const LlamaConfig& config) {

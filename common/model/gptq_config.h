@@ -48,17 +48,6 @@ class GptqConfig {
   std::vector<std::shared_ptr<const Rule>> rules_;
 };
 
-bool GptqHoldsBits(int bits);  // 2, 3, 4, 8
-
-// Shapes of the four tensors of a linear that is stored this way; group_size divides in_features.
-struct GptqShapes {
-  std::vector<int64_t> qweight;
-  std::vector<int64_t> qzeros;
-  std::vector<int64_t> scales;
-  std::vector<int64_t> g_idx;
-};
-GptqShapes GptqShapesOf(int64_t out_features, int64_t in_features, int bits, int64_t group_size);
-
 // The config of a quantized model; nothing for a plain one.
 StatusOr<std::optional<GptqConfig>> QuantizationOf(const LlamaConfig& config);
 

@@ -1,33 +1,13 @@
 #include "common/task/task_def.h"
 
-#include <array>
 #include <utility>
 
 namespace lwq {
 namespace {
 
-constexpr std::array<std::pair<TaskKind, std::string_view>, 16> kKindNames = {{
-    {TaskKind::kTokenize, "tokenize"},
-    {TaskKind::kEmbed, "embed"},
-    {TaskKind::kAdvance, "advance"},
-    {TaskKind::kTrainBlock, "train_block"},
-    {TaskKind::kRtnBlock, "rtn_block"},
-    {TaskKind::kEvaluatePpl, "evaluate_ppl"},
-    {TaskKind::kReducePpl, "reduce_ppl"},
-    {TaskKind::kExport, "export"},
-    {TaskKind::kLossGradient, "loss_gradient"},
-    {TaskKind::kBackwardBlock, "backward_block"},
-    {TaskKind::kGradientNorm, "gradient_norm"},
-    {TaskKind::kOutputFisher, "output_fisher"},
-    {TaskKind::kLossDelta, "loss_delta"},
-    {TaskKind::kHessian, "hessian"},
-    {TaskKind::kWeightError, "weight_error"},
-    {TaskKind::kNoop, "noop"},
-}};
-
 Json KeyMaterial(const TaskDef& def) {
   return Json{{"kind", TaskKindName(def.kind)},
-              {"version", TaskKindVersion(def.kind)},
+              {"version", TraitsOf(def.kind).version},
               {"params", def.params},
               {"numerics_class", def.numerics_class}};
 }
@@ -37,51 +17,6 @@ Json RefToJson(const ArtifactRef& ref) {
 }
 
 }  // namespace
-
-std::string_view TaskKindName(TaskKind kind) {
-  for (const auto& [known, name] : kKindNames) {
-    if (known == kind) return name;
-  }
-  LWQ_CHECK(false, "task kind ", static_cast<int>(kind), " has no name");
-  return {};
-}
-
-StatusOr<TaskKind> ParseTaskKind(std::string_view name) {
-  for (const auto& [kind, known] : kKindNames) {
-    if (known == name) return kind;
-  }
-  return absl::InvalidArgumentError(absl::StrCat("task kind '", name, "' is unknown to this version"));
-}
-
-int TaskKindVersion(TaskKind kind) {
-  switch (kind) {
-    case TaskKind::kEmbed:
-    case TaskKind::kReducePpl:
-    case TaskKind::kGradientNorm:
-    case TaskKind::kNoop:
-      return 1;
-    // 2: texts by content, added tokens beside tokenizer.model, BOS as transformers 5 adds it.
-    case TaskKind::kTokenize:
-    // 2: the scales' lower end.
-    case TaskKind::kRtnBlock:
-    case TaskKind::kExport:
-    case TaskKind::kWeightError:
-      return 2;
-    // 2: rope_scaling counts beside rope_parameters, a head of its own beside a tied embedding, the scales' lower end; bf16
-    // blocks and heads by fused kernels. 3: powers of two in their softmax; evaluations, loss_delta and output_fisher by
-    // fused kernels in float32, too.
-    case TaskKind::kAdvance:
-    case TaskKind::kTrainBlock:
-    case TaskKind::kEvaluatePpl:  // 2: and a shard's losses, where 1 was a whole text's perplexity
-    case TaskKind::kLossGradient:
-    case TaskKind::kBackwardBlock:
-    case TaskKind::kOutputFisher:
-    case TaskKind::kLossDelta:
-    case TaskKind::kHessian:
-      return 3;
-  }
-  return 0;
-}
 
 Digest DerivationKeyOf(const TaskDef& def) {
   Json material = KeyMaterial(def);

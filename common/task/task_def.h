@@ -18,33 +18,9 @@
 #include "common/digest/digest.h"
 #include "common/json/json.h"
 #include "common/status/status.h"
+#include "common/task/task_kind.h"
 
 namespace lwq {
-
-enum class TaskKind {
-  kTokenize,       // text → token windows
-  kEmbed,          // token windows → A(0)
-  kAdvance,        // A(k), state of block k → A(k+1); full precision where no block checkpoint is given
-  kTrainBlock,     // Block-AP
-  kRtnBlock,       // round-to-nearest, needs no activations
-  kEvaluatePpl,    // losses of a shard of a text's windows, by a model with the given block checkpoints
-  kReducePpl,      // losses of all shards → perplexity
-  kExport,         // a directory in a serving format
-  kLossGradient,   // A(n) → the loss of every sample and its gradient G(n): sensitivity, as all up to kHessian
-  kBackwardBlock,  // A(k), G(k+1) → G(k), and the squared norms of every sample's weight gradient
-  kGradientNorm,   // weight gradients summed by shard → the norm of their mean
-  kOutputFisher,   // A(k), G(k+1) → Σ (output gradient × output error)² of every choice of bits and groups
-  kLossDelta,      // A(k) → how the loss rises when block k alone is quantized
-  kHessian,        // one probe of Hutchinson's estimator
-  kWeightError,    // ‖W − Q(W)‖² of every choice
-  kNoop,           // does nothing: measures the system itself
-};
-
-// "tokenize", "embed", "advance", "train_block", …: the enumerator in lower case with underscores.
-std::string_view TaskKindName(TaskKind kind);
-StatusOr<TaskKind> ParseTaskKind(std::string_view name);
-// Raised whenever the code of a kind changes in a way that can change its output's bytes: old results no longer match.
-int TaskKindVersion(TaskKind kind);
 
 // An output of another task, by identity.
 struct TaskOutputRef {

@@ -5,22 +5,28 @@
 namespace lwq {
 namespace {
 
-StatusOr<std::vector<std::string>> TrainingRoles(const Json& json) {
-  LWQ_ASSIGN_OR_RETURN(const TrainBlockParams params, TrainBlockParams::FromJson(json));
+using Roles = std::vector<std::string>;
+
+// Kinds whose parameters decide which of their roles they make.
+Roles RolesOf(const TrainBlockParams& params) {
   const int64_t blocks = 1 + static_cast<int64_t>(params.rest.size());
-  std::vector<std::string> roles;
+  Roles roles;
   for (int64_t i = 0; i < blocks; ++i) roles.push_back(UnitRole("block", i));
   for (int64_t i = 0; i < blocks && params.keep_latent; ++i) roles.push_back(UnitRole("latent", i));
   return roles;
 }
 
-StatusOr<std::vector<std::string>> BackwardRoles(const Json& json) {
-  LWQ_ASSIGN_OR_RETURN(const BackwardBlockParams params, BackwardBlockParams::FromJson(json));
-  std::vector<std::string> roles;
+Roles RolesOf(const BackwardBlockParams& params) {
+  Roles roles;
   if (params.block > 0) roles.push_back("gradients");
   if (params.sum_gradients) roles.push_back("gradient_sum");
   return roles;
 }
+
+template <typename Params>
+concept DecidesRoles = requires(const Params& params) {
+  RolesOf(params);
+};
 
 }  // namespace
 
@@ -28,36 +34,19 @@ std::string UnitRole(std::string_view role, int64_t i) {
   return i == 0 ? std::string(role) : absl::StrCat(role, ".", i);
 }
 
-StatusOr<std::vector<std::string>> OutputRoles(TaskKind kind, const Json& params) {
-  using Roles = std::vector<std::string>;
-  switch (kind) {
-    case TaskKind::kTokenize:
-      return Roles{"tokens"};
-    case TaskKind::kEmbed:
-    case TaskKind::kAdvance:
-      return Roles{"activations"};
-    case TaskKind::kTrainBlock:
-      return TrainingRoles(params);
-    case TaskKind::kRtnBlock:
-      return Roles{"block"};
-    case TaskKind::kEvaluatePpl:
-      return Roles{"losses"};
-    case TaskKind::kExport:
-      return Roles{"files"};
-    case TaskKind::kLossGradient:
-      return Roles{"gradients"};
-    case TaskKind::kBackwardBlock:
-      return BackwardRoles(params);
-    case TaskKind::kReducePpl:
-    case TaskKind::kGradientNorm:
-    case TaskKind::kOutputFisher:
-    case TaskKind::kLossDelta:
-    case TaskKind::kHessian:
-    case TaskKind::kWeightError:
-    case TaskKind::kNoop:
-      return Roles{};
-  }
-  return Roles{};
+StatusOr<std::vector<std::string>> OutputRoles(TaskKind kind, const Json& json) {
+  return VisitTaskKind(kind, [&](auto of_kind) -> StatusOr<Roles> {
+    using Params = ParamsOf<of_kind()>;
+    if constexpr (DecidesRoles<Params>) {
+      LWQ_ASSIGN_OR_RETURN(const Params params, Params::FromJson(json));
+      return RolesOf(params);
+    } else {
+      Roles roles;
+      for (size_t i = 0; i < TraitsOf(kind).outputs.count; ++i)
+        roles.emplace_back(TraitsOf(kind).outputs.roles[i].role);
+      return roles;
+    }
+  });
 }
 
 }  // namespace lwq

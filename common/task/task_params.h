@@ -17,6 +17,7 @@
 #include "common/recipe/train_settings.h"
 #include "common/status/status.h"
 #include "common/task/quant_choice.h"
+#include "common/task/task_kind.h"
 
 namespace lwq {
 
@@ -197,5 +198,22 @@ struct WeightErrorParams {
   Json ToJson() const;
   static StatusOr<WeightErrorParams> FromJson(const Json& json);
 };
+
+// Of a kind that has none.
+struct NoParams {};
+
+namespace task_kinds {
+template <TaskKind>
+struct ParamsOfKind;
+#define LWQ_TASK_KIND(enumerator, name, version, Params, outputs, arithmetic, main_rank) \
+  template <>                                                                            \
+  struct ParamsOfKind<TaskKind::enumerator> {                                            \
+    using type = Params;                                                                 \
+  };
+#include "common/task/task_kinds.inc"
+}  // namespace task_kinds
+
+template <TaskKind kKind>
+using ParamsOf = task_kinds::ParamsOfKind<kKind>::type;
 
 }  // namespace lwq

@@ -105,21 +105,26 @@ void BpeWorkspace::Push(int32_t left, int32_t right, Lookup& lookup) {
 
 template <typename Lookup>
 void BpeWorkspace::Merge(Lookup&& lookup) {
+  // Step 1: every pair of neighbours that may merge is a candidate.
   heap_.clear();
   for (size_t i = 1; i < symbols_.size(); ++i) Push(static_cast<int32_t>(i - 1), static_cast<int32_t>(i), lookup);
+  // Step 2: take the best candidate, until there is none.
   while (!heap_.empty()) {
     std::pop_heap(heap_.begin(), heap_.end());
     const Candidate top = heap_.back();
     heap_.pop_back();
     BpeSymbol& left = symbols_[static_cast<size_t>(top.left)];
     BpeSymbol& right = symbols_[static_cast<size_t>(top.right)];
-    // Symbols only grow, so an equal total size means that neither has changed since the candidate was found.
+    // A candidate may be out of date: one of its symbols has merged with another since. Symbols only grow, so an equal
+    // total size means that neither has changed.
     if (left.size_bytes == 0 || right.size_bytes == 0 || left.size_bytes + right.size_bytes != top.size_bytes) continue;
+    // Step 3: the left symbol becomes both, and the right one leaves the list.
     left.size_bytes = top.size_bytes;
     left.id = top.id;
     left.next = right.next;
     right.size_bytes = 0;
     if (left.next >= 0) symbols_[static_cast<size_t>(left.next)].previous = top.left;
+    // Step 4: the new symbol has two new pairs.
     Push(left.previous, top.left, lookup);
     Push(top.left, left.next, lookup);
   }

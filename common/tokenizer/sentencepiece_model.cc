@@ -133,7 +133,8 @@ Status CheckSupported(const TrainerFacts& facts) {
   return absl::OkStatus();
 }
 
-// Fills unk_id and byte_ids, and checks every piece.
+// Fills unk_id and byte_ids, and checks every piece: that it has a text of its own and a finite score; that there is
+// one unknown piece; and that byte pieces are all there or none, as byte_fallback says.
 Status IndexPieces(bool byte_fallback, SentencePieceModel* model) {
   StringViewSet seen;
   std::vector<int32_t> byte_ids(256, -1);
@@ -176,6 +177,8 @@ Status IndexPieces(bool byte_fallback, SentencePieceModel* model) {
   return absl::OkStatus();
 }
 
+// The numbers are those of <sentencepiece_model.proto>: 1 a piece, 2 TrainerSpec, 3 NormalizerSpec, 5 the denormalizer.
+// Step 1 reads the sections in any order they come, step 2 refuses what cannot be computed, step 3 makes the index.
 StatusOr<SentencePieceModel> ParseModel(std::string_view file) {
   SentencePieceModel model;
   TrainerFacts facts;

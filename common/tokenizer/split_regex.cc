@@ -44,7 +44,9 @@ Status Unsupported(std::string_view construct, std::string_view what) {
   return absl::FailedPreconditionError(absl::StrCat(what, ": the pattern's '", construct, "' is not supported"));
 }
 
-// Rewrites a pattern of Oniguruma's Ruby syntax for PCRE2, token by token.
+// Rewrites a pattern of Oniguruma's Ruby syntax for PCRE2, token by token: what means the same in both is copied, what
+// differs is rewritten (\s is Unicode's white space, \v a vertical tab), and what PCRE2 would read otherwise, or what
+// tokenizers do not use, is refused rather than guessed.
 class PatternTranslator {
  public:
   PatternTranslator(std::string_view pattern, std::string_view what) : rest_(pattern), what_(what) {}
@@ -136,9 +138,11 @@ StatusOr<SplitRegex> SplitRegex::Compile(std::string_view pattern, std::string_v
   if (pattern.size() > kMaxPatternBytes) {
     return absl::InvalidArgumentError(absl::StrCat(what, ": the pattern is longer than ", kMaxPatternBytes, " bytes"));
   }
+  // Step 1: into PCRE2's syntax.
   LWQ_ASSIGN_OR_RETURN(const std::string translated, PatternTranslator(pattern, what).Translate());
   const CompileContext context(pcre2_compile_context_create(nullptr));
   if (context == nullptr) return absl::ResourceExhaustedError(absl::StrCat(what, ": out of memory"));
+  // Step 2: compile it with Ruby's meaning of lines.
   pcre2_set_newline(context.get(), PCRE2_NEWLINE_LF);
   int error = 0;
   PCRE2_SIZE error_at = 0;
@@ -152,7 +156,7 @@ StatusOr<SplitRegex> SplitRegex::Compile(std::string_view pattern, std::string_v
   }
   SplitRegex regex;
   regex.code_ = std::make_shared<const Code>(compiled);
-  // Without JIT support in the library the interpreter is used; the matches are the same.
+  // Step 3: to machine code. Without JIT support in the library the interpreter is used; the matches are the same.
   pcre2_jit_compile(compiled, PCRE2_JIT_COMPLETE);
   return regex;
 }
@@ -172,6 +176,7 @@ Status SplitRegex::ForEachMatch(std::string_view text, absl::FunctionRef<Status(
     if (end < begin || begin < from)
       return absl::FailedPreconditionError("the split pattern matches backwards (\\K is not supported)");
     LWQ_RETURN_IF_ERROR(visit(begin, end));
+    // The next match begins where this one ends; behind an empty match a character later, or it would be found again.
     from = end;
     if (end == begin) from += end < text.size() ? DecodeUtf8Char(text.substr(end)).size_bytes : 1;
   }

@@ -3,37 +3,25 @@
 #include "common/task/numerics_class.h"
 
 namespace lwq::coordinator {
-namespace {
-
-constexpr TaskKind kPinnedKinds[] = {TaskKind::kAdvance,      TaskKind::kTrainBlock,   TaskKind::kEvaluatePpl,
-                                     TaskKind::kReducePpl,    TaskKind::kLossGradient, TaskKind::kBackwardBlock,
-                                     TaskKind::kOutputFisher, TaskKind::kLossDelta,    TaskKind::kHessian};
-
-bool IsSensitivityKind(TaskKind kind) {
-  return kind == TaskKind::kLossGradient || kind == TaskKind::kBackwardBlock || kind == TaskKind::kOutputFisher ||
-         kind == TaskKind::kLossDelta || kind == TaskKind::kHessian;
-}
-
-}  // namespace
 
 bool IsPinnedKind(TaskKind kind) {
-  for (const TaskKind pinned : kPinnedKinds) {
-    if (pinned == kind) return true;
-  }
-  return false;
+  return TraitsOf(kind).arithmetic != Arithmetic::kSameEverywhere;
 }
 
 KindBases UniformBases(const std::string& base) {
   KindBases bases;
   if (base.empty()) return bases;
-  for (const TaskKind kind : kPinnedKinds) bases[kind] = base;
+  for (const TaskKindTraits& traits : AllTaskKinds()) {
+    if (IsPinnedKind(traits.kind)) bases[traits.kind] = base;
+  }
   return bases;
 }
 
 std::string ClassOf(const KindBases& bases, TaskKind kind, const Recipe& recipe) {
   const auto base = bases.find(kind);
   if (base == bases.end()) return "";
-  return NumericsClass(base->second, IsSensitivityKind(kind) ? Precision::kFp32 : recipe.precision, recipe.threads);
+  const bool fp32 = TraitsOf(kind).arithmetic == Arithmetic::kFp32;
+  return NumericsClass(base->second, fp32 ? Precision::kFp32 : recipe.precision, recipe.threads);
 }
 
 Json KindBasesToJson(const KindBases& bases) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "coordinator/plan/memory.h"
+#include "coordinator/plan/task_costs.h"
 
 namespace lwq::coordinator {
 

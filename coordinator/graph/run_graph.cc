@@ -48,7 +48,7 @@ class GraphBuilder {
 
   // Up to the first measurement that is not there yet.
   void Quantize() {
-    if (recipe_.method == Method::kBlockAp || resolved_.measures_sensitivity) {
+    if (TraitsOf(recipe_.method).trains || resolved_.measures_sensitivity) {
       StartChains();
     } else if (model_ != nullptr) {
       current_.emplace(model_->num_hidden_layers, TaskInput(), nullptr);  // nobody asks for its activations
@@ -299,12 +299,12 @@ class GraphBuilder {
   }
 
   void AddEvaluations() {
-    if (recipe_.method == Method::kSensitivity) return;
+    if (!TraitsOf(recipe_.method).evaluates) return;
     for (const TextSource& text : spec_.eval_texts) {
       const Digest tokens =
           AddTokenize(text, {.mode = "stream", .seqlen = recipe_.ppl_seqlen}, absl::StrCat("tokenize ", text.name));
       // A model without quantized blocks is measured once, under the name that is true of it.
-      const bool quantizes = recipe_.method != Method::kNone;
+      const bool quantizes = TraitsOf(recipe_.method).quantizes;
       if (recipe_.eval_fp || !quantizes) AddEvaluation(text, tokens, "fp", true);
       if (quantizes && !pending_.has_value()) AddEvaluation(text, tokens, std::string(WordOf(recipe_.method)), false);
     }

@@ -59,7 +59,7 @@ Status CheckParts(const RunSpec& spec, const Recipe& recipe) {
   }
   if (spec.model.has_value()) {
     LWQ_RETURN_IF_ERROR(CheckName("model.name", spec.model->name));
-    if (MethodNeedsModel(recipe.method)) LWQ_RETURN_IF_ERROR(CheckArtifact("model.files", spec.model->files));
+    if (TraitsOf(recipe.method).needs_model) LWQ_RETURN_IF_ERROR(CheckArtifact("model.files", spec.model->files));
   }
   if (recipe.method == Method::kNone && (!recipe.eval_ppl || spec.eval_texts.empty())) {
     return absl::InvalidArgumentError(
@@ -68,13 +68,14 @@ Status CheckParts(const RunSpec& spec, const Recipe& recipe) {
   if (!spec.sensitivity_scores.empty()) {
     LWQ_RETURN_IF_ERROR(CheckScores(spec.sensitivity_scores, "sensitivity_scores"));
   }
-  const bool calibrates = recipe.method == Method::kBlockAp || WithPolicies(spec, recipe).measures_sensitivity;
-  const bool tokenizes = calibrates || (recipe.method != Method::kNoop && recipe.eval_ppl && !spec.eval_texts.empty());
+  const bool calibrates = TraitsOf(recipe.method).trains || WithPolicies(spec, recipe).measures_sensitivity;
+  const bool tokenizes =
+      calibrates || (TraitsOf(recipe.method).needs_model && recipe.eval_ppl && !spec.eval_texts.empty());
   if (tokenizes) LWQ_RETURN_IF_ERROR(CheckArtifact("model.tokenizer", spec.model->tokenizer));
   if (calibrates) {
     if (!spec.calibration.has_value()) {
       return absl::InvalidArgumentError(
-          recipe.method == Method::kBlockAp
+          TraitsOf(recipe.method).trains
               ? "calibration is missing: method block_ap trains on a calibration text"
               : "calibration is missing: the blocks' sensitivity is measured on a calibration text");
     }
@@ -195,7 +196,7 @@ std::set<TaskKind> KindsOfRun(const RunSpec& spec, const Recipe& recipe) {
 StatusOr<ResolvedSpec> ResolveSpec(const RunSpec& spec) {
   ResolvedSpec resolved;
   resolved.spec = spec;
-  if (MethodNeedsModel(MethodOf(spec.recipe))) {
+  if (TraitsOf(MethodOf(spec.recipe)).needs_model) {
     if (!spec.model.has_value()) return absl::InvalidArgumentError("model is missing");
     StatusOr<LlamaConfig> config = LlamaConfig::Parse(spec.model->config_json);
     if (!config.ok()) return Annotate(config.status(), absl::StrCat("model '", spec.model->name, "'"));

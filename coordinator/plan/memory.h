@@ -1,14 +1,11 @@
-// How much memory a task needs at its peak, from the model's shape alone: what placement compares with what a worker
-// has.
+// How much memory the parts of a task need at their peak, from the model's shape alone: activations, training, chunks
+// of stored samples, logits. What a task of each kind needs of them: task_costs.h.
 //
 //   train a block:   7 × block parameters × 4 B   weights, gradients, two moments, the quantized copy and its gradient,
 //                                                 and the full-precision original
 //                    + activations of one micro-batch (ActivationBytes) + four chunks of stored samples
 //   train a unit:    the same with the parameters of all its blocks; beside one block's activations what backward
 //                    needs of the others (KeptActivationBytes)
-//   advance:         block parameters × 4 B + forward activations + four chunks
-//   evaluate:        the larger of a block and the head with its logits, + activations
-//   the others:      the tensors they hold at once
 //
 // Everything is counted in fp32, an upper bound for bf16. Pure; thread-safe. Bytes throughout.
 #pragma once
@@ -16,7 +13,6 @@
 #include <cstdint>
 
 #include "common/model/llama_config.h"
-#include "common/task/task_def.h"
 #include "coordinator/plan/recipe.h"
 
 namespace lwq::coordinator {
@@ -35,7 +31,14 @@ int64_t KeptActivationBytes(const LlamaConfig& config, int64_t micro_batch, int6
 // Peak of training a unit of that many blocks as one.
 int64_t TrainMemoryBytes(const LlamaConfig& config, const Recipe& recipe, int64_t blocks_in_unit);
 
-// Peak of one task of the kind in a run of the recipe; of train_block: of the largest unit it may have.
-int64_t TaskMemoryBytes(TaskKind kind, const LlamaConfig& config, const Recipe& recipe);
+// A forward pass without backward holds about a third of what training keeps.
+int64_t ForwardBytes(const LlamaConfig& config, int64_t micro_batch, int64_t seqlen);
+
+// Stored samples that a task holds: four chunks of 8 MiB, or of one sample where that is larger.
+int64_t ChunkBytes(const LlamaConfig& config, int64_t seqlen);
+
+// Sensitivity takes the logits of a sample 16 MiB at a time, those of one token at least; `copies` tensors of that size
+// are alive at once.
+int64_t LogitBytes(const LlamaConfig& config, int64_t seqlen, int64_t copies);
 
 }  // namespace lwq::coordinator

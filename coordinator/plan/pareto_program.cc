@@ -54,7 +54,7 @@ class SuffixFilter {
       }
       least_[k] = least_[k + 1] + least;
     }
-    // Far above the rounding of a sum of all blocks.
+    // The bound's slack, widened by far more than the rounding of a sum of all blocks.
     excess_ = std::max(0.0, bound.attained - bound.lagrangian.loss) + 1e-12 * static_cast<double>(blocks + 1) * scale;
   }
 
@@ -75,6 +75,7 @@ class SuffixFilter {
 std::vector<ParetoProgram::Option> ParetoProgram::UndominatedOptions(const std::vector<LossPoint>& options,
                                                                      int64_t least, int64_t divisor) {
   LWQ_CHECK(options.size() <= std::numeric_limits<uint16_t>::max(), options.size(), " options for one block");
+  // Sort by cost, the cheapest loss first among equals; an option stays only where it lowers the loss.
   std::vector<Option> all;
   for (size_t i = 0; i < options.size(); ++i) {
     all.push_back({(options[i].stored_bits - least) / divisor, options[i].loss, static_cast<uint16_t>(i)});
@@ -90,6 +91,8 @@ std::vector<ParetoProgram::Option> ParetoProgram::UndominatedOptions(const std::
 }
 
 ParetoProgram::Front ParetoProgram::JoinByScatter(const Front& rest, const std::vector<Option>& options, int64_t span) {
+  // Step 1: one slot for every cost up to `span`; every pair of an option and a point of the rest bids for its slot.
+  // Options go in the order of their index, so that of equal losses the lowest index stays.
   std::vector<double> least(static_cast<size_t>(span) + 1, kUnreached);
   std::vector<uint16_t> chosen(static_cast<size_t>(span) + 1, 0);
   std::vector<Option> by_index = options;
@@ -98,11 +101,12 @@ ParetoProgram::Front ParetoProgram::JoinByScatter(const Front& rest, const std::
     for (size_t i = 0; i < rest.units.size(); ++i) {
       const size_t at = static_cast<size_t>(rest.units[i] + option.units);
       const double loss = option.loss + rest.loss[i];
-      const bool better = loss < least[at];  // of equals the lowest option, which came first
+      const bool better = loss < least[at];
       chosen[at] = better ? option.index : chosen[at];
       least[at] = better ? loss : least[at];
     }
   }
+  // Step 2: from cheap to dear, a slot is on the front where it loses less than all that are cheaper.
   Front front;
   double lowest = kUnreached;
   for (size_t at = 0; at < least.size(); ++at) {
@@ -117,6 +121,8 @@ ParetoProgram::Front ParetoProgram::JoinByScatter(const Front& rest, const std::
 
 ParetoProgram::Front ParetoProgram::JoinByMerge(const Front& rest, const std::vector<Option>& options,
                                                 int64_t most_points) {
+  // The rest, shifted by one option's cost and loss, is a sorted list. Each option's list is merged into what the
+  // options before it gave, as merge sort does, and points that no longer lower the loss are dropped on the way.
   Front merged;
   Front next;
   for (const Option& option : options) {
@@ -134,6 +140,7 @@ ParetoProgram::Front ParetoProgram::JoinByMerge(const Front& rest, const std::ve
     size_t i = 0;
     size_t j = 0;
     while (i < merged.units.size() || j < rest.units.size()) {
+      // The cheaper head goes first; of equal costs the one that loses less; of equals the lower option.
       bool take_merged = j == rest.units.size();
       if (!take_merged && i < merged.units.size()) {
         const int64_t units = rest.units[j] + option.units;
@@ -151,7 +158,7 @@ ParetoProgram::Front ParetoProgram::JoinByMerge(const Front& rest, const std::ve
       }
     }
     std::swap(merged, next);
-    if (static_cast<int64_t>(merged.units.size()) > most_points) break;
+    if (static_cast<int64_t>(merged.units.size()) > most_points) break;  // the caller gives up
   }
   return merged;
 }
@@ -163,6 +170,7 @@ std::optional<ParetoProgram> ParetoProgram::Solve(const AllocationProblem& probl
   std::optional<SuffixFilter> filter;
   if (bound.has_value()) filter.emplace(problem, *bound, divisor);
 
+  // The front of no blocks at all: nothing costs nothing. From there, block by block towards the first.
   ParetoProgram program;
   program.options_.resize(problem.size());
   program.fronts_.resize(problem.size() + 1);
@@ -171,11 +179,13 @@ std::optional<ParetoProgram> ParetoProgram::Solve(const AllocationProblem& probl
   int64_t points = 0;
   int64_t work = 0;
   for (size_t k = problem.size(); k-- > 0;) {
+    // Step 1: the block's options in units above its fewest bits.
     const int64_t least = FewestBits(problem[k]);
     fewest += least;
     program.options_[k] = UndominatedOptions(problem[k], least, divisor);
     const std::vector<Option>& options = program.options_[k];
     Front& rest = program.fronts_[k + 1];
+    // Step 2: join them with the front of the blocks behind, by whichever way is cheaper, and count the work.
     const int64_t span = rest.units.back() + options.back().units;
     const int64_t sums = static_cast<int64_t>(rest.units.size() * options.size());
     const bool scatter = span < kMostArrayEntries && span <= kArrayEntriesPerSum * sums + kArrayEntriesPerSum;
@@ -184,6 +194,7 @@ std::optional<ParetoProgram> ParetoProgram::Solve(const AllocationProblem& probl
     if (work > limits.sums) return std::nullopt;
     Front front = scatter ? JoinByScatter(rest, options, span) : JoinByMerge(rest, options, limits.points);
     if (static_cast<int64_t>(front.units.size()) > limits.points) return std::nullopt;
+    // Step 3: under a bound, drop what can no longer be part of a best plan.
     if (filter.has_value()) {
       Front kept;
       for (size_t i = 0; i < front.units.size(); ++i) {
@@ -196,6 +207,7 @@ std::optional<ParetoProgram> ParetoProgram::Solve(const AllocationProblem& probl
     }
     points += static_cast<int64_t>(front.units.size());
     if (front.units.empty() || points > limits.points) return std::nullopt;
+    // Step 4: keep the front. Of the one behind only costs and options are needed any more, to find plans again.
     rest.loss = {};
     program.fronts_[k] = std::move(front);
   }
@@ -207,6 +219,8 @@ std::optional<ParetoProgram> ParetoProgram::Solve(const AllocationProblem& probl
 }
 
 std::vector<int> ParetoProgram::OptionsAt(size_t index) const {
+  // Walk from the first block: its option stands in the front, and what it leaves of the cost names the point of the
+  // front behind that the sum came from.
   std::vector<int> chosen;
   for (size_t k = 0; k < options_.size(); ++k) {
     const uint16_t option = fronts_[k].option[index];

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "coordinator/plan/memory.h"
+#include "coordinator/plan/task_costs.h"
 #include "coordinator/plan/plan_blocks.h"
 #include "coordinator/plan/policies.h"
 #include "coordinator/plan/recipe_defaults.h"
@@ -90,10 +90,10 @@ void AddTotals(const Recipe& recipe, const LlamaConfig& model, Plan& plan) {
   int64_t index_bytes = 0;
   double bits_sum = 0;
   for (BlockPlan& block : plan.blocks) {
-    if (recipe.method == Method::kBlockAp && !block.is_frozen()) {
+    if (TraitsOf(recipe.method).trains && !block.is_frozen()) {
       block.steps = PlannedSteps(recipe, block.epochs);
       if (recipe.handoff == Handoff::kRelay) block.steps += PlannedSteps(recipe, recipe.relay_epochs);
-    } else if (recipe.method == Method::kBlockAp) {
+    } else if (TraitsOf(recipe.method).trains) {
       block.epochs = 0;
     } else {
       block.epochs = block.quant_lr = block.zp_lr = block.weight_lr = block.patience = 0;

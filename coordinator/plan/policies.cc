@@ -108,12 +108,8 @@ bool NeedsScores(const Recipe& policies) {
          (policies.use_mixed_precision && !IsOptimal(policies));
 }
 
-bool QuantizesBlocks(Method method) {
-  return method == Method::kBlockAp || method == Method::kRtn;
-}
-
 bool Quantizes(const Recipe& recipe) {
-  return QuantizesBlocks(recipe.method);
+  return TraitsOf(recipe.method).quantizes;
 }
 
 int64_t BlocksPerUnit(const Recipe& recipe) {

@@ -24,7 +24,6 @@ bool IsOptimal(const Recipe& policies);
 bool NeedsScores(const Recipe& policies);
 
 // Whether the method makes quantized blocks.
-bool QuantizesBlocks(Method method);
 bool Quantizes(const Recipe& recipe);
 
 // block_grouping as a number of blocks; 0 for "similar". Requires one of the two.

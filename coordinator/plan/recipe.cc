@@ -91,13 +91,9 @@ Method MethodOf(const PartialRecipe& partial) {
   return given.value_or(*ConstantDefaults().method);
 }
 
-bool MethodNeedsModel(Method method) {
-  return method != Method::kNoop;
-}
-
 StatusOr<Recipe> ResolveRecipe(const PartialRecipe& partial, const LlamaConfig* model) {
   const Method method = MethodOf(partial);
-  LWQ_CHECK(model != nullptr || !MethodNeedsModel(method), "method ", WordOf(method), " resolved without a model");
+  LWQ_CHECK(model != nullptr || !TraitsOf(method).needs_model, "method ", WordOf(method), " resolved without a model");
   const Recipe recipe = Completed(partial, Presets::kApply, model);
   LWQ_RETURN_IF_ERROR(CheckRecipe(recipe, partial, model));
   return recipe;

@@ -10,6 +10,7 @@
 
 #include "common/json/json.h"
 #include "common/model/llama_config.h"
+#include "common/recipe/method.h"
 #include "common/recipe/recipe.h"
 #include "common/status/status.h"
 
@@ -18,9 +19,6 @@ namespace lwq::coordinator {
 // The method asked for: the default where none is given, or where the word is none of a method's (ResolveRecipe refuses
 // it).
 Method MethodOf(const PartialRecipe& partial);
-
-// Whether a recipe of the method needs a model at all ("noop" does not).
-bool MethodNeedsModel(Method method);
 
 // Fills every field, then validates. `model` may be null only when the method is "noop".
 // INVALID_ARGUMENT with every problem on one line, each naming its field and what would be allowed; FAILED_PRECONDITION

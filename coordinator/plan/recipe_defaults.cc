@@ -76,7 +76,7 @@ void FillFollowing(const LlamaConfig* model, SettledRecipe& recipe) {
   Fill(recipe.target_avg_bits, *recipe.wbits);
   // The author's program ignored the target where the strategy is not "adaptive".
   Fill(recipe.keep_budget, *recipe.policy_semantics != PolicySemantics::kAuthor);
-  Fill(recipe.export_format, QuantizesBlocks(*recipe.method) ? ExportFormat::kGptqV2 : ExportFormat::kNone);
+  Fill(recipe.export_format, TraitsOf(*recipe.method).quantizes ? ExportFormat::kGptqV2 : ExportFormat::kNone);
   Fill(recipe.sensitivity_samples, std::min(kUsualSensitivitySamples, *recipe.train_size));
   Fill(recipe.sensitivity_bits, WidthsHeldBy(*recipe.export_format));
   Fill(recipe.sensitivity_group_sizes, absl::StrCat(*recipe.group_size));

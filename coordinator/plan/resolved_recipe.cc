@@ -16,7 +16,7 @@ ResolvedRecipe WithPolicies(const Recipe& recipe, bool scores_given) {
   const bool optimal = Quantizes(recipe) && IsOptimal(resolved.policies);
   const bool by_scores = Quantizes(recipe) && NeedsScores(resolved.policies);
   resolved.measures_first = only_measures || optimal || (by_scores && !scores_given);
-  resolved.measures_sensitivity = only_measures || (recipe.method == Method::kBlockAp && recipe.reorder_every > 0) ||
+  resolved.measures_sensitivity = only_measures || (TraitsOf(recipe.method).trains && recipe.reorder_every > 0) ||
                                   (resolved.measures_first && !scores_given);
   resolved.needs_squared_error = optimal && (scores_given || !IsTableMetric(recipe.sensitivity_metric));
   return resolved;

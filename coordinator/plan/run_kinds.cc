@@ -23,13 +23,13 @@ std::set<TaskKind> KindsOfRun(const ResolvedRecipe& resolved, bool has_eval_text
   const Recipe& recipe = resolved.fields;
   if (recipe.method == Method::kNoop) return {TaskKind::kNoop};
   std::set<TaskKind> kinds;
-  if (recipe.method == Method::kBlockAp) {
+  if (TraitsOf(recipe.method).trains) {
     kinds.insert({TaskKind::kTokenize, TaskKind::kEmbed, TaskKind::kAdvance, TaskKind::kTrainBlock});
   }
   if (recipe.method == Method::kRtn) kinds.insert(TaskKind::kRtnBlock);
   if (resolved.measures_sensitivity) AddSensitivity(recipe, kinds);
   if (resolved.needs_squared_error) kinds.insert(TaskKind::kWeightError);
-  if (recipe.eval_ppl && recipe.method != Method::kSensitivity && has_eval_texts) {
+  if (recipe.eval_ppl && TraitsOf(recipe.method).evaluates && has_eval_texts) {
     kinds.insert({TaskKind::kTokenize, TaskKind::kEvaluatePpl, TaskKind::kReducePpl});
   }
   if (recipe.export_format != ExportFormat::kNone) kinds.insert(TaskKind::kExport);
@@ -37,11 +37,14 @@ std::set<TaskKind> KindsOfRun(const ResolvedRecipe& resolved, bool has_eval_text
 }
 
 std::optional<TaskKind> MainKindOf(const std::set<TaskKind>& kinds) {
-  for (const TaskKind kind : {TaskKind::kTrainBlock, TaskKind::kHessian, TaskKind::kLossDelta, TaskKind::kOutputFisher,
-                              TaskKind::kBackwardBlock, TaskKind::kEvaluatePpl}) {
-    if (kinds.contains(kind)) return kind;
+  std::optional<TaskKind> main_kind;
+  int rank = 0;
+  for (const TaskKind kind : kinds) {
+    if (TraitsOf(kind).main_rank <= rank) continue;
+    main_kind = kind;
+    rank = TraitsOf(kind).main_rank;
   }
-  return std::nullopt;
+  return main_kind;
 }
 
 }  // namespace lwq::coordinator

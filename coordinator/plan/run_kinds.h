@@ -29,8 +29,8 @@ namespace lwq::coordinator {
 // A measurement made does not take away the kinds that made it.
 std::set<TaskKind> KindsOfRun(const ResolvedRecipe& resolved, bool has_eval_texts);
 
-// The kind that a run's work is in, whose class decides its precision: train_block, else the last pinned one of
-// hessian, loss_delta, output_fisher, backward_block, evaluate_ppl that it needs. Nothing: no kind of it is pinned.
+// The kind that a run's work is in, whose class decides its precision: the one of highest main_rank (task_kinds.inc).
+// Nothing: no kind of it has one.
 std::optional<TaskKind> MainKindOf(const std::set<TaskKind>& kinds);
 
 }  // namespace lwq::coordinator

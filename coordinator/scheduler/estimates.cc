@@ -5,7 +5,7 @@
 #include <set>
 
 #include "common/task/numerics_class.h"
-#include "coordinator/plan/work.h"
+#include "coordinator/plan/task_costs.h"
 #include "coordinator/scheduler/makespan.h"
 #include "coordinator/scheduler/placement.h"
 

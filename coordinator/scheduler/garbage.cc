@@ -52,31 +52,6 @@ void CountHolder(State& state, TaskEntry& task, int64_t delta) {
 
 }  // namespace
 
-bool IsDisposable(TaskKind kind, std::string_view role) {
-  switch (kind) {
-    case TaskKind::kEmbed:
-    case TaskKind::kAdvance:
-    case TaskKind::kLossGradient:
-    case TaskKind::kBackwardBlock:
-      return true;  // all their outputs
-    case TaskKind::kTrainBlock:
-      return role == "latent" || role.substr(0, 7) == "latent.";
-    case TaskKind::kTokenize:
-    case TaskKind::kRtnBlock:
-    case TaskKind::kEvaluatePpl:
-    case TaskKind::kReducePpl:
-    case TaskKind::kExport:
-    case TaskKind::kGradientNorm:
-    case TaskKind::kOutputFisher:
-    case TaskKind::kLossDelta:
-    case TaskKind::kHessian:
-    case TaskKind::kWeightError:
-    case TaskKind::kNoop:
-      return false;
-  }
-  return false;
-}
-
 bool IsLive(const TaskRecord& task) {
   switch (task.state) {
     case TaskState::kBlocked:
@@ -95,6 +70,8 @@ bool GraphIsComplete(const RunEntry& run) {
   return !run.pending.has_value();
 }
 
+// A task's record never changes while it stands in the ledger: its reads and results are taken out as the old record
+// has them, and entered again as the new one has them. So no transition needs to know what it does to the ledger.
 void TakeFromLedger(State& state, TaskEntry& task, std::vector<Change>& changes) {
   CountReads(state, task.record, -1);
   for (const auto& [role, artifact] : DisposableResults(state, task.record)) {
@@ -131,7 +108,8 @@ std::optional<ArtifactRef> ReadableContentOf(const State& state, const TaskInput
 
 void RestoreLedger(State& state, const std::vector<DiscardedRecord>& discarded) {
   for (const DiscardedRecord& record : discarded) state.activations.Restore(record);
-  // Results first: a reader's count goes to what it reads.
+  // Step 1: what was discarded. Step 2: results, before their readers: a reader's count goes to what it reads. Step 3:
+  // the reads of tasks. Step 4: what runs hold.
   for (const auto& [key, task] : state.tasks) AddResults(state, task);
   for (const auto& [key, task] : state.tasks) CountReads(state, task.record, +1);
   for (auto& [id, run] : state.runs) HoldResults(state, run, TasksToHold(run));

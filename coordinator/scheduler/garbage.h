@@ -16,10 +16,6 @@
 
 namespace lwq::coordinator {
 
-// Activations, gradients and latent weights: only tasks read them, and their task makes them again. Never what a run is
-// for (checkpoints, exports), nor tokens, which are small.
-bool IsDisposable(TaskKind kind, std::string_view role);
-
 // Whether the task will still be executed, or is: BLOCKED, READY or LEASED.
 bool IsLive(const TaskRecord& task);
 

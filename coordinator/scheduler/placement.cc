@@ -5,7 +5,7 @@
 #include <map>
 #include <set>
 
-#include "coordinator/plan/memory.h"
+#include "coordinator/plan/task_costs.h"
 
 namespace lwq::coordinator {
 namespace {

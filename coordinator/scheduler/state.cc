@@ -28,7 +28,7 @@ Status RestoreRuns(State& state, Records& records) {
   for (RunRecord& record : records.runs) {
     RunEntry run;
     const RunId id = record.id;
-    if (record.spec->model.has_value() && MethodNeedsModel(record.recipe.method)) {
+    if (record.spec->model.has_value() && TraitsOf(record.recipe.method).needs_model) {
       StatusOr<LlamaConfig> config = LlamaConfig::Parse(record.spec->model->config_json);
       if (!config.ok()) return Inconsistent(absl::StrCat("model of run ", id.value, ": ", MessageOf(config.status())));
       run.model = std::make_shared<const LlamaConfig>(*std::move(config));

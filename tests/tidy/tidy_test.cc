@@ -90,8 +90,9 @@ const std::map<std::string, std::vector<std::string>>& AllowedArrows() {
       {"worker/io/", {"common/", "worker/io/"}},
       {"worker/windows/", {"common/", "worker/windows/"}},
       {"worker/qat/", {"common/", "worker/qat/"}},
+      {"worker/export/", {"common/", "worker/qat/api/", "worker/export/"}},
       {"worker/tasks/",
-       {"common/", "worker/qat/api/", "worker/qat/pack/", "worker/windows/", "worker/io/", "worker/tasks/"}},
+       {"common/", "worker/qat/api/", "worker/export/", "worker/windows/", "worker/io/", "worker/tasks/"}},
       {"worker/runtime/", {"common/", "worker/", "lwqat/v1/"}},
       {"client/base/", {"common/", "client/base/", "lwqat/v1/"}},
       {"client/run_file/", {"common/", "client/base/", "client/run_file/", "lwqat/v1/"}},
@@ -161,8 +162,7 @@ TEST(TidyTest, EveryPageStandsInTheIndex) {
 TEST(TidyTest, LibTorchIsIncludedOnlyInWorkerQatAndOutsideItsFace) {
   static const std::regex kTorch("^(torch|ATen|c10|caffe2)/.*");
   for (const std::string& path : SourceFiles()) {
-    const bool may = (StartsWith(path, "worker/qat/") && !StartsWith(path, "worker/qat/api/") &&
-                      !StartsWith(path, "worker/qat/pack/")) ||
+    const bool may = (StartsWith(path, "worker/qat/") && !StartsWith(path, "worker/qat/api/")) ||
                      StartsWith(path, "tests/numerics/qat/") || StartsWith(path, "tests/unit/qat/") ||
                      StartsWith(path, "tests/bench/qat/") || StartsWith(path, "tests/fixtures/");
     if (may) continue;

@@ -7,7 +7,8 @@
 
 namespace lwq::worker {
 
-StatusOr<TaskOutcome> ExecuteAdvance(const Task& task, const TaskContext& context) {
+template <>
+StatusOr<TaskOutcome> ExecuteKind<TaskKind::kAdvance>(const Task& task, const TaskContext& context) {
   LWQ_ASSIGN_OR_RETURN(const AdvanceParams params, AdvanceParams::FromJson(task.params));
   LWQ_ASSIGN_OR_RETURN(const DType dtype, ParseDType(params.dtype));
   LWQ_ASSIGN_OR_RETURN(const auto model, ModelInput::Open(task, context));

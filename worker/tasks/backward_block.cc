@@ -8,7 +8,8 @@
 
 namespace lwq::worker {
 
-StatusOr<TaskOutcome> ExecuteBackwardBlock(const Task& task, const TaskContext& context) {
+template <>
+StatusOr<TaskOutcome> ExecuteKind<TaskKind::kBackwardBlock>(const Task& task, const TaskContext& context) {
   LWQ_ASSIGN_OR_RETURN(const BackwardBlockParams params, BackwardBlockParams::FromJson(task.params));
   LWQ_ASSIGN_OR_RETURN(const auto model, ModelInput::Open(task, context));
   LWQ_ASSIGN_OR_RETURN(const auto activations,

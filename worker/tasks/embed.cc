@@ -2,7 +2,7 @@
 #include "common/artifact/samples.h"
 #include "common/task/task_params.h"
 #include "worker/qat/api/block_ops.h"
-#include "worker/qat/pack/model_blocks.h"
+#include "worker/export/model_blocks.h"
 #include "worker/tasks/model_inputs.h"
 #include "worker/tasks/task.h"
 
@@ -25,7 +25,8 @@ class StoppableSamples : public SampleRange {
 
 }  // namespace
 
-StatusOr<TaskOutcome> ExecuteEmbed(const Task& task, const TaskContext& context) {
+template <>
+StatusOr<TaskOutcome> ExecuteKind<TaskKind::kEmbed>(const Task& task, const TaskContext& context) {
   LWQ_ASSIGN_OR_RETURN(const EmbedParams params, EmbedParams::FromJson(task.params));
   LWQ_ASSIGN_OR_RETURN(const DType dtype, ParseDType(params.dtype));
   LWQ_ASSIGN_OR_RETURN(const auto model, ModelInput::Open(task, context));

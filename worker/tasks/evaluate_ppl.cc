@@ -6,7 +6,7 @@
 #include "common/artifact/samples.h"
 #include "common/task/task_params.h"
 #include "worker/qat/api/block_ops.h"
-#include "worker/qat/pack/model_blocks.h"
+#include "worker/export/model_blocks.h"
 #include "worker/tasks/model_inputs.h"
 #include "worker/tasks/task.h"
 #include "worker/tasks/window_losses.h"
@@ -31,7 +31,8 @@ Status CheckParams(const EvaluatePplParams& params) {
 
 }  // namespace
 
-StatusOr<TaskOutcome> ExecuteEvaluatePpl(const Task& task, const TaskContext& context) {
+template <>
+StatusOr<TaskOutcome> ExecuteKind<TaskKind::kEvaluatePpl>(const Task& task, const TaskContext& context) {
   LWQ_ASSIGN_OR_RETURN(const EvaluatePplParams params, EvaluatePplParams::FromJson(task.params));
   LWQ_RETURN_IF_ERROR(CheckParams(params));
   LWQ_ASSIGN_OR_RETURN(const ArtifactRef tokens_ref, InputOf(task, "tokens"));

@@ -3,41 +3,12 @@
 namespace lwq::worker {
 
 StatusOr<TaskOutcome> Execute(const Task& task, const TaskContext& context) {
-  switch (task.kind) {
-    case TaskKind::kTokenize:
-      return ExecuteTokenize(task, context);
-    case TaskKind::kEmbed:
-      return ExecuteEmbed(task, context);
-    case TaskKind::kAdvance:
-      return ExecuteAdvance(task, context);
-    case TaskKind::kTrainBlock:
-      return ExecuteTrainBlock(task, context);
-    case TaskKind::kRtnBlock:
-      return ExecuteRtnBlock(task, context);
-    case TaskKind::kEvaluatePpl:
-      return ExecuteEvaluatePpl(task, context);
-    case TaskKind::kReducePpl:
-      return ExecuteReducePpl(task, context);
-    case TaskKind::kExport:
-      return ExecuteExport(task, context);
-    case TaskKind::kLossGradient:
-      return ExecuteLossGradient(task, context);
-    case TaskKind::kBackwardBlock:
-      return ExecuteBackwardBlock(task, context);
-    case TaskKind::kGradientNorm:
-      return ExecuteGradientNorm(task, context);
-    case TaskKind::kOutputFisher:
-      return ExecuteOutputFisher(task, context);
-    case TaskKind::kLossDelta:
-      return ExecuteLossDelta(task, context);
-    case TaskKind::kHessian:
-      return ExecuteHessian(task, context);
-    case TaskKind::kWeightError:
-      return ExecuteWeightError(task, context);
-    case TaskKind::kNoop:
-      return TaskOutcome{};
-  }
-  return absl::InternalError("execute: unknown task kind");
+  return VisitTaskKind(task.kind, [&](auto kind) { return ExecuteKind<kind()>(task, context); });
+}
+
+template <>
+StatusOr<TaskOutcome> ExecuteKind<TaskKind::kNoop>(const Task&, const TaskContext&) {
+  return TaskOutcome{};
 }
 
 StatusOr<ArtifactRef> InputOf(const Task& task, std::string_view role) {

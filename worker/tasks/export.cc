@@ -1,5 +1,5 @@
 // Every block's checkpoint → a directory in a serving format.
-#include "worker/qat/pack/export.h"
+#include "worker/export/export.h"
 
 #include "absl/strings/str_cat.h"
 #include "common/task/task_params.h"
@@ -8,10 +8,12 @@
 
 namespace lwq::worker {
 
-StatusOr<TaskOutcome> ExecuteExport(const Task& task, const TaskContext& context) {
+template <>
+StatusOr<TaskOutcome> ExecuteKind<TaskKind::kExport>(const Task& task, const TaskContext& context) {
   LWQ_ASSIGN_OR_RETURN(const ExportParams params, ExportParams::FromJson(task.params));
   qat::ExportOptions options;
-  LWQ_ASSIGN_OR_RETURN(options.format, qat::ParseExportFormat(WordOf(params.format)));
+  if (params.format == ExportFormat::kNone) return absl::InvalidArgumentError("export: format none makes no files");
+  options.format = params.format;
   LWQ_ASSIGN_OR_RETURN(const auto model, ModelInput::Open(task, context));
   std::vector<ArtifactRef> checkpoints;
   for (int64_t block = 0; block < model->config().num_hidden_layers; ++block) {

@@ -7,7 +7,8 @@
 
 namespace lwq::worker {
 
-StatusOr<TaskOutcome> ExecuteGradientNorm(const Task& task, const TaskContext& context) {
+template <>
+StatusOr<TaskOutcome> ExecuteKind<TaskKind::kGradientNorm>(const Task& task, const TaskContext& context) {
   LWQ_ASSIGN_OR_RETURN(const GradientNormParams params, GradientNormParams::FromJson(task.params));
   std::vector<ArtifactRef> shards;
   for (size_t i = 0; i < task.inputs.size(); ++i) {

@@ -2,14 +2,15 @@
 #include "absl/strings/str_cat.h"
 #include "common/task/task_params.h"
 #include "worker/qat/api/sensitivity.h"
-#include "worker/qat/pack/model_blocks.h"
+#include "worker/export/model_blocks.h"
 #include "worker/tasks/model_inputs.h"
 #include "worker/tasks/sensitivity_inputs.h"
 #include "worker/tasks/task.h"
 
 namespace lwq::worker {
 
-StatusOr<TaskOutcome> ExecuteHessian(const Task& task, const TaskContext& context) {
+template <>
+StatusOr<TaskOutcome> ExecuteKind<TaskKind::kHessian>(const Task& task, const TaskContext& context) {
   LWQ_ASSIGN_OR_RETURN(const HessianParams params, HessianParams::FromJson(task.params));
   LWQ_ASSIGN_OR_RETURN(const auto model, ModelInput::Open(task, context));
   LWQ_ASSIGN_OR_RETURN(const auto tokens, OpenShard(task, context, "tokens", params.first_sample, params.samples));

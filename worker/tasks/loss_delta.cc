@@ -2,15 +2,16 @@
 #include "absl/strings/str_cat.h"
 #include "common/task/task_params.h"
 #include "worker/qat/api/sensitivity.h"
-#include "worker/qat/pack/block_checkpoint.h"
-#include "worker/qat/pack/model_blocks.h"
+#include "worker/export/block_checkpoint.h"
+#include "worker/export/model_blocks.h"
 #include "worker/tasks/model_inputs.h"
 #include "worker/tasks/sensitivity_inputs.h"
 #include "worker/tasks/task.h"
 
 namespace lwq::worker {
 
-StatusOr<TaskOutcome> ExecuteLossDelta(const Task& task, const TaskContext& context) {
+template <>
+StatusOr<TaskOutcome> ExecuteKind<TaskKind::kLossDelta>(const Task& task, const TaskContext& context) {
   LWQ_ASSIGN_OR_RETURN(const LossDeltaParams params, LossDeltaParams::FromJson(task.params));
   LWQ_ASSIGN_OR_RETURN(const auto model, ModelInput::Open(task, context));
   LWQ_ASSIGN_OR_RETURN(const auto activations,

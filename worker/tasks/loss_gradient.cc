@@ -1,14 +1,15 @@
 // A(n) and the token windows → the loss of every sample of a shard and its gradient with respect to A(n).
 #include "common/task/task_params.h"
 #include "worker/qat/api/sensitivity.h"
-#include "worker/qat/pack/model_blocks.h"
+#include "worker/export/model_blocks.h"
 #include "worker/tasks/model_inputs.h"
 #include "worker/tasks/sensitivity_inputs.h"
 #include "worker/tasks/task.h"
 
 namespace lwq::worker {
 
-StatusOr<TaskOutcome> ExecuteLossGradient(const Task& task, const TaskContext& context) {
+template <>
+StatusOr<TaskOutcome> ExecuteKind<TaskKind::kLossGradient>(const Task& task, const TaskContext& context) {
   LWQ_ASSIGN_OR_RETURN(const LossGradientParams params, LossGradientParams::FromJson(task.params));
   LWQ_ASSIGN_OR_RETURN(const auto model, ModelInput::Open(task, context));
   LWQ_ASSIGN_OR_RETURN(const auto activations,

@@ -2,8 +2,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/model/check_model.h"
-#include "worker/qat/pack/block_checkpoint.h"
-#include "worker/qat/pack/model_blocks.h"
+#include "worker/export/block_checkpoint.h"
+#include "worker/export/model_blocks.h"
 
 namespace lwq::worker {
 

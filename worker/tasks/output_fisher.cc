@@ -8,7 +8,8 @@
 
 namespace lwq::worker {
 
-StatusOr<TaskOutcome> ExecuteOutputFisher(const Task& task, const TaskContext& context) {
+template <>
+StatusOr<TaskOutcome> ExecuteKind<TaskKind::kOutputFisher>(const Task& task, const TaskContext& context) {
   LWQ_ASSIGN_OR_RETURN(const OutputFisherParams params, OutputFisherParams::FromJson(task.params));
   LWQ_ASSIGN_OR_RETURN(const auto model, ModelInput::Open(task, context));
   LWQ_ASSIGN_OR_RETURN(const auto activations,

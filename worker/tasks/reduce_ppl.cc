@@ -22,7 +22,8 @@ Json PplMetrics(const qat::PerplexityResult& measured) {
 
 }  // namespace
 
-StatusOr<TaskOutcome> ExecuteReducePpl(const Task& task, const TaskContext& context) {
+template <>
+StatusOr<TaskOutcome> ExecuteKind<TaskKind::kReducePpl>(const Task& task, const TaskContext& context) {
   LWQ_ASSIGN_OR_RETURN(const ReducePplParams params, ReducePplParams::FromJson(task.params));
   WindowLosses all;
   for (int64_t shard = 0; shard < params.shards; ++shard) {

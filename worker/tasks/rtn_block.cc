@@ -1,13 +1,14 @@
 // Round-to-nearest of one block: no activations, no training.
 #include "common/task/task_params.h"
 #include "worker/qat/api/block_ops.h"
-#include "worker/qat/pack/block_checkpoint.h"
+#include "worker/export/block_checkpoint.h"
 #include "worker/tasks/model_inputs.h"
 #include "worker/tasks/task.h"
 
 namespace lwq::worker {
 
-StatusOr<TaskOutcome> ExecuteRtnBlock(const Task& task, const TaskContext& context) {
+template <>
+StatusOr<TaskOutcome> ExecuteKind<TaskKind::kRtnBlock>(const Task& task, const TaskContext& context) {
   LWQ_ASSIGN_OR_RETURN(const RtnBlockParams params, RtnBlockParams::FromJson(task.params));
   LWQ_ASSIGN_OR_RETURN(const auto model, ModelInput::Open(task, context));
   LWQ_ASSIGN_OR_RETURN(const qat::BlockState block, model->Block(params.block));

@@ -62,21 +62,12 @@ Status CheckCancelled(const qat::CancelToken& cancel);
 StatusOr<std::optional<std::string>> FindLostInput(const Task& task, ArtifactStore& store,
                                                    const qat::CancelToken& cancel);
 
-// One file per kind.
-StatusOr<TaskOutcome> ExecuteTokenize(const Task& task, const TaskContext& context);
-StatusOr<TaskOutcome> ExecuteEmbed(const Task& task, const TaskContext& context);
-StatusOr<TaskOutcome> ExecuteAdvance(const Task& task, const TaskContext& context);
-StatusOr<TaskOutcome> ExecuteTrainBlock(const Task& task, const TaskContext& context);
-StatusOr<TaskOutcome> ExecuteRtnBlock(const Task& task, const TaskContext& context);
-StatusOr<TaskOutcome> ExecuteEvaluatePpl(const Task& task, const TaskContext& context);
-StatusOr<TaskOutcome> ExecuteReducePpl(const Task& task, const TaskContext& context);
-StatusOr<TaskOutcome> ExecuteExport(const Task& task, const TaskContext& context);
-StatusOr<TaskOutcome> ExecuteLossGradient(const Task& task, const TaskContext& context);
-StatusOr<TaskOutcome> ExecuteBackwardBlock(const Task& task, const TaskContext& context);
-StatusOr<TaskOutcome> ExecuteGradientNorm(const Task& task, const TaskContext& context);
-StatusOr<TaskOutcome> ExecuteOutputFisher(const Task& task, const TaskContext& context);
-StatusOr<TaskOutcome> ExecuteLossDelta(const Task& task, const TaskContext& context);
-StatusOr<TaskOutcome> ExecuteHessian(const Task& task, const TaskContext& context);
-StatusOr<TaskOutcome> ExecuteWeightError(const Task& task, const TaskContext& context);
+// What a kind does: one file each. A kind without its specialization does not link.
+template <TaskKind kKind>
+StatusOr<TaskOutcome> ExecuteKind(const Task& task, const TaskContext& context) = delete;
+#define LWQ_TASK_KIND(enumerator, name, version, Params, outputs, arithmetic, main_rank) \
+  template <>                                                                            \
+  StatusOr<TaskOutcome> ExecuteKind<TaskKind::enumerator>(const Task& task, const TaskContext& context);
+#include "common/task/task_kinds.inc"
 
 }  // namespace lwq::worker

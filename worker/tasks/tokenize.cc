@@ -55,7 +55,8 @@ Status AppendWindows(const TokenWindows& windows, SampleSetWriter& writer) {
 
 }  // namespace
 
-StatusOr<TaskOutcome> ExecuteTokenize(const Task& task, const TaskContext& context) {
+template <>
+StatusOr<TaskOutcome> ExecuteKind<TaskKind::kTokenize>(const Task& task, const TaskContext& context) {
   LWQ_ASSIGN_OR_RETURN(const TokenizeParams params, TokenizeParams::FromJson(task.params));
   LWQ_ASSIGN_OR_RETURN(const auto tokenizer, OpenTokenizer(task, context));
   LWQ_ASSIGN_OR_RETURN(std::vector<std::string> documents, ReadText(task, context));

@@ -6,8 +6,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/artifact/samples.h"
+#include "common/task/task_outputs.h"
 #include "common/task/task_params.h"
-#include "worker/qat/pack/block_checkpoint.h"
+#include "worker/export/block_checkpoint.h"
 #include "worker/tasks/model_inputs.h"
 #include "worker/tasks/task.h"
 
@@ -29,11 +30,6 @@ qat::TrainOptions OptionsFrom(const TrainBlockParams& params, const Task& task, 
 // NaN (no validation samples) has no JSON form.
 Json Loss(double value) {
   return std::isfinite(value) ? Json(value) : Json(nullptr);
-}
-
-// The role of the unit's block i: "block", "block.1", …
-std::string RoleOf(std::string_view role, size_t i) {
-  return i == 0 ? std::string(role) : absl::StrCat(role, ".", i);
 }
 
 // "block 3", or "blocks 3 to 5" of a unit.
@@ -106,8 +102,8 @@ StatusOr<Beginning> BeginningOf(const TrainBlockParams& params, const Task& task
       beginning.unit.push_back(std::move(block));
       continue;
     }
-    LWQ_ASSIGN_OR_RETURN(const ArtifactRef start_ref, InputOf(task, RoleOf("start", i)));
-    LWQ_ASSIGN_OR_RETURN(const ArtifactRef latent_ref, InputOf(task, RoleOf("latent", i)));
+    LWQ_ASSIGN_OR_RETURN(const ArtifactRef start_ref, InputOf(task, UnitRole("start", static_cast<int64_t>(i))));
+    LWQ_ASSIGN_OR_RETURN(const ArtifactRef latent_ref, InputOf(task, UnitRole("latent", static_cast<int64_t>(i))));
     LWQ_ASSIGN_OR_RETURN(qat::BlockState start, qat::LoadBlockCheckpoint(*context.blobs, start_ref));
     LWQ_ASSIGN_OR_RETURN(qat::BlockState latent, qat::LoadBlockCheckpoint(*context.blobs, latent_ref));
     beginning.start.push_back(std::move(start));
@@ -118,7 +114,8 @@ StatusOr<Beginning> BeginningOf(const TrainBlockParams& params, const Task& task
 
 }  // namespace
 
-StatusOr<TaskOutcome> ExecuteTrainBlock(const Task& task, const TaskContext& context) {
+template <>
+StatusOr<TaskOutcome> ExecuteKind<TaskKind::kTrainBlock>(const Task& task, const TaskContext& context) {
   LWQ_ASSIGN_OR_RETURN(const TrainBlockParams params, TrainBlockParams::FromJson(task.params));
   const qat::TrainOptions options = OptionsFrom(params, task, context);
   LWQ_ASSIGN_OR_RETURN(const auto model, ModelInput::Open(task, context));
@@ -149,9 +146,11 @@ StatusOr<TaskOutcome> ExecuteTrainBlock(const Task& task, const TaskContext& con
   }
   for (size_t i = 0; i < trained.blocks.size(); ++i) {
     const qat::TrainedBlock& block = trained.blocks[i];
-    LWQ_ASSIGN_OR_RETURN(outcome.result.outputs[RoleOf("block", i)], qat::PublishBlock(*context.store, block.block));
+    LWQ_ASSIGN_OR_RETURN(outcome.result.outputs[UnitRole("block", static_cast<int64_t>(i))],
+                         qat::PublishBlock(*context.store, block.block));
     if (!params.keep_latent) continue;
-    LWQ_ASSIGN_OR_RETURN(outcome.result.outputs[RoleOf("latent", i)], qat::PublishBlock(*context.store, block.latent));
+    LWQ_ASSIGN_OR_RETURN(outcome.result.outputs[UnitRole("latent", static_cast<int64_t>(i))],
+                         qat::PublishBlock(*context.store, block.latent));
   }
   outcome.result.metrics = MetricsOf(params, options, trained);
   return outcome;

@@ -7,7 +7,8 @@
 
 namespace lwq::worker {
 
-StatusOr<TaskOutcome> ExecuteWeightError(const Task& task, const TaskContext& context) {
+template <>
+StatusOr<TaskOutcome> ExecuteKind<TaskKind::kWeightError>(const Task& task, const TaskContext& context) {
   LWQ_ASSIGN_OR_RETURN(const WeightErrorParams params, WeightErrorParams::FromJson(task.params));
   LWQ_ASSIGN_OR_RETURN(const auto model, ModelInput::Open(task, context));
   LWQ_ASSIGN_OR_RETURN(const qat::BlockState block, model->Block(params.block));

@@ -9,9 +9,9 @@
 
 #include "common/artifact/safetensors.h"
 #include "gtest/gtest.h"
-#include "worker/qat/pack/bit_pack.h"
-#include "worker/qat/pack/fake_quant_weight.h"
-#include "worker/qat/pack/gptq_layout.h"
+#include "worker/export/bit_pack.h"
+#include "worker/export/fake_quant/fake_quant_weight.h"
+#include "worker/export/gptq_v2/gptq_layout.h"
 
 namespace lwq::qat {
 namespace {

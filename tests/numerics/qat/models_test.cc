@@ -15,9 +15,9 @@
 #include "tests/numerics/qat/reference_model.h"
 #include "worker/qat/model/llama_model.h"
 #include "worker/qat/model/load_block.h"
-#include "worker/qat/pack/block_checkpoint.h"
-#include "worker/qat/pack/export.h"
-#include "worker/qat/pack/model_blocks.h"
+#include "worker/export/block_checkpoint.h"
+#include "worker/export/export.h"
+#include "worker/export/model_blocks.h"
 #include "worker/qat/runtime/host_tensor.h"
 
 namespace lwq::qat {

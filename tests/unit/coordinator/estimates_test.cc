@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "coordinator/plan/work.h"
+#include "coordinator/plan/task_costs.h"
 #include "coordinator/scheduler/makespan.h"
 #include "coordinator/scheduler/preview.h"
 #include "gmock/gmock.h"

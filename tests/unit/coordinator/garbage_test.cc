@@ -45,20 +45,6 @@ std::vector<ArtifactRef> OutputsOf(const SchedulerHarness& harness, const RunId&
   return outputs;
 }
 
-TEST(IsDisposableTest, ActivationsGradientsAndLatentWeightsAreAndNothingElse) {
-  EXPECT_TRUE(IsDisposable(TaskKind::kEmbed, "activations"));
-  EXPECT_TRUE(IsDisposable(TaskKind::kAdvance, "activations"));
-  EXPECT_TRUE(IsDisposable(TaskKind::kLossGradient, "gradients"));
-  EXPECT_TRUE(IsDisposable(TaskKind::kBackwardBlock, "gradient_sum"));
-  EXPECT_TRUE(IsDisposable(TaskKind::kTrainBlock, "latent"));
-  EXPECT_TRUE(IsDisposable(TaskKind::kTrainBlock, "latent.2"));
-  EXPECT_FALSE(IsDisposable(TaskKind::kTrainBlock, "block"));
-  EXPECT_FALSE(IsDisposable(TaskKind::kTrainBlock, "block.1"));
-  EXPECT_FALSE(IsDisposable(TaskKind::kRtnBlock, "block"));
-  EXPECT_FALSE(IsDisposable(TaskKind::kTokenize, "tokens"));
-  EXPECT_FALSE(IsDisposable(TaskKind::kExport, "files"));
-}
-
 TEST(DiscardTest, AnActivationGoesWhenItsLastReaderIsDoneAndNotBefore) {
   SchedulerHarness harness(ActivationBudget(0));
   const WorkerId worker = harness.Register("a");

@@ -1,7 +1,7 @@
 // Placement on simulated devices: a class for each kind, memory, and what a run waits for.
 #include "coordinator/scheduler/placement.h"
 
-#include "coordinator/plan/memory.h"
+#include "coordinator/plan/task_costs.h"
 #include "coordinator/scheduler/step.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"

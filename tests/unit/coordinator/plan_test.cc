@@ -1,6 +1,7 @@
 #include "coordinator/plan/plan.h"
 
 #include "coordinator/plan/memory.h"
+#include "coordinator/plan/task_costs.h"
 #include "coordinator/plan/storage.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -48,12 +49,6 @@ TEST(StorageOfTest, PaddingOfOddShapesIsCounted) {
 TEST(StorageOfTest, FakeQuantIsSixteenBitsWhateverTheWidth) {
   EXPECT_EQ(StorageOf(ExportFormat::kFakeQuant, {.out_features = 32, .in_features = 64}, 5, 32).stored_bytes,
             32 * 64 * 2);
-}
-
-TEST(FormatHoldsTest, GptqV2HasNoFiveAndSixBits) {
-  for (const int bits : {2, 3, 4, 8}) EXPECT_TRUE(FormatHolds(ExportFormat::kGptqV2, bits)) << bits;
-  for (const int bits : {5, 6}) EXPECT_FALSE(FormatHolds(ExportFormat::kGptqV2, bits)) << bits;
-  for (const int bits : {2, 3, 4, 5, 6, 8}) EXPECT_TRUE(FormatHolds(ExportFormat::kFakeQuant, bits)) << bits;
 }
 
 TEST(MakePlanTest, EveryBlockIsPlannedAndTotalsAreTheSums) {

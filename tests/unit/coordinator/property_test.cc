@@ -6,7 +6,7 @@
 
 #include "common/task/numerics_class.h"
 #include "coordinator/graph/run_graph.h"
-#include "coordinator/plan/memory.h"
+#include "coordinator/plan/task_costs.h"
 #include "coordinator/plan/plan.h"
 #include "coordinator/plan/storage.h"
 #include "gtest/gtest.h"

@@ -1,5 +1,5 @@
 // Exports as a reader sees them: bit-identical blocks, equal bytes on repeat, clear refusals.
-#include "worker/qat/pack/export.h"
+#include "worker/export/export.h"
 
 #include <filesystem>
 
@@ -9,10 +9,10 @@
 #include "tests/fixtures/tiny_model.h"
 #include "tests/fixtures/whole_file.h"
 #include "tests/unit/worker/pack_testing.h"
-#include "worker/qat/pack/block_checkpoint.h"
-#include "worker/qat/pack/fake_quant_weight.h"
-#include "worker/qat/pack/file_tree_writer.h"
-#include "worker/qat/pack/model_blocks.h"
+#include "worker/export/block_checkpoint.h"
+#include "worker/export/fake_quant/fake_quant_weight.h"
+#include "worker/export/file_tree_writer.h"
+#include "worker/export/model_blocks.h"
 
 namespace lwq::qat {
 namespace {
@@ -396,15 +396,6 @@ TEST_F(ExportTest, ACancelledExportStops) {
   MakeUniformBlocks(2, 32);
   cancel_.cancelled = true;
   ExpectRefused(ExportFormat::kGptqV2, absl::StatusCode::kCancelled, "cancelled");
-}
-
-TEST_F(ExportTest, UnknownFormatsAreRefusedNamingTheKnown) {
-  EXPECT_EQ(*ParseExportFormat("gptq_v2"), ExportFormat::kGptqV2);
-  EXPECT_EQ(*ParseExportFormat("fake_quant"), ExportFormat::kFakeQuant);
-  const auto gguf = ParseExportFormat("gguf");
-  EXPECT_EQ(gguf.status().code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(std::string(MessageOf(gguf.status())),
-              HasSubstr("'gguf' is not supported; supported: gptq_v2, fake_quant"));
 }
 
 TEST_F(ExportTest, AStreamedTreeIsTheArtifactThatUploadingTheContentsGives) {

@@ -1,5 +1,5 @@
 // Reading blocks and head from plain and gptq_v2 models, and every way such a model can be wrong.
-#include "worker/qat/pack/model_blocks.h"
+#include "worker/export/model_blocks.h"
 
 #include "common/model/check_model.h"
 #include "common/model/model_config.h"
@@ -7,7 +7,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/unit/worker/pack_testing.h"
-#include "worker/qat/pack/gptq_layout.h"
+#include "worker/export/gptq_v2/gptq_layout.h"
 
 namespace lwq::qat {
 namespace {

@@ -1,5 +1,5 @@
 // Bit streams: exact inverses, the 3-bit layout against a table of its own, refusals.
-#include "worker/qat/pack/bit_pack.h"
+#include "worker/export/bit_pack.h"
 
 #include <cmath>
 #include <limits>
@@ -7,7 +7,7 @@
 #include "gtest/gtest.h"
 #include "rapidcheck/gtest.h"
 #include "tests/unit/worker/pack_testing.h"
-#include "worker/qat/pack/half.h"
+#include "worker/export/half.h"
 
 namespace lwq::qat {
 namespace {

@@ -1,5 +1,5 @@
 // Block checkpoints: a state comes back bit for bit, equal states are equal bytes, and nothing damaged is accepted.
-#include "worker/qat/pack/block_checkpoint.h"
+#include "worker/export/block_checkpoint.h"
 
 #include <limits>
 

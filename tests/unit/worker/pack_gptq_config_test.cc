@@ -5,7 +5,7 @@
 #include "gtest/gtest.h"
 #include "rapidcheck/gtest.h"
 #include "tests/unit/worker/pack_testing.h"
-#include "worker/qat/pack/gptq_export_config.h"
+#include "worker/export/gptq_v2/gptq_export_config.h"
 
 namespace lwq::qat {
 namespace {

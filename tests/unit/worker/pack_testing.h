@@ -15,7 +15,7 @@
 #include "common/model/tensor_source.h"
 #include "tests/fixtures/random.h"
 #include "worker/qat/api/block.h"
-#include "worker/qat/pack/half.h"
+#include "worker/export/half.h"
 
 namespace lwq::qat {
 

@@ -17,7 +17,7 @@
 #include "tests/testing/as_bytes.h"
 #include "tests/testing/process.h"
 #include "worker/qat/api/block_ops.h"
-#include "worker/qat/pack/model_blocks.h"
+#include "worker/export/model_blocks.h"
 #include "worker/tasks/model_inputs.h"
 #include "worker/tasks/window_losses.h"
 

@@ -159,6 +159,8 @@ void ForEachRow(const FakeQuantInput& in, int64_t first, int64_t last, Visit vis
   }
 }
 
+// A row is a group. Its constants are spread over the lanes, its weights go through 32 at a time, and what is left of a
+// group that 32 does not divide goes through once more with the lanes behind its end masked.
 template <typename Lanes, typename Format, bool kStream>
 void ForwardRows(const FakeQuantInput& in, int64_t first, int64_t last, typename Format::Element* out) {
   const int64_t whole = in.group_size / kPair * kPair;
@@ -218,6 +220,8 @@ struct GradientSums {
 
 enum class WeightGradient { kNone, kStore, kStream };
 
+// The same walk: rounds the weights again instead of keeping what forward rounded, sums both gradients of the group on
+// the way, and writes the weights' gradient only where somebody wants it.
 template <typename Lanes, typename Format, WeightGradient kWeight>
 void BackwardRows(const FakeQuantInput& in, int64_t first, int64_t last, const typename Format::Element* upstream,
                   const FakeQuantGradients& gradients) {

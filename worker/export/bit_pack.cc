@@ -1,4 +1,4 @@
-#include "worker/qat/pack/bit_pack.h"
+#include "worker/export/bit_pack.h"
 
 #include <algorithm>
 #include <array>

@@ -1,9 +1,10 @@
 // From the source model and its trained blocks to a directory that serving stacks load.
 //
-// gptq_v2     model.safetensors with qweight, qzeros, scales, g_idx per linear (gptq_layout.h), quantize_config.json,
-//             and config.json's quantization_config (gptq_config.h). Integers, zero points and fp16 scales are those of
-//             the checkpoints, bit for bit.
-// fake_quant  a plain model whose linears hold the decoded weights in fp16 (fake_quant_weight.h): rounded, so that its
+// gptq_v2     model.safetensors with qweight, qzeros, scales, g_idx per linear, quantize_config.json, and config.json's
+//             quantization_config (worker/export/gptq_v2/gptq_v2_layout.h). Integers, zero points and fp16 scales are
+//             those of the checkpoints, bit for bit.
+// fake_quant  a plain model whose linears hold the decoded weights in fp16
+// (worker/export/fake_quant/fake_quant_layout.h): rounded, so that its
 //             perplexity can differ from the checkpoints' in the last digits. It reads back exactly as stored.
 // Biases stand beside either, and so does a head that differs from the embedding config.json ties it to: the exported
 // config.json then says that they are not tied. Other tensors are copied as they are (export_plan.h); torch_dtype
@@ -22,10 +23,10 @@
 #include "common/artifact/file_tree.h"
 #include "common/json/json.h"
 #include "common/status/status.h"
+#include "worker/export/block_format.h"
+#include "worker/export/export_plan.h"
 #include "worker/qat/api/block.h"
 #include "worker/qat/api/execution.h"
-#include "worker/qat/pack/block_format.h"
-#include "worker/qat/pack/export_plan.h"
 
 namespace lwq::qat {
 
@@ -53,9 +54,9 @@ class CheckpointBlocks : public BlockSource {
 };
 
 struct ExportOptions {
-  ExportFormat format = ExportFormat::kGptqV2;
-  int64_t shard_bytes = int64_t{4} << 30;  // of tensor data in one safetensors file
-  const FileTree* tokenizer = nullptr;     // whose files are copied through as the model's own are; may be null
+  ExportFormat format = ExportFormat::kGptqV2;  // not kNone
+  int64_t shard_bytes = int64_t{4} << 30;       // of tensor data in one safetensors file
+  const FileTree* tokenizer = nullptr;          // whose files are copied through as the model's own are; may be null
   // Other files that belong to the model (chat templates, licence, model card): all are copied through, in folders too,
   // but none in place of what the export writes itself. May be null.
   const FileTree* companions = nullptr;

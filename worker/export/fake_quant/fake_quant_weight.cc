@@ -1,4 +1,4 @@
-#include "worker/qat/pack/fake_quant_weight.h"
+#include "worker/export/fake_quant/fake_quant_weight.h"
 
 #include <algorithm>
 #include <array>
@@ -8,7 +8,7 @@
 #include <string>
 #include <utility>
 
-#include "worker/qat/pack/half.h"
+#include "worker/export/half.h"
 
 namespace lwq::qat {
 namespace {

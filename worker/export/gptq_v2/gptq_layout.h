@@ -1,13 +1,9 @@
 // One quantized linear as GPTQ's four tensors (checkpoint_format "gptq_v2": zero points stored as they are), and back.
+// common/export_format/gptq_v2.h has their shapes.
 //
-// For in_features K, out_features N, b bits, G = K / group_size groups:
-//   qweight I32 [ceil(K·b/32), N]   codes, packed along K
-//   qzeros  I32 [G, ceil(N·b/32)]   zero points, packed along N
-//   scales  F16 [G, N]
-//   g_idx   I32 [K] = i / group_size
 // Unpack(Pack(linear)) returns codes and zero points bit for bit, and scales bit for bit when they are fp16 numbers;
 // other scales are rounded, and the caller is told how far. Widths: 2, 3, 4 and 8 bits, for which alone the format has
-// a layout. Source: the tensor layout of GPTQModel's quantized linear. Thread-safety: pure functions.
+// a layout. Thread-safety: pure functions.
 #pragma once
 
 #include <cstdint>
@@ -16,10 +12,10 @@
 #include <vector>
 
 #include "common/artifact/tensor.h"
-#include "common/model/gptq_config.h"
+#include "common/export_format/gptq_v2.h"
 #include "common/status/status.h"
+#include "worker/export/half.h"
 #include "worker/qat/api/block.h"
-#include "worker/qat/pack/half.h"
 
 namespace lwq::qat {
 

@@ -1,19 +1,18 @@
-#include "worker/qat/pack/export.h"
+#include "worker/export/export.h"
 
-#include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <utility>
 #include <variant>
 
 #include "common/model/check_model.h"
 #include "common/model/tensor_source.h"
-#include "worker/qat/pack/block_checkpoint.h"
-#include "worker/qat/pack/fake_quant_weight.h"
-#include "worker/qat/pack/file_tree_writer.h"
-#include "worker/qat/pack/gptq_export_config.h"
-#include "worker/qat/pack/gptq_layout.h"
-#include "worker/qat/pack/model_blocks.h"
+#include "worker/export/block_checkpoint.h"
+#include "worker/export/export_layout.h"
+#include "worker/export/file_tree_writer.h"
+#include "worker/export/model_blocks.h"
+#include "worker/export/safetensors_files.h"
 
 namespace lwq::qat {
 namespace {
@@ -40,41 +39,18 @@ bool IsCopied(std::string_view path) {
   return path.substr(0, 7) == "LICENSE";
 }
 
-struct Roundings {
-  HalfRounding scales;
-  DecodeRounding weights;
-};
-
-Status AddLinear(const std::string& name, const LinearWeight& weight, ExportFormat format, Roundings& roundings,
-                 std::map<std::string, HostTensor>& tensors) {
-  const auto* quantized = std::get_if<QuantizedLinear>(&weight);
-  if (quantized == nullptr) {
-    tensors[name + ".weight"] = std::get<HostTensor>(weight);
-    return absl::OkStatus();
-  }
-  switch (format) {
-    case ExportFormat::kFakeQuant: {
-      LWQ_ASSIGN_OR_RETURN(tensors[name + ".weight"], DecodeToF16(*quantized, name, &roundings.weights));
-      return absl::OkStatus();
-    }
-    case ExportFormat::kGptqV2: {
-      LWQ_ASSIGN_OR_RETURN(GptqTensors packed, PackGptq(*quantized, name, &roundings.scales));
-      tensors[name + ".qweight"] = std::move(packed.qweight);
-      tensors[name + ".qzeros"] = std::move(packed.qzeros);
-      tensors[name + ".scales"] = std::move(packed.scales);
-      tensors[name + ".g_idx"] = std::move(packed.g_idx);
-      return absl::OkStatus();
-    }
-  }
-  LWQ_CHECK(false, "not an export format");
-}
-
 // One export, from plan to published tree.
 class Exporter {
  public:
   Exporter(const FileTree& model, BlockSource& blocks, const ExportOptions& options, ArtifactStore& store,
            const ProgressSink& progress, const CancelToken& cancel)
-      : model_(model), blocks_(blocks), options_(options), writer_(&store), progress_(progress), cancel_(cancel) {}
+      : model_(model),
+        blocks_(blocks),
+        options_(options),
+        layout_(MakeExportLayout(options.format)),
+        writer_(&store),
+        progress_(progress),
+        cancel_(cancel) {}
 
   StatusOr<ExportResult> Run() {
     LWQ_RETURN_IF_ERROR(OpenModel());
@@ -119,8 +95,7 @@ class Exporter {
     }
     HeadDTypes head{.embedding = SourceDType(embedding_name_), .final_norm = SourceDType(kFinalNormTensor)};
     if (!config_.tie_word_embeddings) head.lm_head = SourceDType(kHeadTensor);
-    plan_ = PlanTensors(config_, head, options_.format, formats_);
-    shards_ = PlanShards(plan_, options_.shard_bytes);
+    files_.emplace(PlanTensors(config_, head, options_.format, formats_), options_.shard_bytes);
     return absl::OkStatus();
   }
 
@@ -145,47 +120,32 @@ class Exporter {
     config["torch_dtype"] = "float16";
     if (config.contains("dtype")) config["dtype"] = "float16";
     if (has_own_head_) config["tie_word_embeddings"] = false;  // as it was read; not every reader looks at the tensors
-    if (options_.format == ExportFormat::kGptqV2) {
-      LWQ_ASSIGN_OR_RETURN(const Json quantization, MakeGptqConfig(formats_));
-      config["quantization_config"] = quantization;
-      LWQ_RETURN_IF_ERROR(writer_.Add("quantize_config.json", quantization.dump(2) + "\n"));
-    }
-    LWQ_RETURN_IF_ERROR(writer_.Add("config.json", config.dump(2) + "\n"));
-    if (shards_.size() == 1) return absl::OkStatus();
-    return writer_.Add("model.safetensors.index.json", ShardIndex(plan_, shards_).dump(2) + "\n");
+    LWQ_ASSIGN_OR_RETURN(const SmallFiles files, layout_->Configure(formats_, config));
+    for (const auto& [path, contents] : files) LWQ_RETURN_IF_ERROR(writer_.Add(path, contents));
+    return writer_.Add("config.json", config.dump(2) + "\n");
   }
 
   Status WriteTensors() {
-    std::map<std::string, HostTensor> block;  // the current block's
+    NamedTensors block;  // the current block's
     int64_t loaded_block = -1;
-    for (const PlannedShard& shard : shards_) {
-      LWQ_RETURN_IF_ERROR(writer_.Begin(shard.path));
-      LWQ_RETURN_IF_ERROR(writer_.Write(ShardHeader(plan_, shard)));
-      for (size_t i = shard.first; i < shard.first + shard.count; ++i) {
-        if (cancel_.cancelled.load()) return absl::CancelledError("export cancelled");
-        const PlannedTensor& planned = plan_[i];
-        const bool in_block = planned.block >= 0 && planned.block < config_.num_hidden_layers;
-        if (in_block && planned.block != loaded_block) {
-          block.clear();
-          LWQ_ASSIGN_OR_RETURN(block, MakeBlock(planned.block));
-          loaded_block = planned.block;
-        }
-        if (!in_block) block.clear();
-        HostTensor tensor;
-        if (in_block) {
-          tensor = block.at(planned.name);
-        } else {
-          const std::string& name = planned.name == kEmbeddingTensor ? embedding_name_ : planned.name;
-          LWQ_ASSIGN_OR_RETURN(tensor, source_->Read(name));
-        }
-        LWQ_CHECK(tensor.dtype == planned.dtype && tensor.shape == planned.shape, planned.name, " is not as planned");
-        LWQ_RETURN_IF_ERROR(writer_.Write(tensor.bytes.span()));
+    const auto read = [&](const PlannedTensor& planned) -> StatusOr<HostTensor> {
+      if (cancel_.cancelled.load()) return absl::CancelledError("export cancelled");
+      const bool in_block = planned.block >= 0 && planned.block < config_.num_hidden_layers;
+      if (!in_block) {
+        block.clear();
+        return source_->Read(planned.name == kEmbeddingTensor ? embedding_name_ : planned.name);
       }
-    }
-    return absl::OkStatus();
+      if (planned.block != loaded_block) {
+        block.clear();
+        LWQ_ASSIGN_OR_RETURN(block, MakeBlock(planned.block));
+        loaded_block = planned.block;
+      }
+      return block.at(planned.name);
+    };
+    return files_->Write(read, writer_);
   }
 
-  StatusOr<std::map<std::string, HostTensor>> MakeBlock(int64_t index) {
+  StatusOr<NamedTensors> MakeBlock(int64_t index) {
     if (progress_) progress_(Progress{.stage = "export", .step = index, .steps = config_.num_hidden_layers});
     LWQ_ASSIGN_OR_RETURN(const BlockState block, blocks_.Load(index));
     const std::string what = absl::StrCat("block ", index);
@@ -193,11 +153,15 @@ class Exporter {
     if (FormatOf(block) != formats_[static_cast<size_t>(index)]) {
       return absl::DataLossError(absl::StrCat(what, " is not stored in the format it was announced in"));
     }
-    std::map<std::string, HostTensor> tensors;
+    NamedTensors tensors;
     const std::string prefix = BlockPrefix(index);
     for (const auto& [kind, weight] : block.linears) {
-      LWQ_RETURN_IF_ERROR(
-          AddLinear(absl::StrCat(prefix, LinearName(kind)), weight, options_.format, roundings_, tensors));
+      const std::string name = absl::StrCat(prefix, LinearName(kind));
+      if (const auto* quantized = std::get_if<QuantizedLinear>(&weight)) {
+        LWQ_RETURN_IF_ERROR(layout_->Add(*quantized, name, tensors));
+      } else {
+        tensors[name + ".weight"] = std::get<HostTensor>(weight);
+      }
     }
     for (const auto& [kind, bias] : block.biases) tensors[absl::StrCat(prefix, LinearName(kind), ".bias")] = bias;
     for (const auto& [name, norm] : NormsOf(block)) tensors[absl::StrCat(prefix, name)] = *norm;
@@ -207,7 +171,7 @@ class Exporter {
   Json Metrics() const {
     int64_t tensor_bytes = 0;
     int64_t stored_bytes = 0;
-    for (const PlannedTensor& tensor : plan_) {
+    for (const PlannedTensor& tensor : files_->tensors()) {
       tensor_bytes += tensor.bytes();
       if (tensor.quantized_part) stored_bytes += tensor.bytes();
     }
@@ -223,29 +187,21 @@ class Exporter {
     const auto per_weight = [weights](int64_t bits) {
       return weights == 0 ? 0.0 : static_cast<double>(bits) / static_cast<double>(weights);
     };
-    Json metrics = {{"format", std::string(ExportFormatName(options_.format))},
+    Json metrics = {{"format", std::string(WordOf(options_.format))},
                     {"file_bytes", writer_.total_bytes()},
                     {"tensor_bytes", tensor_bytes},
-                    {"shards", shards_.size()},
+                    {"shards", files_->shards()},
                     {"quantized_weights", weights},
                     {"stored_bits_per_weight", per_weight(8 * stored_bytes)},
                     {"average_bits", per_weight(code_bits)}};
-    switch (options_.format) {
-      case ExportFormat::kGptqV2:
-        metrics["scales_rounded"] = roundings_.scales.changed;
-        metrics["max_scale_rounding"] = roundings_.scales.max_relative_error;
-        break;
-      case ExportFormat::kFakeQuant:
-        metrics["weights_rounded"] = roundings_.weights.changed;
-        metrics["max_weight_rounding"] = roundings_.weights.max_absolute_error;
-        break;
-    }
+    layout_->AddMetrics(metrics);
     return metrics;
   }
 
   const FileTree& model_;
   BlockSource& blocks_;
   const ExportOptions options_;
+  const std::unique_ptr<ExportLayout> layout_;
   FileTreeWriter writer_;
   const ProgressSink& progress_;
   const CancelToken& cancel_;
@@ -255,9 +211,7 @@ class Exporter {
   std::string embedding_name_;  // in the source
   bool has_own_head_ = false;   // although the source's config.json ties it
   std::vector<BlockFormat> formats_;
-  std::vector<PlannedTensor> plan_;
-  std::vector<PlannedShard> shards_;
-  Roundings roundings_;
+  std::optional<SafetensorsFiles> files_;
   std::set<std::string> copied_;
 };
 

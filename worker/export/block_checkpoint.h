@@ -21,8 +21,8 @@
 
 #include "common/artifact/artifact.h"
 #include "common/status/status.h"
+#include "worker/export/block_format.h"
 #include "worker/qat/api/block.h"
-#include "worker/qat/pack/block_format.h"
 
 namespace lwq::qat {
 

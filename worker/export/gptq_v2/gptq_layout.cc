@@ -1,11 +1,11 @@
-#include "worker/qat/pack/gptq_layout.h"
+#include "worker/export/gptq_v2/gptq_layout.h"
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <utility>
 
-#include "worker/qat/pack/bit_pack.h"
+#include "worker/export/bit_pack.h"
 
 namespace lwq::qat {
 namespace {
@@ -124,7 +124,7 @@ StatusOr<GptqTensors> PackGptq(const QuantizedLinear& linear, std::string_view w
 StatusOr<QuantizedLinear> UnpackGptq(const GptqTensors& tensors, int64_t out_features, int64_t in_features, int bits,
                                      int64_t group_size, std::string_view what) {
   LWQ_RETURN_IF_ERROR(CheckGrouping(out_features, in_features, bits, group_size, what));
-  const GptqShapes shapes = GptqShapesOf(out_features, in_features, bits, group_size);
+  const GptqShapes shapes = GptqShapesOf({out_features, in_features, bits, group_size});
   LWQ_RETURN_IF_ERROR(CheckTensor(tensors.qweight, {DType::kI32}, shapes.qweight, what, "qweight"));
   LWQ_RETURN_IF_ERROR(CheckTensor(tensors.qzeros, {DType::kI32}, shapes.qzeros, what, "qzeros"));
   LWQ_RETURN_IF_ERROR(

@@ -1,4 +1,4 @@
-#include "worker/qat/pack/gptq_export_config.h"
+#include "worker/export/gptq_v2/gptq_export_config.h"
 
 #include <algorithm>
 #include <map>

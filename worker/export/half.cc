@@ -1,4 +1,4 @@
-#include "worker/qat/pack/half.h"
+#include "worker/export/half.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,18 +1,18 @@
-#include "worker/qat/pack/block_format.h"
+#include "worker/export/block_format.h"
 
 #include <string>
 #include <utility>
 #include <variant>
 
-#include "worker/qat/pack/bit_pack.h"
-#include "worker/qat/pack/gptq_layout.h"
-#include "worker/qat/pack/half.h"
+#include "worker/export/bit_pack.h"
+#include "worker/export/gptq_v2/gptq_layout.h"
+#include "worker/export/half.h"
 
 namespace lwq::qat {
 namespace {
 
 constexpr int kVersion = 1;
-constexpr int kVersionWithExtras = 2;  // biases, norms of queries and keys
+constexpr int kVersionWithExtras = 2;               // biases, norms of queries and keys
 constexpr int64_t kMaxFeatures = int64_t{1} << 28;  // far above any model, so that products cannot overflow
 
 Status Damaged(std::string_view what, std::string_view problem) {
@@ -170,8 +170,7 @@ Status CheckBlock(const BlockState& block, std::string_view what) {
   }
   const int64_t hidden_size = FormatOf(block.linears.at(LinearKind::kQ)).in_features;
   LWQ_RETURN_IF_ERROR(CheckVector(block.input_norm, hidden_size, absl::StrCat(what, " ", kInputNorm)));
-  LWQ_RETURN_IF_ERROR(
-      CheckVector(block.post_attention_norm, hidden_size, absl::StrCat(what, " ", kPostAttentionNorm)));
+  LWQ_RETURN_IF_ERROR(CheckVector(block.post_attention_norm, hidden_size, absl::StrCat(what, " ", kPostAttentionNorm)));
   return CheckHeadNorms(block, what);
 }
 

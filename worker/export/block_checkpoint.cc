@@ -1,4 +1,4 @@
-#include "worker/qat/pack/block_checkpoint.h"
+#include "worker/export/block_checkpoint.h"
 
 #include <map>
 #include <utility>
@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "common/artifact/safetensors.h"
-#include "worker/qat/pack/bit_pack.h"
-#include "worker/qat/pack/gptq_layout.h"
-#include "worker/qat/pack/half.h"
+#include "worker/export/bit_pack.h"
+#include "worker/export/gptq_v2/gptq_layout.h"
+#include "worker/export/half.h"
 
 namespace lwq::qat {
 namespace {

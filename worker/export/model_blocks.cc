@@ -1,4 +1,4 @@
-#include "worker/qat/pack/model_blocks.h"
+#include "worker/export/model_blocks.h"
 
 #include <algorithm>
 #include <optional>
@@ -9,8 +9,8 @@
 #include "common/model/check_model.h"
 #include "common/model/gptq_config.h"
 #include "common/model/model_config.h"
-#include "worker/qat/pack/gptq_layout.h"
-#include "worker/qat/pack/half.h"
+#include "worker/export/gptq_v2/gptq_layout.h"
+#include "worker/export/half.h"
 
 namespace lwq::qat {
 namespace {

@@ -1,4 +1,4 @@
-#include "worker/qat/pack/file_tree_writer.h"
+#include "worker/export/file_tree_writer.h"
 
 #include <algorithm>
 #include <utility>

@@ -5,7 +5,7 @@
 
 #include "common/json/json.h"
 #include "common/status/status.h"
-#include "worker/qat/pack/block_format.h"
+#include "worker/export/block_format.h"
 
 namespace lwq::qat {
 

@@ -1,0 +1,57 @@
+// Export formats as far as everybody has to know them: which widths a format holds, which tensors it makes of a
+// quantized linear, and what serving stacks say to it. The plan's sizes and the exported files come from the same rows.
+//
+// A format is a word of LWQ_EXPORT_FORMATS (common/recipe/choices.h), a file here, and a folder of worker/export that
+// writes it. Pure values; thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/artifact/tensor.h"
+#include "common/recipe/choices.h"
+
+namespace lwq {
+
+struct QuantizedShape {
+  int64_t out_features = 0;
+  int64_t in_features = 0;
+  int bits = 0;
+  int64_t group_size = 0;  // a number; a whole row is in_features
+};
+
+// A tensor of a quantized linear.
+struct ExportTensor {
+  std::string_view suffix;  // behind the linear's name: ".qweight"
+  DType dtype = DType::kF16;
+  std::vector<int64_t> shape;
+  bool stored_bits = true;  // counts as stored bits (docs/spec.md, "Stored bits")
+  int64_t bytes() const;
+};
+
+// What serving stacks look at in a quantized model.
+struct ServedModel {
+  std::set<int> widths;
+  std::set<int64_t> group_sizes;  // −1: a whole row
+  bool multiples_of_32 = true;    // all inputs and outputs of the linears are
+};
+
+struct ExportFormatTraits {
+  ExportFormat format = ExportFormat::kNone;
+  std::vector<int> widths;  // that it has a layout for
+  // Of a linear of one of these widths.
+  std::vector<ExportTensor> (*tensors)(const QuantizedShape& shape) = nullptr;
+  // A line each.
+  std::vector<std::string> (*remarks)(const ServedModel& model) = nullptr;
+};
+
+const ExportFormatTraits& TraitsOf(ExportFormat format);
+
+bool FormatHolds(ExportFormat format, int bits);
+// "fake_quant or none": the formats that hold the width, for messages; with `files` only those that make files.
+std::string FormatsThatHold(int bits, bool files = false);
+
+}  // namespace lwq

@@ -1,0 +1,67 @@
+#include "common/export_format/gptq_v2.h"
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/export_format/rows.h"
+
+namespace lwq {
+namespace {
+
+constexpr int64_t kWordBits = 32;
+
+std::vector<ExportTensor> GptqTensorsOf(const QuantizedShape& linear) {
+  GptqShapes shapes = GptqShapesOf(linear);
+  return {{".qweight", DType::kI32, std::move(shapes.qweight)},
+          {".qzeros", DType::kI32, std::move(shapes.qzeros)},
+          {".scales", DType::kF16, std::move(shapes.scales)},
+          {".g_idx", DType::kI32, std::move(shapes.g_idx), false}};
+}
+
+std::vector<std::string> GptqRemarks(const ServedModel& model) {
+  std::vector<std::string> remarks = {
+      absl::StrCat("GPTQModel (Torch kernel) loads ", absl::StrJoin(model.widths, "/"), "-bit asymmetric gptq_v2")};
+  if (model.widths.size() > 1 || model.group_sizes.size() > 1) {
+    remarks.push_back(
+        "blocks differ in bits or groups: the loader must honour quantization_config's per-module \"dynamic\" "
+        "overrides, as GPTQModel and vLLM do");
+  }
+  if (model.widths.contains(3)) {
+    remarks.push_back("Triton kernels hold 2, 4 and 8 bits, not 3: expect the slower Torch kernel");
+  }
+  remarks.push_back(
+      "vLLM loads it through its gptq (exllama) kernels in releases that honour checkpoint_format gptq_v2; "
+      "older ones read the zero points wrongly");
+  remarks.push_back("Marlin kernels do not take it: they need symmetric weights, and these are asymmetric");
+  for (const int64_t group_size : model.group_sizes) {
+    if (group_size == -1 || group_size == 32 || group_size == 64 || group_size == 128) continue;
+    remarks.push_back(
+        absl::StrCat("group_size ", group_size, " is outside -1, 32, 64, 128: several kernels refuse it"));
+  }
+  if (!model.multiples_of_32) {
+    remarks.push_back(
+        "some linears are not a multiple of 32 wide: common kernels refuse them; our reader and the Torch kernel do "
+        "not");
+  }
+  return remarks;
+}
+
+}  // namespace
+
+bool GptqHoldsBits(int bits) {
+  return FormatHolds(ExportFormat::kGptqV2, bits);
+}
+
+GptqShapes GptqShapesOf(const QuantizedShape& linear) {
+  const auto words = [&](int64_t fields) { return (fields * linear.bits + kWordBits - 1) / kWordBits; };
+  const int64_t groups = (linear.in_features + linear.group_size - 1) / linear.group_size;
+  return GptqShapes{.qweight = {words(linear.in_features), linear.out_features},
+                    .qzeros = {groups, words(linear.out_features)},
+                    .scales = {groups, linear.out_features},
+                    .g_idx = {linear.in_features}};
+}
+
+ExportFormatTraits GptqV2Traits() {
+  return {ExportFormat::kGptqV2, {2, 3, 4, 8}, GptqTensorsOf, GptqRemarks};
+}
+
+}  // namespace lwq

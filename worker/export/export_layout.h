@@ -1,0 +1,45 @@
+// What an export format does to a model: one implementation for each format that makes files, in a folder of its own.
+//
+// The tensors of a linear are those that common/export_format announces for the format, so that a model can be laid out
+// before any of its tensors exists, and so that the plan counted what is written. An export calls Configure once, then
+// Add for every quantized linear in the order of blocks, then AddMetrics. Thread-safety: none.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/artifact/tensor.h"
+#include "common/json/json.h"
+#include "common/recipe/choices.h"
+#include "common/status/status.h"
+#include "worker/export/block_format.h"
+#include "worker/qat/api/block.h"
+
+namespace lwq::qat {
+
+// Tensors, or files, by name.
+using NamedTensors = std::map<std::string, HostTensor>;
+using SmallFiles = std::map<std::string, std::string>;
+
+class ExportLayout {
+ public:
+  virtual ~ExportLayout() = default;
+
+  // Adds to config.json what a reader must know, and gives the small files that the format has beside it. `blocks` are
+  // of widths that the format holds. INVALID_ARGUMENT where nothing is quantized and the format cannot say so.
+  virtual StatusOr<SmallFiles> Configure(const std::vector<BlockFormat>& blocks, Json& config) = 0;
+
+  // Adds the linear's tensors, each named `name` and its suffix. Requires CheckQuantizedLinear. INVALID_ARGUMENT naming
+  // `name` for values that the format cannot hold.
+  virtual Status Add(const QuantizedLinear& linear, const std::string& name, NamedTensors& tensors) = 0;
+
+  // What was rounded on the way (export.h says under which names).
+  virtual void AddMetrics(Json& metrics) const = 0;
+};
+
+// Requires a format that makes files: not kNone.
+std::unique_ptr<ExportLayout> MakeExportLayout(ExportFormat format);
+
+}  // namespace lwq::qat
