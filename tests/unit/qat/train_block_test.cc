@@ -1,6 +1,7 @@
 // TrainBlock with our own default options, on small random blocks.
 #include "worker/qat/api/train_block.h"
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <limits>
@@ -319,6 +320,20 @@ TEST_F(TrainBlockTest, ANanWeightDivergesBeforeTheFirstStep) {
   const TrainOutcome outcome = Train(Options());
   ASSERT_TRUE(outcome.diverged);
   EXPECT_EQ(outcome.diverged->step, 0);
+}
+
+TEST_F(TrainBlockTest, ClippingBindsOnlyStepsWhoseGradientsAreLarger) {
+  TrainOptions options = Options();
+  const TrainOutcome free = Train(options);
+  const auto [smallest, largest] = std::minmax_element(free.grad_norms.begin(), free.grad_norms.end());
+  options.clip_grad = 1.01 * *largest;
+  EXPECT_TRUE(SameBytes(Train(options).blocks[0].block, free.blocks[0].block));
+  // Below every norm all steps are clipped. The first norm is measured before anything was, and is the same.
+  options.clip_grad = 1e-3 * *smallest;
+  const TrainOutcome clipped = Train(options);
+  EXPECT_EQ(clipped.grad_norms.front(), free.grad_norms.front());
+  EXPECT_NE(clipped.grad_norms.back(), free.grad_norms.back());
+  EXPECT_FALSE(SameBytes(clipped.blocks[0].block, free.blocks[0].block));
 }
 
 TEST_F(TrainBlockTest, EachHalvingHalvesEveryLearningRate) {

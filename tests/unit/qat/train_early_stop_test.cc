@@ -87,5 +87,15 @@ TEST(LearningRate, AMinFactorOfOneIsConstant) {
   }
 }
 
+// PyTorch 2.15, torch.nn.utils.clip_grad_norm_ of the gradient (3, 4) at 1 and at 10, of (0, 0) at 1 and of (0.3, 0.4) at
+// 0.5: the gradient's first number afterwards.
+TEST(ClipFactor, ScalesGradientsAsPyTorchDoes) {
+  EXPECT_FLOAT_EQ(static_cast<float>(3 * ClipFactor(5, 1)), 0.5999999046325684f);
+  EXPECT_EQ(ClipFactor(5, 10), 1);
+  EXPECT_EQ(ClipFactor(0, 1), 1);
+  EXPECT_FLOAT_EQ(static_cast<float>(0.3 * ClipFactor(0.5, 0.5)), 0.2999994158744812f);
+  EXPECT_EQ(ClipFactor(5, 0), 1) << "0 never clips";
+}
+
 }  // namespace
 }  // namespace lwq::qat
