@@ -1,25 +1,18 @@
 #include "common/export_format/export_format.h"
 
 #include <algorithm>
-#include <array>
 
 #include "absl/strings/str_join.h"
 #include "common/export_format/rows.h"
-#include "common/status/status.h"
 
 namespace lwq {
 namespace {
 
-// In the order of the enumeration, and as long.
-using Table = std::array<ExportFormatTraits, AllChoices<ExportFormat>().size()>;
-
-Table MakeTable() {
-  Table table = {GptqV2Traits(), FakeQuantTraits(), NoneTraits()};
-  for (const ExportFormat format : AllChoices<ExportFormat>()) {
-    const ExportFormatTraits& row = table[static_cast<size_t>(format)];
-    LWQ_CHECK(row.format == format && row.tensors != nullptr && row.remarks != nullptr, WordOf(format), " has no row");
-  }
-  return table;
+// In the order of the enumeration.
+std::vector<ExportFormatTraits> MakeTable() {
+#define LWQ_EXPORT_FORMAT_ROW(enumerator, word) RowOf<ExportFormat::enumerator>(),
+  return {LWQ_EXPORT_FORMATS(LWQ_EXPORT_FORMAT_ROW)};
+#undef LWQ_EXPORT_FORMAT_ROW
 }
 
 }  // namespace
@@ -31,7 +24,7 @@ int64_t ExportTensor::bytes() const {
 }
 
 const ExportFormatTraits& TraitsOf(ExportFormat format) {
-  static const auto* const kTable = new Table(MakeTable());
+  static const auto* const kTable = new std::vector<ExportFormatTraits>(MakeTable());
   return (*kTable)[static_cast<size_t>(format)];
 }
 

@@ -17,7 +17,8 @@ std::vector<std::string> PlainRemarks(const ServedModel&) {
 
 }  // namespace
 
-ExportFormatTraits FakeQuantTraits() {
+template <>
+ExportFormatTraits RowOf<ExportFormat::kFakeQuant>() {
   return {ExportFormat::kFakeQuant,
           {std::begin(recipe::kWeightBits), std::end(recipe::kWeightBits)},
           PlainTensors,

@@ -60,7 +60,8 @@ GptqShapes GptqShapesOf(const QuantizedShape& linear) {
                     .g_idx = {linear.in_features}};
 }
 
-ExportFormatTraits GptqV2Traits() {
+template <>
+ExportFormatTraits RowOf<ExportFormat::kGptqV2>() {
   return {ExportFormat::kGptqV2, {2, 3, 4, 8}, GptqTensorsOf, GptqRemarks};
 }
 

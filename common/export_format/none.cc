@@ -22,7 +22,8 @@ std::vector<std::string> DenseRemarks(const ServedModel&) {
 
 }  // namespace
 
-ExportFormatTraits NoneTraits() {
+template <>
+ExportFormatTraits RowOf<ExportFormat::kNone>() {
   return {ExportFormat::kNone,
           {std::begin(recipe::kWeightBits), std::end(recipe::kWeightBits)},
           DenseTensors,

@@ -1,12 +1,18 @@
-// The rows of the table of export formats, each defined in the file of its format. For export_format.cc alone.
+// The rows of the table of export formats: one for each word of LWQ_EXPORT_FORMATS, defined in the file of its format.
+// A word without its row does not link. For export_format.cc and the formats alone.
 #pragma once
 
 #include "common/export_format/export_format.h"
 
 namespace lwq {
 
-ExportFormatTraits GptqV2Traits();
-ExportFormatTraits FakeQuantTraits();
-ExportFormatTraits NoneTraits();
+template <ExportFormat kFormat>
+ExportFormatTraits RowOf() = delete;
+
+#define LWQ_EXPORT_FORMAT_ROW(enumerator, word) \
+  template <>                                   \
+  ExportFormatTraits RowOf<ExportFormat::enumerator>();
+LWQ_EXPORT_FORMATS(LWQ_EXPORT_FORMAT_ROW)
+#undef LWQ_EXPORT_FORMAT_ROW
 
 }  // namespace lwq

@@ -1,20 +1,24 @@
 #include "worker/export/export_layout.h"
 
-#include "worker/export/fake_quant/fake_quant_layout.h"
-#include "worker/export/gptq_v2/gptq_v2_layout.h"
-
 namespace lwq::qat {
 
+template <>
+std::unique_ptr<ExportLayout> LayoutOf<ExportFormat::kNone>() {
+  return nullptr;
+}
+
 std::unique_ptr<ExportLayout> MakeExportLayout(ExportFormat format) {
+  std::unique_ptr<ExportLayout> layout;
   switch (format) {
-    case ExportFormat::kGptqV2:
-      return std::make_unique<GptqV2Layout>();
-    case ExportFormat::kFakeQuant:
-      return std::make_unique<FakeQuantLayout>();
-    case ExportFormat::kNone:
-      break;
+#define LWQ_EXPORT_LAYOUT(enumerator, word)        \
+  case ExportFormat::enumerator:                   \
+    layout = LayoutOf<ExportFormat::enumerator>(); \
+    break;
+    LWQ_EXPORT_FORMATS(LWQ_EXPORT_LAYOUT)
+#undef LWQ_EXPORT_LAYOUT
   }
-  LWQ_CHECK(false, "export_format ", WordOf(format), " makes no files");
+  LWQ_CHECK(layout != nullptr, "export_format ", WordOf(format), " makes no files");
+  return layout;
 }
 
 }  // namespace lwq::qat

@@ -42,4 +42,13 @@ class ExportLayout {
 // Requires a format that makes files: not kNone.
 std::unique_ptr<ExportLayout> MakeExportLayout(ExportFormat format);
 
+// Each format's own, defined in its folder. A format without one does not link.
+template <ExportFormat kFormat>
+std::unique_ptr<ExportLayout> LayoutOf() = delete;
+#define LWQ_EXPORT_LAYOUT(enumerator, word) \
+  template <>                               \
+  std::unique_ptr<ExportLayout> LayoutOf<ExportFormat::enumerator>();
+LWQ_EXPORT_FORMATS(LWQ_EXPORT_LAYOUT)
+#undef LWQ_EXPORT_LAYOUT
+
 }  // namespace lwq::qat

@@ -16,4 +16,9 @@ void FakeQuantLayout::AddMetrics(Json& metrics) const {
   metrics["max_weight_rounding"] = weights_.max_absolute_error;
 }
 
+template <>
+std::unique_ptr<ExportLayout> LayoutOf<ExportFormat::kFakeQuant>() {
+  return std::make_unique<FakeQuantLayout>();
+}
+
 }  // namespace lwq::qat

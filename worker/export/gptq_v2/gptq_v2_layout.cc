@@ -27,4 +27,9 @@ void GptqV2Layout::AddMetrics(Json& metrics) const {
   metrics["max_scale_rounding"] = scales_.max_relative_error;
 }
 
+template <>
+std::unique_ptr<ExportLayout> LayoutOf<ExportFormat::kGptqV2>() {
+  return std::make_unique<GptqV2Layout>();
+}
+
 }  // namespace lwq::qat
