@@ -4,7 +4,7 @@
 
 #include "absl/strings/cord.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 constexpr char kPayload[] = "lwq/exit";
@@ -48,4 +48,4 @@ ExitCode Worse(ExitCode a, ExitCode b) {
   return ExitCode::kOk;
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

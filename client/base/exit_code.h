@@ -7,7 +7,7 @@
 #include "common/status/status.h"
 #include "lwqat/v1/run.pb.h"
 
-namespace lwq {
+namespace lwq::client {
 
 enum class ExitCode {
   kOk = 0,
@@ -28,4 +28,4 @@ ExitCode ExitCodeOf(lwqat::v1::RunState state);
 // The first of failed, cancelled, ok that applies to any of them.
 ExitCode Worse(ExitCode a, ExitCode b);
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -1,8 +1,9 @@
 #include "client/local/submit_once.h"
 
 #include "common/digest/digest.h"
+#include "reporting/run_facts.h"
 
-namespace lwq {
+namespace lwq::client {
 
 StatusOr<Submitted> SubmitOnce(RunApi* api, const StateDirectory& state, const lwqat::v1::RunSpec& spec) {
   const std::string memory =
@@ -12,7 +13,7 @@ StatusOr<Submitted> SubmitOnce(RunApi* api, const StateDirectory& state, const l
     // ALREADY_EXISTS: the spec of that id was another; it is the coordinator's store that was exchanged. A new id,
     // then.
     if (!run.ok() && !absl::IsAlreadyExists(run.status())) return run.status();
-    if (run.ok() && !IsTerminal(run->state())) return Submitted{*std::move(run), true};
+    if (run.ok() && !reporting::IsTerminal(run->state())) return Submitted{*std::move(run), true};
   }
   const std::string request_id = NewRequestId();
   LWQ_RETURN_IF_ERROR(WriteSmallFile(memory, request_id));
@@ -20,4 +21,4 @@ StatusOr<Submitted> SubmitOnce(RunApi* api, const StateDirectory& state, const l
   return Submitted{std::move(run), false};
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

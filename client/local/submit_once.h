@@ -8,7 +8,7 @@
 #include "client/rpc/run_api.h"
 #include "common/status/status.h"
 
-namespace lwq {
+namespace lwq::client {
 
 struct Submitted {
   lwqat::v1::Run run;
@@ -17,4 +17,4 @@ struct Submitted {
 
 StatusOr<Submitted> SubmitOnce(RunApi* api, const StateDirectory& state, const lwqat::v1::RunSpec& spec);
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -12,8 +12,9 @@
 #include "common/rpc/grpc_status.h"
 #include "grpcpp/grpcpp.h"
 #include "lwqat/v1/run_service.grpc.pb.h"
+#include "reporting/run_facts.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 using lwqat::v1::Run;
@@ -243,7 +244,7 @@ StatusOr<Run> RunApi::WatchRun(const std::string& run_id, const std::function<vo
       connected = answered = ever_connected = true;
       TakeChanges(response, &run);
       on_run(run);
-      if (IsTerminal(run.state())) {
+      if (reporting::IsTerminal(run.state())) {
         context.TryCancel();
         stream->Finish();
         return run;
@@ -272,11 +273,6 @@ Status ValidateAddress(const std::string& address) {
   return Annotate(ParseHostPort(address).status(), "coordinator");
 }
 
-bool IsTerminal(lwqat::v1::RunState state) {
-  return state == lwqat::v1::RUN_STATE_SUCCEEDED || state == lwqat::v1::RUN_STATE_FAILED ||
-         state == lwqat::v1::RUN_STATE_CANCELLED;
-}
-
 std::string NewRequestId() {
   std::random_device entropy;
   uint32_t words[4];
@@ -285,4 +281,4 @@ std::string NewRequestId() {
                          0x8000 | (words[2] >> 16 & 0x3FFF), words[2] & 0xFFFF, words[3]);
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -16,7 +16,7 @@
 #include "common/status/status.h"
 #include "lwqat/v1/run_service.pb.h"
 
-namespace lwq {
+namespace lwq::client {
 
 class RunApi {
  public:
@@ -79,9 +79,7 @@ class RunApi {
 // INVALID_ARGUMENT unless `address` is HOST:PORT (or [IPv6]:PORT) with a port from 1 to 65535.
 Status ValidateAddress(const std::string& address);
 
-bool IsTerminal(lwqat::v1::RunState state);
-
 // A random (version 4) UUID.
 std::string NewRequestId();
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -1,6 +1,6 @@
 #include "client/run_file/field_help.h"
 
-namespace lwq {
+namespace lwq::client {
 
 const std::map<std::string, FieldHelp, std::less<>>& FieldHelps() {
   static const auto* const kHelps = new std::map<std::string, FieldHelp, std::less<>>{
@@ -111,4 +111,4 @@ const std::map<std::string, std::string, std::less<>>& RefusedFlags() {
   return *kRefused;
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

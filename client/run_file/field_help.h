@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-namespace lwq {
+namespace lwq::client {
 
 struct FieldHelp {
   std::string text;
@@ -18,4 +18,4 @@ const std::map<std::string, FieldHelp, std::less<>>& FieldHelps();
 // Flags of EfficientQAT that mean nothing here → what to do instead.
 const std::map<std::string, std::string, std::less<>>& RefusedFlags();
 
-}  // namespace lwq
+}  // namespace lwq::client

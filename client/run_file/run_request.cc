@@ -5,7 +5,7 @@
 
 #include "client/base/format.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 std::string LastSegment(const std::string& path) {
@@ -81,4 +81,4 @@ Status CompleteRunRequest(RunRequest* request) {
   return absl::OkStatus();
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -9,7 +9,7 @@
 #include "client/transfer/text_file.h"
 #include "common/artifact/file_tree.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 // Uploads trees, each once.
@@ -152,4 +152,4 @@ StatusOr<std::unique_ptr<ObjectStore>> OpenServerObjects(const std::string& serv
   return OpenObjectStore(server_uri);
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -1,17 +1,17 @@
 // lwq eval: perplexity of a model as it is: full precision, or an exported directory.
 #include "client/base/clock.h"
 #include "client/base/format.h"
-#include "client/render/json_text.h"
 #include "client/render/run_text.h"
-#include "client/watch/run_views.h"
 #include "client/render/table.h"
-#include "client/watch/watch_runs.h"
 #include "client/run_file/run_flags.h"
 #include "client/transfer/check_weights.h"
 #include "client/verbs/local_session.h"
 #include "client/verbs/preflight.h"
+#include "client/watch/run_views.h"
+#include "client/watch/watch_runs.h"
+#include "reporting/json_text.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 struct EvalOptions {
@@ -68,7 +68,7 @@ StatusOr<ExitCode> Eval(const CliContext& context, const EvalOptions& options) {
                                                        : EvaluateRemotely(context, options, request));
   if (!run.error().empty()) context.console->Err(absl::StrCat("lwq: ", run.error()));
   if (options.json) {
-    context.console->OutText(PrettyJson(ToJson(run)));
+    context.console->OutText(reporting::PrettyJson(reporting::ToJson(run)));
   } else {
     Table table({{"model"}, {"text"}, {"perplexity", true}, {"tokens", true}, {"BOS"}});
     for (const auto& measured : run.perplexities()) {
@@ -98,4 +98,4 @@ void AddEvalVerb(CLI::App* root, const CliContext& context, VerbAction* action) 
   verb->callback([=, &context] { *action = [=, &context] { return Eval(context, *options); }; });
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

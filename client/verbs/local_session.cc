@@ -8,16 +8,16 @@
 #include <thread>
 
 #include "client/local/submit_once.h"
-#include "client/render/run_text.h"
-#include "client/watch/run_views.h"
-#include "client/watch/watch_runs.h"
 #include "client/transfer/check_weights.h"
 #include "client/transfer/fetch_export.h"
 #include "client/transfer/interruptible_store.h"
 #include "client/verbs/preflight.h"
+#include "client/watch/run_views.h"
+#include "client/watch/watch_runs.h"
 #include "common/object_store/posix_file.h"
+#include "reporting/run_facts.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 using lwqat::v1::Run;
@@ -51,10 +51,10 @@ Status CancelLeftovers(const CliContext& context, RunApi* api, const std::vector
   for (const Run& run : runs) {
     const bool is_wanted =
         std::any_of(wanted.begin(), wanted.end(), [&](const Run& other) { return other.id() == run.id(); });
-    if (is_wanted || IsTerminal(run.state())) continue;
+    if (is_wanted || reporting::IsTerminal(run.state())) continue;
     LWQ_RETURN_IF_ERROR(api->CancelRun(run.id()));
     context.console->Err(
-        absl::StrCat("run ", ShortId(run.id()), " (", run.spec().name(),
+        absl::StrCat("run ", reporting::ShortId(run.id()), " (", run.spec().name(),
                      "), left unfinished by an earlier lwq local, is cancelled; what it finished is kept and reused"));
   }
   return absl::OkStatus();
@@ -124,7 +124,7 @@ class Session {
       auto submitted = SubmitOnce(api_.get(), *state_, spec);
       if (!submitted.ok()) return Annotate(submitted.status(), run.request.origin);
       context_.console->Err(absl::StrCat(submitted->resumed ? "resuming run " : "submitted run ",
-                                         ShortId(submitted->run.id()), " (", spec.name(), ")"));
+                                         reporting::ShortId(submitted->run.id()), " (", spec.name(), ")"));
       ids.push_back(submitted->run.id());
       runs.push_back(std::move(submitted->run));
     }
@@ -189,4 +189,4 @@ StatusOr<std::vector<Run>> RunLocalSession(const CliContext& context, const Loca
   return runs;
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

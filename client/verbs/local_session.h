@@ -6,7 +6,7 @@
 
 #include "client/verbs/verb.h"
 
-namespace lwq {
+namespace lwq::client {
 
 struct LocalSessionOptions {
   std::string state;   // "": a temporary one, removed at the end
@@ -23,4 +23,4 @@ struct LocalSessionOptions {
 StatusOr<std::vector<lwqat::v1::Run>> RunLocalSession(const CliContext& context, const LocalSessionOptions& options,
                                                       const std::vector<RunRequest>& requests);
 
-}  // namespace lwq
+}  // namespace lwq::client

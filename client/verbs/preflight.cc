@@ -6,7 +6,7 @@
 #include "client/transfer/naming_store.h"
 #include "common/digest/digest.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 // Stands for the artifact that the files will be. The coordinator tells inputs apart by their digests only.
@@ -47,4 +47,4 @@ Status Preflight(RunApi* api, const std::vector<CheckedRun>& runs) {
   return absl::OkStatus();
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -6,7 +6,7 @@
 #include "client/rpc/run_api.h"
 #include "client/transfer/upload_run.h"
 
-namespace lwq {
+namespace lwq::client {
 
 // The spec as UploadRun makes it of inputs that are all there already, with the inputs' true sizes and names that stand
 // for the digests they will have: made from their paths, nothing is read. Good for a plan by a coordinator that knows
@@ -18,4 +18,4 @@ StatusOr<lwqat::v1::RunSpec> NameRun(const CheckedRun& run);
 // is begun.
 Status Preflight(RunApi* api, const std::vector<CheckedRun>& runs);
 
-}  // namespace lwq
+}  // namespace lwq::client

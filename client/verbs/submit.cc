@@ -1,15 +1,15 @@
 // lwq submit: uploads what runs need and hands them to a coordinator.
-#include "client/render/json_text.h"
-#include "client/render/layer_results.h"
-#include "client/watch/run_views.h"
-#include "client/watch/watch_runs.h"
 #include "client/run_file/run_flags.h"
 #include "client/transfer/check_weights.h"
 #include "client/transfer/fetch_export.h"
 #include "client/verbs/preflight.h"
 #include "client/verbs/verb.h"
+#include "client/watch/run_views.h"
+#include "client/watch/watch_runs.h"
+#include "reporting/json_text.h"
+#include "reporting/layer_results.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 struct SubmitOptions {
@@ -71,8 +71,8 @@ StatusOr<ExitCode> Submit(const CliContext& context, const SubmitOptions& option
   }
   if (options.json) {
     Json list = Json::array();
-    for (const lwqat::v1::Run& run : runs) list.push_back(RunToJson(run));
-    context.console->OutText(PrettyJson({{"runs", list}}));
+    for (const lwqat::v1::Run& run : runs) list.push_back(reporting::RunToJson(run));
+    context.console->OutText(reporting::PrettyJson({{"runs", list}}));
   }
   return code;
 }
@@ -91,4 +91,4 @@ void AddSubmitVerb(CLI::App* root, const CliContext& context, VerbAction* action
   verb->callback([=, &context] { *action = [=, &context] { return Submit(context, *options); }; });
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -3,7 +3,7 @@
 #include "client/watch/watch_runs.h"
 #include "client/verbs/run_options.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 StatusOr<ExitCode> Watch(const CliContext& context, const RunIdOptions& options) {
@@ -28,4 +28,4 @@ void AddWatchVerb(CLI::App* root, const CliContext& context, VerbAction* action)
   verb->callback([=, &context] { *action = [=, &context] { return Watch(context, *options); }; });
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

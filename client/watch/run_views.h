@@ -7,7 +7,7 @@
 #include "client/base/console.h"
 #include "client/watch/watch_runs.h"
 
-namespace lwq {
+namespace lwq::client {
 
 enum class WatchStyle {
   kTerminal,  // frames in the console's live region; the last one stays
@@ -22,4 +22,4 @@ WatchStyle ChooseWatchStyle(const Console& console, bool json);
 // The console must outlive the view.
 std::unique_ptr<RunView> MakeRunView(WatchStyle style, Console* console);
 
-}  // namespace lwq
+}  // namespace lwq::client

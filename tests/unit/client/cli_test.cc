@@ -13,9 +13,9 @@
 #include "tests/testing/process.h"
 #include "tests/unit/client/cli_harness.h"
 #include "tests/unit/client/fake_run_service.h"
-#include "tests/unit/client/sample_runs.h"
+#include "tests/unit/reporting/sample_runs.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 using testing::AllOf;
@@ -745,4 +745,4 @@ TEST(Unreachable, EndsWith3AndSaysWhere) {
 }
 
 }  // namespace
-}  // namespace lwq
+}  // namespace lwq::client

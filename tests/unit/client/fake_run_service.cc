@@ -3,17 +3,13 @@
 #include <algorithm>
 
 #include "common/rpc/channel.h"
+#include "reporting/run_facts.h"
 
 namespace lwq::test {
 namespace {
 
 grpc::Status NoRun(const std::string& id) {
   return {grpc::StatusCode::NOT_FOUND, "no run \"" + id + "\"; lwq list shows the runs"};
-}
-
-bool IsTerminalState(lwqat::v1::RunState state) {
-  return state == lwqat::v1::RUN_STATE_SUCCEEDED || state == lwqat::v1::RUN_STATE_FAILED ||
-         state == lwqat::v1::RUN_STATE_CANCELLED;
 }
 
 }  // namespace
@@ -104,7 +100,7 @@ grpc::Status FakeRunService::WatchRun(grpc::ServerContext*, const lwqat::v1::Wat
     writer->Write(response);
   }
   on_watch();
-  if (!states.empty() && IsTerminalState(states.back().state())) return grpc::Status::OK;
+  if (!states.empty() && reporting::IsTerminal(states.back().state())) return grpc::Status::OK;
   return {grpc::StatusCode::UNAVAILABLE, "lost"};
 }
 
@@ -114,7 +110,7 @@ grpc::Status FakeRunService::CancelRun(grpc::ServerContext*, const lwqat::v1::Ca
   lwqat::v1::Run* run = Find(request->run_id());
   if (run == nullptr) return NoRun(request->run_id());
   cancelled.push_back(run->id());
-  if (!IsTerminalState(run->state())) run->set_state(lwqat::v1::RUN_STATE_CANCELLED);
+  if (!reporting::IsTerminal(run->state())) run->set_state(lwqat::v1::RUN_STATE_CANCELLED);
   *response->mutable_run() = *run;
   return grpc::Status::OK;
 }

@@ -13,17 +13,17 @@
 #include <sstream>
 
 #include "client/local/submit_once.h"
-#include "client/render/json_text.h"
 #include "common/artifact/file_tree.h"
+#include "common/json/json.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/fixtures/tiny_model.h"
 #include "tests/testing/process.h"
 #include "tests/unit/client/cli_harness.h"
 #include "tests/unit/client/fake_run_service.h"
-#include "tests/unit/client/sample_runs.h"
+#include "tests/unit/reporting/sample_runs.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 namespace fs = std::filesystem;
@@ -469,4 +469,4 @@ TEST_F(LocalVerbTest, EvalWithoutACoordinatorRunsOnAClusterOfItsOwn) {
 }
 
 }  // namespace
-}  // namespace lwq
+}  // namespace lwq::client

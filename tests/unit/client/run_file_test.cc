@@ -10,7 +10,7 @@
 #include "gtest/gtest.h"
 #include "tests/testing/process.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 using testing::ElementsAre;
@@ -365,4 +365,4 @@ TEST(TextNames, LoseFolderAndKind) {
 }
 
 }  // namespace
-}  // namespace lwq
+}  // namespace lwq::client
