@@ -157,6 +157,29 @@ StatusOr<Run> RunApi::SubmitRun(const lwqat::v1::RunSpec& spec, const std::strin
   return std::move(*response.mutable_run());
 }
 
+StatusOr<std::vector<Run>> RunApi::SubmitRuns(const std::vector<lwqat::v1::SubmitRunRequest>& runs) {
+  lwqat::v1::SubmitRunsRequest request;
+  request.mutable_runs()->Assign(runs.begin(), runs.end());
+  lwqat::v1::SubmitRunsResponse response;
+  LWQ_RETURN_IF_ERROR(Call(&RunService::Stub::SubmitRuns, request, &response));
+  if (response.runs_size() != request.runs_size()) {
+    return absl::InternalError(absl::StrCat("the coordinator answered ", response.runs_size(), " of ",
+                                            request.runs_size(), " submitted runs; lwq list shows which there are"));
+  }
+  return std::vector<Run>(std::make_move_iterator(response.mutable_runs()->begin()),
+                          std::make_move_iterator(response.mutable_runs()->end()));
+}
+
+StatusOr<std::vector<lwqat::v1::Plan>> RunApi::ValidateRuns(const std::vector<lwqat::v1::RunSpec>& specs) {
+  lwqat::v1::SubmitRunsRequest request;
+  request.set_validate_only(true);
+  for (const lwqat::v1::RunSpec& spec : specs) *request.add_runs()->mutable_spec() = spec;
+  lwqat::v1::SubmitRunsResponse response;
+  LWQ_RETURN_IF_ERROR(Call(&RunService::Stub::SubmitRuns, request, &response));
+  return std::vector<lwqat::v1::Plan>(std::make_move_iterator(response.mutable_plans()->begin()),
+                                      std::make_move_iterator(response.mutable_plans()->end()));
+}
+
 StatusOr<Run> RunApi::GetRun(const std::string& run_id) {
   lwqat::v1::GetRunRequest request;
   request.set_run_id(run_id);

@@ -60,6 +60,24 @@ grpc::Status FakeRunService::SubmitRun(grpc::ServerContext*, const lwqat::v1::Su
   return grpc::Status::OK;
 }
 
+grpc::Status FakeRunService::SubmitRuns(grpc::ServerContext* context, const lwqat::v1::SubmitRunsRequest* request,
+                                        lwqat::v1::SubmitRunsResponse* response) {
+  for (const lwqat::v1::SubmitRunRequest& run : request->runs()) {
+    if (request->validate_only()) {
+      lwqat::v1::PlanRunRequest one;
+      *one.mutable_spec() = run.spec();
+      lwqat::v1::PlanRunResponse planned_one;
+      if (const grpc::Status status = PlanRun(context, &one, &planned_one); !status.ok()) return status;
+      *response->add_plans() = planned_one.plan();
+    } else {
+      lwqat::v1::SubmitRunResponse submitted_one;
+      if (const grpc::Status status = SubmitRun(context, &run, &submitted_one); !status.ok()) return status;
+      *response->add_runs() = submitted_one.run();
+    }
+  }
+  return grpc::Status::OK;
+}
+
 grpc::Status FakeRunService::GetRun(grpc::ServerContext*, const lwqat::v1::GetRunRequest* request,
                                     lwqat::v1::GetRunResponse* response) {
   std::lock_guard lock(mutex_);

@@ -36,7 +36,7 @@ class FakeRunService final : public lwqat::v1::RunService::Service {
 
   // What clients sent.
   std::vector<lwqat::v1::SubmitRunRequest> submitted;
-  std::vector<lwqat::v1::RunSpec> planned;
+  std::vector<lwqat::v1::RunSpec> planned;  // by PlanRun, and by SubmitRuns with validate_only
   std::vector<std::string> cancelled;
 
   template <typename F>
@@ -51,6 +51,9 @@ class FakeRunService final : public lwqat::v1::RunService::Service {
                        lwqat::v1::PlanRunResponse* response) override;
   grpc::Status SubmitRun(grpc::ServerContext*, const lwqat::v1::SubmitRunRequest* request,
                          lwqat::v1::SubmitRunResponse* response) override;
+  // One after another as SubmitRun; none where one is refused.
+  grpc::Status SubmitRuns(grpc::ServerContext*, const lwqat::v1::SubmitRunsRequest* request,
+                          lwqat::v1::SubmitRunsResponse* response) override;
   grpc::Status GetRun(grpc::ServerContext*, const lwqat::v1::GetRunRequest* request,
                       lwqat::v1::GetRunResponse* response) override;
   grpc::Status ListRuns(grpc::ServerContext*, const lwqat::v1::ListRunsRequest* request,
