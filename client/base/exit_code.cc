@@ -40,6 +40,12 @@ ExitCode ExitCodeOf(lwqat::v1::RunState state) {
   return ExitCode::kOk;
 }
 
+ExitCode ExitCodeOf(const std::vector<lwqat::v1::Run>& runs) {
+  ExitCode code = ExitCode::kOk;
+  for (const lwqat::v1::Run& run : runs) code = Worse(code, ExitCodeOf(run.state()));
+  return code;
+}
+
 ExitCode Worse(ExitCode a, ExitCode b) {
   for (const ExitCode code :
        {ExitCode::kInterrupted, ExitCode::kUnreachable, ExitCode::kUsage, ExitCode::kFailed, ExitCode::kCancelled}) {

@@ -1,6 +1,7 @@
 #include "client/rpc/run_api.h"
 
 #include <algorithm>
+#include <iterator>
 #include <random>
 
 #include "absl/strings/str_format.h"
@@ -146,15 +147,6 @@ StatusOr<lwqat::v1::Plan> RunApi::PlanRun(const lwqat::v1::RunSpec& spec) {
   lwqat::v1::PlanRunResponse response;
   LWQ_RETURN_IF_ERROR(Call(&RunService::Stub::PlanRun, request, &response));
   return std::move(*response.mutable_plan());
-}
-
-StatusOr<Run> RunApi::SubmitRun(const lwqat::v1::RunSpec& spec, const std::string& request_id) {
-  lwqat::v1::SubmitRunRequest request;
-  *request.mutable_spec() = spec;
-  request.set_request_id(request_id);
-  lwqat::v1::SubmitRunResponse response;
-  LWQ_RETURN_IF_ERROR(Call(&RunService::Stub::SubmitRun, request, &response));
-  return std::move(*response.mutable_run());
 }
 
 StatusOr<std::vector<Run>> RunApi::SubmitRuns(const std::vector<lwqat::v1::SubmitRunRequest>& runs) {

@@ -1,8 +1,8 @@
 // The coordinator's RunService as calls that return a value or an error a user can act on.
 //
 // A coordinator that does not answer is tried again with growing pauses until `patience` has passed, so that a restart
-// of it is not noticed; then the error ends lwq with exit code 3. Retrying is safe: every call is idempotent (SubmitRun
-// and SubmitRuns by their request_ids). Thread-safety: any thread; calls in flight end at once when `interrupt` is raised.
+// of it is not noticed; then the error ends lwq with exit code 3. Retrying is safe: every call is idempotent (SubmitRuns
+// by its request_ids). Thread-safety: any thread; calls in flight end at once when `interrupt` is raised.
 #pragma once
 
 #include <chrono>
@@ -37,7 +37,6 @@ class RunApi {
 
   StatusOr<lwqat::v1::GetServerInfoResponse> GetServerInfo();
   StatusOr<lwqat::v1::Plan> PlanRun(const lwqat::v1::RunSpec& spec);
-  StatusOr<lwqat::v1::Run> SubmitRun(const lwqat::v1::RunSpec& spec, const std::string& request_id);
   // All are accepted or none is; the runs in the order given. Errors name the run ("run 3 of 5 (its name): …").
   StatusOr<std::vector<lwqat::v1::Run>> SubmitRuns(const std::vector<lwqat::v1::SubmitRunRequest>& runs);
   // What SubmitRuns would say, and the plans; nothing is stored, and artifacts need not exist.

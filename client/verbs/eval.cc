@@ -1,14 +1,11 @@
 // lwq eval: perplexity of a model as it is: full precision, or an exported directory.
 #include "client/base/clock.h"
 #include "client/base/format.h"
+#include "client/pipeline/run_pipeline.h"
 #include "client/render/run_text.h"
 #include "client/render/table.h"
 #include "client/run_file/run_flags.h"
-#include "client/transfer/check_weights.h"
 #include "client/verbs/local_session.h"
-#include "client/verbs/preflight.h"
-#include "client/watch/run_views.h"
-#include "client/watch/watch_runs.h"
 #include "reporting/json_text.h"
 
 namespace lwq::client {
@@ -24,17 +21,15 @@ struct EvalOptions {
 
 StatusOr<lwqat::v1::Run> EvaluateRemotely(const CliContext& context, const EvalOptions& options,
                                           const RunRequest& request) {
-  LWQ_ASSIGN_OR_RETURN(const CheckedRun checked, CheckRunInputs(request));
+  RunPipeline pipeline(context.console, context.interrupt);
+  LWQ_RETURN_IF_ERROR(pipeline.Check({request}));
   LWQ_ASSIGN_OR_RETURN(const auto connection, ServerConnection::Open(context, options.server));
-  LWQ_RETURN_IF_ERROR(Preflight(connection->api(), {checked}));
-  LWQ_RETURN_IF_ERROR(CheckWeights({checked}, *context.interrupt));
-  LWQ_ASSIGN_OR_RETURN(const auto objects, connection->OpenObjects());
-  UploadedTrees uploaded;
-  LWQ_ASSIGN_OR_RETURN(const lwqat::v1::RunSpec spec, UploadRun(checked, objects.get(), context.console, &uploaded));
-  LWQ_ASSIGN_OR_RETURN(const lwqat::v1::Run run, connection->api()->SubmitRun(spec, NewRequestId()));
-  const WatchStyle style = ChooseWatchStyle(*context.console, false);
-  const auto view = MakeRunView(style == WatchStyle::kLines ? WatchStyle::kNotes : style, context.console);
-  LWQ_ASSIGN_OR_RETURN(const std::vector<lwqat::v1::Run> runs, WatchRuns(connection->api(), {run.id()}, view.get()));
+  PipelineOptions steps;
+  steps.api = connection->api();
+  steps.open_objects = [&] { return connection->OpenObjects(); };
+  steps.submit = [&](const RunSpecs& specs) { return SubmitAnew(connection->api(), specs); };
+  steps.watch = ChooseProgressStyle(*context.console, /*out_is_taken=*/true);
+  LWQ_ASSIGN_OR_RETURN(const Runs runs, pipeline.Execute(steps));
   return runs.front();
 }
 
@@ -46,7 +41,7 @@ StatusOr<lwqat::v1::Run> EvaluateLocally(const CliContext& context, const EvalOp
   session.json = options.json;
   session.cluster = options.cluster;
   session.binary_directory = BinaryDirectory(context, options.server);
-  LWQ_ASSIGN_OR_RETURN(const std::vector<lwqat::v1::Run> runs, RunLocalSession(context, session, {request}));
+  LWQ_ASSIGN_OR_RETURN(const Runs runs, RunLocalSession(context, session, {request}));
   return runs.front();
 }
 

@@ -23,19 +23,17 @@ StatusOr<ExitCode> Local(const CliContext& context, const LocalOptions& options)
   LWQ_ASSIGN_OR_RETURN(const std::vector<RunRequest> requests, LoadRuns(*options.runs));
   LocalSessionOptions session = options.session;
   session.binary_directory = options.bin_dir.empty() ? context.binary_directory : options.bin_dir;
-  LWQ_ASSIGN_OR_RETURN(const std::vector<lwqat::v1::Run> runs, RunLocalSession(context, session, requests));
+  LWQ_ASSIGN_OR_RETURN(const Runs runs, RunLocalSession(context, session, requests));
   const reporting::Report report = reporting::BuildReport(runs, NowUnixSeconds());
-  ExitCode code = ExitCode::kOk;
   Json list = Json::array();
   for (const lwqat::v1::Run& run : runs) {
-    code = Worse(code, ExitCodeOf(run.state()));
     list.push_back(reporting::RunToJson(run));
     if (!run.error().empty()) context.console->Err(absl::StrCat("lwq: ", run.spec().name(), ": ", run.error()));
   }
   context.console->OutText(session.json
                                ? reporting::PrettyJson({{"runs", list}, {"report", reporting::ReportToJson(report)}})
                                : RenderReport(report));
-  return code;
+  return ExitCodeOf(runs);
 }
 
 }  // namespace

@@ -1,10 +1,10 @@
 // lwq plan: what a run would do, before anything runs or is uploaded.
+#include "client/pipeline/preflight.h"
 #include "client/render/plan_text.h"
 #include "client/run_file/run_flags.h"
 #include "client/transfer/check_weights.h"
 #include "client/transfer/interruptible_store.h"
 #include "client/transfer/naming_store.h"
-#include "client/verbs/preflight.h"
 #include "client/verbs/verb.h"
 #include "reporting/json_text.h"
 

@@ -99,6 +99,11 @@ WatchStyle ChooseWatchStyle(const Console& console, bool json) {
                                                                                 : WatchStyle::kLines;
 }
 
+WatchStyle ChooseProgressStyle(const Console& console, bool out_is_taken) {
+  const WatchStyle style = ChooseWatchStyle(console, /*json=*/false);
+  return style == WatchStyle::kLines && out_is_taken ? WatchStyle::kNotes : style;
+}
+
 std::unique_ptr<RunView> MakeRunView(WatchStyle style, Console* console) {
   switch (style) {
     case WatchStyle::kTerminal:

@@ -100,6 +100,9 @@ const std::map<std::string, std::vector<std::string>>& AllowedArrows() {
       {"client/watch/",
        {"common/", "reporting/", "client/base/", "client/render/", "client/rpc/", "client/watch/", "lwqat/v1/"}},
       {"client/local/", {"common/", "reporting/", "client/base/", "client/rpc/", "client/local/", "lwqat/v1/"}},
+      {"client/pipeline/",
+       {"common/", "reporting/", "client/base/", "client/run_file/", "client/rpc/", "client/transfer/", "client/watch/",
+        "client/pipeline/", "lwqat/v1/"}},
       {"client/verbs/", {"common/", "reporting/", "client/", "lwqat/v1/"}},
       {"client/main.cc", {"client/verbs/", "client/base/"}},
   };

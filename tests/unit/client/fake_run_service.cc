@@ -31,7 +31,7 @@ grpc::Status FakeRunService::PlanRun(grpc::ServerContext*, const lwqat::v1::Plan
                                      lwqat::v1::PlanRunResponse* response) {
   std::lock_guard lock(mutex_);
   planned.push_back(request->spec());
-  if (!submit_error.ok()) return submit_error;
+  if (Refuses(request->spec())) return submit_error;
   *response->mutable_plan() = plan;
   return grpc::Status::OK;
 }
@@ -44,7 +44,7 @@ grpc::Status FakeRunService::SubmitRun(grpc::ServerContext*, const lwqat::v1::Su
     --unavailable_submits;
     return {grpc::StatusCode::UNAVAILABLE, "starting"};
   }
-  if (!submit_error.ok()) return submit_error;
+  if (Refuses(request->spec())) return submit_error;
   for (size_t i = 0; i + 1 < submitted.size(); ++i) {  // idempotent
     if (submitted[i].request_id() == request->request_id() && Find("feed000" + std::to_string(i)) != nullptr) {
       *response->mutable_run() = *Find("feed000" + std::to_string(i));
@@ -62,6 +62,7 @@ grpc::Status FakeRunService::SubmitRun(grpc::ServerContext*, const lwqat::v1::Su
 
 grpc::Status FakeRunService::SubmitRuns(grpc::ServerContext* context, const lwqat::v1::SubmitRunsRequest* request,
                                         lwqat::v1::SubmitRunsResponse* response) {
+  With([&](FakeRunService& service) { service.together.push_back(*request); });
   for (const lwqat::v1::SubmitRunRequest& run : request->runs()) {
     if (request->validate_only()) {
       lwqat::v1::PlanRunRequest one;

@@ -349,6 +349,19 @@ TEST_F(LocalVerbTest, TheSameCommandGoesOnWithAnUnfinishedRunAndANewOneAfterItEn
   EXPECT_NE(service_.submitted.back().request_id(), service_.submitted[0].request_id());
 }
 
+TEST_F(LocalVerbTest, OfSeveralRunsTheUnfinishedOneGoesOnAndTheOtherIsBegun) {
+  EndWith(lwqat::v1::RUN_STATE_SUCCEEDED);
+  ASSERT_EQ(Local(), 0) << cli_.err();  // the service still holds it as running
+  test::WriteFile(At("second.yaml"), "name: second\nmodel: model\ncalib_dataset: calib.txt\n");
+  EndWith(lwqat::v1::RUN_STATE_SUCCEEDED);
+  EndWith(lwqat::v1::RUN_STATE_SUCCEEDED);
+  ASSERT_EQ(Local({At("second.yaml")}), 0) << cli_.err();
+  EXPECT_THAT(cli_.err(),
+              AllOf(HasSubstr("resuming run feed0000 (my run)\n"), HasSubstr("submitted run feed0002 (second)\n")));
+  EXPECT_THAT(service_.cancelled, testing::IsEmpty());
+  EXPECT_TRUE(fs::exists(At("state/exports/second/config.json")));
+}
+
 TEST_F(LocalVerbTest, RunsLeftByAnEarlierSessionThatNobodyAsksForAreCancelled) {
   service_.runs = {test::RunningRun(), test::FinishedRun()};
   EndWith(lwqat::v1::RUN_STATE_SUCCEEDED);

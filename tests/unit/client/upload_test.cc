@@ -9,6 +9,7 @@
 #include <map>
 
 #include "client/base/exit_code.h"
+#include "client/pipeline/preflight.h"
 #include "client/transfer/check_weights.h"
 #include "client/transfer/companion_files.h"
 #include "client/transfer/fetch_export.h"
@@ -16,7 +17,6 @@
 #include "client/transfer/naming_store.h"
 #include "client/transfer/sensitivity_file.h"
 #include "client/transfer/text_file.h"
-#include "client/verbs/preflight.h"
 #include "common/artifact/file_tree.h"
 #include "common/artifact/safetensors.h"
 #include "gmock/gmock.h"

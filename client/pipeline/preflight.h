@@ -13,9 +13,8 @@ namespace lwq::client {
 // no other run's inputs.
 StatusOr<lwqat::v1::RunSpec> NameRun(const CheckedRun& run);
 
-// Has the coordinator plan every run, inputs named by where they are on this disk: nothing is read, hashed or stored.
-// The error is the first run's that cannot be, annotated with its origin; so of several runs all are accepted or none
-// is begun.
+// Asks the coordinator, in one call, whether it would accept the runs, inputs named by where they are on this disk:
+// nothing is read, hashed or stored. The error is that of the first run it would refuse, annotated with its origin.
 Status Preflight(RunApi* api, const std::vector<CheckedRun>& runs);
 
 }  // namespace lwq::client
