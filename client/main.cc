@@ -8,6 +8,8 @@
 
 #include "client/verbs/cli.h"
 
+namespace client = lwq::client;
+
 namespace {
 
 std::string Variable(const std::string& name) {
@@ -23,8 +25,8 @@ bool LocaleIsUtf8() {
   return false;
 }
 
-lwq::Console::Options Terminal() {
-  lwq::Console::Options options;
+client::Console::Options Terminal() {
+  client::Console::Options options;
   const bool capable = Variable("TERM") != "dumb";
   options.out_is_terminal = capable && isatty(STDOUT_FILENO) == 1;
   options.err_is_terminal = capable && isatty(STDERR_FILENO) == 1;
@@ -40,14 +42,14 @@ lwq::Console::Options Terminal() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  lwq::Console console(&std::cout, &std::cerr, Terminal());
-  static lwq::Interrupt* const interrupt = new lwq::Interrupt();  // outlives the thread that carries signals to it
-  if (const lwq::Status installed = lwq::InstallSignalHandlers(interrupt); !installed.ok()) {
+  client::Console console(&std::cout, &std::cerr, Terminal());
+  static auto* const interrupt = new client::Interrupt();  // outlives the thread that carries signals to it
+  if (const lwq::Status installed = client::InstallSignalHandlers(interrupt); !installed.ok()) {
     console.Err(lwq::MessageOf(installed));
-    return static_cast<int>(lwq::ExitCode::kFailed);
+    return static_cast<int>(client::ExitCode::kFailed);
   }
   std::error_code ignored;
   const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", ignored);
-  const lwq::CliContext context{&console, interrupt, self.parent_path().string(), Variable};
-  return static_cast<int>(lwq::RunCli(std::vector<std::string>(argv + 1, argv + argc), context));
+  const client::CliContext context{&console, interrupt, self.parent_path().string(), Variable};
+  return static_cast<int>(client::RunCli(std::vector<std::string>(argv + 1, argv + argc), context));
 }

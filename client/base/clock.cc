@@ -2,10 +2,10 @@
 
 #include <chrono>
 
-namespace lwq {
+namespace lwq::client {
 
 double NowUnixSeconds() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

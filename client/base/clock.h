@@ -1,8 +1,8 @@
 // The wall clock, for showing how long things took; nothing is decided by it.
 #pragma once
 
-namespace lwq {
+namespace lwq::client {
 
 double NowUnixSeconds();
 
-}  // namespace lwq
+}  // namespace lwq::client

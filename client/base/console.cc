@@ -6,7 +6,7 @@
 #include "client/base/format.h"
 #include "common/status/status.h"
 
-namespace lwq {
+namespace lwq::client {
 
 void Console::Out(std::string_view line) {
   WriteOut(line, "\n");
@@ -92,4 +92,4 @@ void TransferProgress::Finish() {
   console_->Err(absl::StrCat(what_, ": ", FormatBytes(total_bytes_)));
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -16,7 +16,7 @@
 #include <string_view>
 #include <vector>
 
-namespace lwq {
+namespace lwq::client {
 
 class Console {
  public:
@@ -80,4 +80,4 @@ class TransferProgress {
   std::chrono::steady_clock::time_point drawn_{};
 };
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -4,7 +4,7 @@
 
 #include "absl/strings/cord.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 constexpr char kPayload[] = "lwq/exit";
@@ -40,6 +40,12 @@ ExitCode ExitCodeOf(lwqat::v1::RunState state) {
   return ExitCode::kOk;
 }
 
+ExitCode ExitCodeOf(const std::vector<lwqat::v1::Run>& runs) {
+  ExitCode code = ExitCode::kOk;
+  for (const lwqat::v1::Run& run : runs) code = Worse(code, ExitCodeOf(run.state()));
+  return code;
+}
+
 ExitCode Worse(ExitCode a, ExitCode b) {
   for (const ExitCode code :
        {ExitCode::kInterrupted, ExitCode::kUnreachable, ExitCode::kUsage, ExitCode::kFailed, ExitCode::kCancelled}) {
@@ -48,4 +54,4 @@ ExitCode Worse(ExitCode a, ExitCode b) {
   return ExitCode::kOk;
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

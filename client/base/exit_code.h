@@ -4,10 +4,12 @@
 // what the caller can mend by changing the input is 2, the rest is 1. Documented in docs/cli.md.
 #pragma once
 
+#include <vector>
+
 #include "common/status/status.h"
 #include "lwqat/v1/run.pb.h"
 
-namespace lwq {
+namespace lwq::client {
 
 enum class ExitCode {
   kOk = 0,
@@ -25,7 +27,9 @@ Status WithExit(const Status& status, ExitCode code);
 ExitCode ExitCodeOf(const Status& status);
 // How a verb that waited for a run ends. States that are not terminal are kOk.
 ExitCode ExitCodeOf(lwqat::v1::RunState state);
+// How a verb that waited for all of them ends: as the worst.
+ExitCode ExitCodeOf(const std::vector<lwqat::v1::Run>& runs);
 // The first of failed, cancelled, ok that applies to any of them.
 ExitCode Worse(ExitCode a, ExitCode b);
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -10,7 +10,7 @@
 #include "common/text/one_line.h"
 #include "common/text/utf8.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 bool ContinuesCodePoint(char c) {
@@ -86,9 +86,9 @@ bool IsUtf8(std::string_view text) {
 }
 
 std::string OneLine(std::string_view text) {
-  std::string line = OneLine(text, std::string::npos);
+  std::string line = lwq::OneLine(text, std::string::npos);
   while (!line.empty() && line.back() == ' ') line.pop_back();
   return line;
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace lwq {
+namespace lwq::client {
 
 // "812 B", "8.1 MiB", "1.25 GiB".
 std::string FormatBytes(int64_t bytes);
@@ -33,4 +33,4 @@ bool IsUtf8(std::string_view text);
 // a line or move the cursor.
 std::string OneLine(std::string_view text);
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -11,7 +11,7 @@
 
 #include "client/base/exit_code.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 int signal_pipe_write = -1;
@@ -102,4 +102,4 @@ Status InstallSignalHandlers(Interrupt* interrupt) {
   return absl::OkStatus();
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

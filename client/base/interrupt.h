@@ -13,7 +13,7 @@
 
 #include "common/status/status.h"
 
-namespace lwq {
+namespace lwq::client {
 
 class Interrupt {
  public:
@@ -66,4 +66,4 @@ Status InterruptedByUser();
 // SIGINT and SIGTERM raise `interrupt` (which must live as long as the process); SIGPIPE is ignored. Starts a thread.
 Status InstallSignalHandlers(Interrupt* interrupt);
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -6,7 +6,7 @@
 
 #include "client/base/exit_code.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 using std::chrono::milliseconds;
@@ -162,4 +162,4 @@ void LocalCluster::Kill() {
   if (coordinator_ != nullptr) coordinator_->Kill();
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -18,7 +18,7 @@
 #include "client/local/supervised_process.h"
 #include "common/status/status.h"
 
-namespace lwq {
+namespace lwq::client {
 
 class LocalCluster {
  public:
@@ -70,4 +70,4 @@ class LocalCluster {
   std::vector<std::unique_ptr<SupervisedProcess>> workers_;
 };
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -13,7 +13,7 @@
 
 #include "client/base/format.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 namespace fs = std::filesystem;
@@ -114,4 +114,4 @@ StatusOr<std::string> StateDirectory::AddressOfHolder(const std::string& path) {
   return ReadSmallFile((fs::path(path) / "coordinator" / "address").string());
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -14,7 +14,7 @@
 
 #include "common/status/status.h"
 
-namespace lwq {
+namespace lwq::client {
 
 class StateDirectory {
  public:
@@ -54,4 +54,4 @@ StatusOr<std::string> ReadSmallFile(const std::string& path);
 // Atomic: a reader sees the old content or the new.
 Status WriteSmallFile(const std::string& path, const std::string& content);
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -1,23 +1,83 @@
 #include "client/local/submit_once.h"
 
+#include <optional>
+#include <string>
+
 #include "common/digest/digest.h"
+#include "reporting/run_facts.h"
 
-namespace lwq {
+namespace lwq::client {
+namespace {
 
-StatusOr<Submitted> SubmitOnce(RunApi* api, const StateDirectory& state, const lwqat::v1::RunSpec& spec) {
-  const std::string memory =
-      state.Below(absl::StrCat("requests/", DigestOf(std::string_view(spec.SerializeAsString())).hex()));
-  if (const auto request_id = ReadSmallFile(memory); request_id.ok() && !request_id->empty()) {
-    auto run = api->SubmitRun(spec, *request_id);
-    // ALREADY_EXISTS: the spec of that id was another; it is the coordinator's store that was exchanged. A new id,
-    // then.
-    if (!run.ok() && !absl::IsAlreadyExists(run.status())) return run.status();
-    if (run.ok() && !IsTerminal(run->state())) return Submitted{*std::move(run), true};
-  }
-  const std::string request_id = NewRequestId();
-  LWQ_RETURN_IF_ERROR(WriteSmallFile(memory, request_id));
-  LWQ_ASSIGN_OR_RETURN(lwqat::v1::Run run, api->SubmitRun(spec, request_id));
-  return Submitted{std::move(run), false};
+using lwqat::v1::Run;
+using lwqat::v1::RunSpec;
+using lwqat::v1::SubmitRunRequest;
+
+SubmitRunRequest RequestFor(const RunSpec& spec, const std::string& request_id) {
+  SubmitRunRequest request;
+  *request.mutable_spec() = spec;
+  request.set_request_id(request_id);
+  return request;
 }
 
-}  // namespace lwq
+std::string MemoryOf(const StateDirectory& state, const RunSpec& spec) {
+  return state.Below(absl::StrCat("requests/", DigestOf(std::string_view(spec.SerializeAsString())).hex()));
+}
+
+// Sends the requests of `places`, if there are any; the answers go to the same places of `runs`.
+Status Send(RunApi* api, const std::vector<SubmitRunRequest>& requests, const std::vector<size_t>& places,
+            std::vector<std::optional<Run>>* runs) {
+  if (requests.empty()) return absl::OkStatus();
+  LWQ_ASSIGN_OR_RETURN(std::vector<Run> answers, api->SubmitRuns(requests));
+  for (size_t i = 0; i < places.size(); ++i) (*runs)[places[i]] = std::move(answers[i]);
+  return absl::OkStatus();
+}
+
+// The runs that the specs were submitted as before, where that is remembered.
+StatusOr<std::vector<std::optional<Run>>> Recall(RunApi* api, const StateDirectory& state,
+                                                 const std::vector<RunSpec>& specs) {
+  std::vector<std::optional<Run>> runs(specs.size());
+  std::vector<SubmitRunRequest> requests;
+  std::vector<size_t> places;
+  for (size_t i = 0; i < specs.size(); ++i) {
+    const auto request_id = ReadSmallFile(MemoryOf(state, specs[i]));
+    if (!request_id.ok() || request_id->empty()) continue;
+    requests.push_back(RequestFor(specs[i], *request_id));
+    places.push_back(i);
+  }
+  const Status sent = Send(api, requests, places, &runs);
+  // The spec of some id was another: it is the coordinator's store that was exchanged, and none of them is known.
+  if (!sent.ok() && !absl::IsAlreadyExists(sent)) return sent;
+  return runs;
+}
+
+// Begins the runs of all specs but those that are `resumed`, under ids that are remembered.
+Status BeginOthers(RunApi* api, const StateDirectory& state, const std::vector<RunSpec>& specs,
+                   const std::vector<bool>& resumed, std::vector<std::optional<Run>>* runs) {
+  std::vector<SubmitRunRequest> requests;
+  std::vector<size_t> places;
+  for (size_t i = 0; i < specs.size(); ++i) {
+    if (resumed[i]) continue;
+    requests.push_back(RequestFor(specs[i], NewRequestId()));
+    places.push_back(i);
+    LWQ_RETURN_IF_ERROR(WriteSmallFile(MemoryOf(state, specs[i]), requests.back().request_id()));
+  }
+  return Send(api, requests, places, runs);
+}
+
+}  // namespace
+
+StatusOr<std::vector<Submitted>> SubmitOnce(RunApi* api, const StateDirectory& state,
+                                            const std::vector<RunSpec>& specs) {
+  LWQ_ASSIGN_OR_RETURN(std::vector<std::optional<Run>> runs, Recall(api, state, specs));
+  std::vector<bool> resumed;
+  for (const std::optional<Run>& run : runs) {
+    resumed.push_back(run.has_value() && !reporting::IsTerminal(run->state()));
+  }
+  LWQ_RETURN_IF_ERROR(BeginOthers(api, state, specs, resumed, &runs));
+  std::vector<Submitted> submitted;
+  for (size_t i = 0; i < specs.size(); ++i) submitted.push_back({*std::move(runs[i]), resumed[i]});
+  return submitted;
+}
+
+}  // namespace lwq::client

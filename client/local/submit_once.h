@@ -1,20 +1,24 @@
-// Submits a run to a local cluster so that the same command, given again, goes on with the run it left unfinished.
+// Submits runs to a local cluster so that the same command, given again, goes on with those it left unfinished.
 //
 // The request id of each submission is kept in the state directory under the digest of the spec (which names every
 // input by content). While that run is unfinished the same id is sent again, and the coordinator answers with that run.
 #pragma once
 
+#include <vector>
+
 #include "client/local/state_directory.h"
 #include "client/rpc/run_api.h"
 #include "common/status/status.h"
 
-namespace lwq {
+namespace lwq::client {
 
 struct Submitted {
   lwqat::v1::Run run;
   bool resumed = false;  // it had been submitted before and was not finished
 };
 
-StatusOr<Submitted> SubmitOnce(RunApi* api, const StateDirectory& state, const lwqat::v1::RunSpec& spec);
+// In the order of the specs. Of those that are no run yet, or no more than a finished one, all are begun or none.
+StatusOr<std::vector<Submitted>> SubmitOnce(RunApi* api, const StateDirectory& state,
+                                            const std::vector<lwqat::v1::RunSpec>& specs);
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -14,7 +14,7 @@
 
 #include "client/base/format.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 using std::chrono::milliseconds;
@@ -199,4 +199,4 @@ void SupervisedProcess::Supervise() {
   changed_.notify_all();
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -21,7 +21,7 @@
 
 #include "common/status/status.h"
 
-namespace lwq {
+namespace lwq::client {
 
 struct ProcessSpec {
   std::string name;                    // "worker-1"
@@ -86,4 +86,4 @@ class SupervisedProcess {
   std::thread thread_;  // last: starts when all else is there
 };
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -1,6 +1,6 @@
 #include "client/render/completion_script.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 std::string Join(const std::vector<std::string>& words) {
@@ -134,4 +134,4 @@ StatusOr<std::string> CompletionScript(const std::string& shell, const std::vect
       absl::StrCat("completion: unknown shell \"", shell, "\"; bash, zsh and fish are supported"));
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

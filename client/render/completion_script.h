@@ -6,7 +6,7 @@
 
 #include "common/status/status.h"
 
-namespace lwq {
+namespace lwq::client {
 
 struct CompletionFlag {
   std::string name;  // with its dashes
@@ -25,4 +25,4 @@ struct CompletionVerb {
 // `shell`: "bash", "zsh" or "fish"; others are INVALID_ARGUMENT.
 StatusOr<std::string> CompletionScript(const std::string& shell, const std::vector<CompletionVerb>& verbs);
 
-}  // namespace lwq
+}  // namespace lwq::client

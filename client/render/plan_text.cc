@@ -9,8 +9,9 @@
 #include "client/render/run_text.h"
 #include "client/render/table.h"
 #include "common/status/status.h"
+#include "reporting/run_facts.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 using lwqat::v1::BlockPlan;
@@ -165,7 +166,7 @@ std::string FrontierTable(const Plan& plan) {
 std::string RenderPlan(const Plan& plan) {
   std::string text = BlockTable(plan);
   absl::StrAppend(&text, ProvisionalLine(plan));
-  if (IsReordered(plan)) absl::StrAppend(&text, "order        ", OrderText(plan, kOrderListed), "\n");
+  if (reporting::IsReordered(plan)) absl::StrAppend(&text, "order        ", OrderText(plan, kOrderListed), "\n");
   if (!plan.blocks().empty()) {
     absl::StrAppend(&text, "bits         ", FormatSignificant(plan.average_bits(), 4), " a weight, ",
                     FormatFixed(plan.stored_bits_per_weight(), 3), " as stored\n");
@@ -182,4 +183,4 @@ std::string RenderPlan(const Plan& plan) {
   return absl::StrCat(text, EstimateTable(plan), FrontierTable(plan));
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -5,7 +5,7 @@
 
 #include "lwqat/v1/run.pb.h"
 
-namespace lwq {
+namespace lwq::client {
 
 // The per-block table, then order, bits, sizes, tasks, what they need by class of workers, the bits-loss frontier
 // around the plan, and remarks. Of more than kBlocksListed blocks, neighbours that are planned alike share a row.
@@ -13,4 +13,4 @@ std::string RenderPlan(const lwqat::v1::Plan& plan);
 
 inline constexpr int kBlocksListed = 40;
 
-}  // namespace lwq
+}  // namespace lwq::client

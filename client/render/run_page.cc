@@ -4,13 +4,14 @@
 
 #include "absl/time/time.h"
 #include "client/base/format.h"
-#include "client/render/layer_results.h"
 #include "client/render/run_text.h"
 #include "client/render/table.h"
-#include "client/render/training_outcome.h"
 #include "common/status/status.h"
+#include "reporting/layer_results.h"
+#include "reporting/run_facts.h"
+#include "reporting/training_outcome.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 using lwqat::v1::Plan;
@@ -25,7 +26,7 @@ std::string TimeText(const google::protobuf::Timestamp& time) {
 std::vector<std::string> TaskCells(const Task& task) {
   const std::string loss = LossText(task);
   return {task.title(),
-          task.from_cache() ? "reused" : TaskStateName(task.state()),
+          task.from_cache() ? "reused" : reporting::TaskStateName(task.state()),
           task.seconds() > 0 ? FormatSeconds(task.seconds()) : "",
           task.peak_memory_bytes() > 0 ? FormatBytes(task.peak_memory_bytes()) : "",
           task.peak_rss_bytes() > 0 ? FormatBytes(task.peak_rss_bytes()) : "",
@@ -36,7 +37,7 @@ std::vector<std::string> TaskCells(const Task& task) {
 }
 
 std::vector<std::string> SensitivityCells(const Run& run) {
-  const TaskGroup group = SensitivityTasks(run);
+  const reporting::TaskGroup group = reporting::SensitivityTasks(run);
   return {SensitivityLabel(run),
           absl::StrCat(group.done, "/", group.total, " done"),
           group.seconds > 0 ? FormatSeconds(group.seconds) : "",
@@ -60,7 +61,7 @@ std::string TaskTable(const Run& run) {
                {"error"}});
   bool summed = false;
   for (const Task& task : run.tasks()) {
-    const bool apart = !IsSensitivityTask(task) || task.state() == lwqat::v1::TASK_STATE_FAILED;
+    const bool apart = !reporting::IsSensitivityTask(task) || task.state() == lwqat::v1::TASK_STATE_FAILED;
     if (!apart && !summed) table.AddRow(SensitivityCells(run));
     summed = summed || !apart;
     if (apart) table.AddRow(TaskCells(task));
@@ -87,7 +88,7 @@ std::string LayerTable(const Run& run) {
   const auto integer = [](const std::optional<int64_t>& value) {
     return value.has_value() ? absl::StrCat(*value) : "";
   };
-  for (const LayerResult& layer : LayerResults(run)) {
+  for (const reporting::LayerResult& layer : reporting::LayerResults(run)) {
     const auto& loss = layer.best_val_loss.has_value() ? layer.best_val_loss : layer.final_val_loss;
     table.AddRow({absl::StrCat(layer.plan.layer_idx()), absl::StrCat(layer.plan.position()),
                   absl::StrCat(layer.plan.bit_width()),
@@ -124,7 +125,8 @@ std::string SensitivityLines(const Run& run) {
     const std::string extremes = ExtremesText(measured);
     absl::StrAppend(&text, extremes.empty() ? "" : ": ", extremes, "\n");
   }
-  if (IsReordered(run.plan())) absl::StrAppend(&text, "order        ", OrderText(run.plan(), kOrderListed), "\n");
+  if (reporting::IsReordered(run.plan()))
+    absl::StrAppend(&text, "order        ", OrderText(run.plan(), kOrderListed), "\n");
   return text;
 }
 
@@ -137,13 +139,13 @@ std::string BitsText(const Plan& plan) {
 
 std::string RenderRun(const Run& run, double now_unix_s) {
   std::string text = absl::StrCat("run          ", run.id(), " ", run.spec().name(), "\n");
-  absl::StrAppend(&text, "state        ", RunStateName(run.state()), ", ", run.tasks_done(), "/", run.tasks_total(),
-                  " tasks done");
+  absl::StrAppend(&text, "state        ", reporting::RunStateName(run.state()), ", ", run.tasks_done(), "/",
+                  run.tasks_total(), " tasks done");
   if (run.tasks_shared() > 0) absl::StrAppend(&text, ", ", run.tasks_shared(), " of them shared");
   absl::StrAppend(&text, "\n");
   if (!run.error().empty()) absl::StrAppend(&text, "error        ", OneLine(run.error()), "\n");
   if (run.has_submitted_at()) absl::StrAppend(&text, "submitted    ", TimeText(run.submitted_at()), "\n");
-  absl::StrAppend(&text, "time         ", FormatSeconds(ElapsedSeconds(run, now_unix_s)), "\n");
+  absl::StrAppend(&text, "time         ", FormatSeconds(reporting::ElapsedSeconds(run, now_unix_s)), "\n");
   absl::StrAppend(&text, ClassLines(run), SensitivityLines(run));
   for (const auto& perplexity : run.perplexities()) {
     absl::StrAppend(&text, "perplexity   ", FormatFixed(perplexity.perplexity(), 4), " ", perplexity.model(), " on ",
@@ -153,7 +155,8 @@ std::string RenderRun(const Run& run, double now_unix_s) {
     absl::StrAppend(&text, "export       ", FormatBytes(run.export_bytes()), ", ", run.export_().digest(), "\n");
   }
   if (!run.result_digest().empty()) absl::StrAppend(&text, "result       ", run.result_digest(), "\n");
-  for (const std::string& remark : UselessTrainingRemarks(run)) absl::StrAppend(&text, "note         ", remark, "\n");
+  for (const std::string& remark : reporting::UselessTrainingRemarks(run))
+    absl::StrAppend(&text, "note         ", remark, "\n");
   return absl::StrCat(text, LayerTable(run), TaskTable(run));
 }
 
@@ -161,9 +164,10 @@ std::string RenderRunList(const std::vector<Run>& runs, double now_unix_s) {
   Table table(
       {{"id"}, {"name"}, {"state"}, {"method"}, {"bits/group"}, {"tasks", true}, {"time", true}, {"submitted"}});
   for (const Run& run : runs) {
-    table.AddRow({ShortId(run.id()), run.spec().name(), RunStateName(run.state()), run.plan().recipe().method(),
-                  BitsText(run.plan()), absl::StrCat(run.tasks_done(), "/", run.tasks_total()),
-                  FormatSeconds(ElapsedSeconds(run, now_unix_s)),
+    table.AddRow({reporting::ShortId(run.id()), run.spec().name(), reporting::RunStateName(run.state()),
+                  run.plan().recipe().method(), BitsText(run.plan()),
+                  absl::StrCat(run.tasks_done(), "/", run.tasks_total()),
+                  FormatSeconds(reporting::ElapsedSeconds(run, now_unix_s)),
                   run.has_submitted_at() ? TimeText(run.submitted_at()) : ""});
   }
   return table.empty() ? "no runs\n" : table.Render();
@@ -193,4 +197,4 @@ std::string RenderWorkers(const lwqat::v1::ListWorkersResponse& workers) {
   return table.empty() ? "no workers\n" : table.Render();
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -7,7 +7,7 @@
 #include "lwqat/v1/run.pb.h"
 #include "lwqat/v1/run_service.pb.h"
 
-namespace lwq {
+namespace lwq::client {
 
 // State, results, what was measured, a row per block and a row per task; tasks of sensitivity share one row, apart from
 // those that failed.
@@ -15,4 +15,4 @@ std::string RenderRun(const lwqat::v1::Run& run, double now_unix_s);
 std::string RenderRunList(const std::vector<lwqat::v1::Run>& runs, double now_unix_s);
 std::string RenderWorkers(const lwqat::v1::ListWorkersResponse& workers);
 
-}  // namespace lwq
+}  // namespace lwq::client

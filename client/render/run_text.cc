@@ -1,62 +1,14 @@
 #include "client/render/run_text.h"
 
 #include <algorithm>
-#include <array>
-#include <map>
 
 #include "client/base/format.h"
 #include "common/json/json.h"
 
-namespace lwq {
-namespace {
+namespace lwq::client {
 
 using lwqat::v1::Run;
 using lwqat::v1::Task;
-
-std::string WithoutPrefix(const std::string& name, size_t prefix) {
-  return name.size() > prefix ? name.substr(prefix) : name;
-}
-
-std::string Lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](char c) { return c == '_' ? ' ' : static_cast<char>(std::tolower(c)); });
-  return text;
-}
-
-double SecondsOf(const google::protobuf::Timestamp& time) {
-  return static_cast<double>(time.seconds()) + static_cast<double>(time.nanos()) * 1e-9;
-}
-
-// Of its own steps, how much a task has done.
-double ShareDone(const Task& task) {
-  if (task.progress().steps() <= 0) return 0;
-  return std::clamp(static_cast<double>(task.progress().step()) / static_cast<double>(task.progress().steps()), 0.0,
-                    1.0);
-}
-
-constexpr std::array<const char*, 7> kSensitivityKinds = {
-    "loss_gradient", "backward_block", "gradient_norm", "output_fisher", "loss_delta", "hessian", "weight_error"};
-
-// Pilot trainings are much shorter than those of the run.
-std::string KindForTime(const Task& task) {
-  return absl::StrCat(task.kind(), IsSensitivityTask(task) ? " of sensitivity" : "");
-}
-
-struct Mean {
-  double sum = 0;
-  int count = 0;
-  double value() const { return count > 0 ? sum / count : 0; }
-};
-
-}  // namespace
-
-std::string RunStateName(lwqat::v1::RunState state) {
-  return Lower(WithoutPrefix(lwqat::v1::RunState_Name(state), std::string("RUN_STATE_").size()));
-}
-
-std::string TaskStateName(lwqat::v1::TaskState state) {
-  return Lower(WithoutPrefix(lwqat::v1::TaskState_Name(state), std::string("TASK_STATE_").size()));
-}
 
 std::string TokensText(const lwqat::v1::Perplexity& perplexity) {
   const std::string bos = !perplexity.has_add_bos() ? "" : perplexity.add_bos() ? ", BOS added" : ", no BOS added";
@@ -75,10 +27,6 @@ std::string TaskGlyph(const Task& task, bool utf8) {
   if (task.state() == lwqat::v1::TASK_STATE_CANCELLED) return "-";
   if (task.state() == lwqat::v1::TASK_STATE_READY) return utf8 ? "○" : "o";
   return utf8 ? "·" : ".";
-}
-
-std::string ShortId(const std::string& id) {
-  return id.substr(0, 8);
 }
 
 std::string LossText(const Task& task) {
@@ -103,30 +51,6 @@ std::string CostText(const Task& task) {
   return text;
 }
 
-bool IsSensitivityTask(const Task& task) {
-  const auto is_kind = [&](const char* kind) { return task.kind() == kind; };
-  return std::any_of(kSensitivityKinds.begin(), kSensitivityKinds.end(), is_kind) ||
-         (task.kind() == "train_block" && task.title().starts_with("pilot "));
-}
-
-bool IsBlockTask(const Task& task) {
-  return (task.kind() == "train_block" || task.kind() == "rtn_block") && !IsSensitivityTask(task);
-}
-
-TaskGroup SensitivityTasks(const Run& run) {
-  TaskGroup group;
-  for (const Task& task : run.tasks()) {
-    if (!IsSensitivityTask(task)) continue;
-    ++group.total;
-    if (task.state() == lwqat::v1::TASK_STATE_LEASED) ++group.running;
-    if (task.state() != lwqat::v1::TASK_STATE_SUCCEEDED) continue;
-    ++group.done;
-    group.seconds += task.seconds();
-    group.peak_memory_bytes = std::max(group.peak_memory_bytes, task.peak_memory_bytes());
-  }
-  return group;
-}
-
 std::string SensitivityLabel(const Run& run) {
   const std::string& planned = run.plan().recipe().sensitivity_metric();
   const std::string metric = run.sensitivity().empty() ? planned : run.sensitivity(0).metric();
@@ -144,10 +68,6 @@ std::string ExtremesText(const lwqat::v1::Sensitivity& measured) {
   return absl::StrCat(text, ", block ", least - scores.begin(), " the least (", FormatSignificant(*least, 4), ")");
 }
 
-bool IsReordered(const lwqat::v1::Plan& plan) {
-  return !std::is_sorted(plan.order().begin(), plan.order().end());
-}
-
 std::string OrderText(const lwqat::v1::Plan& plan, int most) {
   std::string text;
   for (int i = 0; i < std::min(most, plan.order_size()); ++i) {
@@ -157,38 +77,4 @@ std::string OrderText(const lwqat::v1::Plan& plan, int most) {
   return text;
 }
 
-double ElapsedSeconds(const Run& run, double now_unix_s) {
-  if (!run.has_submitted_at()) return 0;
-  const double end = run.has_finished_at() ? SecondsOf(run.finished_at()) : now_unix_s;
-  return std::max(0.0, end - SecondsOf(run.submitted_at()));
-}
-
-std::optional<double> EstimateSecondsLeft(const Run& run) {
-  std::map<std::string, Mean> by_kind;
-  Mean overall;
-  for (const Task& task : run.tasks()) {
-    if (task.state() != lwqat::v1::TASK_STATE_SUCCEEDED || task.from_cache() || task.seconds() <= 0) continue;
-    for (Mean* mean : {&by_kind[KindForTime(task)], &overall}) {
-      mean->sum += task.seconds();
-      ++mean->count;
-    }
-  }
-  if (overall.count == 0) return std::nullopt;
-  double work = 0;
-  int side_by_side = 0;
-  for (const Task& task : run.tasks()) {
-    if (IsTerminal(task.state())) continue;
-    const auto known = by_kind.find(KindForTime(task));
-    const double whole = known != by_kind.end() ? known->second.value() : overall.value();
-    work += whole * (1 - ShareDone(task));
-    if (task.state() == lwqat::v1::TASK_STATE_LEASED) ++side_by_side;
-  }
-  return work / std::max(1, side_by_side);
-}
-
-bool IsTerminal(lwqat::v1::TaskState state) {
-  return state == lwqat::v1::TASK_STATE_SUCCEEDED || state == lwqat::v1::TASK_STATE_FAILED ||
-         state == lwqat::v1::TASK_STATE_CANCELLED;
-}
-
-}  // namespace lwq
+}  // namespace lwq::client

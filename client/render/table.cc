@@ -5,7 +5,7 @@
 #include "client/base/format.h"
 #include "common/status/status.h"
 
-namespace lwq {
+namespace lwq::client {
 
 void Table::AddRow(std::vector<std::string> cells) {
   LWQ_CHECK(cells.size() == columns_.size(), cells.size(), " cells for ", columns_.size(), " columns");
@@ -39,4 +39,4 @@ std::string Table::Render(size_t header_every) const {
   return text;
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-namespace lwq {
+namespace lwq::client {
 
 class Table {
  public:
@@ -26,4 +26,4 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
-}  // namespace lwq
+}  // namespace lwq::client

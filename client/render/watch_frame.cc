@@ -6,11 +6,12 @@
 
 #include "client/base/format.h"
 #include "client/render/run_text.h"
-#include "client/render/training_outcome.h"
 #include "common/json/json.h"
 #include "common/status/status.h"
+#include "reporting/run_facts.h"
+#include "reporting/training_outcome.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 using lwqat::v1::Run;
@@ -29,7 +30,7 @@ struct BlockRow {
 
 std::string TimeLeftText(const Run& run) {
   if (run.state() != lwqat::v1::RUN_STATE_RUNNING) return "";
-  const auto left = EstimateSecondsLeft(run);
+  const auto left = reporting::EstimateSecondsLeft(run);
   return left.has_value() ? absl::StrCat(", about ", FormatSeconds(*left), " left") : "";
 }
 
@@ -37,9 +38,9 @@ std::string RunLine(const Run& run, const FrameOptions& options) {
   const int total = run.tasks_total();
   const double share = total > 0 ? static_cast<double>(run.tasks_done()) / total : 0;
   const std::string shared = run.tasks_shared() > 0 ? absl::StrCat(" (", run.tasks_shared(), " shared)") : "";
-  return absl::StrCat(run.spec().name(), " ", ShortId(run.id()), "  ", RunStateName(run.state()), "  ",
-                      ProgressBar(share, 20, options.utf8), " ", run.tasks_done(), "/", total, " tasks", shared, "  ",
-                      FormatSeconds(ElapsedSeconds(run, options.now_unix_s)), TimeLeftText(run));
+  return absl::StrCat(run.spec().name(), " ", reporting::ShortId(run.id()), "  ", reporting::RunStateName(run.state()),
+                      "  ", ProgressBar(share, 20, options.utf8), " ", run.tasks_done(), "/", total, " tasks", shared,
+                      "  ", FormatSeconds(reporting::ElapsedSeconds(run, options.now_unix_s)), TimeLeftText(run));
 }
 
 std::string ProgressText(const Task& task, bool utf8) {
@@ -68,7 +69,7 @@ std::string TaskLine(const std::string& label, const Task& task, bool utf8, cons
   add(ProgressText(task, utf8));
   add(LossText(task));
   add(FlipsText(task));
-  add(UselessTrainingText(task));
+  add(reporting::UselessTrainingText(task));
   add(CostText(task));
   if (task.state() == lwqat::v1::TASK_STATE_LEASED && !task.worker().empty()) add(absl::StrCat("on ", task.worker()));
   if (task.attempts() > 1) add(absl::StrCat("attempt ", task.attempts()));
@@ -82,7 +83,7 @@ std::string PlannedText(const lwqat::v1::Plan& plan, const lwqat::v1::BlockPlan&
   std::string text;
   const auto add = [&](const std::string& fact) { absl::StrAppend(&text, text.empty() ? "" : "  ", fact); };
   const auto differs = [&](const auto& other) { return other.bit_width() != block.bit_width(); };
-  if (IsReordered(plan)) add(absl::StrCat("#", block.position() + 1));
+  if (reporting::IsReordered(plan)) add(absl::StrCat("#", block.position() + 1));
   if (std::any_of(plan.blocks().begin(), plan.blocks().end(), differs)) add(absl::StrCat(block.bit_width(), " bits"));
   if (block.has_sensitivity()) add(absl::StrCat("s ", FormatSignificant(block.sensitivity(), 4)));
   return text;
@@ -92,7 +93,7 @@ std::string PlannedText(const lwqat::v1::Plan& plan, const lwqat::v1::BlockPlan&
 std::vector<BlockRow> BlockRows(const Run& run) {
   std::vector<BlockRow> rows;
   for (const Task& task : run.tasks()) {
-    if (!IsBlockTask(task)) continue;
+    if (!reporting::IsBlockTask(task)) continue;
     BlockRow row{&task, task.block(), task.title().starts_with("train on "), task.block(), ""};
     for (const auto& block : run.plan().blocks()) {
       if (block.unit() == task.block()) row.last = std::max(row.last, block.layer_idx());
@@ -150,7 +151,7 @@ std::vector<std::string> BlockLines(const std::vector<BlockRow>& rows, int room,
 
 // One line for all tasks that measure sensitivity; none where there are none.
 std::vector<std::string> SensitivityLine(const Run& run, bool utf8) {
-  const TaskGroup group = SensitivityTasks(run);
+  const reporting::TaskGroup group = reporting::SensitivityTasks(run);
   if (group.total == 0) return {};
   Task whole;
   whole.set_state(group.done == group.total ? lwqat::v1::TASK_STATE_SUCCEEDED
@@ -166,15 +167,15 @@ std::vector<std::string> SensitivityLine(const Run& run, bool utf8) {
 }
 
 // Tenths of the measuring that are done.
-int TenthsDone(const TaskGroup& group) {
+int TenthsDone(const reporting::TaskGroup& group) {
   return group.total > 0 ? group.done * 10 / group.total : 0;
 }
 
 // What became known about sensitivity and, by it, about the plan.
 std::vector<std::string> DescribeMeasuring(const Run& before, const Run& after) {
   std::vector<std::string> lines;
-  const TaskGroup was = SensitivityTasks(before);
-  const TaskGroup now = SensitivityTasks(after);
+  const reporting::TaskGroup was = reporting::SensitivityTasks(before);
+  const reporting::TaskGroup now = reporting::SensitivityTasks(after);
   const bool moved = before.id().empty() ? now.done < now.total : TenthsDone(was) != TenthsDone(now);
   if (moved && now.total > 0) {
     lines.push_back(absl::StrCat(SensitivityLabel(after), ": ", now.done, "/", now.total, " tasks done"));
@@ -194,7 +195,7 @@ std::vector<std::string> DescribeMeasuring(const Run& before, const Run& after) 
   }
   const bool same_order = std::equal(before.plan().order().begin(), before.plan().order().end(),
                                      after.plan().order().begin(), after.plan().order().end());
-  if (!same_order && (IsReordered(before.plan()) || IsReordered(after.plan())))
+  if (!same_order && (reporting::IsReordered(before.plan()) || reporting::IsReordered(after.plan())))
     lines.push_back(absl::StrCat("order of training: ", OrderText(after.plan(), kOrderListed)));
   return lines;
 }
@@ -206,7 +207,8 @@ std::string PerplexityLine(const lwqat::v1::Perplexity& perplexity) {
 
 std::string TaskEndText(const Task& task) {
   std::string text = task.from_cache() ? "reused" : "done";
-  for (const std::string& fact : {CostText(task), LossText(task), FlipsText(task), UselessTrainingText(task)}) {
+  for (const std::string& fact :
+       {CostText(task), LossText(task), FlipsText(task), reporting::UselessTrainingText(task)}) {
     if (!fact.empty()) absl::StrAppend(&text, ", ", fact);
   }
   return text;
@@ -245,8 +247,9 @@ std::vector<std::string> RenderRunFrame(const Run& run, const FrameOptions& opti
   std::vector<std::string> others;
   for (const Task& task : run.tasks()) {
     const bool failed = task.state() == lwqat::v1::TASK_STATE_FAILED;
-    const bool runs_alone = task.state() == lwqat::v1::TASK_STATE_LEASED && !IsSensitivityTask(task);
-    if (!IsBlockTask(task) && (failed || runs_alone)) others.push_back(TaskLine(task.title(), task, options.utf8));
+    const bool runs_alone = task.state() == lwqat::v1::TASK_STATE_LEASED && !reporting::IsSensitivityTask(task);
+    if (!reporting::IsBlockTask(task) && (failed || runs_alone))
+      others.push_back(TaskLine(task.title(), task, options.utf8));
   }
   std::vector<std::string> lines = {RunLine(run, options)};
   for (const std::string& chosen : run.plan().chosen_defaults()) lines.push_back(absl::StrCat("  ", OneLine(chosen)));
@@ -266,11 +269,11 @@ std::vector<std::string> RenderRunFrame(const Run& run, const FrameOptions& opti
 
 std::vector<std::string> DescribeChanges(const Run& before, const Run& after) {
   std::vector<std::string> lines;
-  const std::string prefix = absl::StrCat(after.spec().name(), " ", ShortId(after.id()));
+  const std::string prefix = absl::StrCat(after.spec().name(), " ", reporting::ShortId(after.id()));
   std::map<std::string, const Task*> old_tasks;
   for (const Task& task : before.tasks()) old_tasks[task.key()] = &task;
   if (before.id().empty()) {
-    lines.push_back(absl::StrCat(prefix, ": ", RunStateName(after.state()), ", ", after.tasks_done(), "/",
+    lines.push_back(absl::StrCat(prefix, ": ", reporting::RunStateName(after.state()), ", ", after.tasks_done(), "/",
                                  after.tasks_total(), " tasks done"));
     for (const std::string& chosen : after.plan().chosen_defaults()) {
       lines.push_back(absl::StrCat(prefix, ": ", OneLine(chosen)));
@@ -279,11 +282,12 @@ std::vector<std::string> DescribeChanges(const Run& before, const Run& after) {
   const std::string counted = absl::StrCat(prefix, " [", after.tasks_done(), "/", after.tasks_total(), "] ");
   for (const std::string& line : DescribeMeasuring(before, after)) lines.push_back(absl::StrCat(counted, line));
   for (const Task& task : after.tasks()) {
-    if (IsSensitivityTask(task) && task.state() != lwqat::v1::TASK_STATE_FAILED) continue;
+    if (reporting::IsSensitivityTask(task) && task.state() != lwqat::v1::TASK_STATE_FAILED) continue;
     const auto old = old_tasks.find(task.key());
     const bool same =
         old != old_tasks.end() && old->second->state() == task.state() && old->second->attempts() == task.attempts();
-    const bool first_sight_of_done = before.id().empty() && IsTerminal(task.state());  // counted in the line above
+    const bool first_sight_of_done =
+        before.id().empty() && reporting::IsTerminal(task.state());  // counted in the line above
     const std::string text = same || first_sight_of_done ? "" : TaskChangeText(task);
     if (!text.empty()) lines.push_back(absl::StrCat(counted, task.title(), ": ", text));
   }
@@ -294,9 +298,9 @@ std::vector<std::string> DescribeChanges(const Run& before, const Run& after) {
   }
   if (!before.id().empty() && before.state() != after.state()) {
     const std::string why = after.error().empty() ? "" : absl::StrCat(": ", OneLine(after.error()));
-    lines.push_back(absl::StrCat(prefix, ": ", RunStateName(after.state()), why));
+    lines.push_back(absl::StrCat(prefix, ": ", reporting::RunStateName(after.state()), why));
   }
   return lines;
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

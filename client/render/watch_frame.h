@@ -10,7 +10,7 @@
 
 #include "lwqat/v1/run.pb.h"
 
-namespace lwq {
+namespace lwq::client {
 
 struct FrameOptions {
   int columns = 100;
@@ -28,4 +28,4 @@ std::vector<std::string> RenderRunFrame(const lwqat::v1::Run& run, const FrameOp
 // measuring of sensitivity is a line per tenth, then what it found: the extremes, the settled plan, the order.
 std::vector<std::string> DescribeChanges(const lwqat::v1::Run& before, const lwqat::v1::Run& after);
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -1,6 +1,7 @@
 #include "client/rpc/run_api.h"
 
 #include <algorithm>
+#include <iterator>
 #include <random>
 
 #include "absl/strings/str_format.h"
@@ -12,8 +13,9 @@
 #include "common/rpc/grpc_status.h"
 #include "grpcpp/grpcpp.h"
 #include "lwqat/v1/run_service.grpc.pb.h"
+#include "reporting/run_facts.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 using lwqat::v1::Run;
@@ -147,13 +149,27 @@ StatusOr<lwqat::v1::Plan> RunApi::PlanRun(const lwqat::v1::RunSpec& spec) {
   return std::move(*response.mutable_plan());
 }
 
-StatusOr<Run> RunApi::SubmitRun(const lwqat::v1::RunSpec& spec, const std::string& request_id) {
-  lwqat::v1::SubmitRunRequest request;
-  *request.mutable_spec() = spec;
-  request.set_request_id(request_id);
-  lwqat::v1::SubmitRunResponse response;
-  LWQ_RETURN_IF_ERROR(Call(&RunService::Stub::SubmitRun, request, &response));
-  return std::move(*response.mutable_run());
+StatusOr<std::vector<Run>> RunApi::SubmitRuns(const std::vector<lwqat::v1::SubmitRunRequest>& runs) {
+  lwqat::v1::SubmitRunsRequest request;
+  request.mutable_runs()->Assign(runs.begin(), runs.end());
+  lwqat::v1::SubmitRunsResponse response;
+  LWQ_RETURN_IF_ERROR(Call(&RunService::Stub::SubmitRuns, request, &response));
+  if (response.runs_size() != request.runs_size()) {
+    return absl::InternalError(absl::StrCat("the coordinator answered ", response.runs_size(), " of ",
+                                            request.runs_size(), " submitted runs; lwq list shows which there are"));
+  }
+  return std::vector<Run>(std::make_move_iterator(response.mutable_runs()->begin()),
+                          std::make_move_iterator(response.mutable_runs()->end()));
+}
+
+StatusOr<std::vector<lwqat::v1::Plan>> RunApi::ValidateRuns(const std::vector<lwqat::v1::RunSpec>& specs) {
+  lwqat::v1::SubmitRunsRequest request;
+  request.set_validate_only(true);
+  for (const lwqat::v1::RunSpec& spec : specs) *request.add_runs()->mutable_spec() = spec;
+  lwqat::v1::SubmitRunsResponse response;
+  LWQ_RETURN_IF_ERROR(Call(&RunService::Stub::SubmitRuns, request, &response));
+  return std::vector<lwqat::v1::Plan>(std::make_move_iterator(response.mutable_plans()->begin()),
+                                      std::make_move_iterator(response.mutable_plans()->end()));
 }
 
 StatusOr<Run> RunApi::GetRun(const std::string& run_id) {
@@ -243,7 +259,7 @@ StatusOr<Run> RunApi::WatchRun(const std::string& run_id, const std::function<vo
       connected = answered = ever_connected = true;
       TakeChanges(response, &run);
       on_run(run);
-      if (IsTerminal(run.state())) {
+      if (reporting::IsTerminal(run.state())) {
         context.TryCancel();
         stream->Finish();
         return run;
@@ -272,11 +288,6 @@ Status ValidateAddress(const std::string& address) {
   return Annotate(ParseHostPort(address).status(), "coordinator");
 }
 
-bool IsTerminal(lwqat::v1::RunState state) {
-  return state == lwqat::v1::RUN_STATE_SUCCEEDED || state == lwqat::v1::RUN_STATE_FAILED ||
-         state == lwqat::v1::RUN_STATE_CANCELLED;
-}
-
 std::string NewRequestId() {
   std::random_device entropy;
   uint32_t words[4];
@@ -285,4 +296,4 @@ std::string NewRequestId() {
                          0x8000 | (words[2] >> 16 & 0x3FFF), words[2] & 0xFFFF, words[3]);
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -1,8 +1,8 @@
 // The coordinator's RunService as calls that return a value or an error a user can act on.
 //
 // A coordinator that does not answer is tried again with growing pauses until `patience` has passed, so that a restart
-// of it is not noticed; then the error ends lwq with exit code 3. Retrying is safe: every call is idempotent (SubmitRun
-// by its request_id). Thread-safety: any thread; calls in flight end at once when `interrupt` is raised.
+// of it is not noticed; then the error ends lwq with exit code 3. Retrying is safe: every call is idempotent (SubmitRuns
+// by its request_ids). Thread-safety: any thread; calls in flight end at once when `interrupt` is raised.
 #pragma once
 
 #include <chrono>
@@ -16,7 +16,7 @@
 #include "common/status/status.h"
 #include "lwqat/v1/run_service.pb.h"
 
-namespace lwq {
+namespace lwq::client {
 
 class RunApi {
  public:
@@ -37,7 +37,10 @@ class RunApi {
 
   StatusOr<lwqat::v1::GetServerInfoResponse> GetServerInfo();
   StatusOr<lwqat::v1::Plan> PlanRun(const lwqat::v1::RunSpec& spec);
-  StatusOr<lwqat::v1::Run> SubmitRun(const lwqat::v1::RunSpec& spec, const std::string& request_id);
+  // All are accepted or none is; the runs in the order given. Errors name the run ("run 3 of 5 (its name): …").
+  StatusOr<std::vector<lwqat::v1::Run>> SubmitRuns(const std::vector<lwqat::v1::SubmitRunRequest>& runs);
+  // What SubmitRuns would say, and the plans; nothing is stored, and artifacts need not exist.
+  StatusOr<std::vector<lwqat::v1::Plan>> ValidateRuns(const std::vector<lwqat::v1::RunSpec>& specs);
   StatusOr<lwqat::v1::Run> GetRun(const std::string& run_id);
   StatusOr<lwqat::v1::ListRunsResponse> ListRuns(int page_size, const std::string& page_token);
   // Newest first, at most `limit`.
@@ -79,9 +82,7 @@ class RunApi {
 // INVALID_ARGUMENT unless `address` is HOST:PORT (or [IPv6]:PORT) with a port from 1 to 65535.
 Status ValidateAddress(const std::string& address);
 
-bool IsTerminal(lwqat::v1::RunState state);
-
 // A random (version 4) UUID.
 std::string NewRequestId();
 
-}  // namespace lwq
+}  // namespace lwq::client

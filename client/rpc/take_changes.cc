@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-namespace lwq {
+namespace lwq::client {
 
 void TakeChanges(lwqat::v1::WatchRunResponse& message, lwqat::v1::Run* run) {
   lwqat::v1::Run before = std::move(*run);
@@ -24,4 +24,4 @@ void TakeChanges(lwqat::v1::WatchRunResponse& message, lwqat::v1::Run* run) {
   }
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -3,9 +3,9 @@
 
 #include "lwqat/v1/run_service.pb.h"
 
-namespace lwq {
+namespace lwq::client {
 
 // Makes `run` what the message says: the whole run, or `run` as it was with the changes in it. Takes the message apart.
 void TakeChanges(lwqat::v1::WatchRunResponse& message, lwqat::v1::Run* run);
 
-}  // namespace lwq
+}  // namespace lwq::client

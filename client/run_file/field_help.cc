@@ -2,7 +2,7 @@
 
 #include "common/recipe/recipe_table.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 using Helps = std::map<std::string, FieldHelp, std::less<>>;
@@ -57,4 +57,4 @@ const std::map<std::string, std::string, std::less<>>& RefusedFlags() {
   return *kRefused;
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-namespace lwq {
+namespace lwq::client {
 
 struct FieldHelp {
   std::string text;
@@ -19,4 +19,4 @@ const std::map<std::string, FieldHelp, std::less<>>& FieldHelps();
 // Flags of EfficientQAT that mean nothing here → what to do instead.
 const std::map<std::string, std::string, std::less<>>& RefusedFlags();
 
-}  // namespace lwq
+}  // namespace lwq::client

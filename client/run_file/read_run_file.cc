@@ -4,10 +4,11 @@
 #include <map>
 
 #include "client/run_file/run_fields.h"
+#include "client/run_file/suggestion.h"
 #include "client/run_file/yaml_tree.h"
 #include "common/bytes/bytes.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 Status InvalidAt(std::string_view what, const YamlNode& node, std::string_view message) {
@@ -51,8 +52,10 @@ class RunFileReader {
     }
     const RunField* field = FindRunField(key.text);
     if (field == nullptr) {
-      return InvalidAt(what_, key,
-                       UnknownNameMessage(absl::StrCat("key ", DescribeNode(key)), key.text, KeyNames(), ""));
+      return InvalidAt(
+          what_, key,
+          UnknownNameMessage(absl::StrCat("key ", DescribeNode(key)), LookUpUnknownName(key.text, KeyNames()), "",
+                             "lwq submit --help lists the keys of a run"));
     }
     if (field->type == FieldType::kTexts) return ReadTexts(*field, value);
     if (field->type == FieldType::kClasses) return ReadClasses(*field, key, value);
@@ -192,4 +195,4 @@ StatusOr<RunRequest> ReadRunFile(const std::string& path) {
   return ParseRunFile(bytes.view(), path, std::filesystem::path(path).parent_path().string());
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

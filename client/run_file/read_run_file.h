@@ -9,11 +9,11 @@
 #include "client/run_file/run_request.h"
 #include "common/status/status.h"
 
-namespace lwq {
+namespace lwq::client {
 
 StatusOr<RunRequest> ReadRunFile(const std::string& path);
 
 // The same from a text. `what` names it in messages; relative paths are joined to `directory` ("" leaves them).
 StatusOr<RunRequest> ParseRunFile(std::string_view text, std::string_view what, const std::string& directory);
 
-}  // namespace lwq
+}  // namespace lwq::client

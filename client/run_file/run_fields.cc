@@ -15,7 +15,7 @@
 #include "common/recipe/recipe_table.h"
 #include "common/task/task_kind.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 using google::protobuf::FieldDescriptor;
@@ -297,14 +297,4 @@ void ClearRunField(const RunField& field, RunRequest* request) {
   if (field.type == FieldType::kClasses) request->spec.clear_kind_classes();
 }
 
-std::string UnknownNameMessage(std::string_view subject, std::string_view name, const std::vector<std::string>& known,
-                               std::string_view prefix) {
-  if (const auto refused = RefusedFlags().find(name); refused != RefusedFlags().end()) {
-    return absl::StrCat(subject, " of EfficientQAT has no use here: ", refused->second);
-  }
-  const std::string nearest = NearestName(name, known);
-  if (!nearest.empty()) return absl::StrCat("unknown ", subject, "; did you mean ", prefix, nearest, "?");
-  return absl::StrCat("unknown ", subject, "; lwq submit --help lists the keys of a run");
-}
-
-}  // namespace lwq
+}  // namespace lwq::client

@@ -12,7 +12,7 @@
 #include "client/run_file/run_request.h"
 #include "common/status/status.h"
 
-namespace lwq {
+namespace lwq::client {
 
 enum class FieldType { kBool, kInteger, kNumber, kText, kPath, kTexts, kIntegers, kClasses };
 
@@ -40,10 +40,4 @@ Status SetRunField(const RunField& field, std::string_view text, RunRequest* req
 // replace, not add.
 void ClearRunField(const RunField& field, RunRequest* request);
 
-// "unknown key …" for a name that is none: the nearest known name, or why a flag of EfficientQAT has no meaning here.
-// `subject` is how the user wrote it ("key \"wbit\"", "flag --wbit"); `known` are the names to suggest from, written
-// with `prefix` before them.
-std::string UnknownNameMessage(std::string_view subject, std::string_view name, const std::vector<std::string>& known,
-                               std::string_view prefix);
-
-}  // namespace lwq
+}  // namespace lwq::client

@@ -3,7 +3,7 @@
 #include "client/run_file/read_run_file.h"
 #include "client/run_file/run_fields.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 std::string ValueName(FieldType type) {
@@ -82,4 +82,4 @@ StatusOr<std::vector<RunRequest>> LoadRuns(const RunFlags& flags, bool config_on
   return runs;
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

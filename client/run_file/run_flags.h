@@ -12,7 +12,7 @@
 #include "client/run_file/run_request.h"
 #include "common/status/status.h"
 
-namespace lwq {
+namespace lwq::client {
 
 // What was given on the command line, filled while it is parsed.
 struct RunFlags {
@@ -30,4 +30,4 @@ StatusOr<std::vector<RunRequest>> LoadRuns(const RunFlags& flags, bool config_on
 // Only the flags' values on top of `request`.
 Status ApplyFlags(const RunFlags& flags, RunRequest* request);
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -4,9 +4,9 @@
 #include <set>
 
 #include "client/base/format.h"
-#include "client/base/wire_recipe.h"
+#include "reporting/recipe_words.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 std::string LastSegment(const std::string& path) {
@@ -59,7 +59,7 @@ Status CompleteRunRequest(RunRequest* request) {
   const auto invalid = [&](std::string_view message) {
     return absl::InvalidArgumentError(absl::StrCat(request->origin, ": ", message));
   };
-  const MethodTraits method = TraitsOfMethod(*recipe);
+  const MethodTraits method = reporting::TraitsOfMethod(*recipe);
   const std::string word = recipe->has_method() ? recipe->method() : std::string(WordOf(method.method));
   if (request->model_path.empty() && method.needs_model) {
     return invalid("no model is given; add \"model: DIRECTORY\" to the run file or --model DIRECTORY");
@@ -83,4 +83,4 @@ Status CompleteRunRequest(RunRequest* request) {
   return absl::OkStatus();
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -10,7 +10,7 @@
 #include "common/status/status.h"
 #include "lwqat/v1/spec.pb.h"
 
-namespace lwq {
+namespace lwq::client {
 
 struct NamedText {
   std::string name;  // shown in reports
@@ -41,4 +41,4 @@ Status CompleteRunRequest(RunRequest* request);
 // The file's name without folders and without its last extension ("a/held-out.txt" → "held-out").
 std::string NameOfPath(const std::string& path);
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <cctype>
 
-namespace lwq {
+#include "client/run_file/field_help.h"
+#include "common/status/status.h"
+
+namespace lwq::client {
 namespace {
 
 char Fold(char c) {
@@ -45,4 +48,19 @@ std::string NearestName(std::string_view name, const std::vector<std::string>& k
   return nearest;
 }
 
-}  // namespace lwq
+UnknownName LookUpUnknownName(std::string_view name, const std::vector<std::string>& known) {
+  const auto refused = RefusedFlags().find(name);
+  return {refused != RefusedFlags().end() ? refused->second : "", NearestName(name, known)};
+}
+
+std::string UnknownNameMessage(std::string_view subject, const UnknownName& unknown, std::string_view prefix,
+                               std::string_view otherwise) {
+  if (!unknown.refused_reason.empty()) {
+    return absl::StrCat(subject, " of EfficientQAT has no use here: ", unknown.refused_reason);
+  }
+  if (!unknown.nearest.empty())
+    return absl::StrCat("unknown ", subject, "; did you mean ", prefix, unknown.nearest, "?");
+  return absl::StrCat("unknown ", subject, "; ", otherwise);
+}
+
+}  // namespace lwq::client

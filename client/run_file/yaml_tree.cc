@@ -7,7 +7,7 @@
 #include "yaml-cpp/exceptions.h"
 #include "yaml-cpp/parser.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 // Leaves yaml-cpp's parser; never leaves this file.
@@ -140,4 +140,4 @@ std::string DescribeNode(const YamlNode& node) {
   return "";
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -11,7 +11,7 @@
 
 #include "common/status/status.h"
 
-namespace lwq {
+namespace lwq::client {
 
 inline constexpr size_t kRunFileBytesMax = 1 << 20;
 inline constexpr size_t kRunFileDepthMax = 8;
@@ -35,4 +35,4 @@ std::string PlaceOf(std::string_view what, const YamlNode& node);
 // "a list", "a mapping", "nothing", "\"text\"".
 std::string DescribeNode(const YamlNode& node);
 
-}  // namespace lwq
+}  // namespace lwq::client

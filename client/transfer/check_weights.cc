@@ -7,7 +7,7 @@
 #include "common/model/check_finite.h"
 #include "common/model/tensor_source.h"
 
-namespace lwq {
+namespace lwq::client {
 
 Status CheckWeights(const std::vector<CheckedRun>& runs, const Interrupt& interrupt) {
   std::set<std::string> checked;
@@ -23,4 +23,4 @@ Status CheckWeights(const std::vector<CheckedRun>& runs, const Interrupt& interr
   return absl::OkStatus();
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -7,11 +7,11 @@
 #include "client/transfer/upload_run.h"
 #include "common/status/status.h"
 
-namespace lwq {
+namespace lwq::client {
 
 // Reads the models of all runs, each once. FAILED_PRECONDITION, with the run's origin and exit code 2, naming the
 // tensor that is not; `interrupt`'s reason once it has been raised. A run without weights here (a noop, a plan of a
 // config.json alone) passes.
 Status CheckWeights(const std::vector<CheckedRun>& runs, const Interrupt& interrupt);
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -14,7 +14,7 @@
 #include "client/base/format.h"
 #include "common/text/one_line.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 namespace fs = std::filesystem;
@@ -45,7 +45,7 @@ bool IsOfTheModel(const std::string& name) {
 
 // What a file tree takes as a path.
 bool CanBeStored(const std::string& name) {
-  return OneLine(name, name.size()) == name && name.find('\\') == std::string::npos;
+  return lwq::OneLine(name, name.size()) == name && name.find('\\') == std::string::npos;
 }
 
 bool IsInside(const fs::path& path, const fs::path& folder) {
@@ -144,4 +144,4 @@ CompanionFiles FindCompanionFiles(const std::string& directory, const std::set<s
   return Finder(directory, taken).Find(most_bytes);
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

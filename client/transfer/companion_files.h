@@ -15,7 +15,7 @@
 #include <string>
 #include <vector>
 
-namespace lwq {
+namespace lwq::client {
 
 inline constexpr int64_t kMostCompanionBytes = int64_t{64} << 20;
 
@@ -29,4 +29,4 @@ struct CompanionFiles {
 CompanionFiles FindCompanionFiles(const std::string& directory, const std::set<std::string>& taken,
                                   int64_t most_bytes = kMostCompanionBytes);
 
-}  // namespace lwq
+}  // namespace lwq::client

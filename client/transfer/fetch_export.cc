@@ -8,16 +8,16 @@
 #include <cerrno>
 #include <filesystem>
 
-#include "client/render/json_text.h"
-#include "client/render/layer_results.h"
-#include "client/render/run_text.h"
-#include "client/render/sensitivity_results.h"
-#include "client/base/wire_recipe.h"
 #include "common/artifact/file_tree.h"
 #include "common/object_store/posix_file.h"
 #include "common/object_store/staging.h"
+#include "reporting/json_text.h"
+#include "reporting/layer_results.h"
+#include "reporting/recipe_words.h"
+#include "reporting/run_facts.h"
+#include "reporting/sensitivity_results.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 namespace fs = std::filesystem;
@@ -65,15 +65,15 @@ Status WriteThrough(const std::string& path, std::string_view text) {
 Status WriteReports(const lwqat::v1::Run& run, FetchedExport* fetched) {
   const auto write = [&](const std::string& name, const Json& content) {
     fetched->reports.push_back(name);
-    return WriteReport(absl::StrCat(fetched->directory, "/", name), PrettyJson(content));
+    return WriteReport(absl::StrCat(fetched->directory, "/", name), reporting::PrettyJson(content));
   };
-  const bool measured_only = MethodOf(run.plan().recipe()) == Method::kSensitivity;
+  const bool measured_only = reporting::MethodOf(run.plan().recipe()) == Method::kSensitivity;
   if (!run.plan().blocks().empty() && !measured_only) {
-    LWQ_RETURN_IF_ERROR(write(kLayerStatistics, LayerStatistics(run)));
+    LWQ_RETURN_IF_ERROR(write(kLayerStatistics, reporting::LayerStatistics(run)));
   }
   if (run.sensitivity().empty()) return absl::OkStatus();
-  LWQ_ASSIGN_OR_RETURN(const Json results, SensitivityResults(run));
-  return write(SensitivityFileName(run), results);
+  LWQ_ASSIGN_OR_RETURN(const Json results, reporting::SensitivityResults(run));
+  return write(reporting::SensitivityFileName(run), results);
 }
 
 Status DownloadExport(const lwqat::v1::Run& run, ObjectStore* store, Console* console, FetchedExport* fetched) {
@@ -105,10 +105,11 @@ bool HasResults(const lwqat::v1::Run& run) {
 
 StatusOr<FetchedExport> FetchExport(const lwqat::v1::Run& run, ObjectStore* store, const std::string& directory,
                                     Console* console) {
-  const std::string who = absl::StrCat("run ", ShortId(run.id()));
+  const std::string who = absl::StrCat("run ", reporting::ShortId(run.id()));
   if (!HasResults(run)) {
-    return absl::FailedPreconditionError(absl::StrCat(who, " has no export (it is ", RunStateName(run.state()),
-                                                      "); lwq get ", ShortId(run.id()), " says why"));
+    return absl::FailedPreconditionError(absl::StrCat(who, " has no export (it is ",
+                                                      reporting::RunStateName(run.state()), "); lwq get ",
+                                                      reporting::ShortId(run.id()), " says why"));
   }
   std::error_code ignored;
   if (fs::exists(directory, ignored) && !fs::is_directory(directory, ignored)) {
@@ -142,4 +143,4 @@ std::string FolderNameOf(const std::string& run_name) {
   return hidden_or_flag ? absl::StrCat("run", folder) : folder;
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

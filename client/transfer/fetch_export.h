@@ -10,7 +10,7 @@
 #include "common/status/status.h"
 #include "lwqat/v1/run.pb.h"
 
-namespace lwq {
+namespace lwq::client {
 
 struct FetchedExport {
   std::string directory;
@@ -37,4 +37,4 @@ Status WriteReport(const std::string& path, const std::string& text);
 // else as '-'. Never hidden, a parent or what a program takes for a flag.
 std::string FolderNameOf(const std::string& run_name);
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -1,6 +1,6 @@
 #include "client/transfer/interruptible_store.h"
 
-namespace lwq {
+namespace lwq::client {
 
 Status InterruptibleStore::Put(std::string_view key, std::span<const std::byte> data, const PutOptions& options) {
   LWQ_RETURN_IF_ERROR(interrupt_->reason());
@@ -37,4 +37,4 @@ Status InterruptibleStore::Delete(std::string_view key) {
   return store_->Delete(key);
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

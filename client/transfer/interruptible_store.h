@@ -10,7 +10,7 @@
 #include "client/base/interrupt.h"
 #include "common/object_store/object_store.h"
 
-namespace lwq {
+namespace lwq::client {
 
 class InterruptibleStore : public ObjectStore {
  public:
@@ -33,4 +33,4 @@ class InterruptibleStore : public ObjectStore {
   const Interrupt* interrupt_;
 };
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -12,7 +12,7 @@
 #include "common/model/model_config.h"
 #include "common/model/tensor_source.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 namespace fs = std::filesystem;
@@ -150,4 +150,4 @@ StatusOr<ModelFiles> InspectModel(const std::string& directory) {
   return model;
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

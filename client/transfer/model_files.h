@@ -12,7 +12,7 @@
 #include "common/model/llama_config.h"
 #include "common/status/status.h"
 
-namespace lwq {
+namespace lwq::client {
 
 struct ModelFiles {
   std::string directory;
@@ -33,4 +33,4 @@ StatusOr<ModelFiles> InspectModelConfig(const std::string& directory);
 // FAILED_PRECONDITION for hf://, s3:// and other remote paths: "`what`: hf://… is not supported yet; give a local …".
 Status RefuseRemotePath(std::string_view what, const std::string& path, std::string_view instead);
 
-}  // namespace lwq
+}  // namespace lwq::client

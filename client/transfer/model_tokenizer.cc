@@ -6,7 +6,7 @@
 #include "common/bytes/bytes.h"
 #include "common/tokenizer/load_tokenizer.h"
 
-namespace lwq {
+namespace lwq::client {
 
 StatusOr<std::unique_ptr<Tokenizer>> OpenModelTokenizer(const std::string& directory,
                                                         const std::map<std::string, std::string>& files) {
@@ -37,4 +37,4 @@ StatusOr<std::unique_ptr<Tokenizer>> OpenModelTokenizer(const std::string& direc
   return OpenModelTokenizer(directory, files);
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -8,7 +8,7 @@
 #include "common/status/status.h"
 #include "common/tokenizer/tokenizer.h"
 
-namespace lwq {
+namespace lwq::client {
 
 // `files`: name → path on this disk; names that are no tokenizer's are ignored. `directory` names the model in errors:
 // "model: DIR: what is wrong", with NOT_FOUND, INVALID_ARGUMENT or FAILED_PRECONDITION (not supported, by name).
@@ -17,4 +17,4 @@ StatusOr<std::unique_ptr<Tokenizer>> OpenModelTokenizer(const std::string& direc
 // The same for what lies in `directory`, weights or not.
 StatusOr<std::unique_ptr<Tokenizer>> OpenModelTokenizer(const std::string& directory);
 
-}  // namespace lwq
+}  // namespace lwq::client

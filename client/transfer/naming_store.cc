@@ -1,6 +1,6 @@
 #include "client/transfer/naming_store.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 Status NoBytes(std::string_view key) {
@@ -78,4 +78,4 @@ Status NamingStore::Delete(std::string_view key) {
   return absl::OkStatus();
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

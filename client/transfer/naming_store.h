@@ -11,7 +11,7 @@
 
 #include "common/object_store/object_store.h"
 
-namespace lwq {
+namespace lwq::client {
 
 class NamingStore : public ObjectStore {
  public:
@@ -33,4 +33,4 @@ class NamingStore : public ObjectStore {
   std::map<std::string, int64_t, std::less<>> sizes_;
 };
 
-}  // namespace lwq
+}  // namespace lwq::client

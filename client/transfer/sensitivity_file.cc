@@ -6,7 +6,7 @@
 #include "common/bytes/bytes.h"
 #include "common/json/json.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 constexpr uintmax_t kMostBytes = 16 << 20;
@@ -68,4 +68,4 @@ StatusOr<std::vector<double>> ReadSensitivityFile(const std::string& path, const
   return scores;
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

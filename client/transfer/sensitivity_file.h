@@ -14,10 +14,10 @@
 
 #include "common/status/status.h"
 
-namespace lwq {
+namespace lwq::client {
 
 // Refused when it has not as many scores as the model, `model_name`, has `blocks` (0: no model, nothing to compare).
 StatusOr<std::vector<double>> ReadSensitivityFile(const std::string& path, const std::string& model_name,
                                                   int64_t blocks);
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -8,7 +8,7 @@
 #include "common/bytes/bytes.h"
 #include "common/documents/documents.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 namespace fs = std::filesystem;
@@ -67,4 +67,4 @@ StatusOr<std::map<std::string, std::string>> InspectText(std::string_view what, 
   return std::map<std::string, std::string>{{NameInTree(suffix), path}};
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -10,11 +10,11 @@
 
 #include "common/status/status.h"
 
-namespace lwq {
+namespace lwq::client {
 
 // The tree of one file a text is uploaded as: "text.txt", "text.json" or "text.jsonl", with ".gz" where it is packed, →
 // `path`. The user's file name is left out, so that equal texts have equal digests. `what` is the key the user wrote:
 // "calib_dataset".
 StatusOr<std::map<std::string, std::string>> InspectText(std::string_view what, const std::string& path);
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -4,13 +4,13 @@
 #include <map>
 
 #include "client/base/exit_code.h"
-#include "client/base/wire_recipe.h"
 #include "client/transfer/model_tokenizer.h"
 #include "client/transfer/sensitivity_file.h"
 #include "client/transfer/text_file.h"
 #include "common/artifact/file_tree.h"
+#include "reporting/recipe_words.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 // Uploads trees, each once.
@@ -51,7 +51,7 @@ class Uploader {
 
 // Whether the run may make a directory that the model's small files belong into.
 bool Exports(const lwqat::v1::Recipe& recipe) {
-  return TraitsOfMethod(recipe).quantizes && ParseWord<ExportFormat>(recipe.export_format()) != ExportFormat::kNone;
+  return reporting::TraitsOfMethod(recipe).quantizes && ParseWord<ExportFormat>(recipe.export_format()) != ExportFormat::kNone;
 }
 
 Status UploadModel(const CheckedRun& run, Uploader* uploader, lwqat::v1::ModelSource* source) {
@@ -72,7 +72,7 @@ Status UploadModel(const CheckedRun& run, Uploader* uploader, lwqat::v1::ModelSo
 // Whether a task of the run will read the tokenizer (coordinator/graph: what calibrates or measures perplexity).
 bool NeedsTokenizer(const RunRequest& request) {
   const lwqat::v1::Recipe& recipe = request.spec.recipe();
-  if (request.config_only || !TraitsOfMethod(recipe).needs_model) return false;
+  if (request.config_only || !reporting::TraitsOfMethod(recipe).needs_model) return false;
   return !request.calib_dataset.empty() || (recipe.eval_ppl() && !request.eval_texts.empty());
 }
 
@@ -152,4 +152,4 @@ StatusOr<std::unique_ptr<ObjectStore>> OpenServerObjects(const std::string& serv
   return OpenObjectStore(server_uri);
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

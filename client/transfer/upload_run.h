@@ -14,7 +14,7 @@
 #include "common/object_store/object_store.h"
 #include "common/status/status.h"
 
-namespace lwq {
+namespace lwq::client {
 
 // A run whose inputs on this disk have been looked at and are fit to be uploaded.
 struct CheckedRun {
@@ -42,4 +42,4 @@ StatusOr<lwqat::v1::RunSpec> UploadRun(const CheckedRun& run, ObjectStore* store
 StatusOr<std::unique_ptr<ObjectStore>> OpenServerObjects(const std::string& server_uri, const std::string& override_uri,
                                                          const std::string& address);
 
-}  // namespace lwq
+}  // namespace lwq::client

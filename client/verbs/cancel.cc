@@ -1,9 +1,9 @@
 // lwq cancel: stops runs.
-#include "client/render/json_text.h"
-#include "client/render/run_text.h"
 #include "client/verbs/run_options.h"
+#include "reporting/json_text.h"
+#include "reporting/run_facts.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 StatusOr<ExitCode> Cancel(const CliContext& context, const RunIdOptions& options) {
@@ -11,11 +11,11 @@ StatusOr<ExitCode> Cancel(const CliContext& context, const RunIdOptions& options
   Json list = Json::array();
   for (const std::string& run_id : options.run_ids) {
     LWQ_ASSIGN_OR_RETURN(const lwqat::v1::Run run, connection->api()->CancelRun(run_id));
-    list.push_back(ToJson(run));
+    list.push_back(reporting::ToJson(run));
     if (!options.json)
-      context.console->Out(absl::StrCat(run.id(), " ", run.spec().name(), ": ", RunStateName(run.state())));
+      context.console->Out(absl::StrCat(run.id(), " ", run.spec().name(), ": ", reporting::RunStateName(run.state())));
   }
-  if (options.json) context.console->OutText(PrettyJson({{"runs", list}}));
+  if (options.json) context.console->OutText(reporting::PrettyJson({{"runs", list}}));
   return ExitCode::kOk;
 }
 
@@ -30,4 +30,4 @@ void AddCancelVerb(CLI::App* root, const CliContext& context, VerbAction* action
   verb->callback([=, &context] { *action = [=, &context] { return Cancel(context, *options); }; });
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

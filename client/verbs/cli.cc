@@ -6,9 +6,9 @@
 #include <sstream>
 
 #include "client/base/format.h"
-#include "client/run_file/run_fields.h"
+#include "client/run_file/suggestion.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 constexpr char kExitCodes[] =
@@ -36,19 +36,15 @@ std::string UnknownArgument(const CLI::App& app, const std::string& argument) {
   if (argument.size() > 1 && argument.starts_with('-')) {
     const std::string flag = argument.substr(0, argument.find('='));
     const std::string name = flag.starts_with("--") ? flag.substr(2) : flag.substr(1);
-    std::string message = UnknownNameMessage(absl::StrCat("flag ", flag), name, FlagNames(app), "--");
-    const size_t hint = message.find("; lwq submit --help");
-    if (hint != std::string::npos) message = absl::StrCat(message.substr(0, hint), "; ", help, " lists the flags");
-    return message;
+    return UnknownNameMessage(absl::StrCat("flag ", flag), LookUpUnknownName(name, FlagNames(app)), "--",
+                              absl::StrCat(help, " lists the flags"));
   }
   if (app.get_parent() != nullptr)
     return absl::StrCat("unexpected argument \"", argument, "\"; ", help, " shows what it takes");
   std::vector<std::string> verbs;
   for (const CLI::App* verb : app.get_subcommands(nullptr)) verbs.push_back(verb->get_name());
-  std::string message = UnknownNameMessage(absl::StrCat("verb \"", argument, "\""), argument, verbs, "");
-  const size_t hint = message.find("; lwq submit --help");
-  if (hint != std::string::npos) message = absl::StrCat(message.substr(0, hint), "; ", help, " lists them");
-  return message;
+  return UnknownNameMessage(absl::StrCat("verb \"", argument, "\""), {"", NearestName(argument, verbs)}, "",
+                            absl::StrCat(help, " lists them"));
 }
 
 void AddVerbs(CLI::App* root, const CliContext& context, VerbAction* action) {
@@ -125,4 +121,4 @@ ExitCode RunCli(const std::vector<std::string>& arguments, const CliContext& con
   return Fail(context, ExitCode::kFailed, absl::StrCat("cannot write standard output: ", std::strerror(error)));
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -6,9 +6,9 @@
 
 #include "client/verbs/verb.h"
 
-namespace lwq {
+namespace lwq::client {
 
 // `arguments` without the program's name. Errors go to the console as "lwq: message".
 ExitCode RunCli(const std::vector<std::string>& arguments, const CliContext& context);
 
-}  // namespace lwq
+}  // namespace lwq::client

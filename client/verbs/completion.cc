@@ -1,10 +1,10 @@
 // lwq completion: a script that teaches a shell the verbs and flags.
 #include "client/render/completion_script.h"
-#include "client/render/json_text.h"
 #include "client/run_file/run_fields.h"
 #include "client/verbs/verb.h"
+#include "reporting/json_text.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 struct CompletionOptions {
@@ -34,7 +34,8 @@ StatusOr<ExitCode> Complete(const CLI::App& root, const CliContext& context, con
   std::vector<CompletionVerb> verbs;
   for (const CLI::App* verb : root.get_subcommands(nullptr)) verbs.push_back(DescribeVerb(*verb));
   LWQ_ASSIGN_OR_RETURN(const std::string script, CompletionScript(options.shell, verbs));
-  context.console->OutText(options.json ? PrettyJson({{"shell", options.shell}, {"script", script}}) : script);
+  context.console->OutText(options.json ? reporting::PrettyJson({{"shell", options.shell}, {"script", script}})
+                                        : script);
   return ExitCode::kOk;
 }
 
@@ -48,4 +49,4 @@ void AddCompletionVerb(CLI::App* root, const CliContext& context, VerbAction* ac
   verb->callback([=, &context] { *action = [=, &context] { return Complete(*root, context, *options); }; });
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -1,18 +1,15 @@
 // lwq eval: perplexity of a model as it is: full precision, or an exported directory.
 #include "client/base/clock.h"
 #include "client/base/format.h"
-#include "client/render/json_text.h"
+#include "client/pipeline/run_pipeline.h"
 #include "client/render/run_text.h"
-#include "client/watch/run_views.h"
 #include "client/render/table.h"
-#include "client/watch/watch_runs.h"
-#include "client/base/wire_recipe.h"
 #include "client/run_file/run_flags.h"
-#include "client/transfer/check_weights.h"
 #include "client/verbs/local_session.h"
-#include "client/verbs/preflight.h"
+#include "reporting/json_text.h"
+#include "reporting/recipe_words.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 struct EvalOptions {
@@ -25,17 +22,15 @@ struct EvalOptions {
 
 StatusOr<lwqat::v1::Run> EvaluateRemotely(const CliContext& context, const EvalOptions& options,
                                           const RunRequest& request) {
-  LWQ_ASSIGN_OR_RETURN(const CheckedRun checked, CheckRunInputs(request));
+  RunPipeline pipeline(context.console, context.interrupt);
+  LWQ_RETURN_IF_ERROR(pipeline.Check({request}));
   LWQ_ASSIGN_OR_RETURN(const auto connection, ServerConnection::Open(context, options.server));
-  LWQ_RETURN_IF_ERROR(Preflight(connection->api(), {checked}));
-  LWQ_RETURN_IF_ERROR(CheckWeights({checked}, *context.interrupt));
-  LWQ_ASSIGN_OR_RETURN(const auto objects, connection->OpenObjects());
-  UploadedTrees uploaded;
-  LWQ_ASSIGN_OR_RETURN(const lwqat::v1::RunSpec spec, UploadRun(checked, objects.get(), context.console, &uploaded));
-  LWQ_ASSIGN_OR_RETURN(const lwqat::v1::Run run, connection->api()->SubmitRun(spec, NewRequestId()));
-  const WatchStyle style = ChooseWatchStyle(*context.console, false);
-  const auto view = MakeRunView(style == WatchStyle::kLines ? WatchStyle::kNotes : style, context.console);
-  LWQ_ASSIGN_OR_RETURN(const std::vector<lwqat::v1::Run> runs, WatchRuns(connection->api(), {run.id()}, view.get()));
+  PipelineOptions steps;
+  steps.api = connection->api();
+  steps.open_objects = [&] { return connection->OpenObjects(); };
+  steps.submit = [&](const RunSpecs& specs) { return SubmitAnew(connection->api(), specs); };
+  steps.watch = ChooseProgressStyle(*context.console, /*out_is_taken=*/true);
+  LWQ_ASSIGN_OR_RETURN(const Runs runs, pipeline.Execute(steps));
   return runs.front();
 }
 
@@ -47,7 +42,7 @@ StatusOr<lwqat::v1::Run> EvaluateLocally(const CliContext& context, const EvalOp
   session.json = options.json;
   session.cluster = options.cluster;
   session.binary_directory = BinaryDirectory(context, options.server);
-  LWQ_ASSIGN_OR_RETURN(const std::vector<lwqat::v1::Run> runs, RunLocalSession(context, session, {request}));
+  LWQ_ASSIGN_OR_RETURN(const Runs runs, RunLocalSession(context, session, {request}));
   return runs.front();
 }
 
@@ -55,7 +50,7 @@ StatusOr<ExitCode> Eval(const CliContext& context, const EvalOptions& options) {
   RunRequest request;
   LWQ_RETURN_IF_ERROR(ApplyFlags(*options.runs, &request));
   lwqat::v1::Recipe* recipe = request.spec.mutable_recipe();
-  if (recipe->has_method() && MethodOf(*recipe) != Method::kNone) {
+  if (recipe->has_method() && reporting::MethodOf(*recipe) != Method::kNone) {
     return absl::InvalidArgumentError(
         absl::StrCat("--method: lwq eval quantizes nothing, got \"", recipe->method(), "\"; use lwq submit"));
   }
@@ -69,7 +64,7 @@ StatusOr<ExitCode> Eval(const CliContext& context, const EvalOptions& options) {
                                                        : EvaluateRemotely(context, options, request));
   if (!run.error().empty()) context.console->Err(absl::StrCat("lwq: ", run.error()));
   if (options.json) {
-    context.console->OutText(PrettyJson(ToJson(run)));
+    context.console->OutText(reporting::PrettyJson(reporting::ToJson(run)));
   } else {
     Table table({{"model"}, {"text"}, {"perplexity", true}, {"tokens", true}, {"BOS"}});
     for (const auto& measured : run.perplexities()) {
@@ -99,4 +94,4 @@ void AddEvalVerb(CLI::App* root, const CliContext& context, VerbAction* action) 
   verb->callback([=, &context] { *action = [=, &context] { return Eval(context, *options); }; });
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -1,9 +1,9 @@
 // lwq fetch: brings a run's exported model and what is known about its blocks to this disk.
-#include "client/render/json_text.h"
 #include "client/transfer/fetch_export.h"
 #include "client/verbs/run_options.h"
+#include "reporting/json_text.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 struct FetchOptions : RunIdOptions {
@@ -16,11 +16,11 @@ StatusOr<ExitCode> Fetch(const CliContext& context, const FetchOptions& options)
   LWQ_ASSIGN_OR_RETURN(const auto objects, connection->OpenObjects());
   LWQ_ASSIGN_OR_RETURN(const FetchedExport fetched, FetchExport(run, objects.get(), options.output, context.console));
   if (options.json) {
-    context.console->OutText(PrettyJson({{"run_id", run.id()},
-                                         {"directory", fetched.directory},
-                                         {"files", fetched.files},
-                                         {"reports", fetched.reports},
-                                         {"size_bytes", fetched.size_bytes}}));
+    context.console->OutText(reporting::PrettyJson({{"run_id", run.id()},
+                                                    {"directory", fetched.directory},
+                                                    {"files", fetched.files},
+                                                    {"reports", fetched.reports},
+                                                    {"size_bytes", fetched.size_bytes}}));
   } else {
     context.console->Out(fetched.directory);
   }
@@ -43,4 +43,4 @@ void AddFetchVerb(CLI::App* root, const CliContext& context, VerbAction* action)
   verb->callback([=, &context] { *action = [=, &context] { return Fetch(context, *options); }; });
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

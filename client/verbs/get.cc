@@ -1,17 +1,18 @@
 // lwq get: one run with its tasks and results.
 #include "client/base/clock.h"
-#include "client/render/json_text.h"
-#include "client/render/layer_results.h"
 #include "client/render/run_page.h"
 #include "client/verbs/run_options.h"
+#include "reporting/json_text.h"
+#include "reporting/layer_results.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 StatusOr<ExitCode> Get(const CliContext& context, const RunIdOptions& options) {
   LWQ_ASSIGN_OR_RETURN(const auto connection, ServerConnection::Open(context, options.server));
   LWQ_ASSIGN_OR_RETURN(const lwqat::v1::Run run, connection->api()->GetRun(options.run_ids.front()));
-  context.console->OutText(options.json ? PrettyJson(RunToJson(run)) : RenderRun(run, NowUnixSeconds()));
+  context.console->OutText(options.json ? reporting::PrettyJson(reporting::RunToJson(run))
+                                        : RenderRun(run, NowUnixSeconds()));
   return ExitCode::kOk;
 }
 
@@ -26,4 +27,4 @@ void AddGetVerb(CLI::App* root, const CliContext& context, VerbAction* action) {
   verb->callback([=, &context] { *action = [=, &context] { return Get(context, *options); }; });
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

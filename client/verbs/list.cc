@@ -1,10 +1,10 @@
 // lwq list: the runs a coordinator knows, newest first.
 #include "client/base/clock.h"
-#include "client/render/json_text.h"
 #include "client/render/run_page.h"
 #include "client/verbs/verb.h"
+#include "reporting/json_text.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 struct ListOptions {
@@ -21,8 +21,8 @@ StatusOr<ExitCode> List(const CliContext& context, const ListOptions& options) {
     return ExitCode::kOk;
   }
   Json list = Json::array();
-  for (const lwqat::v1::Run& run : runs) list.push_back(ToJson(run));
-  context.console->OutText(PrettyJson({{"runs", list}}));
+  for (const lwqat::v1::Run& run : runs) list.push_back(reporting::ToJson(run));
+  context.console->OutText(reporting::PrettyJson({{"runs", list}}));
   return ExitCode::kOk;
 }
 
@@ -38,4 +38,4 @@ void AddListVerb(CLI::App* root, const CliContext& context, VerbAction* action) 
   verb->callback([=, &context] { *action = [=, &context] { return List(context, *options); }; });
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -1,12 +1,13 @@
 // lwq local: a whole cluster on this machine for the time of some runs.
 #include "client/base/clock.h"
-#include "client/render/json_text.h"
-#include "client/render/layer_results.h"
-#include "client/render/report.h"
+#include "client/render/report_text.h"
 #include "client/run_file/run_flags.h"
 #include "client/verbs/local_session.h"
+#include "reporting/json_text.h"
+#include "reporting/layer_results.h"
+#include "reporting/report.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 struct LocalOptions {
@@ -22,18 +23,17 @@ StatusOr<ExitCode> Local(const CliContext& context, const LocalOptions& options)
   LWQ_ASSIGN_OR_RETURN(const std::vector<RunRequest> requests, LoadRuns(*options.runs));
   LocalSessionOptions session = options.session;
   session.binary_directory = options.bin_dir.empty() ? context.binary_directory : options.bin_dir;
-  LWQ_ASSIGN_OR_RETURN(const std::vector<lwqat::v1::Run> runs, RunLocalSession(context, session, requests));
-  const Report report = BuildReport(runs, NowUnixSeconds());
-  ExitCode code = ExitCode::kOk;
+  LWQ_ASSIGN_OR_RETURN(const Runs runs, RunLocalSession(context, session, requests));
+  const reporting::Report report = reporting::BuildReport(runs, NowUnixSeconds());
   Json list = Json::array();
   for (const lwqat::v1::Run& run : runs) {
-    code = Worse(code, ExitCodeOf(run.state()));
-    list.push_back(RunToJson(run));
+    list.push_back(reporting::RunToJson(run));
     if (!run.error().empty()) context.console->Err(absl::StrCat("lwq: ", run.spec().name(), ": ", run.error()));
   }
-  context.console->OutText(session.json ? PrettyJson({{"runs", list}, {"report", ReportToJson(report)}})
-                                        : RenderReport(report));
-  return code;
+  context.console->OutText(session.json
+                               ? reporting::PrettyJson({{"runs", list}, {"report", reporting::ReportToJson(report)}})
+                               : RenderReport(report));
+  return ExitCodeOf(runs);
 }
 
 }  // namespace
@@ -59,4 +59,4 @@ void AddLocalVerb(CLI::App* root, const CliContext& context, VerbAction* action)
   verb->callback([=, &context] { *action = [=, &context] { return Local(context, *options); }; });
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -8,16 +8,12 @@
 #include <thread>
 
 #include "client/local/submit_once.h"
-#include "client/render/run_text.h"
-#include "client/watch/run_views.h"
-#include "client/watch/watch_runs.h"
-#include "client/transfer/check_weights.h"
 #include "client/transfer/fetch_export.h"
 #include "client/transfer/interruptible_store.h"
-#include "client/verbs/preflight.h"
 #include "common/object_store/posix_file.h"
+#include "reporting/run_facts.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 using lwqat::v1::Run;
@@ -46,15 +42,15 @@ int MaxThreads(const ClusterFlags& flags, const std::vector<RunRequest>& request
 }
 
 // Runs that an earlier session left and that nobody asks for now would compete with today's.
-Status CancelLeftovers(const CliContext& context, RunApi* api, const std::vector<Run>& wanted) {
-  LWQ_ASSIGN_OR_RETURN(const std::vector<Run> runs, api->ListRuns(kRunsLookedAt));
+Status CancelLeftovers(const CliContext& context, RunApi* api, const Runs& wanted) {
+  LWQ_ASSIGN_OR_RETURN(const Runs runs, api->ListRuns(kRunsLookedAt));
   for (const Run& run : runs) {
     const bool is_wanted =
         std::any_of(wanted.begin(), wanted.end(), [&](const Run& other) { return other.id() == run.id(); });
-    if (is_wanted || IsTerminal(run.state())) continue;
+    if (is_wanted || reporting::IsTerminal(run.state())) continue;
     LWQ_RETURN_IF_ERROR(api->CancelRun(run.id()));
     context.console->Err(
-        absl::StrCat("run ", ShortId(run.id()), " (", run.spec().name(),
+        absl::StrCat("run ", reporting::ShortId(run.id()), " (", run.spec().name(),
                      "), left unfinished by an earlier lwq local, is cancelled; what it finished is kept and reused"));
   }
   return absl::OkStatus();
@@ -64,11 +60,11 @@ class Session {
  public:
   Session(const CliContext& context, const LocalSessionOptions& options) : context_(context), options_(options) {}
 
-  StatusOr<std::vector<Run>> Execute(const std::vector<CheckedRun>& checked, int max_threads) {
+  StatusOr<Runs> Execute(RunPipeline* pipeline, const std::vector<RunRequest>& requests, int max_threads) {
     auto state = options_.state.empty() ? StateDirectory::OpenTemporary() : StateDirectory::Open(options_.state);
     LWQ_RETURN_IF_ERROR(state);
     state_ = *std::move(state);
-    if (options_.fetch) LWQ_RETURN_IF_ERROR(PrepareExportDirectories(checked));
+    if (options_.fetch) LWQ_RETURN_IF_ERROR(PrepareExportDirectories(requests));
     LWQ_RETURN_IF_ERROR(StartCluster(max_threads));
     // The second Ctrl-C waits for nothing but the end of killed processes.
     const Interrupt::Hook on_interrupt(context_.interrupt, [this] {
@@ -83,10 +79,7 @@ class Session {
       state_->RemoveIfTemporary();
       _exit(static_cast<int>(ExitCode::kInterrupted));
     });
-    auto runs = SubmitAndWatch(checked);
-    if (runs.ok() && options_.fetch) {
-      if (const Status fetched = FetchAll(checked, *runs); !fetched.ok()) runs = fetched;
-    }
+    auto runs = pipeline->Execute(Steps());
     cluster_->Stop();
     return runs;
   }
@@ -112,26 +105,34 @@ class Session {
     return absl::OkStatus();
   }
 
-  StatusOr<std::vector<Run>> SubmitAndWatch(const std::vector<CheckedRun>& checked) {
-    LWQ_RETURN_IF_ERROR(Preflight(api_.get(), checked));
+  PipelineOptions Steps() {
+    PipelineOptions steps;
+    steps.api = api_.get();
+    steps.open_objects = [this] { return OpenObjects(); };
+    steps.submit = [this](const RunSpecs& specs) { return SubmitAndTell(specs); };
+    steps.watch = ChooseProgressStyle(*context_.console, /*out_is_taken=*/true);
+    steps.folder_of = [this](const RunRequest& request, const Run& run) {
+      return options_.fetch && HasResults(run) ? ExportDirectory(request) : "";
+    };
+    return steps;
+  }
+
+  StatusOr<std::unique_ptr<ObjectStore>> OpenObjects() const {
     LWQ_ASSIGN_OR_RETURN(auto store, OpenObjectStore(absl::StrCat("file://", state_->Below("objects"))));
-    objects_ = std::make_unique<InterruptibleStore>(std::move(store), context_.interrupt);
-    std::vector<Run> runs;
-    std::vector<std::string> ids;
-    UploadedTrees uploaded;
-    for (const CheckedRun& run : checked) {
-      LWQ_ASSIGN_OR_RETURN(const lwqat::v1::RunSpec spec, UploadRun(run, objects_.get(), context_.console, &uploaded));
-      auto submitted = SubmitOnce(api_.get(), *state_, spec);
-      if (!submitted.ok()) return Annotate(submitted.status(), run.request.origin);
-      context_.console->Err(absl::StrCat(submitted->resumed ? "resuming run " : "submitted run ",
-                                         ShortId(submitted->run.id()), " (", spec.name(), ")"));
-      ids.push_back(submitted->run.id());
-      runs.push_back(std::move(submitted->run));
+    return std::make_unique<InterruptibleStore>(std::move(store), context_.interrupt);
+  }
+
+  // Goes on with the runs that are unfinished, begins the others, and stops what nobody asks for.
+  StatusOr<Runs> SubmitAndTell(const RunSpecs& specs) {
+    LWQ_ASSIGN_OR_RETURN(std::vector<Submitted> submitted, SubmitOnce(api_.get(), *state_, specs));
+    Runs runs;
+    for (Submitted& one : submitted) {
+      context_.console->Err(absl::StrCat(one.resumed ? "resuming run " : "submitted run ",
+                                         reporting::ShortId(one.run.id()), " (", one.run.spec().name(), ")"));
+      runs.push_back(std::move(one.run));
     }
     LWQ_RETURN_IF_ERROR(CancelLeftovers(context_, api_.get(), runs));
-    const WatchStyle style = ChooseWatchStyle(*context_.console, false);
-    const auto view = MakeRunView(style == WatchStyle::kLines ? WatchStyle::kNotes : style, context_.console);
-    return WatchRuns(api_.get(), ids, view.get());
+    return runs;
   }
 
   std::string ExportDirectory(const RunRequest& request) const {
@@ -141,20 +142,12 @@ class Session {
   }
 
   // Hours later would be too late to learn that the results have nowhere to go.
-  Status PrepareExportDirectories(const std::vector<CheckedRun>& checked) const {
-    for (const CheckedRun& run : checked) {
-      const std::string parent = ParentDirectory(ExportDirectory(run.request));
+  Status PrepareExportDirectories(const std::vector<RunRequest>& requests) const {
+    for (const RunRequest& request : requests) {
+      const std::string parent = ParentDirectory(ExportDirectory(request));
       Status made = MakeDirectories(parent);
       if (made.ok() && access(parent.c_str(), W_OK) != 0) made = ErrnoStatus(errno, "write to folder", parent);
       if (!made.ok()) return WithExit(Annotate(made, "output"), ExitCode::kUsage);
-    }
-    return absl::OkStatus();
-  }
-
-  Status FetchAll(const std::vector<CheckedRun>& checked, const std::vector<Run>& runs) {
-    for (size_t i = 0; i < runs.size(); ++i) {
-      if (runs[i].state() != lwqat::v1::RUN_STATE_SUCCEEDED || !HasResults(runs[i])) continue;
-      LWQ_RETURN_IF_ERROR(FetchExport(runs[i], objects_.get(), ExportDirectory(checked[i].request), context_.console));
     }
     return absl::OkStatus();
   }
@@ -164,22 +157,19 @@ class Session {
   std::unique_ptr<StateDirectory> state_;
   std::unique_ptr<LocalCluster> cluster_;
   std::unique_ptr<RunApi> api_;
-  std::unique_ptr<ObjectStore> objects_;
 };
 
 }  // namespace
 
-StatusOr<std::vector<Run>> RunLocalSession(const CliContext& context, const LocalSessionOptions& options,
-                                           const std::vector<RunRequest>& requests) {
+StatusOr<Runs> RunLocalSession(const CliContext& context, const LocalSessionOptions& options,
+                               const std::vector<RunRequest>& requests) {
   LWQ_RETURN_IF_ERROR(CheckNames(requests));
-  std::vector<CheckedRun> checked;
-  for (const RunRequest& request : requests) {
-    LWQ_ASSIGN_OR_RETURN(CheckedRun run, CheckRunInputs(request));
-    checked.push_back(std::move(run));
-  }
-  const Status weights = CheckWeights(checked, *context.interrupt);
-  auto runs = weights.ok() ? Session(context, options).Execute(checked, MaxThreads(options.cluster, requests))
-                           : StatusOr<std::vector<Run>>(weights);
+  RunPipeline pipeline(context.console, context.interrupt);
+  LWQ_RETURN_IF_ERROR(pipeline.Check(requests));
+  const Status weights = pipeline.CheckWeights();  // before processes are started for nothing
+  auto runs = weights.ok()
+                  ? Session(context, options).Execute(&pipeline, requests, MaxThreads(options.cluster, requests))
+                  : StatusOr<Runs>(weights);
   const bool interrupted = !runs.ok() && ExitCodeOf(runs.status()) == ExitCode::kInterrupted;
   if (interrupted && !options.state.empty()) {
     return WithExit(absl::CancelledError(absl::StrCat(
@@ -189,4 +179,4 @@ StatusOr<std::vector<Run>> RunLocalSession(const CliContext& context, const Loca
   return runs;
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

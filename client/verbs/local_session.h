@@ -4,9 +4,10 @@
 #include <string>
 #include <vector>
 
+#include "client/pipeline/run_pipeline.h"
 #include "client/verbs/verb.h"
 
-namespace lwq {
+namespace lwq::client {
 
 struct LocalSessionOptions {
   std::string state;   // "": a temporary one, removed at the end
@@ -20,7 +21,7 @@ struct LocalSessionOptions {
 // Starts the cluster, submits the runs (or goes on with those that an earlier session left unfinished), shows their
 // progress, fetches exports and stops the cluster. The runs in their terminal states. Errors: as the parts'; when
 // interrupted CANCELLED (exit code 130), with a line that says how to resume.
-StatusOr<std::vector<lwqat::v1::Run>> RunLocalSession(const CliContext& context, const LocalSessionOptions& options,
-                                                      const std::vector<RunRequest>& requests);
+StatusOr<Runs> RunLocalSession(const CliContext& context, const LocalSessionOptions& options,
+                               const std::vector<RunRequest>& requests);
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -1,10 +1,11 @@
 // lwq logs: what a run's tasks and their workers said.
 #include "absl/time/time.h"
 #include "client/base/format.h"
-#include "client/render/json_text.h"
 #include "client/verbs/run_options.h"
+#include "reporting/json_text.h"
+#include "reporting/run_facts.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 struct LogsOptions : RunIdOptions {
@@ -30,7 +31,7 @@ Status PrintNew(const CliContext& context, const LogsOptions& options, RunApi* a
     for (const auto& line : page.lines()) {
       *after = std::max(*after, line.sequence());
       if (!line.task().starts_with(options.task)) continue;
-      context.console->Out(options.json ? JsonLine(line) : LogText(line));
+      context.console->Out(options.json ? reporting::JsonLine(line) : LogText(line));
     }
     if (!page.more() || page.lines().empty()) return absl::OkStatus();
   }
@@ -43,7 +44,7 @@ StatusOr<ExitCode> Logs(const CliContext& context, const LogsOptions& options) {
     bool ended = true;
     if (options.follow) {  // asked before the lines, so that none written until the end is missed
       LWQ_ASSIGN_OR_RETURN(const lwqat::v1::Run run, connection->api()->GetRun(options.run_ids.front()));
-      ended = IsTerminal(run.state());
+      ended = reporting::IsTerminal(run.state());
     }
     LWQ_RETURN_IF_ERROR(PrintNew(context, options, connection->api(), &after));
     if (ended) return ExitCode::kOk;
@@ -64,4 +65,4 @@ void AddLogsVerb(CLI::App* root, const CliContext& context, VerbAction* action) 
   verb->callback([=, &context] { *action = [=, &context] { return Logs(context, *options); }; });
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

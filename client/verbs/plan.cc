@@ -1,14 +1,14 @@
 // lwq plan: what a run would do, before anything runs or is uploaded.
-#include "client/render/json_text.h"
+#include "client/pipeline/preflight.h"
 #include "client/render/plan_text.h"
 #include "client/run_file/run_flags.h"
 #include "client/transfer/check_weights.h"
 #include "client/transfer/interruptible_store.h"
 #include "client/transfer/naming_store.h"
-#include "client/verbs/preflight.h"
 #include "client/verbs/verb.h"
+#include "reporting/json_text.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 struct PlanOptions {
@@ -36,7 +36,7 @@ StatusOr<ExitCode> ShowPlan(const CliContext& context, const PlanOptions& option
                        ServerConnection::Open(context, options.server, ServerConnection::Makes::kTemporaryToo));
   auto plan = connection->api()->PlanRun(spec);
   if (!plan.ok()) return Annotate(plan.status(), checked.request.origin);
-  context.console->OutText(options.json ? PrettyJson(ToJson(*plan)) : RenderPlan(*plan));
+  context.console->OutText(options.json ? reporting::PrettyJson(reporting::ToJson(*plan)) : RenderPlan(*plan));
   return ExitCode::kOk;
 }
 
@@ -55,4 +55,4 @@ void AddPlanVerb(CLI::App* root, const CliContext& context, VerbAction* action) 
   verb->callback([=, &context] { *action = [=, &context] { return ShowPlan(context, *options); }; });
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -1,10 +1,11 @@
 // lwq report: runs side by side.
-#include "client/render/report.h"
+#include "reporting/report.h"
 #include "client/base/clock.h"
-#include "client/render/json_text.h"
+#include "client/render/report_text.h"
 #include "client/verbs/run_options.h"
+#include "reporting/json_text.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 StatusOr<ExitCode> ReportRuns(const CliContext& context, const RunIdOptions& options) {
@@ -14,8 +15,9 @@ StatusOr<ExitCode> ReportRuns(const CliContext& context, const RunIdOptions& opt
     LWQ_ASSIGN_OR_RETURN(lwqat::v1::Run run, connection->api()->GetRun(run_id));
     runs.push_back(std::move(run));
   }
-  const Report report = BuildReport(runs, NowUnixSeconds());
-  context.console->OutText(options.json ? PrettyJson(ReportToJson(report)) : RenderReport(report));
+  const reporting::Report report = reporting::BuildReport(runs, NowUnixSeconds());
+  context.console->OutText(options.json ? reporting::PrettyJson(reporting::ReportToJson(report))
+                                        : RenderReport(report));
   return ExitCode::kOk;
 }
 
@@ -32,4 +34,4 @@ void AddReportVerb(CLI::App* root, const CliContext& context, VerbAction* action
   verb->callback([=, &context] { *action = [=, &context] { return ReportRuns(context, *options); }; });
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

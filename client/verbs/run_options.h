@@ -7,7 +7,7 @@
 #include "client/base/format.h"
 #include "client/verbs/verb.h"
 
-namespace lwq {
+namespace lwq::client {
 
 struct RunIdOptions {
   bool json = false;
@@ -31,4 +31,4 @@ inline void AddRunIds(CLI::App* verb, std::vector<std::string>* run_ids) {
   verb->add_option("RUN", *run_ids, kRunIdHelp)->required()->type_name("")->check(CheckRunId);
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -1,9 +1,9 @@
 // lwq schedule: how long a finished run would take with other numbers of workers.
 #include "absl/strings/str_format.h"
-#include "client/render/json_text.h"
 #include "client/verbs/run_options.h"
+#include "reporting/json_text.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 struct ScheduleOptions : RunIdOptions {
@@ -15,7 +15,7 @@ StatusOr<ExitCode> Schedule(const CliContext& context, const ScheduleOptions& op
   LWQ_ASSIGN_OR_RETURN(const lwqat::v1::ScheduleRunResponse response,
                        connection->api()->ScheduleRun(options.run_ids.front(), options.workers));
   if (options.json) {
-    context.console->OutText(PrettyJson(ToJson(response)));
+    context.console->OutText(reporting::PrettyJson(reporting::ToJson(response)));
     return ExitCode::kOk;
   }
   context.console->Out("workers   seconds");
@@ -40,4 +40,4 @@ void AddScheduleVerb(CLI::App* root, const CliContext& context, VerbAction* acti
   verb->callback([=, &context] { *action = [=, &context] { return Schedule(context, *options); }; });
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -1,12 +1,12 @@
 // lwq sensitivity: what a run measured about its blocks, in the shape that sensitivity_file reads.
 #include <filesystem>
 
-#include "client/render/json_text.h"
-#include "client/render/sensitivity_results.h"
 #include "client/transfer/fetch_export.h"
 #include "client/verbs/run_options.h"
+#include "reporting/json_text.h"
+#include "reporting/sensitivity_results.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 struct SensitivityOptions : RunIdOptions {
@@ -16,19 +16,19 @@ struct SensitivityOptions : RunIdOptions {
 StatusOr<ExitCode> ShowSensitivity(const CliContext& context, const SensitivityOptions& options) {
   LWQ_ASSIGN_OR_RETURN(const auto connection, ServerConnection::Open(context, options.server));
   LWQ_ASSIGN_OR_RETURN(const lwqat::v1::Run run, connection->api()->GetRun(options.run_ids.front()));
-  LWQ_ASSIGN_OR_RETURN(const Json results, SensitivityResults(run));
+  LWQ_ASSIGN_OR_RETURN(const Json results, reporting::SensitivityResults(run));
   if (options.output == "-") {
-    context.console->OutText(PrettyJson(results));
+    context.console->OutText(reporting::PrettyJson(results));
     return ExitCode::kOk;
   }
   std::string path = options.output;
   std::error_code ignored;
   if (std::filesystem::is_directory(path, ignored)) {
-    path = (std::filesystem::path(path) / SensitivityFileName(run)).string();
+    path = (std::filesystem::path(path) / reporting::SensitivityFileName(run)).string();
   }
-  LWQ_RETURN_IF_ERROR(Annotate(WriteReport(path, PrettyJson(results)), "--output"));
+  LWQ_RETURN_IF_ERROR(Annotate(WriteReport(path, reporting::PrettyJson(results)), "--output"));
   if (options.json) {
-    context.console->OutText(PrettyJson({{"run_id", run.id()}, {"file", path}}));
+    context.console->OutText(reporting::PrettyJson({{"run_id", run.id()}, {"file", path}}));
   } else {
     context.console->Out(path);
   }
@@ -51,4 +51,4 @@ void AddSensitivityVerb(CLI::App* root, const CliContext& context, VerbAction* a
   verb->callback([=, &context] { *action = [=, &context] { return ShowSensitivity(context, *options); }; });
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

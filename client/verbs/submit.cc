@@ -1,15 +1,11 @@
 // lwq submit: uploads what runs need and hands them to a coordinator.
-#include "client/render/json_text.h"
-#include "client/render/layer_results.h"
-#include "client/watch/run_views.h"
-#include "client/watch/watch_runs.h"
+#include "client/pipeline/run_pipeline.h"
 #include "client/run_file/run_flags.h"
-#include "client/transfer/check_weights.h"
-#include "client/transfer/fetch_export.h"
-#include "client/verbs/preflight.h"
 #include "client/verbs/verb.h"
+#include "reporting/json_text.h"
+#include "reporting/layer_results.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 struct SubmitOptions {
@@ -19,62 +15,44 @@ struct SubmitOptions {
   std::shared_ptr<RunFlags> runs;
 };
 
-// Waits for the runs, fetches what is to be fetched; the exit code of the worst.
-StatusOr<ExitCode> WatchAndFetch(const CliContext& context, const SubmitOptions& options, ServerConnection* connection,
-                                 ObjectStore* objects, const std::vector<CheckedRun>& checked,
-                                 std::vector<lwqat::v1::Run>* runs) {
-  std::vector<std::string> ids;
-  for (const lwqat::v1::Run& run : *runs) ids.push_back(run.id());
-  const WatchStyle style = ChooseWatchStyle(*context.console, false);
-  const bool lines_to_err = options.json && style == WatchStyle::kLines;
-  const auto view = MakeRunView(lines_to_err ? WatchStyle::kNotes : style, context.console);
-  LWQ_ASSIGN_OR_RETURN(*runs, WatchRuns(connection->api(), ids, view.get()));
-  ExitCode code = ExitCode::kOk;
-  for (size_t i = 0; i < runs->size(); ++i) {
-    const lwqat::v1::Run& run = (*runs)[i];
-    code = Worse(code, ExitCodeOf(run.state()));
-    const std::string& directory = checked[i].request.save_quant_dir;
-    if (run.state() != lwqat::v1::RUN_STATE_SUCCEEDED || directory.empty()) continue;
-    LWQ_RETURN_IF_ERROR(FetchExport(run, objects, directory, context.console));
+Status CheckExports(const std::vector<RunRequest>& requests, bool watch) {
+  for (const RunRequest& request : requests) {
+    if (request.save_quant_dir.empty() || watch) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        request.origin, ": save_quant_dir is filled when the run has ended; add --watch, or use lwq fetch later"));
   }
-  return code;
+  return absl::OkStatus();
+}
+
+// Submits the runs; their ids are what the verb prints.
+StatusOr<Runs> SubmitAndTell(const CliContext& context, bool json, RunApi* api, const RunSpecs& specs) {
+  LWQ_ASSIGN_OR_RETURN(Runs runs, SubmitAnew(api, specs));
+  for (const lwqat::v1::Run& run : runs) {
+    if (!json) context.console->Out(run.id());
+  }
+  return runs;
 }
 
 StatusOr<ExitCode> Submit(const CliContext& context, const SubmitOptions& options) {
   LWQ_ASSIGN_OR_RETURN(const std::vector<RunRequest> requests, LoadRuns(*options.runs));
-  std::vector<CheckedRun> checked;
-  for (const RunRequest& request : requests) {
-    if (!request.save_quant_dir.empty() && !options.watch) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          request.origin, ": save_quant_dir is filled when the run has ended; add --watch, or use lwq fetch later"));
-    }
-    LWQ_ASSIGN_OR_RETURN(CheckedRun run, CheckRunInputs(request));
-    checked.push_back(std::move(run));
-  }
+  LWQ_RETURN_IF_ERROR(CheckExports(requests, options.watch));
+  RunPipeline pipeline(context.console, context.interrupt);
+  LWQ_RETURN_IF_ERROR(pipeline.Check(requests));
   LWQ_ASSIGN_OR_RETURN(const auto connection,
                        ServerConnection::Open(context, options.server, ServerConnection::Makes::kStateDirectory));
-  LWQ_RETURN_IF_ERROR(Preflight(connection->api(), checked));
-  LWQ_RETURN_IF_ERROR(CheckWeights(checked, *context.interrupt));
-  LWQ_ASSIGN_OR_RETURN(const auto objects, connection->OpenObjects());
-  std::vector<lwqat::v1::Run> runs;
-  UploadedTrees uploaded;
-  for (const CheckedRun& run : checked) {
-    LWQ_ASSIGN_OR_RETURN(const lwqat::v1::RunSpec spec, UploadRun(run, objects.get(), context.console, &uploaded));
-    auto submitted = connection->api()->SubmitRun(spec, NewRequestId());
-    if (!submitted.ok()) return Annotate(submitted.status(), run.request.origin);
-    if (!options.json) context.console->Out(submitted->id());
-    runs.push_back(*std::move(submitted));
-  }
-  ExitCode code = ExitCode::kOk;
-  if (options.watch) {
-    LWQ_ASSIGN_OR_RETURN(code, WatchAndFetch(context, options, connection.get(), objects.get(), checked, &runs));
-  }
+  PipelineOptions steps;
+  steps.api = connection->api();
+  steps.open_objects = [&] { return connection->OpenObjects(); };
+  steps.submit = [&](const RunSpecs& specs) { return SubmitAndTell(context, options.json, connection->api(), specs); };
+  if (options.watch) steps.watch = ChooseProgressStyle(*context.console, /*out_is_taken=*/options.json);
+  steps.folder_of = [](const RunRequest& request, const lwqat::v1::Run&) { return request.save_quant_dir; };
+  LWQ_ASSIGN_OR_RETURN(const Runs runs, pipeline.Execute(steps));
   if (options.json) {
     Json list = Json::array();
-    for (const lwqat::v1::Run& run : runs) list.push_back(RunToJson(run));
-    context.console->OutText(PrettyJson({{"runs", list}}));
+    for (const lwqat::v1::Run& run : runs) list.push_back(reporting::RunToJson(run));
+    context.console->OutText(reporting::PrettyJson({{"runs", list}}));
   }
-  return code;
+  return options.watch ? ExitCodeOf(runs) : ExitCode::kOk;
 }
 
 }  // namespace
@@ -91,4 +69,4 @@ void AddSubmitVerb(CLI::App* root, const CliContext& context, VerbAction* action
   verb->callback([=, &context] { *action = [=, &context] { return Submit(context, *options); }; });
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -2,15 +2,15 @@
 #include <iostream>
 #include <iterator>
 
-#include "client/render/json_text.h"
 #include "client/render/table.h"
 #include "client/transfer/model_tokenizer.h"
 #include "client/verbs/verb.h"
 #include "common/bytes/bytes.h"
 #include "common/documents/json_records.h"
 #include "common/text/one_line.h"
+#include "reporting/json_text.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 struct TokensOptions {
@@ -50,7 +50,8 @@ std::string CountsText(const Tokenizer& tokenizer, size_t tokens, size_t bytes) 
   std::string line = absl::StrCat(tokens, " tokens of ", bytes, " bytes; vocabulary ", tokenizer.vocab_size());
   for (const int32_t id : tokenizer.prefix_ids()) {
     const auto piece = tokenizer.Piece(id);
-    absl::StrAppend(&line, "; in front of a text: ", piece.ok() ? OneLine(*piece, kLongestPiece) : "", " (", id, ")");
+    absl::StrAppend(&line, "; in front of a text: ", piece.ok() ? lwq::OneLine(*piece, kLongestPiece) : "", " (", id,
+                    ")");
   }
   return line;
 }
@@ -65,10 +66,10 @@ StatusOr<ExitCode> Tokens(const CliContext& context, const TokensOptions& option
   for (const int32_t id : ids) {
     LWQ_ASSIGN_OR_RETURN(const std::string_view piece, tokenizer->Piece(id));
     pieces.push_back(std::string(piece));
-    if (!options.json) table.AddRow({absl::StrCat(id), OneLine(piece, kLongestPiece)});
+    if (!options.json) table.AddRow({absl::StrCat(id), lwq::OneLine(piece, kLongestPiece)});
   }
   if (options.json) {
-    context.console->OutText(PrettyJson(
+    context.console->OutText(reporting::PrettyJson(
         {{"ids", ids},
          {"pieces", pieces},
          {"tokens", ids.size()},
@@ -100,4 +101,4 @@ void AddTokensVerb(CLI::App* root, const CliContext& context, VerbAction* action
   verb->callback([=, &context] { *action = [=, &context] { return Tokens(context, *options); }; });
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -5,7 +5,7 @@
 
 #include "client/transfer/interruptible_store.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 constexpr std::chrono::milliseconds kLookAgain{50};
@@ -135,4 +135,4 @@ StatusOr<std::unique_ptr<ObjectStore>> ServerConnection::OpenObjects() {
   return std::unique_ptr<ObjectStore>(std::make_unique<InterruptibleStore>(std::move(store), api_->interrupt()));
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -18,7 +18,7 @@
 #include "client/rpc/run_api.h"
 #include "client/transfer/upload_run.h"
 
-namespace lwq {
+namespace lwq::client {
 
 struct CliContext {
   Console* console;
@@ -114,4 +114,4 @@ void AddReportVerb(CLI::App* root, const CliContext& context, VerbAction* action
 void AddTokensVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 void AddCompletionVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 
-}  // namespace lwq
+}  // namespace lwq::client

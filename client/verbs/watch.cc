@@ -3,7 +3,7 @@
 #include "client/watch/watch_runs.h"
 #include "client/verbs/run_options.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 StatusOr<ExitCode> Watch(const CliContext& context, const RunIdOptions& options) {
@@ -11,9 +11,7 @@ StatusOr<ExitCode> Watch(const CliContext& context, const RunIdOptions& options)
   const auto view = MakeRunView(ChooseWatchStyle(*context.console, options.json), context.console);
   LWQ_ASSIGN_OR_RETURN(const std::vector<lwqat::v1::Run> runs,
                        WatchRuns(connection->api(), options.run_ids, view.get()));
-  ExitCode code = ExitCode::kOk;
-  for (const lwqat::v1::Run& run : runs) code = Worse(code, ExitCodeOf(run.state()));
-  return code;
+  return ExitCodeOf(runs);
 }
 
 }  // namespace
@@ -28,4 +26,4 @@ void AddWatchVerb(CLI::App* root, const CliContext& context, VerbAction* action)
   verb->callback([=, &context] { *action = [=, &context] { return Watch(context, *options); }; });
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

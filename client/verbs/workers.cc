@@ -1,9 +1,9 @@
 // lwq workers: who executes tasks.
-#include "client/render/json_text.h"
 #include "client/render/run_page.h"
 #include "client/verbs/verb.h"
+#include "reporting/json_text.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 struct WorkersOptions {
@@ -14,7 +14,7 @@ struct WorkersOptions {
 StatusOr<ExitCode> Workers(const CliContext& context, const WorkersOptions& options) {
   LWQ_ASSIGN_OR_RETURN(const auto connection, ServerConnection::Open(context, options.server));
   LWQ_ASSIGN_OR_RETURN(const lwqat::v1::ListWorkersResponse workers, connection->api()->ListWorkers());
-  context.console->OutText(options.json ? PrettyJson(ToJson(workers)) : RenderWorkers(workers));
+  context.console->OutText(options.json ? reporting::PrettyJson(reporting::ToJson(workers)) : RenderWorkers(workers));
   return ExitCode::kOk;
 }
 
@@ -28,4 +28,4 @@ void AddWorkersVerb(CLI::App* root, const CliContext& context, VerbAction* actio
   verb->callback([=, &context] { *action = [=, &context] { return Workers(context, *options); }; });
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -4,13 +4,14 @@
 #include <set>
 
 #include "client/base/clock.h"
-#include "client/render/json_text.h"
-#include "client/render/layer_results.h"
 #include "client/render/run_text.h"
 #include "client/render/watch_frame.h"
 #include "common/status/status.h"
+#include "reporting/json_text.h"
+#include "reporting/layer_results.h"
+#include "reporting/run_facts.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 using lwqat::v1::Run;
@@ -61,7 +62,7 @@ class LineView : public RunView {
   void OnTick(const std::vector<Run>& runs) override {
     for (const Run& run : runs) {
       if (run.state() != lwqat::v1::RUN_STATE_PENDING || !hinted_.insert(run.id()).second) continue;
-      Print(absl::StrCat(run.spec().name(), " ", ShortId(run.id()), ": ", WaitsForWorkerText()));
+      Print(absl::StrCat(run.spec().name(), " ", reporting::ShortId(run.id()), ": ", WaitsForWorkerText()));
     }
   }
   void OnConnection(bool connected) override { console_->Err(ConnectionNote(connected)); }
@@ -80,7 +81,7 @@ class JsonView : public RunView {
  public:
   explicit JsonView(Console* console) : console_(console) {}
   void OnChange(const std::vector<Run>& runs, size_t changed) override {
-    console_->Out(OneLineJson(RunToJson(runs[changed])));
+    console_->Out(reporting::OneLineJson(reporting::RunToJson(runs[changed])));
   }
   void OnTick(const std::vector<Run>& /*runs*/) override {}
   void OnConnection(bool connected) override { console_->Err(ConnectionNote(connected)); }
@@ -98,6 +99,11 @@ WatchStyle ChooseWatchStyle(const Console& console, bool json) {
                                                                                 : WatchStyle::kLines;
 }
 
+WatchStyle ChooseProgressStyle(const Console& console, bool out_is_taken) {
+  const WatchStyle style = ChooseWatchStyle(console, /*json=*/false);
+  return style == WatchStyle::kLines && out_is_taken ? WatchStyle::kNotes : style;
+}
+
 std::unique_ptr<RunView> MakeRunView(WatchStyle style, Console* console) {
   switch (style) {
     case WatchStyle::kTerminal:
@@ -112,4 +118,4 @@ std::unique_ptr<RunView> MakeRunView(WatchStyle style, Console* console) {
   return nullptr;
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -7,7 +7,7 @@
 #include "client/base/console.h"
 #include "client/watch/watch_runs.h"
 
-namespace lwq {
+namespace lwq::client {
 
 enum class WatchStyle {
   kTerminal,  // frames in the console's live region; the last one stays
@@ -19,7 +19,11 @@ enum class WatchStyle {
 // kJson when asked for, frames when both streams are terminals, else lines.
 WatchStyle ChooseWatchStyle(const Console& console, bool json);
 
+// For runs that are waited for on the way to a result: frames, or else lines, which leave standard output to the result
+// where it has one.
+WatchStyle ChooseProgressStyle(const Console& console, bool out_is_taken);
+
 // The console must outlive the view.
 std::unique_ptr<RunView> MakeRunView(WatchStyle style, Console* console);
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -7,7 +7,7 @@
 #include <thread>
 #include <variant>
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 using lwqat::v1::Run;
@@ -91,4 +91,4 @@ StatusOr<std::vector<Run>> WatchRuns(RunApi* api, const std::vector<std::string>
   return runs;
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -8,7 +8,7 @@
 #include "client/rpc/run_api.h"
 #include "lwqat/v1/run.pb.h"
 
-namespace lwq {
+namespace lwq::client {
 
 // What shows runs as they change. Called on one thread.
 class RunView {
@@ -25,4 +25,4 @@ class RunView {
 // Returns the runs in their terminal states, or the first error of any stream (the others are ended).
 StatusOr<std::vector<lwqat::v1::Run>> WatchRuns(RunApi* api, const std::vector<std::string>& run_ids, RunView* view);
 
-}  // namespace lwq
+}  // namespace lwq::client

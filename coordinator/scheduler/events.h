@@ -25,6 +25,10 @@ struct SubmitRun {
   RunSpec spec;
   std::string request_id;  // "" = not idempotent
 };
+// All are accepted, in this order, or none is.
+struct SubmitRuns {
+  std::vector<SubmitRun> runs;
+};
 struct CancelRun {
   std::string run_id;  // an id or a unique prefix
 };
@@ -74,7 +78,7 @@ struct ReportTask {
 // A deadline has passed.
 struct Tick {};
 
-using Event = std::variant<SubmitRun, CancelRun, RegisterWorker, LeaseTask, Heartbeat, ReportTask, Tick>;
+using Event = std::variant<SubmitRun, SubmitRuns, CancelRun, RegisterWorker, LeaseTask, Heartbeat, ReportTask, Tick>;
 
 struct Lease {
   Digest task;
@@ -97,6 +101,9 @@ struct LostLease {
 struct RunReply {
   RunId run;
 };
+struct RunsReply {
+  std::vector<RunId> runs;  // as in the event
+};
 struct RegisterReply {
   WorkerId worker;
 };
@@ -108,7 +115,7 @@ struct HeartbeatReply {
   std::vector<ArtifactRef> discard;  // artifacts to delete, named until they are known to be
 };
 
-using Reply = std::variant<std::monostate, RunReply, RegisterReply, LeaseReply, HeartbeatReply>;
+using Reply = std::variant<std::monostate, RunReply, RunsReply, RegisterReply, LeaseReply, HeartbeatReply>;
 
 struct Effects {
   // To be committed before anything below leaves the process.

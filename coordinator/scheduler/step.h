@@ -10,6 +10,7 @@
 //
 // Answers by event (status codes as the wire's, worker_service.proto and run_service.proto):
 //   SubmitRun   RunReply; INVALID_ARGUMENT, FAILED_PRECONDITION, ALREADY_EXISTS (request_id with another spec)
+//   SubmitRuns  RunsReply; as SubmitRun, of the first that is refused; INVALID_ARGUMENT (none, too many, an id twice)
 //   CancelRun   RunReply; NOT_FOUND, INVALID_ARGUMENT
 //   Register    RegisterReply; INVALID_ARGUMENT
 //   LeaseTask   LeaseReply (empty: nothing fits now); NOT_FOUND

@@ -1,4 +1,4 @@
-// Runs: submission, pinning to a class of workers, their end.
+// Runs: pinning to a class of workers, growth, their end.
 #include <algorithm>
 
 #include "absl/strings/str_join.h"
@@ -14,11 +14,6 @@ namespace {
 
 constexpr size_t kMaxErrorBytes = 2000;
 constexpr size_t kMaxLogLineBytes = 2000;
-constexpr size_t kMaxRequestIdBytes = 200;
-
-Digest SpecDigest(const RunSpec& spec) {
-  return DigestOf(CanonicalJson(RunSpecToJson(spec)));
-}
 
 // "sensitivity measured (fisher, 64 samples): most sensitive are blocks 3, 1, 7"
 std::string MeasuredLine(const Measurement& measurement) {
@@ -42,59 +37,6 @@ std::string PinsText(const RunRecord& run) {
 }
 
 }  // namespace
-
-Status Stepper::On(const SubmitRun& event) {
-  if (event.request_id.size() > kMaxRequestIdBytes) {
-    return absl::InvalidArgumentError(absl::StrCat("request_id has ", event.request_id.size(), " bytes, at most ",
-                                                   kMaxRequestIdBytes, " are allowed"));
-  }
-  const Digest spec_digest = SpecDigest(event.spec);
-  const auto request = state_.requests.find(event.request_id);
-  if (!event.request_id.empty() && request != state_.requests.end()) {
-    if (request->second.spec_digest != spec_digest) {
-      return absl::AlreadyExistsError(absl::StrCat("request_id '", OneLine(event.request_id, 80), "' was used for run ",
-                                                   request->second.run.value,
-                                                   " with another spec: use a new request_id"));
-    }
-    effects_.reply = RunReply{request->second.run};
-    return absl::OkStatus();
-  }
-
-  LWQ_ASSIGN_OR_RETURN(ResolvedSpec resolved, ResolveSpec(event.spec));
-  LWQ_ASSIGN_OR_RETURN(Plan plan, PlanOfRun(resolved.spec, resolved.model.get(), resolved.recipe, {}));
-  LWQ_ASSIGN_OR_RETURN(const std::optional<ChosenClasses> chosen, ChooseClasses(state_, resolved));
-
-  RunEntry run;
-  run.record.sequence = state_.next_run_sequence++;
-  do {
-    run.record.id.value =
-        DigestOf(absl::StrCat(run.record.sequence, "|", now_.unix_ms, "|", spec_digest.hex(), "|", run.record.id.value))
-            .short_hex();
-  } while (state_.runs.contains(run.record.id));
-  run.record.submitted_unix_ms = now_.unix_ms;
-  run.record.recipe = resolved.recipe;
-  run.record.spec = std::make_shared<const RunSpec>(std::move(resolved.spec));
-  run.model = resolved.model;
-  run.plan = std::move(plan);
-  const RunId id = run.record.id;
-  state_.runs_by_sequence[run.record.sequence] = id;
-  RunEntry& entry = state_.runs.emplace(id, std::move(run)).first->second;
-  if (!event.request_id.empty()) {
-    const RequestRecord record{event.request_id, spec_digest, id};
-    state_.requests[event.request_id] = record;
-    effects_.changes.push_back(PutRequest{record});
-  }
-  LogRun(entry, "", "", absl::StrCat("run ", id.value, " submitted"));
-  for (const std::string& line : entry.plan.chosen_defaults) LogRun(entry, "", "", line);
-  if (chosen.has_value()) {
-    StartRun(entry, *chosen);
-  } else {
-    state_.pending_runs.insert(entry.record.sequence);
-    SaveRun(entry);
-  }
-  effects_.reply = RunReply{id};
-  return absl::OkStatus();
-}
 
 Status Stepper::On(const CancelRun& event) {
   LWQ_ASSIGN_OR_RETURN(const RunId id, FindRun(state_, event.run_id));

@@ -1,6 +1,6 @@
 // One step in progress: the state, the moment, and the effects as they accumulate. Private to the scheduler; its
-// methods are spread over step_runs.cc (runs), step_workers.cc (workers, leases, reports) and step_tasks.cc (what
-// follows when a task changes).
+// methods are spread over step_submit.cc (new runs), step_runs.cc (runs), step_workers.cc (workers, leases, reports) and
+// step_tasks.cc (what follows when a task changes).
 #pragma once
 
 #include <deque>
@@ -12,6 +12,7 @@
 #include "coordinator/scheduler/events.h"
 #include "coordinator/scheduler/placement.h"
 #include "coordinator/scheduler/state.h"
+#include "coordinator/scheduler/submission.h"
 #include "coordinator/scheduler/task_machine.h"
 
 namespace lwq::coordinator {
@@ -23,6 +24,7 @@ class Stepper {
 
  private:
   Status On(const SubmitRun& event);
+  Status On(const SubmitRuns& event);
   Status On(const CancelRun& event);
   Status On(const RegisterWorker& event);
   Status On(const LeaseTask& event);
@@ -41,6 +43,10 @@ class Stepper {
   // The producer of a lost or discarded input runs again, and so does everything that has the same result.
   void Rewind(const Digest& producer);
   void Requeue(TaskEntry& task);
+
+  // step_submit.cc
+  // The run that an admitted submission makes, or has made. Requires that workers have not changed since.
+  RunId Accept(const SubmitRun& submission, PreparedRun prepared);
 
   // step_runs.cc
   void StartRun(RunEntry& run, const ChosenClasses& chosen);

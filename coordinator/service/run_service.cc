@@ -5,6 +5,7 @@
 
 #include "common/rpc/grpc_status.h"
 #include "coordinator/scheduler/makespan.h"
+#include "coordinator/scheduler/submission.h"
 #include "coordinator/service/convert_run.h"
 #include "coordinator/service/watch_stream.h"
 
@@ -43,6 +44,18 @@ grpc::ServerUnaryReactor* ComputeAnswer(Background& background, grpc::CallbackSe
         absl::StrCat(Background::kMaxWaiting, " plans and schedules are being computed: try again"))));
   }
   return reactor;
+}
+
+StatusOr<std::vector<coordinator::SubmitRun>> SubmissionsFrom(const wire::SubmitRunsRequest& request) {
+  std::vector<coordinator::SubmitRun> submissions;
+  const auto count = static_cast<size_t>(request.runs_size());
+  submissions.reserve(count);
+  for (const wire::SubmitRunRequest& run : request.runs()) {
+    StatusOr<RunSpec> spec = FromWire(run.spec());
+    if (!spec.ok()) return OfRun(spec.status(), submissions.size(), count, run.spec().name());
+    submissions.push_back({*std::move(spec), run.request_id()});
+  }
+  return submissions;
 }
 
 // A page token is "before-<sequence>": runs with a smaller sequence follow.
@@ -99,6 +112,35 @@ grpc::ServerUnaryReactor* RunServiceImpl::SubmitRun(grpc::CallbackServerContext*
                    if (status.ok()) {
                      const RunEntry& run = state->runs.at(std::get<RunReply>(reply).run);
                      RunToWire(*state, run, Instant(), /*with_tasks=*/false, response->mutable_run());
+                   }
+                   reactor->Finish(ToGrpc(status));
+                 });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* RunServiceImpl::SubmitRuns(grpc::CallbackServerContext* context,
+                                                     const wire::SubmitRunsRequest* request,
+                                                     wire::SubmitRunsResponse* response) {
+  if (request->validate_only()) {
+    return ComputeAnswer(background_, context, [request, response](StateReader& reader) -> Status {
+      LWQ_ASSIGN_OR_RETURN(const auto submissions, SubmissionsFrom(*request));
+      LWQ_ASSIGN_OR_RETURN(const std::vector<PreparedRun> prepared, ValidateRuns(reader, submissions));
+      for (const PreparedRun& run : prepared) ToWire(run.plan, run.resolved.recipe, response->add_plans());
+      return absl::OkStatus();
+    });
+  }
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  StatusOr<std::vector<coordinator::SubmitRun>> submissions = SubmissionsFrom(*request);
+  if (!submissions.ok()) {
+    reactor->Finish(ToGrpc(submissions.status()));
+    return reactor;
+  }
+  runtime_->Post(coordinator::SubmitRuns{*std::move(submissions)},
+                 [reactor, response](const Status& status, const Reply& reply, const State* state) {
+                   if (status.ok()) {
+                     for (const RunId& run : std::get<RunsReply>(reply).runs) {
+                       RunToWire(*state, state->runs.at(run), Instant(), /*with_tasks=*/false, response->add_runs());
+                     }
                    }
                    reactor->Finish(ToGrpc(status));
                  });

@@ -22,6 +22,9 @@ class RunServiceImpl final : public lwqat::v1::RunService::CallbackService {
                                     lwqat::v1::PlanRunResponse* response) override;
   grpc::ServerUnaryReactor* SubmitRun(grpc::CallbackServerContext* context, const lwqat::v1::SubmitRunRequest* request,
                                       lwqat::v1::SubmitRunResponse* response) override;
+  grpc::ServerUnaryReactor* SubmitRuns(grpc::CallbackServerContext* context,
+                                       const lwqat::v1::SubmitRunsRequest* request,
+                                       lwqat::v1::SubmitRunsResponse* response) override;
   grpc::ServerUnaryReactor* GetRun(grpc::CallbackServerContext* context, const lwqat::v1::GetRunRequest* request,
                                    lwqat::v1::GetRunResponse* response) override;
   grpc::ServerUnaryReactor* ListRuns(grpc::CallbackServerContext* context, const lwqat::v1::ListRunsRequest* request,

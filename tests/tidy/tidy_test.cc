@@ -40,7 +40,7 @@ bool StartsWith(const std::string& text, const std::string& prefix) {
 
 std::vector<std::string> SourceFiles() {
   std::vector<std::string> files;
-  for (const char* top : {"common", "coordinator", "worker", "client", "tests"}) {
+  for (const char* top : {"common", "coordinator", "worker", "reporting", "client", "tests"}) {
     for (const auto& entry : fs::recursive_directory_iterator(fs::path(LWQ_SOURCE_DIR) / top)) {
       const std::string extension = entry.path().extension();
       if (entry.is_regular_file() && (extension == ".h" || extension == ".cc")) {
@@ -94,22 +94,27 @@ const std::map<std::string, std::vector<std::string>>& AllowedArrows() {
       {"worker/tasks/",
        {"common/", "worker/qat/api/", "worker/export/", "worker/windows/", "worker/io/", "worker/tasks/"}},
       {"worker/runtime/", {"common/", "worker/", "lwqat/v1/"}},
+      {"reporting/", {"common/", "reporting/", "lwqat/v1/"}},
       {"client/base/", {"common/", "client/base/", "lwqat/v1/"}},
-      {"client/run_file/", {"common/", "client/base/", "client/run_file/", "lwqat/v1/"}},
-      {"client/rpc/", {"common/", "client/base/", "client/rpc/", "lwqat/v1/"}},
-      {"client/render/", {"common/", "client/base/", "client/render/", "lwqat/v1/"}},
+      {"client/run_file/", {"common/", "reporting/", "client/base/", "client/run_file/", "lwqat/v1/"}},
+      {"client/rpc/", {"common/", "reporting/", "client/base/", "client/rpc/", "lwqat/v1/"}},
+      {"client/render/", {"common/", "reporting/", "client/base/", "client/render/", "lwqat/v1/"}},
       {"client/transfer/",
-       {"common/", "client/base/", "client/run_file/", "client/render/", "client/transfer/", "lwqat/v1/"}},
-      {"client/watch/", {"common/", "client/base/", "client/render/", "client/rpc/", "client/watch/", "lwqat/v1/"}},
-      {"client/local/", {"common/", "client/base/", "client/rpc/", "client/local/", "lwqat/v1/"}},
-      {"client/verbs/", {"common/", "client/", "lwqat/v1/"}},
+       {"common/", "reporting/", "client/base/", "client/run_file/", "client/transfer/", "lwqat/v1/"}},
+      {"client/watch/",
+       {"common/", "reporting/", "client/base/", "client/render/", "client/rpc/", "client/watch/", "lwqat/v1/"}},
+      {"client/local/", {"common/", "reporting/", "client/base/", "client/rpc/", "client/local/", "lwqat/v1/"}},
+      {"client/pipeline/",
+       {"common/", "reporting/", "client/base/", "client/run_file/", "client/rpc/", "client/transfer/", "client/watch/",
+        "client/pipeline/", "lwqat/v1/"}},
+      {"client/verbs/", {"common/", "reporting/", "client/", "lwqat/v1/"}},
       {"client/main.cc", {"client/verbs/", "client/base/"}},
   };
   return kArrows;
 }
 
 bool IsOurs(const std::string& include) {
-  for (const char* top : {"common/", "coordinator/", "worker/", "client/", "tests/", "lwqat/v1/"}) {
+  for (const char* top : {"common/", "coordinator/", "worker/", "reporting/", "client/", "tests/", "lwqat/v1/"}) {
     if (StartsWith(include, top)) return true;
   }
   return false;
@@ -131,6 +136,27 @@ TEST(TidyTest, EveryFolderIncludesOnlyWhatItsArrowsAllow) {
           << Where(include) << "includes " << include.text
           << ", against the arrows of docs/architecture.md: move the shared part to common/, or pass it in as a value";
     }
+  }
+}
+
+TEST(TidyTest, FoldersWithANamespaceOfTheirOwnDeclareNothingElsewhere) {
+  static const std::regex kOpens("^namespace (lwq[a-z_:]*) \\{$");
+  const std::map<std::string, std::string> rooms = {{"reporting/", "lwq::reporting"}, {"client/", "lwq::client"}};
+  for (const auto& [folder, room] : rooms) {
+    int files = 0;
+    for (const std::string& path : SourceFiles()) {
+      if (!StartsWith(path, folder) || path == "client/main.cc") continue;
+      ++files;
+      bool opened = false;
+      for (const Line& line : LinesOf(path)) {
+        std::smatch match;
+        if (!std::regex_match(line.text, match, kOpens)) continue;
+        opened = true;
+        EXPECT_EQ(match[1], room) << Where(line) << "what is in " << folder << " is in namespace " << room;
+      }
+      EXPECT_TRUE(opened) << path << ": put what it declares into namespace " << room;
+    }
+    EXPECT_GT(files, 5) << folder;
   }
 }
 

@@ -14,7 +14,7 @@ class CliHarness {
  public:
   std::map<std::string, std::string> environment;
   std::string binary_directory = "/absent";
-  Interrupt interrupt;
+  client::Interrupt interrupt;
 
   // The exit code as a number.
   int Run(const std::vector<std::string>& arguments) {
@@ -23,12 +23,12 @@ class CliHarness {
   }
   int Run(const std::vector<std::string>& arguments, std::ostream* out) {
     err_.str("");
-    Console console(out, &err_, {});
-    const CliContext context{&console, &interrupt, binary_directory, [this](const std::string& name) {
-                               const auto found = environment.find(name);
-                               return found == environment.end() ? "" : found->second;
-                             }};
-    return static_cast<int>(RunCli(arguments, context));
+    client::Console console(out, &err_, {});
+    const client::CliContext context{&console, &interrupt, binary_directory, [this](const std::string& name) {
+                                       const auto found = environment.find(name);
+                                       return found == environment.end() ? "" : found->second;
+                                     }};
+    return static_cast<int>(client::RunCli(arguments, context));
   }
 
   std::string out() const { return out_.str(); }

@@ -13,9 +13,9 @@
 #include "tests/testing/process.h"
 #include "tests/unit/client/cli_harness.h"
 #include "tests/unit/client/fake_run_service.h"
-#include "tests/unit/client/sample_runs.h"
+#include "tests/unit/reporting/sample_runs.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 using testing::AllOf;
@@ -427,6 +427,47 @@ TEST_F(VerbTest, OfSeveralRunsNoneIsBegunWhenTheCoordinatorWouldRefuseOne) {
   EXPECT_FALSE(asked.model().config_json().empty());
 }
 
+TEST_F(VerbTest, SeveralRunsAreAskedForInOneCallAndSubmittedInOne) {
+  WriteInputs();
+  ASSERT_EQ(cli_.Run({"submit", At("run.yaml"), At("run.yaml")}), 0) << cli_.err();
+  ASSERT_EQ(service_.together.size(), 2u);
+  EXPECT_TRUE(service_.together[0].validate_only());
+  EXPECT_EQ(service_.together[0].runs_size(), 2);
+  EXPECT_FALSE(service_.together[1].validate_only());
+  ASSERT_EQ(service_.together[1].runs_size(), 2);
+  EXPECT_NE(service_.together[1].runs(0).request_id(), service_.together[1].runs(1).request_id());
+  EXPECT_EQ(cli_.out(), "feed0000-0000\nfeed0001-0000\n");
+}
+
+TEST_F(VerbTest, OfSeveralRunsTheOneThatWouldBeRefusedIsNamedByItsFile) {
+  WriteInputs();
+  test::WriteFile(At("second.yaml"), "name: other\nmodel: model\ncalib_dataset: calib.txt\n");
+  service_.submit_error = {grpc::StatusCode::INVALID_ARGUMENT, "recipe: wbits 5"};
+  service_.refused_name = "other";
+  EXPECT_EQ(cli_.Run({"submit", At("run.yaml"), At("second.yaml")}), 2);
+  EXPECT_EQ(cli_.err(), "lwq: " + At("second.yaml") + ": recipe: wbits 5\n");
+  EXPECT_TRUE(service_.submitted.empty());
+}
+
+TEST_F(VerbTest, OfSeveralWatchedRunsThoseThatSucceedAreFetchedThoughOneFails) {
+  WriteInputs();
+  test::WriteFile(At("second.yaml"), "name: other\nmodel: model\ncalib_dataset: calib.txt\nsave_quant_dir: second\n");
+  lwqat::v1::Run exported;
+  ExportTo(&exported);
+  service_.on_watch = [&] {  // a stream that breaks and is opened again finds them ended
+    service_.With([&](test::FakeRunService& service) {
+      for (lwqat::v1::Run& run : service.runs) {
+        run.set_state(run.spec().name() == "other" ? lwqat::v1::RUN_STATE_SUCCEEDED : lwqat::v1::RUN_STATE_FAILED);
+        *run.mutable_export_() = exported.export_();
+      }
+      return 0;
+    });
+  };
+  EXPECT_EQ(cli_.Run({"submit", At("run.yaml"), At("second.yaml"), "--watch"}), 1) << cli_.err();
+  EXPECT_EQ(test::ReadFileOrEmpty(At("second/model.safetensors")), "weights");
+  EXPECT_THAT(cli_.out(), AllOf(StartsWith("feed0000-0000\nfeed0001-0000\n"), HasSubstr("failed")));
+}
+
 TEST_F(VerbTest, SizesMayHaveUnits) {
   for (const auto& [flag, value, why] :
        std::vector<std::array<std::string, 3>>{{"--activation-bytes", "-3", "--activation-bytes: Value -3"},
@@ -745,4 +786,4 @@ TEST(Unreachable, EndsWith3AndSaysWhere) {
 }
 
 }  // namespace
-}  // namespace lwq
+}  // namespace lwq::client

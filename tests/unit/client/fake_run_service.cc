@@ -3,17 +3,13 @@
 #include <algorithm>
 
 #include "common/rpc/channel.h"
+#include "reporting/run_facts.h"
 
 namespace lwq::test {
 namespace {
 
 grpc::Status NoRun(const std::string& id) {
   return {grpc::StatusCode::NOT_FOUND, "no run \"" + id + "\"; lwq list shows the runs"};
-}
-
-bool IsTerminalState(lwqat::v1::RunState state) {
-  return state == lwqat::v1::RUN_STATE_SUCCEEDED || state == lwqat::v1::RUN_STATE_FAILED ||
-         state == lwqat::v1::RUN_STATE_CANCELLED;
 }
 
 }  // namespace
@@ -35,7 +31,7 @@ grpc::Status FakeRunService::PlanRun(grpc::ServerContext*, const lwqat::v1::Plan
                                      lwqat::v1::PlanRunResponse* response) {
   std::lock_guard lock(mutex_);
   planned.push_back(request->spec());
-  if (!submit_error.ok()) return submit_error;
+  if (Refuses(request->spec())) return submit_error;
   *response->mutable_plan() = plan;
   return grpc::Status::OK;
 }
@@ -48,7 +44,7 @@ grpc::Status FakeRunService::SubmitRun(grpc::ServerContext*, const lwqat::v1::Su
     --unavailable_submits;
     return {grpc::StatusCode::UNAVAILABLE, "starting"};
   }
-  if (!submit_error.ok()) return submit_error;
+  if (Refuses(request->spec())) return submit_error;
   for (size_t i = 0; i + 1 < submitted.size(); ++i) {  // idempotent
     if (submitted[i].request_id() == request->request_id() && Find("feed000" + std::to_string(i)) != nullptr) {
       *response->mutable_run() = *Find("feed000" + std::to_string(i));
@@ -61,6 +57,25 @@ grpc::Status FakeRunService::SubmitRun(grpc::ServerContext*, const lwqat::v1::Su
   run.set_state(lwqat::v1::RUN_STATE_RUNNING);
   runs.insert(runs.begin(), run);
   *response->mutable_run() = run;
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeRunService::SubmitRuns(grpc::ServerContext* context, const lwqat::v1::SubmitRunsRequest* request,
+                                        lwqat::v1::SubmitRunsResponse* response) {
+  With([&](FakeRunService& service) { service.together.push_back(*request); });
+  for (const lwqat::v1::SubmitRunRequest& run : request->runs()) {
+    if (request->validate_only()) {
+      lwqat::v1::PlanRunRequest one;
+      *one.mutable_spec() = run.spec();
+      lwqat::v1::PlanRunResponse planned_one;
+      if (const grpc::Status status = PlanRun(context, &one, &planned_one); !status.ok()) return status;
+      *response->add_plans() = planned_one.plan();
+    } else {
+      lwqat::v1::SubmitRunResponse submitted_one;
+      if (const grpc::Status status = SubmitRun(context, &run, &submitted_one); !status.ok()) return status;
+      *response->add_runs() = submitted_one.run();
+    }
+  }
   return grpc::Status::OK;
 }
 
@@ -104,7 +119,7 @@ grpc::Status FakeRunService::WatchRun(grpc::ServerContext*, const lwqat::v1::Wat
     writer->Write(response);
   }
   on_watch();
-  if (!states.empty() && IsTerminalState(states.back().state())) return grpc::Status::OK;
+  if (!states.empty() && reporting::IsTerminal(states.back().state())) return grpc::Status::OK;
   return {grpc::StatusCode::UNAVAILABLE, "lost"};
 }
 
@@ -114,7 +129,7 @@ grpc::Status FakeRunService::CancelRun(grpc::ServerContext*, const lwqat::v1::Ca
   lwqat::v1::Run* run = Find(request->run_id());
   if (run == nullptr) return NoRun(request->run_id());
   cancelled.push_back(run->id());
-  if (!IsTerminalState(run->state())) run->set_state(lwqat::v1::RUN_STATE_CANCELLED);
+  if (!reporting::IsTerminal(run->state())) run->set_state(lwqat::v1::RUN_STATE_CANCELLED);
   *response->mutable_run() = *run;
   return grpc::Status::OK;
 }

@@ -33,10 +33,12 @@ class FakeRunService final : public lwqat::v1::RunService::Service {
   // So many submits fail with UNAVAILABLE before one is answered.
   int unavailable_submits = 0;
   grpc::Status submit_error = grpc::Status::OK;
+  std::string refused_name;  // only of runs of this name, where one is given
 
   // What clients sent.
   std::vector<lwqat::v1::SubmitRunRequest> submitted;
-  std::vector<lwqat::v1::RunSpec> planned;
+  std::vector<lwqat::v1::RunSpec> planned;  // by PlanRun, and by SubmitRuns with validate_only
+  std::vector<lwqat::v1::SubmitRunsRequest> together;  // by SubmitRuns; each of its runs is in one of the above, too
   std::vector<std::string> cancelled;
 
   template <typename F>
@@ -51,6 +53,9 @@ class FakeRunService final : public lwqat::v1::RunService::Service {
                        lwqat::v1::PlanRunResponse* response) override;
   grpc::Status SubmitRun(grpc::ServerContext*, const lwqat::v1::SubmitRunRequest* request,
                          lwqat::v1::SubmitRunResponse* response) override;
+  // One after another as SubmitRun; none where one is refused.
+  grpc::Status SubmitRuns(grpc::ServerContext*, const lwqat::v1::SubmitRunsRequest* request,
+                          lwqat::v1::SubmitRunsResponse* response) override;
   grpc::Status GetRun(grpc::ServerContext*, const lwqat::v1::GetRunRequest* request,
                       lwqat::v1::GetRunResponse* response) override;
   grpc::Status ListRuns(grpc::ServerContext*, const lwqat::v1::ListRunsRequest* request,
@@ -66,6 +71,9 @@ class FakeRunService final : public lwqat::v1::RunService::Service {
 
  private:
   lwqat::v1::Run* Find(const std::string& prefix);
+  bool Refuses(const lwqat::v1::RunSpec& spec) const {
+    return !submit_error.ok() && (refused_name.empty() || spec.name() == refused_name);
+  }
 
   std::mutex mutex_;
   size_t watch_calls_made_ = 0;

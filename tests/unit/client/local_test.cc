@@ -13,17 +13,17 @@
 #include <sstream>
 
 #include "client/local/submit_once.h"
-#include "client/render/json_text.h"
 #include "common/artifact/file_tree.h"
+#include "common/json/json.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/fixtures/tiny_model.h"
 #include "tests/testing/process.h"
 #include "tests/unit/client/cli_harness.h"
 #include "tests/unit/client/fake_run_service.h"
-#include "tests/unit/client/sample_runs.h"
+#include "tests/unit/reporting/sample_runs.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 namespace fs = std::filesystem;
@@ -349,6 +349,19 @@ TEST_F(LocalVerbTest, TheSameCommandGoesOnWithAnUnfinishedRunAndANewOneAfterItEn
   EXPECT_NE(service_.submitted.back().request_id(), service_.submitted[0].request_id());
 }
 
+TEST_F(LocalVerbTest, OfSeveralRunsTheUnfinishedOneGoesOnAndTheOtherIsBegun) {
+  EndWith(lwqat::v1::RUN_STATE_SUCCEEDED);
+  ASSERT_EQ(Local(), 0) << cli_.err();  // the service still holds it as running
+  test::WriteFile(At("second.yaml"), "name: second\nmodel: model\ncalib_dataset: calib.txt\n");
+  EndWith(lwqat::v1::RUN_STATE_SUCCEEDED);
+  EndWith(lwqat::v1::RUN_STATE_SUCCEEDED);
+  ASSERT_EQ(Local({At("second.yaml")}), 0) << cli_.err();
+  EXPECT_THAT(cli_.err(),
+              AllOf(HasSubstr("resuming run feed0000 (my run)\n"), HasSubstr("submitted run feed0002 (second)\n")));
+  EXPECT_THAT(service_.cancelled, testing::IsEmpty());
+  EXPECT_TRUE(fs::exists(At("state/exports/second/config.json")));
+}
+
 TEST_F(LocalVerbTest, RunsLeftByAnEarlierSessionThatNobodyAsksForAreCancelled) {
   service_.runs = {test::RunningRun(), test::FinishedRun()};
   EndWith(lwqat::v1::RUN_STATE_SUCCEEDED);
@@ -469,4 +482,4 @@ TEST_F(LocalVerbTest, EvalWithoutACoordinatorRunsOnAClusterOfItsOwn) {
 }
 
 }  // namespace
-}  // namespace lwq
+}  // namespace lwq::client

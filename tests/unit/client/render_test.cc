@@ -1,20 +1,19 @@
 // What lwq prints, as golden texts.
 #include <sstream>
 
-#include "client/render/completion_script.h"
 #include "client/base/format.h"
-#include "client/render/json_text.h"
+#include "client/render/completion_script.h"
 #include "client/render/plan_text.h"
 #include "client/render/run_page.h"
 #include "client/render/run_text.h"
-#include "client/watch/run_views.h"
 #include "client/render/table.h"
 #include "client/render/watch_frame.h"
+#include "client/watch/run_views.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/unit/client/sample_runs.h"
+#include "tests/unit/reporting/sample_runs.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 using testing::ElementsAre;
@@ -308,27 +307,6 @@ TEST(WatchLines, ANewPerplexityIsALineWhereverItStandsInTheList) {
   EXPECT_THAT(DescribeChanges(before, after), ElementsAre("w2g128 3f2a9c1e: perplexity of fp on held-out is 2.2500"));
 }
 
-TEST(TimeLeft, IsUnknownBeforeTheFirstTaskEnded) {
-  lwqat::v1::Run run = test::RunningRun();
-  run.mutable_tasks(1)->set_seconds(0);
-  EXPECT_EQ(EstimateSecondsLeft(run), std::nullopt);
-}
-
-TEST(TimeLeft, CountsWhatIsLeftOfRunningTasksAndHowManyRunSideBySide) {
-  // train_block takes 3 s: 3·(1 − 32/128) + 3 for block 2, the evaluation counts as the mean of all (3 s); two at a
-  // time.
-  EXPECT_DOUBLE_EQ(*EstimateSecondsLeft(test::RunningRun()), (3 * 0.75 + 3 + 3) / 2);
-}
-
-TEST(TimeLeft, KeepsPilotTrainingsApartFromThoseOfTheRun) {
-  lwqat::v1::Run run = test::RunningRun();
-  auto* pilot = run.add_tasks();
-  *pilot = test::MakeTask("train_block", 9, lwqat::v1::TASK_STATE_SUCCEEDED);
-  pilot->set_title("pilot block 9");
-  pilot->set_seconds(1);
-  EXPECT_DOUBLE_EQ(*EstimateSecondsLeft(run), (3 * 0.75 + 3 + 2) / 2);  // the evaluation: the mean of 3 s and 1 s
-}
-
 TEST(PlanText, IsATableWithTotals) {
   lwqat::v1::Plan plan;
   for (int block = 0; block < 2; ++block) {
@@ -572,12 +550,6 @@ TEST(RunText, WorkersHaveAState) {
             "worker-2  lost   cpu           0       0 B\n");
 }
 
-TEST(JsonText, KeepsTheProtosNamesAndEveryField) {
-  lwqat::v1::Perplexity perplexity;
-  perplexity.set_text("held-out");
-  EXPECT_EQ(JsonLine(perplexity), R"({"model":"","text":"held-out","perplexity":0,"tokens":"0"})");
-}
-
 TEST(Completion, RefusesShellsItDoesNotKnow) {
   EXPECT_EQ(MessageOf(CompletionScript("tcsh", {}).status()),
             "completion: unknown shell \"tcsh\"; bash, zsh and fish are supported");
@@ -590,4 +562,4 @@ TEST(Completion, QuotesHelpTexts) {
 }
 
 }  // namespace
-}  // namespace lwq
+}  // namespace lwq::client

@@ -13,7 +13,7 @@
 #include "gtest/gtest.h"
 #include "tests/testing/process.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 using testing::ElementsAre;
@@ -377,4 +377,4 @@ TEST(TextNames, LoseFolderAndKind) {
 }
 
 }  // namespace
-}  // namespace lwq
+}  // namespace lwq::client

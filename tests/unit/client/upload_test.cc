@@ -9,8 +9,7 @@
 #include <map>
 
 #include "client/base/exit_code.h"
-#include "client/render/json_text.h"
-#include "client/render/sensitivity_results.h"
+#include "client/pipeline/preflight.h"
 #include "client/transfer/check_weights.h"
 #include "client/transfer/companion_files.h"
 #include "client/transfer/fetch_export.h"
@@ -18,15 +17,16 @@
 #include "client/transfer/naming_store.h"
 #include "client/transfer/sensitivity_file.h"
 #include "client/transfer/text_file.h"
-#include "client/verbs/preflight.h"
 #include "common/artifact/file_tree.h"
 #include "common/artifact/safetensors.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "reporting/json_text.h"
+#include "reporting/sensitivity_results.h"
 #include "tests/fixtures/tiny_model.h"
 #include "tests/testing/process.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 namespace fs = std::filesystem;
@@ -349,7 +349,7 @@ TEST_F(UploadTest, WhatARunMeasuredIsReadBackAsItsScores) {
   lwqat::v1::Run run;
   auto* measured = run.add_sensitivity();
   for (const double score : {0.1, 1e-300, 313.9089561160654}) measured->add_scores(score);
-  WriteText("scores.json", PrettyJson(*SensitivityResults(run)));
+  WriteText("scores.json", reporting::PrettyJson(*reporting::SensitivityResults(run)));
   const auto scores = ReadSensitivityFile(At("scores.json"), "tiny", 3);
   ASSERT_TRUE(scores.ok()) << scores.status();
   EXPECT_THAT(*scores, ElementsAre(0.1, 1e-300, 313.9089561160654)) << "to the bit";
@@ -601,4 +601,4 @@ TEST(ExportFolder, OfNamesBeyondAsciiIsTheirOwn) {
 }
 
 }  // namespace
-}  // namespace lwq
+}  // namespace lwq::client

@@ -20,7 +20,9 @@ namespace {
 
 using google::protobuf::util::MessageDifferencer;
 using grpc::StatusCode;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 // A deadline for calls that must end long before: a test that hits it has failed.
 constexpr auto kFar = std::chrono::seconds(60);
@@ -202,6 +204,98 @@ TEST_F(ServiceTest, SubmissionErrorsHaveTheCodesOfTheContract) {
   ASSERT_TRUE(submit(Submission(testing::NoopSpec(1), "request")).ok());
   EXPECT_EQ(response.run().id(), first);
   EXPECT_EQ(submit(Submission(testing::NoopSpec(2), "request")).error_code(), StatusCode::ALREADY_EXISTS);
+}
+
+TEST_F(ServiceTest, SeveralRunsAreSubmittedInOneCallAndARepeatedCallReturnsThem) {
+  Register("a");
+  wire::SubmitRunsRequest request;
+  *request.add_runs() = Submission(testing::BlockApSpec(2), "one");
+  *request.add_runs() = Submission(testing::NoopSpec(3), "two");
+  wire::SubmitRunsResponse response;
+  const auto submit = [&] { return Call(*runs_, &wire::RunService::Stub::SubmitRuns, request, &response); };
+  ASSERT_TRUE(submit().ok());
+  ASSERT_EQ(response.runs_size(), 2);
+  EXPECT_EQ(response.plans_size(), 0);
+  EXPECT_EQ(response.runs(0).state(), wire::RUN_STATE_RUNNING);
+  EXPECT_EQ(response.runs(0).tasks_total(), 13);
+  EXPECT_EQ(response.runs(0).tasks_size(), 0);
+  EXPECT_EQ(response.runs(0).plan().blocks_size(), 2);
+  EXPECT_EQ(response.runs(1).tasks_total(), 3);
+  const std::string first = response.runs(0).id();
+  *request.mutable_runs(1) = Submission(testing::NoopSpec(4), "three");
+  ASSERT_TRUE(submit().ok());
+  EXPECT_EQ(response.runs(0).id(), first) << "this one was there";
+  EXPECT_EQ(response.runs(1).tasks_total(), 4) << "this one was not";
+  wire::ListRunsResponse list;
+  ASSERT_TRUE(Call(*runs_, &wire::RunService::Stub::ListRuns, {}, &list).ok());
+  EXPECT_EQ(list.runs_size(), 3);
+}
+
+TEST_F(ServiceTest, OfSeveralRunsNoneIsAcceptedWhereOneIsRefusedAndTheErrorNamesIt) {
+  wire::SubmitRunsRequest request;
+  const auto refusal = [&] {
+    wire::SubmitRunsResponse response;
+    const grpc::Status status = Call(*runs_, &wire::RunService::Stub::SubmitRuns, request, &response);
+    EXPECT_EQ(response.runs_size() + response.plans_size(), 0);
+    return absl::StrCat(status.error_code(), " ", status.error_message());
+  };
+  const auto invalid = absl::StrCat(StatusCode::INVALID_ARGUMENT, " ");
+  for (const bool validate_only : {false, true}) {
+    request.Clear();
+    request.set_validate_only(validate_only);
+    EXPECT_EQ(refusal(), invalid + "runs is empty: give at least one");
+    RunSpec wrong = testing::BlockApSpec(1);
+    wrong.name = "second";
+    wrong.recipe.wbits = 7;
+    *request.add_runs() = Submission(testing::NoopSpec(1), "id");
+    *request.add_runs() = Submission(wrong, "another id");
+    EXPECT_THAT(refusal(), StartsWith(invalid + "run 2 of 2 (second): recipe: wbits is 7"));
+    *request.mutable_runs(1) = Submission(testing::BlockApSpec(1));
+    request.mutable_runs(1)->mutable_spec()->mutable_model()->mutable_files()->set_digest("ABC");
+    EXPECT_THAT(refusal(), AllOf(StartsWith(invalid + "run 2 of 2"), HasSubstr("model.files")));
+    *request.mutable_runs(1) = Submission(testing::NoopSpec(2), "id");
+    EXPECT_EQ(refusal(), invalid + "run 2 of 2 (noop): request_id 'id' is that of run 1 too: give each run its own");
+    request.clear_runs();
+    for (int i = 0; i < 1001; ++i) *request.add_runs() = Submission(testing::NoopSpec(1));
+    EXPECT_EQ(refusal(), invalid + "runs has 1001 entries, at most 1000 are accepted at once: submit them in parts");
+  }
+  wire::ListRunsResponse list;
+  ASSERT_TRUE(Call(*runs_, &wire::RunService::Stub::ListRuns, {}, &list).ok());
+  EXPECT_EQ(list.runs_size(), 0);
+}
+
+TEST_F(ServiceTest, AValidationAnswersPlansAndWhatASubmissionWouldAndStoresNothing) {
+  wire::SubmitRunsRequest request;
+  request.set_validate_only(true);
+  *request.add_runs() = Submission(testing::BlockApSpec(2), "id");
+  *request.add_runs() = Submission(testing::NoopSpec(3));
+  wire::SubmitRunsResponse response;
+  const auto validate = [&] { return Call(*runs_, &wire::RunService::Stub::SubmitRuns, request, &response); };
+  ASSERT_TRUE(validate().ok());
+  EXPECT_EQ(response.runs_size(), 0);
+  ASSERT_EQ(response.plans_size(), 2);
+  EXPECT_EQ(response.plans(0).blocks_size(), 2);
+  EXPECT_EQ(response.plans(0).recipe().wbits(), 2);
+  EXPECT_EQ(response.plans(1).recipe().method(), "noop");
+  wire::ListRunsResponse list;
+  ASSERT_TRUE(Call(*runs_, &wire::RunService::Stub::ListRuns, {}, &list).ok());
+  EXPECT_EQ(list.runs_size(), 0);
+
+  wire::SubmitRunResponse submitted;
+  ASSERT_TRUE(Call(*runs_, &wire::RunService::Stub::SubmitRun, Submission(testing::NoopSpec(1), "id"), &submitted).ok());
+  const grpc::Status used = validate();
+  EXPECT_EQ(used.error_code(), StatusCode::ALREADY_EXISTS);
+  EXPECT_THAT(used.error_message(), StartsWith("run 1 of 2"));
+  request.mutable_runs(0)->clear_request_id();
+  wire::RegisterWorkerRequest small;
+  small.set_numerics_class("cpu|avx512|torch");
+  small.set_memory_bytes(1);
+  small.set_max_threads(4);
+  wire::RegisterWorkerResponse registered;
+  ASSERT_TRUE(Call(*workers_, &wire::WorkerService::Stub::RegisterWorker, small, &registered).ok());
+  const grpc::Status unfit = validate();
+  EXPECT_EQ(unfit.error_code(), StatusCode::FAILED_PRECONDITION);
+  EXPECT_THAT(unfit.error_message(), AllOf(StartsWith("run 1 of 2"), HasSubstr("of memory")));
 }
 
 TEST_F(ServiceTest, PlanRunShowsWithoutStoring) {

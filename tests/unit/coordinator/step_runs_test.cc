@@ -79,6 +79,56 @@ TEST(SubmitRunTest, ARequestIdWithAnotherSpecIsRefused) {
   EXPECT_THAT(effects.changes, IsEmpty());
 }
 
+TEST(SubmitRunsTest, SeveralRunsInOneStepAreWhatTheyAreOneByOne) {
+  SchedulerHarness together;
+  SchedulerHarness apart;
+  RunSpec other = BlockApSpec(2);
+  other.recipe.seed = 77;
+  const std::vector<SubmitRun> runs = {{BlockApSpec(2), "a"}, {other, "b"}, {NoopSpec(3), ""}, {NoopSpec(3), ""}};
+  for (SchedulerHarness* harness : {&together, &apart}) harness->Register("a");
+  const Effects effects = together.Do(SubmitRuns{runs});
+  ASSERT_TRUE(effects.status.ok()) << effects.status;
+  std::vector<RunId> one_by_one;
+  for (const SubmitRun& run : runs) one_by_one.push_back(apart.Submit(run.spec, run.request_id));
+  EXPECT_EQ(std::get<RunsReply>(effects.reply).runs, one_by_one);
+  EXPECT_EQ(testing::DescribeDurable(together.state()), testing::DescribeDurable(apart.state()));
+  EXPECT_EQ(CheckIndexes(together.state()), "");
+  together.Restart();
+  EXPECT_EQ(testing::DescribeDurable(together.state()), testing::DescribeDurable(apart.state()));
+  EXPECT_EQ(std::get<RunsReply>(together.Do(SubmitRuns{{runs[0], runs[1]}}).reply).runs,
+            (std::vector<RunId>{one_by_one[0], one_by_one[1]}))
+      << "by their request ids";
+}
+
+TEST(SubmitRunsTest, OneThatIsRefusedLeavesNothingOfTheOthers) {
+  SchedulerHarness harness;
+  WorkerRecord small = WorkerNamed("a");
+  small.memory_bytes = 1 << 20;
+  harness.Register(small);
+  harness.Submit(NoopSpec(1), "used");
+  const std::string before = testing::DescribeDurable(harness.state());
+  RunSpec wrong = NoopSpec(1);
+  wrong.recipe.train_size = -1;
+  const SubmitRun good{NoopSpec(2), "new"};
+  const std::vector<std::pair<SubmitRun, absl::StatusCode>> bad = {
+      {{wrong, ""}, absl::StatusCode::kInvalidArgument},
+      {{NoopSpec(2), std::string(201, 'x')}, absl::StatusCode::kInvalidArgument},
+      {{NoopSpec(3), "new"}, absl::StatusCode::kInvalidArgument},
+      {{NoopSpec(2), "used"}, absl::StatusCode::kAlreadyExists},
+      {{BlockApSpec(1), ""}, absl::StatusCode::kFailedPrecondition},
+  };
+  for (const auto& [run, code] : bad) {
+    const Effects effects = harness.Do(SubmitRuns{{good, run}});
+    EXPECT_EQ(effects.status.code(), code) << effects.status;
+    EXPECT_THAT(std::string(MessageOf(effects.status)), ::testing::StartsWith("run 2 of 2"));
+    EXPECT_THAT(effects.changes, IsEmpty());
+    EXPECT_EQ(testing::DescribeDurable(harness.state()), before);
+  }
+  EXPECT_EQ(harness.Do(SubmitRuns{}).status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_TRUE(harness.Do(SubmitRuns{{good}}).status.ok()) << "nothing of it was remembered";
+  EXPECT_EQ(CheckIndexes(harness.state()), "");
+}
+
 TEST(SubmitRunTest, ARefusedSpecLeavesNothingBehind) {
   SchedulerHarness harness;
   RunSpec spec = BlockApSpec(2);

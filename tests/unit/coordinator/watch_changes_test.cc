@@ -24,7 +24,7 @@ class Watcher {
     ChangesToWire(harness_.state(), run(), harness_.now(), revision_, &message);
     revision_ = run().revision;
     tasks_ += message.run().tasks_size();
-    TakeChanges(message, &seen_);
+    client::TakeChanges(message, &seen_);
     wire::Run whole;
     RunToWire(harness_.state(), run(), harness_.now(), /*with_tasks=*/true, &whole);
     google::protobuf::util::MessageDifferencer differencer;

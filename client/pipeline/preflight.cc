@@ -1,12 +1,13 @@
-#include "client/verbs/preflight.h"
+#include "client/pipeline/preflight.h"
 
 #include <filesystem>
 #include <map>
 
+#include "client/base/exit_code.h"
 #include "client/transfer/naming_store.h"
 #include "common/digest/digest.h"
 
-namespace lwq {
+namespace lwq::client {
 namespace {
 
 // Stands for the artifact that the files will be. The coordinator tells inputs apart by their digests only.
@@ -40,11 +41,18 @@ StatusOr<lwqat::v1::RunSpec> NameRun(const CheckedRun& run) {
 }
 
 Status Preflight(RunApi* api, const std::vector<CheckedRun>& runs) {
+  std::vector<lwqat::v1::RunSpec> specs;
   for (const CheckedRun& run : runs) {
-    LWQ_ASSIGN_OR_RETURN(const lwqat::v1::RunSpec spec, NameRun(run));
-    if (const auto plan = api->PlanRun(spec); !plan.ok()) return Annotate(plan.status(), run.request.origin);
+    LWQ_ASSIGN_OR_RETURN(lwqat::v1::RunSpec spec, NameRun(run));
+    specs.push_back(std::move(spec));
   }
-  return absl::OkStatus();
+  const Status refused = api->ValidateRuns(specs).status();
+  if (ExitCodeOf(refused) != ExitCode::kUsage) return refused;
+  // The answer tells which run it is by its number; the user knows it by its file.
+  for (size_t i = 0; i < runs.size(); ++i) {
+    if (const auto plan = api->PlanRun(specs[i]); !plan.ok()) return Annotate(plan.status(), runs[i].request.origin);
+  }
+  return refused;
 }
 
-}  // namespace lwq
+}  // namespace lwq::client

@@ -1,4 +1,4 @@
-#include "client/render/sensitivity_results.h"
+#include "reporting/sensitivity_results.h"
 
 #include <algorithm>
 #include <cctype>
@@ -6,9 +6,9 @@
 #include <numeric>
 #include <vector>
 
-#include "client/render/run_text.h"
+#include "reporting/run_facts.h"
 
-namespace lwq {
+namespace lwq::reporting {
 namespace {
 
 using lwqat::v1::Run;
@@ -120,4 +120,4 @@ std::string SensitivityFileName(const Run& run) {
   return absl::StrCat("sensitivity_results_", plain.empty() ? "model" : plain, ".json");
 }
 
-}  // namespace lwq
+}  // namespace lwq::reporting

@@ -1,15 +1,15 @@
 // The files beside an exported model: layer_statistics.json and sensitivity_results_{model}.json.
 #include <cmath>
 
-#include "client/render/json_text.h"
-#include "client/render/layer_results.h"
-#include "client/render/report.h"
-#include "client/render/sensitivity_results.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/unit/client/sample_runs.h"
+#include "reporting/json_text.h"
+#include "reporting/layer_results.h"
+#include "reporting/report.h"
+#include "reporting/sensitivity_results.h"
+#include "tests/unit/reporting/sample_runs.h"
 
-namespace lwq {
+namespace lwq::reporting {
 namespace {
 
 TEST(LayerStatistics, HasEveryFieldOfEveryBlock) {
@@ -177,4 +177,4 @@ TEST(SensitivityResults, AreNamedAfterTheModel) {
 }
 
 }  // namespace
-}  // namespace lwq
+}  // namespace lwq::reporting

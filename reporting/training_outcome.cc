@@ -1,13 +1,13 @@
-#include "client/render/training_outcome.h"
+#include "reporting/training_outcome.h"
 
 #include <algorithm>
 #include <map>
 #include <tuple>
 
 #include "absl/strings/str_cat.h"
-#include "client/render/run_text.h"
+#include "reporting/run_facts.h"
 
-namespace lwq {
+namespace lwq::reporting {
 namespace {
 
 using lwqat::v1::Run;
@@ -90,4 +90,4 @@ std::vector<std::string> UselessTrainingRemarks(const Run& run) {
   return remarks;
 }
 
-}  // namespace lwq
+}  // namespace lwq::reporting

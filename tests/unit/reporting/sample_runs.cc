@@ -1,4 +1,4 @@
-#include "tests/unit/client/sample_runs.h"
+#include "tests/unit/reporting/sample_runs.h"
 
 namespace lwq::test {
 

@@ -1,4 +1,4 @@
-// The table that compares runs: one row per run, one for each full-precision model they started from. Pure.
+// Runs side by side: one row per run, one for each full-precision model they started from. Pure.
 //
 // Recovered share of a run on a text: (ln P_rtn − ln P_run) / (ln P_rtn − ln P_fp), where P_rtn is the round-to-nearest
 // run's perplexity with the same model, bits and group size, and P_fp the full-precision model's, both among the runs.
@@ -12,7 +12,7 @@
 #include "common/json/json.h"
 #include "lwqat/v1/run.pb.h"
 
-namespace lwq {
+namespace lwq::reporting {
 
 struct ReportRow {
   std::string run_id;  // empty for a full-precision model
@@ -45,8 +45,7 @@ struct Report {
 std::optional<double> RecoveredShare(double fp, double rtn, double quantized);
 
 Report BuildReport(const std::vector<lwqat::v1::Run>& runs, double now_unix_s);
-std::string RenderReport(const Report& report);
 // {"texts": […], "rows": [{…}]}
 Json ReportToJson(const Report& report);
 
-}  // namespace lwq
+}  // namespace lwq::reporting

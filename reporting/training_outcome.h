@@ -11,7 +11,7 @@
 #include "common/json/json.h"
 #include "lwqat/v1/run.pb.h"
 
-namespace lwq {
+namespace lwq::reporting {
 
 // By the metrics of a training: nothing where no step was taken (epochs 0, rates 0) or nothing was validated.
 std::optional<bool> LoweredLoss(const Json& metrics);
@@ -24,4 +24,4 @@ std::string UselessTrainingText(const lwqat::v1::Task& task);
 // naming its blocks; those of relay's second pass apart. Pilots, which are no part of the model, are left out.
 std::vector<std::string> UselessTrainingRemarks(const lwqat::v1::Run& run);
 
-}  // namespace lwq
+}  // namespace lwq::reporting

@@ -6,16 +6,15 @@
 #include "client/rpc/run_api.h"
 #include "client/transfer/upload_run.h"
 
-namespace lwq {
+namespace lwq::client {
 
 // The spec as UploadRun makes it of inputs that are all there already, with the inputs' true sizes and names that stand
 // for the digests they will have: made from their paths, nothing is read. Good for a plan by a coordinator that knows
 // no other run's inputs.
 StatusOr<lwqat::v1::RunSpec> NameRun(const CheckedRun& run);
 
-// Has the coordinator plan every run, inputs named by where they are on this disk: nothing is read, hashed or stored.
-// The error is the first run's that cannot be, annotated with its origin; so of several runs all are accepted or none
-// is begun.
+// Asks the coordinator, in one call, whether it would accept the runs, inputs named by where they are on this disk:
+// nothing is read, hashed or stored. The error is that of the first run it would refuse, annotated with its origin.
 Status Preflight(RunApi* api, const std::vector<CheckedRun>& runs);
 
-}  // namespace lwq
+}  // namespace lwq::client

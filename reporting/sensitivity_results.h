@@ -17,7 +17,7 @@
 #include "common/status/status.h"
 #include "lwqat/v1/run.pb.h"
 
-namespace lwq {
+namespace lwq::reporting {
 
 // FAILED_PRECONDITION, with what to do, when the run has measured none (yet).
 StatusOr<Json> SensitivityResults(const lwqat::v1::Run& run);
@@ -25,4 +25,4 @@ StatusOr<Json> SensitivityResults(const lwqat::v1::Run& run);
 // "sensitivity_results_llama_2_7b_hf.json" for model "meta-llama/Llama-2-7b-hf".
 std::string SensitivityFileName(const lwqat::v1::Run& run);
 
-}  // namespace lwq
+}  // namespace lwq::reporting

@@ -1,8 +1,8 @@
-#include "client/render/json_text.h"
+#include "reporting/json_text.h"
 
 #include "google/protobuf/util/json_util.h"
 
-namespace lwq {
+namespace lwq::reporting {
 
 std::string JsonLine(const google::protobuf::Message& message) {
   google::protobuf::util::JsonPrintOptions options;
@@ -26,4 +26,4 @@ std::string PrettyJson(const Json& value) {
   return value.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-}  // namespace lwq
+}  // namespace lwq::reporting

@@ -1,4 +1,4 @@
-// Runs and tasks for tests of what lwq prints.
+// Runs and tasks for tests of what is told and printed of them.
 #pragma once
 
 #include <string>

@@ -15,7 +15,7 @@
 #include "common/json/json.h"
 #include "lwqat/v1/run.pb.h"
 
-namespace lwq {
+namespace lwq::reporting {
 
 struct LayerResult {
   lwqat::v1::BlockPlan plan;
@@ -45,4 +45,4 @@ Json LayerStatistics(const lwqat::v1::Run& run);
 // The run as its message, with "layers" besides.
 Json RunToJson(const lwqat::v1::Run& run);
 
-}  // namespace lwq
+}  // namespace lwq::reporting

@@ -7,7 +7,7 @@
 #include "common/recipe/method.h"
 #include "lwqat/v1/spec.pb.h"
 
-namespace lwq {
+namespace lwq::reporting {
 
 // The default where the recipe names no method; nothing where its word is none (the coordinator refuses it).
 inline std::optional<Method> MethodOf(const lwqat::v1::Recipe& recipe) {
@@ -21,4 +21,4 @@ inline MethodTraits TraitsOfMethod(const lwqat::v1::Recipe& recipe) {
   return method.has_value() ? TraitsOf(*method) : MethodTraits{.needs_model = true, .quantizes = true};
 }
 
-}  // namespace lwq
+}  // namespace lwq::reporting

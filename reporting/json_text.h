@@ -7,7 +7,7 @@
 #include "common/json/json.h"
 #include "google/protobuf/message.h"
 
-namespace lwq {
+namespace lwq::reporting {
 
 // One line, without a line end.
 std::string JsonLine(const google::protobuf::Message& message);
@@ -18,4 +18,4 @@ std::string OneLineJson(const Json& value);
 // Indented, with a line end: what --json prints.
 std::string PrettyJson(const Json& value);
 
-}  // namespace lwq
+}  // namespace lwq::reporting

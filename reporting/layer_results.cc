@@ -1,13 +1,13 @@
-#include "client/render/layer_results.h"
+#include "reporting/layer_results.h"
 
 #include <algorithm>
 #include <string_view>
 
-#include "client/render/json_text.h"
-#include "client/render/run_text.h"
-#include "client/render/training_outcome.h"
+#include "reporting/json_text.h"
+#include "reporting/run_facts.h"
+#include "reporting/training_outcome.h"
 
-namespace lwq {
+namespace lwq::reporting {
 namespace {
 
 using google::protobuf::FieldDescriptor;
@@ -163,4 +163,4 @@ Json RunToJson(const Run& run) {
   return json;
 }
 
-}  // namespace lwq
+}  // namespace lwq::reporting
