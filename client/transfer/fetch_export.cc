@@ -13,8 +13,8 @@
 #include "client/render/run_text.h"
 #include "client/render/sensitivity_results.h"
 #include "common/artifact/file_tree.h"
-#include "common/object_store/posix_file.h"
-#include "common/object_store/staging.h"
+#include "common/file/posix_file.h"
+#include "common/file/staging.h"
 
 namespace lwq {
 namespace {

@@ -9,13 +9,14 @@
 
 #include "client/local/submit_once.h"
 #include "client/render/run_text.h"
-#include "client/watch/run_views.h"
-#include "client/watch/watch_runs.h"
 #include "client/transfer/check_weights.h"
 #include "client/transfer/fetch_export.h"
 #include "client/transfer/interruptible_store.h"
 #include "client/verbs/preflight.h"
-#include "common/object_store/posix_file.h"
+#include "client/watch/run_views.h"
+#include "client/watch/watch_runs.h"
+#include "common/file/posix_file.h"
+#include "common/object_store/open_store.h"
 
 namespace lwq {
 namespace {

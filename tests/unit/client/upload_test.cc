@@ -21,6 +21,7 @@
 #include "client/verbs/preflight.h"
 #include "common/artifact/file_tree.h"
 #include "common/artifact/safetensors.h"
+#include "common/object_store/open_store.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/fixtures/tiny_model.h"
