@@ -9,8 +9,8 @@
 #include <filesystem>
 
 #include "common/artifact/file_tree.h"
-#include "common/object_store/posix_file.h"
-#include "common/object_store/staging.h"
+#include "common/file/posix_file.h"
+#include "common/file/staging.h"
 #include "reporting/json_text.h"
 #include "reporting/layer_results.h"
 #include "reporting/recipe_words.h"

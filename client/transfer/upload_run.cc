@@ -1,6 +1,5 @@
 #include "client/transfer/upload_run.h"
 
-#include <filesystem>
 #include <map>
 
 #include "client/base/exit_code.h"
@@ -8,6 +7,7 @@
 #include "client/transfer/sensitivity_file.h"
 #include "client/transfer/text_file.h"
 #include "common/artifact/file_tree.h"
+#include "common/object_store/open_store.h"
 #include "reporting/recipe_words.h"
 
 namespace lwq::client {
@@ -140,16 +140,14 @@ StatusOr<lwqat::v1::RunSpec> UploadRun(const CheckedRun& run, ObjectStore* store
 StatusOr<std::unique_ptr<ObjectStore>> OpenServerObjects(const std::string& server_uri, const std::string& override_uri,
                                                          const std::string& address) {
   if (!override_uri.empty()) return OpenObjectStore(override_uri);
-  constexpr std::string_view kFile = "file://";
-  std::error_code ignored;
-  // Opening would create the folder, and fill it where the coordinator never looks.
-  const std::string path = server_uri.substr(0, server_uri.find('?'));
-  if (path.starts_with(kFile) && !std::filesystem::is_directory(path.substr(kFile.size()), ignored)) {
+  // A store that was made here would be filled where the coordinator never looks.
+  StatusOr<std::unique_ptr<ObjectStore>> store = OpenObjectStore(server_uri, {.create_if_absent = false});
+  if (absl::IsNotFound(store.status())) {
     return absl::FailedPreconditionError(
         absl::StrCat("the object store ", server_uri, " of the coordinator at ", address,
                      " is not on this machine; give --objects, the same store as seen from here"));
   }
-  return OpenObjectStore(server_uri);
+  return store;
 }
 
 }  // namespace lwq::client

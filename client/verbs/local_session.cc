@@ -10,7 +10,8 @@
 #include "client/local/submit_once.h"
 #include "client/transfer/fetch_export.h"
 #include "client/transfer/interruptible_store.h"
-#include "common/object_store/posix_file.h"
+#include "common/file/posix_file.h"
+#include "common/object_store/open_store.h"
 #include "reporting/run_facts.h"
 
 namespace lwq::client {

@@ -12,8 +12,8 @@
 #include <set>
 #include <utility>
 
-#include "common/object_store/posix_file.h"
-#include "common/object_store/staging.h"
+#include "common/file/posix_file.h"
+#include "common/file/staging.h"
 
 namespace lwq {
 namespace {

@@ -12,8 +12,8 @@
 #include <utility>
 #include <vector>
 
-#include "common/object_store/posix_file.h"
-#include "common/object_store/staging.h"
+#include "common/file/posix_file.h"
+#include "common/file/staging.h"
 #include "common/object_store/store_checks.h"
 
 namespace lwq {

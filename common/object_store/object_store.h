@@ -9,7 +9,7 @@
 // Errors common to all: UNAVAILABLE (try again), RESOURCE_EXHAUSTED (disk or quota), FAILED_PRECONDITION (the store may
 // not be used like this: permissions, read-only), DATA_LOSS (the store says its own bytes are damaged). After
 // UNAVAILABLE a write may have happened or not. What the bytes mean, their digests and their publication are
-// artifact/'s business.
+// artifact/'s business; which store a URI names is open_store.h's.
 #pragma once
 
 #include <cstdint>
@@ -80,12 +80,6 @@ class ObjectStore {
   // True when Get maps or shares what the store itself holds on this machine, so that a local copy gains nothing.
   virtual bool IsLocal() const = 0;
 };
-
-// Opens the store a URI names: "file:///absolute/dir" (created if absent; "?fsync=off" behind it gives up durability
-// against power loss, for tests and scratch data; transient errors of a network file system are repeated as
-// retry_store.h says) or "memory:" (a new empty one, for tests).
-// INVALID_ARGUMENT for anything else, naming what is supported.
-StatusOr<std::unique_ptr<ObjectStore>> OpenObjectStore(std::string_view uri);
 
 // INVALID_ARGUMENT with the reason unless `key` obeys the rules above.
 Status ValidateObjectKey(std::string_view key);

@@ -46,11 +46,10 @@ uint64_t Mix(uint64_t x) {
 
 class Retrier {
  public:
-  Retrier(const RetryOptions& options, std::function<void(absl::Duration)> wait)
-      : options_(options), wait_(std::move(wait)) {}
+  Retrier(const RetryOptions& options, RetryWait wait) : options_(options), wait_(std::move(wait)) {}
 
-  // Calls until the answer is not one to retry or the attempts are spent. `was_ambiguous` (may be null) is set when an
-  // earlier attempt failed in a way that may have taken effect.
+  // Calls until the answer is not one to retry, the attempts are spent, or the caller gives up. `was_ambiguous` (may be
+  // null) is set when an earlier attempt failed in a way that may have taken effect.
   template <typename Call>
   auto Run(const Call& call, bool* was_ambiguous = nullptr) {
     for (int attempt = 1;; ++attempt) {
@@ -59,7 +58,8 @@ class Retrier {
       if (!IsRetried(code)) return answer;
       if (was_ambiguous != nullptr) *was_ambiguous = true;
       if (attempt >= options_.attempts_max) return answer;
-      wait_(Backoff(attempt));
+      const Status waited = wait_(Backoff(attempt));
+      if (!waited.ok()) return decltype(answer)(waited);
     }
   }
 
@@ -72,7 +72,7 @@ class Retrier {
   }
 
   const RetryOptions options_;
-  const std::function<void(absl::Duration)> wait_;
+  const RetryWait wait_;
   std::atomic<uint64_t> draws_{0};
 };
 
@@ -116,7 +116,7 @@ class RetryUpload : public Upload {
 
 class RetryStore : public ObjectStore {
  public:
-  RetryStore(std::unique_ptr<ObjectStore> inner, const RetryOptions& options, std::function<void(absl::Duration)> wait)
+  RetryStore(std::unique_ptr<ObjectStore> inner, const RetryOptions& options, RetryWait wait)
       : inner_(std::move(inner)), retrier_(options, std::move(wait)) {}
 
   Status Put(std::string_view key, std::span<const std::byte> data, const PutOptions& options) override {
@@ -166,12 +166,13 @@ bool IsRetried(absl::StatusCode code) {
   return false;
 }
 
-void WaitBySleeping(absl::Duration duration) {
+Status WaitBySleeping(absl::Duration duration) {
   absl::SleepFor(duration);
+  return absl::OkStatus();
 }
 
 std::unique_ptr<ObjectStore> MakeRetryStore(std::unique_ptr<ObjectStore> inner, const RetryOptions& options,
-                                            std::function<void(absl::Duration)> wait) {
+                                            RetryWait wait) {
   return std::make_unique<RetryStore>(std::move(inner), options, std::move(wait));
 }
 

@@ -2,7 +2,7 @@
 //
 // Which codes are repeated is one table (IsRetried). Waits grow from backoff_initial by factor 2 to backoff_max, each
 // drawn between half and the whole of that (seeded, so a run of waits is reproducible); the time comes from no clock:
-// the caller hands the function that waits.
+// the caller hands the function that waits, and may give the call up there.
 //
 // A write that answers UNAVAILABLE may have happened. So a conditional write that later finds the key taken compares:
 // if the object holds exactly the bytes being written, the write was ours (or its twin's, which is the same object) and
@@ -30,10 +30,14 @@ struct RetryOptions {
 // Whether repeating the same call can help. The table that decides it for every store.
 bool IsRetried(absl::StatusCode code);
 
-// Sleeps the calling thread.
-void WaitBySleeping(absl::Duration duration);
+// Lets time pass between two attempts. Anything but OK ends the call with that status: the caller has to stop. Called
+// from whatever thread calls the store.
+using RetryWait = std::function<Status(absl::Duration)>;
+
+// Sleeps the calling thread; OK.
+Status WaitBySleeping(absl::Duration duration);
 
 std::unique_ptr<ObjectStore> MakeRetryStore(std::unique_ptr<ObjectStore> inner, const RetryOptions& options,
-                                            std::function<void(absl::Duration)> wait = WaitBySleeping);
+                                            RetryWait wait = WaitBySleeping);
 
 }  // namespace lwq

@@ -20,18 +20,21 @@ Status Stopping() {
 }
 
 StatusOr<std::unique_ptr<Runtime>> Runtime::Start(RuntimeOptions options, std::unique_ptr<Store> store, Clock* clock) {
+  LWQ_ASSIGN_OR_RETURN(const Term term, store->TakeTerm());
   LWQ_ASSIGN_OR_RETURN(Records records, store->Load());
   StatusOr<State> state = RestoreState(std::move(records), options.scheduler, clock->Now());
   if (!state.ok()) return Annotate(state.status(), store->Describe());
-  auto runtime = std::unique_ptr<Runtime>(new Runtime(std::move(options), std::move(store), clock, *std::move(state)));
+  spdlog::info("term {} of {}", term.number, store->Describe());
+  auto runtime =
+      std::unique_ptr<Runtime>(new Runtime(std::move(options), std::move(store), term, clock, *std::move(state)));
   // What the last process left unfinished is looked at first.
   runtime->Post(Tick{}, [](const Status&, const Reply&, const State*) {});
   runtime->thread_ = std::thread([loop = runtime.get()] { loop->Loop(); });
   return runtime;
 }
 
-Runtime::Runtime(RuntimeOptions options, std::unique_ptr<Store> store, Clock* clock, State state)
-    : options_(std::move(options)), store_(std::move(store)), clock_(clock), state_(std::move(state)) {}
+Runtime::Runtime(RuntimeOptions options, std::unique_ptr<Store> store, Term term, Clock* clock, State state)
+    : options_(std::move(options)), store_(std::move(store)), term_(term), clock_(clock), state_(std::move(state)) {}
 
 Runtime::~Runtime() {
   Stop();
@@ -179,7 +182,7 @@ bool Runtime::Process(std::vector<Item> items) {
 
   const std::vector<Change> changes = std::exchange(changes_, {});
   if (!changes.empty()) {
-    const Status committed = store_->Commit(changes);
+    const Status committed = store_->Commit(term_, changes);
     if (!committed.ok()) {
       spdlog::error("stopping, since a commit failed: {}", committed.ToString());
       const Status refused = absl::UnavailableError(

@@ -5,7 +5,8 @@
 // the disk the next batch gathers, so throughput grows with load.
 //
 // When a commit fails, nothing of the batch has left the process: every caller is told UNAVAILABLE, the loop ends, and
-// `on_end` is called; the store holds the last good state and the process must be restarted.
+// `on_end` is called; the store holds the last good state and the process must be restarted. So it is also when another
+// coordinator has taken a later term, which `end_status` tells by ABORTED.
 //
 // Thread-safety: every method may be called from any thread; callbacks run on the loop's thread and must not block.
 // Ownership: the clock must outlive the runtime. Not here: gRPC (service/), decisions (scheduler/).
@@ -54,7 +55,7 @@ struct RuntimeOptions {
 
 class Runtime {
  public:
-  // Loads the store and starts the loop. Errors: the store's.
+  // Takes the store's next term, loads the records and starts the loop. Errors: the store's.
   static StatusOr<std::unique_ptr<Runtime>> Start(RuntimeOptions options, std::unique_ptr<Store> store, Clock* clock);
   ~Runtime();
 
@@ -111,7 +112,7 @@ class Runtime {
     int64_t sent_at_ms = 0;
   };
 
-  Runtime(RuntimeOptions options, std::unique_ptr<Store> store, Clock* clock, State state);
+  Runtime(RuntimeOptions options, std::unique_ptr<Store> store, Term term, Clock* clock, State state);
 
   void Enqueue(Item item);
   static void Refuse(Item& item, const Status& status);
@@ -126,6 +127,7 @@ class Runtime {
 
   const RuntimeOptions options_;
   const std::unique_ptr<Store> store_;
+  const Term term_;  // of every commit
   Clock* const clock_;
 
   mutable std::mutex mutex_;

@@ -5,12 +5,12 @@
 #include <unistd.h>
 #include <csignal>
 #include <cstdio>
-#include <filesystem>
 #include <fstream>
 #include <string>
 
 #include "CLI/CLI.hpp"
 #include "common/log/log.h"
+#include "common/object_store/open_store.h"
 #include "coordinator/service/server.h"
 #include "spdlog/spdlog.h"
 
@@ -20,7 +20,6 @@ namespace {
 constexpr int kExitFailure = 1;
 constexpr int kExitUsage = 2;
 constexpr int64_t kShutdownGraceMs = 3000;
-constexpr std::string_view kFileScheme = "file:///";
 
 struct Flags {
   std::string listen = "127.0.0.1:0";
@@ -35,12 +34,7 @@ struct Flags {
 };
 
 Status CheckFlags(const Flags& flags) {
-  const auto starts_with = [](const std::string& text, std::string_view prefix) {
-    return text.size() > prefix.size() && text.compare(0, prefix.size(), prefix) == 0;
-  };
-  if (!starts_with(flags.objects, kFileScheme)) {
-    return absl::InvalidArgumentError(absl::StrCat("--objects '", flags.objects, "' must be file:///ABSOLUTE/DIR"));
-  }
+  LWQ_RETURN_IF_ERROR(Annotate(CheckSharedStoreUri(flags.objects), "--objects"));
   if (!(flags.heartbeat_seconds >= 0.01 && flags.heartbeat_seconds <= 600)) {
     return absl::InvalidArgumentError("--heartbeat-seconds must be between 0.01 and 600");
   }
@@ -51,16 +45,6 @@ Status CheckFlags(const Flags& flags) {
     return absl::InvalidArgumentError("--execution-factor must be 0 (never) or between 2 and 1e6");
   }
   if (flags.activation_bytes < 0) return absl::InvalidArgumentError("--activation-bytes must not be negative");
-  return absl::OkStatus();
-}
-
-// The coordinator opens no object, but clients refuse a folder that is not there: a wrong path must not swallow
-// uploads.
-Status CreateObjectsFolder(const std::string& uri) {
-  const std::string folder = uri.substr(kFileScheme.size() - 1);
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  if (error) return absl::FailedPreconditionError(absl::StrCat("cannot create ", folder, ": ", error.message()));
   return absl::OkStatus();
 }
 
@@ -84,7 +68,9 @@ int Fail(const Status& status) {
 }
 
 Status Serve(const Flags& flags, const sigset_t& end_signals) {
-  LWQ_RETURN_IF_ERROR(CreateObjectsFolder(flags.objects));
+  // The coordinator opens no object, but clients refuse a store that is not there: a wrong path must not swallow
+  // uploads.
+  LWQ_RETURN_IF_ERROR(MakeSharedStore(flags.objects));
   LWQ_ASSIGN_OR_RETURN(std::unique_ptr<Store> store, OpenStore(flags.store));
   SystemClock clock;
   RuntimeOptions runtime_options;

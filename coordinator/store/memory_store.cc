@@ -2,6 +2,11 @@
 
 namespace lwq::coordinator {
 
+StatusOr<Term> MemoryStore::TakeTerm() {
+  ++term_.number;
+  return term_;
+}
+
 StatusOr<Records> MemoryStore::Load() {
   Records records;
   for (const auto& [sequence, run] : runs_) records.runs.push_back(run);
@@ -16,7 +21,8 @@ StatusOr<Records> MemoryStore::Load() {
   return records;
 }
 
-Status MemoryStore::Commit(std::span<const Change> changes) {
+Status MemoryStore::Commit(Term term, std::span<const Change> changes) {
+  LWQ_RETURN_IF_ERROR(CheckTerm(term, term_, Describe()));
   LWQ_RETURN_IF_ERROR(commit_status_);
   for (const Change& change : changes) std::visit([&](const auto& one) { Apply(one); }, change);
   return absl::OkStatus();

@@ -10,8 +10,9 @@ namespace lwq::coordinator {
 
 class MemoryStore : public Store {
  public:
+  StatusOr<Term> TakeTerm() override;
   StatusOr<Records> Load() override;
-  Status Commit(std::span<const Change> changes) override;
+  Status Commit(Term term, std::span<const Change> changes) override;
   std::string Describe() const override { return "memory:"; }
 
   // Every commit fails with this until it is OK again; a failed commit changes nothing.
@@ -32,6 +33,7 @@ class MemoryStore : public Store {
   void Apply(const AppendLog& change);
   void Apply(const DropLogs& change);
 
+  Term term_;                          // taken last
   std::map<int64_t, RunRecord> runs_;  // by sequence
   std::map<RunId, std::vector<RunTaskRecord>> run_tasks_;
   std::map<Digest, TaskRecord> tasks_;

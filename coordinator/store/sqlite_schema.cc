@@ -109,6 +109,10 @@ CREATE TABLE discarded (
   deleted INTEGER NOT NULL       -- from the object store
 ) WITHOUT ROWID;
 )sql",
+    // The term of the coordinator that leads. A program that does not know it must not write beside one that does.
+    R"sql(
+INSERT INTO meta VALUES ('term', 0);
+)sql",
 };
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "coordinator/store/sqlite_store.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "SQLiteCpp/SQLiteCpp.h"
@@ -14,6 +15,7 @@ namespace {
 // A coordinator that is just ending lets go of the file within this time.
 constexpr int kLockWaitMs = 2000;
 constexpr const char* kNextWorker = "next_worker";
+constexpr const char* kTerm = "term";
 
 Status ToStatus(const SQLite::Exception& error, const std::string& where) {
   const std::string what = absl::StrCat(where, ": ", error.what());
@@ -49,6 +51,17 @@ class Prepared {
     statement_.reset();
   }
 
+  // The first column of the first row; none where there is no row.
+  template <typename... Values>
+  std::optional<int64_t> First(const Values&... values) {
+    int index = 0;
+    (statement_.bind(++index, values), ...);
+    std::optional<int64_t> found;
+    if (statement_.executeStep()) found = statement_.getColumn(0).getInt64();
+    statement_.reset();
+    return found;
+  }
+
  private:
   SQLite::Statement statement_;
 };
@@ -66,11 +79,13 @@ class SqliteStore : public Store {
   SqliteStore(std::unique_ptr<SQLite::Database> database, std::string where)
       : database_(std::move(database)), where_(std::move(where)) {}
 
+  StatusOr<Term> TakeTerm() override;
   StatusOr<Records> Load() override;
-  Status Commit(std::span<const Change> changes) override;
+  Status Commit(Term term, std::span<const Change> changes) override;
   std::string Describe() const override { return where_; }
 
  private:
+  StatusOr<Term> TermTakenLast();
   Status LoadRuns(Records& records);
   Status LoadRunTasks(Records& records);
   Status LoadTasks(Records& records);
@@ -107,6 +122,7 @@ class SqliteStore : public Store {
   Prepared put_worker_{*database_, "INSERT OR REPLACE INTO workers VALUES (?,?,?,?,?,?,?,?,?)"};
   Prepared drop_worker_{*database_, "DELETE FROM workers WHERE id=?"};
   Prepared put_meta_{*database_, "INSERT OR REPLACE INTO meta VALUES (?,?)"};
+  Prepared get_meta_{*database_, "SELECT value FROM meta WHERE name=?"};
   Prepared put_request_{*database_, "INSERT OR REPLACE INTO requests VALUES (?,?,?)"};
   Prepared append_log_{*database_, "INSERT OR REPLACE INTO log_lines VALUES (?,?,?,?,?,?)"};
   Prepared drop_logs_{*database_, "DELETE FROM log_lines WHERE run_id=? AND sequence<=?"};
@@ -234,9 +250,7 @@ Status SqliteStore::LoadRest(Records& records) {
                             .worker = Text(logs.getColumn(4)),
                             .text = Text(logs.getColumn(5))});
   }
-  SQLite::Statement meta(*database_, "SELECT value FROM meta WHERE name=?");
-  meta.bind(1, kNextWorker);
-  if (meta.executeStep()) records.next_worker = Integer(meta.getColumn(0));
+  records.next_worker = get_meta_.First(kNextWorker).value_or(records.next_worker);
   return absl::OkStatus();
 }
 
@@ -258,9 +272,32 @@ StatusOr<Records> SqliteStore::Load() {
   }
 }
 
-Status SqliteStore::Commit(std::span<const Change> changes) {
+// Requires an open transaction.
+StatusOr<Term> SqliteStore::TermTakenLast() {
+  const std::optional<int64_t> number = get_meta_.First(kTerm);
+  if (number.has_value()) return Term{*number};
+  return absl::DataLossError(
+      absl::StrCat(where_, ": its term is missing: restore a backup, or move the file away to start empty"));
+}
+
+StatusOr<Term> SqliteStore::TakeTerm() {
   try {
-    SQLite::Transaction transaction(*database_);
+    SQLite::Transaction transaction(*database_, SQLite::TransactionBehavior::IMMEDIATE);
+    LWQ_ASSIGN_OR_RETURN(Term term, TermTakenLast());
+    ++term.number;
+    put_meta_.Execute(kTerm, term.number);
+    transaction.commit();
+    return term;
+  } catch (const SQLite::Exception& error) {
+    return ToStatus(error, where_);
+  }
+}
+
+Status SqliteStore::Commit(Term term, std::span<const Change> changes) {
+  try {
+    SQLite::Transaction transaction(*database_, SQLite::TransactionBehavior::IMMEDIATE);
+    LWQ_ASSIGN_OR_RETURN(const Term taken_last, TermTakenLast());
+    LWQ_RETURN_IF_ERROR(CheckTerm(term, taken_last, where_));
     for (const Change& change : changes) std::visit([&](const auto& one) { Apply(one); }, change);
     transaction.commit();
     return absl::OkStatus();

@@ -15,4 +15,10 @@ StatusOr<std::unique_ptr<Store>> OpenStore(std::string_view uri) {
       absl::StrCat("store '", uri, "' is not supported: use sqlite:PATH (or memory: for tests)"));
 }
 
+Status CheckTerm(Term term, Term taken_last, std::string_view store) {
+  if (term == taken_last) return absl::OkStatus();
+  return absl::AbortedError(absl::StrCat(store, ": a commit of term ", term.number, " came in term ", taken_last.number,
+                                         ": another coordinator has taken over, and this one must stop"));
+}
+
 }  // namespace lwq::coordinator

@@ -5,7 +5,7 @@
 #include <thread>
 
 #include "common/artifact/artifact.h"
-#include "common/object_store/object_store.h"
+#include "common/object_store/open_store.h"
 #include "gtest/gtest.h"
 #include "tests/integration/cluster.h"
 #include "tests/integration/small_run.h"

@@ -109,6 +109,9 @@ int64_t World::MessageDelay() {
 // --- The coordinator -------------------------------------------------------------------------------------------------
 
 void World::Boot() {
+  const Term former = term_;
+  term_ = disk_->TakeTerm().value();
+  LWQ_CHECK(absl::IsAborted(disk_->Commit(former, {})), "the coordinator before could still commit");
   StatusOr<Records> records = disk_->Load();
   LWQ_CHECK(records.ok(), records.status().ToString());
   StatusOr<State> state = RestoreState(*std::move(records), options_, Now());
@@ -165,7 +168,7 @@ void World::Deliver(const Event& original, const OnReply& reply) {
     return;
   }
   MutateEffects(effects);
-  const Status committed = disk_->Commit(effects.changes);
+  const Status committed = disk_->Commit(term_, effects.changes);
   LWQ_CHECK(committed.ok(), committed.ToString());
   checker_.AfterCommit(*state_, effects, now_ms_);
   if (changes && !healed_ && random_.Chance(faults_.crash_after_commit)) {

@@ -129,6 +129,7 @@ class World {
 
   SchedulerOptions options_;
   std::unique_ptr<MemoryStore> disk_ = std::make_unique<MemoryStore>();
+  Term term_;                     // of the coordinator that booted last
   std::unique_ptr<State> state_;  // null while the coordinator is down
   int boots_ = 0;
   std::optional<std::string>

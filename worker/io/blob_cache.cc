@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "common/bytes/release_pages.h"
-#include "common/object_store/staging.h"
+#include "common/file/staging.h"
 #include "worker/io/folder_lock.h"
 
 namespace lwq {

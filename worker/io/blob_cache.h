@@ -26,7 +26,7 @@
 #include <utility>
 
 #include "common/artifact/artifact.h"
-#include "common/object_store/posix_file.h"
+#include "common/file/posix_file.h"
 #include "common/status/status.h"
 
 namespace lwq {

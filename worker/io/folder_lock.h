@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "common/object_store/posix_file.h"
+#include "common/file/posix_file.h"
 #include "common/status/status.h"
 
 namespace lwq {

@@ -13,6 +13,7 @@
 
 #include "absl/strings/str_replace.h"
 #include "common/artifact/artifact.h"
+#include "common/object_store/open_store.h"
 #include "common/rpc/address.h"
 #include "spdlog/spdlog.h"
 #include "worker/io/blob_cache.h"
@@ -46,10 +47,10 @@ class DrainSignal {
     std::lock_guard lock(mutex_);
     return requested_;
   }
-  // Returns after `wait`, or as soon as a drain is requested.
-  void WaitFor(milliseconds wait) {
+  // Returns after `wait`, or as soon as a drain is requested; true when it is.
+  bool WaitFor(milliseconds wait) {
     std::unique_lock lock(mutex_);
-    changed_.wait_for(lock, wait, [this] { return requested_; });
+    return changed_.wait_for(lock, wait, [this] { return requested_; });
   }
 
  private:
@@ -139,7 +140,13 @@ class Daemon {
 
   Status OpenStore(const pb::RegisterWorkerResponse& response) {
     const std::string uri = options_.objects_uri.empty() ? response.objects_uri() : options_.objects_uri;
-    LWQ_ASSIGN_OR_RETURN(store_, OpenObjectStore(uri));
+    StoreContext context;
+    // A store that does not answer holds up no worker that is to end: the task is given back.
+    context.wait = [this](absl::Duration wait) -> Status {
+      if (!drain_end_.WaitFor(absl::ToChronoMilliseconds(wait))) return absl::OkStatus();
+      return absl::CancelledError("the worker is stopping");
+    };
+    LWQ_ASSIGN_OR_RETURN(store_, OpenObjectStore(uri, context));
     artifacts_ = std::make_unique<ArtifactStore>(store_.get());
     LWQ_ASSIGN_OR_RETURN(cache_, BlobCache::Open(artifacts_.get(), {.directory = options_.cache_directory + "/blobs",
                                                                     .cache_bytes = options_.cache_bytes}));

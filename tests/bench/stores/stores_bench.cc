@@ -23,8 +23,8 @@
 #include "common/artifact/file_tree.h"
 #include "common/artifact/samples.h"
 #include "common/digest/digest.h"
+#include "common/file/posix_file.h"
 #include "common/object_store/file_store.h"
-#include "common/object_store/posix_file.h"
 #include "tests/testing/fault_store.h"
 #include "worker/io/blob_cache.h"
 

@@ -6,7 +6,8 @@
 
 #include "client/run_file/run_fields.h"
 #include "common/artifact/file_tree.h"
-#include "common/object_store/staging.h"
+#include "common/file/staging.h"
+#include "common/object_store/open_store.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/fixtures/tiny_model.h"

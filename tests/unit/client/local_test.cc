@@ -15,6 +15,7 @@
 #include "client/local/submit_once.h"
 #include "common/artifact/file_tree.h"
 #include "common/json/json.h"
+#include "common/object_store/open_store.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/fixtures/tiny_model.h"

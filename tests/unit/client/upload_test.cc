@@ -19,6 +19,7 @@
 #include "client/transfer/text_file.h"
 #include "common/artifact/file_tree.h"
 #include "common/artifact/safetensors.h"
+#include "common/object_store/open_store.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "reporting/json_text.h"

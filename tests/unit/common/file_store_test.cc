@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "common/object_store/staging.h"
+#include "common/file/staging.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/testing/as_bytes.h"

@@ -19,12 +19,19 @@ using test::FaultOptions;
 using test::FaultStore;
 using test::StoreCall;
 
+Status DoNotWait(absl::Duration) {
+  return absl::OkStatus();
+}
+
 // A retry store over a faulty one, with the waits written down instead of waited.
 struct Rig {
   explicit Rig(const FaultOptions& faults = {}, const RetryOptions& retries = {}) {
     auto inner = std::make_unique<FaultStore>(std::make_unique<MemoryStore>(), faults);
     fault = inner.get();
-    store = MakeRetryStore(std::move(inner), retries, [this](absl::Duration wait) { waits.push_back(wait); });
+    store = MakeRetryStore(std::move(inner), retries, [this](absl::Duration wait) {
+      waits.push_back(wait);
+      return given_up;
+    });
   }
   void FailNext(int count, Status status) {
     fault->SetHook(
@@ -33,6 +40,7 @@ struct Rig {
   FaultStore* fault = nullptr;
   std::unique_ptr<ObjectStore> store;
   std::vector<absl::Duration> waits;
+  Status given_up;  // what the next wait answers
 };
 
 TEST(RetryStoreTest, TheTableDecidesEveryCode) {
@@ -57,6 +65,17 @@ TEST(RetryStoreTest, AttemptsAreBoundedAndTheLastAnswerIsGiven) {
   EXPECT_TRUE(absl::IsUnavailable(status)) << status;
   EXPECT_EQ(rig.fault->calls(StoreCall::kGet), 4);
   EXPECT_EQ(rig.waits.size(), 3u);
+}
+
+TEST(RetryStoreTest, ACallerThatStopsEndsTheCallWithItsReason) {
+  Rig rig;
+  rig.FailNext(100, absl::UnavailableError("down"));
+  rig.given_up = absl::CancelledError("stopping");
+  EXPECT_EQ(rig.store->Put("k", AsBytes("x"), {}), absl::CancelledError("stopping"));
+  EXPECT_EQ(rig.store->Get("k").status(), absl::CancelledError("stopping"));
+  EXPECT_EQ(rig.waits.size(), 2u) << "each call ended at its first wait";
+  rig.FailNext(0, absl::OkStatus());
+  EXPECT_TRUE(rig.store->Put("k", AsBytes("x"), {}).ok()) << "what needs no wait is not given up";
 }
 
 TEST(RetryStoreTest, WaitsDoubleUpToTheirLimitWithinHalfOfTheirSize) {
@@ -88,7 +107,7 @@ TEST(RetryStoreTest, AConditionalPutWhoseAnswerWasLostIsOurs) {
     LWQ_CHECK(fault->inner().Put(key, AsBytes("mine"), {.if_absent = true}).ok());
     return absl::UnavailableError("answer lost");
   });
-  const auto store = MakeRetryStore(std::move(inner), {}, [](absl::Duration) {});
+  const auto store = MakeRetryStore(std::move(inner), {}, DoNotWait);
   EXPECT_TRUE(store->Put("k", AsBytes("mine"), {.if_absent = true}).ok());
   EXPECT_EQ(puts, 2);
   EXPECT_EQ(store->Get("k")->view(), "mine");
@@ -103,7 +122,7 @@ TEST(RetryStoreTest, AConditionalPutThatSomebodyElseWonDuringAFaultIsLost) {
     LWQ_CHECK(fault->inner().Put(key, AsBytes("them"), {}).ok());
     return absl::UnavailableError("connection reset");
   });
-  const auto store = MakeRetryStore(std::move(inner), {}, [](absl::Duration) {});
+  const auto store = MakeRetryStore(std::move(inner), {}, DoNotWait);
   EXPECT_TRUE(absl::IsAlreadyExists(store->Put("k", AsBytes("mine"), {.if_absent = true})));
   EXPECT_EQ(store->Get("k")->view(), "them");
 }
@@ -123,7 +142,7 @@ TEST(RetryStoreTest, AConditionalUploadWhoseAnswerWasLostIsOurs) {
     LWQ_CHECK(fault->inner().Put(key, AsBytes("two parts"), {}).ok());
     return absl::UnavailableError("answer lost");
   });
-  const auto store = MakeRetryStore(std::move(inner), {}, [](absl::Duration) {});
+  const auto store = MakeRetryStore(std::move(inner), {}, DoNotWait);
   auto upload = store->StartUpload("k", {.if_absent = true});
   ASSERT_TRUE(upload.ok());
   ASSERT_TRUE((*upload)->Write(AsBytes("two ")).ok());

@@ -85,8 +85,9 @@ INSTANTIATE_TEST_SUITE_P(
         BadFlags{"StoreKind",
                  {"--store", "mysql:x", "--objects", "file:///x"},
                  "store 'mysql:x' is not supported: use sqlite:PATH"},
-        BadFlags{
-            "ObjectsKind", {"--store", "sqlite:TMP", "--objects", "/tmp/x"}, "--objects '/tmp/x' must be file:///"},
+        BadFlags{"ObjectsKind",
+                 {"--store", "sqlite:TMP", "--objects", "/tmp/x"},
+                 "--objects: object store '/tmp/x' is not supported; use file:///"},
         BadFlags{"Listen",
                  {"--store", "sqlite:TMP", "--objects", "file:///x", "--log-level", "off", "--listen", "nowhere"},
                  "expected HOST:PORT, got \"nowhere\""},

@@ -263,7 +263,7 @@ TEST(GrowingRunTest, ARunThatAnotherVersionBeganIsFailedAtTheStartAndCanBeSubmit
   std::vector<RunTaskRecord> tasks = harness.run(id).tasks;
   tasks.pop_back();  // another version's graph
   const Change other = PutRunTasks{id, tasks};
-  ASSERT_TRUE(harness.store().Commit({&other, 1}).ok());
+  ASSERT_TRUE(harness.store().Commit(harness.term(), {&other, 1}).ok());
   harness.Restart();
   EXPECT_EQ(harness.run(id).record.state, RunState::kFailed);
   EXPECT_THAT(harness.run(id).record.error, HasSubstr("another version"));

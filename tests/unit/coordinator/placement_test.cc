@@ -251,7 +251,7 @@ TEST(ClassByKindTest, ARunOfAnOlderVersionIsPinnedToItsOneClass) {
   const RunId run = harness.Submit(BlockApSpec(1));
   RunRecord older = harness.run(run).record;
   older.kind_bases.clear();
-  ASSERT_TRUE(harness.store().Commit(std::vector<Change>{PutRun{older}}).ok());
+  ASSERT_TRUE(harness.store().Commit(harness.term(), std::vector<Change>{PutRun{older}}).ok());
   harness.Restart();
   EXPECT_EQ(harness.run(run).record.kind_bases.at(TaskKind::kTrainBlock), kL4.base);
   EXPECT_EQ(harness.run(run).record.kind_bases.at(TaskKind::kHessian), kL4.base);

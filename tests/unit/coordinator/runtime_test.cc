@@ -24,13 +24,14 @@ struct Answer {
 // A store whose disk the test holds: commits wait until they are let through, and can be made to fail.
 class GatedStore : public Store {
  public:
+  StatusOr<Term> TakeTerm() override { return inner_.TakeTerm(); }
   StatusOr<Records> Load() override { return inner_.Load(); }
-  Status Commit(std::span<const Change> changes) override {
+  Status Commit(Term term, std::span<const Change> changes) override {
     std::unique_lock lock(mutex_);
     ++commits_;
     changed_.notify_all();
     changed_.wait(lock, [&] { return open_; });
-    return inner_.Commit(changes);
+    return inner_.Commit(term, changes);
   }
   std::string Describe() const override { return "gated"; }
 
@@ -154,6 +155,17 @@ TEST_F(RuntimeTest, AFailedCommitAnswersUnavailableAndEndsTheLoop) {
   ended_.get_future().wait();
   EXPECT_EQ(runtime_->end_status().code(), absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(Post(SubmitRun{NoopSpec(1), ""}).get().status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_TRUE(store_->inner().Load()->runs.empty());
+}
+
+TEST_F(RuntimeTest, ALoopWhoseTermIsOverStoresNothingMoreAndEnds) {
+  Sync();
+  ASSERT_TRUE(store_->inner().TakeTerm().ok());  // another coordinator leads
+  const Answer answer = Post(SubmitRun{NoopSpec(1), ""}).get();
+  EXPECT_EQ(answer.status.code(), absl::StatusCode::kUnavailable);
+  ended_.get_future().wait();
+  EXPECT_EQ(runtime_->end_status().code(), absl::StatusCode::kAborted);
+  EXPECT_THAT(std::string(MessageOf(runtime_->end_status())), HasSubstr("another coordinator has taken over"));
   EXPECT_TRUE(store_->inner().Load()->runs.empty());
 }
 

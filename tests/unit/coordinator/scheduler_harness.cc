@@ -167,7 +167,7 @@ SchedulerHarness::SchedulerHarness(SchedulerOptions options) : options_(options)
 
 Effects SchedulerHarness::Do(const Event& event) {
   Effects effects = Step(*state_, event, now_);
-  const Status committed = store_->Commit(effects.changes);
+  const Status committed = store_->Commit(term_, effects.changes);
   LWQ_CHECK(committed.ok(), committed.ToString());
   return effects;
 }
@@ -187,6 +187,7 @@ void SchedulerHarness::Advance(int64_t ms) {
 }
 
 void SchedulerHarness::Restart() {
+  term_ = store_->TakeTerm().value();
   StatusOr<Records> records = store_->Load();
   LWQ_CHECK(records.ok(), records.status().ToString());
   StatusOr<State> state = RestoreState(*std::move(records), options_, now_);

@@ -40,6 +40,7 @@ class SchedulerHarness {
   const State& state() const { return *state_; }
   const SchedulerOptions& options() const { return options_; }
   MemoryStore& store() { return *store_; }
+  Term term() const { return term_; }  // of the coordinator that runs now
   Instant now() const { return now_; }
 
   Effects Do(const Event& event);
@@ -80,6 +81,7 @@ class SchedulerHarness {
   SchedulerOptions options_;
   Instant now_{.steady_ms = 1'000'000, .unix_ms = 1'700'000'000'000};
   std::unique_ptr<MemoryStore> store_ = std::make_unique<MemoryStore>();
+  Term term_;
   std::unique_ptr<State> state_;
 };
 

@@ -9,6 +9,7 @@
 
 #include "common/artifact/samples.h"
 #include "common/object_store/memory_store.h"
+#include "common/object_store/open_store.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/testing/fault_store.h"

@@ -9,7 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/artifact/file_tree.h"
 #include "common/artifact/task_result.h"
-#include "common/object_store/object_store.h"
+#include "common/object_store/open_store.h"
 #include "common/task/task_def.h"
 #include "common/task/task_params.h"
 #include "common/text/one_line.h"

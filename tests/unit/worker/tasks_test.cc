@@ -11,6 +11,7 @@
 #include "common/artifact/file_tree.h"
 #include "common/artifact/samples.h"
 #include "common/model/llama_config.h"
+#include "common/object_store/open_store.h"
 #include "common/task/task_params.h"
 #include "gtest/gtest.h"
 #include "tests/fixtures/tiny_model.h"

@@ -1,4 +1,4 @@
-#include "common/object_store/posix_file.h"
+#include "common/file/posix_file.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

@@ -1,4 +1,4 @@
-#include "common/object_store/staging.h"
+#include "common/file/staging.h"
 
 #include <dirent.h>
 #include <fcntl.h>
