@@ -1,12 +1,11 @@
 #include "coordinator/service/watch_stream.h"
 
 #include "common/rpc/grpc_status.h"
-#include "coordinator/service/convert_run.h"
 
 namespace lwq::coordinator {
 
-WatchStream* WatchStream::Start(Runtime* runtime, const lwqat::v1::WatchRunRequest& request) {
-  auto stream = std::shared_ptr<WatchStream>(new WatchStream(runtime, request.changes_only()));
+WatchStream* WatchStream::Start(Runtime* runtime, WatchMessages* messages, const lwqat::v1::WatchRunRequest& request) {
+  auto stream = std::shared_ptr<WatchStream>(new WatchStream(runtime, messages, request.changes_only()));
   stream->self_ = stream;
   WatchStream* reactor = stream.get();
   runtime->Watch(request.run_id(), std::move(stream));
@@ -17,6 +16,7 @@ void WatchStream::OnWriteDone(bool ok) {
   {
     std::lock_guard lock(mutex_);
     writing_ = false;
+    message_.reset();
   }
   if (!ok) FinishOnce(grpc::Status(grpc::StatusCode::CANCELLED, "the client has hung up"));
   runtime_->Wake();
@@ -37,18 +37,21 @@ bool WatchStream::Ready() {
 }
 
 void WatchStream::Send(const State& state, const RunEntry& run, Instant now) {
-  message_.Clear();
-  if (changes_only_ && sent_revision_.has_value()) {
-    ChangesToWire(state, run, now, *sent_revision_, &message_);
-  } else {
-    RunToWire(state, run, now, /*with_tasks=*/true, message_.mutable_run());
-  }
+  message_ = messages_->Of(state, run, now, changes_only_ ? sent_revision_ : std::nullopt);
   sent_revision_ = run.revision;
+  {
+    std::lock_guard lock(mutex_);
+    if (finished_) return;
+    writing_ = true;
+  }
+  messages_->Post([self = shared_from_this()] { self->Write(); });
+}
+
+void WatchStream::Write() {
   // Under the lock, so that no Finish comes between the check and the write.
   std::lock_guard lock(mutex_);
   if (finished_) return;
-  writing_ = true;
-  StartWrite(&message_);
+  StartWrite(message_.get());
 }
 
 void WatchStream::End(const Status& status) {

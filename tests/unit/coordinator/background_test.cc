@@ -37,7 +37,7 @@ class BackgroundTest : public ::testing::Test {
 };
 
 TEST_F(BackgroundTest, TheLoopGoesOnWhileAnAnswerIsComputedAndEachLookSeesTheStateAsItIs) {
-  Background background(runtime_.get());
+  Background background(runtime_.get(), {});
   std::promise<void> looked, go_on;
   std::promise<std::pair<size_t, size_t>> seen;
   ASSERT_TRUE(background.Post([&](StateReader& reader) {
@@ -59,7 +59,7 @@ TEST_F(BackgroundTest, JobsAreDoneInTheirOrderAndMoreThanTheLimitAreNotTaken) {
   std::promise<void> started, go_on;
   std::vector<size_t> order;
   {
-    Background background(runtime_.get());
+    Background background(runtime_.get(), {});
     ASSERT_TRUE(background.Post([&](StateReader&) {
       started.set_value();
       go_on.get_future().wait();
@@ -76,7 +76,7 @@ TEST_F(BackgroundTest, JobsAreDoneInTheirOrderAndMoreThanTheLimitAreNotTaken) {
 }
 
 TEST_F(BackgroundTest, ALookFailsOnceTheLoopHasEnded) {
-  Background background(runtime_.get());
+  Background background(runtime_.get(), {});
   runtime_->Stop();
   std::promise<Status> status;
   ASSERT_TRUE(background.Post([&](StateReader& reader) {
