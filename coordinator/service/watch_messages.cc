@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "coordinator/service/convert_run.h"
+#include "google/protobuf/arena.h"
 
 namespace lwq::coordinator {
 namespace {
@@ -20,13 +21,15 @@ WatchMessages::Message WatchMessages::Of(const State& state, const RunEntry& run
   made_at_ms_ = now.steady_ms;
   Message& message = made_[{run.record.id, since, run.revision}];
   if (message == nullptr) {
-    auto made = std::make_shared<lwqat::v1::WatchRunResponse>();
+    // Thousands of tasks are freed at once, by whoever needs them last.
+    const auto arena = std::make_shared<google::protobuf::Arena>();
+    auto* made = google::protobuf::Arena::CreateMessage<lwqat::v1::WatchRunResponse>(arena.get());
     if (since.has_value()) {
-      ChangesToWire(state, run, now, *since, made.get());
+      ChangesToWire(state, run, now, *since, made);
     } else {
       RunToWire(state, run, now, /*with_tasks=*/true, made->mutable_run());
     }
-    message = std::move(made);
+    message = Message(arena, made);
   }
   return message;
 }

@@ -1,5 +1,7 @@
 #include "coordinator/service/watch_stream.h"
 
+#include <utility>
+
 #include "common/rpc/grpc_status.h"
 
 namespace lwq::coordinator {
@@ -33,7 +35,7 @@ void WatchStream::OnDone() {
 
 bool WatchStream::Ready() {
   std::lock_guard lock(mutex_);
-  return !writing_ && !finished_;
+  return !writing_ && !starting_ && !finished_;
 }
 
 void WatchStream::Send(const State& state, const RunEntry& run, Instant now) {
@@ -43,15 +45,26 @@ void WatchStream::Send(const State& state, const RunEntry& run, Instant now) {
     std::lock_guard lock(mutex_);
     if (finished_) return;
     writing_ = true;
+    starting_ = true;
   }
   messages_->Post([self = shared_from_this()] { self->Write(); });
 }
 
 void WatchStream::Write() {
-  // Under the lock, so that no Finish comes between the check and the write.
-  std::lock_guard lock(mutex_);
-  if (finished_) return;
-  StartWrite(message_.get());
+  bool wanted = false;
+  {
+    std::lock_guard lock(mutex_);
+    wanted = !finished_;
+  }
+  if (wanted) StartWrite(message_.get());
+  bool done = false;
+  {
+    std::lock_guard lock(mutex_);
+    starting_ = false;
+    done = !writing_;
+  }
+  FinishIfTold();
+  if (done) runtime_->Wake();
 }
 
 void WatchStream::End(const Status& status) {
@@ -68,8 +81,19 @@ void WatchStream::FinishOnce(const grpc::Status& status) {
     std::lock_guard lock(mutex_);
     if (finished_) return;
     finished_ = true;
+    finish_ = status;
+    if (starting_) return;  // Write does it.
   }
-  Finish(status);
+  FinishIfTold();
+}
+
+void WatchStream::FinishIfTold() {
+  std::optional<grpc::Status> status;
+  {
+    std::lock_guard lock(mutex_);
+    status = std::exchange(finish_, std::nullopt);
+  }
+  if (status.has_value()) Finish(*status);
 }
 
 }  // namespace lwq::coordinator

@@ -34,9 +34,11 @@ class WatchStream final : public grpc::ServerWriteReactor<lwqat::v1::WatchRunRes
  private:
   WatchStream(Runtime* runtime, WatchMessages* messages, bool changes_only)
       : runtime_(runtime), messages_(messages), changes_only_(changes_only) {}
-  // The sending thread.
+  // The sending thread. The lock is not held while it writes: the loop asks for it, and this thread may be made to wait.
   void Write();
+  // At once, or when the write that is being started has been.
   void FinishOnce(const grpc::Status& status);
+  void FinishIfTold();
 
   Runtime* const runtime_;
   WatchMessages* const messages_;
@@ -44,8 +46,10 @@ class WatchStream final : public grpc::ServerWriteReactor<lwqat::v1::WatchRunRes
   std::optional<uint64_t> sent_revision_;  // the loop's thread alone
   std::shared_ptr<WatchStream> self_;  // until OnDone
   std::mutex mutex_;
-  bool writing_ = false;            // guarded by mutex_; from Send to OnWriteDone
-  bool finished_ = false;           // guarded by mutex_
+  bool writing_ = false;                // guarded by mutex_; from Send to OnWriteDone
+  bool starting_ = false;               // guarded by mutex_; from Send until StartWrite has returned
+  bool finished_ = false;               // guarded by mutex_
+  std::optional<grpc::Status> finish_;  // guarded by mutex_; what Finish is still to be called with
   WatchMessages::Message message_;  // of the write in flight
 };
 

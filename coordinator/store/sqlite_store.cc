@@ -16,8 +16,6 @@ namespace {
 // A coordinator that is just ending lets go of the file within this time.
 constexpr int kLockWaitMs = 2000;
 constexpr const char* kNextWorker = "next_worker";
-// What is written again and again stays in memory: some tens of thousands of tasks.
-constexpr int kCacheKib = 64 << 10;
 
 Status ToStatus(const SQLite::Exception& error, const std::string& where) {
   const std::string what = absl::StrCat(where, ": ", error.what());
@@ -411,7 +409,6 @@ StatusOr<std::unique_ptr<Store>> OpenSqliteStore(const std::string& path) {
     database->exec("PRAGMA locking_mode = EXCLUSIVE");
     database->exec("PRAGMA journal_mode = WAL");
     database->exec("PRAGMA synchronous = FULL");
-    database->exec(absl::StrCat("PRAGMA cache_size = -", kCacheKib));
     database->exec("BEGIN EXCLUSIVE; COMMIT");
     std::string check = database->execAndGet("PRAGMA quick_check(1)").getString();
     std::replace(check.begin(), check.end(), '\n', ' ');

@@ -1,6 +1,7 @@
 #include "coordinator/runtime/background.h"
 
 #include <algorithm>
+#include <atomic>
 #include <future>
 
 #include "gtest/gtest.h"
@@ -73,6 +74,22 @@ TEST_F(BackgroundTest, JobsAreDoneInTheirOrderAndMoreThanTheLimitAreNotTaken) {
   }
   ASSERT_EQ(order.size(), Background::kMaxWaiting) << "what was taken is done before the end";
   EXPECT_TRUE(std::is_sorted(order.begin(), order.end()));
+}
+
+TEST_F(BackgroundTest, SeveralThreadsTakeJobsAndAPartIsTakenEvenAtTheEnd) {
+  std::atomic<int> parts = 0;
+  {
+    Background background(runtime_.get(), {.threads = 3, .nice = 1});
+    std::promise<void> second_runs;
+    std::future<void> second_is_running = second_runs.get_future();
+    // The first job waits for the second, so they are on two threads.
+    ASSERT_TRUE(background.Post([&](StateReader&) {
+      second_is_running.wait();
+      for (int i = 0; i < 5; ++i) background.PostAnyway([&](StateReader&) { ++parts; });
+    }));
+    ASSERT_TRUE(background.Post([&](StateReader&) { second_runs.set_value(); }));
+  }
+  EXPECT_EQ(parts, 5);
 }
 
 TEST_F(BackgroundTest, ALookFailsOnceTheLoopHasEnded) {
