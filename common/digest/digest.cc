@@ -38,13 +38,24 @@ std::string Digest::hex() const {
   return text;
 }
 
+namespace {
+
+// Looked up once: OpenSSL would look for an implementation at every digest.
+const EVP_MD* Algorithm() {
+  static const EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  LWQ_CHECK(algorithm != nullptr, "OpenSSL has no SHA-256");
+  return algorithm;
+}
+
+}  // namespace
+
 struct Sha256::State {
   EVP_MD_CTX* context = EVP_MD_CTX_new();
   ~State() { EVP_MD_CTX_free(context); }
 };
 
 Sha256::Sha256() : state_(std::make_unique<State>()) {
-  LWQ_CHECK(EVP_DigestInit_ex(state_->context, EVP_sha256(), nullptr) == 1, "OpenSSL has no SHA-256");
+  LWQ_CHECK(EVP_DigestInit_ex2(state_->context, Algorithm(), nullptr) == 1, "SHA-256 cannot begin");
 }
 Sha256::~Sha256() = default;
 

@@ -2,15 +2,11 @@
 
 #include <utility>
 
+#include "common/task/task_text.h"
+
 namespace lwq {
 namespace {
 
-Json KeyMaterial(const TaskDef& def) {
-  return Json{{"kind", TaskKindName(def.kind)},
-              {"version", TraitsOf(def.kind).version},
-              {"params", def.params},
-              {"numerics_class", def.numerics_class}};
-}
 
 Json RefToJson(const ArtifactRef& ref) {
   return Json{{"digest", ref.digest.hex()}, {"size_bytes", ref.size_bytes}};
@@ -19,29 +15,11 @@ Json RefToJson(const ArtifactRef& ref) {
 }  // namespace
 
 Digest DerivationKeyOf(const TaskDef& def) {
-  Json material = KeyMaterial(def);
-  Json& inputs = material["inputs"] = Json::object();
-  for (const auto& [role, input] : def.inputs) {
-    if (const auto* leaf = std::get_if<ArtifactRef>(&input)) {
-      inputs[role] = Json{{"content", leaf->digest.hex()}};
-    } else {
-      const auto& made = std::get<TaskOutputRef>(input);
-      inputs[role] = Json{{"derivation", made.derivation_key.hex()}, {"output", made.output}};
-    }
-  }
-  return DigestOf(CanonicalJson(material));
+  return DigestOf(DerivationText(def));
 }
 
 Digest ActionKeyOf(const TaskDef& def, const std::map<std::string, ArtifactRef>& inputs, int lr_halvings) {
-  Json material = KeyMaterial(def);
-  Json& contents = material["contents"] = Json::object();
-  for (const auto& [role, input] : def.inputs) {
-    const auto it = inputs.find(role);
-    LWQ_CHECK(it != inputs.end(), "input '", role, "' of ", TaskKindName(def.kind), " has no content yet");
-    contents[role] = it->second.digest.hex();
-  }
-  if (lr_halvings > 0) material["lr_halvings"] = lr_halvings;
-  return DigestOf(CanonicalJson(material));
+  return DigestOf(ActionText(def, inputs, lr_halvings));
 }
 
 Json TaskDefToJson(const TaskDef& def) {

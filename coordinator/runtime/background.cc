@@ -1,5 +1,7 @@
 #include "coordinator/runtime/background.h"
 
+#include <unistd.h>
+
 #include <future>
 #include <memory>
 #include <utility>
@@ -28,15 +30,17 @@ class LoopReader : public StateReader {
 
 }  // namespace
 
-Background::Background(Runtime* runtime) : runtime_(runtime), thread_([this] { Work(); }) {}
+Background::Background(Runtime* runtime, const BackgroundOptions& options) : runtime_(runtime), nice_(options.nice) {
+  for (int i = 0; i < options.threads; ++i) threads_.emplace_back([this] { Work(); });
+}
 
 Background::~Background() {
   {
     std::lock_guard lock(mutex_);
     ending_ = true;
   }
-  posted_.notify_one();
-  thread_.join();
+  posted_.notify_all();
+  for (std::thread& thread : threads_) thread.join();
 }
 
 bool Background::Post(Job job) {
@@ -49,7 +53,19 @@ bool Background::Post(Job job) {
   return true;
 }
 
+void Background::PostAnyway(Job job) {
+  {
+    std::lock_guard lock(mutex_);
+    jobs_.push_back(std::move(job));
+  }
+  posted_.notify_one();
+}
+
 void Background::Work() {
+#ifdef __linux__
+  // Of the calling thread alone, there, and never refused.
+  if (nice_ != 0) [[maybe_unused]] const int priority = nice(nice_);
+#endif
   LoopReader reader(runtime_);
   std::unique_lock lock(mutex_);
   while (true) {

@@ -108,6 +108,7 @@ void Runtime::Loop() {
     }
     // What arrived before a stop is still served.
     std::vector<Item> items = std::exchange(queue_, {});
+    look_at_watchers_ = look_at_watchers_ || woken_;
     woken_ = false;
     const bool stop = stopping_;
     lock.unlock();
@@ -123,20 +124,25 @@ void Runtime::Loop() {
 std::optional<int64_t> Runtime::NextWakeMs(Instant now) const {
   std::optional<int64_t> next = NextDeadline(state_);
   for (const LeaseItem& waiter : waiters_) KeepEarlier(next, waiter.deadline_ms);
-  for (const Watched& watched : watched_) {
-    const RunEntry& run = state_.runs.at(watched.run);
-    const bool news = !watched.sent || run.revision != watched.sent_revision;
-    const bool over = !news && IsTerminal(run.record.state);
-    if ((!news && !over) || !watched.watcher->Ready()) continue;  // Wake says when it is ready.
-    const bool soon = news && watched.sent;
-    KeepEarlier(next, soon ? watched.sent_at_ms + options_.watch_interval_ms : now.steady_ms);
+  if (look_at_watchers_) KeepEarlier(next, now.steady_ms);
+  if (watchers_may_have_news_ && !watched_.empty()) {
+    KeepEarlier(next, (watchers_looked_at_ + 1) * options_.watch_interval_ms);
   }
   return next;
 }
 
+void Runtime::TakeChanges(std::vector<Change> changes) {
+  if (changes_.empty()) {
+    changes_ = std::move(changes);
+  } else {
+    std::move(changes.begin(), changes.end(), std::back_inserter(changes_));
+  }
+}
+
 void Runtime::StepInto(const Event& event, Instant now, const Done& done) {
   Effects effects = Step(state_, event, now);
-  std::move(effects.changes.begin(), effects.changes.end(), std::back_inserter(changes_));
+  TakeChanges(std::move(effects.changes));
+  watchers_may_have_news_ = true;
   if (done) replies_.push_back({done, std::move(effects.status), std::move(effects.reply)});
 }
 
@@ -156,7 +162,8 @@ bool Runtime::Process(std::vector<Item> items) {
       }
       // Asked once at once; who finds nothing waits.
       Effects effects = Step(state_, lease->event, now);
-      std::move(effects.changes.begin(), effects.changes.end(), std::back_inserter(changes_));
+      TakeChanges(std::move(effects.changes));
+      watchers_may_have_news_ = true;
       const auto* reply = std::get_if<LeaseReply>(&effects.reply);
       const bool empty = effects.status.ok() && reply != nullptr && !reply->lease.has_value();
       if (empty && lease->deadline_ms > now.steady_ms) {
@@ -170,6 +177,7 @@ bool Runtime::Process(std::vector<Item> items) {
       const StatusOr<RunId> run = FindRun(state_, watch->run_id);
       if (run.ok()) {
         watched_.push_back({.run = *run, .watcher = std::move(watch->watcher)});
+        look_at_watchers_ = true;
       } else {
         watch->watcher->End(run.status());
       }
@@ -223,6 +231,11 @@ void Runtime::ServeWaiters(Instant now) {
 }
 
 void Runtime::ServeWatchers(Instant now) {
+  const bool due = watchers_may_have_news_ && IntervalAt(now) > watchers_looked_at_;
+  if (!look_at_watchers_ && !due) return;
+  look_at_watchers_ = false;
+  watchers_may_have_news_ = false;
+  watchers_looked_at_ = IntervalAt(now);
   for (auto watched = watched_.begin(); watched != watched_.end();) {
     if (watched->watcher->Closed()) {
       watched = watched_.erase(watched);
@@ -230,18 +243,24 @@ void Runtime::ServeWatchers(Instant now) {
     }
     const RunEntry& run = state_.runs.at(watched->run);
     const bool news = !watched->sent || run.revision != watched->sent_revision;
-    const bool soon = watched->sent && now.steady_ms < watched->sent_at_ms + options_.watch_interval_ms;
-    // The terminal state has gone out: the stream ends once that message is on its way.
-    if (watched->sent && !news && IsTerminal(run.record.state) && watched->watcher->Ready()) {
-      watched->watcher->End(absl::OkStatus());
-      watched = watched_.erase(watched);
-      continue;
-    }
-    if (news && !soon && watched->watcher->Ready()) {
-      watched->watcher->Send(state_, run, now);
-      watched->sent = true;
-      watched->sent_revision = run.revision;
-      watched->sent_at_ms = now.steady_ms;
+    const bool soon = watched->sent && IntervalAt(now) <= watched->sent_interval;
+    const bool terminal = IsTerminal(run.record.state);
+    // Of a watcher that is not ready, Wake says when it is.
+    if (watched->watcher->Ready()) {
+      // The terminal state has gone out: the stream ends once that message is on its way.
+      if (!news && terminal) {
+        watched->watcher->End(absl::OkStatus());
+        watched = watched_.erase(watched);
+        continue;
+      }
+      if (news && !soon) {
+        watched->watcher->Send(state_, run, now);
+        watched->sent = true;
+        watched->sent_revision = run.revision;
+        watched->sent_interval = IntervalAt(now);
+        look_at_watchers_ = look_at_watchers_ || terminal;
+      }
+      watchers_may_have_news_ = watchers_may_have_news_ || (news && soon);
     }
     ++watched;
   }

@@ -47,7 +47,8 @@ class RunWatcher {
 
 struct RuntimeOptions {
   SchedulerOptions scheduler;
-  // A watcher is sent at most one message in this time.
+  // Time is divided into such intervals, and a watcher is sent at most one message in each: so all who watch a run are
+  // served in one go, and one message can be made for them.
   int64_t watch_interval_ms = 100;
   // Called once, on the loop's thread, when the loop ends by itself because a commit failed.
   std::function<void()> on_end;
@@ -109,7 +110,7 @@ class Runtime {
     std::shared_ptr<RunWatcher> watcher;
     uint64_t sent_revision = 0;
     bool sent = false;
-    int64_t sent_at_ms = 0;
+    int64_t sent_interval = 0;
   };
 
   Runtime(RuntimeOptions options, std::unique_ptr<Store> store, Term term, Clock* clock, State state);
@@ -118,8 +119,10 @@ class Runtime {
   static void Refuse(Item& item, const Status& status);
   void Loop();
   std::optional<int64_t> NextWakeMs(Instant now) const;
+  int64_t IntervalAt(Instant now) const { return now.steady_ms / options_.watch_interval_ms; }
   // One batch; false when the commit failed.
   bool Process(std::vector<Item> items);
+  void TakeChanges(std::vector<Change> changes);
   void StepInto(const Event& event, Instant now, const Done& done);
   void ServeWaiters(Instant now);
   void ServeWatchers(Instant now);
@@ -144,6 +147,9 @@ class Runtime {
   std::vector<HeldReply> replies_;
   std::list<LeaseItem> waiters_;  // oldest first
   std::list<Watched> watched_;
+  bool look_at_watchers_ = false;         // at once: one is new, or ready again, or to be ended
+  bool watchers_may_have_news_ = false;   // something has happened since they were looked at
+  int64_t watchers_looked_at_ = -1;       // interval
 
   std::thread thread_;
 };

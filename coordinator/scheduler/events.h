@@ -21,9 +21,13 @@ struct Progress {
   std::optional<double> loss;
 };
 
+struct PreparedRun;
+
 struct SubmitRun {
   RunSpec spec;
   std::string request_id;  // "" = not idempotent
+  // Of this very spec (submission.h); null: the step makes it.
+  std::shared_ptr<const PreparedRun> prepared = nullptr;
 };
 // All are accepted, in this order, or none is.
 struct SubmitRuns {

@@ -62,14 +62,9 @@ Status DoesNotFit(TaskKind kind, const Candidates& candidates) {
 
 // By kind, the bases that runs of the same model are pinned to.
 std::map<TaskKind, std::set<std::string>> BasesOfModel(const State& state, const RunSpec& spec) {
-  std::map<TaskKind, std::set<std::string>> bases;
-  if (!spec.model.has_value()) return bases;
-  for (const auto& [id, run] : state.runs) {
-    const auto& model = run.record.spec->model;
-    if (!model.has_value() || model->files.digest != spec.model->files.digest) continue;
-    for (const auto& [kind, base] : run.record.kind_bases) bases[kind].insert(base);
-  }
-  return bases;
+  if (!spec.model.has_value()) return {};
+  const auto bases = state.bases_of_model.find(spec.model->files.digest);
+  return bases == state.bases_of_model.end() ? std::map<TaskKind, std::set<std::string>>() : bases->second;
 }
 
 // `fitting` is not empty; `main_base` is "" while that of the main kind is being chosen.

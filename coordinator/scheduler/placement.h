@@ -24,6 +24,8 @@ namespace lwq::coordinator {
 struct ChosenClasses {
   KindBases bases;             // of every pinned kind that the run needs; none where it needs none
   bool hardware_bf16 = false;  // every fitting worker of the main kind's base has it
+
+  friend bool operator==(const ChosenClasses&, const ChosenClasses&) = default;
 };
 
 // Nothing yet: no worker counts for one of the pinned kinds, so the run waits. FAILED_PRECONDITION: workers count for a

@@ -158,6 +158,7 @@ struct PutRunTasks {
 struct PutTask {
   TaskRecord task;
   bool is_new = false;
+  std::shared_ptr<const std::string> def_text = nullptr;  // StoredText of a new one's definition, where it is at hand
 };
 struct PutAction {
   ActionRecord action;

@@ -42,6 +42,7 @@ Status RestoreRuns(State& state, Records& records) {
     if (plan.ok()) run.plan = *std::move(plan);
     const auto tasks = records.run_tasks.find(id);
     if (tasks != records.run_tasks.end()) run.tasks = std::move(tasks->second);
+    IndexResults(run);
     state.next_run_sequence = std::max(state.next_run_sequence, record.sequence + 1);
     state.runs_by_sequence[record.sequence] = id;
     if (record.state == RunState::kPending) state.pending_runs.insert(record.sequence);
@@ -55,7 +56,7 @@ Status RestoreRuns(State& state, Records& records) {
         state.outdated_runs.insert(run.record.sequence);
       }
     }
-    state.runs.emplace(id, std::move(run));
+    IndexBases(state, state.runs.emplace(id, std::move(run)).first->second.record);
   }
   for (LogRecord& line : records.logs) {
     state.next_log = std::max(state.next_log, line.sequence + 1);
@@ -178,6 +179,13 @@ StatusOr<RunId> FindRun(const State& state, const std::string& id_or_prefix) {
   return first->first;
 }
 
+void IndexBases(State& state, const RunRecord& run) {
+  if (!run.spec->model.has_value()) return;
+  for (const auto& [kind, base] : run.kind_bases) {
+    state.bases_of_model[run.spec->model->files.digest][kind].insert(base);
+  }
+}
+
 StatusOr<RunGraph> GraphOf(const RunEntry& run) {
   const RunRecord& record = run.record;
   return BuildRunGraph(*record.spec, run.model.get(), record.recipe, record.kind_bases, record.measurements);
@@ -247,18 +255,26 @@ std::optional<bool> AddedBos(const State& state, const TaskRecord& reduce) {
 
 }  // namespace
 
+void CountTask(const RunTaskRecord& in_run, const TaskRecord& task, TaskCounts& counts) {
+  ++counts.tasks[task.def->kind];
+  if (in_run.shared) ++counts.tasks_shared[task.def->kind];
+  if (in_run.shared || task.from_cache) ++counts.not_executed;
+  if (task.state == TaskState::kSucceeded) ++counts.done;
+}
+
 TaskCounts CountTasks(const State& state, const RunEntry& run) {
   TaskCounts counts;
-  for (const RunTaskRecord& planned : run.tasks) {
-    const TaskRecord& task = state.tasks.at(planned.key).record;
-    ++counts.tasks[task.def->kind];
-    if (planned.shared) ++counts.tasks_shared[task.def->kind];
-    if (planned.shared || task.from_cache) ++counts.not_executed;
-    if (task.state == TaskState::kSucceeded) ++counts.done;
-  }
+  for (const RunTaskRecord& planned : run.tasks) CountTask(planned, state.tasks.at(planned.key).record, counts);
   // A result may be made again for another run; a run that has succeeded stays done.
   if (run.record.state == RunState::kSucceeded) counts.done = static_cast<int64_t>(run.tasks.size());
   return counts;
+}
+
+void IndexResults(RunEntry& run) {
+  run.result_tasks.clear();
+  for (size_t i = 0; i < run.tasks.size(); ++i) {
+    if (run.tasks[i].purpose != TaskPurpose::kStep) run.result_tasks.push_back(i);
+  }
 }
 
 RunResult CollectResult(const State& state, const RunEntry& run) {
@@ -266,8 +282,8 @@ RunResult CollectResult(const State& state, const RunEntry& run) {
   Json digests{{"export", nullptr}, {"blocks", Json::array()}};
   std::map<int64_t, Digest> checkpoints;  // by block
   bool produces = false;
-  for (const RunTaskRecord& planned : run.tasks) {
-    if (planned.purpose == TaskPurpose::kStep) continue;
+  for (const size_t position : run.result_tasks) {
+    const RunTaskRecord& planned = run.tasks[position];
     const TaskRecord& task = state.tasks.at(planned.key).record;
     if (task.state != TaskState::kSucceeded) continue;
     const ActionRecord& action = state.actions.at(task.action_key);

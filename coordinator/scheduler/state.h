@@ -60,6 +60,7 @@ struct RunEntry {
   std::shared_ptr<const LlamaConfig> model;
   Plan plan;
   std::vector<RunTaskRecord> tasks;
+  std::vector<size_t> result_tasks;           // positions of those its result is read from
   std::optional<PendingMeasurement> pending;  // while RUNNING: what the graph waits for before it grows
   TaskCounts counts;                          // kept while RUNNING; then as they were at its end
   size_t held = 0;                            // first tasks whose results are kept for tasks to come (garbage.h)
@@ -100,6 +101,8 @@ struct State {
   std::map<RunId, RunEntry> runs;
   std::map<int64_t, RunId> runs_by_sequence;
   std::set<int64_t> pending_runs;
+  // By model and kind, the bases that runs are pinned to.
+  std::map<Digest, std::map<TaskKind, std::set<std::string>>> bases_of_model;
   // RUNNING and growing, with other tasks than this version of the program would give them: the next Tick fails them.
   std::set<int64_t> outdated_runs;
   std::map<Digest, TaskEntry> tasks;
@@ -139,9 +142,17 @@ StatusOr<RunGraph> GraphOf(const RunEntry& run);
 // The content of an input, if known; it may have been discarded (garbage.h).
 std::optional<ArtifactRef> ContentOf(const State& state, const TaskInput& input);
 
+// Notes what the run, which is in state.runs, is pinned to.
+void IndexBases(State& state, const RunRecord& run);
+
 // The lease the task is under. Requires it to be LEASED.
 Lease LeaseOf(const State& state, const TaskEntry& task);
 
+// Fills result_tasks from the run's tasks.
+void IndexResults(RunEntry& run);
+
+// One task's part in the counts of its run.
+void CountTask(const RunTaskRecord& in_run, const TaskRecord& task, TaskCounts& counts);
 // The counts of a run from one look at each of its tasks: what RunEntry::counts is kept equal to.
 TaskCounts CountTasks(const State& state, const RunEntry& run);
 

@@ -12,9 +12,11 @@ Effects Stepper::Run(const Event& event) {
   state_.unsettled.clear();
   effects_.status = std::visit([&](const auto& happened) { return On(happened); }, event);
   Settle();
-  for (const Digest& key : dirty_) {
-    effects_.changes.push_back(PutTask{state_.tasks.at(key).record, created_.contains(key)});
+  effects_.changes.reserve(effects_.changes.size() + created_.size() + dirty_.size());
+  for (Created& created : created_) {
+    effects_.changes.push_back(PutTask{created.task->record, true, std::move(created.def_text)});
   }
+  for (const auto& [key, task] : dirty_) effects_.changes.push_back(PutTask{task->record});
   return std::move(effects_);
 }
 

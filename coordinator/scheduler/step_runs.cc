@@ -26,6 +26,11 @@ std::string MeasuredLine(const Measurement& measurement) {
                       absl::StrJoin(order.begin(), order.begin() + static_cast<ptrdiff_t>(named), ", "));
 }
 
+// Nobody wanted it any more, or nobody can: it begins anew for who wants it again.
+bool IsAbandoned(const TaskRecord& task) {
+  return task.state == TaskState::kFailed || task.state == TaskState::kCancelled;
+}
+
 // The main kind's class, and what differs from it.
 std::string PinsText(const RunRecord& run) {
   std::string text = run.numerics_class;
@@ -48,10 +53,11 @@ Status Stepper::On(const CancelRun& event) {
   return absl::OkStatus();
 }
 
-void Stepper::StartRun(RunEntry& run, const ChosenClasses& chosen) {
+void Stepper::StartRun(RunEntry& run, const ChosenClasses& chosen, const PreparedGraph* start) {
   RunRecord& record = run.record;
   record.recipe = PinRecipe(record.recipe, chosen.hardware_bf16);
   record.kind_bases = chosen.bases;
+  IndexBases(state_, record);
   const std::optional<TaskKind> main_kind = MainKindOf(KindsOfRun(*record.spec, record.recipe));
   if (main_kind.has_value()) {
     record.numerics_class = ClassOf(record.kind_bases, *main_kind, record.recipe);
@@ -59,7 +65,11 @@ void Stepper::StartRun(RunEntry& run, const ChosenClasses& chosen) {
   }
   record.state = RunState::kRunning;
   state_.pending_runs.erase(record.sequence);
-  if (!ExpandGraph(run)) return;
+  if (start != nullptr) {
+    TakeGraph(run, *start);
+  } else if (!ExpandGraph(run)) {
+    return;
+  }
   maybe_finished_.insert(record.sequence);
   SaveRun(run);
 }
@@ -70,68 +80,70 @@ bool Stepper::ExpandGraph(RunEntry& run) {
     FailRun(run, std::string(MessageOf(graph.status())));
     return false;
   }
-  run.plan = std::move(graph->plan);
-  run.plan_revision = ++run.revision;
-  run.pending = std::move(graph->pending);
-  TakeTasks(run, std::move(graph->tasks));
+  TakeGraph(run, PrepareGraph(*std::move(graph)));
   return true;
 }
 
-void Stepper::TakeTasks(RunEntry& run, std::vector<PlannedTask> tasks) {
+void Stepper::TakeGraph(RunEntry& run, const PreparedGraph& graph) {
+  run.plan = graph.plan;
+  run.plan_revision = ++run.revision;
+  run.pending = graph.pending;
+  TakeTasks(run, graph.tasks);
+}
+
+TaskEntry& Stepper::FindOrCreate(const PreparedTask& prepared, bool* is_new) {
+  const auto [it, added] = state_.tasks.try_emplace(prepared.record.key);
+  *is_new = added;
+  TaskEntry& task = it->second;
+  if (!added) return task;
+  task.record = prepared.record;
+  LinkConsumers(state_, task.record);
+  EnterInLedger(state_, task);
+  created_.push_back({&task, prepared.def_text});
+  first_actions_.emplace(&task, prepared.action_key);
+  return task;
+}
+
+void Stepper::TakeTasks(RunEntry& run, const std::vector<PreparedTask>& tasks) {
   const RunRecord& record = run.record;
   HoldResults(state_, run, 0);  // of the tasks as they were
   std::map<Digest, bool> shared_before;
   for (const RunTaskRecord& planned : run.tasks) shared_before.emplace(planned.key, planned.shared);
   run.tasks.clear();
   run.tasks.reserve(tasks.size());
-  std::vector<Digest> added;
+  std::vector<TaskEntry*> all, added;
+  all.reserve(tasks.size());
   for (size_t position = 0; position < tasks.size(); ++position) {
-    PlannedTask& planned = tasks[position];
-    auto it = state_.tasks.find(planned.key);
-    const bool is_new = it == state_.tasks.end();
-    if (is_new) {
-      TaskEntry task;
-      task.record.key = planned.key;
-      task.record.memory_bytes = planned.memory_bytes;
-      task.record.def = std::make_shared<const TaskDef>(std::move(planned.def));
-      it = state_.tasks.emplace(planned.key, std::move(task)).first;
-      LinkConsumers(state_, it->second.record);
-      EnterInLedger(state_, it->second);
-      created_.insert(planned.key);
-      dirty_.insert(planned.key);
-    }
-    TaskEntry& task = it->second;
-    const auto before = shared_before.find(planned.key);
-    const bool abandoned = task.record.state == TaskState::kFailed || task.record.state == TaskState::kCancelled;
-    run.tasks.push_back({.key = planned.key,
-                         .title = std::move(planned.title),
-                         .block = planned.block,
-                         .depth = planned.depth,
-                         .purpose = planned.purpose,
-                         .evaluated_model = std::move(planned.evaluated_model),
-                         .evaluated_text = std::move(planned.evaluated_text),
-                         .shared = before != shared_before.end() ? before->second : !is_new && !abandoned});
+    bool is_new = false;
+    TaskEntry& task = FindOrCreate(tasks[position], &is_new);
+    all.push_back(&task);
+    RunTaskRecord& in_run = run.tasks.emplace_back(tasks[position].in_run);
+    const auto before = shared_before.find(in_run.key);
     if (before == shared_before.end()) {
-      added.push_back(planned.key);
+      in_run.shared = !is_new && !IsAbandoned(task.record);
+      added.push_back(&task);
     } else {
+      in_run.shared = before->second;
       shared_before.erase(before);
     }
     task.wanted_by[record.sequence] = position;
     if (task.record.divergence_retries < record.recipe.divergence_retries) {
       task.record.divergence_retries = record.recipe.divergence_retries;
-      dirty_.insert(planned.key);
+      MarkChanged(task);
     }
   }
   LWQ_CHECK(shared_before.empty(), "the graph of run ", record.id.value, " lost task ",
             shared_before.begin()->first.short_hex());
-  run.counts = CountTasks(state_, run);
+  run.counts = TaskCounts();
+  for (size_t i = 0; i < all.size(); ++i) CountTask(run.tasks[i], all[i]->record, run.counts);
+  IndexResults(run);
   run.task_revisions.assign(run.tasks.size(), ++run.revision);
   // All tasks know the run now, so what follows from each is decided with the whole run in view.
-  for (const Digest& key : added) {
-    Apply(state_.tasks.at(key), WantedAgain{});
-    to_unblock_.push_back(key);
+  for (TaskEntry* task : added) {
+    if (IsAbandoned(task->record)) Apply(*task, WantedAgain{});
+    to_unblock_.push_back(task->record.key);
   }
-  for (const RunTaskRecord& planned : run.tasks) Requeue(state_.tasks.at(planned.key));
+  for (TaskEntry* task : all) Requeue(*task);
   HoldResults(state_, run, TasksToHold(run));
   effects_.changes.push_back(PutRunTasks{record.id, run.tasks});
 }

@@ -27,7 +27,7 @@ void Stepper::Replace(TaskEntry& task, TaskStep step) {
   if (step.delay_ms > 0) task.not_before_ms = now_.steady_ms + step.delay_ms;
   if (task.record.state != TaskState::kLeased) task.progress = Progress();
   IndexTask(state_, task);
-  dirty_.insert(task.record.key);
+  MarkChanged(task);
 
   const TaskState after = task.record.state;
   const int done_change = (after == TaskState::kSucceeded ? 1 : 0) - (before == TaskState::kSucceeded ? 1 : 0);
@@ -52,6 +52,10 @@ void Stepper::Replace(TaskEntry& task, TaskStep step) {
   if (after == TaskState::kSucceeded)
     to_unblock_.insert(to_unblock_.end(), task.consumers.begin(), task.consumers.end());
   if (after == TaskState::kFailed) failed_.push_back(task.record.key);
+}
+
+void Stepper::MarkChanged(const TaskEntry& task) {
+  if (!first_actions_.contains(&task)) dirty_.emplace(task.record.key, &task);
 }
 
 void Stepper::Settle() {
@@ -89,6 +93,10 @@ void Stepper::TryUnblock(TaskEntry& task) {
     Apply(task, Unwanted{});
     return;
   }
+  if (const auto first = first_actions_.find(&task); first != first_actions_.end() && !first->second.is_zero()) {
+    Enqueue(task, first->second);
+    return;
+  }
   std::map<std::string, ArtifactRef> inputs;
   std::set<Digest> discarding;  // tasks that made an input that was discarded since
   for (const auto& [role, input] : task.record.def->inputs) {
@@ -101,14 +109,21 @@ void Stepper::TryUnblock(TaskEntry& task) {
   }
   const bool known = inputs.size() == task.record.def->inputs.size();
   const Digest action_key = known ? ActionKeyOf(*task.record.def, inputs, task.record.lr_halvings) : Digest();
-  if (known && state_.actions.contains(action_key)) {
-    UnindexTask(state_, task);
-    Apply(task, Remembered{action_key});
-    return;
-  }
+  if (known && Remember(task, action_key)) return;
   // It will be executed, hence read them all: what was discarded is made again while the rest is still on its way.
   for (const Digest& producer : discarding) Rewind(producer);
-  if (!known || !discarding.empty()) return;
+  if (known && discarding.empty()) Enqueue(task, action_key);
+}
+
+bool Stepper::Remember(TaskEntry& task, const Digest& action_key) {
+  if (!state_.actions.contains(action_key)) return false;
+  UnindexTask(state_, task);
+  Apply(task, Remembered{action_key});
+  return true;
+}
+
+void Stepper::Enqueue(TaskEntry& task, const Digest& action_key) {
+  if (Remember(task, action_key)) return;
   const auto owner = state_.action_owner.find(action_key);
   if (owner != state_.action_owner.end() && owner->second != task.record.key) {
     UnindexTask(state_, task);  // It may have waited for another action before.

@@ -227,71 +227,103 @@ Status Stepper::On(const Heartbeat& event) {
   return absl::OkStatus();
 }
 
-Status Stepper::ApplyReport(TaskEntry& task, const WorkerEntry& worker, const ReportTask& event) {
-  const TaskRecord& record = task.record;
-  const bool repeated = event.token != 0 && event.token == record.reported_token;
-  if (!repeated && record.state == TaskState::kLeased && record.token == event.token &&
-      record.worker != worker.record.id) {
-    return absl::AbortedError(absl::StrCat("report on task ", record.key.short_hex(), ": lease token ", event.token,
-                                           " belongs to ", record.worker.value, ", not to ", worker.record.id.value,
-                                           "; drop the result"));
-  }
+namespace {
 
-  TaskEvent task_event = Released{event.token};
-  std::string said = absl::StrCat("attempt ", record.attempts, " given back");
-  const auto* success = std::get_if<ReportSuccess>(&event.outcome);
-  std::string problem;
-  if (success != nullptr) problem = ProblemWith(*success, *record.def);
-  std::optional<Digest> lost_producer;
-  if (success != nullptr && problem.empty()) {
-    task_event = Succeeded{event.token, success->from_cache};
-    said = absl::StrCat("attempt ", record.attempts, success->from_cache ? " found the result published" : " succeeded",
-                        " after ", Seconds(event.seconds), TrainingNote(*record.def, success->metrics_json));
-  } else if (success != nullptr) {
-    task_event = Failed{event.token, FailureCause::kTask, problem};
-    said = absl::StrCat("attempt ", record.attempts, " failed (TASK): ", problem);
-  } else if (const auto* failure = std::get_if<ReportFailure>(&event.outcome)) {
-    Failed failed{event.token, failure->cause,
-                  OneLine(failure->message.empty() ? "no reason given" : failure->message, kMaxMessageBytes)};
-    if (failure->cause == FailureCause::kInputLost) {
-      const auto input = record.def->inputs.find(failure->input);
-      const auto* made = input == record.def->inputs.end() ? nullptr : std::get_if<TaskOutputRef>(&input->second);
-      if (made != nullptr) {
-        lost_producer = made->derivation_key;
-      } else {
-        // A leaf was uploaded by a client: no task can make it again.
-        failed.cause = FailureCause::kTask;
-        failed.message = absl::StrCat(
-            "input '", OneLine(failure->input, 80),
-            "' is gone or damaged in the object store: submit the run again, which uploads it (", failed.message, ")");
-      }
+// What a report says happened, in three readings.
+struct Outcome {
+  TaskEvent event;
+  std::string said;                     // for the log
+  std::optional<Digest> lost_producer;  // whose output is to be made again
+};
+
+Outcome GivenBack(const TaskRecord& record, const ReportTask& report) {
+  return {Released{report.token}, absl::StrCat("attempt ", record.attempts, " given back"), std::nullopt};
+}
+
+Outcome OutcomeOf(const TaskRecord& record, const ReportTask& report, const ReportSuccess& success) {
+  const std::string problem = ProblemWith(success, *record.def);
+  if (!problem.empty()) {
+    return {Failed{report.token, FailureCause::kTask, problem},
+            absl::StrCat("attempt ", record.attempts, " failed (TASK): ", problem), std::nullopt};
+  }
+  return {Succeeded{report.token, success.from_cache},
+          absl::StrCat("attempt ", record.attempts, success.from_cache ? " found the result published" : " succeeded",
+                       " after ", Seconds(report.seconds), TrainingNote(*record.def, success.metrics_json)),
+          std::nullopt};
+}
+
+Outcome OutcomeOf(const TaskRecord& record, const ReportTask& report, const ReportFailure& failure) {
+  Outcome outcome;
+  Failed failed{report.token, failure.cause,
+                OneLine(failure.message.empty() ? "no reason given" : failure.message, kMaxMessageBytes)};
+  if (failure.cause == FailureCause::kInputLost) {
+    const auto input = record.def->inputs.find(failure.input);
+    const auto* made = input == record.def->inputs.end() ? nullptr : std::get_if<TaskOutputRef>(&input->second);
+    if (made != nullptr) {
+      outcome.lost_producer = made->derivation_key;
+    } else {
+      // A leaf was uploaded by a client: no task can make it again.
+      failed.cause = FailureCause::kTask;
+      failed.message = absl::StrCat(
+          "input '", OneLine(failure.input, 80),
+          "' is gone or damaged in the object store: submit the run again, which uploads it (", failed.message, ")");
     }
-    said =
-        absl::StrCat("attempt ", record.attempts, " failed (", FailureCauseName(failed.cause), "): ", failed.message);
-    task_event = std::move(failed);
   }
+  outcome.said =
+      absl::StrCat("attempt ", record.attempts, " failed (", FailureCauseName(failed.cause), "): ", failed.message);
+  outcome.event = std::move(failed);
+  return outcome;
+}
 
-  StatusOr<TaskStep> step = NextTask(record, task_event);
-  if (!step.ok()) return step.status();
-  if (!step->changed) return absl::OkStatus();
-  for (size_t i = 0; i < std::min(event.log_lines.size(), kMaxLinesPerMessage); ++i) {
-    LogTask(task, record.worker_name, event.log_lines[i]);
+Outcome Interpret(const TaskRecord& record, const ReportTask& report) {
+  if (const auto* success = std::get_if<ReportSuccess>(&report.outcome)) return OutcomeOf(record, report, *success);
+  if (const auto* failure = std::get_if<ReportFailure>(&report.outcome)) return OutcomeOf(record, report, *failure);
+  return GivenBack(record, report);
+}
+
+// ABORTED: the lease that the report names is another worker's.
+Status CheckLeaseholder(const TaskRecord& record, const WorkerId& worker, const ReportTask& report) {
+  const bool repeated = report.token != 0 && report.token == record.reported_token;
+  const bool of_another = record.state == TaskState::kLeased && record.token == report.token && record.worker != worker;
+  if (repeated || !of_another) return absl::OkStatus();
+  return absl::AbortedError(absl::StrCat("report on task ", record.key.short_hex(), ": lease token ", report.token,
+                                         " belongs to ", record.worker.value, ", not to ", worker.value,
+                                         "; drop the result"));
+}
+
+}  // namespace
+
+void Stepper::LogReport(const TaskEntry& task, const ReportTask& report, const std::string& said) {
+  for (size_t i = 0; i < std::min(report.log_lines.size(), kMaxLinesPerMessage); ++i) {
+    LogTask(task, task.record.worker_name, report.log_lines[i]);
   }
-  LogTask(task, record.worker_name, said);
-  if (std::holds_alternative<Succeeded>(task_event)) {
-    ActionRecord action{.key = record.action_key,
-                        .outputs = success->outputs,
-                        .metrics_json = success->metrics_json,
-                        .seconds = event.seconds,
-                        .peak_memory_bytes = event.peak_memory_bytes,
-                        .peak_rss_bytes = event.peak_rss_bytes};
-    effects_.changes.push_back(PutAction{action});
-    state_.actions[record.action_key] = std::move(action);
-    if (!success->from_cache) LearnFrom(state_, task, event.seconds);
+  LogTask(task, task.record.worker_name, said);
+}
+
+void Stepper::RecordResult(const TaskEntry& task, const ReportTask& report, const ReportSuccess& success) {
+  ActionRecord action{.key = task.record.action_key,
+                      .outputs = success.outputs,
+                      .metrics_json = success.metrics_json,
+                      .seconds = report.seconds,
+                      .peak_memory_bytes = report.peak_memory_bytes,
+                      .peak_rss_bytes = report.peak_rss_bytes};
+  effects_.changes.push_back(PutAction{action});
+  state_.actions[task.record.action_key] = std::move(action);
+  if (!success.from_cache) LearnFrom(state_, task, report.seconds);
+}
+
+Status Stepper::ApplyReport(TaskEntry& task, const WorkerEntry& worker, const ReportTask& report) {
+  LWQ_RETURN_IF_ERROR(CheckLeaseholder(task.record, worker.record.id, report));
+  const Outcome outcome = Interpret(task.record, report);
+  LWQ_ASSIGN_OR_RETURN(TaskStep step, NextTask(task.record, outcome.event));
+  if (!step.changed) return absl::OkStatus();
+  LogReport(task, report, outcome.said);
+  if (std::holds_alternative<Succeeded>(outcome.event)) {
+    RecordResult(task, report, std::get<ReportSuccess>(report.outcome));
   }
-  Replace(task, *std::move(step));
+  Replace(task, std::move(step));
   NoteMade(state_, task, effects_.changes);
-  if (lost_producer.has_value() && record.state == TaskState::kBlocked) Rewind(*lost_producer);
+  if (outcome.lost_producer.has_value() && task.record.state == TaskState::kBlocked) Rewind(*outcome.lost_producer);
   return absl::OkStatus();
 }
 

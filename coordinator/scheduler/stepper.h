@@ -8,9 +8,12 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <unordered_map>
+#include <vector>
 
 #include "coordinator/scheduler/events.h"
 #include "coordinator/scheduler/placement.h"
+#include "coordinator/scheduler/prepared_graph.h"
 #include "coordinator/scheduler/state.h"
 #include "coordinator/scheduler/submission.h"
 #include "coordinator/scheduler/task_machine.h"
@@ -38,23 +41,33 @@ class Stepper {
   void Replace(TaskEntry& task, TaskStep step);
   // Carries out what the changes so far imply until nothing more follows.
   void Settle();
+  // Its record is to be stored.
+  void MarkChanged(const TaskEntry& task);
   // Makes a BLOCKED task ready, waiting or done, if its inputs are there.
   void TryUnblock(TaskEntry& task);
+  // Done where the action's result is known; whether it is.
+  bool Remember(TaskEntry& task, const Digest& action_key);
+  // Done, waiting behind an equal action, or ready.
+  void Enqueue(TaskEntry& task, const Digest& action_key);
   // The producer of a lost or discarded input runs again, and so does everything that has the same result.
   void Rewind(const Digest& producer);
   void Requeue(TaskEntry& task);
 
   // step_submit.cc
   // The run that an admitted submission makes, or has made. Requires that workers have not changed since.
-  RunId Accept(const SubmitRun& submission, PreparedRun prepared);
+  RunId Accept(const SubmitRun& submission, const PreparedRun& prepared);
 
   // step_runs.cc
-  void StartRun(RunEntry& run, const ChosenClasses& chosen);
+  // `start` has been made for these classes, or is null.
+  void StartRun(RunEntry& run, const ChosenClasses& chosen, const PreparedGraph* start = nullptr);
   // Builds the graph from what is measured so far and takes in what is new of it. False: the plan came out impossible,
   // and the run has failed.
   bool ExpandGraph(RunEntry& run);
+  void TakeGraph(RunEntry& run, const PreparedGraph& graph);
   // The run's place in the tasks of its graph, which `tasks` (new ones and old) are.
-  void TakeTasks(RunEntry& run, std::vector<PlannedTask> tasks);
+  void TakeTasks(RunEntry& run, const std::vector<PreparedTask>& tasks);
+  // The task, made if it is not there yet.
+  TaskEntry& FindOrCreate(const PreparedTask& prepared, bool* is_new);
   // Once all tasks of the pending measurement are done: remembers it and lets the graph grow.
   void GrowIfMeasured(RunEntry& run);
   void PinPendingRuns();
@@ -77,13 +90,22 @@ class Stepper {
   std::optional<Lease> LeaseFor(WorkerEntry& worker);
   // The worker says that it lives, but the task does not end.
   void EndExecution(TaskEntry& task);
-  Status ApplyReport(TaskEntry& task, const WorkerEntry& worker, const ReportTask& event);
+  // What the report means for the task, the log, and what is remembered. ABORTED: the lease is another's, or none.
+  Status ApplyReport(TaskEntry& task, const WorkerEntry& worker, const ReportTask& report);
+  void LogReport(const TaskEntry& task, const ReportTask& report, const std::string& said);
+  void RecordResult(const TaskEntry& task, const ReportTask& report, const ReportSuccess& success);
 
   State& state_;
   const Instant now_;
   Effects effects_;
-  std::set<Digest> dirty_;    // tasks whose record changed
-  std::set<Digest> created_;  // of these, new ones
+  std::map<Digest, const TaskEntry*> dirty_;  // tasks whose record changed, but for new ones
+  struct Created {
+    const TaskEntry* task;
+    std::shared_ptr<const std::string> def_text;
+  };
+  std::vector<Created> created_;  // in the order they came
+  // Of those created, the action of their first attempt; zero where other tasks have to be done before it is known.
+  std::unordered_map<const TaskEntry*, Digest> first_actions_;
   std::deque<Digest> to_unblock_;
   std::deque<Digest> failed_;         // tasks whose runs have to fail
   std::set<int64_t> maybe_finished_;  // runs

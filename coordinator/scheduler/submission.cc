@@ -5,13 +5,20 @@
 
 #include "common/json/json.h"
 #include "common/text/one_line.h"
-#include "coordinator/scheduler/placement.h"
 
 namespace lwq::coordinator {
 namespace {
 
 constexpr size_t kMaxRequestIdBytes = 200;
 constexpr size_t kShownBytes = 80;
+
+// Builds the graph for the classes. One that comes out impossible is left to the step, where the run fails of it.
+void Begin(ChosenClasses chosen, PreparedRun& prepared) {
+  const ResolvedSpec& resolved = prepared.resolved;
+  const Recipe recipe = PinRecipe(resolved.recipe, chosen.hardware_bf16);
+  StatusOr<RunGraph> graph = BuildRunGraph(resolved.spec, resolved.model.get(), recipe, chosen.bases);
+  if (graph.ok()) prepared.start = {std::move(chosen), PrepareGraph(*std::move(graph))};
+}
 
 }  // namespace
 
@@ -22,6 +29,26 @@ StatusOr<PreparedRun> PrepareRun(const RunSpec& spec) {
   const ResolvedSpec& resolved = prepared.resolved;
   LWQ_ASSIGN_OR_RETURN(prepared.plan, PlanOfRun(resolved.spec, resolved.model.get(), resolved.recipe, {}));
   return prepared;
+}
+
+Status PrepareRuns(StateReader& reader, std::span<SubmitRun> runs) {
+  std::vector<StatusOr<PreparedRun>> prepared;
+  prepared.reserve(runs.size());
+  for (const SubmitRun& run : runs) prepared.push_back(PrepareRun(run.spec));
+  std::vector<std::optional<ChosenClasses>> chosen(runs.size());
+  LWQ_RETURN_IF_ERROR(reader.Look([&](const State& state) {
+    for (size_t i = 0; i < runs.size(); ++i) {
+      if (!prepared[i].ok()) continue;
+      StatusOr<std::optional<ChosenClasses>> classes = ChooseClasses(state, prepared[i]->resolved);
+      if (classes.ok()) chosen[i] = *std::move(classes);
+    }
+  }));
+  for (size_t i = 0; i < runs.size(); ++i) {
+    if (!prepared[i].ok()) continue;
+    if (chosen[i].has_value()) Begin(*std::move(chosen[i]), *prepared[i]);
+    runs[i].prepared = std::make_shared<const PreparedRun>(*std::move(prepared[i]));
+  }
+  return absl::OkStatus();
 }
 
 StatusOr<std::optional<RunId>> SubmittedBefore(const State& state, const std::string& request_id,

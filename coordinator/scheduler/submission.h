@@ -1,4 +1,7 @@
 // Submissions before they are runs: what can be said of a spec alone, and what the state says to it.
+// A spec is planned, and its graph built, before the loop sees it (docs/adr/0015-answers-beside-the-loop.md). The graph
+// follows from the spec and the classes that were chosen for its kinds; the step chooses again, and takes the graph only
+// if it was built for the same.
 //
 // Pure; thread-safe. Not here: what an accepted submission changes (step_submit.cc).
 #pragma once
@@ -14,6 +17,8 @@
 #include "coordinator/graph/run_spec.h"
 #include "coordinator/plan/plan.h"
 #include "coordinator/scheduler/events.h"
+#include "coordinator/scheduler/placement.h"
+#include "coordinator/scheduler/prepared_graph.h"
 #include "coordinator/scheduler/state.h"
 #include "coordinator/scheduler/state_reader.h"
 
@@ -21,15 +26,26 @@ namespace lwq::coordinator {
 
 inline constexpr size_t kMaxRunsAtOnce = 1000;
 
-// What follows from a spec alone.
+// What follows from a spec alone and, where classes could be chosen for its kinds, the graph it begins with.
 struct PreparedRun {
+  struct Start {
+    ChosenClasses chosen;
+    PreparedGraph graph;
+  };
+
   Digest spec_digest;
   ResolvedSpec resolved;
   Plan plan;
+  std::optional<Start> start;
 };
 
-// INVALID_ARGUMENT, FAILED_PRECONDITION: what is wrong with the spec.
+// Without a start. INVALID_ARGUMENT, FAILED_PRECONDITION: what is wrong with the spec.
 StatusOr<PreparedRun> PrepareRun(const RunSpec& spec);
+
+// Fills `prepared` of the submissions, with one short look at the state: the step that accepts them builds no graph
+// then, unless other classes are chosen by that time. A spec that is wrong is left unprepared, for the step to refuse.
+// Errors: the reader's.
+Status PrepareRuns(StateReader& reader, std::span<SubmitRun> runs);
 
 // The run that was submitted with this request_id before, if any. INVALID_ARGUMENT: the id is too long. ALREADY_EXISTS:
 // it came with another spec.

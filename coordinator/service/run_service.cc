@@ -5,7 +5,6 @@
 
 #include "common/rpc/grpc_status.h"
 #include "coordinator/scheduler/makespan.h"
-#include "coordinator/scheduler/submission.h"
 #include "coordinator/service/convert_run.h"
 #include "coordinator/service/watch_stream.h"
 
@@ -46,18 +45,6 @@ grpc::ServerUnaryReactor* ComputeAnswer(Background& background, grpc::CallbackSe
   return reactor;
 }
 
-StatusOr<std::vector<coordinator::SubmitRun>> SubmissionsFrom(const wire::SubmitRunsRequest& request) {
-  std::vector<coordinator::SubmitRun> submissions;
-  const auto count = static_cast<size_t>(request.runs_size());
-  submissions.reserve(count);
-  for (const wire::SubmitRunRequest& run : request.runs()) {
-    StatusOr<RunSpec> spec = FromWire(run.spec());
-    if (!spec.ok()) return OfRun(spec.status(), submissions.size(), count, run.spec().name());
-    submissions.push_back({*std::move(spec), run.request_id()});
-  }
-  return submissions;
-}
-
 // A page token is "before-<sequence>": runs with a smaller sequence follow.
 std::string TokenBefore(int64_t sequence) {
   return absl::StrCat("before-", sequence);
@@ -90,7 +77,7 @@ grpc::ServerUnaryReactor* RunServiceImpl::GetServerInfo(grpc::CallbackServerCont
 grpc::ServerUnaryReactor* RunServiceImpl::PlanRun(grpc::CallbackServerContext* context,
                                                   const wire::PlanRunRequest* request,
                                                   wire::PlanRunResponse* response) {
-  return ComputeAnswer(background_, context, [request, response](StateReader& reader) -> Status {
+  return ComputeAnswer(previews_, context, [request, response](StateReader& reader) -> Status {
     LWQ_ASSIGN_OR_RETURN(const RunSpec spec, FromWire(request->spec()));
     LWQ_ASSIGN_OR_RETURN(const RunPreview preview, PreviewRun(reader, spec));
     ToWire(preview, response->mutable_plan());
@@ -101,50 +88,13 @@ grpc::ServerUnaryReactor* RunServiceImpl::PlanRun(grpc::CallbackServerContext* c
 grpc::ServerUnaryReactor* RunServiceImpl::SubmitRun(grpc::CallbackServerContext* context,
                                                     const wire::SubmitRunRequest* request,
                                                     wire::SubmitRunResponse* response) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  StatusOr<RunSpec> spec = FromWire(request->spec());
-  if (!spec.ok()) {
-    reactor->Finish(ToGrpc(spec.status()));
-    return reactor;
-  }
-  runtime_->Post(coordinator::SubmitRun{*std::move(spec), request->request_id()},
-                 [reactor, response](const Status& status, const Reply& reply, const State* state) {
-                   if (status.ok()) {
-                     const RunEntry& run = state->runs.at(std::get<RunReply>(reply).run);
-                     RunToWire(*state, run, Instant(), /*with_tasks=*/false, response->mutable_run());
-                   }
-                   reactor->Finish(ToGrpc(status));
-                 });
-  return reactor;
+  return submissions_.SubmitRun(context, request, response);
 }
 
 grpc::ServerUnaryReactor* RunServiceImpl::SubmitRuns(grpc::CallbackServerContext* context,
                                                      const wire::SubmitRunsRequest* request,
                                                      wire::SubmitRunsResponse* response) {
-  if (request->validate_only()) {
-    return ComputeAnswer(background_, context, [request, response](StateReader& reader) -> Status {
-      LWQ_ASSIGN_OR_RETURN(const auto submissions, SubmissionsFrom(*request));
-      LWQ_ASSIGN_OR_RETURN(const std::vector<PreparedRun> prepared, ValidateRuns(reader, submissions));
-      for (const PreparedRun& run : prepared) ToWire(run.plan, run.resolved.recipe, response->add_plans());
-      return absl::OkStatus();
-    });
-  }
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  StatusOr<std::vector<coordinator::SubmitRun>> submissions = SubmissionsFrom(*request);
-  if (!submissions.ok()) {
-    reactor->Finish(ToGrpc(submissions.status()));
-    return reactor;
-  }
-  runtime_->Post(coordinator::SubmitRuns{*std::move(submissions)},
-                 [reactor, response](const Status& status, const Reply& reply, const State* state) {
-                   if (status.ok()) {
-                     for (const RunId& run : std::get<RunsReply>(reply).runs) {
-                       RunToWire(*state, state->runs.at(run), Instant(), /*with_tasks=*/false, response->add_runs());
-                     }
-                   }
-                   reactor->Finish(ToGrpc(status));
-                 });
-  return reactor;
+  return submissions_.SubmitRuns(context, request, response);
 }
 
 grpc::ServerUnaryReactor* RunServiceImpl::GetRun(grpc::CallbackServerContext* context,
@@ -176,7 +126,7 @@ grpc::ServerUnaryReactor* RunServiceImpl::ListRuns(grpc::CallbackServerContext* 
 
 grpc::ServerWriteReactor<wire::WatchRunResponse>* RunServiceImpl::WatchRun(grpc::CallbackServerContext* /*context*/,
                                                                            const wire::WatchRunRequest* request) {
-  return WatchStream::Start(runtime_, *request);
+  return WatchStream::Start(runtime_, &watch_messages_, *request);
 }
 
 grpc::ServerUnaryReactor* RunServiceImpl::CancelRun(grpc::CallbackServerContext* context,
@@ -212,7 +162,7 @@ grpc::ServerUnaryReactor* RunServiceImpl::GetRunLogs(grpc::CallbackServerContext
 grpc::ServerUnaryReactor* RunServiceImpl::ScheduleRun(grpc::CallbackServerContext* context,
                                                       const wire::ScheduleRunRequest* request,
                                                       wire::ScheduleRunResponse* response) {
-  return ComputeAnswer(background_, context, [request, response](StateReader& reader) -> Status {
+  return ComputeAnswer(previews_, context, [request, response](StateReader& reader) -> Status {
     StatusOr<std::vector<TimedTask>> recorded = std::vector<TimedTask>();
     LWQ_RETURN_IF_ERROR(reader.Look([&](const State& state) {
       const StatusOr<RunId> id = FindRun(state, request->run_id());

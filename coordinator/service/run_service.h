@@ -6,6 +6,8 @@
 
 #include "coordinator/runtime/background.h"
 #include "coordinator/runtime/runtime.h"
+#include "coordinator/service/submissions.h"
+#include "coordinator/service/watch_messages.h"
 #include "lwqat/v1/run_service.grpc.pb.h"
 
 namespace lwq::coordinator {
@@ -13,7 +15,12 @@ namespace lwq::coordinator {
 class RunServiceImpl final : public lwqat::v1::RunService::CallbackService {
  public:
   RunServiceImpl(Runtime* runtime, std::string objects_uri, std::string version)
-      : runtime_(runtime), background_(runtime), objects_uri_(std::move(objects_uri)), version_(std::move(version)) {}
+      : runtime_(runtime),
+        submissions_(runtime),
+        previews_(runtime, kPreviews),
+        watch_messages_(runtime),
+        objects_uri_(std::move(objects_uri)),
+        version_(std::move(version)) {}
 
   grpc::ServerUnaryReactor* GetServerInfo(grpc::CallbackServerContext* context,
                                           const lwqat::v1::GetServerInfoRequest* request,
@@ -44,8 +51,13 @@ class RunServiceImpl final : public lwqat::v1::RunService::CallbackService {
                                         lwqat::v1::ListWorkersResponse* response) override;
 
  private:
+  // Whoever asks what would be can wait for those who work.
+  static constexpr BackgroundOptions kPreviews = {.threads = 1, .nice = 10};
+
   Runtime* const runtime_;
-  Background background_;
+  Submissions submissions_;
+  Background previews_;
+  WatchMessages watch_messages_;
   const std::string objects_uri_;
   const std::string version_;
 };

@@ -1,12 +1,13 @@
 #include "coordinator/service/watch_stream.h"
 
+#include <utility>
+
 #include "common/rpc/grpc_status.h"
-#include "coordinator/service/convert_run.h"
 
 namespace lwq::coordinator {
 
-WatchStream* WatchStream::Start(Runtime* runtime, const lwqat::v1::WatchRunRequest& request) {
-  auto stream = std::shared_ptr<WatchStream>(new WatchStream(runtime, request.changes_only()));
+WatchStream* WatchStream::Start(Runtime* runtime, WatchMessages* messages, const lwqat::v1::WatchRunRequest& request) {
+  auto stream = std::shared_ptr<WatchStream>(new WatchStream(runtime, messages, request.changes_only()));
   stream->self_ = stream;
   WatchStream* reactor = stream.get();
   runtime->Watch(request.run_id(), std::move(stream));
@@ -17,6 +18,7 @@ void WatchStream::OnWriteDone(bool ok) {
   {
     std::lock_guard lock(mutex_);
     writing_ = false;
+    message_.reset();
   }
   if (!ok) FinishOnce(grpc::Status(grpc::StatusCode::CANCELLED, "the client has hung up"));
   runtime_->Wake();
@@ -33,22 +35,36 @@ void WatchStream::OnDone() {
 
 bool WatchStream::Ready() {
   std::lock_guard lock(mutex_);
-  return !writing_ && !finished_;
+  return !writing_ && !starting_ && !finished_;
 }
 
 void WatchStream::Send(const State& state, const RunEntry& run, Instant now) {
-  message_.Clear();
-  if (changes_only_ && sent_revision_.has_value()) {
-    ChangesToWire(state, run, now, *sent_revision_, &message_);
-  } else {
-    RunToWire(state, run, now, /*with_tasks=*/true, message_.mutable_run());
-  }
+  message_ = messages_->Of(state, run, now, changes_only_ ? sent_revision_ : std::nullopt);
   sent_revision_ = run.revision;
-  // Under the lock, so that no Finish comes between the check and the write.
-  std::lock_guard lock(mutex_);
-  if (finished_) return;
-  writing_ = true;
-  StartWrite(&message_);
+  {
+    std::lock_guard lock(mutex_);
+    if (finished_) return;
+    writing_ = true;
+    starting_ = true;
+  }
+  messages_->Post([self = shared_from_this()] { self->Write(); });
+}
+
+void WatchStream::Write() {
+  bool wanted = false;
+  {
+    std::lock_guard lock(mutex_);
+    wanted = !finished_;
+  }
+  if (wanted) StartWrite(message_.get());
+  bool done = false;
+  {
+    std::lock_guard lock(mutex_);
+    starting_ = false;
+    done = !writing_;
+  }
+  FinishIfTold();
+  if (done) runtime_->Wake();
 }
 
 void WatchStream::End(const Status& status) {
@@ -65,8 +81,19 @@ void WatchStream::FinishOnce(const grpc::Status& status) {
     std::lock_guard lock(mutex_);
     if (finished_) return;
     finished_ = true;
+    finish_ = status;
+    if (starting_) return;  // Write does it.
   }
-  Finish(status);
+  FinishIfTold();
+}
+
+void WatchStream::FinishIfTold() {
+  std::optional<grpc::Status> status;
+  {
+    std::lock_guard lock(mutex_);
+    status = std::exchange(finish_, std::nullopt);
+  }
+  if (status.has_value()) Finish(*status);
 }
 
 }  // namespace lwq::coordinator

@@ -1,6 +1,7 @@
 // One WatchRun call: a stream of whole runs or, after the first, of changes; at most one message in flight.
 //
-// Between two threads: gRPC's (writes done, the client gone) and the loop's (news). Lives until both have let go.
+// Between three threads: gRPC's (writes done, the client gone), the loop's (news) and the one that sends. Lives until all
+// have let go.
 #pragma once
 
 #include <memory>
@@ -8,14 +9,16 @@
 #include <optional>
 
 #include "coordinator/runtime/runtime.h"
+#include "coordinator/service/watch_messages.h"
 #include "lwqat/v1/run_service.grpc.pb.h"
 
 namespace lwq::coordinator {
 
-class WatchStream final : public grpc::ServerWriteReactor<lwqat::v1::WatchRunResponse>, public RunWatcher {
+class WatchStream final : public grpc::ServerWriteReactor<lwqat::v1::WatchRunResponse>, public RunWatcher,
+                          public std::enable_shared_from_this<WatchStream> {
  public:
-  // The runtime must outlive the call. The stream belongs to itself.
-  static WatchStream* Start(Runtime* runtime, const lwqat::v1::WatchRunRequest& request);
+  // Runtime and messages must outlive the call. The stream belongs to itself.
+  static WatchStream* Start(Runtime* runtime, WatchMessages* messages, const lwqat::v1::WatchRunRequest& request);
 
   // gRPC's thread.
   void OnWriteDone(bool ok) override;
@@ -29,17 +32,25 @@ class WatchStream final : public grpc::ServerWriteReactor<lwqat::v1::WatchRunRes
   bool Closed() override;
 
  private:
-  WatchStream(Runtime* runtime, bool changes_only) : runtime_(runtime), changes_only_(changes_only) {}
+  WatchStream(Runtime* runtime, WatchMessages* messages, bool changes_only)
+      : runtime_(runtime), messages_(messages), changes_only_(changes_only) {}
+  // The sending thread. The lock is not held while it writes: the loop asks for it, and this thread may be made to wait.
+  void Write();
+  // At once, or when the write that is being started has been.
   void FinishOnce(const grpc::Status& status);
+  void FinishIfTold();
 
   Runtime* const runtime_;
+  WatchMessages* const messages_;
   const bool changes_only_;
   std::optional<uint64_t> sent_revision_;  // the loop's thread alone
   std::shared_ptr<WatchStream> self_;  // until OnDone
   std::mutex mutex_;
-  bool writing_ = false;                 // guarded by mutex_
-  bool finished_ = false;                // guarded by mutex_
-  lwqat::v1::WatchRunResponse message_;  // of the write in flight
+  bool writing_ = false;                // guarded by mutex_; from Send to OnWriteDone
+  bool starting_ = false;               // guarded by mutex_; from Send until StartWrite has returned
+  bool finished_ = false;               // guarded by mutex_
+  std::optional<grpc::Status> finish_;  // guarded by mutex_; what Finish is still to be called with
+  WatchMessages::Message message_;  // of the write in flight
 };
 
 }  // namespace lwq::coordinator

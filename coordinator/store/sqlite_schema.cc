@@ -113,6 +113,44 @@ CREATE TABLE discarded (
     R"sql(
 INSERT INTO meta VALUES ('term', 0);
 )sql",
+    // Tasks and results in the order they came, so that those of a run lie together and a commit writes few pages. They
+    // are found by number; the numbers of keys are kept in memory.
+    R"sql(
+ALTER TABLE tasks RENAME TO tasks_by_key;
+CREATE TABLE tasks (
+  number INTEGER PRIMARY KEY,
+  key TEXT NOT NULL,
+  def TEXT NOT NULL,             -- JSON
+  memory_bytes INTEGER NOT NULL,
+  divergence_retries INTEGER NOT NULL,
+  state TEXT NOT NULL,
+  action_key TEXT NOT NULL,      -- '' while unknown
+  token INTEGER NOT NULL,
+  reported_token INTEGER NOT NULL,
+  worker TEXT NOT NULL,
+  worker_name TEXT NOT NULL,
+  attempts INTEGER NOT NULL,
+  failures TEXT NOT NULL,        -- JSON: cause to number
+  lr_halvings INTEGER NOT NULL,
+  from_cache INTEGER NOT NULL,
+  error TEXT NOT NULL
+);
+INSERT INTO tasks SELECT NULL, * FROM tasks_by_key;
+DROP TABLE tasks_by_key;
+
+ALTER TABLE actions RENAME TO actions_by_key;
+CREATE TABLE actions (
+  number INTEGER PRIMARY KEY,
+  key TEXT NOT NULL,
+  outputs TEXT NOT NULL,         -- JSON
+  metrics TEXT NOT NULL,         -- JSON
+  seconds REAL NOT NULL,
+  peak_memory_bytes INTEGER NOT NULL,
+  peak_rss_bytes INTEGER NOT NULL
+);
+INSERT INTO actions SELECT NULL, * FROM actions_by_key;
+DROP TABLE actions_by_key;
+)sql",
 };
 
 }  // namespace

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <optional>
+#include <unordered_map>
 #include <utility>
 
 #include "SQLiteCpp/SQLiteCpp.h"
+#include "common/task/task_text.h"
 #include "coordinator/store/record_json.h"
 #include "coordinator/store/sqlite_schema.h"
 #include "sqlite3.h"
@@ -46,7 +48,7 @@ class Prepared {
   template <typename... Values>
   void Execute(const Values&... values) {
     int index = 0;
-    (statement_.bind(++index, values), ...);
+    (Bind(++index, values), ...);
     statement_.exec();
     statement_.reset();
   }
@@ -63,6 +65,13 @@ class Prepared {
   }
 
  private:
+  // Texts live until the call returns, which is after the statement was executed.
+  void Bind(int index, const std::string& text) { statement_.bindNoCopy(index, text); }
+  template <typename Value>
+  void Bind(int index, const Value& value) {
+    statement_.bind(index, value);
+  }
+
   SQLite::Statement statement_;
 };
 
@@ -72,6 +81,48 @@ int64_t Integer(const SQLite::Column& column) {
 std::string Text(const SQLite::Column& column) {
   return column.getString();
 }
+
+// Where the rows of a table are whose key has no index: it would be written in as many places as a commit has keys.
+class RowNumbers {
+ public:
+  explicit RowNumbers(const char* table) : table_(table) {}
+
+  // Before the first change, unless every row has been noted. Errors: SQLite's, thrown; DATA_LOSS for a key that is no
+  // digest.
+  Status LoadOnce(SQLite::Database& database) {
+    if (known_) return absl::OkStatus();
+    SQLite::Statement query(database, absl::StrCat("SELECT number, key FROM ", table_));
+    while (query.executeStep()) {
+      LWQ_ASSIGN_OR_RETURN(const Digest key, ParseDigestText(Text(query.getColumn(1))));
+      Note(key, Integer(query.getColumn(0)));
+    }
+    NotedAll();
+    return absl::OkStatus();
+  }
+  void Note(const Digest& key, int64_t number) {
+    numbers_[key] = number;
+    next_ = std::max(next_, number + 1);
+  }
+  void NotedAll() { known_ = true; }
+  // The key's number, a new one if it has none.
+  int64_t OfNew(const Digest& key) {
+    const auto [number, added] = numbers_.emplace(key, next_);
+    if (added) ++next_;
+    return number->second;
+  }
+  // 0: it has none.
+  int64_t Of(const Digest& key) const {
+    const auto number = numbers_.find(key);
+    return number == numbers_.end() ? 0 : number->second;
+  }
+  void Drop(const Digest& key) { numbers_.erase(key); }
+
+ private:
+  const char* const table_;
+  std::unordered_map<Digest, int64_t> numbers_;
+  int64_t next_ = 1;
+  bool known_ = false;
+};
 
 class SqliteStore : public Store {
  public:
@@ -96,7 +147,7 @@ class SqliteStore : public Store {
   void Apply(const PutRunTasks& change);
   void Apply(const PutTask& change);
   void Apply(const PutAction& change);
-  void Apply(const DropAction& change) { drop_action_.Execute(change.key.hex()); }
+  void Apply(const DropAction& change);
   void Apply(const PutDiscarded& change);
   void Apply(const DropDiscarded& change) { drop_discarded_.Execute(change.artifact.hex()); }
   void Apply(const PutWorker& change);
@@ -108,15 +159,17 @@ class SqliteStore : public Store {
 
   std::unique_ptr<SQLite::Database> database_;
   const std::string where_;
+  RowNumbers task_numbers_{"tasks"};
+  RowNumbers action_numbers_{"actions"};
   Prepared put_run_{*database_, "INSERT OR REPLACE INTO runs VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"};
   Prepared put_run_task_{*database_, "INSERT OR REPLACE INTO run_tasks VALUES (?,?,?,?,?,?,?,?,?,?)"};
-  Prepared new_task_{*database_, "INSERT OR REPLACE INTO tasks VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"};
+  Prepared new_task_{*database_, "INSERT OR REPLACE INTO tasks VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"};
   Prepared put_task_{*database_,
                      "UPDATE tasks SET divergence_retries=?2, state=?3, action_key=?4, token=?5, reported_token=?6, "
                      "worker=?7, worker_name=?8, attempts=?9, failures=?10, lr_halvings=?11, from_cache=?12, error=?13 "
-                     "WHERE key=?1"};
-  Prepared put_action_{*database_, "INSERT OR REPLACE INTO actions VALUES (?,?,?,?,?,?)"};
-  Prepared drop_action_{*database_, "DELETE FROM actions WHERE key=?"};
+                     "WHERE number=?1"};
+  Prepared put_action_{*database_, "INSERT OR REPLACE INTO actions VALUES (?,?,?,?,?,?,?)"};
+  Prepared drop_action_{*database_, "DELETE FROM actions WHERE number=?"};
   Prepared put_discarded_{*database_, "INSERT OR REPLACE INTO discarded VALUES (?,?,?)"};
   Prepared drop_discarded_{*database_, "DELETE FROM discarded WHERE digest=?"};
   Prepared put_worker_{*database_, "INSERT OR REPLACE INTO workers VALUES (?,?,?,?,?,?,?,?,?)"};
@@ -170,43 +223,47 @@ Status SqliteStore::LoadRunTasks(Records& records) {
 }
 
 Status SqliteStore::LoadTasks(Records& records) {
-  SQLite::Statement query(*database_, "SELECT * FROM tasks ORDER BY key");
+  SQLite::Statement query(*database_, "SELECT * FROM tasks ORDER BY number");
   while (query.executeStep()) {
     TaskRecord task;
-    LWQ_ASSIGN_OR_RETURN(task.key, ParseDigestText(Text(query.getColumn(0))));
-    LWQ_ASSIGN_OR_RETURN(const Json def_json, ParseJson(Text(query.getColumn(1)), "task"));
+    LWQ_ASSIGN_OR_RETURN(task.key, ParseDigestText(Text(query.getColumn(1))));
+    LWQ_ASSIGN_OR_RETURN(const Json def_json, ParseJson(Text(query.getColumn(2)), "task"));
     LWQ_ASSIGN_OR_RETURN(TaskDef def, TaskDefFromJson(def_json, absl::StrCat("task ", task.key.short_hex())));
     task.def = std::make_shared<const TaskDef>(std::move(def));
-    task.memory_bytes = Integer(query.getColumn(2));
-    task.divergence_retries = query.getColumn(3).getInt();
-    LWQ_ASSIGN_OR_RETURN(task.state, ParseTaskState(Text(query.getColumn(4))));
-    LWQ_ASSIGN_OR_RETURN(task.action_key, ParseDigestText(Text(query.getColumn(5))));
-    task.token = static_cast<uint64_t>(Integer(query.getColumn(6)));
-    task.reported_token = static_cast<uint64_t>(Integer(query.getColumn(7)));
-    task.worker.value = Text(query.getColumn(8));
-    task.worker_name = Text(query.getColumn(9));
-    task.attempts = query.getColumn(10).getInt();
-    LWQ_ASSIGN_OR_RETURN(task.failures, FailuresFromText(Text(query.getColumn(11))));
-    task.lr_halvings = query.getColumn(12).getInt();
-    task.from_cache = query.getColumn(13).getInt() != 0;
-    task.error = Text(query.getColumn(14));
+    task.memory_bytes = Integer(query.getColumn(3));
+    task.divergence_retries = query.getColumn(4).getInt();
+    LWQ_ASSIGN_OR_RETURN(task.state, ParseTaskState(Text(query.getColumn(5))));
+    LWQ_ASSIGN_OR_RETURN(task.action_key, ParseDigestText(Text(query.getColumn(6))));
+    task.token = static_cast<uint64_t>(Integer(query.getColumn(7)));
+    task.reported_token = static_cast<uint64_t>(Integer(query.getColumn(8)));
+    task.worker.value = Text(query.getColumn(9));
+    task.worker_name = Text(query.getColumn(10));
+    task.attempts = query.getColumn(11).getInt();
+    LWQ_ASSIGN_OR_RETURN(task.failures, FailuresFromText(Text(query.getColumn(12))));
+    task.lr_halvings = query.getColumn(13).getInt();
+    task.from_cache = query.getColumn(14).getInt() != 0;
+    task.error = Text(query.getColumn(15));
+    task_numbers_.Note(task.key, Integer(query.getColumn(0)));
     records.tasks.push_back(std::move(task));
   }
+  task_numbers_.NotedAll();
   return absl::OkStatus();
 }
 
 Status SqliteStore::LoadActions(Records& records) {
-  SQLite::Statement query(*database_, "SELECT * FROM actions ORDER BY key");
+  SQLite::Statement query(*database_, "SELECT * FROM actions ORDER BY number");
   while (query.executeStep()) {
     ActionRecord action;
-    LWQ_ASSIGN_OR_RETURN(action.key, ParseDigestText(Text(query.getColumn(0))));
-    LWQ_ASSIGN_OR_RETURN(action.outputs, OutputsFromText(Text(query.getColumn(1))));
-    action.metrics_json = Text(query.getColumn(2));
-    action.seconds = query.getColumn(3).getDouble();
-    action.peak_memory_bytes = Integer(query.getColumn(4));
-    action.peak_rss_bytes = Integer(query.getColumn(5));
+    LWQ_ASSIGN_OR_RETURN(action.key, ParseDigestText(Text(query.getColumn(1))));
+    LWQ_ASSIGN_OR_RETURN(action.outputs, OutputsFromText(Text(query.getColumn(2))));
+    action.metrics_json = Text(query.getColumn(3));
+    action.seconds = query.getColumn(4).getDouble();
+    action.peak_memory_bytes = Integer(query.getColumn(5));
+    action.peak_rss_bytes = Integer(query.getColumn(6));
+    action_numbers_.Note(action.key, Integer(query.getColumn(0)));
     records.actions.push_back(std::move(action));
   }
+  action_numbers_.NotedAll();
   return absl::OkStatus();
 }
 
@@ -295,6 +352,8 @@ StatusOr<Term> SqliteStore::TakeTerm() {
 
 Status SqliteStore::Commit(Term term, std::span<const Change> changes) {
   try {
+    LWQ_RETURN_IF_ERROR(Annotate(task_numbers_.LoadOnce(*database_), where_));
+    LWQ_RETURN_IF_ERROR(Annotate(action_numbers_.LoadOnce(*database_), where_));
     SQLite::Transaction transaction(*database_, SQLite::TransactionBehavior::IMMEDIATE);
     LWQ_ASSIGN_OR_RETURN(const Term taken_last, TermTakenLast());
     LWQ_RETURN_IF_ERROR(CheckTerm(term, taken_last, where_));
@@ -331,12 +390,13 @@ void SqliteStore::Apply(const PutTask& change) {
   const std::string failures = FailuresToText(task.failures);
   const int from_cache = task.from_cache ? 1 : 0;
   if (change.is_new) {
-    new_task_.Execute(task.key.hex(), CanonicalJson(TaskDefToJson(*task.def)), task.memory_bytes,
+    new_task_.Execute(task_numbers_.OfNew(task.key), task.key.hex(),
+                      change.def_text != nullptr ? *change.def_text : StoredText(*task.def), task.memory_bytes,
                       task.divergence_retries, state, DigestText(task.action_key), token, reported_token,
                       task.worker.value, task.worker_name, task.attempts, failures, task.lr_halvings, from_cache,
                       task.error);
   } else {
-    put_task_.Execute(task.key.hex(), task.divergence_retries, state, DigestText(task.action_key), token,
+    put_task_.Execute(task_numbers_.Of(task.key), task.divergence_retries, state, DigestText(task.action_key), token,
                       reported_token, task.worker.value, task.worker_name, task.attempts, failures, task.lr_halvings,
                       from_cache, task.error);
   }
@@ -344,8 +404,13 @@ void SqliteStore::Apply(const PutTask& change) {
 
 void SqliteStore::Apply(const PutAction& change) {
   const ActionRecord& action = change.action;
-  put_action_.Execute(action.key.hex(), OutputsToText(action.outputs), action.metrics_json, action.seconds,
-                      action.peak_memory_bytes, action.peak_rss_bytes);
+  put_action_.Execute(action_numbers_.OfNew(action.key), action.key.hex(), OutputsToText(action.outputs),
+                      action.metrics_json, action.seconds, action.peak_memory_bytes, action.peak_rss_bytes);
+}
+
+void SqliteStore::Apply(const DropAction& change) {
+  drop_action_.Execute(action_numbers_.Of(change.key));
+  action_numbers_.Drop(change.key);
 }
 
 void SqliteStore::Apply(const PutDiscarded& change) {
@@ -374,7 +439,9 @@ void SqliteStore::Apply(const AppendLog& change) {
 StatusOr<std::unique_ptr<Store>> OpenSqliteStore(const std::string& path) {
   const std::string where = absl::StrCat("store sqlite:", path);
   try {
-    auto database = std::make_unique<SQLite::Database>(path, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, kLockWaitMs);
+    // Only one thread uses the connection: it needs no locks.
+    const int flags = SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE | SQLite::OPEN_NOMUTEX;
+    auto database = std::make_unique<SQLite::Database>(path, flags, kLockWaitMs);
     // Exclusive before the first access: the log's index then needs no shared memory, and no second process gets in.
     database->exec("PRAGMA locking_mode = EXCLUSIVE");
     database->exec("PRAGMA journal_mode = WAL");

@@ -179,11 +179,25 @@ void World::Deliver(const Event& original, const OnReply& reply) {
   if (reply) reply(effects.status, effects.reply);
 }
 
+void World::Arrive(const Event& event, const OnReply& reply) {
+  Event prepared = event;
+  std::span<SubmitRun> submissions;
+  if (auto* one = std::get_if<SubmitRun>(&prepared)) submissions = std::span(one, 1);
+  if (auto* several = std::get_if<SubmitRuns>(&prepared)) submissions = several->runs;
+  if (submissions.empty() || state_ == nullptr) return Deliver(event, reply);
+  testing::DirectReader reader(*state_);
+  LWQ_CHECK(PrepareRuns(reader, submissions).ok());
+  const int boot = boots_;
+  After(random_.Between(0, 100), [this, prepared, reply, boot] {
+    if (boots_ == boot) Deliver(prepared, reply);
+  });
+}
+
 void World::Send(const Event& event, const OnReply& reply) {
   const int copies = healed_ ? 1 : (random_.Chance(faults_.drop) ? 0 : 1) + (random_.Chance(faults_.duplicate) ? 1 : 0);
   for (int i = 0; i < copies; ++i) {
     After(MessageDelay(), [this, event, reply] {
-      Deliver(event, [this, reply](const Status& status, const Reply& answer) {
+      Arrive(event, [this, reply](const Status& status, const Reply& answer) {
         if (!healed_ && random_.Chance(faults_.drop)) return;
         After(MessageDelay(), [reply, status, answer] { reply(status, answer); });
       });

@@ -92,6 +92,8 @@ class World {
   // `committed`: the state says what the store says.
   void Crash(int64_t down_ms, bool committed);
   void Deliver(const Event& event, const OnReply& reply);
+  // A submission is prepared with the state as it is now, and delivered a while later.
+  void Arrive(const Event& event, const OnReply& reply);
   void ScheduleTick();
   // Sends an event over the network; `reply` is called zero, one or two times.
   void Send(const Event& event, const OnReply& reply);

@@ -6,7 +6,7 @@
 //
 // Programs of other versions can be compared: what they do not know of the wire they ignore. Not a Google Benchmark, as
 // what counts is a percentile under load. Clients share the processors with the coordinator: those that ask run with
-// nice 19, and the rows say what each took.
+// nice 10, and the rows say what each took.
 #include <unistd.h>
 
 #include <algorithm>

@@ -1,6 +1,7 @@
 #include "coordinator/runtime/background.h"
 
 #include <algorithm>
+#include <atomic>
 #include <future>
 
 #include "gtest/gtest.h"
@@ -37,7 +38,7 @@ class BackgroundTest : public ::testing::Test {
 };
 
 TEST_F(BackgroundTest, TheLoopGoesOnWhileAnAnswerIsComputedAndEachLookSeesTheStateAsItIs) {
-  Background background(runtime_.get());
+  Background background(runtime_.get(), {});
   std::promise<void> looked, go_on;
   std::promise<std::pair<size_t, size_t>> seen;
   ASSERT_TRUE(background.Post([&](StateReader& reader) {
@@ -59,7 +60,7 @@ TEST_F(BackgroundTest, JobsAreDoneInTheirOrderAndMoreThanTheLimitAreNotTaken) {
   std::promise<void> started, go_on;
   std::vector<size_t> order;
   {
-    Background background(runtime_.get());
+    Background background(runtime_.get(), {});
     ASSERT_TRUE(background.Post([&](StateReader&) {
       started.set_value();
       go_on.get_future().wait();
@@ -75,8 +76,24 @@ TEST_F(BackgroundTest, JobsAreDoneInTheirOrderAndMoreThanTheLimitAreNotTaken) {
   EXPECT_TRUE(std::is_sorted(order.begin(), order.end()));
 }
 
+TEST_F(BackgroundTest, SeveralThreadsTakeJobsAndAPartIsTakenEvenAtTheEnd) {
+  std::atomic<int> parts = 0;
+  {
+    Background background(runtime_.get(), {.threads = 3, .nice = 1});
+    std::promise<void> second_runs;
+    std::future<void> second_is_running = second_runs.get_future();
+    // The first job waits for the second, so they are on two threads.
+    ASSERT_TRUE(background.Post([&](StateReader&) {
+      second_is_running.wait();
+      for (int i = 0; i < 5; ++i) background.PostAnyway([&](StateReader&) { ++parts; });
+    }));
+    ASSERT_TRUE(background.Post([&](StateReader&) { second_runs.set_value(); }));
+  }
+  EXPECT_EQ(parts, 5);
+}
+
 TEST_F(BackgroundTest, ALookFailsOnceTheLoopHasEnded) {
-  Background background(runtime_.get());
+  Background background(runtime_.get(), {});
   runtime_->Stop();
   std::promise<Status> status;
   ASSERT_TRUE(background.Post([&](StateReader& reader) {

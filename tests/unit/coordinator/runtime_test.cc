@@ -245,9 +245,10 @@ class RecordingWatcher : public RunWatcher {
     std::lock_guard lock(mutex_);
     return ready_ && !ended_;
   }
-  void Send(const State&, const RunEntry& run, Instant) override {
+  void Send(const State&, const RunEntry& run, Instant now) override {
     std::lock_guard lock(mutex_);
     states_.push_back(run.record.state);
+    moments_ms_.push_back(now.steady_ms);
     changed_.notify_all();
   }
   void End(const Status& status) override {
@@ -271,6 +272,10 @@ class RecordingWatcher : public RunWatcher {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return states_.size() >= count; });
   }
+  std::vector<int64_t> moments_ms() {
+    std::lock_guard lock(mutex_);
+    return moments_ms_;
+  }
   std::vector<RunState> states() {
     std::lock_guard lock(mutex_);
     return states_;
@@ -283,6 +288,7 @@ class RecordingWatcher : public RunWatcher {
   bool ended_ = false;
   Status end_;
   std::vector<RunState> states_;
+  std::vector<int64_t> moments_ms_;
 };
 
 TEST_F(RuntimeTest, AWatcherIsSentTheRunAtOnceAndTheTerminalStateLast) {
@@ -311,6 +317,26 @@ TEST_F(RuntimeTest, AWatcherIsSentAtMostOneMessageInItsInterval) {
   clock_.Advance(100);
   EXPECT_TRUE(watcher->AwaitEnd().ok());
   EXPECT_EQ(watcher->states().size(), 2u);
+}
+
+TEST_F(RuntimeTest, WhoWatchARunAreServedTogetherWheneverTheyCame) {
+  const WorkerId worker = Register("a");
+  const RunId run = Submit(NoopSpec(10));
+  const auto work = [&] { Post(Success(worker, *LeaseIn(WaitForLease(worker, 0).get()))).get(); };
+  const auto early = std::make_shared<RecordingWatcher>();
+  const auto late = std::make_shared<RecordingWatcher>();
+  runtime_->Watch(run.value, early);
+  early->AwaitMessages(1);
+  clock_.Advance(40);
+  runtime_->Watch(run.value, late);
+  late->AwaitMessages(1);
+  for (size_t message = 2; message <= 4; ++message) {
+    work();
+    clock_.Advance(100);
+    early->AwaitMessages(message);
+    late->AwaitMessages(message);
+    EXPECT_EQ(early->moments_ms().back(), late->moments_ms().back());
+  }
 }
 
 TEST_F(RuntimeTest, AWatcherThatIsNotReadyMissesNothingThatMatters) {

@@ -196,8 +196,16 @@ void SchedulerHarness::Restart() {
   Do(Tick{});
 }
 
+SubmitRun SchedulerHarness::Prepared(const RunSpec& spec, const std::string& request_id) const {
+  SubmitRun submission{spec, request_id};
+  DirectReader reader(state());
+  const Status prepared = PrepareRuns(reader, std::span(&submission, 1));
+  LWQ_CHECK(prepared.ok(), prepared.ToString());
+  return submission;
+}
+
 RunId SchedulerHarness::Submit(const RunSpec& spec, const std::string& request_id) {
-  const Effects effects = Do(SubmitRun{spec, request_id});
+  const Effects effects = Do(Prepared(spec, request_id));
   LWQ_CHECK(effects.status.ok(), effects.status.ToString());
   return std::get<RunReply>(effects.reply).run;
 }
@@ -360,18 +368,7 @@ std::string CheckLedger(const State& state) {
 }  // namespace
 
 StatusOr<RunPreview> SchedulerHarness::Preview(const RunSpec& spec) const {
-  class Reader : public StateReader {
-   public:
-    explicit Reader(const State& state) : state_(state) {}
-    Status Look(absl::FunctionRef<void(const State& state)> look) override {
-      look(state_);
-      return absl::OkStatus();
-    }
-
-   private:
-    const State& state_;
-  };
-  Reader reader(state());
+  DirectReader reader(state());
   return PreviewRun(reader, spec);
 }
 
@@ -422,6 +419,14 @@ std::string CheckIndexes(const State& state) {
     if (state.tasks.at(owner).record.action_key != action) return "an action is owned by a task that does another";
     if (state.actions.contains(action)) return "an action that has a result is being done";
   }
+  std::map<Digest, std::map<TaskKind, std::set<std::string>>> bases_of_model;
+  for (const auto& [id, run] : state.runs) {
+    if (!run.record.spec->model.has_value()) continue;
+    for (const auto& [kind, base] : run.record.kind_bases) {
+      bases_of_model[run.record.spec->model->files.digest][kind].insert(base);
+    }
+  }
+  if (bases_of_model != state.bases_of_model) return "the bases of a model are not those its runs are pinned to";
   for (const auto& [id, run] : state.runs) {
     if (run.task_revisions.size() != run.tasks.size()) return absl::StrCat("run ", id.value, " has a task unrevised");
     if (run.record.state == RunState::kRunning && run.counts != CountTasks(state, run)) {

@@ -9,6 +9,7 @@
 
 #include "coordinator/scheduler/preview.h"
 #include "coordinator/scheduler/step.h"
+#include "coordinator/scheduler/submission.h"
 #include "coordinator/store/memory_store.h"
 
 namespace lwq::coordinator::testing {
@@ -33,6 +34,19 @@ SchedulerOptions ActivationBudget(int64_t activation_bytes);
 // What an honest worker reports for the lease: outputs named by the action, so that equal actions give equal bytes.
 ReportSuccess HonestSuccess(const Lease& lease);
 
+// Looks at a state that nothing changes meanwhile.
+class DirectReader : public StateReader {
+ public:
+  explicit DirectReader(const State& state) : state_(state) {}
+  Status Look(absl::FunctionRef<void(const State& state)> look) override {
+    look(state_);
+    return absl::OkStatus();
+  }
+
+ private:
+  const State& state_;
+};
+
 class SchedulerHarness {
  public:
   explicit SchedulerHarness(SchedulerOptions options = {});
@@ -49,7 +63,9 @@ class SchedulerHarness {
   // The process dies and starts again from the store; the clock goes on.
   void Restart();
 
-  // CHECK that it works.
+  // As the service prepares it, with the state as it is now.
+  SubmitRun Prepared(const RunSpec& spec, const std::string& request_id = "") const;
+  // CHECK that it works. Prepared at once.
   RunId Submit(const RunSpec& spec, const std::string& request_id = "");
   WorkerId Register(const WorkerRecord& worker);
   WorkerId Register(const std::string& name) { return Register(WorkerNamed(name)); }

@@ -79,6 +79,55 @@ TEST(SubmitRunTest, ARequestIdWithAnotherSpecIsRefused) {
   EXPECT_THAT(effects.changes, IsEmpty());
 }
 
+TEST(SubmitRunTest, ARunThatWasPreparedBesideTheLoopIsTheRunThatTheStepWouldHaveMade) {
+  for (const RunSpec& spec : {BlockApSpec(3), RtnSpec(2), NoopSpec(5)}) {
+    SchedulerHarness prepared;
+    SchedulerHarness unprepared;
+    for (SchedulerHarness* harness : {&prepared, &unprepared}) {
+      harness->Register("a");
+      harness->Submit(NoopSpec(3));  // some of its tasks are there
+    }
+    const SubmitRun submission = prepared.Prepared(spec);
+    ASSERT_TRUE(submission.prepared != nullptr && submission.prepared->start.has_value());
+    EXPECT_TRUE(prepared.Do(submission).status.ok());
+    EXPECT_TRUE(unprepared.Do(SubmitRun{spec, ""}).status.ok());
+    EXPECT_EQ(testing::DescribeDurable(prepared.state()), testing::DescribeDurable(unprepared.state()));
+    EXPECT_EQ(CheckIndexes(prepared.state()), "");
+    prepared.Restart();
+    EXPECT_EQ(testing::DescribeDurable(prepared.state()), testing::DescribeDurable(unprepared.state()));
+  }
+}
+
+TEST(SubmitRunTest, AGraphThatWasPreparedForOtherClassesThanAreChosenNowIsBuiltAnew) {
+  SchedulerHarness harness;
+  harness.Register(WorkerNamed("a", "class b"));
+  const SubmitRun stale = harness.Prepared(BlockApSpec(2));
+  ASSERT_EQ(stale.prepared->start->chosen.bases.at(TaskKind::kTrainBlock), "class b");
+  for (const char* name : {"b", "c"}) harness.Register(WorkerNamed(name, "class a"));
+  const Effects effects = harness.Do(stale);
+  ASSERT_TRUE(effects.status.ok()) << effects.status;
+  const RunEntry& run = harness.run(std::get<RunReply>(effects.reply).run);
+  EXPECT_EQ(run.record.numerics_class, "class a|fp32|t1");
+  for (const RunTaskRecord& task : run.tasks) {
+    const TaskDef& def = *harness.task(task.key).def;
+    EXPECT_EQ(task.key, DerivationKeyOf(def));
+    EXPECT_EQ(def.numerics_class.find("class b"), std::string::npos) << task.title;
+  }
+  EXPECT_EQ(CheckIndexes(harness.state()), "");
+}
+
+TEST(SubmitRunTest, ARunThatWasPreparedBeforeAnyWorkerWasThereStartsOrWaitsAsThingsAreNow) {
+  SchedulerHarness harness;
+  const SubmitRun early = harness.Prepared(BlockApSpec(1));
+  EXPECT_FALSE(early.prepared->start.has_value());
+  const RunId waiting = std::get<RunReply>(harness.Do(early).reply).run;
+  EXPECT_EQ(harness.run(waiting).record.state, RunState::kPending);
+  harness.Register("a");
+  const RunId started = std::get<RunReply>(harness.Do(early).reply).run;
+  EXPECT_EQ(harness.run(started).record.state, RunState::kRunning);
+  EXPECT_EQ(harness.run(waiting).record.state, RunState::kRunning);
+}
+
 TEST(SubmitRunsTest, SeveralRunsInOneStepAreWhatTheyAreOneByOne) {
   SchedulerHarness together;
   SchedulerHarness apart;

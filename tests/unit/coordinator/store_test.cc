@@ -143,6 +143,65 @@ TEST_F(SqliteStoreTest, AFileThatLostItsTermIsDataLoss) {
   EXPECT_TRUE(absl::IsDataLoss((*store)->Commit(Term{1}, {})));
 }
 
+TEST_F(SqliteStoreTest, TasksAndResultsOfAFileThatKeptThemByKeyAreKeptAndGoOnChanging) {
+  TaskRecord task;
+  task.def = std::make_shared<const TaskDef>();
+  task.key = DerivationKeyOf(*task.def);
+  const Digest action_key = DigestOf("action");
+  const Digest dropped_key = DigestOf("dropped");
+  {
+    SQLite::Database database(path(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+    ASSERT_TRUE(MigrateSqlite(database, 4).ok());
+    SQLite::Statement put_task(
+        database, "INSERT INTO tasks VALUES (?, ?, 7, 2, 'LEASED', ?, 3, 2, 'w-1', 'a', 4, '{}', 1, 0, 'an error')");
+    put_task.bind(1, task.key.hex());
+    put_task.bind(2, CanonicalJson(TaskDefToJson(*task.def)));
+    put_task.bind(3, action_key.hex());
+    put_task.exec();
+    for (const Digest& key : {action_key, dropped_key}) {
+      SQLite::Statement put_action(database, "INSERT INTO actions VALUES (?, '{}', '{\"steps\":3}', 1.5, 10, 20)");
+      put_action.bind(1, key.hex());
+      put_action.exec();
+    }
+  }
+  for (const bool load_first : {true, false}) {
+    StatusOr<std::unique_ptr<Store>> store = OpenSqliteStore(path());
+    ASSERT_TRUE(store.ok()) << store.status();
+    if (load_first) {
+      const StatusOr<Records> records = (*store)->Load();
+      ASSERT_TRUE(records.ok()) << records.status();
+      ASSERT_EQ(records->tasks.size(), 1u);
+      task.memory_bytes = 7;
+      EXPECT_EQ(records->tasks[0].key, task.key);
+      EXPECT_EQ(records->tasks[0].memory_bytes, 7);
+      EXPECT_EQ(records->tasks[0].action_key, action_key);
+      EXPECT_EQ(records->tasks[0].error, "an error");
+      ASSERT_EQ(records->actions.size(), 2u);
+      EXPECT_EQ(records->actions[0].metrics_json, R"({"steps":3})");
+      EXPECT_EQ(records->actions[0].peak_rss_bytes, 20);
+    }
+    task.token += 10;
+    TaskRecord other = task;
+    other.key = DigestOf(absl::StrCat("other ", load_first));
+    ActionRecord again;
+    again.key = action_key;
+    again.seconds = load_first ? 2.5 : 3.5;
+    const StatusOr<Term> term = (*store)->TakeTerm();
+    ASSERT_TRUE(term.ok()) << term.status();
+    ASSERT_TRUE((*store)
+                    ->Commit(*term, std::vector<Change>{PutTask{task, false}, PutTask{other, true}, PutAction{again},
+                                                 DropAction{dropped_key}})
+                    .ok());
+    const StatusOr<Records> records = (*store)->Load();
+    ASSERT_TRUE(records.ok()) << records.status();
+    ASSERT_EQ(records->tasks.size(), load_first ? 2u : 3u);
+    EXPECT_EQ(records->tasks[0].token, task.token) << "in the order they came";
+    EXPECT_EQ(records->tasks.back().key, other.key);
+    ASSERT_EQ(records->actions.size(), 1u);
+    EXPECT_EQ(records->actions[0].seconds, again.seconds);
+  }
+}
+
 TEST_F(SqliteStoreTest, AnotherProgramsFileIsRefusedAndNotTouched) {
   {
     SQLite::Database database(path(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);

@@ -1,8 +1,10 @@
 // What a watcher of changes puts together is what a reader of the whole run is told, whatever happens to the run.
 #include "client/rpc/take_changes.h"
 #include "coordinator/service/convert_run.h"
+#include "coordinator/service/watch_messages.h"
 #include "google/protobuf/util/message_differencer.h"
 #include "gtest/gtest.h"
+#include "tests/unit/coordinator/manual_clock.h"
 #include "tests/unit/coordinator/scheduler_harness.h"
 
 namespace lwq::coordinator {
@@ -99,6 +101,31 @@ TEST(WatchChangesTest, ATaskThatDidNotChangeIsNotSentAgain) {
   ASSERT_TRUE(lease.has_value());
   EXPECT_EQ(watcher.Look(), "");
   EXPECT_EQ(watcher.tasks(), 1) << "the task that was leased";
+}
+
+TEST(WatchMessagesTest, WhoKnowsTheSameOfARunIsSentOneMessage) {
+  testing::ManualClock clock;
+  const auto runtime = Runtime::Start({}, std::make_unique<MemoryStore>(), &clock);
+  ASSERT_TRUE(runtime.ok()) << runtime.status();
+  WatchMessages messages(runtime->get());
+  SchedulerHarness harness;
+  const WorkerId worker = harness.Register("a");
+  const RunId id = harness.Submit(BlockApSpec(3));
+  const auto of = [&](std::optional<uint64_t> since) {
+    return messages.Of(harness.state(), harness.run(id), harness.now(), since);
+  };
+  const uint64_t since = harness.run(id).revision;
+  const WatchMessages::Message whole = of(std::nullopt);
+  EXPECT_EQ(whole->run().tasks_size(), static_cast<int>(harness.run(id).tasks.size()));
+  EXPECT_EQ(of(std::nullopt), whole);
+  ASSERT_TRUE(harness.LeaseTo(worker).has_value());
+  const WatchMessages::Message change = of(since);
+  EXPECT_TRUE(change->is_change());
+  EXPECT_EQ(change->run().tasks_size(), 1);
+  EXPECT_EQ(of(since), change);
+  EXPECT_NE(of(std::nullopt), whole) << "of another revision";
+  harness.Advance(1);
+  EXPECT_NE(of(since), change) << "seconds of tasks that are executed go on";
 }
 
 }  // namespace

@@ -1,0 +1,126 @@
+#include "coordinator/service/submissions.h"
+
+#include <algorithm>
+#include <atomic>
+#include <span>
+#include <thread>
+#include <utility>
+
+#include "common/rpc/grpc_status.h"
+#include "coordinator/scheduler/submission.h"
+#include "coordinator/service/convert_run.h"
+
+namespace lwq::coordinator {
+namespace {
+
+constexpr int kMaxThreads = 4;
+// Behind the loop and the threads that speak to workers, before previews.
+constexpr int kPreparingNice = 5;
+// Runs that are prepared between two looks at the state.
+constexpr size_t kPart = 16;
+
+Status TooMany() {
+  return absl::UnavailableError(
+      absl::StrCat(Background::kMaxWaiting, " submissions are being prepared: try again"));
+}
+
+StatusOr<std::vector<SubmitRun>> SubmissionsFrom(const wire::SubmitRunsRequest& request) {
+  std::vector<SubmitRun> submissions;
+  const auto count = static_cast<size_t>(request.runs_size());
+  submissions.reserve(count);
+  for (const wire::SubmitRunRequest& run : request.runs()) {
+    StatusOr<RunSpec> spec = FromWire(run.spec());
+    if (!spec.ok()) return OfRun(spec.status(), submissions.size(), count, run.spec().name());
+    submissions.push_back({*std::move(spec), run.request_id()});
+  }
+  LWQ_RETURN_IF_ERROR(CheckTogether(submissions));
+  return submissions;
+}
+
+Status Validate(StateReader& reader, const std::vector<SubmitRun>& submissions, wire::SubmitRunsResponse* response) {
+  LWQ_ASSIGN_OR_RETURN(const std::vector<PreparedRun> prepared, ValidateRuns(reader, submissions));
+  for (const PreparedRun& run : prepared) ToWire(run.plan, run.resolved.recipe, response->add_plans());
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+// The runs of one call.
+struct Submissions::Together {
+  std::vector<coordinator::SubmitRun> runs;  // each part belongs to the thread that prepares it
+  std::atomic<size_t> parts_left = 0;
+  grpc::ServerUnaryReactor* reactor = nullptr;
+  wire::SubmitRunsResponse* response = nullptr;
+};
+
+Submissions::Submissions(Runtime* runtime)
+    : runtime_(runtime),
+      background_(runtime, {.threads = std::clamp<int>(static_cast<int>(std::thread::hardware_concurrency()), 1,
+                                                       kMaxThreads),
+                            .nice = kPreparingNice}) {}
+
+grpc::ServerUnaryReactor* Submissions::SubmitRun(grpc::CallbackServerContext* context,
+                                                 const wire::SubmitRunRequest* request,
+                                                 wire::SubmitRunResponse* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  const bool taken = background_.Post([this, reactor, request, response](StateReader& reader) {
+    StatusOr<RunSpec> spec = FromWire(request->spec());
+    if (!spec.ok()) return reactor->Finish(ToGrpc(spec.status()));
+    coordinator::SubmitRun run{*std::move(spec), request->request_id()};
+    const Status prepared = PrepareRuns(reader, std::span(&run, 1));
+    if (!prepared.ok()) return reactor->Finish(ToGrpc(prepared));
+    runtime_->Post(std::move(run), [reactor, response](const Status& status, const Reply& reply, const State* state) {
+      if (status.ok()) {
+        const RunEntry& entry = state->runs.at(std::get<RunReply>(reply).run);
+        RunToWire(*state, entry, Instant(), /*with_tasks=*/false, response->mutable_run());
+      }
+      reactor->Finish(ToGrpc(status));
+    });
+  });
+  if (!taken) reactor->Finish(ToGrpc(TooMany()));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* Submissions::SubmitRuns(grpc::CallbackServerContext* context,
+                                                  const wire::SubmitRunsRequest* request,
+                                                  wire::SubmitRunsResponse* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  const bool taken = background_.Post([this, reactor, request, response](StateReader& reader) {
+    StatusOr<std::vector<coordinator::SubmitRun>> runs = SubmissionsFrom(*request);
+    if (!runs.ok()) return reactor->Finish(ToGrpc(runs.status()));
+    if (request->validate_only()) return reactor->Finish(ToGrpc(Validate(reader, *runs, response)));
+    auto together = std::make_shared<Together>();
+    together->runs = *std::move(runs);
+    together->reactor = reactor;
+    together->response = response;
+    PrepareAndPost(std::move(together));
+  });
+  if (!taken) reactor->Finish(ToGrpc(TooMany()));
+  return reactor;
+}
+
+void Submissions::PrepareAndPost(std::shared_ptr<Together> together) {
+  together->parts_left = (together->runs.size() + kPart - 1) / kPart;
+  for (size_t first = 0; first < together->runs.size(); first += kPart) {
+    background_.PostAnyway([this, together, first](StateReader& reader) { PreparePart(reader, together, first); });
+  }
+}
+
+void Submissions::PreparePart(StateReader& reader, const std::shared_ptr<Together>& together, size_t first) {
+  const std::span<coordinator::SubmitRun> all(together->runs);
+  // Without the reader the loop has ended, which the post below is told.
+  PrepareRuns(reader, all.subspan(first, std::min(kPart, all.size() - first))).IgnoreError();
+  if (--together->parts_left > 0) return;
+  runtime_->Post(coordinator::SubmitRuns{std::move(together->runs)},
+                 [reactor = together->reactor, response = together->response](
+                     const Status& status, const Reply& reply, const State* state) {
+                   if (status.ok()) {
+                     for (const RunId& run : std::get<RunsReply>(reply).runs) {
+                       RunToWire(*state, state->runs.at(run), Instant(), /*with_tasks=*/false, response->add_runs());
+                     }
+                   }
+                   reactor->Finish(ToGrpc(status));
+                 });
+}
+
+}  // namespace lwq::coordinator

@@ -1,0 +1,38 @@
+// Submissions on their way to the loop: converted, planned and prepared by threads of their own, several at a time; the
+// loop then accepts what is ready (docs/adr/0015-answers-beside-the-loop.md).
+//
+// Thread-safety: gRPC calls from any thread. The runtime must outlive this, and this every call.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "coordinator/runtime/background.h"
+#include "coordinator/runtime/runtime.h"
+#include "grpcpp/grpcpp.h"
+#include "lwqat/v1/run_service.pb.h"
+
+namespace lwq::coordinator {
+
+class Submissions {
+ public:
+  explicit Submissions(Runtime* runtime);
+
+  // Each answers the call once, whatever comes. UNAVAILABLE: too many submissions are being prepared.
+  grpc::ServerUnaryReactor* SubmitRun(grpc::CallbackServerContext* context, const lwqat::v1::SubmitRunRequest* request,
+                                      lwqat::v1::SubmitRunResponse* response);
+  grpc::ServerUnaryReactor* SubmitRuns(grpc::CallbackServerContext* context,
+                                       const lwqat::v1::SubmitRunsRequest* request,
+                                       lwqat::v1::SubmitRunsResponse* response);
+
+ private:
+  struct Together;
+  // Prepares the runs in parts, by whichever thread is free, and posts them once all are ready.
+  void PrepareAndPost(std::shared_ptr<Together> together);
+  void PreparePart(StateReader& reader, const std::shared_ptr<Together>& together, size_t first);
+
+  Runtime* const runtime_;
+  Background background_;
+};
+
+}  // namespace lwq::coordinator
