@@ -94,17 +94,25 @@ std::string BlobKey(const Digest& digest) {
   return absl::StrCat("blobs/", hex.substr(0, 2), "/", hex);
 }
 
+StatusOr<Bytes> ArtifactStore::FetchUnverified(const Digest& digest) {
+  StatusOr<Bytes> bytes = store_->Get(BlobKey(digest));
+  if (!bytes.ok()) return Annotate(bytes.status(), BlobName(digest));
+  return bytes;
+}
+
+Status ArtifactStore::Verify(const Digest& digest, const Bytes& bytes) const {
+  if (DigestOf(bytes.span()) == digest) return absl::OkStatus();
+  return absl::DataLossError(
+      absl::StrCat(BlobName(digest), " in ", store_->Describe(), " is damaged: its bytes have another digest"));
+}
+
 StatusOr<Bytes> ArtifactStore::Fetch(const BlobRef& blob) {
-  StatusOr<Bytes> bytes = store_->Get(BlobKey(blob.digest));
-  if (!bytes.ok()) return Annotate(bytes.status(), BlobName(blob.digest));
-  if (blob.size_bytes != kSizeUnknown && static_cast<int64_t>(bytes->size()) != blob.size_bytes) {
-    return absl::DataLossError(absl::StrCat(BlobName(blob.digest), " in ", store_->Describe(), " has ", bytes->size(),
+  LWQ_ASSIGN_OR_RETURN(Bytes bytes, FetchUnverified(blob.digest));
+  if (blob.size_bytes != kSizeUnknown && static_cast<int64_t>(bytes.size()) != blob.size_bytes) {
+    return absl::DataLossError(absl::StrCat(BlobName(blob.digest), " in ", store_->Describe(), " has ", bytes.size(),
                                             " bytes instead of ", blob.size_bytes));
   }
-  if (DigestOf(bytes->span()) != blob.digest) {
-    return absl::DataLossError(
-        absl::StrCat(BlobName(blob.digest), " in ", store_->Describe(), " is damaged: its bytes have another digest"));
-  }
+  LWQ_RETURN_IF_ERROR(Verify(blob.digest, bytes));
   return bytes;
 }
 

@@ -79,6 +79,10 @@ class ArtifactStore : public BlobSource {
   explicit ArtifactStore(ObjectStore* store) : store_(store) {}
 
   StatusOr<Bytes> Fetch(const BlobRef& blob) override;
+  // The two halves of Fetch, for a cache that knows which bytes it has verified before: the bytes as the store gives
+  // them, and DATA_LOSS unless they are the blob's.
+  StatusOr<Bytes> FetchUnverified(const Digest& digest);
+  Status Verify(const Digest& digest, const Bytes& bytes) const;
   // Uploads unless the store has it (by name and size); equal bytes may be written twice, harmlessly.
   StatusOr<BlobRef> PutBlob(std::span<const std::byte> data);
   StatusOr<BlobRef> PutBlob(std::string_view text);

@@ -8,16 +8,32 @@
 #include <cerrno>
 #include <cstring>
 
+#include "common/bytes/mapped_file.h"
 #include "common/bytes/release_pages.h"
 
 namespace lwq {
 namespace {
 
-// Ends a mapping; also what tells mapped bytes from others.
+// Ends a mapping; also what tells mapped bytes from others, and which file they are of.
 struct Unmap {
   size_t size;
+  FileIdentity identity;
   void operator()(const void* p) const { ::munmap(const_cast<void*>(p), size); }
 };
+
+FileIdentity IdentityFrom(const struct stat& info) {
+  const auto ns = [](const timespec& time) { return time.tv_sec * int64_t{1'000'000'000} + time.tv_nsec; };
+  return {.device = info.st_dev,
+          .inode = info.st_ino,
+          .size_bytes = info.st_size,
+          .modified_ns = ns(info.st_mtim),
+          .changed_ns = ns(info.st_ctim)};
+}
+
+// The mapping that `bytes` are a part of; null for other bytes.
+const Unmap* MappingOf(const Bytes& bytes) {
+  return std::get_deleter<Unmap>(bytes.owner());
+}
 
 }  // namespace
 
@@ -47,7 +63,7 @@ StatusOr<Bytes> Bytes::MapFile(const std::string& path) {
   const int error = errno;
   ::close(fd);
   if (mapped == MAP_FAILED) return absl::UnavailableError(absl::StrCat("map ", path, ": ", std::strerror(error)));
-  std::shared_ptr<const void> owner(mapped, Unmap{size});
+  std::shared_ptr<const void> owner(mapped, Unmap{size, IdentityFrom(info)});
   return Bytes(owner, static_cast<const std::byte*>(mapped), size);
 }
 
@@ -57,12 +73,31 @@ Bytes Bytes::Slice(size_t offset, size_t length) const {
 }
 
 void ReleasePages(const Bytes& bytes) {
-  if (std::get_deleter<Unmap>(bytes.owner()) == nullptr) return;
+  if (MappingOf(bytes) == nullptr) return;
   // Whole pages only: the first and last may hold a neighbour's bytes that are in use.
   const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
   const auto begin = (reinterpret_cast<uintptr_t>(bytes.data()) + page - 1) / page * page;
   const auto end = (reinterpret_cast<uintptr_t>(bytes.data()) + bytes.size()) / page * page;
   if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+}
+
+void LoadPages(const Bytes& bytes) {
+  const Unmap* mapping = MappingOf(bytes);
+  if (mapping == nullptr || mapping->size > kLoadedBytesMax) return;
+  // A kernel before 5.14 does not know it: the pages come when they are read.
+  ::madvise(const_cast<void*>(bytes.owner().get()), mapping->size, MADV_POPULATE_READ);
+}
+
+std::optional<FileIdentity> MappedIdentity(const Bytes& bytes) {
+  const Unmap* mapping = MappingOf(bytes);
+  if (mapping == nullptr) return std::nullopt;
+  return mapping->identity;
+}
+
+std::optional<FileIdentity> IdentityOfFile(const std::string& path) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0) return std::nullopt;
+  return IdentityFrom(info);
 }
 
 }  // namespace lwq

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/bytes/mapped_file.h"
 #include "common/file/posix_file.h"
 #include "common/file/staging.h"
 #include "common/object_store/store_checks.h"
@@ -131,6 +132,7 @@ class FileStore : public ObjectStore {
   Status Publish(StagingFile& file, const std::string& key, const PutOptions& options);
 
  private:
+  StatusOr<Bytes> Map(std::string_view key);
   Status EnsureFolder(const std::string& path);
   void ForgetFolders();
 
@@ -227,15 +229,21 @@ void FileStore::ForgetFolders() {
   folders_.clear();
 }
 
-StatusOr<Bytes> FileStore::Get(std::string_view key) {
+StatusOr<Bytes> FileStore::Map(std::string_view key) {
   LWQ_RETURN_IF_ERROR(ValidateObjectKey(key));
   StatusOr<Bytes> bytes = Bytes::MapFile(PathOfKey(root_, key));
   if (absl::IsNotFound(bytes.status())) return ObjectNotFound(key, Describe());
   return bytes;
 }
 
+StatusOr<Bytes> FileStore::Get(std::string_view key) {
+  LWQ_ASSIGN_OR_RETURN(Bytes bytes, Map(key));
+  LoadPages(bytes);
+  return bytes;
+}
+
 StatusOr<Bytes> FileStore::GetRange(std::string_view key, int64_t offset, int64_t length) {
-  LWQ_ASSIGN_OR_RETURN(const Bytes bytes, Get(key));
+  LWQ_ASSIGN_OR_RETURN(const Bytes bytes, Map(key));
   LWQ_RETURN_IF_ERROR(ValidateRange(key, offset, length, static_cast<int64_t>(bytes.size())));
   return bytes.Slice(static_cast<size_t>(offset), static_cast<size_t>(length));
 }

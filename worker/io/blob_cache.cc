@@ -9,6 +9,7 @@
 #include <system_error>
 #include <vector>
 
+#include "common/bytes/mapped_file.h"
 #include "common/bytes/release_pages.h"
 #include "common/file/staging.h"
 #include "worker/io/folder_lock.h"
@@ -102,25 +103,22 @@ StatusOr<Bytes> BlobCache::FetchShared(const Digest& digest) {
 }
 
 StatusOr<Bytes> BlobCache::FetchInPlace(const Digest& digest) {
+  LWQ_ASSIGN_OR_RETURN(Bytes bytes, store_->FetchUnverified(digest));
+  const std::optional<FileIdentity> identity = MappedIdentity(bytes);
   {
-    std::unique_lock lock(mutex_);
-    if (verified_in_place_.count(digest) > 0) {
-      lock.unlock();
-      StatusOr<Bytes> bytes = store_->store()->Get(BlobKey(digest));
-      lock.lock();
-      if (bytes.ok()) {
-        ++stats_.hits;
-        return bytes;
-      }
-      verified_in_place_.erase(digest);
+    const std::lock_guard lock(mutex_);
+    const auto it = verified_in_place_.find(digest);
+    if (it != verified_in_place_.end() && identity == it->second) {
+      ++stats_.hits;
+      return bytes;
     }
   }
-  LWQ_ASSIGN_OR_RETURN(Bytes bytes, store_->Fetch({digest, kSizeUnknown}));
+  LWQ_RETURN_IF_ERROR(store_->Verify(digest, bytes));
   ReleasePages(bytes);  // all were read to verify them; few readers need all at once
   const std::lock_guard lock(mutex_);
   ++stats_.misses;
   stats_.fetched_bytes += static_cast<int64_t>(bytes.size());
-  verified_in_place_.insert(digest);
+  if (identity.has_value()) verified_in_place_[digest] = *identity;
   return bytes;
 }
 
@@ -136,23 +134,22 @@ StatusOr<Bytes> BlobCache::FetchThroughDisk(const Digest& digest) {
 }
 
 std::optional<Bytes> BlobCache::ReadCached(const Digest& digest) {
-  bool is_verified = false;
+  std::optional<FileIdentity> verified;
+  Bytes held;
   {
     const std::lock_guard lock(mutex_);
     const auto it = entries_.find(digest);
     if (it == entries_.end()) return std::nullopt;
-    if (std::shared_ptr<const void> held = it->second.mapping.lock(); held != nullptr && it->second.is_verified) {
-      const Bytes bytes(held, it->second.data, static_cast<size_t>(it->second.size_bytes));
-      Use(it->second, bytes);
-      ++stats_.hits;
-      return bytes;
-    }
-    is_verified = it->second.is_verified;
+    verified = it->second.verified;
+    held = Bytes(it->second.mapping.lock(), it->second.data, static_cast<size_t>(it->second.size_bytes));
   }
   const std::string path = PathOf(digest);
-  const StatusOr<Bytes> bytes = Bytes::MapFile(path);
-  const bool is_good = bytes.ok() && (is_verified || DigestOf(bytes->span()) == digest);
-  if (is_good) ::utimensat(AT_FDCWD, path.c_str(), nullptr, 0);  // for the order after a restart
+  const bool is_held = held.owner() != nullptr && verified.has_value() && IdentityOfFile(path) == verified;
+  const StatusOr<Bytes> bytes = is_held ? StatusOr<Bytes>(held) : Bytes::MapFile(path);
+  const bool is_verified = bytes.ok() && verified.has_value() && MappedIdentity(*bytes) == verified;
+  if (bytes.ok() && !is_held) LoadPages(*bytes);
+  const bool is_good = bytes.ok() && (is_held || is_verified || DigestOf(bytes->span()) == digest);
+  if (is_good && !is_held) verified = Touch(path, *bytes);
   const std::lock_guard lock(mutex_);
   const auto it = entries_.find(digest);
   if (!is_good) {
@@ -162,7 +159,7 @@ std::optional<Bytes> BlobCache::ReadCached(const Digest& digest) {
   }
   ++stats_.hits;
   if (it != entries_.end()) {
-    it->second.is_verified = true;
+    it->second.verified = verified;
     Use(it->second, *bytes);
   }
   return *bytes;
@@ -180,7 +177,7 @@ Bytes BlobCache::Keep(const Digest& digest, Bytes bytes) {
   reserved_bytes_ -= size_bytes;
   if (!copy.ok()) return bytes;  // the disk is full or gone: serve what was fetched
   Entry& entry = Insert(digest, size_bytes);
-  entry.is_verified = true;
+  entry.verified = MappedIdentity(*copy);
   Use(entry, *copy);
   return *std::move(copy);
 }
@@ -192,6 +189,15 @@ StatusOr<Bytes> BlobCache::WriteCopy(const Digest& digest, const Bytes& bytes) {
   LWQ_RETURN_IF_ERROR(file->Seal(/*sync=*/false));  // what a crash damages, the next verification finds
   LWQ_RETURN_IF_ERROR(file->RenameTo(PathOf(digest)));
   return Bytes::MapFile(PathOf(digest));
+}
+
+std::optional<FileIdentity> BlobCache::Touch(const std::string& path, const Bytes& mapping) {
+  ::utimensat(AT_FDCWD, path.c_str(), nullptr, 0);
+  const std::optional<FileIdentity> mapped = MappedIdentity(mapping);
+  const std::optional<FileIdentity> touched = IdentityOfFile(path);
+  const bool is_same_file = mapped.has_value() && touched.has_value() && touched->device == mapped->device &&
+                            touched->inode == mapped->inode && touched->size_bytes == mapped->size_bytes;
+  return is_same_file ? touched : std::nullopt;
 }
 
 std::string BlobCache::PathOf(const Digest& digest) const {

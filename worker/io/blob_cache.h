@@ -1,13 +1,16 @@
 // A bounded cache of verified blobs on a worker's own disk, in front of an artifact store.
 //
-// A fetched blob is verified once and kept as a file, which later fetches map without reading it again. When the files
-// exceed cache_bytes, those used least recently go first; a file whose mapping somebody still holds stays. What
-// does not fit, and what the disk refuses, is served from the store without being kept: a full cache never fails a
+// A fetched blob is verified and kept as a file, which later fetches map without reading it again. What was verified is
+// one content of one file (FileIdentity): bytes of another identity are verified anew, also if an equal blob was good
+// before, so a file that was replaced, cut or written to is never used unseen (docs/adr/0018-verified-once.md). When
+// the files exceed cache_bytes, those used least recently go first; a file whose mapping somebody still holds stays.
+// What does not fit, and what the disk refuses, is served from the store without being kept: a full cache never fails a
 // fetch. The folder survives a restart: its files are found again and each is verified when it is first used.
 //
-// Where the store is local (file://), a copy would cost a write and gain nothing: blobs are mapped in place, verified
-// the first time, and only their names are remembered. (tests/bench/stores: later reads are equally fast, 15 GB/s on
-// two cores; the first costs the hash alone instead of the hash and a write.) Mapped pages are the page cache's: the
+// Where the store is local (file://), a copy would cost a write and gain nothing: blobs are mapped in place, and only
+// names and identities of those that were verified are remembered. (tests/bench/stores: later reads are equally fast;
+// the first costs the hash alone instead of the hash and a write.) A store that shares no files has its blobs verified
+// at each fetch. Mapped pages are the page cache's: the
 // kernel takes them back under pressure, and they leave the process with the bytes.
 //
 // One process per folder, held by a lock file. Thread-safety: any thread; concurrent fetches of one blob make one
@@ -22,10 +25,10 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
-#include <unordered_set>
 #include <utility>
 
 #include "common/artifact/artifact.h"
+#include "common/bytes/mapped_file.h"
 #include "common/file/posix_file.h"
 #include "common/status/status.h"
 
@@ -58,10 +61,10 @@ class BlobCache : public BlobSource {
  private:
   struct Entry {
     int64_t size_bytes = 0;
-    bool is_verified = false;
-    std::weak_ptr<const void> mapping;    // of the bytes handed out last, if anybody still holds them
-    const std::byte* data = nullptr;      // where that mapping begins
-    std::list<Digest>::iterator recency;  // in recency_
+    std::optional<FileIdentity> verified;  // the file's, when its bytes were last known to be the blob's
+    std::weak_ptr<const void> mapping;     // of the bytes handed out last, if anybody still holds them
+    const std::byte* data = nullptr;       // where that mapping begins
+    std::list<Digest>::iterator recency;   // in recency_
   };
   struct Flight {
     std::promise<StatusOr<Bytes>> promise;
@@ -79,6 +82,9 @@ class BlobCache : public BlobSource {
   // Keeps a copy and gives its mapping; the bytes themselves if they cannot be kept.
   Bytes Keep(const Digest& digest, Bytes bytes);
   StatusOr<Bytes> WriteCopy(const Digest& digest, const Bytes& bytes);
+  // Marks the file as used now, for the order after a restart, and gives the identity it has then; none when it is no
+  // longer the file that is mapped.
+  static std::optional<FileIdentity> Touch(const std::string& path, const Bytes& mapping);
   std::string PathOf(const Digest& digest) const;
 
   // These need mutex_.
@@ -94,7 +100,7 @@ class BlobCache : public BlobSource {
   mutable std::mutex mutex_;  // guards all below; not held while bytes are read, verified or written
   std::unordered_map<Digest, Entry> entries_;
   std::list<Digest> recency_;  // least recently used first
-  std::unordered_set<Digest> verified_in_place_;
+  std::unordered_map<Digest, FileIdentity> verified_in_place_;
   std::unordered_map<Digest, std::shared_ptr<Flight>> flights_;
   int64_t reserved_bytes_ = 0;  // of files being written
   BlobCacheStats stats_;

@@ -329,6 +329,54 @@ void BM_SamplesRead(benchmark::State& state, Way way) {
       });
 }
 
+// Blobs of range(0) MiB through a worker's cache, all in the page cache; `plain` reads the same bytes from files. What
+// verification costs is the difference between kUnverified and the others.
+enum class Blobs { kUnverified, kVerifiedEachTime, kFirstInPlace, kAgainInPlace, kAgainCopied };
+
+void BM_BlobRead(benchmark::State& state, Blobs way) {
+  const Folder folder;
+  const size_t blob_bytes = static_cast<size_t>(state.range(0)) << 20;
+  const int count = static_cast<int>(kTotalBytes / static_cast<int64_t>(blob_bytes));
+  const auto store = Must(OpenFileStore(folder.path() + "/store", {.sync = false}));
+  ArtifactStore artifacts(store.get());
+  test::FaultStore remote(Must(OpenFileStore(folder.path() + "/store", {.sync = false})), {});
+  ArtifactStore remote_artifacts(&remote);
+  fs::create_directory(folder.path() + "/plain");
+  std::vector<BlobRef> blobs;
+  for (int i = 0; i < count; ++i) {
+    const std::string data = RandomBytes(blob_bytes, static_cast<uint64_t>(i));
+    blobs.push_back(Must(artifacts.PutBlob(data)));
+    PlainWrite(absl::StrCat(folder.path(), "/plain/", i), data, false);
+  }
+  std::unique_ptr<BlobCache> cache;
+  const auto open_cache = [&] {
+    cache.reset();
+    cache = Must(BlobCache::Open(way == Blobs::kAgainCopied ? &remote_artifacts : &artifacts,
+                                 {folder.path() + "/cache", 1 << 30}));
+  };
+  const auto read = [&](const BlobRef& blob) {
+    if (way == Blobs::kUnverified) return Must(store->Get(BlobKey(blob.digest)));
+    return Must(way == Blobs::kVerifiedEachTime ? artifacts.Fetch(blob) : cache->Fetch(blob));
+  };
+  open_cache();
+  for (const BlobRef& blob : blobs) read(blob);
+  std::string buffer(blob_bytes, '\0');
+  Compare(
+      state, static_cast<double>(kTotalBytes),
+      [&] {
+        for (const BlobRef& blob : blobs) Sum(read(blob).span());
+      },
+      [&] {
+        for (int i = 0; i < count; ++i) {
+          PlainRead(absl::StrCat(folder.path(), "/plain/", i), buffer);
+          Sum(AsBytes(buffer));
+        }
+      },
+      [&] {
+        if (way == Blobs::kFirstInPlace) open_cache();
+      });
+}
+
 void Few(benchmark::internal::Benchmark* benchmark) {
   benchmark->Iterations(7)->UseManualTime()->Unit(benchmark::kMillisecond);
 }
@@ -343,6 +391,11 @@ BENCHMARK_CAPTURE(BM_StoreWrite, no_fsync, false)->Arg(8)->Apply(Few);
 BENCHMARK_CAPTURE(BM_StoreRead, warm, false)->Arg(1)->Arg(8)->Arg(64)->Apply(Many);
 BENCHMARK_CAPTURE(BM_StoreRead, cold, true)->Arg(1)->Arg(8)->Arg(64)->Apply(Few);
 BENCHMARK(BM_Sha256)->Apply(Many);
+BENCHMARK_CAPTURE(BM_BlobRead, unverified, Blobs::kUnverified)->Arg(1)->Arg(8)->Apply(Many);
+BENCHMARK_CAPTURE(BM_BlobRead, verified_each_time, Blobs::kVerifiedEachTime)->Arg(1)->Arg(8)->Apply(Many);
+BENCHMARK_CAPTURE(BM_BlobRead, cache_in_place_first, Blobs::kFirstInPlace)->Arg(1)->Arg(8)->Apply(Many);
+BENCHMARK_CAPTURE(BM_BlobRead, cache_in_place_again, Blobs::kAgainInPlace)->Arg(1)->Arg(8)->Apply(Many);
+BENCHMARK_CAPTURE(BM_BlobRead, cache_of_copies_again, Blobs::kAgainCopied)->Arg(1)->Arg(8)->Apply(Many);
 BENCHMARK(BM_ArtifactPublish)->Apply(Few);
 BENCHMARK(BM_ArtifactFetch)->Apply(Many);
 BENCHMARK(BM_SamplesWrite)->Apply(Few);

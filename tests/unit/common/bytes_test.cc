@@ -1,9 +1,12 @@
 #include "common/bytes/bytes.h"
 
+#include "common/bytes/mapped_file.h"
 #include "common/bytes/release_pages.h"
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "gmock/gmock.h"
@@ -55,6 +58,50 @@ TEST(BytesTest, ReleasedPagesAreReadAgain) {
     ReleasePages(bytes);
     EXPECT_EQ(bytes.view(), contents.substr(0, bytes.size()));
   }
+}
+
+TEST(MappedFileTest, AMappingKnowsWhichContentOfWhichFileItIs) {
+  const test::TemporaryDirectory folder;
+  const std::string path = folder.path() + "/file";
+  test::WriteFile(path, "contents");
+  // An old time, so that writing changes it however coarse the clock of the file system is.
+  std::filesystem::last_write_time(path, std::filesystem::file_time_type::clock::now() - std::chrono::hours(1));
+  const Bytes bytes = Bytes::MapFile(path).value();
+  const std::optional<FileIdentity> identity = MappedIdentity(bytes);
+  ASSERT_TRUE(identity.has_value());
+  EXPECT_EQ(identity->size_bytes, 8);
+  EXPECT_EQ(MappedIdentity(bytes.Slice(3, 2)), identity);
+  EXPECT_EQ(MappedIdentity(Bytes::MapFile(path).value()), identity) << "reading changes nothing";
+  EXPECT_EQ(IdentityOfFile(path), identity);
+
+  test::WriteFile(path, "Contents");
+  EXPECT_NE(IdentityOfFile(path), identity) << "written to";
+  EXPECT_EQ(MappedIdentity(bytes), identity) << "as it was when it was mapped";
+  test::WriteFile(folder.path() + "/other", "contents");
+  std::filesystem::rename(folder.path() + "/other", path);
+  EXPECT_NE(IdentityOfFile(path)->inode, identity->inode) << "another file";
+  std::filesystem::remove(path);
+  EXPECT_EQ(IdentityOfFile(path), std::nullopt);
+}
+
+TEST(MappedFileTest, BytesThatAreNoFileHaveNoIdentity) {
+  EXPECT_EQ(MappedIdentity(Bytes::FromString("text")), std::nullopt);
+  EXPECT_EQ(MappedIdentity(Bytes()), std::nullopt);
+}
+
+TEST(MappedFileTest, LoadingPagesChangesNoBytes) {
+  const test::TemporaryDirectory folder;
+  for (const size_t size : {size_t{0}, size_t{1}, size_t{100'000}, kLoadedBytesMax + 1}) {
+    const std::string contents(size, 'y');
+    test::WriteFile(folder.path() + "/file", contents);
+    const Bytes bytes = Bytes::MapFile(folder.path() + "/file").value();
+    LoadPages(bytes);
+    LoadPages(bytes.Slice(size / 2, size / 4));
+    EXPECT_EQ(bytes.view(), contents);
+  }
+  const Bytes heap = Bytes::FromString("text");
+  LoadPages(heap);
+  EXPECT_EQ(heap.view(), "text");
 }
 
 TEST(BytesTest, AnEmptyFileMapsToNoBytes) {

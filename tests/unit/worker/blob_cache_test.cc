@@ -6,6 +6,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 #include <mutex>
 #include <random>
@@ -194,6 +195,36 @@ TEST_F(BlobCacheTest, AFileDamagedBetweenTwoLivesIsFetchedAgain) {
   EXPECT_EQ(FolderBytes(), 300);
 }
 
+TEST_F(BlobCacheTest, AFileThatChangesAfterItWasVerifiedIsFetchedAgainWhetherItIsInUseOrNot) {
+  const auto cache = Open(1000);
+  for (const bool is_in_use : {false, true}) {
+    const BlobRef written = Put(absl::StrCat("written ", is_in_use)),
+                  replaced = Put(absl::StrCat("replaced ", is_in_use));
+    std::vector<Bytes> held;
+    for (const BlobRef& blob : {written, replaced}) {
+      for (int i = 0; i < 2; ++i) held.push_back(cache->Fetch(blob).value());
+      // An old time, so that writing changes it however coarse the clock of the file system is.
+      fs::last_write_time(PathOf(blob), fs::file_time_type::clock::now() - std::chrono::hours(1));
+      held.push_back(cache->Fetch(blob).value());
+      if (!is_in_use) held.clear();
+    }
+    const BlobCacheStats before = cache->stats();
+    const std::string wrong(100, 'w');
+    std::fstream file(PathOf(written), std::ios::in | std::ios::out | std::ios::binary);
+    file << wrong;
+    file.close();
+    test::WriteFile(PathOf(replaced) + ".new", wrong);
+    fs::rename(PathOf(replaced) + ".new", PathOf(replaced));
+    for (const BlobRef& blob : {written, replaced}) {
+      const StatusOr<Bytes> bytes = cache->Fetch(blob);
+      ASSERT_TRUE(bytes.ok()) << bytes.status();
+      EXPECT_EQ(DigestOf(bytes->span()), blob.digest);
+    }
+    EXPECT_EQ(cache->stats().damaged, before.damaged + 2);
+    EXPECT_EQ(cache->stats().misses, before.misses + 2);
+  }
+}
+
 TEST_F(BlobCacheTest, TwoWorkersDoNotShareAFolder) {
   auto cache = Open(1000);
   const Status second = BlobCache::Open(&artifacts_, {folder_.path() + "/cache", 1000}).status();
@@ -315,6 +346,44 @@ TEST(BlobCacheInPlaceTest, BlobsOfALocalStoreAreMappedInPlaceAndVerifiedOnce) {
   EXPECT_TRUE(absl::IsNotFound(cache->Fetch(blob).status()));
   const std::string wrong(10'000, 'w');
   ASSERT_TRUE(store->Put(BlobKey(blob.digest), AsBytes(wrong), {}).ok());
+  EXPECT_TRUE(absl::IsDataLoss(cache->Fetch(blob).status()));
+}
+
+TEST(BlobCacheInPlaceTest, ABlobThatIsReplacedOrWrittenToAfterItWasVerifiedIsVerifiedAgain) {
+  const test::TemporaryDirectory folder;
+  const auto store = std::move(OpenFileStore(folder.path() + "/objects", {.sync = false})).value();
+  ArtifactStore artifacts(store.get());
+  const std::string right(10'000, 'x');
+  const std::string wrong(10'000, 'w');
+  const BlobRef blob = artifacts.PutBlob(right).value();
+  const auto cache = std::move(BlobCache::Open(&artifacts, {folder.path() + "/cache", 1 << 20})).value();
+  ASSERT_TRUE(cache->Fetch(blob).ok());
+
+  ASSERT_TRUE(store->Put(BlobKey(blob.digest), AsBytes(wrong), {}).ok());
+  EXPECT_TRUE(absl::IsDataLoss(cache->Fetch(blob).status()));
+  ASSERT_TRUE(store->Put(BlobKey(blob.digest), AsBytes(right), {}).ok());
+  EXPECT_TRUE(cache->Fetch(blob).ok()) << "another file, the same bytes";
+  EXPECT_EQ(cache->stats().hits, 0);
+
+  const std::string hex = blob.digest.hex();
+  const std::string path = folder.path() + "/objects/blobs+/" + hex.substr(0, 2) + "+/" + hex;
+  // An old time, so that writing changes it however coarse the clock of the file system is.
+  fs::last_write_time(path, fs::file_time_type::clock::now() - std::chrono::hours(1));
+  ASSERT_TRUE(cache->Fetch(blob).ok());
+  ASSERT_TRUE(cache->Fetch(blob).ok());
+  EXPECT_EQ(cache->stats().hits, 1);
+  std::fstream(path, std::ios::in | std::ios::out | std::ios::binary) << "one byte is enough";
+  EXPECT_TRUE(absl::IsDataLoss(cache->Fetch(blob).status()));
+}
+
+TEST(BlobCacheInPlaceTest, BytesThatAreNoFileAreVerifiedAtEachFetch) {
+  MemoryStore store;
+  ArtifactStore artifacts(&store);
+  const BlobRef blob = artifacts.PutBlob(std::string(10'000, 'x')).value();
+  const test::TemporaryDirectory folder;
+  const auto cache = std::move(BlobCache::Open(&artifacts, {folder.path() + "/cache", 1 << 20})).value();
+  ASSERT_TRUE(cache->Fetch(blob).ok());
+  ASSERT_TRUE(store.Put(BlobKey(blob.digest), AsBytes(std::string(10'000, 'w')), {}).ok());
   EXPECT_TRUE(absl::IsDataLoss(cache->Fetch(blob).status()));
 }
 
