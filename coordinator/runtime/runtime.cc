@@ -254,10 +254,10 @@ void Runtime::ServeWatchers(Instant now) {
         continue;
       }
       if (news && !soon) {
-        watched->watcher->Send(state_, run, now);
+        watched->sent_revision = watched->watcher->Send(state_, run, now);
         watched->sent = true;
-        watched->sent_revision = run.revision;
         watched->sent_interval = IntervalAt(now);
+        watchers_may_have_news_ = watchers_may_have_news_ || watched->sent_revision != run.revision;
         look_at_watchers_ = look_at_watchers_ || terminal;
       }
       watchers_may_have_news_ = watchers_may_have_news_ || (news && soon);

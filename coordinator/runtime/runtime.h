@@ -38,7 +38,8 @@ class RunWatcher {
   virtual ~RunWatcher() = default;
   // Whether the last message has gone out and the watcher is still there for the next. The loop looks again after Wake.
   virtual bool Ready() = 0;
-  virtual void Send(const State& state, const RunEntry& run, Instant now) = 0;
+  // Up to which revision of the run the watcher knows it now: where that is an older one, the next interval has more.
+  virtual uint64_t Send(const State& state, const RunEntry& run, Instant now) = 0;
   // Nothing follows: OK after the terminal state was sent, NOT_FOUND, UNAVAILABLE (the coordinator stops).
   virtual void End(const Status& status) = 0;
   // Gone: the loop lets go of it.

@@ -2,7 +2,8 @@
 //
 // Many watch one run, and the loop serves them together (runtime.h), so most of them are to get the same changes.
 //
-// Thread-safety: Of belongs to the loop's thread, Post to any. The runtime must outlive this, and this every stream.
+// Thread-safety: Changes and Whole belong to the loop's thread, Post to any. The runtime must outlive this, and this
+// every stream.
 #pragma once
 
 #include <compare>
@@ -10,7 +11,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <optional>
 
 #include "coordinator/runtime/background.h"
 #include "coordinator/scheduler/state.h"
@@ -23,8 +23,15 @@ class WatchMessages {
   explicit WatchMessages(Runtime* runtime);
 
   using Message = std::shared_ptr<const lwqat::v1::WatchRunResponse>;
-  // What changed after the run's revision `since`, or the whole run.
-  Message Of(const State& state, const RunEntry& run, Instant now, std::optional<uint64_t> since);
+  struct UpTo {
+    Message message;
+    uint64_t revision = 0;  // of the run: what it knows
+  };
+  // What changed after the run's revision `since`.
+  UpTo Changes(const State& state, const RunEntry& run, Instant now, uint64_t since);
+  // The whole run, as it was at most a moment ago in the state it is in: when a run ends, all who watched it turn to the
+  // next at once.
+  UpTo Whole(const State& state, const RunEntry& run, Instant now);
 
   // Calls `send` on the sending thread. At most one for each stream may be under way.
   void Post(std::function<void()> send);
@@ -32,12 +39,17 @@ class WatchMessages {
  private:
   struct Span {
     RunId run;
-    std::optional<uint64_t> since;
-    uint64_t until = 0;
+    uint64_t since = 0, until = 0;
     friend auto operator<=>(const Span&, const Span&) = default;
   };
-  std::map<Span, Message> made_;  // at the moment below
-  int64_t made_at_ms_ = 0;
+  struct WholeRun {
+    UpTo up_to;
+    RunState state = RunState::kPending;
+    int64_t made_at_ms = 0;
+  };
+  std::map<Span, Message> changes_;  // made at the moment below
+  int64_t changes_at_ms_ = 0;
+  std::map<RunId, WholeRun> whole_;  // those that may be sent again
   Background sending_;
 };
 

@@ -38,16 +38,20 @@ bool WatchStream::Ready() {
   return !writing_ && !starting_ && !finished_;
 }
 
-void WatchStream::Send(const State& state, const RunEntry& run, Instant now) {
-  message_ = messages_->Of(state, run, now, changes_only_ ? sent_revision_ : std::nullopt);
-  sent_revision_ = run.revision;
+uint64_t WatchStream::Send(const State& state, const RunEntry& run, Instant now) {
+  const bool changes = changes_only_ && sent_revision_.has_value();
+  WatchMessages::UpTo next =
+      changes ? messages_->Changes(state, run, now, *sent_revision_) : messages_->Whole(state, run, now);
+  message_ = std::move(next.message);
+  sent_revision_ = next.revision;
   {
     std::lock_guard lock(mutex_);
-    if (finished_) return;
+    if (finished_) return next.revision;
     writing_ = true;
     starting_ = true;
   }
   messages_->Post([self = shared_from_this()] { self->Write(); });
+  return next.revision;
 }
 
 void WatchStream::Write() {

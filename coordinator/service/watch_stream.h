@@ -27,7 +27,7 @@ class WatchStream final : public grpc::ServerWriteReactor<lwqat::v1::WatchRunRes
 
   // The loop's thread.
   bool Ready() override;
-  void Send(const State& state, const RunEntry& run, Instant now) override;
+  uint64_t Send(const State& state, const RunEntry& run, Instant now) override;
   void End(const Status& status) override;
   bool Closed() override;
 

@@ -245,11 +245,12 @@ class RecordingWatcher : public RunWatcher {
     std::lock_guard lock(mutex_);
     return ready_ && !ended_;
   }
-  void Send(const State&, const RunEntry& run, Instant now) override {
+  uint64_t Send(const State&, const RunEntry& run, Instant now) override {
     std::lock_guard lock(mutex_);
     states_.push_back(run.record.state);
     moments_ms_.push_back(now.steady_ms);
     changed_.notify_all();
+    return run.revision - std::exchange(behind_, 0);
   }
   void End(const Status& status) override {
     std::lock_guard lock(mutex_);
@@ -259,6 +260,11 @@ class RecordingWatcher : public RunWatcher {
   }
   bool Closed() override { return false; }
 
+  // The next message is so many revisions old.
+  void SetBehind(uint64_t revisions) {
+    std::lock_guard lock(mutex_);
+    behind_ = revisions;
+  }
   void SetReady(bool ready) {
     std::lock_guard lock(mutex_);
     ready_ = ready;
@@ -285,6 +291,7 @@ class RecordingWatcher : public RunWatcher {
   std::mutex mutex_;
   std::condition_variable changed_;
   bool ready_ = true;
+  uint64_t behind_ = 0;
   bool ended_ = false;
   Status end_;
   std::vector<RunState> states_;
@@ -337,6 +344,18 @@ TEST_F(RuntimeTest, WhoWatchARunAreServedTogetherWheneverTheyCame) {
     late->AwaitMessages(message);
     EXPECT_EQ(early->moments_ms().back(), late->moments_ms().back());
   }
+}
+
+TEST_F(RuntimeTest, AWatcherThatWasSentAnOlderRevisionIsSentTheRestThoughNothingMoreHappens) {
+  const RunId run = Submit(NoopSpec(1));
+  auto watcher = std::make_shared<RecordingWatcher>();
+  watcher->SetBehind(1);
+  runtime_->Watch(run.value, watcher);
+  watcher->AwaitMessages(1);
+  Sync();
+  EXPECT_EQ(watcher->states().size(), 1u);
+  clock_.Advance(100);
+  watcher->AwaitMessages(2);
 }
 
 TEST_F(RuntimeTest, AWatcherThatIsNotReadyMissesNothingThatMatters) {

@@ -111,21 +111,27 @@ TEST(WatchMessagesTest, WhoKnowsTheSameOfARunIsSentOneMessage) {
   SchedulerHarness harness;
   const WorkerId worker = harness.Register("a");
   const RunId id = harness.Submit(BlockApSpec(3));
-  const auto of = [&](std::optional<uint64_t> since) {
-    return messages.Of(harness.state(), harness.run(id), harness.now(), since);
+  const auto whole = [&] { return messages.Whole(harness.state(), harness.run(id), harness.now()); };
+  const auto changes = [&](uint64_t since) {
+    return messages.Changes(harness.state(), harness.run(id), harness.now(), since).message;
   };
-  const uint64_t since = harness.run(id).revision;
-  const WatchMessages::Message whole = of(std::nullopt);
-  EXPECT_EQ(whole->run().tasks_size(), static_cast<int>(harness.run(id).tasks.size()));
-  EXPECT_EQ(of(std::nullopt), whole);
+  const WatchMessages::UpTo first = whole();
+  EXPECT_EQ(first.revision, harness.run(id).revision);
+  EXPECT_EQ(first.message->run().tasks_size(), static_cast<int>(harness.run(id).tasks.size()));
   ASSERT_TRUE(harness.LeaseTo(worker).has_value());
-  const WatchMessages::Message change = of(since);
+  EXPECT_EQ(whole().message, first.message) << "a moment later it is as good";
+  EXPECT_EQ(whole().revision, first.revision) << "what follows is told by changes since then";
+  const WatchMessages::Message change = changes(first.revision);
   EXPECT_TRUE(change->is_change());
   EXPECT_EQ(change->run().tasks_size(), 1);
-  EXPECT_EQ(of(since), change);
-  EXPECT_NE(of(std::nullopt), whole) << "of another revision";
+  EXPECT_EQ(changes(first.revision), change);
   harness.Advance(1);
-  EXPECT_NE(of(since), change) << "seconds of tasks that are executed go on";
+  EXPECT_NE(changes(first.revision), change) << "seconds of tasks that are executed go on";
+  harness.Advance(20);
+  const WatchMessages::UpTo later = whole();
+  EXPECT_NE(later.message, first.message);
+  harness.Do(CancelRun{id.value});
+  EXPECT_EQ(whole().message->run().state(), wire::RUN_STATE_CANCELLED) << "how a run is is never old";
 }
 
 }  // namespace
