@@ -69,7 +69,7 @@ int TaskKindVersion(TaskKind kind) {
       return 2;
     // 2: rope_scaling counts beside rope_parameters, a head of its own beside a tied embedding, the scales' lower end; bf16
     // blocks and heads by fused kernels. 3: powers of two in their softmax; evaluations, loss_delta and output_fisher by
-    // fused kernels in float32, too.
+    // fused kernels in float32, too. 4: attention of fused kernels by tiles of keys.
     case TaskKind::kAdvance:
     case TaskKind::kTrainBlock:
     case TaskKind::kEvaluatePpl:  // 2: and a shard's losses, where 1 was a whole text's perplexity
@@ -78,7 +78,7 @@ int TaskKindVersion(TaskKind kind) {
     case TaskKind::kOutputFisher:
     case TaskKind::kLossDelta:
     case TaskKind::kHessian:
-      return 3;
+      return 4;
   }
   return 0;
 }
