@@ -199,6 +199,10 @@ INSTANTIATE_TEST_SUITE_P(
                       FusedCase{"long", {64, 96, 2, 1}, 1, 331, 0, at::kFloat},
                       FusedCase{"window", {64, 96, 2, 1}, 2, 200, 40, at::kFloat},
                       FusedCase{"windowofone", {64, 96, 2, 1}, 1, 70, 1, at::kFloat},
+                      // More keys than forward takes at once (fused_attention.cc).
+                      FusedCase{"tiles", {64, 96, 2, 1}, 1, 1100, 0, at::kFloat},
+                      FusedCase{"tilesbf16", {64, 96, 4, 2}, 2, 555, 0, at::kBFloat16},
+                      FusedCase{"tilesandwindowbf16", {64, 96, 2, 1}, 1, 700, 300, at::kBFloat16},
                       FusedCase{"onetoken", {64, 96, 2, 1}, 3, 1, 0, at::kFloat}),
     [](const auto& test) { return std::string(test.param.name); });
 

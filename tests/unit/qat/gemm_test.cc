@@ -25,8 +25,9 @@ std::vector<InstructionSet> GemmInstructionSets() {
 struct Sizes {
   int64_t rows, in, out;
 };
-// The last one's packed columns outgrow the second cache: panels of rows are multiplied together.
-constexpr Sizes kSizes[] = {{1, 1, 1}, {33, 64, 31}, {64, 576, 96}, {100, 49, 17}, {70, 130, 200}, {300, 1100, 700}};
+// The last two's packed columns outgrow the second cache: panels of rows are multiplied together, or columns in strips.
+constexpr Sizes kSizes[] = {{1, 1, 1},      {33, 64, 31},     {64, 576, 96},   {100, 49, 17},
+                            {70, 130, 200}, {300, 1100, 700}, {100, 1024, 700}};
 
 // Largest error in units of the largest sum of absolute products.
 double RelativeError(const at::Tensor& got, const at::Tensor& a, const at::Tensor& b) {
@@ -70,6 +71,19 @@ TEST_P(GemmTest, AFloat32ResultIsNotRoundedAndTakesAnAddend) {
     LinearInto(x, weight, added, added);
     EXPECT_LE(RelativeError(plain, x, weight.t()), 5e-7) << InstructionSetName(set);
     EXPECT_TRUE(added.equal(plain.add(addend))) << InstructionSetName(set);
+  }
+}
+
+TEST_P(GemmTest, ProductsOfTheSameRowsAreThoseOfEachWeightAlone) {
+  for (const InstructionSet set : GemmInstructionSets()) {
+    const ScopedInstructionSet scope(set);
+    const at::Tensor x = Random(300, 1100), large = Random(700, 1100), small = Random(33, 1100);
+    const at::Tensor together[] = {Empty(300, 700), Empty(300, 33)}, alone[] = {Empty(300, 700), Empty(300, 33)};
+    LinearsInto(x, {{large, together[0]}, {small, together[1]}});
+    LinearInto(x, large, alone[0]);
+    LinearInto(x, small, alone[1]);
+    EXPECT_TRUE(together[0].equal(alone[0])) << InstructionSetName(set);
+    EXPECT_TRUE(together[1].equal(alone[1])) << InstructionSetName(set);
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "worker/qat/fused/row_kernels.h"
@@ -46,9 +47,12 @@ class AttentionTensor {
   int64_t bytes_, tokens_, head_dim_, stride_;
 };
 
-// Forward takes fewer at once: their scores fit the second cache, and nothing is summed over queries.
+// Forward takes fewer queries at once, as nothing is summed over them, and a tile of keys after another. In bf16 the tile's
+// scores and weights fit the first cache; in float32, where products take longer than what lies between them, larger
+// tiles cost less than they save.
 constexpr int64_t kForwardQueries = kPanel;
-static_assert(kForwardQueries <= kFusedQueries);
+constexpr int64_t kForwardKeysBf16 = 256, kForwardKeysF32 = 1024;
+static_assert(kForwardQueries <= kTileRows && kForwardKeysBf16 % kPanel == 0 && kForwardKeysF32 % kPanel == 0);
 
 QueryBlock MakeQueryBlock(const AttentionShape& shape, int64_t first, int64_t queries) {
   const int64_t count = std::min(queries, shape.tokens - first);
@@ -64,38 +68,45 @@ int64_t EndKey(const QueryBlock& block, int64_t query) {
   return block.first + query + 1 - block.begin;
 }
 
-// Packed columns of one (sequence, key/value head), of whatever is wanted of it.
-std::vector<std::byte*> PackUnit(const Kernels& kernels, const GemmOperand& operand, int64_t items, int64_t depth,
-                                 std::byte* memory) {
-  std::vector<std::byte*> panels;
+// Packed columns of one (sequence, key/value head), of whatever is wanted of it: panels one after another.
+struct UnitColumns {
+  std::byte* data = nullptr;
+  int64_t panel_bytes = 0;
+};
+UnitColumns PackUnit(const Kernels& kernels, const GemmOperand& operand, int64_t items, int64_t depth,
+                     std::byte* memory) {
+  const UnitColumns packed = {memory, GemmBlocks(depth) * kernels.gemm.block_bytes};
   for (int64_t first = 0; first < items; first += kPanel) {
-    panels.push_back(memory);
     kernels.gemm.pack_columns(operand, first, std::min(kPanel, items - first), depth, memory);
-    memory += GemmBlocks(depth) * kernels.gemm.block_bytes;
+    memory += packed.panel_bytes;
   }
-  return panels;
+  return packed;
 }
 int64_t UnitBytes(const Kernels& kernels, int64_t items, int64_t depth) {
   return GemmBlocks(items) * GemmBlocks(depth) * kernels.gemm.block_bytes;
 }
 
-// Memory for one block of queries, for one thread.
+// Memory for one block of queries and `keys` of theirs, for one thread.
 class BlockBuffers {
  public:
-  BlockBuffers(const AttentionShape& shape, const Kernels& kernels)
-      : stride(GemmBlocks(shape.tokens + kPanel) * kPanel),
+  BlockBuffers(const AttentionShape& shape, const Kernels& kernels, int64_t queries, int64_t keys)
+      : queries_(queries),
+        // A row's elements beside those of the next, and not all rows in one set of the first cache.
+        stride((GemmBlocks(keys) + 1) * kPanel),
         memory_(Total(shape, kernels)),
         scores(reinterpret_cast<float*>(memory_.data())),
-        d_weights(scores + kFusedQueries * stride),
-        weights(memory_.data() + 2 * kFusedQueries * stride * 4),
-        d_scores(weights + kFusedQueries * stride * 4),
-        panel(d_scores + kFusedQueries * stride * 4) {}
+        d_weights(scores + queries * stride),
+        weights(memory_.data() + 2 * queries * stride * 4),
+        d_scores(weights + queries * stride * 4),
+        panel(d_scores + queries * stride * 4) {}
 
  private:
   int64_t Total(const AttentionShape& shape, const Kernels& kernels) const {
-    const int64_t depth = std::max({stride, shape.head_dim, kFusedQueries});
-    return 4 * kFusedQueries * stride * 4 + GemmBlocks(depth) * kernels.gemm.block_bytes;
+    const int64_t depth = std::max({stride, shape.head_dim, queries_});
+    return 4 * queries_ * stride * 4 + GemmBlocks(depth) * kernels.gemm.block_bytes;
   }
+
+  const int64_t queries_;
 
  public:
   const int64_t stride;
@@ -111,38 +122,31 @@ class BlockBuffers {
   std::byte* const panel;
 };
 
-// out[count, width] = rows of the head · the panels from the block's first key on: scores, or gradients of weights.
-void MultiplyWithKeys(const Kernels& kernels, const AttentionShape& shape, const QueryBlock& block,
-                      const GemmOperand& rows, const std::vector<std::byte*>& panels, BlockBuffers& buffers,
+// out[count, keys from `key` on] = rows of the head · columns: scores, or gradients of weights, of up to `width` keys from
+// the block's key `key` on; keys that no query of a panel sees are left as they are.
+void MultiplyWithKeys(const Kernels& kernels, const AttentionShape& shape, const QueryBlock& block, int64_t key,
+                      int64_t width, const GemmOperand& rows, const UnitColumns& columns, BlockBuffers& buffers,
                       float* out) {
   for (int64_t row = 0; row < block.count; row += kPanel) {
     const int64_t count = std::min(kPanel, block.count - row);
-    kernels.gemm.pack_rows(rows, row, count, shape.head_dim, buffers.panel);
-    const int64_t seen = std::min(block.width, EndKey(block, row + count - 1));
-    for (int64_t key = 0; key < seen; key += kPanel) {
-      kernels.gemm.multiply(buffers.panel, panels[static_cast<size_t>((block.begin + key) / kPanel)],
-                            GemmBlocks(shape.head_dim), count, kPanel,
-                            {out + row * buffers.stride + key, buffers.stride, GemmResult::Kind::kF32, nullptr});
-    }
+    const int64_t seen = std::min(width, GemmBlocks(EndKey(block, row + count - 1) - key) * kPanel);
+    if (seen <= 0) continue;
+    kernels.gemm.multiply(RowsForProduct(kernels.gemm, rows, row, count, shape.head_dim, buffers.panel),
+                          columns.data + (block.begin + key) / kPanel * columns.panel_bytes, columns.panel_bytes,
+                          GemmBlocks(shape.head_dim), count, seen,
+                          {out + row * buffers.stride, buffers.stride, GemmResult::Kind::kF32, nullptr});
   }
 }
 
-// out[rows of `a`, head_dim] = a · panels, from block `from` of their depth on.
+// out[rows of `a`, head_dim] = a · columns, from block `from` of their depth on.
 void MultiplyToHead(const Kernels& kernels, const AttentionShape& shape, const GemmOperand& a, int64_t rows,
-                    int64_t depth, const std::vector<std::byte*>& panels, int64_t from, std::byte* scratch,
+                    int64_t depth, const UnitColumns& columns, int64_t from, std::byte* scratch,
                     const GemmResult& out) {
-  const int64_t element_bytes = out.kind == GemmResult::Kind::kBf16 ? 2 : 4;
   for (int64_t row = 0; row < rows; row += kPanel) {
     const int64_t count = std::min(kPanel, rows - row);
-    kernels.gemm.pack_rows(a, row, count, depth, scratch);
-    for (size_t p = 0; p < panels.size(); ++p) {
-      const int64_t column = static_cast<int64_t>(p) * kPanel, offset = row * out.stride + column;
-      GemmResult corner = out;
-      corner.data = static_cast<std::byte*>(out.data) + offset * element_bytes;
-      if (corner.addend != nullptr) corner.addend += offset;
-      kernels.gemm.multiply(scratch, panels[p] + from * kernels.gemm.block_bytes, GemmBlocks(depth), count,
-                            std::min(kPanel, shape.head_dim - column), corner);
-    }
+    kernels.gemm.multiply(RowsForProduct(kernels.gemm, a, row, count, depth, scratch),
+                          columns.data + from * kernels.gemm.block_bytes, columns.panel_bytes, GemmBlocks(depth), count,
+                          shape.head_dim, CornerOf(out, row, 0));
   }
 }
 
@@ -150,6 +154,71 @@ Kernels KernelsOf(const at::Tensor& tensor) {
   const bool bf16 = tensor.scalar_type() == at::kBFloat16;
   return {ActiveGemmKernels(bf16), ActiveRowKernels(bf16)};
 }
+
+// Forward of blocks of queries, one after another, for one thread: a softmax over the tiles of keys that keeps what it has
+// summed relative to the largest score so far.
+class TiledForward {
+ public:
+  TiledForward(const AttentionShape& shape, const Kernels& kernels)
+      : shape_(shape),
+        kernels_(kernels),
+        tile_(kernels.gemm.element_bytes == 2 ? kForwardKeysBf16 : kForwardKeysF32),
+        buffers_(shape, kernels, kForwardQueries, std::min(tile_, shape.tokens)),
+        padded_(GemmBlocks(shape.head_dim) * kPanel),
+        sums_of_values_(kForwardQueries * padded_ * 4) {}
+
+  // The block's rows of q and o lie from `q` and `out` on.
+  void Run(const QueryBlock& block, const GemmOperand& q, const UnitColumns& keys, const UnitColumns& values,
+           const GemmResult& out, float* log_sums) {
+    std::fill_n(maxima_, kForwardQueries, -std::numeric_limits<float>::infinity());
+    std::fill_n(sums_, kForwardQueries, 0.0f);
+    for (int64_t key = 0; key < block.width; key += tile_) {
+      TakeTile(block, key, std::min(tile_, block.width - key), q, keys, values);
+    }
+    for (int64_t i = 0; i < block.count; ++i) {
+      kernels_.rows.narrow(values_of(i), shape_.head_dim, 1.0f / sums_[i], CornerOf(out, i, 0).data);
+      log_sums[i] = maxima_[i] + std::log(sums_[i]);
+    }
+  }
+
+ private:
+  float* values_of(int64_t i) const { return reinterpret_cast<float*>(sums_of_values_.data()) + i * padded_; }
+
+  void TakeTile(const QueryBlock& block, int64_t key, int64_t width, const GemmOperand& q, const UnitColumns& keys,
+                const UnitColumns& values) {
+    MultiplyWithKeys(kernels_, shape_, block, key, width, q, keys, buffers_, buffers_.scores);
+    int64_t first[kForwardQueries], last[kForwardQueries];
+    for (int64_t i = 0; i < block.count; ++i) {
+      first[i] = std::clamp<int64_t>(FirstKey(shape_, block, i) - key, 0, width);
+      last[i] = std::clamp<int64_t>(EndKey(block, i) - key, 0, width);
+    }
+    float factors[kForwardQueries];
+    kernels_.rows.softmax_tile({.scores = buffers_.scores,
+                                .weights = buffers_.weights,
+                                .stride = buffers_.stride,
+                                .rows = block.count,
+                                .width = width,
+                                .first = first,
+                                .last = last,
+                                .scale = 1.0f / std::sqrt(static_cast<float>(shape_.head_dim))},
+                               maxima_, sums_, factors);
+    for (int64_t i = 0; key > 0 && i < block.count; ++i) {
+      if (factors[i] != 1) kernels_.rows.scale(values_of(i), shape_.head_dim, factors[i]);
+    }
+    MultiplyToHead(kernels_, shape_, {buffers_.weights, buffers_.stride, true}, block.count, width, values,
+                   (block.begin + key) / kPanel, buffers_.panel,
+                   {values_of(0), padded_, GemmResult::Kind::kF32, key > 0 ? values_of(0) : nullptr});
+  }
+
+  const AttentionShape& shape_;
+  const Kernels& kernels_;
+  int64_t tile_;  // keys
+  BlockBuffers buffers_;
+  int64_t padded_;
+  GemmScratch sums_of_values_;
+  float maxima_[kForwardQueries];
+  float sums_[kForwardQueries];
+};
 
 }  // namespace
 
@@ -162,7 +231,7 @@ void FusedAttention(const AttentionShape& shape, const at::Tensor& q, const at::
   const int64_t key_bytes = UnitBytes(kernels, shape.tokens, shape.head_dim);
   const int64_t value_bytes = UnitBytes(kernels, shape.head_dim, shape.tokens);
   const GemmScratch packed(units * (key_bytes + value_bytes));
-  std::vector<std::vector<std::byte*>> keys(static_cast<size_t>(units)), values(static_cast<size_t>(units));
+  std::vector<UnitColumns> keys(static_cast<size_t>(units)), values(static_cast<size_t>(units));
   ParallelFor(units, 1, [&](int64_t first, int64_t last) {
     for (int64_t unit = first; unit < last; ++unit) {
       std::byte* memory = packed.data() + unit * (key_bytes + value_bytes);
@@ -173,26 +242,17 @@ void FusedAttention(const AttentionShape& shape, const at::Tensor& q, const at::
           PackUnit(kernels, vs.operand(b, 0, head, false), shape.head_dim, shape.tokens, memory + key_bytes);
     }
   });
-  const float scale = 1.0f / std::sqrt(static_cast<float>(shape.head_dim));
   const int64_t blocks = (shape.tokens + kForwardQueries - 1) / kForwardQueries;
   ParallelFor(shape.batch * shape.heads * blocks, 1, [&](int64_t first, int64_t last) {
-    BlockBuffers buffers(shape, kernels);
+    TiledForward forward(shape, kernels);
     kernels.gemm.begin();
     for (int64_t item = first; item < last; ++item) {
       const int64_t b = item / blocks / shape.heads, head = item / blocks % shape.heads;
       const auto unit = static_cast<size_t>(b * shape.kv_heads + head / group);
       const QueryBlock block = MakeQueryBlock(shape, item % blocks * kForwardQueries, kForwardQueries);
-      MultiplyWithKeys(kernels, shape, block, qs.operand(b, block.first, head, true), keys[unit], buffers,
-                       buffers.scores);
-      float* sums = log_sums.data_ptr<float>() + (b * shape.heads + head) * shape.tokens + block.first;
-      const auto bytes = static_cast<int64_t>(q.element_size());
-      for (int64_t i = 0; i < block.count; ++i) {
-        sums[i] = kernels.rows.softmax(buffers.scores + i * buffers.stride, FirstKey(shape, block, i), EndKey(block, i),
-                                       block.width, scale, buffers.weights + i * buffers.stride * bytes);
-      }
-      MultiplyToHead(kernels, shape, {buffers.weights, buffers.stride, true}, block.count, block.width, values[unit],
-                     block.begin / kPanel, buffers.panel,
-                     {os.at(b, block.first, head), os.stride(), os.kind(), nullptr});
+      forward.Run(block, qs.operand(b, block.first, head, true), keys[unit], values[unit],
+                  {os.at(b, block.first, head), os.stride(), os.kind(), nullptr},
+                  log_sums.data_ptr<float>() + (b * shape.heads + head) * shape.tokens + block.first);
     }
     kernels.gemm.end();
   });
@@ -207,7 +267,7 @@ class UnitBackward {
   UnitBackward(const AttentionShape& shape, const Kernels& kernels)
       : shape_(shape),
         kernels_(kernels),
-        buffers_(shape, kernels),
+        buffers_(shape, kernels, kFusedQueries, shape.tokens),
         packed_(2 * UnitBytes(kernels, shape.tokens, shape.head_dim) + UnitBytes(kernels, shape.head_dim, shape.tokens) +
                 2 * UnitBytes(kernels, shape.head_dim, kFusedQueries)),
         sums_(2 * padded_tokens() * shape.head_dim * 4) {}
@@ -231,8 +291,9 @@ class UnitBackward {
     for (int64_t head = kv_head * group; head < (kv_head + 1) * group; ++head) {
       for (int64_t first = 0; first < shape_.tokens; first += kFusedQueries) {
         const QueryBlock block = MakeQueryBlock(shape_, first, kFusedQueries);
-        MultiplyWithKeys(kernels_, shape_, block, q.operand(b, first, head, true), keys, buffers_, buffers_.scores);
-        MultiplyWithKeys(kernels_, shape_, block, d_o.operand(b, first, head, true), values, buffers_,
+        MultiplyWithKeys(kernels_, shape_, block, 0, block.width, q.operand(b, first, head, true), keys, buffers_,
+                         buffers_.scores);
+        MultiplyWithKeys(kernels_, shape_, block, 0, block.width, d_o.operand(b, first, head, true), values, buffers_,
                          buffers_.d_weights);
         const int64_t bytes = kernels_.gemm.element_bytes;
         for (int64_t i = 0; i < block.count; ++i) {
@@ -255,8 +316,8 @@ class UnitBackward {
       }
     }
     for (int64_t t = 0; t < shape_.tokens; ++t) {
-      kernels_.rows.narrow(d_keys + t * shape_.head_dim, shape_.head_dim, dk.at(b, t, kv_head));
-      kernels_.rows.narrow(d_values + t * shape_.head_dim, shape_.head_dim, dv.at(b, t, kv_head));
+      kernels_.rows.narrow(d_keys + t * shape_.head_dim, shape_.head_dim, 1.0f, dk.at(b, t, kv_head));
+      kernels_.rows.narrow(d_values + t * shape_.head_dim, shape_.head_dim, 1.0f, dv.at(b, t, kv_head));
     }
   }
 
@@ -265,9 +326,9 @@ class UnitBackward {
   float scale() const { return 1.0f / std::sqrt(static_cast<float>(shape_.head_dim)); }
 
   // sums[keys of the block] += aᵀ · panels, a [count, width] of the block.
-  void AddOverQueries(const QueryBlock& block, std::byte* a, const std::vector<std::byte*>& panels, float* sums) {
+  void AddOverQueries(const QueryBlock& block, std::byte* a, const UnitColumns& columns, float* sums) {
     float* at = sums + block.begin * shape_.head_dim;
-    MultiplyToHead(kernels_, shape_, {a, buffers_.stride, false}, block.width, block.count, panels, 0, buffers_.panel,
+    MultiplyToHead(kernels_, shape_, {a, buffers_.stride, false}, block.width, block.count, columns, 0, buffers_.panel,
                    {at, shape_.head_dim, GemmResult::Kind::kF32, at});
   }
 

@@ -27,9 +27,42 @@ float Total(F x) {
   return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
 
+// 2ᵗ: 2^floor(t) times a polynomial in the rest, exact for whole t (the coefficients minimise the largest relative error
+// on [0, 1)). −∞ gives 0, NaN stays NaN. Of degree 6, to about one unit in the last place.
+F Exp2(F t) {
+  const F r = _mm512_reduce_ps(t, _MM_FROUND_TO_NEG_INF);
+  F y = All(2.1612922e-4f);
+  y = _mm512_fmadd_ps(y, r, All(1.2467845e-3f));
+  y = _mm512_fmadd_ps(y, r, All(9.675452e-3f));
+  y = _mm512_fmadd_ps(y, r, All(5.5485282e-2f));
+  y = _mm512_fmadd_ps(y, r, All(2.4022931e-1f));
+  y = _mm512_fmadd_ps(y, r, All(6.9314706e-1f));
+  y = _mm512_fmadd_ps(y, r, All(1.0f));
+  return _mm512_scalef_ps(y, t);
+}
+// Of degree 4, to 3e-6: for what is rounded to bf16.
+F RoughExp2(F t) {
+  const F r = _mm512_reduce_ps(t, _MM_FROUND_TO_NEG_INF);
+  F y = All(1.342668e-2f);
+  y = _mm512_fmadd_ps(y, r, All(5.224247e-2f));
+  y = _mm512_fmadd_ps(y, r, All(2.412802e-1f));
+  y = _mm512_fmadd_ps(y, r, All(6.9304484e-1f));
+  y = _mm512_fmadd_ps(y, r, All(1.0f));
+  return _mm512_scalef_ps(y, t);
+}
+// t of at least −126, NaN as it is: denormal powers, which are nothing beside a weight of 1, take a hundred times as long.
+F Normal(F t) {
+  return _mm512_max_ps(All(-126.0f), t);
+}
+constexpr float kLog2E = 1.44269504088896341f;
+F Exp(F x) {
+  return Exp2(_mm512_mul_ps(x, All(kLog2E)));
+}
+
 // Numbers in memory: Load and Store leave lanes outside the mask alone; StoreBoth is 32 in a row.
 struct Bf16 {
   using Element = uint16_t;
+  static F Weight(F t) { return RoughExp2(Normal(t)); }
   static F Load(const uint16_t* p, __mmask16 mask) {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, p)), 16));
   }
@@ -48,6 +81,7 @@ struct Bf16 {
 };
 struct F32 {
   using Element = float;
+  static F Weight(F t) { return Exp2(Normal(t)); }  // 2ᵗ, as a weight of attention
   static F Load(const float* p, __mmask16 mask) { return _mm512_maskz_loadu_ps(mask, p); }
   static void Store(float* p, __mmask16 mask, F x) { _mm512_mask_storeu_ps(p, mask, x); }
   static void StoreBoth(float* p, F x, F y) {
@@ -55,24 +89,6 @@ struct F32 {
     _mm512_storeu_ps(p + kWide, y);
   }
 };
-
-// 2ᵗ to about one unit in the last place: 2^floor(t) times a polynomial of degree 6 in the rest, exact for whole t (the
-// coefficients minimise the largest relative error on [0, 1)). −∞ gives 0, NaN stays NaN.
-F Exp2(F t) {
-  const F r = _mm512_reduce_ps(t, _MM_FROUND_TO_NEG_INF);
-  F y = All(2.1612922e-4f);
-  y = _mm512_fmadd_ps(y, r, All(1.2467845e-3f));
-  y = _mm512_fmadd_ps(y, r, All(9.675452e-3f));
-  y = _mm512_fmadd_ps(y, r, All(5.5485282e-2f));
-  y = _mm512_fmadd_ps(y, r, All(2.4022931e-1f));
-  y = _mm512_fmadd_ps(y, r, All(6.9314706e-1f));
-  y = _mm512_fmadd_ps(y, r, All(1.0f));
-  return _mm512_scalef_ps(y, t);
-}
-constexpr float kLog2E = 1.44269504088896341f;
-F Exp(F x) {
-  return Exp2(_mm512_mul_ps(x, All(kLog2E)));
-}
 
 F Sigmoid(F x) {
   return _mm512_div_ps(All(1.0f), _mm512_add_ps(All(1.0f), Exp(_mm512_sub_ps(_mm512_setzero_ps(), x))));
@@ -176,26 +192,59 @@ void ForEachVectorInside(int64_t first, int64_t last, Visit visit) {
   }
 }
 
+// Running maxima, from those of `scale` times the tile's scores.
+void RaiseMaxima(const SoftmaxTile& tile, float* maxima) {
+  for (int64_t row = 0; row < tile.rows; ++row) {
+    F largest = All(-__builtin_inff());
+    const float* s = tile.scores + row * tile.stride;
+    ForEachVectorInside(tile.first[row], tile.last[row], [&](int64_t i, __mmask16 mask) {
+      largest = _mm512_mask_max_ps(largest, mask, largest, F32::Load(s + i, mask));
+    });
+    const float here = _mm512_reduce_max_ps(largest) * tile.scale;
+    if (here > maxima[row]) maxima[row] = here;
+  }
+}
+
+// Writes a row's weights, returns their sum.
 template <typename T>
-float SoftmaxRow(float* s, int64_t first, int64_t last, int64_t width, float scale, void* p) {
-  auto* out = static_cast<typename T::Element*>(p);
-  F largest = All(-__builtin_inff());
-  ForEachVectorInside(first, last, [&](int64_t i, __mmask16 mask) {
-    largest = _mm512_mask_max_ps(largest, mask, largest, F32::Load(s + i, mask));
+float WeightsOfRow(const SoftmaxTile& tile, int64_t row, float maximum) {
+  const float* s = tile.scores + row * tile.stride;
+  auto* out = static_cast<typename T::Element*>(tile.weights) + row * tile.stride;
+  const int64_t first = tile.first[row], last = tile.last[row];
+  const F scale = All(tile.scale * kLog2E), shift = All(maximum * kLog2E);
+  F sums[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
+  for (int64_t i = 0; i < tile.width; i += 2 * kWide) {
+    F weights[2];
+    if (first <= i && i + 2 * kWide <= last) {
+      for (int64_t half = 0; half < 2; ++half) {
+        weights[half] = T::Weight(_mm512_fmsub_ps(F32::Load(s + i + half * kWide, kAllLanes), scale, shift));
+      }
+    } else {
+      for (int64_t half = 0; half < 2; ++half) {
+        const int64_t at = i + half * kWide;
+        const __mmask16 mask = Inside(at, first, last);
+        weights[half] = _mm512_maskz_mov_ps(mask, T::Weight(_mm512_fmsub_ps(F32::Load(s + at, mask), scale, shift)));
+      }
+    }
+    for (int64_t half = 0; half < 2; ++half) sums[half] = _mm512_add_ps(sums[half], weights[half]);
+    T::StoreBoth(out + i, weights[0], weights[1]);
+  }
+  return Total(_mm512_add_ps(sums[0], sums[1]));
+}
+
+template <typename T>
+void TakeSoftmaxTile(const SoftmaxTile& tile, float* maxima, float* sums, float* factors) {
+  float before[kTileRows];
+  for (int64_t row = 0; row < tile.rows; ++row) before[row] = maxima[row];
+  RaiseMaxima(tile, maxima);
+  ForEachVector(tile.rows, [&](int64_t i, __mmask16 mask) {
+    const F old = F32::Load(before + i, mask), now = F32::Load(maxima + i, mask);
+    const __mmask16 raised = _mm512_cmp_ps_mask(old, now, _CMP_NEQ_UQ);
+    F32::Store(factors + i, mask, _mm512_mask_mov_ps(All(1.0f), raised, Exp(_mm512_sub_ps(old, now))));
   });
-  const float maximum = _mm512_reduce_max_ps(largest) * scale;
-  const F scale2 = All(scale * kLog2E), maximum2 = All(maximum * kLog2E);
-  F sums = _mm512_setzero_ps();
-  ForEachVectorInside(first, last, [&](int64_t i, __mmask16 mask) {
-    const F e = Exp2(_mm512_fmsub_ps(F32::Load(s + i, mask), scale2, maximum2));
-    F32::Store(s + i, mask, e);
-    sums = _mm512_mask_add_ps(sums, mask, sums, e);
-  });
-  const float sum = Total(sums);
-  const F inverse = All(1.0f / sum);
-  const auto weight = [&](int64_t i) { return _mm512_mul_ps(F32::Load(s + i, Inside(i, first, last)), inverse); };
-  for (int64_t i = 0; i < width; i += 2 * kWide) T::StoreBoth(out + i, weight(i), weight(i + kWide));
-  return maximum + __builtin_logf(sum);
+  for (int64_t row = 0; row < tile.rows; ++row) {
+    sums[row] = sums[row] * factors[row] + WeightsOfRow<T>(tile, row, maxima[row]);
+  }
 }
 
 template <typename T>
@@ -208,7 +257,7 @@ void SoftmaxBackwardRow(const float* s, const float* dp, int64_t first, int64_t 
     for (int64_t half = 0; half < 2; ++half) {
       const int64_t at = i + half * kWide;
       const __mmask16 mask = Inside(at, first, last);
-      values[half] = _mm512_maskz_mov_ps(mask, Exp2(_mm512_fmsub_ps(F32::Load(s + at, mask), scale2, log_sum2)));
+      values[half] = _mm512_maskz_mov_ps(mask, T::Weight(_mm512_fmsub_ps(F32::Load(s + at, mask), scale2, log_sum2)));
       const F difference = _mm512_mul_ps(_mm512_sub_ps(F32::Load(dp + at, mask), All(delta)), All(scale));
       gradients[half] = _mm512_maskz_mul_ps(mask, values[half], difference);
     }
@@ -228,9 +277,15 @@ float DotRow(const void* a, const void* b, int64_t n) {
 }
 
 template <typename T>
-void NarrowRow(const float* x, int64_t n, void* out) {
+void NarrowRow(const float* x, int64_t n, float factor, void* out) {
   ForEachVector(n, [&](int64_t i, __mmask16 mask) {
-    T::Store(static_cast<typename T::Element*>(out) + i, mask, F32::Load(x + i, mask));
+    T::Store(static_cast<typename T::Element*>(out) + i, mask, _mm512_mul_ps(F32::Load(x + i, mask), All(factor)));
+  });
+}
+
+void ScaleRow(float* x, int64_t n, float factor) {
+  ForEachVector(n, [&](int64_t i, __mmask16 mask) {
+    F32::Store(x + i, mask, _mm512_mul_ps(F32::Load(x + i, mask), All(factor)));
   });
 }
 
@@ -252,8 +307,17 @@ void AddToLogSum(const float* x, int64_t n, float* maximum, float* sum) {
 
 template <typename T>
 constexpr RowKernels MakeRowKernels() {
-  return {&RmsNormRow<T>, &RmsNormBackwardRow,    &RotateRow<T>, &SwigluRow<T>, &SwigluBackwardRow<T>,
-          &SoftmaxRow<T>, &SoftmaxBackwardRow<T>, &DotRow<T>,    &NarrowRow<T>, &AddToLogSum};
+  return {.rms_norm = &RmsNormRow<T>,
+          .rms_norm_backward = &RmsNormBackwardRow,
+          .rotate = &RotateRow<T>,
+          .swiglu = &SwigluRow<T>,
+          .swiglu_backward = &SwigluBackwardRow<T>,
+          .softmax_tile = &TakeSoftmaxTile<T>,
+          .softmax_backward = &SoftmaxBackwardRow<T>,
+          .dot = &DotRow<T>,
+          .narrow = &NarrowRow<T>,
+          .scale = &ScaleRow,
+          .add_to_log_sum = &AddToLogSum};
 }
 
 }  // namespace

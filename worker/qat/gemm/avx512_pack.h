@@ -1,4 +1,4 @@
-// Loading, splitting and transposing for the kernels of AVX-512. Included by one source per instruction set, each with
+// Loading and transposing for the kernels of AVX-512. Included by one source per instruction set, each with
 // its own flags: everything is in an unnamed namespace (kernels_body.h says why).
 #pragma once
 
@@ -52,25 +52,6 @@ void Transpose16(__m512i* r) {
   const __m512i rounded = _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7FFF)), odd);
   return _mm512_mask_mov_epi32(rounded, _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q), _mm512_set1_epi32(0x7FC00000));
 }
-[[maybe_unused]] __m512i UpperHalf(__m512i bits) {
-  return _mm512_and_si512(bits, _mm512_set1_epi32(static_cast<int>(0xFFFF0000)));
-}
-
-// x = the sum of `kParts` bf16 numbers, each in the upper half of its lane.
-template <int kParts>
-void Split(__m512 x, __m512i* parts) {
-  for (int p = 0; p < kParts; ++p) {
-    parts[p] = UpperHalf(RoundToBf16(x));
-    x = _mm512_sub_ps(x, _mm512_castsi512_ps(parts[p]));
-  }
-}
-
-// 32 numbers in depth of one item as 16 pairs: lane j is (depth 2j, depth 2j + 1), from upper halves.
-[[maybe_unused]] __m512i PairsAlong(__m512i first, __m512i second) {
-  const __m512i upper = _mm512_set_epi16(63, 61, 59, 57, 55, 53, 51, 49, 47, 45, 43, 41, 39, 37, 35, 33, 31, 29, 27, 25,
-                                         23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1);
-  return _mm512_permutex2var_epi16(first, upper, second);
-}
 // 16 items at two depths: lane i is (depth d, depth d + 1) of item i, from upper halves.
 [[maybe_unused]] __m512i PairsAcross(__m512i first, __m512i second) {
   return _mm512_or_si512(_mm512_srli_epi32(first, 16), second);
@@ -89,23 +70,6 @@ struct FromBf16 {
     const __m512i second = depth > 1 ? _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(First16(items), p + stride))
                                      : _mm512_setzero_si512();
     out[j] = _mm512_or_si512(first, _mm512_slli_epi32(second, 16));
-  }
-};
-template <int kPartsOf>
-struct FromF32 {
-  static constexpr int kParts = kPartsOf;
-  using Element = float;
-  static void Along(const float* p, int64_t depth, __m512i* out, int j) {
-    __m512i first[kParts], second[kParts];
-    Split<kParts>(_mm512_maskz_loadu_ps(First16(depth), p), first);
-    Split<kParts>(_mm512_maskz_loadu_ps(First16(depth - 16), p + 16), second);
-    for (int part = 0; part < kParts; ++part) out[part * 16 + j] = PairsAlong(first[part], second[part]);
-  }
-  static void Across(const float* p, int64_t stride, int64_t items, int64_t depth, __m512i* out, int j) {
-    __m512i first[kParts], second[kParts];
-    Split<kParts>(_mm512_maskz_loadu_ps(depth > 0 ? First16(items) : 0, p), first);
-    Split<kParts>(_mm512_maskz_loadu_ps(depth > 1 ? First16(items) : 0, p + stride), second);
-    for (int part = 0; part < kParts; ++part) out[part * 16 + j] = PairsAcross(first[part], second[part]);
   }
 };
 
@@ -135,6 +99,15 @@ void PackPairs(const GemmOperand& operand, int64_t first, int64_t count, int64_t
     }
     out += Source::kParts * 2 * 16;
   }
+}
+
+// The result from `column` on.
+[[maybe_unused]] GemmResult FromColumn(const GemmResult& result, int64_t column) {
+  const bool bf16 = result.kind == GemmResult::Kind::kBf16;
+  GemmResult from = result;
+  from.data = static_cast<char*>(result.data) + column * (bf16 ? 2 : 4);
+  if (from.addend != nullptr) from.addend += column;
+  return from;
 }
 
 // A row of 16 sums to its place.

@@ -3,21 +3,36 @@
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
+#include <memory>
+#include <vector>
 
 #include "worker/qat/runtime/threads.h"
 
 namespace lwq::qat {
 namespace {
 
-// Packed columns that stay in the second cache meet one panel of rows after another; larger ones come panel by panel to
-// the panels of rows that stay there. Measured on 2 MiB of cache.
+// Rows that are read where they lie meet strips of columns that stay in the second cache. Rows that are packed meet all
+// columns where those stay there; else a group of their panels stays there, and columns come panel by panel. Measured
+// on 2 MiB of cache.
+constexpr int64_t kStripBytes = 960 << 10;
 constexpr int64_t kCachedColumnBytes = 1280 << 10;
 constexpr int64_t kCachedRowBytes = 1 << 20;
 constexpr int64_t kRowPanels = 8;
 
-int64_t RowPanelsTogether(const PackedColumns& b, int64_t panel_bytes) {
-  if (GemmBlocks(b.columns()) * panel_bytes <= kCachedColumnBytes) return 1;
-  return std::clamp<int64_t>(kCachedRowBytes / panel_bytes, 1, kRowPanels);
+// How many panels of rows are multiplied with how many of columns before others are; for several products, columns are
+// those of one of them.
+int64_t RowPanelsTogether(absl::Span<const PackedProduct> products, int64_t rows, bool in_place) {
+  if (in_place) return rows;
+  const int64_t panel_bytes = products[0].b.panel_bytes();
+  const bool is_cached =
+      products.size() == 1 && GemmBlocks(products[0].b.columns()) * panel_bytes <= kCachedColumnBytes;
+  return is_cached ? 1 : std::min(rows, std::clamp<int64_t>(kCachedRowBytes / panel_bytes, 1, kRowPanels));
+}
+int64_t ColumnPanelsTogether(const PackedColumns& b, int64_t rows, bool in_place) {
+  const int64_t columns = GemmBlocks(b.columns()), bytes = columns * b.panel_bytes();
+  if (!in_place) return rows == 1 ? columns : 1;
+  const int64_t strips = (bytes + kStripBytes - 1) / kStripBytes;
+  return (columns + strips - 1) / strips;
 }
 
 int64_t Rows(const at::Tensor& x) {
@@ -45,28 +60,31 @@ PackedColumns::PackedColumns(const GemmKernels& kernels, const GemmOperand& b, i
   });
 }
 
-void MultiplyPacked(const GemmKernels& kernels, const GemmOperand& a, int64_t rows, const PackedColumns& b,
-                    const GemmResult& result) {
-  const int64_t panel_bytes = GemmBlocks(b.depth()) * kernels.block_bytes;
-  const int64_t together = RowPanelsTogether(b, panel_bytes);
-  const int64_t result_bytes = result.kind == GemmResult::Kind::kBf16 ? 2 : 4;
+void MultiplyPacked(const GemmKernels& kernels, const GemmOperand& a, int64_t rows,
+                    absl::Span<const PackedProduct> products) {
+  const int64_t depth = products[0].b.depth(), panel_bytes = products[0].b.panel_bytes();
+  const bool in_place = ReadsInPlace(kernels, a, kPanel, depth);
   ParallelFor(GemmBlocks(rows), 1, [&](int64_t first, int64_t last) {
-    const GemmScratch scratch(std::min(together, last - first) * panel_bytes);
+    const int64_t together = RowPanelsTogether(products, last - first, in_place);
+    const GemmScratch scratch((in_place ? 1 : together) * panel_bytes);
+    std::vector<GemmRows> panels(static_cast<size_t>(together));
+    const auto count_of = [&](int64_t p) { return std::min(kPanel, rows - p * kPanel); };
     kernels.begin();
     for (int64_t begin = first; begin < last; begin += together) {
       const int64_t end = std::min(last, begin + together);
       for (int64_t p = begin; p < end; ++p) {
-        kernels.pack_rows(a, p * kPanel, std::min(kPanel, rows - p * kPanel), b.depth(),
-                          scratch.data() + (p - begin) * panel_bytes);
+        panels[static_cast<size_t>(p - begin)] = RowsForProduct(
+            kernels, a, p * kPanel, count_of(p), depth, scratch.data() + (in_place ? 0 : (p - begin) * panel_bytes));
       }
-      for (int64_t column = 0; column < b.columns(); column += kPanel) {
-        for (int64_t p = begin; p < end; ++p) {
-          GemmResult corner = result;
-          const int64_t offset = p * kPanel * result.stride + column;
-          corner.data = static_cast<std::byte*>(result.data) + offset * result_bytes;
-          if (corner.addend != nullptr) corner.addend += offset;
-          kernels.multiply(scratch.data() + (p - begin) * panel_bytes, b.panel(column / kPanel), GemmBlocks(b.depth()),
-                           std::min(kPanel, rows - p * kPanel), std::min(kPanel, b.columns() - column), corner);
+      for (const PackedProduct& product : products) {
+        const PackedColumns& b = product.b;
+        const int64_t strip = ColumnPanelsTogether(b, together, in_place) * kPanel;
+        for (int64_t column = 0; column < b.columns(); column += strip) {
+          for (int64_t p = begin; p < end; ++p) {
+            kernels.multiply(panels[static_cast<size_t>(p - begin)], b.panel(column / kPanel), panel_bytes,
+                             GemmBlocks(depth), count_of(p), std::min(strip, b.columns() - column),
+                             CornerOf(product.result, p * kPanel, column));
+          }
         }
       }
     }
@@ -77,14 +95,32 @@ void MultiplyPacked(const GemmKernels& kernels, const GemmOperand& a, int64_t ro
 void LinearInto(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& out, const at::Tensor& addend) {
   const GemmKernels& kernels = KernelsFor(x);
   const PackedColumns columns(kernels, OperandOf(weight, true), weight.size(0), weight.size(1));
-  MultiplyPacked(kernels, OperandOf(x, true), Rows(x), columns, ResultOf(out, addend));
+  MultiplyPacked(kernels, OperandOf(x, true), Rows(x), {{columns, ResultOf(out, addend)}});
+}
+
+void LinearsInto(const at::Tensor& x, absl::Span<const LinearProduct> products) {
+  const GemmKernels& kernels = KernelsFor(x);
+  if (ReadsInPlace(kernels, OperandOf(x, true), kPanel, x.size(-1))) {
+    // One weight's columns at a time take less memory, and nothing is packed twice.
+    for (const LinearProduct& product : products) LinearInto(x, product.weight, product.out);
+    return;
+  }
+  std::vector<std::unique_ptr<PackedColumns>> columns;
+  std::vector<PackedProduct> packed;
+  for (const LinearProduct& product : products) {
+    const at::Tensor& weight = product.weight;
+    columns.push_back(
+        std::make_unique<PackedColumns>(kernels, OperandOf(weight, true), weight.size(0), weight.size(1)));
+    packed.push_back({*columns.back(), ResultOf(product.out)});
+  }
+  MultiplyPacked(kernels, OperandOf(x, true), Rows(x), packed);
 }
 
 void LinearInputGradientInto(const at::Tensor& dy, const at::Tensor& weight, const at::Tensor& out,
                              const at::Tensor& addend) {
   const GemmKernels& kernels = KernelsFor(dy);
   const PackedColumns columns(kernels, OperandOf(weight, false), weight.size(1), weight.size(0));
-  MultiplyPacked(kernels, OperandOf(dy, true), Rows(dy), columns, ResultOf(out, addend));
+  MultiplyPacked(kernels, OperandOf(dy, true), Rows(dy), {{columns, ResultOf(out, addend)}});
 }
 
 PackedColumns PackForWeightGradients(const at::Tensor& x) {
@@ -92,7 +128,7 @@ PackedColumns PackForWeightGradients(const at::Tensor& x) {
 }
 
 void LinearWeightGradientInto(const at::Tensor& dy, const PackedColumns& x, const at::Tensor& out) {
-  MultiplyPacked(KernelsFor(dy), OperandOf(dy, false), dy.size(-1), x, ResultOf(out));
+  MultiplyPacked(KernelsFor(dy), OperandOf(dy, false), dy.size(-1), {{x, ResultOf(out)}});
 }
 
 GemmOperand OperandOf(const at::Tensor& tensor, bool along_depth) {

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 
+#include "absl/types/span.h"
 #include "worker/qat/gemm/gemm_kernels.h"
 
 namespace lwq::qat {
@@ -33,6 +34,8 @@ class PackedColumns {
   PackedColumns(const GemmKernels& kernels, const GemmOperand& b, int64_t columns, int64_t depth);
   int64_t columns() const { return columns_; }
   int64_t depth() const { return depth_; }
+  int64_t panel_bytes() const { return panel_bytes_; }
+  // They lie one after another.
   const std::byte* panel(int64_t index) const { return scratch_.data() + index * panel_bytes_; }
 
  private:
@@ -42,14 +45,24 @@ class PackedColumns {
   GemmScratch scratch_;
 };
 
-// result[rows, columns] = a · b, on all threads of the caller's team.
-void MultiplyPacked(const GemmKernels& kernels, const GemmOperand& a, int64_t rows, const PackedColumns& b,
-                    const GemmResult& result);
+// result[rows, columns] = a · b, on all threads of the caller's team. Products with the same rows, of one depth: what
+// must be packed of the rows is packed once.
+struct PackedProduct {
+  const PackedColumns& b;
+  GemmResult result;
+};
+void MultiplyPacked(const GemmKernels& kernels, const GemmOperand& a, int64_t rows,
+                    absl::Span<const PackedProduct> products);
 
 // Products of contiguous tensors of one type, float32 or bf16, x [..., in]; `out` is overwritten: [rows, out] in the
 // operands' type, or float32 and, with `addend` (float32, of its shape), the sum.
 // x · weightᵀ
 void LinearInto(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& out, const at::Tensor& addend = {});
+// The same by each of some weights, without an addend.
+struct LinearProduct {
+  at::Tensor weight, out;
+};
+void LinearsInto(const at::Tensor& x, absl::Span<const LinearProduct> products);
 // dy · weight
 void LinearInputGradientInto(const at::Tensor& dy, const at::Tensor& weight, const at::Tensor& out,
                              const at::Tensor& addend = {});

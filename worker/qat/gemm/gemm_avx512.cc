@@ -45,8 +45,8 @@ void PackFloats(const GemmOperand& operand, int64_t first, int64_t count, int64_
   for (int64_t j = 0; j < kHalf * kPanel; j += 16) _mm512_store_ps(out + j, _mm512_setzero_ps());
 }
 
-void MultiplyFloats(const void* a, const void* b, int64_t blocks, int64_t rows, int64_t columns,
-                    const GemmResult& result) {
+void MultiplyPanel(const void* a, const void* b, int64_t blocks, int64_t rows, int64_t columns,
+                   const GemmResult& result) {
   const __mmask16 left = First16(columns), right = First16(columns - kHalf);
   for (int64_t first = 0; first < rows; first += kRowsOfSums) {
     __m512 sums[kRowsOfSums][2];
@@ -69,17 +69,31 @@ void MultiplyFloats(const void* a, const void* b, int64_t blocks, int64_t rows, 
   }
 }
 
+void MultiplyFloats(const GemmRows& a, const void* b, int64_t panel_bytes, int64_t blocks, int64_t rows,
+                    int64_t columns, const GemmResult& result) {
+  const auto* panel = static_cast<const char*>(b);
+  for (int64_t column = 0; column < columns; column += kPanel, panel += panel_bytes) {
+    MultiplyPanel(a.data, panel, blocks, rows, columns - column, FromColumn(result, column));
+  }
+}
+
+template <typename Source>
+constexpr GemmKernels MakeFloatKernels() {
+  return {.element_bytes = sizeof(typename Source::Element),
+          .block_bytes = kPanel * kPanel * sizeof(float),
+          .pack_rows = &PackFloats<Source>,
+          .pack_columns = &PackFloats<Source>,
+          .reads_rows = false,
+          .multiply = &MultiplyFloats,
+          .begin = &NothingToDo,
+          .end = &NothingToDo};
+}
+
 }  // namespace
 
 namespace internal {
 const GemmKernels& Avx512GemmKernels(bool bf16) {
-  static constexpr int64_t kBlockBytes = kPanel * kPanel * sizeof(float);
-  static constexpr GemmKernels kBf16 = {
-      sizeof(uint16_t), kBlockBytes,  &PackFloats<WidenBf16>, &PackFloats<WidenBf16>, &MultiplyFloats, &NothingToDo,
-      &NothingToDo};
-  static constexpr GemmKernels kF32 = {
-      sizeof(float), kBlockBytes, &PackFloats<PlainF32>, &PackFloats<PlainF32>, &MultiplyFloats, &NothingToDo,
-      &NothingToDo};
+  static constexpr GemmKernels kBf16 = MakeFloatKernels<WidenBf16>(), kF32 = MakeFloatKernels<PlainF32>();
   return bf16 ? kBf16 : kF32;
 }
 }  // namespace internal

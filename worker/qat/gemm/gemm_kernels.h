@@ -31,6 +31,15 @@ struct GemmOperand {
   bool along_depth = true;
 };
 
+// Up to kPanel rows of A as `multiply` reads them: a packed panel, or bf16 rows where they lie
+// (GemmKernels::reads_rows).
+struct GemmRows {
+  const void* data = nullptr;
+  int64_t row_bytes = 0;    // from a row to the next; of packed panels, within their first and second half
+  int64_t half_bytes = 0;   // from the first row to row kPanel / 2
+  int64_t block_bytes = 0;  // from a block of the depth to the next
+};
+
 struct GemmResult {
   enum class Kind { kBf16, kF32 };
   void* data = nullptr;
@@ -47,14 +56,26 @@ struct GemmKernels {
   // Items [first, first + count), count ≤ kPanel, and all of `depth`, into a panel (ceil(depth / kPanel) blocks).
   void (*pack_rows)(const GemmOperand& a, int64_t first, int64_t count, int64_t depth, void* panel);
   void (*pack_columns)(const GemmOperand& b, int64_t first, int64_t count, int64_t depth, void* panel);
-  // One panel of A times one of B: rows × columns (≤ kPanel each) of the result, whose pointers are those of its first
-  // element.
-  void (*multiply)(const void* a, const void* b, int64_t blocks, int64_t rows, int64_t columns,
+  // Whether `multiply` reads kPanel whole rows that lie along a depth of whole blocks where they are.
+  bool reads_rows;
+  // `rows` ≤ kPanel rows of A times `columns` columns of B, whose panels lie `panel_bytes` apart; the result's pointers
+  // are those of its first element.
+  void (*multiply)(const GemmRows& a, const void* b, int64_t panel_bytes, int64_t blocks, int64_t rows, int64_t columns,
                    const GemmResult& result);
   // Threads call both around their use of multiply.
   void (*begin)();
   void (*end)();
 };
+
+// Rows [first, first + count), count ≤ kPanel, for multiply: where they lie if the kernels read them there, else packed
+// into `panel`, which must then hold ceil(depth / kPanel) blocks.
+bool ReadsInPlace(const GemmKernels& kernels, const GemmOperand& a, int64_t count, int64_t depth);
+GemmRows RowsForProduct(const GemmKernels& kernels, const GemmOperand& a, int64_t first, int64_t count, int64_t depth,
+                        void* panel);
+// A panel that pack_rows filled.
+GemmRows PackedRows(const GemmKernels& kernels, const void* panel);
+// The result from `row` and `column` on.
+GemmResult CornerOf(const GemmResult& result, int64_t row, int64_t column);
 
 // Those of ActiveInstructionSet(), which must be kAvx512 or better.
 bool HasGemmKernels();

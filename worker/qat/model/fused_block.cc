@@ -88,9 +88,10 @@ class Pass {
   at::Tensor Forward(const at::Tensor& hidden, const BlockTensors& block, Kept& kept) const {
     const at::Tensor stream = hidden.view({g_.rows(), g_.hidden});
     Normalize(stream, block.input_norm, kept.x, kept.inverse1);
-    kept.q = Linear(kept.x, block[LinearKind::kQ]);
-    kept.k = Linear(kept.x, block[LinearKind::kK]);
-    kept.v = Linear(kept.x, block[LinearKind::kV]);
+    kept.q = EmptyOutput(block[LinearKind::kQ]);
+    kept.k = EmptyOutput(block[LinearKind::kK]);
+    kept.v = EmptyOutput(block[LinearKind::kV]);
+    LinearsInto(kept.x, {{block[LinearKind::kQ], kept.q}, {block[LinearKind::kK], kept.k}, {block[LinearKind::kV], kept.v}});
     Rotate(kept.q, g_.attention.heads, 1);
     Rotate(kept.k, g_.attention.kv_heads, 1);
     kept.o = at::empty_like(kept.q);
@@ -100,8 +101,9 @@ class Pass {
     LinearInto(kept.o, block[LinearKind::kO], kept.attended, stream);
     if (!keeps_) kept.q = kept.k = kept.v = kept.o = kept.x = at::Tensor();
     Normalize(kept.attended, block.post_attention_norm, kept.y, kept.inverse2);
-    kept.gate = Linear(kept.y, block[LinearKind::kGate]);
-    kept.up = Linear(kept.y, block[LinearKind::kUp]);
+    kept.gate = EmptyOutput(block[LinearKind::kGate]);
+    kept.up = EmptyOutput(block[LinearKind::kUp]);
+    LinearsInto(kept.y, {{block[LinearKind::kGate], kept.gate}, {block[LinearKind::kUp], kept.up}});
     if (!keeps_) kept.y = at::Tensor();
     // Without backward the product takes the gate's place.
     const at::Tensor h = keeps_ ? at::empty_like(kept.gate) : kept.gate;
@@ -134,11 +136,7 @@ class Pass {
  private:
   using WeightGradient = absl::FunctionRef<void(LinearKind, const at::Tensor&, const PackedColumns&)>;
 
-  at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight) const {
-    const at::Tensor y = at::empty({x.size(0), weight.size(0)}, type_);
-    LinearInto(x, weight, y);
-    return y;
-  }
+  at::Tensor EmptyOutput(const at::Tensor& weight) const { return at::empty({g_.rows(), weight.size(0)}, type_); }
 
   at::Tensor InputGradient(const at::Tensor& dy, const at::Tensor& weight, at::ScalarType type) const {
     const at::Tensor dx = at::empty({dy.size(0), weight.size(1)}, type);
@@ -150,7 +148,7 @@ class Pass {
     if (type_ == at::kFloat) return rows;
     const at::Tensor narrow = at::empty(rows.sizes(), type_);
     ForEachRow(rows.size(0), [&](int64_t row) {
-      kernels_.narrow(FloatsOf(rows, row), rows.size(1), RowOf(narrow, row));
+      kernels_.narrow(FloatsOf(rows, row), rows.size(1), 1.0f, RowOf(narrow, row));
     });
     return narrow;
   }

@@ -41,22 +41,27 @@ class Scoring {
         panel_bytes_(GemmBlocks(depth_) * gemm_.block_bytes),
         strip_(StripPanels(panel_bytes_) * kPanel),
         strips_((head.lm_head.size(0) + strip_ - 1) / strip_),
-        packed_(GemmBlocks(rows_) * panel_bytes_),
+        normal_(at::empty({rows_, depth_}, head.lm_head.scalar_type())),
+        in_place_(ReadsInPlace(gemm_, OperandOf(normal_, true), kPanel, depth_)),
+        packed_((in_place_ ? 1 : GemmBlocks(rows_)) * panel_bytes_),
+        panels_(static_cast<size_t>(GemmBlocks(rows_))),
         sums_(static_cast<size_t>(strips_ * rows_)),
         targets_(static_cast<size_t>(rows_), 0.0f) {
-    const at::Tensor normal = at::empty({rows_, depth_}, head.lm_head.scalar_type());
     ParallelFor(GemmBlocks(rows_), 1, [&](int64_t first, int64_t last) {
       for (int64_t p = first; p < last; ++p) {
         const int64_t count = std::min(kPanel, rows_ - p * kPanel);
         for (int64_t row = p * kPanel; row < p * kPanel + count; ++row) {
           float inverse = 0;
-          auto* out = static_cast<std::byte*>(normal.data_ptr()) + row * depth_ * gemm_.element_bytes;
+          auto* out = static_cast<std::byte*>(normal_.data_ptr()) + row * depth_ * gemm_.element_bytes;
           kernels_.rms_norm(rows.data_ptr<float>() + row * depth_, head.final_norm.data_ptr<float>(), depth_,
                             static_cast<float>(config.rms_norm_eps), out, &inverse);
         }
-        gemm_.pack_rows(OperandOf(normal, true), p * kPanel, count, depth_, packed_.data() + p * panel_bytes_);
+        // Only the last panel is ever packed where others need not be.
+        panels_[static_cast<size_t>(p)] = RowsForProduct(gemm_, OperandOf(normal_, true), p * kPanel, count, depth_,
+                                                         packed_.data() + (in_place_ ? 0 : p * panel_bytes_));
       }
     });
+    if (!in_place_) normal_.reset();
   }
 
   std::vector<double> Means() {
@@ -86,11 +91,8 @@ class Scoring {
     }
     for (int64_t first = 0; first < rows_; first += kPanel) {
       const int64_t count = std::min(kPanel, rows_ - first);
-      for (int64_t column = 0; column < width; column += kPanel) {
-        gemm_.multiply(packed_.data() + first / kPanel * panel_bytes_, columns + column / kPanel * panel_bytes_,
-                       GemmBlocks(depth_), count, std::min(kPanel, width - column),
-                       {logits + column, strip_, GemmResult::Kind::kF32, nullptr});
-      }
+      gemm_.multiply(panels_[static_cast<size_t>(first / kPanel)], columns, panel_bytes_, GemmBlocks(depth_), count, width,
+                     {logits, strip_, GemmResult::Kind::kF32, nullptr});
       for (int64_t i = 0; i < count; ++i) {
         const int64_t row = first + i;
         StripSum& sum = sums_[static_cast<size_t>(strip * rows_ + row)];
@@ -122,7 +124,10 @@ class Scoring {
   int64_t rows_, depth_, seqlen_;
   const int64_t* ids_;
   int64_t panel_bytes_, strip_, strips_;
+  at::Tensor normal_;  // rows after the final norm; undefined when all of them are packed
+  bool in_place_;
   GemmScratch packed_;
+  std::vector<GemmRows> panels_;
   std::vector<StripSum> sums_;  // [strips, rows]
   std::vector<float> targets_;
 };

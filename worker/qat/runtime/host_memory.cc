@@ -1,6 +1,9 @@
 #include "worker/qat/runtime/host_memory.h"
 
 #include <sys/mman.h>
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 
 #include <algorithm>
 #include <bit>
@@ -121,8 +124,13 @@ void HostMemory::Free(void* block) {
 }
 
 void HostMemory::ReleaseCached() {
-  std::lock_guard lock(mutex_);
-  ReleaseUntil(0);
+  {
+    std::lock_guard lock(mutex_);
+    ReleaseUntil(0);
+  }
+#if defined(__GLIBC__)
+  malloc_trim(0);  // else freed blocks between others in use stay resident
+#endif
 }
 
 HostMemory::Use HostMemory::use() const {

@@ -47,7 +47,7 @@ class HostMemory {
   // `block` came from Allocate (or is nullptr).
   void Free(void* block);
 
-  // Gives cached blocks back to the system.
+  // Gives cached blocks back to the system, and what malloc keeps of freed ones.
   void ReleaseCached();
 
   Use use() const;

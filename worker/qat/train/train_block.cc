@@ -5,6 +5,7 @@
 
 #include "worker/qat/api/train_block.h"
 #include "worker/qat/model/streaming.h"
+#include "worker/qat/runtime/cpu_allocator.h"
 #include "worker/qat/runtime/device.h"
 #include "worker/qat/runtime/threads.h"
 #include "worker/qat/runtime/torch_guard.h"
@@ -200,6 +201,8 @@ StatusOr<TrainOutcome> TrainBlock(const LlamaConfig& config, const std::vector<B
     LWQ_ASSIGN_OR_RETURN(const TrainPlan plan, PlanTraining(config, unit.size(), inputs, options));
     LWQ_ASSIGN_OR_RETURN(const at::Device device, OpenDevice(options.execution.device));
     const ScopedThreads threads(options.execution.threads);
+    // Training needs the most memory and takes long: what tasks before left in the caches fits its tensors badly.
+    CpuTensorMemory().ReleaseCached();
     return Training(config, unit, inputs, options, plan, device, progress, cancel).Run();
   });
 }
