@@ -13,7 +13,7 @@ void Console::Out(std::string_view line) {
 }
 
 void Console::Err(std::string_view line) {
-  std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   EraseLive();
   *err_ << line << '\n' << std::flush;
   DrawLive();
@@ -26,7 +26,7 @@ void Console::OutText(std::string_view text) {
 void Console::WriteOut(std::string_view text, std::string_view line_end) {
   std::function<void()> tell;
   {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     EraseLive();
     errno = 0;
     *out_ << text << line_end << std::flush;
@@ -40,18 +40,18 @@ void Console::WriteOut(std::string_view text, std::string_view line_end) {
 }
 
 int Console::out_error() const {
-  std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   return out_error_;
 }
 
 void Console::OnOutError(std::function<void()> action) {
-  std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   on_out_error_ = std::move(action);
 }
 
 void Console::SetLive(const std::vector<std::string>& lines) {
   if (!options_.err_is_terminal) return;
-  std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   EraseLive();
   live_ = lines;
   for (std::string& line : live_) line = CutToWidth(line, options_.columns - 1);
@@ -59,7 +59,7 @@ void Console::SetLive(const std::vector<std::string>& lines) {
 }
 
 void Console::ClearLive() {
-  std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   EraseLive();
   live_.clear();
 }

@@ -10,11 +10,12 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
-#include <mutex>
 #include <ostream>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "common/sync/mutex.h"
 
 namespace lwq::client {
 
@@ -53,15 +54,15 @@ class Console {
 
  private:
   void WriteOut(std::string_view text, std::string_view line_end);
-  void EraseLive();
-  void DrawLive();
+  void EraseLive() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void DrawLive() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  mutable std::mutex mutex_;
+  mutable Mutex mutex_;
   std::ostream* out_;
   std::ostream* err_;
   const Options options_;
-  std::vector<std::string> live_;
-  int out_error_ = 0;
+  std::vector<std::string> live_ ABSL_GUARDED_BY(mutex_);
+  int out_error_ ABSL_GUARDED_BY(mutex_) = 0;
   std::function<void()> on_out_error_;
 };
 

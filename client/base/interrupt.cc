@@ -34,13 +34,13 @@ void Interrupt::RaiseOnce(const Status& reason) {
 }
 
 void Interrupt::Raise(const Status& reason, int count_max) {
-  std::lock_guard hooks_lock(hooks_mutex_);
+  const MutexLock hooks_lock(&hooks_mutex_);
   {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     if (count_ >= count_max) return;
     if (count_++ == 0) reason_ = reason;
   }
-  changed_.notify_all();
+  changed_.NotifyAll();
   for (const auto& [id, hook] : hooks_) hook();
 }
 
@@ -49,29 +49,29 @@ bool Interrupt::raised() const {
 }
 
 int Interrupt::count() const {
-  std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   return count_;
 }
 
 Status Interrupt::reason() const {
-  std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   return reason_;
 }
 
 bool Interrupt::WaitFor(std::chrono::milliseconds duration) {
-  std::unique_lock lock(mutex_);
-  return changed_.wait_for(lock, duration, [this] { return count_ > 0; });
+  MutexLock lock(&mutex_);
+  return changed_.WaitFor(lock, duration, [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return count_ > 0; });
 }
 
 Interrupt::Hook::Hook(Interrupt* interrupt, std::function<void()> action) : interrupt_(interrupt) {
-  std::lock_guard lock(interrupt_->hooks_mutex_);
+  const MutexLock lock(&interrupt_->hooks_mutex_);
   if (interrupt_->raised()) action();
   id_ = interrupt_->next_hook_++;
   interrupt_->hooks_.emplace(id_, std::move(action));
 }
 
 Interrupt::Hook::~Hook() {
-  std::lock_guard lock(interrupt_->hooks_mutex_);
+  const MutexLock lock(&interrupt_->hooks_mutex_);
   interrupt_->hooks_.erase(id_);
 }
 

@@ -6,12 +6,11 @@
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
 #include <functional>
 #include <map>
-#include <mutex>
 
 #include "common/status/status.h"
+#include "common/sync/mutex.h"
 
 namespace lwq::client {
 
@@ -51,13 +50,13 @@ class Interrupt {
  private:
   void Raise(const Status& reason, int count_max);
 
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  std::mutex hooks_mutex_;  // held while hooks run; taken before mutex_, never after
-  std::map<int, std::function<void()>> hooks_;
-  int next_hook_ = 0;
-  int count_ = 0;
-  Status reason_;
+  mutable Mutex mutex_;
+  CondVar changed_;
+  Mutex hooks_mutex_;  // held while hooks run; taken before mutex_, never after
+  std::map<int, std::function<void()>> hooks_ ABSL_GUARDED_BY(hooks_mutex_);
+  int next_hook_ ABSL_GUARDED_BY(hooks_mutex_) = 0;
+  int count_ ABSL_GUARDED_BY(mutex_) = 0;
+  Status reason_ ABSL_GUARDED_BY(mutex_);
 };
 
 // The reason of a Ctrl-C: ends with exit code 130.

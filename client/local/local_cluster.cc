@@ -49,7 +49,7 @@ SupervisedProcess::Callbacks LocalCluster::CallbacksFor(const std::string& name)
   };
   callbacks.gave_up = [this](const Status& why) {
     {
-      std::lock_guard lock(mutex_);
+      const MutexLock lock(&mutex_);
       if (given_up_.ok()) given_up_ = WithExit(why, ExitCode::kFailed);
     }
     interrupt_->RaiseOnce(WithExit(why, ExitCode::kFailed));
@@ -99,7 +99,7 @@ Status LocalCluster::AwaitAddress() {
       return absl::OkStatus();
     }
     {
-      std::lock_guard lock(mutex_);
+      const MutexLock lock(&mutex_);
       if (!given_up_.ok()) return given_up_;
     }
     if (steady_clock::now() >= give_up) {

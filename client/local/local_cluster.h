@@ -5,9 +5,7 @@
 // workers and clients find it again. The state directory must outlive the cluster.
 #pragma once
 
-#include <condition_variable>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,6 +15,7 @@
 #include "client/local/state_directory.h"
 #include "client/local/supervised_process.h"
 #include "common/status/status.h"
+#include "common/sync/mutex.h"
 
 namespace lwq::client {
 
@@ -26,9 +25,9 @@ class LocalCluster {
     std::string binary_directory;  // holds lwq-coordinator and lwq-worker
     int workers = 0;
     std::string device = "cpu";
-    int max_threads = 1;             // of each worker
-    int64_t memory_limit_bytes = 0;  // of each worker; 0: the worker's own default
-    int64_t cache_bytes = 0;         // the same
+    int max_threads = 1;                      // of each worker
+    int64_t memory_limit_bytes = 0;           // of each worker; 0: the worker's own default
+    int64_t cache_bytes = 0;                  // the same
     std::optional<int64_t> activation_bytes;  // of the coordinator; absent: its own default
     std::string log_level = "info";
     std::chrono::milliseconds start_timeout{30'000};
@@ -64,8 +63,8 @@ class LocalCluster {
   Console* console_;
   Interrupt* interrupt_;
   std::string address_;
-  std::mutex mutex_;  // guards given_up_
-  Status given_up_;
+  Mutex mutex_;
+  Status given_up_ ABSL_GUARDED_BY(mutex_);
   std::unique_ptr<SupervisedProcess> coordinator_;
   std::vector<std::unique_ptr<SupervisedProcess>> workers_;
 };

@@ -84,34 +84,34 @@ SupervisedProcess::~SupervisedProcess() {
 }
 
 pid_t SupervisedProcess::pid() const {
-  std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   return pid_;
 }
 
 bool SupervisedProcess::stopping() const {
-  std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   return stopping_;
 }
 
 void SupervisedProcess::RequestStop() {
-  std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   stopping_ = true;
   if (stop_signal_ == 0) stop_signal_ = SIGTERM;
   if (pid_ > 0) kill(pid_, SIGTERM);  // not reaped while pid_ names it, so the number is still ours
-  changed_.notify_all();
+  changed_.NotifyAll();
 }
 
 void SupervisedProcess::Kill() {
-  std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   stopping_ = true;
   stop_signal_ = SIGKILL;
   if (pid_ > 0) kill(pid_, SIGKILL);
-  changed_.notify_all();
+  changed_.NotifyAll();
 }
 
 bool SupervisedProcess::WaitStopped(milliseconds timeout) {
-  std::unique_lock lock(mutex_);
-  return changed_.wait_for(lock, timeout, [this] { return stopped_; });
+  MutexLock lock(&mutex_);
+  return changed_.WaitFor(lock, timeout, [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stopped_; });
 }
 
 StatusOr<pid_t> SupervisedProcess::Start() {
@@ -148,7 +148,7 @@ int SupervisedProcess::Await(pid_t child) {
   siginfo_t info;
   while (waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT) != 0 && errno == EINTR) {
   }
-  std::lock_guard lock(mutex_);  // reaped under the lock: nobody signals a number that is no longer ours
+  const MutexLock lock(&mutex_);  // reaped under the lock: nobody signals a number that is no longer ours
   int wait_status = 0;
   waitpid(child, &wait_status, 0);
   pid_ = -1;
@@ -172,7 +172,7 @@ void SupervisedProcess::Supervise() {
     }
     const auto born = steady_clock::now();
     {
-      std::lock_guard lock(mutex_);
+      const MutexLock lock(&mutex_);
       pid_ = *child;
       if (stopping_) kill(pid_, stop_signal_);
     }
@@ -190,13 +190,13 @@ void SupervisedProcess::Supervise() {
     }
     callbacks_.died(absl::StrCat(DescribeWaitStatus(wait_status), LastWords(wait_status)));
     if (lived >= kLivedLong) pause = kPauseMin;
-    std::unique_lock lock(mutex_);
-    changed_.wait_for(lock, pause, [this] { return stopping_; });
+    MutexLock lock(&mutex_);
+    changed_.WaitFor(lock, pause, [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stopping_; });
     pause = std::min(pause * 2, kPauseMax);
   }
-  std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   stopped_ = true;
-  changed_.notify_all();
+  changed_.NotifyAll();
 }
 
 }  // namespace lwq::client

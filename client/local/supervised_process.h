@@ -12,14 +12,13 @@
 #include <sys/types.h>
 
 #include <chrono>
-#include <condition_variable>
 #include <functional>
-#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "common/status/status.h"
+#include "common/sync/mutex.h"
 
 namespace lwq::client {
 
@@ -77,12 +76,12 @@ class SupervisedProcess {
   ProcessSpec spec_;
   const Callbacks callbacks_;
   int64_t log_begin_ = 0;  // size of the log before the last child was started
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  pid_t pid_ = -1;
-  bool stopping_ = false;
-  int stop_signal_ = 0;
-  bool stopped_ = false;
+  mutable Mutex mutex_;
+  CondVar changed_;
+  pid_t pid_ ABSL_GUARDED_BY(mutex_) = -1;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  int stop_signal_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread thread_;  // last: starts when all else is there
 };
 

@@ -70,18 +70,18 @@ RunApi::RunApi(const Options& options, Interrupt* interrupt)
 RunApi::~RunApi() = default;
 
 std::string RunApi::address() const {
-  std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   return address_;
 }
 
 std::shared_ptr<RunApi::Stub> RunApi::CurrentStub() const {
-  std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   return stub_;
 }
 
 Status RunApi::Relocate() {
   if (!options_.locate || steady_clock::now() >= relocate_until_) return absl::OkStatus();
-  std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   const auto address = options_.locate();
   if (absl::IsFailedPrecondition(address.status())) return absl::OkStatus();
   LWQ_RETURN_IF_ERROR(address);

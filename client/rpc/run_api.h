@@ -1,19 +1,19 @@
 // The coordinator's RunService as calls that return a value or an error a user can act on.
 //
 // A coordinator that does not answer is tried again with growing pauses until `patience` has passed, so that a restart
-// of it is not noticed; then the error ends lwq with exit code 3. Retrying is safe: every call is idempotent (SubmitRuns
-// by its request_ids). Thread-safety: any thread; calls in flight end at once when `interrupt` is raised.
+// of it is not noticed; then the error ends lwq with exit code 3. Retrying is safe: every call is idempotent
+// (SubmitRuns by its request_ids). Thread-safety: any thread; calls in flight end at once when `interrupt` is raised.
 #pragma once
 
 #include <chrono>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
 #include "client/base/interrupt.h"
 #include "common/status/status.h"
+#include "common/sync/mutex.h"
 #include "lwqat/v1/run_service.pb.h"
 
 namespace lwq::client {
@@ -74,9 +74,9 @@ class RunApi {
   const Options options_;
   Interrupt* interrupt_;
   const std::chrono::steady_clock::time_point relocate_until_;
-  mutable std::mutex mutex_;  // guards the two below; held while `locate` looks
-  std::string address_;
-  std::shared_ptr<Stub> stub_;
+  mutable Mutex mutex_;  // held while `locate` looks
+  std::string address_ ABSL_GUARDED_BY(mutex_);
+  std::shared_ptr<Stub> stub_ ABSL_GUARDED_BY(mutex_);
 };
 
 // INVALID_ARGUMENT unless `address` is HOST:PORT (or [IPv6]:PORT) with a port from 1 to 65535.

@@ -28,7 +28,7 @@ class NamingStore::NamingUpload : public Upload {
 
 Status NamingStore::Record(std::string_view key, int64_t size_bytes, const PutOptions& options) {
   LWQ_RETURN_IF_ERROR(ValidateObjectKey(key));
-  std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   const bool is_new = sizes_.insert_or_assign(std::string(key), size_bytes).second;
   if (!is_new && options.if_absent) return absl::AlreadyExistsError(absl::StrCat("object ", key, " exists"));
   return absl::OkStatus();
@@ -52,14 +52,14 @@ StatusOr<Bytes> NamingStore::GetRange(std::string_view key, int64_t /*offset*/, 
 }
 
 StatusOr<ObjectInfo> NamingStore::Head(std::string_view key) {
-  std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   const auto found = sizes_.find(key);
   if (found == sizes_.end()) return absl::NotFoundError(absl::StrCat("no object ", key));
   return ObjectInfo{found->first, found->second};
 }
 
 StatusOr<ListPage> NamingStore::List(std::string_view prefix, std::string_view start_after, int limit) {
-  std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   ListPage page;
   for (auto it = sizes_.upper_bound(start_after); it != sizes_.end(); ++it) {
     if (!it->first.starts_with(prefix)) continue;
@@ -73,7 +73,7 @@ StatusOr<ListPage> NamingStore::List(std::string_view prefix, std::string_view s
 }
 
 Status NamingStore::Delete(std::string_view key) {
-  std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   if (const auto found = sizes_.find(key); found != sizes_.end()) sizes_.erase(found);
   return absl::OkStatus();
 }

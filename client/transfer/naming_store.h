@@ -6,10 +6,10 @@
 
 #include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 
 #include "common/object_store/object_store.h"
+#include "common/sync/mutex.h"
 
 namespace lwq::client {
 
@@ -29,8 +29,8 @@ class NamingStore : public ObjectStore {
   Status Record(std::string_view key, int64_t size_bytes, const PutOptions& options);
   class NamingUpload;
 
-  std::mutex mutex_;
-  std::map<std::string, int64_t, std::less<>> sizes_;
+  Mutex mutex_;
+  std::map<std::string, int64_t, std::less<>> sizes_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace lwq::client

@@ -1,11 +1,11 @@
 #include "client/watch/watch_runs.h"
 
-#include <condition_variable>
 #include <deque>
-#include <mutex>
 #include <optional>
 #include <thread>
 #include <variant>
+
+#include "common/sync/mutex.h"
 
 namespace lwq::client {
 namespace {
@@ -28,24 +28,25 @@ class EventQueue {
  public:
   void Push(Event event) {
     {
-      std::lock_guard lock(mutex_);
+      const MutexLock lock(&mutex_);
       events_.push_back(std::move(event));
     }
-    changed_.notify_one();
+    changed_.NotifyOne();
   }
 
   std::optional<Event> PopFor(std::chrono::milliseconds duration) {
-    std::unique_lock lock(mutex_);
-    if (!changed_.wait_for(lock, duration, [this] { return !events_.empty(); })) return std::nullopt;
+    MutexLock lock(&mutex_);
+    if (!changed_.WaitFor(lock, duration, [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return !events_.empty(); }))
+      return std::nullopt;
     Event event = std::move(events_.front());
     events_.pop_front();
     return event;
   }
 
  private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<Event> events_;
+  Mutex mutex_;
+  CondVar changed_;
+  std::deque<Event> events_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace

@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <mutex>
 #include <set>
 #include <utility>
 #include <vector>
@@ -16,6 +15,7 @@
 #include "common/file/posix_file.h"
 #include "common/file/staging.h"
 #include "common/object_store/store_checks.h"
+#include "common/sync/mutex.h"
 
 namespace lwq {
 namespace {
@@ -138,8 +138,8 @@ class FileStore : public ObjectStore {
 
   const std::string root_;
   const FileStoreOptions options_;
-  std::mutex mutex_;
-  std::set<std::string> folders_;  // exist, with durable names; guarded by mutex_
+  Mutex mutex_;
+  std::set<std::string> folders_ ABSL_GUARDED_BY(mutex_);  // exist, with durable names
 };
 
 class FileUpload : public Upload {
@@ -212,20 +212,20 @@ Status FileStore::Publish(StagingFile& file, const std::string& key, const PutOp
 Status FileStore::EnsureFolder(const std::string& path) {
   if (path == root_) return absl::OkStatus();
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     if (folders_.count(path) > 0) return absl::OkStatus();
   }
   const std::string parent = ParentDirectory(path);
   LWQ_RETURN_IF_ERROR(EnsureFolder(parent));
   LWQ_RETURN_IF_ERROR(MakeDirectories(path));
   if (options_.sync) LWQ_RETURN_IF_ERROR(SyncDirectory(parent));
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   folders_.insert(path);
   return absl::OkStatus();
 }
 
 void FileStore::ForgetFolders() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   folders_.clear();
 }
 

@@ -38,7 +38,7 @@ class MemoryUpload : public Upload {
 Status MemoryStore::Put(std::string_view key, std::span<const std::byte> data, const PutOptions& options) {
   LWQ_RETURN_IF_ERROR(ValidateObjectKey(key));
   Bytes bytes = Bytes::FromString(std::string(reinterpret_cast<const char*>(data.data()), data.size()));
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   const auto it = objects_.find(key);
   if (it != objects_.end() && options.if_absent) return ObjectExists(key, Describe());
   const int64_t replaced_bytes = it == objects_.end() ? 0 : static_cast<int64_t>(it->second.size());
@@ -59,7 +59,7 @@ StatusOr<std::unique_ptr<Upload>> MemoryStore::StartUpload(std::string_view key,
 
 StatusOr<Bytes> MemoryStore::Get(std::string_view key) {
   LWQ_RETURN_IF_ERROR(ValidateObjectKey(key));
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   const auto it = objects_.find(key);
   if (it == objects_.end()) return ObjectNotFound(key, Describe());
   return it->second;
@@ -78,7 +78,7 @@ StatusOr<ObjectInfo> MemoryStore::Head(std::string_view key) {
 
 StatusOr<ListPage> MemoryStore::List(std::string_view prefix, std::string_view start_after, int limit) {
   LWQ_RETURN_IF_ERROR(ValidateListArguments(prefix, start_after, limit));
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   ListPage page;
   auto it = start_after < prefix ? objects_.lower_bound(prefix) : objects_.upper_bound(start_after);
   for (; it != objects_.end() && it->first.compare(0, prefix.size(), prefix) == 0; ++it) {
@@ -93,7 +93,7 @@ StatusOr<ListPage> MemoryStore::List(std::string_view prefix, std::string_view s
 
 Status MemoryStore::Delete(std::string_view key) {
   LWQ_RETURN_IF_ERROR(ValidateObjectKey(key));
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   const auto it = objects_.find(key);
   if (it == objects_.end()) return absl::OkStatus();
   held_bytes_ -= static_cast<int64_t>(it->second.size());

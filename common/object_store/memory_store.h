@@ -6,10 +6,10 @@
 #include <cstdint>
 #include <limits>
 #include <map>
-#include <mutex>
 #include <string>
 
 #include "common/object_store/object_store.h"
+#include "common/sync/mutex.h"
 
 namespace lwq {
 
@@ -31,9 +31,9 @@ class MemoryStore : public ObjectStore {
 
  private:
   const int64_t capacity_bytes_;
-  std::mutex mutex_;
-  int64_t held_bytes_ = 0;                             // guarded by mutex_
-  std::map<std::string, Bytes, std::less<>> objects_;  // guarded by mutex_
+  Mutex mutex_;
+  int64_t held_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::map<std::string, Bytes, std::less<>> objects_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace lwq

@@ -36,46 +36,47 @@ Background::Background(Runtime* runtime, const BackgroundOptions& options) : run
 
 Background::~Background() {
   {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     ending_ = true;
   }
-  posted_.notify_all();
+  posted_.NotifyAll();
   for (std::thread& thread : threads_) thread.join();
 }
 
 bool Background::Post(Job job) {
   {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     if (jobs_.size() >= kMaxWaiting) return false;
     jobs_.push_back(std::move(job));
   }
-  posted_.notify_one();
+  posted_.NotifyOne();
   return true;
 }
 
 void Background::PostAnyway(Job job) {
   {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     jobs_.push_back(std::move(job));
   }
-  posted_.notify_one();
+  posted_.NotifyOne();
 }
 
 void Background::Work() {
 #ifdef __linux__
   // Of the calling thread alone, there, and never refused.
-  if (nice_ != 0) [[maybe_unused]] const int priority = nice(nice_);
+  if (nice_ != 0) [[maybe_unused]]
+    const int priority = nice(nice_);
 #endif
   LoopReader reader(runtime_);
-  std::unique_lock lock(mutex_);
+  MutexLock lock(&mutex_);
   while (true) {
-    posted_.wait(lock, [this] { return ending_ || !jobs_.empty(); });
+    posted_.Wait(lock, [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return ending_ || !jobs_.empty(); });
     if (jobs_.empty()) return;
     Job job = std::move(jobs_.front());
     jobs_.pop_front();
-    lock.unlock();
+    lock.Unlock();
     job(reader);
-    lock.lock();
+    lock.Lock();
   }
 }
 

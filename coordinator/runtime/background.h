@@ -5,13 +5,12 @@
 // computed.
 #pragma once
 
-#include <condition_variable>
 #include <deque>
 #include <functional>
-#include <mutex>
 #include <thread>
 #include <vector>
 
+#include "common/sync/mutex.h"
 #include "coordinator/runtime/runtime.h"
 #include "coordinator/scheduler/state_reader.h"
 
@@ -44,10 +43,10 @@ class Background {
 
   Runtime* const runtime_;
   const int nice_;
-  std::mutex mutex_;
-  std::condition_variable posted_;
-  std::deque<Job> jobs_;              // guarded by mutex_
-  bool ending_ = false;               // guarded by mutex_
+  Mutex mutex_;
+  CondVar posted_;
+  std::deque<Job> jobs_ ABSL_GUARDED_BY(mutex_);
+  bool ending_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<std::thread> threads_;  // last: they use the rest
 };
 

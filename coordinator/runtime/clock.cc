@@ -15,13 +15,12 @@ Instant SystemClock::Now() {
           .unix_ms = duration_cast<milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count()};
 }
 
-void SystemClock::Wait(std::unique_lock<std::mutex>& lock, std::condition_variable& wake,
-                       std::optional<int64_t> deadline_ms) {
+void SystemClock::Wait(MutexLock& lock, CondVar& wake, std::optional<int64_t> deadline_ms) {
   if (!deadline_ms.has_value()) {
-    wake.wait(lock);
+    wake.Wait(lock);
     return;
   }
-  wake.wait_until(lock, std::chrono::steady_clock::time_point(milliseconds(*deadline_ms)));
+  wake.WaitUntil(lock, std::chrono::steady_clock::time_point(milliseconds(*deadline_ms)));
 }
 
 }  // namespace lwq::coordinator

@@ -1,11 +1,10 @@
 // Time for the coordinator's loop: now, and waiting. Both are injected, so that tests decide when time passes.
 #pragma once
 
-#include <condition_variable>
 #include <cstdint>
-#include <mutex>
 #include <optional>
 
+#include "common/sync/mutex.h"
 #include "coordinator/scheduler/ids.h"
 
 namespace lwq::coordinator {
@@ -16,16 +15,14 @@ class Clock {
   virtual Instant Now() = 0;
   // Returns when `wake` is notified, when the steady clock reaches `deadline_ms` (never, if absent), or spuriously.
   // Requires: `lock` is held; it is while the call returns.
-  virtual void Wait(std::unique_lock<std::mutex>& lock, std::condition_variable& wake,
-                    std::optional<int64_t> deadline_ms) = 0;
+  virtual void Wait(MutexLock& lock, CondVar& wake, std::optional<int64_t> deadline_ms) = 0;
 };
 
 // The machine's clocks. Thread-safe.
 class SystemClock : public Clock {
  public:
   Instant Now() override;
-  void Wait(std::unique_lock<std::mutex>& lock, std::condition_variable& wake,
-            std::optional<int64_t> deadline_ms) override;
+  void Wait(MutexLock& lock, CondVar& wake, std::optional<int64_t> deadline_ms) override;
 };
 
 }  // namespace lwq::coordinator

@@ -58,17 +58,17 @@ void Runtime::Watch(std::string run_id, std::shared_ptr<RunWatcher> watcher) {
 }
 
 void Runtime::Wake() {
-  std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   woken_ = true;
-  wake_.notify_one();
+  wake_.NotifyOne();
 }
 
 void Runtime::Enqueue(Item item) {
   {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     if (!stopping_ && !ended_) {
       queue_.push_back(std::move(item));
-      wake_.notify_one();
+      wake_.NotifyOne();
       return;
     }
   }
@@ -84,20 +84,20 @@ void Runtime::Refuse(Item& item, const Status& status) {
 
 void Runtime::Stop() {
   {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     stopping_ = true;
-    wake_.notify_one();
+    wake_.NotifyOne();
   }
   if (thread_.joinable()) thread_.join();
 }
 
 Status Runtime::end_status() const {
-  std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   return end_status_;
 }
 
 void Runtime::Loop() {
-  std::unique_lock lock(mutex_);
+  MutexLock lock(&mutex_);
   while (true) {
     const Instant now = clock_->Now();
     const std::optional<int64_t> next_ms = NextWakeMs(now);
@@ -111,13 +111,13 @@ void Runtime::Loop() {
     look_at_watchers_ = look_at_watchers_ || woken_;
     woken_ = false;
     const bool stop = stopping_;
-    lock.unlock();
+    lock.Unlock();
     if (!Process(std::move(items))) return;
     if (stop) {
       End(absl::OkStatus());
       return;
     }
-    lock.lock();
+    lock.Lock();
   }
 }
 
@@ -269,7 +269,7 @@ void Runtime::ServeWatchers(Instant now) {
 void Runtime::End(const Status& status) {
   std::vector<Item> rest;
   {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     ended_ = true;
     end_status_ = status;
     rest = std::exchange(queue_, {});

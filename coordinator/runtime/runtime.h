@@ -12,17 +12,16 @@
 // Ownership: the clock must outlive the runtime. Not here: gRPC (service/), decisions (scheduler/).
 #pragma once
 
-#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <list>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <thread>
 #include <variant>
 #include <vector>
 
+#include "common/sync/mutex.h"
 #include "coordinator/runtime/clock.h"
 #include "coordinator/scheduler/step.h"
 #include "coordinator/store/store.h"
@@ -134,13 +133,13 @@ class Runtime {
   const Term term_;  // of every commit
   Clock* const clock_;
 
-  mutable std::mutex mutex_;
-  std::condition_variable wake_;
-  std::vector<Item> queue_;  // guarded by mutex_
-  bool woken_ = false;       // guarded by mutex_
-  bool stopping_ = false;    // guarded by mutex_
-  bool ended_ = false;       // guarded by mutex_
-  Status end_status_;        // guarded by mutex_
+  mutable Mutex mutex_;
+  CondVar wake_;
+  std::vector<Item> queue_ ABSL_GUARDED_BY(mutex_);
+  bool woken_ ABSL_GUARDED_BY(mutex_) = false;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  bool ended_ ABSL_GUARDED_BY(mutex_) = false;
+  Status end_status_ ABSL_GUARDED_BY(mutex_);
 
   // The loop's own.
   State state_;
@@ -148,9 +147,9 @@ class Runtime {
   std::vector<HeldReply> replies_;
   std::list<LeaseItem> waiters_;  // oldest first
   std::list<Watched> watched_;
-  bool look_at_watchers_ = false;         // at once: one is new, or ready again, or to be ended
-  bool watchers_may_have_news_ = false;   // something has happened since they were looked at
-  int64_t watchers_looked_at_ = -1;       // interval
+  bool look_at_watchers_ = false;        // at once: one is new, or ready again, or to be ended
+  bool watchers_may_have_news_ = false;  // something has happened since they were looked at
+  int64_t watchers_looked_at_ = -1;      // interval
 
   std::thread thread_;
 };

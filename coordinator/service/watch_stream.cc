@@ -16,7 +16,7 @@ WatchStream* WatchStream::Start(Runtime* runtime, WatchMessages* messages, const
 
 void WatchStream::OnWriteDone(bool ok) {
   {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     writing_ = false;
     message_.reset();
   }
@@ -34,7 +34,7 @@ void WatchStream::OnDone() {
 }
 
 bool WatchStream::Ready() {
-  std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   return !writing_ && !starting_ && !finished_;
 }
 
@@ -45,7 +45,7 @@ uint64_t WatchStream::Send(const State& state, const RunEntry& run, Instant now)
   message_ = std::move(next.message);
   sent_revision_ = next.revision;
   {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     if (finished_) return next.revision;
     writing_ = true;
     starting_ = true;
@@ -57,13 +57,13 @@ uint64_t WatchStream::Send(const State& state, const RunEntry& run, Instant now)
 void WatchStream::Write() {
   bool wanted = false;
   {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     wanted = !finished_;
   }
   if (wanted) StartWrite(message_.get());
   bool done = false;
   {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     starting_ = false;
     done = !writing_;
   }
@@ -76,13 +76,13 @@ void WatchStream::End(const Status& status) {
 }
 
 bool WatchStream::Closed() {
-  std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   return finished_;
 }
 
 void WatchStream::FinishOnce(const grpc::Status& status) {
   {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     if (finished_) return;
     finished_ = true;
     finish_ = status;
@@ -94,7 +94,7 @@ void WatchStream::FinishOnce(const grpc::Status& status) {
 void WatchStream::FinishIfTold() {
   std::optional<grpc::Status> status;
   {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     status = std::exchange(finish_, std::nullopt);
   }
   if (status.has_value()) Finish(*status);

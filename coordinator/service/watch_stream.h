@@ -1,20 +1,21 @@
 // One WatchRun call: a stream of whole runs or, after the first, of changes; at most one message in flight.
 //
-// Between three threads: gRPC's (writes done, the client gone), the loop's (news) and the one that sends. Lives until all
-// have let go.
+// Between three threads: gRPC's (writes done, the client gone), the loop's (news) and the one that sends. Lives until
+// all have let go.
 #pragma once
 
 #include <memory>
-#include <mutex>
 #include <optional>
 
+#include "common/sync/mutex.h"
 #include "coordinator/runtime/runtime.h"
 #include "coordinator/service/watch_messages.h"
 #include "lwqat/v1/run_service.grpc.pb.h"
 
 namespace lwq::coordinator {
 
-class WatchStream final : public grpc::ServerWriteReactor<lwqat::v1::WatchRunResponse>, public RunWatcher,
+class WatchStream final : public grpc::ServerWriteReactor<lwqat::v1::WatchRunResponse>,
+                          public RunWatcher,
                           public std::enable_shared_from_this<WatchStream> {
  public:
   // Runtime and messages must outlive the call. The stream belongs to itself.
@@ -34,7 +35,8 @@ class WatchStream final : public grpc::ServerWriteReactor<lwqat::v1::WatchRunRes
  private:
   WatchStream(Runtime* runtime, WatchMessages* messages, bool changes_only)
       : runtime_(runtime), messages_(messages), changes_only_(changes_only) {}
-  // The sending thread. The lock is not held while it writes: the loop asks for it, and this thread may be made to wait.
+  // The sending thread. The lock is not held while it writes: the loop asks for it, and this thread may be made to
+  // wait.
   void Write();
   // At once, or when the write that is being started has been.
   void FinishOnce(const grpc::Status& status);
@@ -44,13 +46,13 @@ class WatchStream final : public grpc::ServerWriteReactor<lwqat::v1::WatchRunRes
   WatchMessages* const messages_;
   const bool changes_only_;
   std::optional<uint64_t> sent_revision_;  // the loop's thread alone
-  std::shared_ptr<WatchStream> self_;  // until OnDone
-  std::mutex mutex_;
-  bool writing_ = false;                // guarded by mutex_; from Send to OnWriteDone
-  bool starting_ = false;               // guarded by mutex_; from Send until StartWrite has returned
-  bool finished_ = false;               // guarded by mutex_
-  std::optional<grpc::Status> finish_;  // guarded by mutex_; what Finish is still to be called with
-  WatchMessages::Message message_;  // of the write in flight
+  std::shared_ptr<WatchStream> self_;      // until OnDone
+  Mutex mutex_;
+  bool writing_ ABSL_GUARDED_BY(mutex_) = false;   // from Send to OnWriteDone
+  bool starting_ ABSL_GUARDED_BY(mutex_) = false;  // from Send until StartWrite has returned
+  bool finished_ ABSL_GUARDED_BY(mutex_) = false;
+  std::optional<grpc::Status> finish_ ABSL_GUARDED_BY(mutex_);  // what Finish is still to be called with
+  WatchMessages::Message message_;                              // of the write in flight
 };
 
 }  // namespace lwq::coordinator

@@ -62,7 +62,7 @@ BlobCache::~BlobCache() = default;
 
 Status BlobCache::Rescan() {
   SweepStaging(absl::StrCat(options_.directory, "/staging"));
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   for (const FoundFile& file : FindBlobs(absl::StrCat(options_.directory, "/blobs"))) {
     Insert(file.digest, file.size_bytes);
   }
@@ -82,12 +82,12 @@ StatusOr<Bytes> BlobCache::Fetch(const BlobRef& blob) {
 StatusOr<Bytes> BlobCache::FetchShared(const Digest& digest) {
   std::shared_ptr<Flight> flight;
   {
-    std::unique_lock lock(mutex_);
+    MutexLock lock(&mutex_);
     const auto it = flights_.find(digest);
     if (it != flights_.end()) {
       ++stats_.joined;
       const std::shared_future<StatusOr<Bytes>> result = it->second->result;
-      lock.unlock();
+      lock.Unlock();
       return result.get();
     }
     flight = flights_.emplace(digest, std::make_shared<Flight>()).first->second;
@@ -95,7 +95,7 @@ StatusOr<Bytes> BlobCache::FetchShared(const Digest& digest) {
   const bool is_in_place = store_->store()->IsLocal();
   StatusOr<Bytes> bytes = is_in_place ? FetchInPlace(digest) : FetchThroughDisk(digest);
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     flights_.erase(digest);
   }
   flight->promise.set_value(bytes);
@@ -106,7 +106,7 @@ StatusOr<Bytes> BlobCache::FetchInPlace(const Digest& digest) {
   LWQ_ASSIGN_OR_RETURN(Bytes bytes, store_->FetchUnverified(digest));
   const std::optional<FileIdentity> identity = MappedIdentity(bytes);
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     const auto it = verified_in_place_.find(digest);
     if (it != verified_in_place_.end() && identity == it->second) {
       ++stats_.hits;
@@ -115,7 +115,7 @@ StatusOr<Bytes> BlobCache::FetchInPlace(const Digest& digest) {
   }
   LWQ_RETURN_IF_ERROR(store_->Verify(digest, bytes));
   ReleasePages(bytes);  // all were read to verify them; few readers need all at once
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   ++stats_.misses;
   stats_.fetched_bytes += static_cast<int64_t>(bytes.size());
   if (identity.has_value()) verified_in_place_[digest] = *identity;
@@ -126,7 +126,7 @@ StatusOr<Bytes> BlobCache::FetchThroughDisk(const Digest& digest) {
   if (std::optional<Bytes> cached = ReadCached(digest)) return *std::move(cached);
   LWQ_ASSIGN_OR_RETURN(Bytes bytes, store_->Fetch({digest, kSizeUnknown}));
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     ++stats_.misses;
     stats_.fetched_bytes += static_cast<int64_t>(bytes.size());
   }
@@ -137,7 +137,7 @@ std::optional<Bytes> BlobCache::ReadCached(const Digest& digest) {
   std::optional<FileIdentity> verified;
   Bytes held;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     const auto it = entries_.find(digest);
     if (it == entries_.end()) return std::nullopt;
     verified = it->second.verified;
@@ -150,7 +150,7 @@ std::optional<Bytes> BlobCache::ReadCached(const Digest& digest) {
   if (bytes.ok() && !is_held) LoadPages(*bytes);
   const bool is_good = bytes.ok() && (is_held || is_verified || DigestOf(bytes->span()) == digest);
   if (is_good && !is_held) verified = Touch(path, *bytes);
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   const auto it = entries_.find(digest);
   if (!is_good) {
     if (bytes.ok()) ++stats_.damaged;
@@ -168,12 +168,12 @@ std::optional<Bytes> BlobCache::ReadCached(const Digest& digest) {
 Bytes BlobCache::Keep(const Digest& digest, Bytes bytes) {
   const int64_t size_bytes = static_cast<int64_t>(bytes.size());
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     if (!MakeRoom(size_bytes)) return bytes;
     reserved_bytes_ += size_bytes;
   }
   StatusOr<Bytes> copy = WriteCopy(digest, bytes);
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   reserved_bytes_ -= size_bytes;
   if (!copy.ok()) return bytes;  // the disk is full or gone: serve what was fetched
   Entry& entry = Insert(digest, size_bytes);
@@ -243,7 +243,7 @@ void BlobCache::Remove(const Digest& digest) {
 }
 
 BlobCacheStats BlobCache::stats() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   return stats_;
 }
 

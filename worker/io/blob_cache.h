@@ -21,7 +21,6 @@
 #include <future>
 #include <list>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -31,6 +30,7 @@
 #include "common/bytes/mapped_file.h"
 #include "common/file/posix_file.h"
 #include "common/status/status.h"
+#include "common/sync/mutex.h"
 
 namespace lwq {
 
@@ -87,23 +87,22 @@ class BlobCache : public BlobSource {
   static std::optional<FileIdentity> Touch(const std::string& path, const Bytes& mapping);
   std::string PathOf(const Digest& digest) const;
 
-  // These need mutex_.
-  bool MakeRoom(int64_t size_bytes);
-  Entry& Insert(const Digest& digest, int64_t size_bytes);
-  void Use(Entry& entry, const Bytes& mapping);
-  void Remove(const Digest& digest);
+  bool MakeRoom(int64_t size_bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Entry& Insert(const Digest& digest, int64_t size_bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Use(Entry& entry, const Bytes& mapping) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Remove(const Digest& digest) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   ArtifactStore* const store_;
   const BlobCacheOptions options_;
   UniqueFd lock_;
 
-  mutable std::mutex mutex_;  // guards all below; not held while bytes are read, verified or written
-  std::unordered_map<Digest, Entry> entries_;
-  std::list<Digest> recency_;  // least recently used first
+  mutable Mutex mutex_;  // not held while bytes are read, verified or written
+  std::unordered_map<Digest, Entry> entries_ ABSL_GUARDED_BY(mutex_);
+  std::list<Digest> recency_ ABSL_GUARDED_BY(mutex_);  // least recently used first
   std::unordered_map<Digest, FileIdentity> verified_in_place_;
-  std::unordered_map<Digest, std::shared_ptr<Flight>> flights_;
-  int64_t reserved_bytes_ = 0;  // of files being written
-  BlobCacheStats stats_;
+  std::unordered_map<Digest, std::shared_ptr<Flight>> flights_ ABSL_GUARDED_BY(mutex_);
+  int64_t reserved_bytes_ ABSL_GUARDED_BY(mutex_) = 0;  // of files being written
+  BlobCacheStats stats_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace lwq

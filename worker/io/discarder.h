@@ -8,14 +8,13 @@
 // leaves the rest to whoever is told next.
 #pragma once
 
-#include <condition_variable>
 #include <deque>
-#include <mutex>
 #include <set>
 #include <thread>
 #include <vector>
 
 #include "common/artifact/artifact.h"
+#include "common/sync/mutex.h"
 
 namespace lwq {
 
@@ -36,12 +35,12 @@ class Discarder {
   void Loop();
 
   ArtifactStore* const store_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<ArtifactRef> waiting_;  // guarded by mutex_, as all below; the first is in hand
-  std::set<Digest> known_;           // waiting, in hand, or deleted and not acknowledged
-  std::set<Digest> deleted_;
-  bool stopping_ = false;
+  Mutex mutex_;
+  CondVar changed_;
+  std::deque<ArtifactRef> waiting_ ABSL_GUARDED_BY(mutex_);  // the first is in hand
+  std::set<Digest> known_ ABSL_GUARDED_BY(mutex_);           // waiting, in hand, or deleted and not acknowledged
+  std::set<Digest> deleted_ ABSL_GUARDED_BY(mutex_);
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };
 

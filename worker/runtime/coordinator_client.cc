@@ -1,10 +1,10 @@
 #include "worker/runtime/coordinator_client.h"
 
 #include <chrono>
-#include <mutex>
 
 #include "common/rpc/channel.h"
 #include "common/rpc/grpc_status.h"
+#include "common/sync/mutex.h"
 
 namespace lwq::worker {
 namespace {
@@ -18,7 +18,7 @@ Status ToStatus(const grpc::Status& status, std::string_view call) {
 }  // namespace
 
 struct CoordinatorClient::Waiting {
-  std::mutex mutex;
+  Mutex mutex;
   grpc::ClientContext* context = nullptr;
   bool stopped = false;
 };
@@ -43,14 +43,14 @@ StatusOr<lwqat::v1::LeaseTaskResponse> CoordinatorClient::Lease(const lwqat::v1:
   context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(request.max_wait().seconds()) +
                        kCallTimeout);
   {
-    std::lock_guard lock(waiting_->mutex);
+    const MutexLock lock(&waiting_->mutex);
     if (waiting_->stopped) return absl::CancelledError("lease task: draining");
     waiting_->context = &context;
   }
   lwqat::v1::LeaseTaskResponse response;
   const grpc::Status status = stub_->LeaseTask(&context, request, &response);
   {
-    std::lock_guard lock(waiting_->mutex);
+    const MutexLock lock(&waiting_->mutex);
     waiting_->context = nullptr;
   }
   LWQ_RETURN_IF_ERROR(ToStatus(status, "lease task"));
@@ -74,7 +74,7 @@ StatusOr<lwqat::v1::ReportTaskResponse> CoordinatorClient::Report(const lwqat::v
 }
 
 void CoordinatorClient::StopWaiting() {
-  std::lock_guard lock(waiting_->mutex);
+  const MutexLock lock(&waiting_->mutex);
   waiting_->stopped = true;
   if (waiting_->context != nullptr) waiting_->context->TryCancel();
 }

@@ -4,10 +4,8 @@
 
 #include <chrono>
 #include <cmath>
-#include <condition_variable>
 #include <filesystem>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <thread>
 
@@ -15,6 +13,7 @@
 #include "common/artifact/artifact.h"
 #include "common/object_store/open_store.h"
 #include "common/rpc/address.h"
+#include "common/sync/mutex.h"
 #include "spdlog/spdlog.h"
 #include "worker/io/blob_cache.h"
 #include "worker/io/discarder.h"
@@ -38,25 +37,25 @@ class DrainSignal {
  public:
   void Request() {
     {
-      std::lock_guard lock(mutex_);
+      const MutexLock lock(&mutex_);
       requested_ = true;
     }
-    changed_.notify_all();
+    changed_.NotifyAll();
   }
   bool requested() {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     return requested_;
   }
   // Returns after `wait`, or as soon as a drain is requested; true when it is.
   bool WaitFor(milliseconds wait) {
-    std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, wait, [this] { return requested_; });
+    MutexLock lock(&mutex_);
+    return changed_.WaitFor(lock, wait, [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return requested_; });
   }
 
  private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool requested_ = false;
+  Mutex mutex_;
+  CondVar changed_;
+  bool requested_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 std::string NumericsBase(const qat::DeviceInfo& info) {
@@ -128,7 +127,7 @@ class Daemon {
     }
     if (artifacts_ == nullptr) LWQ_RETURN_IF_ERROR(OpenStore(*response));
     {
-      std::lock_guard lock(mutex_);
+      const MutexLock lock(&mutex_);
       worker_id_ = response->worker_id();
       const auto& interval = response->heartbeat_interval();
       heartbeat_interval_ = milliseconds(interval.seconds() * 1000 + interval.nanos() / 1'000'000);
@@ -160,7 +159,7 @@ class Daemon {
 
   void Lease() {
     pb::LeaseTaskRequest request;
-    request.set_worker_id(worker_id_);
+    request.set_worker_id(worker_id());
     request.mutable_max_wait()->set_seconds(kLeaseWaitSeconds);
     StatusOr<pb::LeaseTaskResponse> response = client_.Lease(request);
     if (!response.ok()) return Failed(Call::kLease, response.status());
@@ -169,7 +168,7 @@ class Daemon {
   }
 
   void Report() {
-    report_.set_worker_id(worker_id_);
+    report_.set_worker_id(worker_id());
     report_.set_lease_next(!drain_.requested());
     StatusOr<pb::ReportTaskResponse> response = client_.Report(report_);
     if (!response.ok()) return Failed(Call::kReport, response.status());
@@ -180,6 +179,11 @@ class Daemon {
   void Take(pb::Lease lease) {
     lease_ = std::move(lease);
     spdlog::info("leased {} (attempt {}, token {})", lease_.title(), lease_.attempt(), lease_.token());
+  }
+
+  std::string worker_id() {
+    const MutexLock lock(&mutex_);
+    return worker_id_;
   }
 
   void Failed(Call call, const Status& status) {
@@ -193,7 +197,7 @@ class Daemon {
       milliseconds interval{500};
       pb::HeartbeatRequest request;
       {
-        std::lock_guard lock(mutex_);
+        const MutexLock lock(&mutex_);
         request.set_worker_id(worker_id_);
         if (!worker_id_.empty()) interval = heartbeat_interval_;
       }
@@ -285,9 +289,10 @@ class Daemon {
   DrainSignal drain_end_;  // and has had the time for it
   DrainSignal stopping_;   // the main loop has ended
 
-  std::mutex mutex_;  // guards what the heartbeat thread reads; written by the main loop only
-  std::string worker_id_;
-  milliseconds heartbeat_interval_{1000};
+  // What the heartbeat thread reads; written by the main loop only.
+  Mutex mutex_;
+  std::string worker_id_ ABSL_GUARDED_BY(mutex_);
+  milliseconds heartbeat_interval_ ABSL_GUARDED_BY(mutex_){1000};
 };
 
 }  // namespace

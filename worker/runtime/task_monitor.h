@@ -7,12 +7,12 @@
 
 #include <cstdint>
 #include <deque>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "common/sync/mutex.h"
 #include "worker/qat/api/execution.h"
 
 namespace lwq::worker {
@@ -44,9 +44,9 @@ class TaskMonitor {
 
  private:
   static constexpr size_t kMaxLogLines = 200;
-  std::mutex mutex_;
-  bool active_ = false;
-  Snapshot current_;
+  Mutex mutex_;
+  bool active_ ABSL_GUARDED_BY(mutex_) = false;
+  Snapshot current_ ABSL_GUARDED_BY(mutex_);
   qat::CancelToken cancel_;
 };
 

@@ -1,8 +1,7 @@
 // A clock that a test moves. Waits end when the test moves it past their deadline, or when they are woken.
 #pragma once
 
-#include <mutex>
-
+#include "common/sync/mutex.h"
 #include "coordinator/runtime/clock.h"
 
 namespace lwq::coordinator::testing {
@@ -10,28 +9,27 @@ namespace lwq::coordinator::testing {
 class ManualClock : public Clock {
  public:
   Instant Now() override {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     return now_;
   }
 
-  void Wait(std::unique_lock<std::mutex>& lock, std::condition_variable& wake,
-            std::optional<int64_t> deadline_ms) override {
+  void Wait(MutexLock& lock, CondVar& wake, std::optional<int64_t> deadline_ms) override {
     {
-      std::lock_guard guard(mutex_);
+      const MutexLock guard(&mutex_);
       if (deadline_ms.has_value() && *deadline_ms <= now_.steady_ms) return;
       waiting_ = &wake;
       waiting_lock_ = lock.mutex();
     }
-    wake.wait(lock);
-    std::lock_guard guard(mutex_);
+    wake.Wait(lock);
+    const MutexLock guard(&mutex_);
     waiting_ = nullptr;
   }
 
   void Advance(int64_t ms) {
-    std::condition_variable* wake = nullptr;
-    std::mutex* waiting_lock = nullptr;
+    CondVar* wake = nullptr;
+    Mutex* waiting_lock = nullptr;
     {
-      std::lock_guard lock(mutex_);
+      const MutexLock lock(&mutex_);
       now_.steady_ms += ms;
       now_.unix_ms += ms;
       wake = waiting_;
@@ -39,15 +37,15 @@ class ManualClock : public Clock {
     }
     if (wake == nullptr) return;
     // Under the waiter's own lock, so that the wake cannot fall between its look at the clock and its wait.
-    std::lock_guard lock(*waiting_lock);
-    wake->notify_all();
+    const MutexLock lock(waiting_lock);
+    wake->NotifyAll();
   }
 
  private:
-  std::mutex mutex_;
+  Mutex mutex_;
   Instant now_{.steady_ms = 1'000'000, .unix_ms = 1'700'000'000'000};
-  std::condition_variable* waiting_ = nullptr;
-  std::mutex* waiting_lock_ = nullptr;
+  CondVar* waiting_ = nullptr;
+  Mutex* waiting_lock_ = nullptr;
 };
 
 }  // namespace lwq::coordinator::testing

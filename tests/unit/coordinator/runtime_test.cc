@@ -1,4 +1,5 @@
 #include "coordinator/runtime/runtime.h"
+#include "common/sync/mutex.h"
 
 #include <future>
 
@@ -27,33 +28,33 @@ class GatedStore : public Store {
   StatusOr<Term> TakeTerm() override { return inner_.TakeTerm(); }
   StatusOr<Records> Load() override { return inner_.Load(); }
   Status Commit(Term term, std::span<const Change> changes) override {
-    std::unique_lock lock(mutex_);
+    MutexLock lock(&mutex_);
     ++commits_;
-    changed_.notify_all();
+    changed_.NotifyAll();
     changed_.wait(lock, [&] { return open_; });
     return inner_.Commit(term, changes);
   }
   std::string Describe() const override { return "gated"; }
 
   void SetOpen(bool open) {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     open_ = open;
-    changed_.notify_all();
+    changed_.NotifyAll();
   }
   void AwaitCommits(int count) {
-    std::unique_lock lock(mutex_);
+    MutexLock lock(&mutex_);
     changed_.wait(lock, [&] { return commits_ >= count; });
   }
   int commits() {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     return commits_;
   }
   MemoryStore& inner() { return inner_; }
 
  private:
   MemoryStore inner_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
+  Mutex mutex_;
+  CondVar changed_;
   bool open_ = true;
   int commits_ = 0;
 };
@@ -242,54 +243,54 @@ TEST_F(RuntimeTest, TimersFireWithoutAnyEvent) {
 class RecordingWatcher : public RunWatcher {
  public:
   bool Ready() override {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     return ready_ && !ended_;
   }
   uint64_t Send(const State&, const RunEntry& run, Instant now) override {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     states_.push_back(run.record.state);
     moments_ms_.push_back(now.steady_ms);
-    changed_.notify_all();
+    changed_.NotifyAll();
     return run.revision - std::exchange(behind_, 0);
   }
   void End(const Status& status) override {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     ended_ = true;
     end_ = status;
-    changed_.notify_all();
+    changed_.NotifyAll();
   }
   bool Closed() override { return false; }
 
   // The next message is so many revisions old.
   void SetBehind(uint64_t revisions) {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     behind_ = revisions;
   }
   void SetReady(bool ready) {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     ready_ = ready;
   }
   Status AwaitEnd() {
-    std::unique_lock lock(mutex_);
+    MutexLock lock(&mutex_);
     changed_.wait(lock, [&] { return ended_; });
     return end_;
   }
   void AwaitMessages(size_t count) {
-    std::unique_lock lock(mutex_);
+    MutexLock lock(&mutex_);
     changed_.wait(lock, [&] { return states_.size() >= count; });
   }
   std::vector<int64_t> moments_ms() {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     return moments_ms_;
   }
   std::vector<RunState> states() {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     return states_;
   }
 
  private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
+  Mutex mutex_;
+  CondVar changed_;
   bool ready_ = true;
   uint64_t behind_ = 0;
   bool ended_ = false;

@@ -74,14 +74,14 @@ HostMemory::~HostMemory() {
 }
 
 void HostMemory::SetLimit(int64_t limit_bytes) {
-  std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   limit_bytes_ = limit_bytes;
   if (limit_bytes_ > 0) ReleaseUntil(limit_bytes_);
 }
 
 StatusOr<void*> HostMemory::Allocate(int64_t bytes) {
   if (bytes == 0) return nullptr;
-  std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   if (bytes < 0 || bytes > kLargestRequestBytes) return Refused(bytes);
   const int64_t held_bytes = HeldBytes(bytes);
   void* block = TakeCached(held_bytes);
@@ -107,7 +107,7 @@ StatusOr<void*> HostMemory::Allocate(int64_t bytes) {
 
 void HostMemory::Free(void* block) {
   if (block == nullptr) return;
-  std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   const auto found = in_use_.find(block);
   LWQ_CHECK(found != in_use_.end(), "HostMemory::Free of a block it did not give out");
   const Block freed = found->second;
@@ -125,7 +125,7 @@ void HostMemory::Free(void* block) {
 
 void HostMemory::ReleaseCached() {
   {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     ReleaseUntil(0);
   }
 #if defined(__GLIBC__)
@@ -134,12 +134,12 @@ void HostMemory::ReleaseCached() {
 }
 
 HostMemory::Use HostMemory::use() const {
-  std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   return use_;
 }
 
 void HostMemory::ResetPeak() {
-  std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   use_.peak_bytes = use_.current_bytes;
 }
 

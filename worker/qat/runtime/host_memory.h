@@ -16,11 +16,11 @@
 
 #include <cstdint>
 #include <map>
-#include <mutex>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "common/status/status.h"
+#include "common/sync/mutex.h"
 
 namespace lwq::qat {
 
@@ -62,15 +62,15 @@ class HostMemory {
     int64_t held_bytes;
   };
 
-  void* TakeCached(int64_t held_bytes);
-  void ReleaseUntil(int64_t held_goal_bytes);
-  Status Refused(int64_t bytes) const;
+  void* TakeCached(int64_t held_bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ReleaseUntil(int64_t held_goal_bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Status Refused(int64_t bytes) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  mutable std::mutex mutex_;
-  int64_t limit_bytes_ = 0;
-  Use use_;
-  absl::flat_hash_map<void*, Block> in_use_;
-  std::map<int64_t, std::vector<void*>> cached_;  // size class → blocks, last freed first
+  mutable Mutex mutex_;
+  int64_t limit_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  Use use_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<void*, Block> in_use_ ABSL_GUARDED_BY(mutex_);
+  std::map<int64_t, std::vector<void*>> cached_ ABSL_GUARDED_BY(mutex_);  // size class → blocks, last freed first
 };
 
 }  // namespace lwq::qat
