@@ -95,7 +95,7 @@ ReportRow RowOf(const Run& run, double now_unix_s) {
   if (MethodOf(recipe) == Method::kBlockAp) row.recipe = RecipeLine(run);
   row.remarks = UselessTrainingRemarks(run);
   for (const auto& measured : run.perplexities()) {
-    // Of a run that does not quantize, the model as it is is the run's own result.
+    // A run that does not quantize has measured the model as it is; that is its own result.
     const bool own = measured.model() != kFullPrecision || MethodOf(recipe) == Method::kNone;
     if (own) row.perplexity[measured.text()] = measured.perplexity();
     if (own) row.tokens[measured.text()] = measured.tokens();

@@ -21,10 +21,10 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 constexpr milliseconds kPauseMin{100};
-constexpr milliseconds kPauseMax{5'000};
+constexpr milliseconds kMaxPause{5'000};
 constexpr milliseconds kLivedLong{10'000};
 constexpr milliseconds kLivedShort{2'000};
-constexpr int kShortLivesMax = 5;
+constexpr int kMaxShortLives = 5;
 constexpr int kBadInput = 2;  // exit code
 
 std::vector<char*> Pointers(const std::vector<std::string>& texts) {
@@ -182,8 +182,8 @@ void SupervisedProcess::Supervise() {
     const auto lived = steady_clock::now() - born;
     short_lives = WIFEXITED(wait_status) && lived < kLivedShort ? short_lives + 1 : 0;
     const bool bad_input = WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == kBadInput;
-    if (bad_input || short_lives >= kShortLivesMax) {
-      const std::string tries = bad_input ? "" : absl::StrCat(" ", kShortLivesMax, " times in a row");
+    if (bad_input || short_lives >= kMaxShortLives) {
+      const std::string tries = bad_input ? "" : absl::StrCat(" ", kMaxShortLives, " times in a row");
       callbacks_.gave_up(absl::InternalError(absl::StrCat(spec_.name, " ", DescribeWaitStatus(wait_status), tries,
                                                           LastWords(wait_status), "; see ", spec_.log_path)));
       break;
@@ -192,7 +192,7 @@ void SupervisedProcess::Supervise() {
     if (lived >= kLivedLong) pause = kPauseMin;
     MutexLock lock(&mutex_);
     changed_.WaitFor(lock, pause, [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stopping_; });
-    pause = std::min(pause * 2, kPauseMax);
+    pause = std::min(pause * 2, kMaxPause);
   }
   const MutexLock lock(&mutex_);
   stopped_ = true;

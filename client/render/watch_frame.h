@@ -25,7 +25,8 @@ struct FrameOptions {
 std::vector<std::string> RenderRunFrame(const lwqat::v1::Run& run, const FrameOptions& options);
 
 // One line per task that changed its state between two states of a run, and one for the run's own changes. The
-// measuring of sensitivity is a line per tenth, then what it found: the extremes, the settled plan, the order.
+// measuring of sensitivity gets a line for each tenth of it, then one each for what it found: the extremes, the settled
+// plan, the order.
 std::vector<std::string> DescribeChanges(const lwqat::v1::Run& before, const lwqat::v1::Run& after);
 
 }  // namespace lwq::client

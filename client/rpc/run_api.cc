@@ -24,7 +24,7 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 constexpr milliseconds kCallTimeout{30'000};
-constexpr int kMessageBytesMax = 64 << 20;
+constexpr int kMaxWireMessageBytes = 64 << 20;
 constexpr int kRunsPerPage = 200;
 
 // A peer's words in one line.
@@ -34,7 +34,7 @@ Status FromPeer(const grpc::Status& status) {
 }
 
 std::shared_ptr<grpc::Channel> Connect(const std::string& address) {
-  return OpenChannel(address, {.max_receive_bytes = kMessageBytesMax, .min_backoff_ms = 1000, .max_backoff_ms = 2000});
+  return OpenChannel(address, {.max_receive_bytes = kMaxWireMessageBytes, .min_backoff_ms = 1000, .max_backoff_ms = 2000});
 }
 
 // The coordinator did not answer, as opposed to: answered with an error.

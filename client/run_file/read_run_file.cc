@@ -187,7 +187,7 @@ StatusOr<RunRequest> ReadRunFile(const std::string& path) {
   if (!std::filesystem::is_regular_file(status)) {
     return absl::InvalidArgumentError(absl::StrCat(path, ": is not a regular file; give a run file (YAML)"));
   }
-  if (std::filesystem::file_size(path, error) > kRunFileBytesMax && !error) {
+  if (std::filesystem::file_size(path, error) > kMaxRunFileBytes && !error) {
     return absl::InvalidArgumentError(absl::StrCat(path, ": is larger than 1 MiB; a run file has one key per line"));
   }
   if (std::filesystem::file_size(path, error) == 0) return ParseRunFile("", path, "");

@@ -73,7 +73,7 @@ class TreeBuilder : public YAML::EventHandler {
   YamlNode& Add(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, YamlNode::Kind kind) {
     if (anchor != 0) RefuseAnchor(mark);
     if (!tag.empty() && tag != "?" && tag != "!") throw Refused{mark, "tags are not supported in run files; remove it"};
-    if (++nodes_ > kRunFileNodesMax) throw Refused{mark, "has more than 10000 values; a run file has one key per line"};
+    if (++nodes_ > kMaxRunFileNodes) throw Refused{mark, "has more than 10000 values; a run file has one key per line"};
     YamlNode& node = open_.empty() ? root_ : open_.back()->items.emplace_back();
     node.kind = kind;
     node.line = mark.line + 1;
@@ -83,7 +83,7 @@ class TreeBuilder : public YAML::EventHandler {
 
   // A container's address is stable while it is open: its parent gets no further item before it is closed.
   void Open(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, YamlNode::Kind kind) {
-    if (open_.size() >= kRunFileDepthMax) throw Refused{mark, "is nested too deeply; a run file has one key per line"};
+    if (open_.size() >= kMaxRunFileDepth) throw Refused{mark, "is nested too deeply; a run file has one key per line"};
     open_.push_back(&Add(mark, tag, anchor, kind));
   }
 
@@ -104,7 +104,7 @@ StatusOr<YamlNode> ParseYaml(std::string_view text, std::string_view what) {
   const auto invalid = [](std::string_view place, std::string_view message) {
     return absl::InvalidArgumentError(absl::StrCat(place, ": ", message));
   };
-  if (text.size() > kRunFileBytesMax) return invalid(what, "is larger than 1 MiB; a run file has one key per line");
+  if (text.size() > kMaxRunFileBytes) return invalid(what, "is larger than 1 MiB; a run file has one key per line");
   if (text.find('\0') != std::string_view::npos) return invalid(what, "is not a text file; give a YAML file");
   TreeBuilder builder(text);
   try {

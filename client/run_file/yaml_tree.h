@@ -13,9 +13,9 @@
 
 namespace lwq::client {
 
-inline constexpr size_t kRunFileBytesMax = 1 << 20;
-inline constexpr size_t kRunFileDepthMax = 8;
-inline constexpr size_t kRunFileNodesMax = 10'000;
+inline constexpr size_t kMaxRunFileBytes = 1 << 20;
+inline constexpr size_t kMaxRunFileDepth = 8;
+inline constexpr size_t kMaxRunFileNodes = 10'000;
 
 struct YamlNode {
   enum class Kind { kNull, kScalar, kList, kMap };

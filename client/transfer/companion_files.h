@@ -17,7 +17,7 @@
 
 namespace lwq::client {
 
-inline constexpr int64_t kMostCompanionBytes = int64_t{64} << 20;
+inline constexpr int64_t kMaxCompanionBytes = int64_t{64} << 20;
 
 struct CompanionFiles {
   std::map<std::string, std::string> files;  // path inside the folder → path on this disk
@@ -27,6 +27,6 @@ struct CompanionFiles {
 // `taken`: names that go another way. Files are taken from the smallest on until they would exceed `most_bytes`
 // together.
 CompanionFiles FindCompanionFiles(const std::string& directory, const std::set<std::string>& taken,
-                                  int64_t most_bytes = kMostCompanionBytes);
+                                  int64_t most_bytes = kMaxCompanionBytes);
 
 }  // namespace lwq::client

@@ -9,7 +9,7 @@
 namespace lwq::client {
 namespace {
 
-constexpr uintmax_t kMostBytes = 16 << 20;
+constexpr uintmax_t kMaxBytes = 16 << 20;
 constexpr char kScores[] = "sensitivity_scores";
 
 // A list that was cut short or pasted together contradicts what the file says of its model.
@@ -30,7 +30,7 @@ StatusOr<std::vector<double>> ReadScores(const std::string& path) {
   if (!std::filesystem::is_regular_file(path, error)) return absl::InvalidArgumentError("it is not a file");
   const uintmax_t bytes = std::filesystem::file_size(path, error);
   if (bytes == 0) return absl::InvalidArgumentError("it is empty");
-  if (bytes > kMostBytes) return absl::InvalidArgumentError("it is larger than 16 MiB: it cannot be a list of scores");
+  if (bytes > kMaxBytes) return absl::InvalidArgumentError("it is larger than 16 MiB: it cannot be a list of scores");
   LWQ_ASSIGN_OR_RETURN(const Bytes text, Bytes::MapFile(path));
   // Twice the same name would leave open which list is meant.
   LWQ_ASSIGN_OR_RETURN(const Json json, ParseJson(text.view(), "file", DuplicateKeys::kRefuse));

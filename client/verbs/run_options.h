@@ -17,7 +17,7 @@ struct RunIdOptions {
 
 constexpr char kRunIdHelp[] = "a run's id, or the first four or more characters of it";
 
-// "" where it can be one; what is not UTF-8 cannot be sent.
+// Says why the text cannot be the id of a run: a text that is not UTF-8 cannot be sent. "" where it can be one.
 inline std::string CheckRunId(const std::string& id) {
   return IsUtf8(id) ? "" : "is not UTF-8; lwq list shows the runs";
 }

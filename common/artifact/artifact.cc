@@ -7,7 +7,7 @@
 namespace lwq {
 namespace {
 
-constexpr size_t kManifestBytesMax = 256 << 20;
+constexpr size_t kMaxManifestBytes = 256 << 20;
 
 std::span<const std::byte> AsBytes(std::string_view text) {
   return std::as_bytes(std::span(text.data(), text.size()));
@@ -58,7 +58,7 @@ std::string SerializeManifest(const Manifest& manifest) {
 }
 
 StatusOr<Manifest> ParseManifest(std::string_view text, std::string_view what) {
-  if (text.size() > kManifestBytesMax) return DamagedManifest(what, absl::StrCat("it has ", text.size(), " bytes"));
+  if (text.size() > kMaxManifestBytes) return DamagedManifest(what, absl::StrCat("it has ", text.size(), " bytes"));
   const StatusOr<Json> json = ParseJson(text, "text");
   if (!json.ok()) return DamagedManifest(what, MessageOf(json.status()));
   StatusOr<Manifest> manifest = ParseFields(*json);

@@ -19,7 +19,7 @@ namespace lwq {
 namespace {
 
 constexpr std::string_view kFilesKind = "files";
-constexpr int64_t kPieceBytesMax = 1 << 30;
+constexpr int64_t kMaxPieceBytes = 1 << 30;
 constexpr size_t kUploadsInFlight = 2;
 constexpr char kPartial[] = ".partial-";  // begins the names of files that are being written
 
@@ -188,7 +188,7 @@ StatusOr<FileTree> FileTree::FromManifest(BlobSource* blobs, const Manifest& man
   tree.blobs_ = blobs;
   const StatusOr<int64_t> piece_bytes = JsonInt(manifest.meta, "piece_bytes", "meta");
   if (!piece_bytes.ok()) return Malformed(MessageOf(piece_bytes.status()));
-  if (*piece_bytes < 1 || *piece_bytes > kPieceBytesMax) {
+  if (*piece_bytes < 1 || *piece_bytes > kMaxPieceBytes) {
     return Malformed(absl::StrCat("pieces of ", *piece_bytes, " bytes"));
   }
   tree.piece_bytes_ = *piece_bytes;

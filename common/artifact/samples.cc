@@ -8,8 +8,8 @@ namespace {
 
 constexpr std::string_view kSamplesKind = "samples";
 constexpr int64_t kChunkBytesTarget = 8 << 20;
-constexpr int64_t kJoinReserveBytesMax = 256 << 20;
-constexpr size_t kHeldMax = 2;  // and one ahead
+constexpr int64_t kMaxJoinReserveBytes = 256 << 20;
+constexpr size_t kMaxHeld = 2;  // and one ahead
 
 std::string ChunkName(size_t index) {
   char name[24];
@@ -201,7 +201,7 @@ StatusOr<HostTensor> SampleSetReader::Read(int64_t first, int64_t count) {
       return tensor;
     }
     // The total is only a promise of the manifest until the chunks have been fetched.
-    if (joined.empty()) joined.reserve(static_cast<size_t>(std::min(count * sample_bytes_, kJoinReserveBytesMax)));
+    if (joined.empty()) joined.reserve(static_cast<size_t>(std::min(count * sample_bytes_, kMaxJoinReserveBytes)));
     joined.append(slice.view());
     sample += taken;
   }
@@ -222,7 +222,7 @@ StatusOr<Bytes> SampleSetReader::Chunk(size_t index) {
   }
   if (!bytes.ok()) return Annotate(bytes.status(), absl::StrCat("chunk ", index, " of samples"));
   held_.push_back({index, *bytes});
-  if (held_.size() > kHeldMax) held_.pop_front();
+  if (held_.size() > kMaxHeld) held_.pop_front();
   const bool is_wrap = index == 0 && last_index_ == chunks_.size() - 1;
   const bool is_in_order = index == 0 || last_index_ == index - 1;
   has_wrapped_ = has_wrapped_ || is_wrap;

@@ -62,14 +62,14 @@ StatusOr<DType> ParseDType(std::string_view name) {
 }
 
 StatusOr<int64_t> ElementCount(const std::vector<int64_t>& shape) {
-  constexpr int64_t kElementsMax = std::numeric_limits<int64_t>::max() / kLargestDTypeBytes;
+  constexpr int64_t kMaxElements = std::numeric_limits<int64_t>::max() / kLargestDTypeBytes;
   int64_t elements = 1;
   bool is_empty = false;
   for (const int64_t size : shape) {
     if (size < 0) return absl::InvalidArgumentError(absl::StrCat("a dimension is negative: ", size));
     if (size == 0) {
       is_empty = true;
-    } else if (elements > kElementsMax / size) {
+    } else if (elements > kMaxElements / size) {
       return absl::InvalidArgumentError("the product of the dimensions overflows");
     } else {
       elements *= size;

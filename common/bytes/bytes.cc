@@ -83,7 +83,7 @@ void ReleasePages(const Bytes& bytes) {
 
 void LoadPages(const Bytes& bytes) {
   const Unmap* mapping = MappingOf(bytes);
-  if (mapping == nullptr || mapping->size > kLoadedBytesMax) return;
+  if (mapping == nullptr || mapping->size > kMaxLoadedBytes) return;
   // A kernel before 5.14 does not know it: the pages come when they are read.
   ::madvise(const_cast<void*>(bytes.owner().get()), mapping->size, MADV_POPULATE_READ);
 }

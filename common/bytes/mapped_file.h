@@ -32,7 +32,7 @@ std::optional<FileIdentity> MappedIdentity(const Bytes& bytes);
 std::optional<FileIdentity> IdentityOfFile(const std::string& path);
 
 // Files up to this size are worth having in the process's memory at once.
-inline constexpr size_t kLoadedBytesMax = size_t{2} << 20;
+inline constexpr size_t kMaxLoadedBytes = size_t{2} << 20;
 
 // Brings the pages of a small mapped file into the process in one call, where reading them one after the other would
 // cost a fault for every few of them. Of larger files and of other bytes, nothing.

@@ -15,8 +15,8 @@ namespace lwq::internal {
 
 inline constexpr std::string_view kConfigFile = "config.json";
 // Far above every real model, low enough that no product of them overflows int64.
-inline constexpr int64_t kSizeMax = 1 << 20;
-inline constexpr int64_t kPositionsMax = int64_t{1} << 40;
+inline constexpr int64_t kMaxSize = 1 << 20;
+inline constexpr int64_t kMaxPositions = int64_t{1} << 40;
 
 // For messages.
 std::string Shown(const Json& value);

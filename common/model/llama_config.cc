@@ -14,8 +14,8 @@ using internal::AttentionBias;
 using internal::Find;
 using internal::Impossible;
 using internal::kConfigFile;
-using internal::kPositionsMax;
-using internal::kSizeMax;
+using internal::kMaxPositions;
+using internal::kMaxSize;
 using internal::NotSupported;
 using internal::ReadOptionalBool;
 using internal::ReadOptionalPositive;
@@ -24,8 +24,8 @@ using internal::ReadSize;
 using internal::Shown;
 using internal::WindowRule;
 
-constexpr int64_t kBlocksMax = 10'000;
-constexpr int64_t kVocabMax = 1 << 26;
+constexpr int64_t kMaxBlocks = 10'000;
+constexpr int64_t kMaxVocab = 1 << 26;
 constexpr int64_t kSlidingWindow = 4096;   // transformers' default, of every architecture that has one
 constexpr int64_t kMaxWindowLayers = 28;   // transformers' default
 constexpr std::string_view kSlidingLayer = "sliding_attention";
@@ -110,7 +110,7 @@ Status ReadSlidingWindow(const Json& config, WindowRule rule, LlamaConfig& out) 
   if (rule == WindowRule::kNone) return absl::OkStatus();
   int64_t window = kSlidingWindow;
   bool has_window = config.find("sliding_window") == config.end() || Find(config, "sliding_window") != nullptr;
-  LWQ_RETURN_IF_ERROR(ReadOptionalSize(config, "sliding_window", kPositionsMax, window));
+  LWQ_RETURN_IF_ERROR(ReadOptionalSize(config, "sliding_window", kMaxPositions, window));
   if (rule == WindowRule::kOptIn) {
     bool uses_window = false;
     LWQ_RETURN_IF_ERROR(ReadOptionalBool(config, "use_sliding_window", uses_window));
@@ -124,18 +124,18 @@ Status ReadSlidingWindow(const Json& config, WindowRule rule, LlamaConfig& out) 
 }
 
 Status ReadHeads(const Json& config, const Architecture& architecture, LlamaConfig& out) {
-  LWQ_RETURN_IF_ERROR(ReadSize(config, "num_attention_heads", kSizeMax, out.num_attention_heads));
+  LWQ_RETURN_IF_ERROR(ReadSize(config, "num_attention_heads", kMaxSize, out.num_attention_heads));
   const bool key_value_default =
       architecture.num_key_value_heads != 0 && config.find("num_key_value_heads") == config.end();
   out.num_key_value_heads = key_value_default ? architecture.num_key_value_heads : out.num_attention_heads;
-  LWQ_RETURN_IF_ERROR(ReadOptionalSize(config, "num_key_value_heads", kSizeMax, out.num_key_value_heads));
+  LWQ_RETURN_IF_ERROR(ReadOptionalSize(config, "num_key_value_heads", kMaxSize, out.num_key_value_heads));
   if (out.num_attention_heads % out.num_key_value_heads != 0) {
     return Impossible("num_key_value_heads",
                       absl::StrCat("is ", out.num_key_value_heads, ", which does not divide the ",
                                    out.num_attention_heads, " attention heads"));
   }
   if (Find(config, "head_dim") != nullptr) {
-    LWQ_RETURN_IF_ERROR(ReadSize(config, "head_dim", kSizeMax, out.head_dim));
+    LWQ_RETURN_IF_ERROR(ReadSize(config, "head_dim", kMaxSize, out.head_dim));
   } else if (architecture.head_dim != 0) {
     out.head_dim = architecture.head_dim;
   } else if (out.hidden_size % out.num_attention_heads != 0) {
@@ -148,7 +148,7 @@ Status ReadHeads(const Json& config, const Architecture& architecture, LlamaConf
   if (out.head_dim % 2 != 0) {
     return Impossible("head_dim", absl::StrCat("is ", out.head_dim, "; rotary embedding needs an even one"));
   }
-  if (out.head_dim * out.num_attention_heads > kSizeMax) return Impossible("head_dim", "times the heads is too large");
+  if (out.head_dim * out.num_attention_heads > kMaxSize) return Impossible("head_dim", "times the heads is too large");
   return absl::OkStatus();
 }
 
@@ -181,13 +181,13 @@ StatusOr<LlamaConfig> LlamaConfig::Parse(std::string_view config_json) {
   out.query_key_norms = architecture->query_key_norms;
   out.max_position_embeddings = architecture->max_position_embeddings;
   LWQ_RETURN_IF_ERROR(RefuseVariants(config));
-  LWQ_RETURN_IF_ERROR(ReadSize(config, "hidden_size", kSizeMax, out.hidden_size));
-  LWQ_RETURN_IF_ERROR(ReadSize(config, "intermediate_size", kSizeMax, out.intermediate_size));
-  LWQ_RETURN_IF_ERROR(ReadSize(config, "num_hidden_layers", kBlocksMax, out.num_hidden_layers));
-  LWQ_RETURN_IF_ERROR(ReadSize(config, "vocab_size", kVocabMax, out.vocab_size));
+  LWQ_RETURN_IF_ERROR(ReadSize(config, "hidden_size", kMaxSize, out.hidden_size));
+  LWQ_RETURN_IF_ERROR(ReadSize(config, "intermediate_size", kMaxSize, out.intermediate_size));
+  LWQ_RETURN_IF_ERROR(ReadSize(config, "num_hidden_layers", kMaxBlocks, out.num_hidden_layers));
+  LWQ_RETURN_IF_ERROR(ReadSize(config, "vocab_size", kMaxVocab, out.vocab_size));
   LWQ_RETURN_IF_ERROR(ReadHeads(config, *architecture, out));
   LWQ_RETURN_IF_ERROR(ReadBiases(config, *architecture, out));
-  LWQ_RETURN_IF_ERROR(ReadOptionalSize(config, "max_position_embeddings", kPositionsMax, out.max_position_embeddings));
+  LWQ_RETURN_IF_ERROR(ReadOptionalSize(config, "max_position_embeddings", kMaxPositions, out.max_position_embeddings));
   LWQ_RETURN_IF_ERROR(ReadOptionalPositive(config, "rms_norm_eps", out.rms_norm_eps));
   LWQ_RETURN_IF_ERROR(ReadRotation(config, out));
   LWQ_RETURN_IF_ERROR(ReadSlidingWindow(config, architecture->window, out));

@@ -14,7 +14,7 @@ namespace lwq {
 // `quantize_config_json` is empty when there is no such file. INVALID_ARGUMENT where one of them is no JSON object.
 StatusOr<std::string> MergedConfig(std::string_view config_json, std::string_view quantize_config_json);
 
-// That, parsed: also the errors of LlamaConfig::Parse.
+// Merges both files as MergedConfig does and parses the result; the errors are those of both steps.
 StatusOr<LlamaConfig> ParseModelConfig(std::string_view config_json, std::string_view quantize_config_json);
 
 }  // namespace lwq

@@ -11,7 +11,7 @@ namespace {
 using internal::Find;
 using internal::Impossible;
 using internal::kConfigFile;
-using internal::kPositionsMax;
+using internal::kMaxPositions;
 using internal::NotSupported;
 using internal::ReadOptionalPositive;
 using internal::ReadOptionalSize;
@@ -51,8 +51,8 @@ Status ReadFactor(const Json& rope, double& factor) {
 Status ReadOriginalLength(const Json& config, const Json& rope, int64_t max_position_embeddings, int64_t& length) {
   constexpr std::string_view kKey = "original_max_position_embeddings";
   length = max_position_embeddings;
-  LWQ_RETURN_IF_ERROR(ReadOptionalSize(rope, kKey, kPositionsMax, length));
-  return ReadOptionalSize(config, kKey, kPositionsMax, length);
+  LWQ_RETURN_IF_ERROR(ReadOptionalSize(rope, kKey, kMaxPositions, length));
+  return ReadOptionalSize(config, kKey, kMaxPositions, length);
 }
 
 StatusOr<RopeLlama3> ReadLlama3(const Json& config, const Json& rope, int64_t max_position_embeddings) {

@@ -16,7 +16,7 @@ constexpr std::string_view kSingleFile = "model.safetensors";
 constexpr std::string_view kIndexFile = "model.safetensors.index.json";
 constexpr std::string_view kModelPrefix = "model.";
 constexpr std::string_view kShardEnding = ".safetensors";
-constexpr int64_t kIndexBytesMax = 256 << 20;
+constexpr int64_t kMaxIndexBytes = 256 << 20;
 
 bool EndsWith(std::string_view text, std::string_view ending) {
   return text.size() >= ending.size() && text.substr(text.size() - ending.size()) == ending;
@@ -197,7 +197,7 @@ class ModelTensors : public TensorSource {
     const std::string index_file(kIndexFile);
     const std::string what = absl::StrCat(files_->Describe(), "/", kIndexFile);
     LWQ_ASSIGN_OR_RETURN(const int64_t index_bytes, files_->SizeBytes(index_file));
-    if (index_bytes > kIndexBytesMax) return absl::DataLossError(absl::StrCat(what, " has ", index_bytes, " bytes"));
+    if (index_bytes > kMaxIndexBytes) return absl::DataLossError(absl::StrCat(what, " has ", index_bytes, " bytes"));
     LWQ_ASSIGN_OR_RETURN(const Bytes text, files_->Read(index_file, 0, index_bytes));
     const StatusOr<Json> index = ParseJson(text.view(), what, DuplicateKeys::kRefuse);
     if (!index.ok()) return absl::DataLossError(index.status().message());

@@ -21,7 +21,7 @@ namespace lwq {
 namespace {
 
 constexpr char kFolderMark = '+';
-constexpr size_t kRootBytesMax = 2048;
+constexpr size_t kMaxRootBytes = 2048;
 
 // "a/b/c" below root → "root/a+/b+/c".
 std::string PathOfKey(const std::string& root, std::string_view key) {
@@ -287,9 +287,9 @@ Status FileStore::Delete(std::string_view key) {
 StatusOr<std::unique_ptr<ObjectStore>> OpenFileStore(const std::string& root, const FileStoreOptions& options) {
   std::string path = root;
   while (!path.empty() && path.back() == '/') path.pop_back();
-  if (path.empty() || path.front() != '/' || path.size() > kRootBytesMax) {
+  if (path.empty() || path.front() != '/' || path.size() > kMaxRootBytes) {
     return absl::InvalidArgumentError(absl::StrCat("object store folder '", root.substr(0, 200),
-                                                   "' must be an absolute path below / of at most ", kRootBytesMax,
+                                                   "' must be an absolute path below / of at most ", kMaxRootBytes,
                                                    " bytes"));
   }
   auto store = std::make_unique<FileStore>(path, options);

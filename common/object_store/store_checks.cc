@@ -5,8 +5,8 @@
 namespace lwq {
 namespace {
 
-constexpr size_t kKeyBytesMax = 512;
-constexpr size_t kSegmentBytesMax = 200;
+constexpr size_t kMaxKeyBytes = 512;
+constexpr size_t kMaxSegmentBytes = 200;
 
 bool IsKeyCharacter(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
@@ -36,7 +36,7 @@ Status BadKey(std::string_view key, std::string_view reason) {
 
 Status ValidateObjectKey(std::string_view key) {
   if (key.empty()) return BadKey(key, "is empty");
-  if (key.size() > kKeyBytesMax) return BadKey(key, absl::StrCat("is longer than ", kKeyBytesMax, " bytes"));
+  if (key.size() > kMaxKeyBytes) return BadKey(key, absl::StrCat("is longer than ", kMaxKeyBytes, " bytes"));
   if (!OnlyKeyCharacters(key)) return BadKey(key, "may hold only A-Z a-z 0-9 . _ = - and /");
   size_t begin = 0;
   while (begin <= key.size()) {
@@ -44,8 +44,8 @@ Status ValidateObjectKey(std::string_view key) {
     const std::string_view segment = key.substr(begin, end - begin);
     if (segment.empty()) return BadKey(key, "has an empty segment (a '/' at an end, or two in a row)");
     if (segment == "." || segment == "..") return BadKey(key, "has a '.' or '..' segment");
-    if (segment.size() > kSegmentBytesMax) {
-      return BadKey(key, absl::StrCat("has a segment longer than ", kSegmentBytesMax, " bytes"));
+    if (segment.size() > kMaxSegmentBytes) {
+      return BadKey(key, absl::StrCat("has a segment longer than ", kMaxSegmentBytes, " bytes"));
     }
     begin = end + 1;
   }
@@ -53,11 +53,11 @@ Status ValidateObjectKey(std::string_view key) {
 }
 
 Status ValidateListArguments(std::string_view prefix, std::string_view start_after, int limit) {
-  if (limit < 1 || limit > kListLimitMax) {
-    return absl::InvalidArgumentError(absl::StrCat("list limit ", limit, " is not within 1 to ", kListLimitMax));
+  if (limit < 1 || limit > kMaxListLimit) {
+    return absl::InvalidArgumentError(absl::StrCat("list limit ", limit, " is not within 1 to ", kMaxListLimit));
   }
   for (const std::string_view text : {prefix, start_after}) {
-    if (text.size() > kKeyBytesMax || !OnlyKeyCharacters(text)) {
+    if (text.size() > kMaxKeyBytes || !OnlyKeyCharacters(text)) {
       return absl::InvalidArgumentError(absl::StrCat("no object key can begin with ", Quoted(text)));
     }
   }

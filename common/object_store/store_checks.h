@@ -10,7 +10,7 @@
 
 namespace lwq {
 
-inline constexpr int kListLimitMax = 1000;
+inline constexpr int kMaxListLimit = 1000;
 
 // INVALID_ARGUMENT unless prefix and start_after could begin a key (both may be empty) and 1 <= limit <= 1000.
 Status ValidateListArguments(std::string_view prefix, std::string_view start_after, int limit);

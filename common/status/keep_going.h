@@ -1,4 +1,4 @@
-// How what takes long is stopped: it asks now and then, and an error is its end.
+// A question that long work asks now and then: an error means that it must stop, and why.
 //
 // Views of the caller's function, valid during the call they are passed to.
 #pragma once

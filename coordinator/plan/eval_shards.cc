@@ -7,7 +7,7 @@ namespace {
 
 constexpr int64_t kShardTokens = 16384;
 constexpr int64_t kBytesPerToken = 4;
-constexpr int64_t kMostShards = 256;
+constexpr int64_t kMaxShards = 256;
 
 int64_t RoundedUp(int64_t number, int64_t multiple) {
   return (number + multiple - 1) / multiple * multiple;
@@ -23,7 +23,7 @@ int64_t EvalShards(const Recipe& recipe, int64_t text_bytes) {
   const int64_t windows = text_bytes / kBytesPerToken / recipe.ppl_seqlen;
   const int64_t shards = windows / recipe.eval_shard_windows + (windows % recipe.eval_shard_windows != 0 ? 1 : 0);
   if (shards <= 2) return std::max<int64_t>(1, shards);
-  return RoundedUp(std::min(shards, kMostShards), 4);
+  return RoundedUp(std::min(shards, kMaxShards), 4);
 }
 
 }  // namespace lwq::coordinator

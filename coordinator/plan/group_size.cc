@@ -12,7 +12,7 @@ namespace {
 
 constexpr int64_t kUsualGroupSizes[] = {128, 64, 32};
 constexpr int64_t kLargestProposed = 256;
-constexpr size_t kMostProposed = 8;
+constexpr size_t kMaxProposed = 8;
 
 int64_t CommonWidth(const LlamaConfig& model) {
   int64_t common = 0;
@@ -29,7 +29,7 @@ int64_t LargestDivisor(int64_t width, int64_t at_most) {
 // Largest first.
 std::vector<int64_t> Proposed(int64_t width) {
   std::vector<int64_t> sizes;
-  for (int64_t at_most = kLargestProposed; at_most >= 1 && sizes.size() < kMostProposed; at_most = sizes.back() - 1) {
+  for (int64_t at_most = kLargestProposed; at_most >= 1 && sizes.size() < kMaxProposed; at_most = sizes.back() - 1) {
     sizes.push_back(LargestDivisor(width, at_most));
   }
   return sizes;

@@ -13,7 +13,7 @@ namespace {
 
 constexpr double kUnreached = std::numeric_limits<double>::infinity();
 // An array over costs is used up to this many entries, and while it is at most this many times the sums to be formed.
-constexpr int64_t kMostArrayEntries = int64_t{1} << 23;
+constexpr int64_t kMaxArrayEntries = int64_t{1} << 23;
 constexpr int64_t kArrayEntriesPerSum = 8;
 
 int64_t FewestBits(const std::vector<LossPoint>& options) {
@@ -188,7 +188,7 @@ std::optional<ParetoProgram> ParetoProgram::Solve(const AllocationProblem& probl
     // Step 2: join them with the front of the blocks behind, by whichever way is cheaper, and count the work.
     const int64_t span = rest.units.back() + options.back().units;
     const int64_t sums = static_cast<int64_t>(rest.units.size() * options.size());
-    const bool scatter = span < kMostArrayEntries && span <= kArrayEntriesPerSum * sums + kArrayEntriesPerSum;
+    const bool scatter = span < kMaxArrayEntries && span <= kArrayEntriesPerSum * sums + kArrayEntriesPerSum;
     // Merging passes over what it has merged so far once for each option: on average half of all sums.
     work += scatter ? sums : sums * std::max<int64_t>(1, static_cast<int64_t>(options.size()) / 2);
     if (work > limits.sums) return std::nullopt;

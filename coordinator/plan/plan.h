@@ -2,7 +2,7 @@
 //
 // What differs by block (bits, group size, epochs, learning rates, patience, position in the training order) is decided
 // by the recipe's policies (plan_blocks.h). A plan is a pure function of recipe, model and what is known about the
-// blocks' sensitivity; more measurements only ever settle what was open. Thread-safety: values. Not here: tasks and
+// blocks' sensitivity; a further measurement settles what was open and changes nothing that was settled. Thread-safety: values. Not here: tasks and
 // their keys (graph/).
 #pragma once
 
@@ -25,7 +25,7 @@ struct Plan {
   std::vector<BlockPlan> blocks;    // by layer_idx; empty where the method quantizes nothing
   std::vector<TrainingUnit> units;  // by depth
   std::vector<int64_t> order;       // of training: position → unit
-  std::vector<double> scores;       // what the policies went by; empty where they went by none
+  std::vector<double> scores;       // the scores that the policies used; empty where no policy needed any
   double average_bits = 0;          // plain mean of bit_width
   double stored_bits_per_weight = 0;
   int64_t quantized_bytes = 0;    // codes, scales, zero points and padding of all quantized linears

@@ -12,7 +12,7 @@
 
 namespace lwq::coordinator {
 
-// Every kind the run's graph has, by how it goes:
+// Every kind of task that the run's graph has. A run has the kinds of each line that applies to it:
 //   block_ap          tokenize, embed, advance, train_block
 //   rtn               rtn_block
 //   sensitivity       what its metric needs; the other methods too where they measure:
@@ -26,11 +26,11 @@ namespace lwq::coordinator {
 //   mpq_strategy optimal that has scores but no table: + weight_error
 //   evaluation        tokenize, evaluate_ppl, reduce_ppl
 //   export            export
-// A measurement made does not take away the kinds that made it.
+// A run that has made its measurement still has the kinds that made it.
 std::set<TaskKind> KindsOfRun(const ResolvedRecipe& resolved, bool has_eval_texts);
 
 // The kind that a run's work is in, whose class decides its precision: the one of highest main_rank (task_kinds.inc).
-// Nothing: no kind of it has one.
+// It has no main kind where none of its kinds has a rank.
 std::optional<TaskKind> MainKindOf(const std::set<TaskKind>& kinds);
 
 }  // namespace lwq::coordinator

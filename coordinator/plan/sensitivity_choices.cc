@@ -15,7 +15,7 @@
 namespace lwq::coordinator {
 namespace {
 
-constexpr size_t kMostChoices = 64;
+constexpr size_t kMaxChoices = 64;
 
 StatusOr<std::vector<int64_t>> ParseNumbers(std::string_view field, const std::string& text) {
   std::vector<int64_t> numbers;
@@ -67,9 +67,9 @@ StatusOr<std::vector<QuantChoice>> SensitivityChoices(const Recipe& recipe) {
   }
   const QuantChoice uniform{recipe.wbits, recipe.group_size};
   if (std::find(choices.begin(), choices.end(), uniform) == choices.end()) choices.push_back(uniform);
-  if (choices.size() > kMostChoices) {
+  if (choices.size() > kMaxChoices) {
     return absl::InvalidArgumentError(absl::StrCat("sensitivity_bits and sensitivity_group_sizes give ", choices.size(),
-                                                   " choices, at most ", kMostChoices, " can be measured"));
+                                                   " choices, at most ", kMaxChoices, " can be measured"));
   }
   return choices;
 }

@@ -16,9 +16,9 @@ namespace lwq::coordinator {
 
 class Durations {
  public:
-  // What has no work is not learned from.
+  // Ignores tasks whose work is 0: they say nothing about a rate.
   void Learn(TaskKind kind, const std::string& numerics_class, double work, double seconds);
-  // Nothing was measured: nothing.
+  // Absent where no task of the kind was learned from on that class.
   std::optional<double> SecondsFor(TaskKind kind, const std::string& numerics_class, double work) const;
 
  private:

@@ -101,7 +101,7 @@ std::vector<KindEstimate> EstimateKinds(const Fleet& fleet, const RunSpec& spec,
 std::optional<double> EstimateSeconds(const Fleet& fleet, const RunSpec& spec, const LlamaConfig* model,
                                       const Recipe& recipe, const std::vector<PlannedTask>& graph,
                                       const std::set<Digest>& done) {
-  if (graph.size() > kMostSimulatedTasks) return std::nullopt;
+  if (graph.size() > kMaxSimulatedTasks) return std::nullopt;
   std::vector<TimedTask> tasks;
   for (const PlannedTask& planned : graph) {
     if (done.contains(planned.key)) continue;

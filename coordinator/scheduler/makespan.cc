@@ -15,7 +15,7 @@ namespace {
 
 const RunId kSimulatedRun{"simulated"};
 
-// What it reads of other tasks than these is a leaf.
+// A copy of the task in which inputs that tasks outside `tasks` make count as given.
 std::shared_ptr<const TaskDef> WithLeaves(const Digest& key, const TaskDef& def, const std::set<Digest>& tasks) {
   auto copy = std::make_shared<TaskDef>(def);
   for (auto& [role, input] : copy->inputs) {
@@ -154,10 +154,10 @@ class Simulation {
 }  // namespace
 
 StatusOr<double> SimulatedSeconds(const std::vector<TimedTask>& tasks, const std::vector<WorkerRecord>& workers) {
-  if (tasks.size() > kMostSimulatedTasks || workers.size() > static_cast<size_t>(kMostSimulatedWorkers)) {
+  if (tasks.size() > kMaxSimulatedTasks || workers.size() > static_cast<size_t>(kMaxSimulatedWorkers)) {
     return absl::FailedPreconditionError(absl::StrCat(tasks.size(), " tasks on ", workers.size(),
                                                       " workers are too many to simulate: at most ",
-                                                      kMostSimulatedTasks, " on ", kMostSimulatedWorkers));
+                                                      kMaxSimulatedTasks, " on ", kMaxSimulatedWorkers));
   }
   if (tasks.empty()) return 0.0;
   SchedulerOptions options;
@@ -191,9 +191,9 @@ StatusOr<std::vector<TimedTask>> RecordedTasks(const State& state, const RunEntr
 }
 
 StatusOr<double> SecondsWithWorkers(const std::vector<TimedTask>& recorded, int workers) {
-  if (workers < 1 || workers > kMostSimulatedWorkers) {
+  if (workers < 1 || workers > kMaxSimulatedWorkers) {
     return absl::InvalidArgumentError(
-        absl::StrCat("workers is ", workers, ", must be between 1 and ", kMostSimulatedWorkers));
+        absl::StrCat("workers is ", workers, ", must be between 1 and ", kMaxSimulatedWorkers));
   }
   std::vector<TimedTask> tasks = recorded;
   for (TimedTask& task : tasks) {

@@ -14,8 +14,8 @@
 
 namespace lwq::coordinator {
 
-inline constexpr size_t kMostSimulatedTasks = 10'000;
-inline constexpr int kMostSimulatedWorkers = 10'000;
+inline constexpr size_t kMaxSimulatedTasks = 10'000;
+inline constexpr int kMaxSimulatedWorkers = 10'000;
 
 struct TimedTask {
   Digest key;

@@ -85,7 +85,7 @@ class Stepper {
   // The worker, known alive from now on; NOT_FOUND.
   StatusOr<WorkerEntry*> Hear(const WorkerId& id);
   void Forget(const WorkerId& id);
-  // What it had in hand is another's: its task, and what it was to delete.
+  // Takes the worker's task away, and what it was told to delete: both go to other workers.
   void LoseLease(WorkerEntry& worker);
   std::optional<Lease> LeaseFor(WorkerEntry& worker);
   // The worker says that it lives, but the task does not end.

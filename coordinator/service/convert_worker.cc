@@ -104,7 +104,7 @@ StatusOr<ReportTask> FromWire(const wire::ReportTaskRequest& message) {
       return absl::InvalidArgumentError("outcome is missing: success, failure or released");
   }
   if (!(message.seconds() >= 0 && std::isfinite(message.seconds()))) {
-    return absl::InvalidArgumentError(absl::StrCat("seconds is ", message.seconds(), ", must be a number from 0 on"));
+    return absl::InvalidArgumentError(absl::StrCat("seconds is ", message.seconds(), ", must be at least 0"));
   }
   if (message.peak_memory_bytes() < 0 || message.peak_rss_bytes() < 0) {
     return absl::InvalidArgumentError("peak_memory_bytes and peak_rss_bytes must not be negative");

@@ -326,15 +326,15 @@ TEST(TidyTest, EverySourceFileIsBuiltByItsFolder) {
 }
 
 TEST(TidyTest, HeadersAreGuardedOnceAndLinesFitAScreen) {
-  constexpr size_t kMostColumns = 140;
-  constexpr size_t kMostLines = 800;
+  constexpr size_t kMaxColumns = 140;
+  constexpr size_t kMaxLines = 800;
   for (const std::string& path : SourceFiles()) {
     const std::vector<Line> lines = LinesOf(path);
-    EXPECT_LE(lines.size(), kMostLines) << path << ": split it: one concept per file";
+    EXPECT_LE(lines.size(), kMaxLines) << path << ": split it: one concept per file";
     bool guarded = fs::path(path).extension() != ".h";
     for (const Line& line : lines) {
       if (line.text == "#pragma once") guarded = true;
-      EXPECT_LE(Columns(line.text), kMostColumns) << Where(line) << "longer than " << kMostColumns << " characters";
+      EXPECT_LE(Columns(line.text), kMaxColumns) << Where(line) << "longer than " << kMaxColumns << " characters";
     }
     EXPECT_TRUE(guarded) << path << ": add #pragma once";
   }

@@ -17,7 +17,7 @@
 namespace lwq::qat {
 namespace {
 
-constexpr int64_t kCopiedFileBytesMax = int64_t{64} << 20;  // a tokenizer.json has a few MB
+constexpr int64_t kMaxCopiedFileBytes = int64_t{64} << 20;  // a tokenizer.json has a few MB
 
 bool EndsWith(std::string_view text, std::string_view ending) {
   return text.size() >= ending.size() && text.substr(text.size() - ending.size()) == ending;
@@ -104,7 +104,7 @@ class Exporter {
     for (const std::string& path : tree.paths()) {
       if (!is_copied(path) || !copied_.insert(path).second) continue;
       LWQ_ASSIGN_OR_RETURN(const int64_t size_bytes, tree.SizeBytes(path));
-      if (size_bytes > kCopiedFileBytesMax) continue;
+      if (size_bytes > kMaxCopiedFileBytes) continue;
       LWQ_ASSIGN_OR_RETURN(const Bytes contents, tree.ReadAll(path));
       LWQ_RETURN_IF_ERROR(writer_.Add(path, contents.view()));
     }

@@ -187,7 +187,7 @@ class Daemon {
   }
 
   void Failed(Call call, const Status& status) {
-    // The first failure of a row is worth a line; the rest say nothing new.
+    // Logs the first of several failures in a row; those after it say nothing new.
     if (session_.failures() == 0 && !drain_.requested()) spdlog::warn("{}", std::string(status.message()));
     session_.OnCallFailed(call, status);
   }

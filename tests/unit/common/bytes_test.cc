@@ -91,7 +91,7 @@ TEST(MappedFileTest, BytesThatAreNoFileHaveNoIdentity) {
 
 TEST(MappedFileTest, LoadingPagesChangesNoBytes) {
   const test::TemporaryDirectory folder;
-  for (const size_t size : {size_t{0}, size_t{1}, size_t{100'000}, kLoadedBytesMax + 1}) {
+  for (const size_t size : {size_t{0}, size_t{1}, size_t{100'000}, kMaxLoadedBytes + 1}) {
     const std::string contents(size, 'y');
     test::WriteFile(folder.path() + "/file", contents);
     const Bytes bytes = Bytes::MapFile(folder.path() + "/file").value();

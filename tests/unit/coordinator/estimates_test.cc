@@ -217,7 +217,7 @@ TEST(SimulatedSecondsTest, ATaskThatFitsNoWorkerAndTooManyTasksAreRefused) {
   const StatusOr<double> nowhere = SimulatedSeconds({Timed("b", 1, 1), large}, {WorkerNamed("w")});
   EXPECT_EQ(nowhere.status().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(MessageOf(nowhere.status())), HasSubstr("fits none of the workers"));
-  const std::vector<TimedTask> many(kMostSimulatedTasks + 1, Timed("a", 1, 1));
+  const std::vector<TimedTask> many(kMaxSimulatedTasks + 1, Timed("a", 1, 1));
   EXPECT_EQ(SimulatedSeconds(many, {WorkerNamed("w")}).status().code(), absl::StatusCode::kFailedPrecondition);
 }
 
@@ -240,7 +240,7 @@ TEST(SecondsWithWorkersTest, OneWorkerTakesTheSumAndManyTheCriticalPath) {
     EXPECT_DOUBLE_EQ(seconds(32), kSeconds * longest) << handoff;
     EXPECT_LE(seconds(4), seconds(2));
     EXPECT_LE(seconds(2), seconds(1));
-    for (const int workers : {0, -1, kMostSimulatedWorkers + 1}) {
+    for (const int workers : {0, -1, kMaxSimulatedWorkers + 1}) {
       EXPECT_EQ(harness.SecondsWithWorkers(run, workers).status().code(),
                 absl::StatusCode::kInvalidArgument);
     }
