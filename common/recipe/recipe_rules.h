@@ -18,7 +18,7 @@ struct Value {
 template <typename T>
 Value(T) -> Value<T>;
 
-// The default follows from other fields or from the model (coordinator/plan/recipe_defaults.h computes it): what people
+// The default follows from other fields or from the model (coordinator/plan/recipe/recipe_defaults.h computes it): what people
 // are told of it, and the whole rule where that is more.
 struct Follows {
   std::string_view shown;
@@ -26,7 +26,7 @@ struct Follows {
 };
 
 // What a value may be. Each says so in the manual; those that other fields or the model decide are checked in
-// coordinator/plan/recipe_check.cc.
+// coordinator/plan/recipe/recipe_check.cc.
 template <typename T>
 struct Range {
   T low;

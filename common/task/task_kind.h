@@ -1,7 +1,7 @@
 // The kinds of tasks, and what everybody has to know of each: the rows of task_kinds.inc.
 //
 // Pure values, constexpr; thread-safety: none needed. Not here: parameters (task_params.h), costs
-// (coordinator/plan/task_costs.h), and what a kind does (worker/tasks).
+// (coordinator/plan/cost/task_costs.h), and what a kind does (worker/tasks).
 #pragma once
 
 #include <array>

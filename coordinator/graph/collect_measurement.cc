@@ -4,7 +4,7 @@
 #include <map>
 
 #include "coordinator/graph/sensitivity_tasks.h"
-#include "coordinator/plan/sensitivity_choices.h"
+#include "coordinator/plan/recipe/sensitivity_choices.h"
 
 namespace lwq::coordinator {
 namespace {

@@ -12,7 +12,7 @@
 #include "common/json/json.h"
 #include "common/status/status.h"
 #include "common/task/task_def.h"
-#include "coordinator/plan/recipe.h"
+#include "coordinator/plan/recipe/recipe.h"
 
 namespace lwq::coordinator {
 

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "coordinator/plan/memory.h"
-#include "coordinator/plan/task_costs.h"
+#include "coordinator/plan/cost/memory.h"
+#include "coordinator/plan/cost/task_costs.h"
 
 namespace lwq::coordinator {
 

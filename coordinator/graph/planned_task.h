@@ -10,7 +10,7 @@
 #include "common/model/llama_config.h"
 #include "common/task/task_def.h"
 #include "coordinator/graph/kind_classes.h"
-#include "coordinator/plan/recipe.h"
+#include "coordinator/plan/recipe/recipe.h"
 
 namespace lwq::coordinator {
 

@@ -5,7 +5,7 @@
 
 #include "common/task/task_outputs.h"
 #include "common/task/task_params.h"
-#include "coordinator/plan/eval_shards.h"
+#include "coordinator/plan/recipe/eval_shards.h"
 
 namespace lwq::coordinator {
 namespace {

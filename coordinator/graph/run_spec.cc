@@ -5,7 +5,7 @@
 #include <set>
 
 #include "coordinator/plan/remarks.h"
-#include "coordinator/plan/scores.h"
+#include "coordinator/plan/policy/scores.h"
 
 namespace lwq::coordinator {
 namespace {

@@ -15,8 +15,8 @@
 #include "common/status/status.h"
 #include "coordinator/graph/kind_classes.h"
 #include "coordinator/plan/plan.h"
-#include "coordinator/plan/recipe.h"
-#include "coordinator/plan/run_kinds.h"
+#include "coordinator/plan/recipe/recipe.h"
+#include "coordinator/plan/recipe/run_kinds.h"
 
 namespace lwq::coordinator {
 
@@ -67,7 +67,7 @@ StatusOr<Plan> PlanOfRun(const RunSpec& spec, const LlamaConfig* model, const Re
 StatusOr<Plan> PlanOfRun(const RunSpec& spec, const LlamaConfig* model, const Recipe& recipe,
                          const std::vector<Measurement>& measurements);
 
-// The kinds of tasks that a run of the spec and its resolved recipe needs (plan/run_kinds.h).
+// The kinds of tasks that a run of the spec and its resolved recipe needs (plan/recipe/run_kinds.h).
 std::set<TaskKind> KindsOfRun(const RunSpec& spec, const Recipe& recipe);
 
 // For the store. FromJson: DATA_LOSS.

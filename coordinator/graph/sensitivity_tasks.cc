@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "common/task/task_params.h"
-#include "coordinator/plan/sensitivity_choices.h"
+#include "coordinator/plan/recipe/sensitivity_choices.h"
 
 namespace lwq::coordinator {
 namespace {

@@ -23,7 +23,7 @@
 #include "coordinator/graph/model_state.h"
 #include "coordinator/graph/planned_task.h"
 #include "coordinator/graph/run_spec.h"
-#include "coordinator/plan/measurement.h"
+#include "coordinator/plan/policy/measurement.h"
 
 namespace lwq::coordinator {
 

@@ -2,14 +2,14 @@
 
 #include <algorithm>
 
-#include "coordinator/plan/task_costs.h"
+#include "coordinator/plan/cost/task_costs.h"
 #include "coordinator/plan/plan_blocks.h"
-#include "coordinator/plan/policies.h"
-#include "coordinator/plan/recipe_defaults.h"
+#include "coordinator/plan/recipe/policies.h"
+#include "coordinator/plan/recipe/recipe_defaults.h"
 #include "coordinator/plan/remarks.h"
-#include "coordinator/plan/run_kinds.h"
-#include "coordinator/plan/sensitivity_choices.h"
-#include "coordinator/plan/storage.h"
+#include "coordinator/plan/recipe/run_kinds.h"
+#include "coordinator/plan/recipe/sensitivity_choices.h"
+#include "coordinator/plan/cost/storage.h"
 
 namespace lwq::coordinator {
 namespace {

@@ -13,11 +13,11 @@
 
 #include "common/model/llama_config.h"
 #include "coordinator/plan/block_plan.h"
-#include "coordinator/plan/optimal.h"
+#include "coordinator/plan/allocate/optimal.h"
 #include "coordinator/plan/plan_knowledge.h"
-#include "coordinator/plan/recipe.h"
-#include "coordinator/plan/resolved_recipe.h"
-#include "coordinator/plan/training_order.h"
+#include "coordinator/plan/recipe/recipe.h"
+#include "coordinator/plan/recipe/resolved_recipe.h"
+#include "coordinator/plan/policy/training_order.h"
 
 namespace lwq::coordinator {
 

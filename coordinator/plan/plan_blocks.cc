@@ -5,11 +5,11 @@
 #include <limits>
 #include <utility>
 
-#include "coordinator/plan/mixed_precision.h"
-#include "coordinator/plan/policies.h"
-#include "coordinator/plan/scores.h"
-#include "coordinator/plan/storage.h"
-#include "coordinator/plan/training_policy.h"
+#include "coordinator/plan/policy/mixed_precision.h"
+#include "coordinator/plan/recipe/policies.h"
+#include "coordinator/plan/policy/scores.h"
+#include "coordinator/plan/cost/storage.h"
+#include "coordinator/plan/policy/training_policy.h"
 
 namespace lwq::coordinator {
 namespace {

@@ -20,9 +20,9 @@
 #include "common/recipe/recipe.h"
 #include "common/status/status.h"
 #include "coordinator/plan/block_plan.h"
-#include "coordinator/plan/optimal.h"
-#include "coordinator/plan/score_table.h"
-#include "coordinator/plan/training_order.h"
+#include "coordinator/plan/allocate/optimal.h"
+#include "coordinator/plan/policy/score_table.h"
+#include "coordinator/plan/policy/training_order.h"
 
 namespace lwq::coordinator {
 

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "coordinator/plan/measurement.h"
+#include "coordinator/plan/policy/measurement.h"
 
 namespace lwq::coordinator {
 

@@ -5,8 +5,8 @@
 #include "absl/strings/str_join.h"
 #include "common/export_format/export_format.h"
 #include "common/status/status.h"
-#include "coordinator/plan/group_size.h"
-#include "coordinator/plan/sensitivity_choices.h"
+#include "coordinator/plan/recipe/group_size.h"
+#include "coordinator/plan/recipe/sensitivity_choices.h"
 
 namespace lwq::coordinator {
 namespace {

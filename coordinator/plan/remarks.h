@@ -8,7 +8,7 @@
 
 #include "common/model/llama_config.h"
 #include "coordinator/plan/block_plan.h"
-#include "coordinator/plan/recipe.h"
+#include "coordinator/plan/recipe/recipe.h"
 
 namespace lwq::coordinator {
 

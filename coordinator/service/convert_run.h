@@ -1,8 +1,8 @@
 // How runs, tasks, plans, logs and workers look on the wire, read from the scheduler's state. Pure; never fails.
 #pragma once
 
-#include "coordinator/scheduler/preview.h"
-#include "coordinator/scheduler/state.h"
+#include "coordinator/scheduler/foresee/preview.h"
+#include "coordinator/scheduler/state/state.h"
 #include "coordinator/service/convert_spec.h"
 #include "lwqat/v1/run.pb.h"
 #include "lwqat/v1/run_service.pb.h"

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "common/status/status.h"
-#include "coordinator/scheduler/events.h"
+#include "coordinator/scheduler/state/events.h"
 #include "coordinator/service/convert_spec.h"
 #include "lwqat/v1/worker_service.pb.h"
 

@@ -4,7 +4,7 @@
 #include <charconv>
 
 #include "common/rpc/grpc_status.h"
-#include "coordinator/scheduler/makespan.h"
+#include "coordinator/scheduler/foresee/makespan.h"
 #include "coordinator/service/convert_run.h"
 #include "coordinator/service/watch_stream.h"
 

@@ -4,8 +4,8 @@
 
 #include <string>
 
-#include "coordinator/runtime/background.h"
-#include "coordinator/runtime/runtime.h"
+#include "coordinator/loop/background.h"
+#include "coordinator/loop/runtime.h"
 #include "coordinator/service/submissions.h"
 #include "coordinator/service/watch_messages.h"
 #include "lwqat/v1/run_service.grpc.pb.h"

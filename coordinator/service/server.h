@@ -7,7 +7,7 @@
 #include <string>
 
 #include "common/status/status.h"
-#include "coordinator/runtime/runtime.h"
+#include "coordinator/loop/runtime.h"
 #include "coordinator/service/run_service.h"
 #include "coordinator/service/worker_service.h"
 #include "grpcpp/grpcpp.h"

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "common/rpc/grpc_status.h"
-#include "coordinator/scheduler/submission.h"
+#include "coordinator/scheduler/step/submission.h"
 #include "coordinator/service/convert_run.h"
 
 namespace lwq::coordinator {

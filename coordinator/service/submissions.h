@@ -7,8 +7,8 @@
 #include <memory>
 #include <vector>
 
-#include "coordinator/runtime/background.h"
-#include "coordinator/runtime/runtime.h"
+#include "coordinator/loop/background.h"
+#include "coordinator/loop/runtime.h"
 #include "grpcpp/grpcpp.h"
 #include "lwqat/v1/run_service.pb.h"
 

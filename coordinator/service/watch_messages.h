@@ -12,8 +12,8 @@
 #include <map>
 #include <memory>
 
-#include "coordinator/runtime/background.h"
-#include "coordinator/scheduler/state.h"
+#include "coordinator/loop/background.h"
+#include "coordinator/scheduler/state/state.h"
 #include "lwqat/v1/run_service.pb.h"
 
 namespace lwq::coordinator {

@@ -8,7 +8,7 @@
 #include <optional>
 
 #include "common/sync/mutex.h"
-#include "coordinator/runtime/runtime.h"
+#include "coordinator/loop/runtime.h"
 #include "coordinator/service/watch_messages.h"
 #include "lwqat/v1/run_service.grpc.pb.h"
 

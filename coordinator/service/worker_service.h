@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <string>
 
-#include "coordinator/runtime/runtime.h"
+#include "coordinator/loop/runtime.h"
 #include "lwqat/v1/worker_service.grpc.pb.h"
 
 namespace lwq::coordinator {

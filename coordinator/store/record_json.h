@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "common/status/status.h"
-#include "coordinator/scheduler/records.h"
+#include "coordinator/scheduler/state/records.h"
 
 namespace lwq::coordinator {
 

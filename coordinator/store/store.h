@@ -26,7 +26,7 @@
 #include <string_view>
 
 #include "common/status/status.h"
-#include "coordinator/scheduler/records.h"
+#include "coordinator/scheduler/state/records.h"
 
 namespace lwq::coordinator {
 

@@ -1,3 +1,4 @@
+#include "coordinator/scheduler/state/restore.h"
 #include "tests/conformance/coordinator_store_suite.h"
 
 #include <utility>

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "coordinator/scheduler/task_machine.h"
+#include "coordinator/scheduler/state/task_machine.h"
 #include "tests/unit/coordinator/scheduler_harness.h"
 
 namespace lwq::coordinator::simulation {

@@ -19,7 +19,7 @@
 #include <set>
 #include <string>
 
-#include "coordinator/scheduler/step.h"
+#include "coordinator/scheduler/step/step.h"
 
 namespace lwq::coordinator::simulation {
 

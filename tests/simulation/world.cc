@@ -1,3 +1,4 @@
+#include "coordinator/scheduler/state/restore.h"
 #include "tests/simulation/world.h"
 
 #include <algorithm>

@@ -17,7 +17,7 @@
 #include <string>
 #include <vector>
 
-#include "coordinator/scheduler/step.h"
+#include "coordinator/scheduler/step/step.h"
 #include "coordinator/store/memory_store.h"
 #include "tests/simulation/checker.h"
 #include "tests/simulation/faults.h"

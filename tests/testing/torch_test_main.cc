@@ -1,6 +1,6 @@
 // main of the tests that compute with LibTorch: the same library settings as the worker's.
 #include "gtest/gtest.h"
-#include "worker/qat/runtime/library_settings.h"
+#include "worker/qat/device/library_settings.h"
 
 int main(int argc, char** argv) {
   lwq::qat::EnsureLibrarySettings(argv);

@@ -23,7 +23,7 @@
 #include "worker/qat/model/products.h"
 #include "worker/qat/quant/adamw.h"
 #include "worker/qat/quant/quantizer_reference.h"
-#include "worker/qat/runtime/host_tensor.h"
+#include "worker/qat/device/host_tensor.h"
 #include "worker/qat/train/unit_trainer.h"
 
 namespace lwq::qat::bench {

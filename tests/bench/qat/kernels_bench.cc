@@ -20,7 +20,7 @@
 #include "worker/qat/quant/adamw.h"
 #include "worker/qat/quant/fake_quant.h"
 #include "worker/qat/quant/quantizer_reference.h"
-#include "worker/qat/runtime/threads.h"
+#include "worker/qat/device/threads.h"
 
 namespace lwq::qat::bench {
 namespace {

@@ -7,7 +7,7 @@
 #include <thread>
 
 #include "worker/qat/api/execution.h"
-#include "worker/qat/runtime/library_settings.h"
+#include "worker/qat/device/library_settings.h"
 
 int main(int argc, char** argv) {
   lwq::qat::EnsureLibrarySettings(argv);

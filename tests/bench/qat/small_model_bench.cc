@@ -13,7 +13,7 @@
 #include "tests/bench/qat/timing.h"
 #include "worker/qat/model/block_forward.h"
 #include "worker/qat/model/load_block.h"
-#include "worker/qat/runtime/host_tensor.h"
+#include "worker/qat/device/host_tensor.h"
 #include "worker/qat/train/unit_trainer.h"
 
 namespace lwq::qat::bench {

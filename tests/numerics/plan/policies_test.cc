@@ -6,10 +6,10 @@
 #include <string>
 
 #include "common/json/json.h"
-#include "coordinator/plan/mixed_precision.h"
+#include "coordinator/plan/policy/mixed_precision.h"
 #include "coordinator/plan/plan_blocks.h"
-#include "coordinator/plan/scores.h"
-#include "coordinator/plan/training_policy.h"
+#include "coordinator/plan/policy/scores.h"
+#include "coordinator/plan/policy/training_policy.h"
 #include "gtest/gtest.h"
 #include "tests/unit/coordinator/policies.h"
 

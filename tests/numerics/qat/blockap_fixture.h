@@ -18,7 +18,7 @@
 #include "tests/numerics/qat/blockap_run.h"
 #include "worker/qat/model/streaming.h"
 #include "worker/qat/quant/quantizer_reference.h"
-#include "worker/qat/runtime/host_tensor.h"
+#include "worker/qat/device/host_tensor.h"
 #include "worker/qat/train/unit_trainer.h"
 
 namespace lwq::qat {

@@ -7,7 +7,7 @@
 #include "worker/qat/model/block_forward.h"
 #include "worker/qat/model/llama_model.h"
 #include "worker/qat/model/load_block.h"
-#include "worker/qat/runtime/host_tensor.h"
+#include "worker/qat/device/host_tensor.h"
 
 namespace lwq::qat {
 namespace {

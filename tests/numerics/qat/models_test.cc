@@ -18,7 +18,7 @@
 #include "worker/export/block_checkpoint.h"
 #include "worker/export/export.h"
 #include "worker/export/model_blocks.h"
-#include "worker/qat/runtime/host_tensor.h"
+#include "worker/qat/device/host_tensor.h"
 
 namespace lwq::qat {
 namespace {

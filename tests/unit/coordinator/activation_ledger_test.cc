@@ -1,5 +1,5 @@
 // The ledger alone: what is stored, unneeded, discarded, deleted, and in which order.
-#include "coordinator/scheduler/activation_ledger.h"
+#include "coordinator/scheduler/state/activation_ledger.h"
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"

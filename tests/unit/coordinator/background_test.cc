@@ -1,4 +1,4 @@
-#include "coordinator/runtime/background.h"
+#include "coordinator/loop/background.h"
 
 #include <algorithm>
 #include <atomic>

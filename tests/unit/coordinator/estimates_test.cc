@@ -1,11 +1,11 @@
 // What is learned about time, and what plans and schedules make of it.
-#include "coordinator/scheduler/estimates.h"
+#include "coordinator/scheduler/foresee/estimates.h"
 
 #include <algorithm>
 
-#include "coordinator/plan/task_costs.h"
-#include "coordinator/scheduler/makespan.h"
-#include "coordinator/scheduler/preview.h"
+#include "coordinator/plan/cost/task_costs.h"
+#include "coordinator/scheduler/foresee/makespan.h"
+#include "coordinator/scheduler/foresee/preview.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/unit/coordinator/devices.h"

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <deque>
 
-#include "coordinator/scheduler/garbage.h"
+#include "coordinator/scheduler/state/garbage.h"
 #include "gtest/gtest.h"
 #include "rapidcheck/gtest.h"
 #include "tests/unit/coordinator/scheduler_harness.h"

@@ -1,5 +1,6 @@
 // Activations in the scheduler: what is discarded when, and how what is needed again comes back.
-#include "coordinator/scheduler/garbage.h"
+#include "coordinator/scheduler/state/garbage.h"
+#include "coordinator/scheduler/state/restore.h"
 
 #include <algorithm>
 

@@ -1,8 +1,8 @@
 // Runs whose plan goes by a sensitivity that has to be measured: they measure, grow, and train what follows from it.
 #include <set>
 
-#include "coordinator/scheduler/preview.h"
-#include "coordinator/scheduler/step.h"
+#include "coordinator/scheduler/foresee/preview.h"
+#include "coordinator/scheduler/step/step.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/unit/coordinator/scheduler_harness.h"

@@ -1,4 +1,4 @@
-#include "coordinator/plan/lower_hull.h"
+#include "coordinator/plan/allocate/lower_hull.h"
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "common/sync/mutex.h"
-#include "coordinator/runtime/clock.h"
+#include "coordinator/loop/clock.h"
 
 namespace lwq::coordinator::testing {
 

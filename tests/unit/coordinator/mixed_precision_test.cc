@@ -1,4 +1,4 @@
-#include "coordinator/plan/mixed_precision.h"
+#include "coordinator/plan/policy/mixed_precision.h"
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"

@@ -1,4 +1,4 @@
-#include "coordinator/plan/optimal.h"
+#include "coordinator/plan/allocate/optimal.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,8 +1,8 @@
 // Placement on simulated devices: a class for each kind, memory, and what a run waits for.
-#include "coordinator/scheduler/placement.h"
+#include "coordinator/scheduler/choose/placement.h"
 
-#include "coordinator/plan/task_costs.h"
-#include "coordinator/scheduler/step.h"
+#include "coordinator/plan/cost/task_costs.h"
+#include "coordinator/scheduler/step/step.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/unit/coordinator/devices.h"

@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "coordinator/plan/storage.h"
+#include "coordinator/plan/cost/storage.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/unit/coordinator/policies.h"

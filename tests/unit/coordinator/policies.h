@@ -2,8 +2,8 @@
 // unless they say so.
 #pragma once
 
-#include "coordinator/plan/policies.h"
-#include "coordinator/plan/recipe_defaults.h"
+#include "coordinator/plan/recipe/policies.h"
+#include "coordinator/plan/recipe/recipe_defaults.h"
 
 namespace lwq::coordinator::testing {
 

@@ -4,9 +4,9 @@
 #include <iterator>
 #include <numeric>
 
-#include "coordinator/plan/mixed_precision.h"
+#include "coordinator/plan/policy/mixed_precision.h"
 #include "coordinator/plan/plan_blocks.h"
-#include "coordinator/plan/scores.h"
+#include "coordinator/plan/policy/scores.h"
 #include "gtest/gtest.h"
 #include "rapidcheck/gtest.h"
 #include "tests/unit/coordinator/policies.h"

@@ -6,9 +6,9 @@
 
 #include "common/task/numerics_class.h"
 #include "coordinator/graph/run_graph.h"
-#include "coordinator/plan/task_costs.h"
+#include "coordinator/plan/cost/task_costs.h"
 #include "coordinator/plan/plan.h"
-#include "coordinator/plan/storage.h"
+#include "coordinator/plan/cost/storage.h"
 #include "gtest/gtest.h"
 #include "rapidcheck/gtest.h"
 #include "tests/unit/coordinator/devices.h"

@@ -1,4 +1,4 @@
-#include "coordinator/scheduler/ready_queue.h"
+#include "coordinator/scheduler/state/ready_queue.h"
 
 #include "gtest/gtest.h"
 #include "tests/unit/coordinator/scheduler_harness.h"

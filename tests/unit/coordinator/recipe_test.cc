@@ -1,9 +1,9 @@
-#include "coordinator/plan/recipe.h"
+#include "coordinator/plan/recipe/recipe.h"
 
 #include <cmath>
 #include <limits>
 
-#include "coordinator/plan/group_size.h"
+#include "coordinator/plan/recipe/group_size.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/unit/coordinator/scheduler_harness.h"

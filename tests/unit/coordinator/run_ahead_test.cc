@@ -1,9 +1,9 @@
 // How far chains get ahead of the trainings they feed, by the budget of activations.
-#include "coordinator/scheduler/run_ahead.h"
+#include "coordinator/scheduler/choose/run_ahead.h"
 
 #include <algorithm>
 
-#include "coordinator/scheduler/task_choice.h"
+#include "coordinator/scheduler/choose/task_choice.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/unit/coordinator/scheduler_harness.h"

@@ -5,7 +5,7 @@
 
 #include "common/task/numerics_class.h"
 #include "common/task/task_params.h"
-#include "coordinator/plan/eval_shards.h"
+#include "coordinator/plan/recipe/eval_shards.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/unit/coordinator/scheduler_harness.h"

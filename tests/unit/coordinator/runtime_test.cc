@@ -1,4 +1,4 @@
-#include "coordinator/runtime/runtime.h"
+#include "coordinator/loop/runtime.h"
 #include "common/sync/mutex.h"
 
 #include <future>

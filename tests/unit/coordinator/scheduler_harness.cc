@@ -5,8 +5,9 @@
 
 #include "common/task/task_outputs.h"
 #include "common/task/task_params.h"
-#include "coordinator/scheduler/garbage.h"
-#include "coordinator/scheduler/makespan.h"
+#include "coordinator/scheduler/state/garbage.h"
+#include "coordinator/scheduler/foresee/makespan.h"
+#include "coordinator/scheduler/state/restore.h"
 #include "coordinator/store/record_json.h"
 
 namespace lwq::coordinator::testing {

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "coordinator/scheduler/preview.h"
-#include "coordinator/scheduler/step.h"
-#include "coordinator/scheduler/submission.h"
+#include "coordinator/scheduler/foresee/preview.h"
+#include "coordinator/scheduler/step/step.h"
+#include "coordinator/scheduler/step/submission.h"
 #include "coordinator/store/memory_store.h"
 
 namespace lwq::coordinator::testing {

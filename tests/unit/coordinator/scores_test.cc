@@ -1,8 +1,8 @@
-#include "coordinator/plan/scores.h"
+#include "coordinator/plan/policy/scores.h"
 
 #include <limits>
 
-#include "coordinator/plan/score_table.h"
+#include "coordinator/plan/policy/score_table.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 

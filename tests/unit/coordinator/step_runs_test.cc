@@ -1,6 +1,6 @@
 // Runs: submission, sharing, pinning, cancelling, failing, results.
-#include "coordinator/scheduler/preview.h"
-#include "coordinator/scheduler/step.h"
+#include "coordinator/scheduler/foresee/preview.h"
+#include "coordinator/scheduler/step/step.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/unit/coordinator/scheduler_harness.h"

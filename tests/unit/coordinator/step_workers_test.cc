@@ -1,5 +1,6 @@
 // Workers: leases, heartbeats, reports, silence, drain, rewinds.
-#include "coordinator/scheduler/step.h"
+#include "coordinator/scheduler/state/restore.h"
+#include "coordinator/scheduler/step/step.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/unit/coordinator/scheduler_harness.h"

@@ -1,10 +1,10 @@
 // Every state × every event has one decided outcome: the table below is the specification, and a new state or event
 // makes it incomplete.
-#include "coordinator/scheduler/task_machine.h"
+#include "coordinator/scheduler/state/task_machine.h"
 
 #include <set>
 
-#include "coordinator/scheduler/retry.h"
+#include "coordinator/scheduler/state/retry.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 

@@ -1,4 +1,4 @@
-#include "coordinator/plan/training_order.h"
+#include "coordinator/plan/policy/training_order.h"
 
 #include <limits>
 

@@ -1,4 +1,4 @@
-#include "coordinator/plan/training_policy.h"
+#include "coordinator/plan/policy/training_policy.h"
 
 #include "gtest/gtest.h"
 

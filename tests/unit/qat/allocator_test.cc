@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "worker/qat/api/execution.h"
-#include "worker/qat/runtime/cpu_allocator.h"
-#include "worker/qat/runtime/host_memory.h"
-#include "worker/qat/runtime/torch_guard.h"
+#include "worker/qat/device/cpu_allocator.h"
+#include "worker/qat/device/host_memory.h"
+#include "worker/qat/device/torch_guard.h"
 
 namespace lwq::qat {
 namespace {

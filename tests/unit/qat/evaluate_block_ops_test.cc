@@ -15,7 +15,7 @@
 #include "worker/qat/quant/derive_codes.h"
 #include "worker/qat/quant/fake_quant.h"
 #include "worker/qat/quant/quantizer_reference.h"
-#include "worker/qat/runtime/host_tensor.h"
+#include "worker/qat/device/host_tensor.h"
 
 namespace lwq::qat {
 namespace {

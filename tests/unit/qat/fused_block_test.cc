@@ -15,7 +15,7 @@
 #include "worker/qat/model/block_forward.h"
 #include "worker/qat/model/fused_head.h"
 #include "worker/qat/model/load_block.h"
-#include "worker/qat/runtime/threads.h"
+#include "worker/qat/device/threads.h"
 
 namespace lwq::qat {
 namespace {

@@ -9,7 +9,7 @@
 
 #include "gtest/gtest.h"
 #include "tests/unit/qat/tensor_checks.h"
-#include "worker/qat/runtime/threads.h"
+#include "worker/qat/device/threads.h"
 
 namespace lwq::qat {
 namespace {

@@ -13,8 +13,8 @@
 
 #include "tests/unit/qat/tensor_checks.h"
 #include "worker/qat/quant/adamw.h"
-#include "worker/qat/runtime/cpu_features.h"
-#include "worker/qat/runtime/threads.h"
+#include "worker/qat/device/cpu_features.h"
+#include "worker/qat/device/threads.h"
 
 namespace lwq::qat {
 namespace {

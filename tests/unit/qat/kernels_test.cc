@@ -28,9 +28,9 @@
 #include "worker/qat/quant/fake_quant.h"
 #include "worker/qat/quant/kernels.h"
 #include "worker/qat/quant/quantizer_reference.h"
-#include "worker/qat/runtime/cpu_features.h"
-#include "worker/qat/runtime/threads.h"
-#include "worker/qat/runtime/torch_guard.h"
+#include "worker/qat/device/cpu_features.h"
+#include "worker/qat/device/threads.h"
+#include "worker/qat/device/torch_guard.h"
 
 namespace lwq::qat {
 namespace {

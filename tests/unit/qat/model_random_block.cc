@@ -9,7 +9,7 @@
 
 #include "gtest/gtest.h"
 #include "worker/qat/api/block_ops.h"
-#include "worker/qat/runtime/host_tensor.h"
+#include "worker/qat/device/host_tensor.h"
 
 namespace lwq::qat {
 namespace {

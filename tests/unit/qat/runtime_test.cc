@@ -16,14 +16,14 @@
 #include <vector>
 
 #include "worker/qat/api/execution.h"
-#include "worker/qat/runtime/cpu_features.h"
-#include "worker/qat/runtime/device.h"
-#include "worker/qat/runtime/device_cuda.h"
-#include "worker/qat/runtime/host_tensor.h"
-#include "worker/qat/runtime/library_settings.h"
-#include "worker/qat/runtime/self_check.h"
-#include "worker/qat/runtime/threads.h"
-#include "worker/qat/runtime/torch_guard.h"
+#include "worker/qat/device/cpu_features.h"
+#include "worker/qat/device/device.h"
+#include "worker/qat/device/device_cuda.h"
+#include "worker/qat/device/host_tensor.h"
+#include "worker/qat/device/library_settings.h"
+#include "worker/qat/device/self_check.h"
+#include "worker/qat/device/threads.h"
+#include "worker/qat/device/torch_guard.h"
 
 namespace lwq::qat {
 namespace {

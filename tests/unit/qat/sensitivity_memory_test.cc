@@ -2,7 +2,7 @@
 // need.
 #include <cstdio>
 
-#include "coordinator/plan/task_costs.h"
+#include "coordinator/plan/cost/task_costs.h"
 #include "gtest/gtest.h"
 #include "tests/unit/qat/model_random_block.h"
 #include "tests/unit/qat/stream_boundaries.h"

@@ -7,7 +7,7 @@
 #include <cstring>
 #include <vector>
 
-#include "worker/qat/runtime/cpu_features.h"
+#include "worker/qat/device/cpu_features.h"
 
 namespace lwq::qat {
 

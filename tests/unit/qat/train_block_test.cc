@@ -12,7 +12,7 @@
 #include "worker/qat/api/block_ops.h"
 #include "worker/qat/quant/derive_codes.h"
 #include "worker/qat/quant/quantizer_reference.h"
-#include "worker/qat/runtime/host_tensor.h"
+#include "worker/qat/device/host_tensor.h"
 #include "worker/qat/train/unit_trainer.h"
 
 namespace lwq::qat {

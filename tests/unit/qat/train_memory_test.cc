@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "coordinator/plan/memory.h"
+#include "coordinator/plan/cost/memory.h"
 #include "gtest/gtest.h"
 #include "tests/unit/qat/model_random_block.h"
 #include "worker/qat/api/execution.h"

@@ -14,7 +14,7 @@
 #include "worker/qat/quant/derive_codes.h"
 #include "worker/qat/quant/fake_quant.h"
 #include "worker/qat/quant/quantizer_reference.h"
-#include "worker/qat/runtime/host_tensor.h"
+#include "worker/qat/device/host_tensor.h"
 #include "worker/qat/train/unit_trainer.h"
 
 namespace lwq::qat {

@@ -1,5 +1,5 @@
 // One lease from wire message to wire message, on an in-memory object store.
-#include "worker/runtime/lease_runner.h"
+#include "worker/daemon/lease_runner.h"
 
 #include <filesystem>
 #include <map>

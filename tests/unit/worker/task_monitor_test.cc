@@ -1,4 +1,4 @@
-#include "worker/runtime/task_monitor.h"
+#include "worker/daemon/task_monitor.h"
 
 #include "gtest/gtest.h"
 

@@ -1,5 +1,5 @@
 // How much memory TrainBlock takes at its peak: what measured peaks are held to. What a worker must have is decided by
-// the simpler bound of coordinator/plan/memory.h. Free of LibTorch headers. Pure.
+// the simpler bound of coordinator/plan/cost/memory.h. Free of LibTorch headers. Pure.
 #pragma once
 
 #include <cstdint>

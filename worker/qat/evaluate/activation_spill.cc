@@ -9,7 +9,7 @@
 
 #include "common/status/out_of_storage.h"
 #include "common/status/status.h"
-#include "worker/qat/runtime/torch_guard.h"
+#include "worker/qat/device/torch_guard.h"
 
 namespace lwq::qat {
 namespace {

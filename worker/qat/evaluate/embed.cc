@@ -3,8 +3,8 @@
 #include "worker/qat/api/block_ops.h"
 #include "worker/qat/evaluate/embed_rows.h"
 #include "worker/qat/model/streaming.h"
-#include "worker/qat/runtime/host_tensor.h"
-#include "worker/qat/runtime/torch_guard.h"
+#include "worker/qat/device/host_tensor.h"
+#include "worker/qat/device/torch_guard.h"
 
 namespace lwq::qat {
 

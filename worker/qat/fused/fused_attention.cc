@@ -9,7 +9,7 @@
 
 #include "worker/qat/fused/row_kernels.h"
 #include "worker/qat/gemm/gemm.h"
-#include "worker/qat/runtime/threads.h"
+#include "worker/qat/device/threads.h"
 
 namespace lwq::qat {
 namespace {

@@ -1,7 +1,7 @@
 #include "worker/qat/fused/row_kernels.h"
 
 #include "common/status/status.h"
-#include "worker/qat/runtime/cpu_features.h"
+#include "worker/qat/device/cpu_features.h"
 
 namespace lwq::qat {
 

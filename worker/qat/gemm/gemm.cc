@@ -6,7 +6,7 @@
 #include <memory>
 #include <vector>
 
-#include "worker/qat/runtime/threads.h"
+#include "worker/qat/device/threads.h"
 
 namespace lwq::qat {
 namespace {

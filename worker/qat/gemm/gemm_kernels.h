@@ -17,7 +17,7 @@
 
 #include <cstdint>
 
-#include "worker/qat/runtime/cpu_features.h"
+#include "worker/qat/device/cpu_features.h"
 
 namespace lwq::qat {
 

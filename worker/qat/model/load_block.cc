@@ -2,8 +2,8 @@
 
 #include "absl/strings/str_join.h"
 #include "worker/qat/quant/derive_codes.h"
-#include "worker/qat/runtime/host_tensor.h"
-#include "worker/qat/runtime/torch_guard.h"
+#include "worker/qat/device/host_tensor.h"
+#include "worker/qat/device/torch_guard.h"
 
 namespace lwq::qat {
 namespace {

@@ -6,7 +6,7 @@
 
 #include <atomic>
 
-#include "worker/qat/runtime/cpu_features.h"
+#include "worker/qat/device/cpu_features.h"
 
 namespace lwq::qat {
 namespace {

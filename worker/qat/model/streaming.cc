@@ -1,8 +1,8 @@
 #include "worker/qat/model/streaming.h"
 
 #include "absl/strings/str_join.h"
-#include "worker/qat/runtime/host_tensor.h"
-#include "worker/qat/runtime/torch_guard.h"
+#include "worker/qat/device/host_tensor.h"
+#include "worker/qat/device/torch_guard.h"
 
 namespace lwq::qat {
 

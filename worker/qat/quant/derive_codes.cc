@@ -5,8 +5,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "worker/qat/quant/quantizer_reference.h"
-#include "worker/qat/runtime/host_tensor.h"
-#include "worker/qat/runtime/torch_guard.h"
+#include "worker/qat/device/host_tensor.h"
+#include "worker/qat/device/torch_guard.h"
 
 namespace lwq::qat {
 namespace {

@@ -12,8 +12,8 @@
 #include "absl/strings/str_cat.h"
 #include "worker/qat/quant/kernels.h"
 #include "worker/qat/quant/quantizer_reference.h"
-#include "worker/qat/runtime/threads.h"
-#include "worker/qat/runtime/torch_guard.h"
+#include "worker/qat/device/threads.h"
+#include "worker/qat/device/torch_guard.h"
 
 namespace lwq::qat {
 namespace {

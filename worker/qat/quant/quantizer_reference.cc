@@ -12,7 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "worker/qat/runtime/torch_guard.h"
+#include "worker/qat/device/torch_guard.h"
 
 namespace lwq::qat {
 namespace {

@@ -2,10 +2,10 @@
 #include "worker/qat/model/head_loss.h"
 #include "worker/qat/model/load_block.h"
 #include "worker/qat/model/streaming.h"
-#include "worker/qat/runtime/device.h"
-#include "worker/qat/runtime/host_tensor.h"
-#include "worker/qat/runtime/threads.h"
-#include "worker/qat/runtime/torch_guard.h"
+#include "worker/qat/device/device.h"
+#include "worker/qat/device/host_tensor.h"
+#include "worker/qat/device/threads.h"
+#include "worker/qat/device/torch_guard.h"
 #include "worker/qat/sensitivity/sample_pass.h"
 
 namespace lwq::qat {

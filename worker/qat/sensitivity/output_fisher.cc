@@ -5,9 +5,9 @@
 #include "worker/qat/model/block_forward.h"
 #include "worker/qat/model/load_block.h"
 #include "worker/qat/model/streaming.h"
-#include "worker/qat/runtime/device.h"
-#include "worker/qat/runtime/threads.h"
-#include "worker/qat/runtime/torch_guard.h"
+#include "worker/qat/device/device.h"
+#include "worker/qat/device/threads.h"
+#include "worker/qat/device/torch_guard.h"
 #include "worker/qat/sensitivity/inner_product.h"
 #include "worker/qat/sensitivity/sample_pass.h"
 

@@ -1,6 +1,6 @@
 #include "worker/qat/api/sensitivity.h"
 #include "worker/qat/model/load_block.h"
-#include "worker/qat/runtime/torch_guard.h"
+#include "worker/qat/device/torch_guard.h"
 
 namespace lwq::qat {
 namespace {

@@ -4,7 +4,7 @@
 
 #include "worker/qat/model/streaming.h"
 #include "worker/qat/quant/quantizer_reference.h"
-#include "worker/qat/runtime/torch_guard.h"
+#include "worker/qat/device/torch_guard.h"
 
 namespace lwq::qat {
 namespace {

@@ -1,0 +1,157 @@
+// The one loop: events in, the pure scheduler, a group commit, replies out.
+//
+// One thread owns the state. It takes every event that has arrived, steps through them, commits what they changed in
+// one transaction, and only then lets replies, reads and watchers see it (persist before act). While a commit waits for
+// the disk the next batch gathers, so throughput grows with load.
+//
+// When a commit fails, nothing of the batch has left the process: every caller is told UNAVAILABLE, the loop ends, and
+// `on_end` is called; the store holds the last good state and the process must be restarted. So it is also when another
+// coordinator has taken a later term, which `end_status` tells by ABORTED.
+//
+// Thread-safety: every method may be called from any thread; callbacks run on the loop's thread and must not block.
+// Ownership: the clock must outlive the runtime. Not here: gRPC (service/), decisions (scheduler/).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <memory>
+#include <string>
+#include <thread>
+#include <variant>
+#include <vector>
+
+#include "common/sync/mutex.h"
+#include "coordinator/loop/clock.h"
+#include "coordinator/scheduler/step/step.h"
+#include "coordinator/store/store.h"
+
+namespace lwq::coordinator {
+
+// UNAVAILABLE: what is answered once the loop has ended.
+Status Stopping();
+
+// Receives a run whenever it has changed. Called on the loop's thread, one call at a time.
+class RunWatcher {
+ public:
+  virtual ~RunWatcher() = default;
+  // Whether the last message has gone out and the watcher is still there for the next. The loop looks again after Wake.
+  virtual bool Ready() = 0;
+  // Up to which revision of the run the watcher knows it now: where that is an older one, the next interval has more.
+  virtual uint64_t Send(const State& state, const RunEntry& run, Instant now) = 0;
+  // Nothing follows: OK after the terminal state was sent, NOT_FOUND, UNAVAILABLE (the coordinator stops).
+  virtual void End(const Status& status) = 0;
+  // Gone: the loop lets go of it.
+  virtual bool Closed() = 0;
+};
+
+struct RuntimeOptions {
+  SchedulerOptions scheduler;
+  // Time is divided into such intervals, and a watcher is sent at most one message in each: so all who watch a run are
+  // served in one go, and one message can be made for them.
+  int64_t watch_interval_ms = 100;
+  // Called once, on the loop's thread, when the loop ends by itself because a commit failed.
+  std::function<void()> on_end;
+};
+
+class Runtime {
+ public:
+  // Takes the store's next term, loads the records and starts the loop. Errors: the store's.
+  static StatusOr<std::unique_ptr<Runtime>> Start(RuntimeOptions options, std::unique_ptr<Store> store, Clock* clock);
+  ~Runtime();
+
+  // `state` is null when the status says that the loop has ended; otherwise it may be read during the call.
+  using Done = std::function<void(const Status& status, const Reply& reply, const State* state)>;
+  void Post(Event event, Done done);
+  // Waits up to max_wait_ms for a task that fits. A newer wait of the same worker answers an older one with no lease.
+  // `cancelled` is asked before a lease is given away (may be null).
+  void PostLease(LeaseTask event, int64_t max_wait_ms, std::function<bool()> cancelled, Done done);
+
+  using Reader = std::function<void(const State* state, Instant now)>;
+  // `state` is null when the loop has ended.
+  void Read(Reader reader);
+
+  void Watch(std::string run_id, std::shared_ptr<RunWatcher> watcher);
+  // Makes the loop look at its watchers again.
+  void Wake();
+
+  // Answers what waits with UNAVAILABLE and ends the loop. Idempotent.
+  void Stop();
+  // Why the loop has ended: OK after Stop.
+  Status end_status() const;
+
+ private:
+  struct EventItem {
+    Event event;
+    Done done;
+  };
+  struct LeaseItem {
+    LeaseTask event;
+    int64_t deadline_ms = 0;  // of max_wait, on the steady clock
+    std::function<bool()> cancelled;
+    Done done;
+  };
+  struct ReadItem {
+    Reader reader;
+  };
+  struct WatchItem {
+    std::string run_id;
+    std::shared_ptr<RunWatcher> watcher;
+  };
+  using Item = std::variant<EventItem, LeaseItem, ReadItem, WatchItem>;
+
+  struct HeldReply {
+    Done done;
+    Status status;
+    Reply reply;
+  };
+  struct Watched {
+    RunId run;
+    std::shared_ptr<RunWatcher> watcher;
+    uint64_t sent_revision = 0;
+    bool sent = false;
+    int64_t sent_interval = 0;
+  };
+
+  Runtime(RuntimeOptions options, std::unique_ptr<Store> store, Term term, Clock* clock, State state);
+
+  void Enqueue(Item item);
+  static void Refuse(Item& item, const Status& status);
+  void Loop();
+  std::optional<int64_t> NextWakeMs(Instant now) const;
+  int64_t IntervalAt(Instant now) const { return now.steady_ms / options_.watch_interval_ms; }
+  // One batch; false when the commit failed.
+  bool Process(std::vector<Item> items);
+  void TakeChanges(std::vector<Change> changes);
+  void StepInto(const Event& event, Instant now, const Done& done);
+  void ServeWaiters(Instant now);
+  void ServeWatchers(Instant now);
+  void End(const Status& status);
+
+  const RuntimeOptions options_;
+  const std::unique_ptr<Store> store_;
+  const Term term_;  // of every commit
+  Clock* const clock_;
+
+  mutable Mutex mutex_;
+  CondVar wake_;
+  std::vector<Item> queue_ ABSL_GUARDED_BY(mutex_);
+  bool woken_ ABSL_GUARDED_BY(mutex_) = false;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  bool ended_ ABSL_GUARDED_BY(mutex_) = false;
+  Status end_status_ ABSL_GUARDED_BY(mutex_);
+
+  // The loop's own.
+  State state_;
+  std::vector<Change> changes_;
+  std::vector<HeldReply> replies_;
+  std::list<LeaseItem> waiters_;  // oldest first
+  std::list<Watched> watched_;
+  bool look_at_watchers_ = false;        // at once: one is new, or ready again, or to be ended
+  bool watchers_may_have_news_ = false;  // something has happened since they were looked at
+  int64_t watchers_looked_at_ = -1;      // interval
+
+  std::thread thread_;
+};
+
+}  // namespace lwq::coordinator

@@ -1,0 +1,240 @@
+#include "coordinator/plan/cost/task_costs.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "common/task/task_params.h"
+#include "coordinator/plan/cost/memory.h"
+#include "coordinator/plan/recipe/policies.h"
+
+namespace lwq::coordinator {
+namespace {
+
+constexpr int64_t kFp32Bytes = 4;
+
+// The shapes that costs are made of. Bytes are whole, operations are doubles.
+class Shapes {
+ public:
+  Shapes(const LlamaConfig& model, const Recipe& recipe) : model_(model), recipe_(recipe) {}
+
+  const LlamaConfig& model() const { return model_; }
+  const Recipe& recipe() const { return recipe_; }
+
+  int64_t BlockBytes() const { return BlockParameters(model_) * kFp32Bytes; }
+  int64_t EmbeddingBytes() const { return model_.vocab_size * model_.hidden_size * kFp32Bytes; }
+  // A forward pass of the calibration windows, `samples` at a time.
+  int64_t Forward(int64_t samples) const { return ForwardBytes(model_, samples, recipe_.training_seqlen); }
+  int64_t Chunks() const { return ChunkBytes(model_, recipe_.training_seqlen); }
+  int64_t Logits(int64_t copies) const { return LogitBytes(model_, recipe_.training_seqlen, copies); }
+
+  double ForwardWork(double samples, int64_t seqlen) const {
+    const auto query = static_cast<double>(model_.num_attention_heads * model_.head_dim);
+    const auto tokens = static_cast<double>(seqlen);
+    return samples * tokens * (2 * BlockWork() + 2 * query * tokens);
+  }
+  double ForwardWork(double samples) const { return ForwardWork(samples, recipe_.training_seqlen); }
+  double HeadWork(double tokens) const {
+    return 2 * tokens * static_cast<double>(model_.vocab_size) * static_cast<double>(model_.hidden_size);
+  }
+  double BlockWork() const { return static_cast<double>(BlockParameters(model_)); }
+  double Blocks() const { return static_cast<double>(model_.num_hidden_layers); }
+  double Windows() const { return static_cast<double>(recipe_.train_size + recipe_.val_size); }
+  double BlocksFrom(int64_t block) const { return std::max(1.0, Blocks() - static_cast<double>(block)); }
+
+ private:
+  const LlamaConfig& model_;
+  const Recipe& recipe_;
+};
+
+// A task and the size of the text it is of.
+struct Sized {
+  const TaskDef& def;
+  double text_bytes;
+};
+
+// Of every kind: int64_t Memory(shapes), and double Work(shapes, task) or, where they matter, Work(shapes, task,
+// parameters).
+template <TaskKind kKind>
+struct CostOf;
+
+template <>
+struct CostOf<TaskKind::kTokenize> {
+  static int64_t Memory(const Shapes&) { return 0; }
+  static double Work(const Shapes&, const Sized& task) {
+    const auto input = task.def.inputs.find("text");
+    const auto* leaf = input == task.def.inputs.end() ? nullptr : std::get_if<ArtifactRef>(&input->second);
+    return leaf == nullptr ? 0 : static_cast<double>(leaf->size_bytes);
+  }
+};
+
+template <>
+struct CostOf<TaskKind::kEmbed> {
+  static int64_t Memory(const Shapes& s) { return s.EmbeddingBytes() + s.Chunks(); }
+  // A copy of every hidden vector.
+  static double Work(const Shapes& s, const Sized&) {
+    return s.Windows() * static_cast<double>(s.recipe().training_seqlen * s.model().hidden_size);
+  }
+};
+
+template <>
+struct CostOf<TaskKind::kAdvance> {
+  static int64_t Memory(const Shapes& s) { return s.BlockBytes() + s.Forward(s.recipe().batch_size) + s.Chunks(); }
+  static double Work(const Shapes& s, const Sized&) { return s.ForwardWork(s.Windows()); }
+};
+
+template <>
+struct CostOf<TaskKind::kTrainBlock> {
+  static int64_t Memory(const Shapes& s) {
+    const int64_t blocks = MostBlocksInUnit(s.recipe(), s.model().num_hidden_layers);
+    return TrainMemoryBytes(s.model(), s.recipe(), blocks);
+  }
+  // A step is three forwards of its samples, a validation one, for every block of the unit.
+  static double Work(const Shapes& s, const Sized&, const TrainBlockParams& params) {
+    const double samples = 3 * static_cast<double>(params.train_size) * params.epochs +
+                           static_cast<double>(params.val_size) * (std::ceil(params.epochs) + 1);
+    return static_cast<double>(1 + params.rest.size()) * s.ForwardWork(samples);
+  }
+};
+
+template <>
+struct CostOf<TaskKind::kRtnBlock> {
+  static int64_t Memory(const Shapes& s) { return 3 * s.BlockBytes(); }
+  static double Work(const Shapes& s, const Sized&) { return s.BlockWork(); }
+};
+
+template <>
+struct CostOf<TaskKind::kEvaluatePpl> {
+  // The larger of a block and of the head with its logits and their log-softmax.
+  static int64_t Memory(const Shapes& s) {
+    const int64_t batch = s.recipe().batch_size;
+    const int64_t seqlen = s.recipe().ppl_seqlen;
+    const int64_t head = s.EmbeddingBytes() + 2 * batch * seqlen * s.model().vocab_size * kFp32Bytes;
+    return std::max(s.BlockBytes() + ForwardBytes(s.model(), batch, seqlen), head) + ChunkBytes(s.model(), seqlen);
+  }
+  // As many tokens as the shard has bytes of the text, through all blocks and the head.
+  static double Work(const Shapes& s, const Sized& task, const EvaluatePplParams& params) {
+    const int64_t seqlen = s.recipe().ppl_seqlen;
+    const double tokens = task.text_bytes / static_cast<double>(params.shards);
+    return s.Blocks() * s.ForwardWork(tokens / static_cast<double>(seqlen), seqlen) + s.HeadWork(tokens);
+  }
+};
+
+template <>
+struct CostOf<TaskKind::kReducePpl> {
+  static int64_t Memory(const Shapes&) { return 0; }  // a number for each window
+  static double Work(const Shapes&, const Sized& task) { return task.text_bytes; }
+};
+
+template <>
+struct CostOf<TaskKind::kExport> {
+  static int64_t Memory(const Shapes& s) { return 2 * s.BlockBytes() + s.EmbeddingBytes(); }
+  static double Work(const Shapes& s, const Sized&) { return s.Blocks() * s.BlockWork(); }
+};
+
+// Sensitivity takes one sample at a time; samples are read from two sets and written to one.
+template <>
+struct CostOf<TaskKind::kLossGradient> {
+  static int64_t Memory(const Shapes& s) { return s.EmbeddingBytes() + s.Logits(4) + 2 * s.Chunks(); }
+  static double Work(const Shapes& s, const Sized&, const LossGradientParams& params) {
+    return 3 * s.HeadWork(static_cast<double>(params.samples * s.recipe().training_seqlen));
+  }
+};
+
+template <>
+struct CostOf<TaskKind::kBackwardBlock> {
+  // The block, its gradients, and their sum.
+  static int64_t Memory(const Shapes& s) {
+    return 3 * s.BlockBytes() + ActivationBytes(s.model(), 1, s.recipe().training_seqlen) + 2 * s.Chunks();
+  }
+  static double Work(const Shapes& s, const Sized&, const BackwardBlockParams& params) {
+    return 3 * s.ForwardWork(static_cast<double>(params.samples));
+  }
+};
+
+template <>
+struct CostOf<TaskKind::kGradientNorm> {
+  // One linear in float64 and in float32.
+  static int64_t Memory(const Shapes& s) {
+    const LlamaConfig& model = s.model();
+    return 3 * model.hidden_size * std::max(model.intermediate_size, model.num_attention_heads * model.head_dim) *
+           kFp32Bytes;
+  }
+  static double Work(const Shapes& s, const Sized&) { return s.BlockWork(); }
+};
+
+template <>
+struct CostOf<TaskKind::kOutputFisher> {
+  // A candidate is decoded from its integers.
+  static int64_t Memory(const Shapes& s) { return 2 * s.BlockBytes() + s.Forward(1) + 2 * s.Chunks(); }
+  static double Work(const Shapes& s, const Sized&, const OutputFisherParams& params) {
+    return static_cast<double>(1 + params.choices.size()) * s.ForwardWork(static_cast<double>(params.samples));
+  }
+};
+
+template <>
+struct CostOf<TaskKind::kLossDelta> {
+  // As output_fisher; the head takes the place of the last block.
+  static int64_t Memory(const Shapes& s) {
+    return std::max(2 * s.BlockBytes() + s.Forward(1), s.EmbeddingBytes() + s.Logits(3)) + 2 * s.Chunks();
+  }
+  // Every model goes through all later blocks.
+  static double Work(const Shapes& s, const Sized&, const LossDeltaParams& params) {
+    const auto models = static_cast<double>(1 + params.choices.size()) + static_cast<double>(params.candidates);
+    return models * s.BlocksFrom(params.block) * s.ForwardWork(static_cast<double>(params.samples));
+  }
+};
+
+template <>
+struct CostOf<TaskKind::kHessian> {
+  // Gradients of gradients: the graph is kept twice, beside the weights the probe, the gradients and their products.
+  static int64_t Memory(const Shapes& s) {
+    return std::max(5 * s.BlockBytes() + 3 * ActivationBytes(s.model(), 1, s.recipe().training_seqlen),
+                    s.EmbeddingBytes() + s.Logits(8)) +
+           2 * s.Chunks();
+  }
+  // Through all blocks from the first probed one on.
+  static double Work(const Shapes& s, const Sized&, const HessianParams& params) {
+    return 6 * s.BlocksFrom(params.first_block) * s.ForwardWork(static_cast<double>(params.samples));
+  }
+};
+
+template <>
+struct CostOf<TaskKind::kWeightError> {
+  // The integers of a whole block, and one linear with its rounded self.
+  static int64_t Memory(const Shapes& s) { return 2 * s.BlockBytes(); }
+  static double Work(const Shapes& s, const Sized&, const WeightErrorParams& params) {
+    return static_cast<double>(params.choices.size()) * s.BlockWork();
+  }
+};
+
+template <>
+struct CostOf<TaskKind::kNoop> {
+  static int64_t Memory(const Shapes&) { return 0; }
+  static double Work(const Shapes&, const Sized&) { return 1; }
+};
+
+}  // namespace
+
+int64_t TaskMemoryBytes(TaskKind kind, const LlamaConfig& config, const Recipe& recipe) {
+  const Shapes shapes(config, recipe);
+  return VisitTaskKind(kind, [&](auto of_kind) { return CostOf<of_kind()>::Memory(shapes); });
+}
+
+double TaskWork(const TaskDef& def, const LlamaConfig* model, const Recipe& recipe, int64_t text_bytes) {
+  if (def.kind == TaskKind::kNoop) return 1;
+  if (model == nullptr) return 0;
+  const Shapes shapes(*model, recipe);
+  const Sized task{def, static_cast<double>(text_bytes)};
+  return VisitTaskKind(def.kind, [&](auto of_kind) -> double {
+    using Cost = CostOf<of_kind()>;
+    using Params = ParamsOf<of_kind()>;
+    if constexpr (requires { Cost::Work(shapes, task); }) {
+      return Cost::Work(shapes, task);
+    } else {
+      const StatusOr<Params> params = Params::FromJson(def.params);
+      return params.ok() ? Cost::Work(shapes, task, *params) : 0;
+    }
+  });
+}
+
+}  // namespace lwq::coordinator

@@ -1,0 +1,208 @@
+#include "coordinator/plan/recipe/recipe_check.h"
+
+#include <algorithm>
+#include <cmath>
+#include <iterator>
+#include <set>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "absl/strings/str_join.h"
+#include "common/export_format/export_format.h"
+#include "coordinator/plan/recipe/group_size.h"
+#include "coordinator/plan/recipe/policies.h"
+#include "coordinator/plan/recipe/sensitivity_choices.h"
+
+namespace lwq::coordinator {
+namespace {
+
+constexpr int64_t kMaxNoops = 100'000;
+constexpr int64_t kMaxBatchBytes = int64_t{1} << 50;
+// Tasks that one measurement of sensitivity makes.
+constexpr double kMaxMeasuringTasks = 100'000;
+// Activations of a calibration set: no store holds more, and the product stays far from int64's end.
+constexpr int64_t kMaxCalibrationBytes = int64_t{1} << 50;
+
+// Collects problems; each is a clause that names the field.
+class Problems {
+ public:
+  void Add(std::string problem) { problems_.push_back(std::move(problem)); }
+
+  void Integer(std::string_view field, int64_t value, int64_t low, int64_t high) {
+    if (value >= low && value <= high) return;
+    Add(absl::StrCat(field, " is ", value, ", must be between ", low, " and ", high));
+  }
+  void Number(std::string_view field, double value, double low, double high) {
+    if (std::isfinite(value) && value >= low && value <= high) return;
+    Add(absl::StrCat(field, " is ", value, ", must be a number between ", low, " and ", high));
+  }
+  // Of a word as it was given: the recipe holds another value where it is none.
+  template <RecipeChoice E>
+  void Word(std::string_view field, const std::optional<GivenWord<E>>& given) {
+    if (!given.has_value() || given->choice().has_value()) return;
+    Add(absl::StrCat(field, " ", UnknownWordMessage(given->text(), kWords<E>)));
+  }
+
+  bool empty() const { return problems_.empty(); }
+  std::string Join() const { return absl::StrJoin(problems_, "; "); }
+
+ private:
+  std::vector<std::string> problems_;
+};
+
+// Also of fields that nothing reads in this recipe: it is stored whole, and JSON has no infinity.
+void CheckFinite(const Recipe& recipe, Problems& problems) {
+  ForEachRecipeField(
+      [&](std::string_view name, const auto& field) {
+        if constexpr (std::is_same_v<std::decay_t<decltype(field)>, double>) {
+          if (!std::isfinite(field)) problems.Add(absl::StrCat(name, " is ", field, ", must be a finite number"));
+        }
+      },
+      recipe);
+}
+
+// What a row of the table allows. Of those that other fields or the model decide: below.
+template <typename T>
+void CheckAllowed(const recipe::Range<int64_t>& range, std::string_view name, const T& value, Problems& problems) {
+  static_assert(std::is_integral_v<T>, "give a number's range as numbers");
+  problems.Integer(name, value, range.low, range.high);
+}
+void CheckAllowed(const recipe::Range<double>& range, std::string_view name, double value, Problems& problems) {
+  problems.Number(name, value, range.low, range.high);
+}
+void CheckAllowed(const recipe::WeightBits&, std::string_view name, int value, Problems& problems) {
+  const auto& widths = recipe::kWeightBits;
+  if (std::find(std::begin(widths), std::end(widths), value) != std::end(widths)) return;
+  problems.Add(absl::StrCat(name, " is ", value, ", must be one of ", absl::StrJoin(widths, ", ")));
+}
+
+void CheckFields(const Recipe& recipe, const PartialRecipe& given, Problems& problems) {
+  ForEachRecipeRow(
+      [&](const auto& row, const auto& value, const auto& written) {
+        using RowType = std::decay_t<decltype(row)>;
+        if constexpr (RecipeChoice<typename RowType::Type>) {
+          problems.Word(row.name, written);
+        } else if constexpr (std::is_same_v<typename RowType::Allowed, recipe::TrainWindows>) {
+          problems.Integer(row.name, value, 1, recipe.train_size);
+        } else if constexpr (requires { CheckAllowed(row.allowed, row.name, value, problems); }) {
+          CheckAllowed(row.allowed, row.name, value, problems);
+        }
+      },
+      recipe, given);
+}
+
+void CheckRecipeCombinations(const Recipe& recipe, Problems& problems) {
+  if (recipe.batch_size >= 1 && recipe.gradient_accumulation_steps >= 1 &&
+      recipe.batch_size % recipe.gradient_accumulation_steps != 0) {
+    problems.Add(absl::StrCat("gradient_accumulation_steps ", recipe.gradient_accumulation_steps,
+                              " does not divide batch_size ", recipe.batch_size));
+  }
+  if (recipe.early_stop > 0 && recipe.val_size == 0) {
+    problems.Add("early_stop needs validation windows: set val_size above 0 or early_stop to 0");
+  }
+  if (recipe.method == Method::kNoop && recipe.train_size > kMaxNoops) {
+    problems.Add(
+        absl::StrCat("train_size is ", recipe.train_size, ", method noop makes at most ", kMaxNoops, " tasks"));
+  }
+  if (recipe.handoff != Handoff::kSequential && recipe.reorder_every > 0) {
+    problems.Add(
+        absl::StrCat("reorder_every measures the model as its blocks are quantized one after the other, which "
+                     "handoff ",
+                     WordOf(recipe.handoff), " does not do: use sequential, or set reorder_every to 0"));
+  }
+  if (!Quantizes(recipe) && recipe.export_format != ExportFormat::kNone) {
+    problems.Add(absl::StrCat("export_format ", WordOf(recipe.export_format), " needs quantized blocks, but method '",
+                              WordOf(recipe.method), "' makes none: use export_format none"));
+  }
+}
+
+void CheckGroups(std::string_view field, int64_t group_size, const LlamaConfig& model, Problems& problems) {
+  std::string problem = GroupSizeProblem(field, group_size, model);
+  if (!problem.empty()) problems.Add(std::move(problem));
+}
+
+// A task for every block and shard, and for every probe or pilot of those.
+void CheckMeasuringTasks(const Recipe& recipe, const LlamaConfig& model, double choices, Problems& problems) {
+  const double shards = std::ceil(static_cast<double>(recipe.sensitivity_samples) /
+                                  static_cast<double>(recipe.sensitivity_shard_samples));
+  const bool by_probes = recipe.sensitivity_metric == SensitivityMetric::kHessian;
+  const double probes = by_probes ? static_cast<double>(recipe.hessian_probes) : 1;
+  const double pilots = recipe.sensitivity_metric == SensitivityMetric::kPilot ? choices : 1;
+  const double tasks = static_cast<double>(model.num_hidden_layers) * shards * probes * pilots;
+  if (tasks <= kMaxMeasuringTasks) return;
+  problems.Add(absl::StrCat(
+      "sensitivity_samples ", recipe.sensitivity_samples, " in shards of ", recipe.sensitivity_shard_samples,
+      by_probes ? absl::StrCat(" with hessian_probes ", recipe.hessian_probes) : "",
+      " make ", static_cast<int64_t>(tasks), " tasks: at most ", static_cast<int64_t>(kMaxMeasuringTasks),
+      "; choose larger shards"));
+}
+
+void CheckSensitivity(const Recipe& recipe, bool optimal, const LlamaConfig* model, Problems& problems) {
+  const StatusOr<std::vector<QuantChoice>> choices = SensitivityChoices(recipe);
+  if (!choices.ok()) return problems.Add(std::string(MessageOf(choices.status())));
+  if (model != nullptr) CheckMeasuringTasks(recipe, *model, static_cast<double>(choices->size()), problems);
+  if (model == nullptr || !CutsIntoGroups(recipe)) return;
+  if (!IsTableMetric(recipe.sensitivity_metric) && !optimal) return;
+  std::set<int64_t> groups;
+  for (const QuantChoice& choice : *choices) groups.insert(choice.group_size);
+  groups.erase(recipe.group_size);
+  for (const int64_t group_size : groups) CheckGroups("sensitivity_group_sizes", group_size, *model, problems);
+}
+
+// Activations, attention scores and logits of one batch: far beyond any device, and their sums far from int64's end.
+void CheckWindow(std::string_view field, int64_t seqlen, const Recipe& recipe, const LlamaConfig& model,
+                 Problems& problems) {
+  const double per_token = 64.0 * static_cast<double>(model.hidden_size) +
+                           64.0 * static_cast<double>(model.intermediate_size) +
+                           16.0 * static_cast<double>(model.num_attention_heads) * static_cast<double>(model.head_dim) +
+                           4.0 * static_cast<double>(model.num_attention_heads) * static_cast<double>(seqlen) +
+                           8.0 * static_cast<double>(model.vocab_size);
+  const double bytes = 4.0 * static_cast<double>(recipe.batch_size) * static_cast<double>(seqlen) * per_token;
+  if (bytes <= static_cast<double>(kMaxBatchBytes)) return;
+  problems.Add(absl::StrCat(field, " ", seqlen, " at batch_size ", recipe.batch_size, " needs about ",
+                            static_cast<int64_t>(bytes / 1e12), " TB of memory: choose shorter windows"));
+}
+
+void CheckAgainstModel(const Recipe& recipe, const LlamaConfig& model, Problems& problems) {
+  problems.Integer("training_seqlen", recipe.training_seqlen, 1, model.max_position_embeddings);
+  problems.Integer("ppl_seqlen", recipe.ppl_seqlen, 2, model.max_position_embeddings);
+  if (recipe.group_size != -1 && recipe.group_size < 1) {
+    problems.Add(absl::StrCat("group_size is ", recipe.group_size, ", must be -1 (a whole row) or at least 1"));
+  } else if (CutsIntoGroups(recipe)) {
+    CheckGroups("group_size", recipe.group_size, model, problems);
+  }
+  CheckWindow("training_seqlen", recipe.training_seqlen, recipe, model, problems);
+  CheckWindow("ppl_seqlen", recipe.ppl_seqlen, recipe, model, problems);
+  const double calibration_bytes = 4.0 *
+                                   (static_cast<double>(recipe.train_size) + static_cast<double>(recipe.val_size)) *
+                                   static_cast<double>(recipe.training_seqlen) * static_cast<double>(model.hidden_size);
+  if (calibration_bytes > static_cast<double>(kMaxCalibrationBytes)) {
+    problems.Add(absl::StrCat("train_size ", recipe.train_size, " + val_size ", recipe.val_size, " at training_seqlen ",
+                              recipe.training_seqlen, " need ", static_cast<int64_t>(calibration_bytes / 1e12),
+                              " TB of activations per block: choose fewer or shorter windows"));
+  }
+}
+
+}  // namespace
+
+Status CheckRecipe(const Recipe& recipe, const PartialRecipe& given, const LlamaConfig* model) {
+  Problems problems;
+  CheckFinite(recipe, problems);
+  if (problems.empty()) CheckFields(recipe, given, problems);
+  CheckRecipeCombinations(recipe, problems);
+  if (model != nullptr) CheckAgainstModel(recipe, *model, problems);
+  const StatusOr<Recipe> policies = ResolvePolicies(recipe);
+  const bool optimal = policies.ok() && IsOptimal(*policies);
+  if (problems.empty()) CheckSensitivity(recipe, optimal, model, problems);
+  if (!problems.empty()) return absl::InvalidArgumentError(absl::StrCat("recipe: ", problems.Join()));
+  LWQ_RETURN_IF_ERROR(Annotate(policies.status(), "recipe"));
+  if (!FormatHolds(recipe.export_format, recipe.wbits)) {
+    return absl::FailedPreconditionError(absl::StrCat("recipe: export_format ", WordOf(recipe.export_format),
+                                                      " cannot hold wbits ", recipe.wbits, ": use ",
+                                                      FormatsThatHold(recipe.wbits), ", or 2, 3, 4 or 8 bits"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace lwq::coordinator

@@ -1,0 +1,123 @@
+#include "coordinator/plan/recipe/recipe_defaults.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_join.h"
+#include "common/export_format/export_format.h"
+#include "common/status/status.h"
+#include "coordinator/plan/recipe/eval_shards.h"
+#include "coordinator/plan/recipe/group_size.h"
+#include "coordinator/plan/recipe/policies.h"
+
+namespace lwq::coordinator {
+namespace {
+
+constexpr int64_t kUsualSeqlen = 2048;
+constexpr int64_t kUsualSensitivitySamples = 64;
+constexpr int64_t kUsualPilotSamples = 32;
+
+SettledRecipe ValuesOf(Preset preset, int wbits) {
+  SettledRecipe values;
+  if (preset == Preset::kEfficientQat) {
+    values.train_size = 4096;
+    values.val_size = 64;
+    values.disjoint_windows = false;
+    values.early_stop_resets = false;
+    values.keep_best = false;
+    values.lr_schedule = LrSchedule::kChainedCosine;
+    values.fp16_scales = false;
+    values.range_contains_zero = false;
+    values.precision = Precision::kFp32;
+    values.activation_dtype = Precision::kFp32;
+  } else if (preset == Preset::kStrong) {
+    values.train_size = 128;
+    values.epochs = 4;
+    if (wbits <= 3) {
+      values.quant_lr = 1e-3;
+      values.weight_lr = 1e-3;
+    }
+  }
+  return values;
+}
+
+template <typename T>
+void Take(const std::optional<T>& source, std::optional<T>& field) {
+  if (!field.has_value()) field = source;
+}
+template <RecipeChoice E>
+void Take(const std::optional<GivenWord<E>>& source, std::optional<E>& field) {
+  if (!field.has_value() && source.has_value()) field = source->choice();
+}
+
+template <typename T, typename V>
+void Fill(std::optional<T>& field, const V& value) {
+  if (!field.has_value()) field = static_cast<T>(value);
+}
+
+std::string WidthsHeldBy(ExportFormat format) {
+  std::vector<int> widths;
+  for (const int bits : recipe::kWeightBits) {
+    if (FormatHolds(format, bits)) widths.push_back(bits);
+  }
+  return absl::StrJoin(widths, ",");
+}
+
+// The rows of the table that say Follows.
+void FillFollowing(const LlamaConfig* model, SettledRecipe& recipe) {
+  const int64_t seqlen = model == nullptr ? kUsualSeqlen : std::min(kUsualSeqlen, model->max_position_embeddings);
+  Fill(recipe.training_seqlen, seqlen);
+  Fill(recipe.ppl_seqlen, seqlen);
+  Fill(recipe.eval_shard_windows, DefaultEvalShardWindows(*recipe.ppl_seqlen));
+  Fill(recipe.group_size, model == nullptr ? kUsualGroupSize : DefaultGroupSize(*model));
+  Fill(recipe.zp_lr, *recipe.quant_lr);
+  Fill(recipe.weight_lr, *recipe.wbits == 2 ? 2e-5 : 1e-5);
+  Fill(recipe.target_avg_bits, *recipe.wbits);
+  // The author's program ignored the target where the strategy is not "adaptive".
+  Fill(recipe.keep_budget, *recipe.policy_semantics != PolicySemantics::kAuthor);
+  Fill(recipe.export_format, TraitsOf(*recipe.method).quantizes ? ExportFormat::kGptqV2 : ExportFormat::kNone);
+  Fill(recipe.sensitivity_samples, std::min(kUsualSensitivitySamples, *recipe.train_size));
+  Fill(recipe.sensitivity_bits, WidthsHeldBy(*recipe.export_format));
+  Fill(recipe.sensitivity_group_sizes, absl::StrCat(*recipe.group_size));
+  Fill(recipe.pilot_samples, std::min(kUsualPilotSamples, *recipe.train_size));
+}
+
+}  // namespace
+
+const SettledRecipe& ConstantDefaults() {
+  static const auto* const kConstants = [] {
+    auto* constants = new SettledRecipe();
+    ForEachRecipeRow(
+        [](const auto& row, auto& field) {
+          if constexpr (requires { row.otherwise.value; }) Fill(field, row.otherwise.value);
+        },
+        *constants);
+    return constants;
+  }();
+  return *kConstants;
+}
+
+Recipe Completed(const PartialRecipe& given, Presets presets, const LlamaConfig* model) {
+  const auto take = [](std::string_view, auto& field, const auto& source) { Take(source, field); };
+  const SettledRecipe& constants = ConstantDefaults();
+  SettledRecipe settled;
+  ForEachRecipeField(take, settled, given);
+  if (presets == Presets::kApply) {
+    const SettledRecipe preset =
+        ValuesOf(settled.preset.value_or(*constants.preset), settled.wbits.value_or(*constants.wbits));
+    ForEachRecipeField(take, settled, preset);
+  }
+  ForEachRecipeField(take, settled, constants);
+  FillFollowing(model, settled);
+  Recipe recipe;
+  ForEachRecipeField(
+      [](std::string_view name, auto& field, const auto& value) {
+        LWQ_CHECK(value.has_value(), "the default of recipe field ", name, " follows from nothing");
+        field = *value;
+      },
+      recipe, settled);
+  return recipe;
+}
+
+}  // namespace lwq::coordinator

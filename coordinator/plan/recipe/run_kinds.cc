@@ -1,0 +1,50 @@
+#include "coordinator/plan/recipe/run_kinds.h"
+
+namespace lwq::coordinator {
+namespace {
+
+void AddSensitivity(const Recipe& recipe, std::set<TaskKind>& kinds) {
+  const SensitivityMetric metric = recipe.sensitivity_metric;
+  kinds.insert({TaskKind::kTokenize, TaskKind::kEmbed, TaskKind::kAdvance});
+  if (metric == SensitivityMetric::kLossDelta || metric == SensitivityMetric::kPilot) {
+    kinds.insert(TaskKind::kLossDelta);
+    if (metric == SensitivityMetric::kPilot) kinds.insert(TaskKind::kTrainBlock);
+  } else {
+    kinds.insert({TaskKind::kLossGradient, TaskKind::kBackwardBlock});
+  }
+  if (metric == SensitivityMetric::kGradient) kinds.insert(TaskKind::kGradientNorm);
+  if (metric == SensitivityMetric::kOutputFisher) kinds.insert(TaskKind::kOutputFisher);
+  if (metric == SensitivityMetric::kHessian) kinds.insert(TaskKind::kHessian);
+}
+
+}  // namespace
+
+std::set<TaskKind> KindsOfRun(const ResolvedRecipe& resolved, bool has_eval_texts) {
+  const Recipe& recipe = resolved.fields;
+  if (recipe.method == Method::kNoop) return {TaskKind::kNoop};
+  std::set<TaskKind> kinds;
+  if (TraitsOf(recipe.method).trains) {
+    kinds.insert({TaskKind::kTokenize, TaskKind::kEmbed, TaskKind::kAdvance, TaskKind::kTrainBlock});
+  }
+  if (recipe.method == Method::kRtn) kinds.insert(TaskKind::kRtnBlock);
+  if (resolved.measures_sensitivity) AddSensitivity(recipe, kinds);
+  if (resolved.needs_squared_error) kinds.insert(TaskKind::kWeightError);
+  if (recipe.eval_ppl && TraitsOf(recipe.method).evaluates && has_eval_texts) {
+    kinds.insert({TaskKind::kTokenize, TaskKind::kEvaluatePpl, TaskKind::kReducePpl});
+  }
+  if (recipe.export_format != ExportFormat::kNone) kinds.insert(TaskKind::kExport);
+  return kinds;
+}
+
+std::optional<TaskKind> MainKindOf(const std::set<TaskKind>& kinds) {
+  std::optional<TaskKind> main_kind;
+  int rank = 0;
+  for (const TaskKind kind : kinds) {
+    if (TraitsOf(kind).main_rank <= rank) continue;
+    main_kind = kind;
+    rank = TraitsOf(kind).main_rank;
+  }
+  return main_kind;
+}
+
+}  // namespace lwq::coordinator

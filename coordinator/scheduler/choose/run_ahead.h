@@ -1,0 +1,26 @@
+// Activations that would be made before anybody needs them.
+//
+// A chain is quicker than the trainings it feeds: with nothing to stop it, every activation of a model is stored at
+// once. So beyond the budget (SchedulerOptions::activation_bytes), counted over what is stored and somebody reads, a
+// READY step of a chain
+//   is held back   where no result could soon follow: every reader, directly or through further such tasks, also waits
+//                  for something that nobody has begun to make (sequential: the next block waits for the one before)
+//   gives way      otherwise, to what the same run has ready that makes results (independent: trainings).
+// So the budget may be exceeded by what the trainings in progress and the next ones need. A run nobody works for is
+// never held back: what it waits for may be just this. Measurements are results, whatever they make.
+//
+// Pure on State; thread-safety: none.
+#pragma once
+
+#include "coordinator/scheduler/state/state.h"
+
+namespace lwq::coordinator {
+
+// Whether what the READY task makes goes beyond the budget. Only a chain's steps do.
+bool ExceedsBudget(const State& state, const TaskEntry& task);
+
+// Whether it is to wait, even for an idle worker. Cost: beyond the budget, the tasks between it and its nearest
+// results.
+bool IsHeldBack(const State& state, const TaskEntry& task);
+
+}  // namespace lwq::coordinator

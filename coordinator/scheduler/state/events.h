@@ -1,0 +1,132 @@
+// What happens to the coordinator, what it answers, and what a step hands to its driver. Plain values.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "common/artifact/artifact.h"
+#include "common/status/status.h"
+#include "coordinator/scheduler/state/records.h"
+
+namespace lwq::coordinator {
+
+struct Progress {
+  std::string stage;
+  int64_t step = 0;
+  int64_t steps = 0;
+  std::optional<double> loss;
+};
+
+struct PreparedRun;
+
+struct SubmitRun {
+  RunSpec spec;
+  std::string request_id;  // "" = not idempotent
+  // Of this very spec (submission.h); null: the step makes it.
+  std::shared_ptr<const PreparedRun> prepared = nullptr;
+};
+// All are accepted, in this order, or none is.
+struct SubmitRuns {
+  std::vector<SubmitRun> runs;
+};
+struct CancelRun {
+  std::string run_id;  // an id or a unique prefix
+};
+struct RegisterWorker {
+  WorkerRecord worker;  // its id is not read
+};
+struct LeaseTask {
+  WorkerId worker;
+};
+struct TaskProgress {
+  Digest task;
+  uint64_t token = 0;
+  Progress progress;
+  std::vector<std::string> log_lines;
+};
+struct Heartbeat {
+  WorkerId worker;
+  std::vector<TaskProgress> tasks;
+  bool draining = false;
+  std::vector<Digest> discarded;  // artifacts it has deleted
+};
+
+struct ReportSuccess {
+  std::map<std::string, ArtifactRef> outputs;
+  std::string metrics_json;  // "" or a JSON object
+  bool from_cache = false;
+};
+struct ReportFailure {
+  FailureCause cause = FailureCause::kTask;
+  std::string message;
+  std::string input;  // role, for kInputLost
+};
+struct ReportReleased {};
+
+struct ReportTask {
+  WorkerId worker;
+  Digest task;
+  uint64_t token = 0;
+  std::variant<ReportReleased, ReportSuccess, ReportFailure> outcome;
+  double seconds = 0;
+  int64_t peak_memory_bytes = 0;
+  int64_t peak_rss_bytes = 0;
+  std::vector<std::string> log_lines;
+  bool lease_next = false;
+};
+
+// A deadline has passed.
+struct Tick {};
+
+using Event = std::variant<SubmitRun, SubmitRuns, CancelRun, RegisterWorker, LeaseTask, Heartbeat, ReportTask, Tick>;
+
+struct Lease {
+  Digest task;
+  uint64_t token = 0;
+  Digest action_key;
+  std::shared_ptr<const TaskDef> def;
+  std::map<std::string, ArtifactRef> inputs;
+  int lr_halvings = 0;
+  int attempt = 1;
+  std::string title;
+  int64_t duration_ms = 0;
+};
+
+struct LostLease {
+  Digest task;
+  uint64_t token = 0;
+  std::string reason;
+};
+
+struct RunReply {
+  RunId run;
+};
+struct RunsReply {
+  std::vector<RunId> runs;  // as in the event
+};
+struct RegisterReply {
+  WorkerId worker;
+};
+struct LeaseReply {
+  std::optional<Lease> lease;
+};
+struct HeartbeatReply {
+  std::vector<LostLease> lost;
+  std::vector<ArtifactRef> discard;  // artifacts to delete, named until they are known to be
+};
+
+using Reply = std::variant<std::monostate, RunReply, RunsReply, RegisterReply, LeaseReply, HeartbeatReply>;
+
+struct Effects {
+  // To be committed before anything below leaves the process.
+  std::vector<Change> changes;
+  // To the sender of the event. A step that answers an error may still have changes (a late worker was seen dead).
+  Status status;
+  Reply reply;
+};
+
+}  // namespace lwq::coordinator

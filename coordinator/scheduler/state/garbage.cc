@@ -1,0 +1,118 @@
+#include "coordinator/scheduler/state/garbage.h"
+
+namespace lwq::coordinator {
+namespace {
+
+// The task's results that may be discarded; none unless it has SUCCEEDED.
+std::map<std::string, ArtifactRef> DisposableResults(const State& state, const TaskRecord& task) {
+  std::map<std::string, ArtifactRef> results;
+  if (task.state != TaskState::kSucceeded) return results;
+  for (const auto& [role, artifact] : state.actions.at(task.action_key).outputs) {
+    if (IsDisposable(task.def->kind, role)) results.emplace(role, artifact);
+  }
+  return results;
+}
+
+int64_t ReadersOf(const TaskEntry& task, const std::string& role) {
+  const auto readers = task.readers.find(role);
+  return task.holders + (readers == task.readers.end() ? 0 : readers->second);
+}
+
+// The task begins (+1) or ceases (−1) to need its inputs.
+void CountReads(State& state, const TaskRecord& task, int64_t delta) {
+  if (!IsLive(task)) return;
+  for (const auto& [role, input] : task.def->inputs) {
+    const auto* made = std::get_if<TaskOutputRef>(&input);
+    if (made == nullptr) continue;
+    TaskEntry& producer = state.tasks.at(made->derivation_key);
+    if (!IsDisposable(producer.record.def->kind, made->output)) continue;
+    int64_t& readers = producer.readers[made->output];
+    readers += delta;
+    if (readers == 0) producer.readers.erase(made->output);
+    if (producer.record.state != TaskState::kSucceeded) continue;
+    const auto& outputs = state.actions.at(producer.record.action_key).outputs;
+    const auto output = outputs.find(made->output);
+    if (output != outputs.end()) state.activations.AddReaders(output->second.digest, delta);
+  }
+}
+
+void AddResults(State& state, const TaskEntry& task) {
+  for (const auto& [role, artifact] : DisposableResults(state, task.record)) {
+    state.activations.AddResult(artifact, ReadersOf(task, role));
+  }
+}
+
+// One more run keeps the task's results, or one less.
+void CountHolder(State& state, TaskEntry& task, int64_t delta) {
+  task.holders += delta;
+  for (const auto& [role, artifact] : DisposableResults(state, task.record)) {
+    state.activations.AddReaders(artifact.digest, delta);
+  }
+}
+
+}  // namespace
+
+bool IsLive(const TaskRecord& task) {
+  switch (task.state) {
+    case TaskState::kBlocked:
+    case TaskState::kReady:
+    case TaskState::kLeased:
+      return true;
+    case TaskState::kSucceeded:
+    case TaskState::kFailed:
+    case TaskState::kCancelled:
+      return false;
+  }
+  return false;
+}
+
+bool GraphIsComplete(const RunEntry& run) {
+  return !run.pending.has_value();
+}
+
+// A task's record never changes while it stands in the ledger: its reads and results are taken out as the old record
+// has them, and entered again as the new one has them. So no transition needs to know what it does to the ledger.
+void TakeFromLedger(State& state, TaskEntry& task, std::vector<Change>& changes) {
+  CountReads(state, task.record, -1);
+  for (const auto& [role, artifact] : DisposableResults(state, task.record)) {
+    state.activations.DropResult(artifact.digest, ReadersOf(task, role), changes);
+  }
+}
+
+void EnterInLedger(State& state, TaskEntry& task) {
+  CountReads(state, task.record, +1);
+  AddResults(state, task);
+}
+
+void NoteMade(State& state, const TaskEntry& task, std::vector<Change>& changes) {
+  for (const auto& [role, artifact] : DisposableResults(state, task.record)) {
+    state.activations.Made(artifact.digest, changes);
+  }
+}
+
+void HoldResults(State& state, RunEntry& run, size_t tasks) {
+  while (run.held < tasks) CountHolder(state, state.tasks.at(run.tasks[run.held++].key), +1);
+  while (run.held > tasks) CountHolder(state, state.tasks.at(run.tasks[--run.held].key), -1);
+}
+
+size_t TasksToHold(const RunEntry& run) {
+  return IsTerminal(run.record.state) || GraphIsComplete(run) ? 0 : run.tasks.size();
+}
+
+std::optional<ArtifactRef> ReadableContentOf(const State& state, const TaskInput& input) {
+  std::optional<ArtifactRef> content = ContentOf(state, input);
+  const bool made = std::holds_alternative<TaskOutputRef>(input);
+  if (made && content.has_value() && !state.activations.IsReadable(content->digest)) return std::nullopt;
+  return content;
+}
+
+void RestoreLedger(State& state, const std::vector<DiscardedRecord>& discarded) {
+  for (const DiscardedRecord& record : discarded) state.activations.Restore(record);
+  // Step 1: what was discarded. Step 2: results, before their readers: a reader's count goes to what it reads. Step 3:
+  // the reads of tasks. Step 4: what runs hold.
+  for (const auto& [key, task] : state.tasks) AddResults(state, task);
+  for (const auto& [key, task] : state.tasks) CountReads(state, task.record, +1);
+  for (auto& [id, run] : state.runs) HoldResults(state, run, TasksToHold(run));
+}
+
+}  // namespace lwq::coordinator

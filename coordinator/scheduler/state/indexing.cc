@@ -1,0 +1,105 @@
+#include "coordinator/scheduler/state/indexing.h"
+
+#include <algorithm>
+
+namespace lwq::coordinator {
+
+void SetExecutionDeadline(State& state, TaskEntry& task, int64_t deadline_ms) {
+  if (task.execution_deadline_ms != 0) state.execution_deadlines.erase({task.execution_deadline_ms, task.record.key});
+  task.execution_deadline_ms = deadline_ms;
+  if (deadline_ms != 0) state.execution_deadlines.emplace(deadline_ms, task.record.key);
+}
+
+void IndexTask(State& state, TaskEntry& task) {
+  const TaskRecord& record = task.record;
+  switch (record.state) {
+    case TaskState::kReady:
+      state.action_owner[record.action_key] = record.key;
+      if (task.not_before_ms != 0) {
+        state.delayed.emplace(task.not_before_ms, record.key);
+        return;
+      }
+      task.urgency = UrgencyOf(state, task);
+      task.queued = true;
+      state.ready.Insert(DemandOf(record), task.urgency, record.key);
+      return;
+    case TaskState::kLeased:
+      state.action_owner[record.action_key] = record.key;
+      state.workers.at(record.worker).lease = record.key;
+      return;
+    case TaskState::kSucceeded:
+      state.action_users[record.action_key].insert(record.key);
+      return;
+    case TaskState::kBlocked:
+    case TaskState::kFailed:
+    case TaskState::kCancelled:
+      return;
+  }
+}
+
+void UnindexTask(State& state, TaskEntry& task) {
+  const TaskRecord& record = task.record;
+  if (task.queued) {
+    state.ready.Erase(DemandOf(record), task.urgency, record.key);
+    task.queued = false;
+  }
+  if (task.not_before_ms != 0) {
+    state.delayed.erase({task.not_before_ms, record.key});
+    task.not_before_ms = 0;
+  }
+  if (!task.waiting_for.is_zero()) {
+    const auto waiters = state.action_waiters.find(task.waiting_for);
+    if (waiters != state.action_waiters.end()) {
+      waiters->second.erase(record.key);
+      if (waiters->second.empty()) state.action_waiters.erase(waiters);
+    }
+    task.waiting_for = Digest();
+  }
+  if (record.state == TaskState::kReady || record.state == TaskState::kLeased) {
+    const auto owner = state.action_owner.find(record.action_key);
+    if (owner != state.action_owner.end() && owner->second == record.key) state.action_owner.erase(owner);
+  }
+  if (record.state == TaskState::kLeased) {
+    SetExecutionDeadline(state, task, 0);
+    const auto worker = state.workers.find(record.worker);
+    if (worker != state.workers.end() && worker->second.lease == record.key) worker->second.lease.reset();
+  }
+  if (record.state == TaskState::kSucceeded) {
+    const auto users = state.action_users.find(record.action_key);
+    if (users != state.action_users.end()) {
+      users->second.erase(record.key);
+      if (users->second.empty()) state.action_users.erase(users);
+    }
+  }
+}
+
+Urgency UrgencyOf(const State& state, const TaskEntry& task) {
+  Urgency best;
+  bool first = true;
+  for (const auto& [sequence, position] : task.wanted_by) {
+    const RunEntry& run = state.runs.at(state.runs_by_sequence.at(sequence));
+    const Urgency urgency{.negated_priority = -static_cast<int64_t>(run.record.spec->priority),
+                          .run_sequence = sequence,
+                          .negated_depth = -static_cast<int64_t>(run.tasks[position].depth),
+                          .position = static_cast<int64_t>(position)};
+    if (first || urgency < best) best = urgency;
+    first = false;
+  }
+  return best;
+}
+
+void LinkConsumers(State& state, const TaskRecord& task) {
+  for (const auto& [role, input] : task.def->inputs) {
+    if (const auto* made = std::get_if<TaskOutputRef>(&input)) {
+      state.tasks.at(made->derivation_key).consumers.insert(task.key);
+    }
+  }
+}
+
+void SetWorkerDeadline(State& state, WorkerEntry& worker, int64_t deadline_ms) {
+  state.worker_deadlines.erase({worker.deadline_ms, worker.record.id});
+  worker.deadline_ms = deadline_ms;
+  state.worker_deadlines.emplace(deadline_ms, worker.record.id);
+}
+
+}  // namespace lwq::coordinator

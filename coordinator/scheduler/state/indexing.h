@@ -1,0 +1,27 @@
+// Keeps the indexes of State equal to what its records say: one pair of functions, called around every change of a
+// task. Pure on State; no decisions here.
+#pragma once
+
+#include <cstdint>
+
+#include "coordinator/scheduler/state/state.h"
+
+namespace lwq::coordinator {
+
+// Enters the task into the indexes its state belongs to: READY → queue (or the delayed set until not_before_ms),
+// READY and LEASED → owner of its action, LEASED → its worker's lease, SUCCEEDED → users of its action.
+void IndexTask(State& state, TaskEntry& task);
+// Takes it out of all of them.
+void UnindexTask(State& state, TaskEntry& task);
+
+// How urgent the task is for the runs that want it now.
+Urgency UrgencyOf(const State& state, const TaskEntry& task);
+
+// Notes the task as a consumer of the tasks that make its inputs, which must exist.
+void LinkConsumers(State& state, const TaskRecord& task);
+
+void SetWorkerDeadline(State& state, WorkerEntry& worker, int64_t deadline_ms);
+// 0: none.
+void SetExecutionDeadline(State& state, TaskEntry& task, int64_t deadline_ms);
+
+}  // namespace lwq::coordinator

@@ -1,0 +1,26 @@
+// What the scheduler learns from executed tasks: how long tasks take, and so when one has taken too long. Pure on State.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "common/model/llama_config.h"
+#include "common/task/task_def.h"
+#include "coordinator/graph/run_spec.h"
+#include "coordinator/scheduler/state/state.h"
+
+namespace lwq::coordinator {
+
+// How much work a task is in a run of the spec (plan/cost/task_costs.h); `evaluated_text` names the text that it is of.
+double WorkInRun(const RunSpec& spec, const LlamaConfig* model, const Recipe& recipe, const TaskDef& def,
+                 const std::string& evaluated_text);
+
+// When the LEASED task is to be taken from its worker (SchedulerOptions::execution_factor); 0: never.
+int64_t ExecutionDeadline(const State& state, const TaskEntry& task);
+
+// The task, which a worker has executed, took this long.
+void LearnFrom(State& state, const TaskEntry& task, double seconds);
+// What the stored results of executed tasks say: everything LearnFrom was told, but for results since dropped.
+void LearnFromStored(State& state);
+
+}  // namespace lwq::coordinator

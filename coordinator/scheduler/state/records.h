@@ -1,0 +1,213 @@
+// What the coordinator remembers durably, and the changes that a step makes to it.
+//
+// Records are plain values without the wire's or the database's types. A step returns changes; the store commits them
+// in one transaction before anything the step decided leaves the process (persist before act). Applying all changes of
+// all steps in order gives exactly what Load returns.
+//
+// Not here: what a restart may forget (heartbeats, progress, back-off): state.h.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "common/artifact/artifact.h"
+#include "common/task/task_def.h"
+#include "coordinator/graph/kind_classes.h"
+#include "coordinator/graph/run_graph.h"
+#include "coordinator/graph/run_spec.h"
+#include "coordinator/plan/policy/measurement.h"
+#include "coordinator/scheduler/state/ids.h"
+#include "coordinator/scheduler/state/retry.h"
+
+namespace lwq::coordinator {
+
+enum class RunState { kPending, kRunning, kSucceeded, kFailed, kCancelled };
+enum class TaskState { kBlocked, kReady, kLeased, kSucceeded, kFailed, kCancelled };
+inline constexpr int kRunStates = 5;
+inline constexpr int kTaskStates = 6;
+
+// "PENDING", … as in the proto, without the prefix.
+std::string_view RunStateName(RunState state);
+std::string_view TaskStateName(TaskState state);
+bool IsTerminal(RunState state);
+
+struct PerplexityResult {
+  std::string model;
+  std::string text;
+  double perplexity = 0;
+  int64_t tokens = 0;
+  std::optional<bool> add_bos =
+      std::nullopt;  // whether a BOS token was put before the text; absent where the tokens do not say
+  friend bool operator==(const PerplexityResult&, const PerplexityResult&) = default;
+};
+
+struct RunResult {
+  std::vector<PerplexityResult> perplexities;
+  std::optional<ArtifactRef> exported;
+  // SHA-256 over the export's and every checkpoint's digest in order of blocks; "" where the run makes neither.
+  std::string result_digest;
+  friend bool operator==(const RunResult&, const RunResult&) = default;
+};
+
+struct RunRecord {
+  RunId id;
+  int64_t sequence = 0;  // order of submission
+  std::shared_ptr<const RunSpec> spec;
+  Recipe recipe;  // resolved; pinned ("auto" decided) from RUNNING on
+  RunState state = RunState::kPending;
+  std::string numerics_class;  // full class of the main kind, once pinned
+  KindBases kind_bases;        // of every kind that is pinned, once they are
+  // What was measured about its blocks' sensitivity so far; its plan and its graph follow from it.
+  std::vector<Measurement> measurements;
+  std::string error;
+  int64_t submitted_unix_ms = 0;
+  int64_t finished_unix_ms = 0;
+  RunResult result;  // filled when it has SUCCEEDED
+};
+
+// What a run knows about one of its tasks. Position and depth change when the run's graph grows.
+struct RunTaskRecord {
+  Digest key;
+  std::string title;
+  int64_t block = -1;
+  int depth = 1;
+  TaskPurpose purpose = TaskPurpose::kStep;
+  std::string evaluated_model;
+  std::string evaluated_text;
+  bool shared = false;  // existed, done or in flight, when the run was planned
+};
+
+struct TaskRecord {
+  // These three never change.
+  Digest key;
+  std::shared_ptr<const TaskDef> def;
+  int64_t memory_bytes = 0;
+
+  int divergence_retries = 0;  // the largest of the runs that asked for it
+  TaskState state = TaskState::kBlocked;
+  Digest action_key;            // known from READY on; names the result of a SUCCEEDED task
+  uint64_t token = 0;           // of the last lease
+  uint64_t reported_token = 0;  // of the last report that was applied
+  WorkerId worker;              // of the last lease
+  std::string worker_name;
+  int attempts = 0;  // leases that were not given back
+  std::array<int, kFailureCauses> failures{};
+  int lr_halvings = 0;
+  bool from_cache = false;  // its result was known without executing it
+  std::string error;        // of the last failed attempt; one line
+};
+
+// What an action made.
+struct ActionRecord {
+  Digest key;
+  std::map<std::string, ArtifactRef> outputs;
+  std::string metrics_json;
+  double seconds = 0;
+  int64_t peak_memory_bytes = 0;
+  int64_t peak_rss_bytes = 0;
+};
+
+struct WorkerRecord {
+  WorkerId id;
+  std::string name;  // a new process of the same name takes the place of the old one; "" never does
+  std::string device;
+  std::string numerics_class;  // base
+  bool hardware_bf16 = false;
+  int64_t memory_bytes = 0;
+  int max_threads = 1;
+  std::vector<TaskKind> kinds;  // empty: all
+  int64_t cache_bytes = 0;      // of artifacts that it keeps
+};
+
+// A submission by request_id.
+struct RequestRecord {
+  std::string request_id;
+  Digest spec_digest;
+  RunId run;
+};
+
+// A result that was given up: its name is kept, its bytes are not.
+struct DiscardedRecord {
+  ArtifactRef artifact;
+  bool deleted = false;  // from the object store; until then a worker has to
+};
+
+struct LogRecord {
+  RunId run;
+  int64_t sequence = 0;  // increasing over all runs
+  int64_t time_unix_ms = 0;
+  std::string task;    // title
+  std::string worker;  // name
+  std::string text;
+};
+
+struct PutRun {
+  RunRecord run;
+};
+// All tasks of a run in topological order: when it starts, and again whenever its graph has grown.
+struct PutRunTasks {
+  RunId run;
+  std::vector<RunTaskRecord> tasks;
+};
+struct PutTask {
+  TaskRecord task;
+  bool is_new = false;
+  std::shared_ptr<const std::string> def_text = nullptr;  // StoredText of a new one's definition, where it is at hand
+};
+struct PutAction {
+  ActionRecord action;
+};
+struct DropAction {
+  Digest key;
+};
+struct PutDiscarded {
+  DiscardedRecord discarded;
+};
+// It was made again, or nobody remembers it.
+struct DropDiscarded {
+  Digest artifact;
+};
+struct PutWorker {
+  WorkerRecord worker;
+};
+struct DropWorker {
+  WorkerId id;
+};
+struct PutNextWorker {
+  int64_t number = 0;
+};
+struct PutRequest {
+  RequestRecord request;
+};
+struct AppendLog {
+  LogRecord line;
+};
+// Lines of the run with sequence ≤ up_to.
+struct DropLogs {
+  RunId run;
+  int64_t up_to = 0;
+};
+
+using Change = std::variant<PutRun, PutRunTasks, PutTask, PutAction, DropAction, PutDiscarded, DropDiscarded, PutWorker,
+                            DropWorker, PutNextWorker, PutRequest, AppendLog, DropLogs>;
+
+// Everything, as Load returns it. Order within each list: runs and lines by sequence, tasks of a run by position.
+struct Records {
+  std::vector<RunRecord> runs;
+  std::map<RunId, std::vector<RunTaskRecord>> run_tasks;
+  std::vector<TaskRecord> tasks;
+  std::vector<ActionRecord> actions;
+  std::vector<DiscardedRecord> discarded;
+  std::vector<WorkerRecord> workers;
+  std::vector<RequestRecord> requests;
+  std::vector<LogRecord> logs;
+  int64_t next_worker = 1;
+};
+
+}  // namespace lwq::coordinator

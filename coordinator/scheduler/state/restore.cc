@@ -1,0 +1,160 @@
+#include "coordinator/scheduler/state/restore.h"
+
+#include <algorithm>
+
+#include "common/task/numerics_class.h"
+#include "coordinator/scheduler/state/garbage.h"
+#include "coordinator/scheduler/state/indexing.h"
+#include "coordinator/scheduler/state/learning.h"
+
+namespace lwq::coordinator {
+namespace {
+
+Status Inconsistent(std::string_view what) {
+  return absl::DataLossError(
+      absl::StrCat("the store is inconsistent: ", what, "; restore a backup, or move the file away to start empty"));
+}
+
+bool SameTasks(const std::vector<PlannedTask>& graph, const std::vector<RunTaskRecord>& tasks) {
+  return std::equal(graph.begin(), graph.end(), tasks.begin(), tasks.end(),
+                    [](const PlannedTask& planned, const RunTaskRecord& task) { return planned.key == task.key; });
+}
+
+Status RestoreRuns(State& state, Records& records) {
+  for (RunRecord& record : records.runs) {
+    RunEntry run;
+    const RunId id = record.id;
+    if (record.spec->model.has_value() && TraitsOf(record.recipe.method).needs_model) {
+      StatusOr<LlamaConfig> config = LlamaConfig::Parse(record.spec->model->config_json);
+      if (!config.ok()) return Inconsistent(absl::StrCat("model of run ", id.value, ": ", MessageOf(config.status())));
+      run.model = std::make_shared<const LlamaConfig>(*std::move(config));
+    }
+    if (record.kind_bases.empty()) record.kind_bases = UniformBases(BaseOf(record.numerics_class));  // of version 1
+    auto plan = PlanOfRun(*record.spec, run.model.get(), record.recipe, record.measurements);
+    // A run whose plan came out impossible has failed for that; it is shown without one.
+    if (!plan.ok() && !IsTerminal(record.state)) {
+      return Inconsistent(absl::StrCat("plan of run ", id.value, ": ", MessageOf(plan.status())));
+    }
+    if (plan.ok()) run.plan = *std::move(plan);
+    const auto tasks = records.run_tasks.find(id);
+    if (tasks != records.run_tasks.end()) run.tasks = std::move(tasks->second);
+    IndexResults(run);
+    state.next_run_sequence = std::max(state.next_run_sequence, record.sequence + 1);
+    state.runs_by_sequence[record.sequence] = id;
+    if (record.state == RunState::kPending) state.pending_runs.insert(record.sequence);
+    run.record = std::move(record);
+    if (run.record.state == RunState::kRunning && Grows(*run.record.spec, run.record.recipe)) {
+      auto graph = GraphOf(run);
+      if (!graph.ok()) return Inconsistent(absl::StrCat("graph of run ", id.value, ": ", MessageOf(graph.status())));
+      if (SameTasks(graph->tasks, run.tasks)) {
+        run.pending = std::move(graph->pending);
+      } else {
+        state.outdated_runs.insert(run.record.sequence);
+      }
+    }
+    IndexBases(state, state.runs.emplace(id, std::move(run)).first->second.record);
+  }
+  for (LogRecord& line : records.logs) {
+    state.next_log = std::max(state.next_log, line.sequence + 1);
+    const auto run = state.runs.find(line.run);
+    if (run != state.runs.end()) run->second.logs.push_back(std::move(line));
+  }
+  return absl::OkStatus();
+}
+
+void RestoreWorkers(State& state, Records& records, Instant now) {
+  state.next_worker = records.next_worker;
+  for (WorkerRecord& record : records.workers) {
+    WorkerEntry worker;
+    const WorkerId id = record.id;
+    worker.record = std::move(record);
+    worker.last_seen_ms = now.steady_ms;
+    if (!worker.record.name.empty()) state.workers_by_name[worker.record.name] = id;
+    const auto [it, added] = state.workers.emplace(id, std::move(worker));
+    SetWorkerDeadline(state, it->second, now.steady_ms + state.options.lease_ms);
+  }
+}
+
+// Active runs want their tasks; tasks know who reads them.
+Status LinkTasks(State& state) {
+  for (auto& [id, run] : state.runs) {
+    if (run.record.state != RunState::kRunning) continue;
+    for (size_t position = 0; position < run.tasks.size(); ++position) {
+      const auto task = state.tasks.find(run.tasks[position].key);
+      if (task == state.tasks.end()) {
+        return Inconsistent(absl::StrCat("run ", id.value, " has task ", run.tasks[position].key.short_hex(),
+                                         ", which does not exist"));
+      }
+      task->second.wanted_by[run.record.sequence] = position;
+    }
+  }
+  for (const auto& [key, task] : state.tasks) {
+    for (const auto& [role, input] : task.record.def->inputs) {
+      const auto* made = std::get_if<TaskOutputRef>(&input);
+      if (made != nullptr && !state.tasks.contains(made->derivation_key)) {
+        return Inconsistent(
+            absl::StrCat("task ", key.short_hex(), " reads '", role, "' of a task that does not exist"));
+      }
+    }
+    LinkConsumers(state, task.record);
+  }
+  return absl::OkStatus();
+}
+
+Status IndexTasks(State& state, Instant now) {
+  for (auto& [key, task] : state.tasks) {
+    const TaskRecord& record = task.record;
+    if (record.state == TaskState::kLeased) {
+      if (!state.workers.contains(record.worker)) {
+        return Inconsistent(
+            absl::StrCat("task ", key.short_hex(), " is leased by unknown worker ", record.worker.value));
+      }
+      task.leased_at_ms = now.steady_ms;
+    }
+    if (record.state == TaskState::kSucceeded && !state.actions.contains(record.action_key)) {
+      return Inconsistent(absl::StrCat("task ", key.short_hex(), " succeeded but its result is missing"));
+    }
+    if (record.state == TaskState::kBlocked) state.unsettled.insert(key);
+    IndexTask(state, task);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+StatusOr<State> RestoreState(Records records, const SchedulerOptions& options, Instant now) {
+  State state;
+  state.options = options;
+  LWQ_RETURN_IF_ERROR(RestoreRuns(state, records));
+  RestoreWorkers(state, records, now);
+  for (ActionRecord& action : records.actions) {
+    const Digest key = action.key;
+    state.actions.emplace(key, std::move(action));
+  }
+  for (TaskRecord& record : records.tasks) {
+    TaskEntry task;
+    task.record = std::move(record);
+    const Digest key = task.record.key;
+    state.tasks.emplace(key, std::move(task));
+  }
+  for (RequestRecord& request : records.requests) {
+    const std::string id = request.request_id;
+    state.requests.emplace(id, std::move(request));
+  }
+  LWQ_RETURN_IF_ERROR(LinkTasks(state));
+  LWQ_RETURN_IF_ERROR(IndexTasks(state, now));
+  for (auto& [id, run] : state.runs) {
+    run.counts = CountTasks(state, run);
+    run.task_revisions.assign(run.tasks.size(), run.revision);
+  }
+  LearnFromStored(state);
+  for (const auto& [id, worker] : state.workers) {
+    if (!worker.lease.has_value()) continue;
+    TaskEntry& task = state.tasks.at(*worker.lease);
+    SetExecutionDeadline(state, task, ExecutionDeadline(state, task));
+  }
+  RestoreLedger(state, records.discarded);
+  return state;
+}
+
+}  // namespace lwq::coordinator

@@ -1,0 +1,175 @@
+#include "coordinator/scheduler/state/state.h"
+
+#include <algorithm>
+
+#include "common/json/json.h"
+#include "common/task/task_outputs.h"
+#include "coordinator/scheduler/state/garbage.h"
+
+namespace lwq::coordinator {
+namespace {
+
+constexpr size_t kMinPrefix = 4;
+
+}  // namespace
+
+StatusOr<RunId> FindRun(const State& state, const std::string& id_or_prefix) {
+  if (id_or_prefix.size() < kMinPrefix) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("run id '", id_or_prefix, "' is too short: give at least ", kMinPrefix, " characters"));
+  }
+  const auto first = state.runs.lower_bound(RunId{id_or_prefix});
+  const auto matches = [&](const auto& it) {
+    return it != state.runs.end() && it->first.value.compare(0, id_or_prefix.size(), id_or_prefix) == 0;
+  };
+  if (!matches(first))
+    return absl::NotFoundError(absl::StrCat("run '", id_or_prefix.substr(0, 80), "' does not exist"));
+  if (first->first.value != id_or_prefix && matches(std::next(first))) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("run '", id_or_prefix, "' names several runs: give more characters"));
+  }
+  return first->first;
+}
+
+void IndexBases(State& state, const RunRecord& run) {
+  if (!run.spec->model.has_value()) return;
+  for (const auto& [kind, base] : run.kind_bases) {
+    state.bases_of_model[run.spec->model->files.digest][kind].insert(base);
+  }
+}
+
+StatusOr<RunGraph> GraphOf(const RunEntry& run) {
+  const RunRecord& record = run.record;
+  return BuildRunGraph(*record.spec, run.model.get(), record.recipe, record.kind_bases, record.measurements);
+}
+
+std::optional<ArtifactRef> ContentOf(const State& state, const TaskInput& input) {
+  if (const auto* leaf = std::get_if<ArtifactRef>(&input)) return *leaf;
+  const auto& made = std::get<TaskOutputRef>(input);
+  const TaskRecord& producer = state.tasks.at(made.derivation_key).record;
+  if (producer.state != TaskState::kSucceeded) return std::nullopt;
+  const ActionRecord& action = state.actions.at(producer.action_key);
+  const auto output = action.outputs.find(made.output);
+  LWQ_CHECK(output != action.outputs.end(), "task ", producer.key.short_hex(), " has no output '", made.output, "'");
+  return output->second;
+}
+
+Lease LeaseOf(const State& state, const TaskEntry& task) {
+  const TaskRecord& record = task.record;
+  LWQ_CHECK(record.state == TaskState::kLeased, "task ", record.key.short_hex(), " is not leased");
+  Lease lease;
+  lease.task = record.key;
+  lease.token = record.token;
+  lease.action_key = record.action_key;
+  lease.def = record.def;
+  lease.lr_halvings = record.lr_halvings;
+  lease.attempt = record.attempts;
+  lease.duration_ms = state.options.lease_ms;
+  for (const auto& [role, input] : record.def->inputs) {
+    // An input may be lost and on its way to be made again while the lease lasts: the reader finds out itself.
+    const std::optional<ArtifactRef> content = ReadableContentOf(state, input);
+    if (content.has_value()) lease.inputs[role] = *content;
+  }
+  if (!task.wanted_by.empty()) {
+    const auto& [sequence, position] = *task.wanted_by.begin();
+    lease.title = state.runs.at(state.runs_by_sequence.at(sequence)).tasks[position].title;
+  }
+  return lease;
+}
+
+namespace {
+
+void AddCheckpoints(int64_t first, const ActionRecord& action, std::map<int64_t, Digest>& checkpoints) {
+  for (int64_t i = 0;; ++i) {
+    const auto output = action.outputs.find(UnitRole("block", i));
+    if (output == action.outputs.end()) return;
+    checkpoints[first + i] = output->second.digest;
+  }
+}
+
+// The task that made what the task reads in that role; null where it reads no other task's.
+const TaskRecord* ProducerOf(const State& state, const TaskRecord& task, const std::string& role) {
+  const auto input = task.def->inputs.find(role);
+  const auto* made = input == task.def->inputs.end() ? nullptr : std::get_if<TaskOutputRef>(&input->second);
+  return made == nullptr ? nullptr : &state.tasks.at(made->derivation_key).record;
+}
+
+// What the tokenization says on which a perplexity was measured.
+std::optional<bool> AddedBos(const State& state, const TaskRecord& reduce) {
+  const TaskRecord* shard = ProducerOf(state, reduce, "losses.0");
+  const TaskRecord* tokenize = shard == nullptr ? nullptr : ProducerOf(state, *shard, "tokens");
+  if (tokenize == nullptr || tokenize->state != TaskState::kSucceeded) return std::nullopt;
+  const StatusOr<Json> metrics = ParseJson(state.actions.at(tokenize->action_key).metrics_json, "metrics");
+  if (!metrics.ok()) return std::nullopt;
+  const StatusOr<bool> added = JsonBool(*metrics, "add_bos", "metrics");
+  return added.ok() ? std::make_optional(*added) : std::nullopt;
+}
+
+}  // namespace
+
+void CountTask(const RunTaskRecord& in_run, const TaskRecord& task, TaskCounts& counts) {
+  ++counts.tasks[task.def->kind];
+  if (in_run.shared) ++counts.tasks_shared[task.def->kind];
+  if (in_run.shared || task.from_cache) ++counts.not_executed;
+  if (task.state == TaskState::kSucceeded) ++counts.done;
+}
+
+TaskCounts CountTasks(const State& state, const RunEntry& run) {
+  TaskCounts counts;
+  for (const RunTaskRecord& planned : run.tasks) CountTask(planned, state.tasks.at(planned.key).record, counts);
+  // A result may be made again for another run; a run that has succeeded stays done.
+  if (run.record.state == RunState::kSucceeded) counts.done = static_cast<int64_t>(run.tasks.size());
+  return counts;
+}
+
+void IndexResults(RunEntry& run) {
+  run.result_tasks.clear();
+  for (size_t i = 0; i < run.tasks.size(); ++i) {
+    if (run.tasks[i].purpose != TaskPurpose::kStep) run.result_tasks.push_back(i);
+  }
+}
+
+RunResult CollectResult(const State& state, const RunEntry& run) {
+  RunResult result;
+  Json digests{{"export", nullptr}, {"blocks", Json::array()}};
+  std::map<int64_t, Digest> checkpoints;  // by block
+  bool produces = false;
+  for (const size_t position : run.result_tasks) {
+    const RunTaskRecord& planned = run.tasks[position];
+    const TaskRecord& task = state.tasks.at(planned.key).record;
+    if (task.state != TaskState::kSucceeded) continue;
+    const ActionRecord& action = state.actions.at(task.action_key);
+    switch (planned.purpose) {
+      case TaskPurpose::kStep:
+        break;
+      case TaskPurpose::kCheckpoint:
+        AddCheckpoints(planned.block, action, checkpoints);
+        produces = true;
+        break;
+      case TaskPurpose::kExport:
+        result.exported = action.outputs.at("files");
+        digests["export"] = result.exported->digest.hex();
+        produces = true;
+        break;
+      case TaskPurpose::kEvaluation: {
+        const StatusOr<Json> metrics = ParseJson(action.metrics_json, "metrics");
+        if (!metrics.ok()) break;
+        const StatusOr<double> perplexity = JsonDouble(*metrics, "perplexity", "metrics");
+        const StatusOr<int64_t> tokens = JsonInt(*metrics, "tokens", "metrics");
+        if (!perplexity.ok()) break;
+        result.perplexities.push_back({planned.evaluated_model, planned.evaluated_text, *perplexity,
+                                       tokens.ok() ? *tokens : 0, AddedBos(state, task)});
+        break;
+      }
+    }
+  }
+  for (const auto& [block, digest] : checkpoints) digests["blocks"].push_back(digest.hex());
+  if (run.record.recipe.method == Method::kSensitivity && !run.record.measurements.empty()) {
+    digests["sensitivity"] = MeasurementToJson(run.record.measurements.front());
+    produces = true;
+  }
+  if (produces) result.result_digest = DigestOf(CanonicalJson(digests)).hex();
+  return result;
+}
+
+}  // namespace lwq::coordinator

@@ -1,0 +1,158 @@
+// Everything the scheduler knows, with the indexes that keep a step from looking at every task.
+//
+// Durable parts are records (records.h); the rest may be forgotten: after a restart every worker has a full lease time
+// to be heard again, so that what runs goes on, and back-off starts over. All times are on the steady clock unless
+// named unix.
+//
+// Thread-safety: none; the one loop owns it. Ordered containers throughout: iteration order is part of determinism.
+// Only a step (step.h) changes it; answers and previews read it (service/convert_run.h, preview.h).
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/status/status.h"
+#include "coordinator/plan/plan.h"
+#include "coordinator/scheduler/state/activation_ledger.h"
+#include "coordinator/scheduler/state/durations.h"
+#include "coordinator/scheduler/state/events.h"
+#include "coordinator/scheduler/state/local_artifacts.h"
+#include "coordinator/scheduler/state/ready_queue.h"
+#include "coordinator/scheduler/state/records.h"
+
+namespace lwq::coordinator {
+
+struct SchedulerOptions {
+  // A worker that is silent for longer loses its lease. Several heartbeats long.
+  int64_t lease_ms = 8000;
+  // A worker that is silent for longer is forgotten: NOT_FOUND, register again.
+  int64_t forget_worker_ms = 10 * 60 * 1000;
+  // A task whose worker sends heartbeats but no end is given to another once it has run this many times as long as such
+  // tasks took so far (durations.h), and at least execution_least_ms; 0: never. What was never measured has no ceiling.
+  double execution_factor = 20;
+  int64_t execution_least_ms = 10 * 60 * 1000;
+  // Per run; the oldest go first.
+  size_t log_lines = 5000;
+  // What activations may occupy. Beyond it, those that nobody reads any more are discarded (activation_ledger.h) and
+  // chains do not run ahead of what they feed (run_ahead.h).
+  int64_t activation_bytes = int64_t{64} << 30;
+};
+
+// A run's tasks in numbers.
+struct TaskCounts {
+  std::map<TaskKind, int> tasks;
+  std::map<TaskKind, int> tasks_shared;  // existed when the run was planned
+  int64_t done = 0;                      // SUCCEEDED
+  int64_t not_executed = 0;              // shared, or their result was known
+
+  friend bool operator==(const TaskCounts&, const TaskCounts&) = default;
+};
+
+struct RunEntry {
+  RunRecord record;
+  std::shared_ptr<const LlamaConfig> model;
+  Plan plan;
+  std::vector<RunTaskRecord> tasks;
+  std::vector<size_t> result_tasks;           // positions of those its result is read from
+  std::optional<PendingMeasurement> pending;  // while RUNNING: what the graph waits for before it grows
+  TaskCounts counts;                          // kept while RUNNING; then as they were at its end
+  size_t held = 0;                            // first tasks whose results are kept for tasks to come (garbage.h)
+  std::string waits_because;                  // PENDING: why no class was chosen, as last logged; "" = no worker yet
+  uint64_t revision = 0;                      // grows with every change a watcher could see
+  uint64_t plan_revision = 0;                 // at which the plan last changed
+  std::vector<uint64_t> task_revisions;       // at which each of `tasks` last changed
+  std::deque<LogRecord> logs;
+};
+
+struct TaskEntry {
+  TaskRecord record;
+  std::map<int64_t, size_t> wanted_by;     // active runs: sequence → position in the run
+  std::set<Digest> consumers;              // tasks that read an output of it
+  std::map<std::string, int64_t> readers;  // by disposable output: reads by tasks that are not over
+  int64_t holders = 0;                     // runs that keep its results for tasks to come
+  Urgency urgency;                         // as queued
+  bool queued = false;
+  int64_t not_before_ms = 0;  // 0 = not delayed
+  Digest waiting_for;         // BLOCKED behind an equal action of another task; zero = not
+  int64_t leased_at_ms = 0;
+  int64_t execution_deadline_ms = 0;  // LEASED: when it is taken from its worker; 0 = never
+  Progress progress;  // of the current lease
+};
+
+struct WorkerEntry {
+  WorkerRecord record;
+  int64_t last_seen_ms = 0;
+  int64_t deadline_ms = 0;  // alive: when it is given up; else when it is forgotten
+  bool alive = true;
+  bool draining = false;
+  std::optional<Digest> lease;
+  LocalArtifacts local;
+};
+
+struct State {
+  SchedulerOptions options;
+  std::map<RunId, RunEntry> runs;
+  std::map<int64_t, RunId> runs_by_sequence;
+  std::set<int64_t> pending_runs;
+  // By model and kind, the bases that runs are pinned to.
+  std::map<Digest, std::map<TaskKind, std::set<std::string>>> bases_of_model;
+  // RUNNING and growing, with other tasks than this version of the program would give them: the next Tick fails them.
+  std::set<int64_t> outdated_runs;
+  std::map<Digest, TaskEntry> tasks;
+  std::map<Digest, ActionRecord> actions;
+  // SUCCEEDED tasks by the action whose result they have.
+  std::map<Digest, std::set<Digest>> action_users;
+  // The task that is READY or LEASED for an action, and the tasks that wait for it.
+  std::map<Digest, Digest> action_owner;
+  std::map<Digest, std::set<Digest>> action_waiters;
+  ActivationLedger activations;
+  std::map<WorkerId, WorkerEntry> workers;
+  std::map<std::string, WorkerId> workers_by_name;
+  std::map<std::string, RequestRecord> requests;
+  ReadyQueue ready;
+  std::set<std::pair<int64_t, Digest>> delayed;
+  std::set<std::pair<int64_t, WorkerId>> worker_deadlines;
+  std::set<std::pair<int64_t, Digest>> execution_deadlines;
+  // BLOCKED tasks whose inputs the next step must look at.
+  std::set<Digest> unsettled;
+  Durations durations;
+  int64_t next_run_sequence = 1;
+  int64_t next_worker = 1;
+  int64_t next_log = 1;
+};
+
+// By id or unique prefix of at least four characters. NOT_FOUND; INVALID_ARGUMENT where the prefix is too short or
+// names several.
+StatusOr<RunId> FindRun(const State& state, const std::string& id_or_prefix);
+
+// The run's graph as far as it is known. Requires a run that is pinned. Errors of BuildRunGraph.
+StatusOr<RunGraph> GraphOf(const RunEntry& run);
+
+// The content of an input, if known; it may have been discarded (garbage.h).
+std::optional<ArtifactRef> ContentOf(const State& state, const TaskInput& input);
+
+// Notes what the run, which is in state.runs, is pinned to.
+void IndexBases(State& state, const RunRecord& run);
+
+// The lease the task is under. Requires it to be LEASED.
+Lease LeaseOf(const State& state, const TaskEntry& task);
+
+// Fills result_tasks from the run's tasks.
+void IndexResults(RunEntry& run);
+
+// One task's part in the counts of its run.
+void CountTask(const RunTaskRecord& in_run, const TaskRecord& task, TaskCounts& counts);
+// The counts of a run from one look at each of its tasks: what RunEntry::counts is kept equal to.
+TaskCounts CountTasks(const State& state, const RunEntry& run);
+
+// What the run's finished tasks say. Complete once all have succeeded.
+RunResult CollectResult(const State& state, const RunEntry& run);
+
+}  // namespace lwq::coordinator

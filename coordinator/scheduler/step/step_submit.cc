@@ -1,0 +1,85 @@
+// New runs: alone, and several of which all are accepted or none.
+#include <utility>
+
+#include "coordinator/scheduler/step/stepper.h"
+
+namespace lwq::coordinator {
+
+namespace {
+
+StatusOr<std::shared_ptr<const PreparedRun>> PreparedOf(const SubmitRun& submission) {
+  if (submission.prepared != nullptr) return submission.prepared;
+  LWQ_ASSIGN_OR_RETURN(PreparedRun prepared, PrepareRun(submission.spec));
+  return std::make_shared<const PreparedRun>(std::move(prepared));
+}
+
+}  // namespace
+
+Status Stepper::On(const SubmitRun& event) {
+  LWQ_ASSIGN_OR_RETURN(const std::shared_ptr<const PreparedRun> prepared, PreparedOf(event));
+  LWQ_RETURN_IF_ERROR(Admit(state_, event.request_id, *prepared));
+  effects_.reply = RunReply{Accept(event, *prepared)};
+  return absl::OkStatus();
+}
+
+Status Stepper::On(const SubmitRuns& event) {
+  const std::vector<SubmitRun>& runs = event.runs;
+  LWQ_RETURN_IF_ERROR(CheckTogether(runs));
+  // Nothing changes before all of them have passed.
+  std::vector<std::shared_ptr<const PreparedRun>> prepared;
+  prepared.reserve(runs.size());
+  for (size_t i = 0; i < runs.size(); ++i) {
+    StatusOr<std::shared_ptr<const PreparedRun>> one = PreparedOf(runs[i]);
+    const Status admitted = one.ok() ? Admit(state_, runs[i].request_id, **one) : one.status();
+    if (!admitted.ok()) return OfRun(admitted, i, runs.size(), runs[i].spec.name);
+    prepared.push_back(*std::move(one));
+  }
+  RunsReply reply;
+  reply.runs.reserve(runs.size());
+  for (size_t i = 0; i < runs.size(); ++i) reply.runs.push_back(Accept(runs[i], *prepared[i]));
+  effects_.reply = std::move(reply);
+  return absl::OkStatus();
+}
+
+RunId Stepper::Accept(const SubmitRun& submission, const PreparedRun& prepared) {
+  const StatusOr<std::optional<RunId>> before =
+      SubmittedBefore(state_, submission.request_id, prepared.spec_digest);
+  LWQ_CHECK(before.ok(), MessageOf(before.status()));
+  if (before->has_value()) return **before;
+  // Those accepted before it in this step may have changed which class it is given, but not whether it has one.
+  const StatusOr<std::optional<ChosenClasses>> chosen = ChooseClasses(state_, prepared.resolved);
+  LWQ_CHECK(chosen.ok(), MessageOf(chosen.status()));
+
+  RunEntry run;
+  run.record.sequence = state_.next_run_sequence++;
+  do {
+    run.record.id.value = DigestOf(absl::StrCat(run.record.sequence, "|", now_.unix_ms, "|",
+                                                prepared.spec_digest.hex(), "|", run.record.id.value))
+                              .short_hex();
+  } while (state_.runs.contains(run.record.id));
+  run.record.submitted_unix_ms = now_.unix_ms;
+  run.record.recipe = prepared.resolved.recipe;
+  run.record.spec = std::make_shared<const RunSpec>(prepared.resolved.spec);
+  run.model = prepared.resolved.model;
+  run.plan = prepared.plan;
+  const RunId id = run.record.id;
+  state_.runs_by_sequence[run.record.sequence] = id;
+  RunEntry& entry = state_.runs.emplace(id, std::move(run)).first->second;
+  if (!submission.request_id.empty()) {
+    const RequestRecord record{submission.request_id, prepared.spec_digest, id};
+    state_.requests[submission.request_id] = record;
+    effects_.changes.push_back(PutRequest{record});
+  }
+  LogRun(entry, "", "", absl::StrCat("run ", id.value, " submitted"));
+  for (const std::string& line : entry.plan.chosen_defaults) LogRun(entry, "", "", line);
+  if (chosen->has_value()) {
+    const bool begun = prepared.start.has_value() && prepared.start->chosen == **chosen;
+    StartRun(entry, **chosen, begun ? &prepared.start->graph : nullptr);
+  } else {
+    state_.pending_runs.insert(entry.record.sequence);
+    SaveRun(entry);
+  }
+  return id;
+}
+
+}  // namespace lwq::coordinator

@@ -1,0 +1,394 @@
+// Workers: registration, leases, heartbeats, reports, silence.
+#include <algorithm>
+#include <cstdio>
+#include <utility>
+
+#include "common/json/json.h"
+#include "common/task/task_outputs.h"
+#include "common/text/one_line.h"
+#include "coordinator/scheduler/state/learning.h"
+#include "coordinator/scheduler/state/garbage.h"
+#include "coordinator/scheduler/state/indexing.h"
+#include "coordinator/scheduler/step/stepper.h"
+#include "coordinator/scheduler/choose/task_choice.h"
+
+namespace lwq::coordinator {
+namespace {
+
+constexpr size_t kMaxFieldBytes = 512;
+constexpr size_t kMaxMessageBytes = 2000;
+constexpr size_t kMaxMetricsBytes = 4 << 20;
+constexpr size_t kMaxLinesPerMessage = 200;
+
+Status CheckRegistration(const WorkerRecord& worker) {
+  const auto bad = [](std::string_view what) {
+    return absl::InvalidArgumentError(absl::StrCat("worker registration: ", what));
+  };
+  if (worker.name.size() > kMaxFieldBytes || worker.device.size() > kMaxFieldBytes ||
+      worker.numerics_class.size() > kMaxFieldBytes) {
+    return bad(absl::StrCat("name, device and numerics_class may have at most ", kMaxFieldBytes, " bytes each"));
+  }
+  if (OneLine(worker.name, kMaxFieldBytes) != worker.name ||
+      OneLine(worker.numerics_class, kMaxFieldBytes) != worker.numerics_class) {
+    return bad("name or numerics_class has a control character");
+  }
+  if (worker.numerics_class.empty()) return bad("numerics_class is empty");
+  if (worker.memory_bytes <= 0) return bad(absl::StrCat("memory_bytes is ", worker.memory_bytes, ", must be positive"));
+  if (worker.max_threads < 1) return bad(absl::StrCat("max_threads is ", worker.max_threads, ", must be at least 1"));
+  if (worker.cache_bytes < 0) return bad(absl::StrCat("cache_bytes is ", worker.cache_bytes, ", must be at least 0"));
+  return absl::OkStatus();
+}
+
+// What is wrong with a success, "" if nothing is.
+std::string ProblemWith(const ReportSuccess& success, const TaskDef& def) {
+  const StatusOr<std::vector<std::string>> roles = OutputRoles(def.kind, def.params);
+  if (!roles.ok()) return std::string(MessageOf(roles.status()));
+  for (const std::string& role : *roles) {
+    if (!success.outputs.contains(role)) {
+      return absl::StrCat("the worker reported success without output '", role, "'");
+    }
+  }
+  const TaskKind kind = def.kind;
+  if (success.metrics_json.size() > kMaxMetricsBytes) {
+    return absl::StrCat("the worker reported ", success.metrics_json.size(), " bytes of metrics");
+  }
+  if (success.metrics_json.empty()) {
+    return kind == TaskKind::kReducePpl ? "the worker reported no perplexity" : "";
+  }
+  const StatusOr<Json> metrics = ParseJson(success.metrics_json, "metrics");
+  if (!metrics.ok() || !metrics->is_object()) return "the worker reported metrics that are not a JSON object";
+  if (kind == TaskKind::kReducePpl && !JsonDouble(*metrics, "perplexity", "metrics").ok()) {
+    return "the worker reported no perplexity";
+  }
+  return "";
+}
+
+void NoteInputs(const State& state, const TaskDef& def, WorkerEntry& worker) {
+  for (const auto& [role, input] : def.inputs) {
+    if (!std::holds_alternative<TaskOutputRef>(input)) continue;
+    const std::optional<ArtifactRef> content = ContentOf(state, input);
+    if (content.has_value()) worker.local.Use(*content, worker.record.cache_bytes);
+  }
+}
+
+// What the log says of a training besides: "" where it was of use, or was none.
+std::string TrainingNote(const TaskDef& def, const std::string& metrics_json) {
+  if (def.kind != TaskKind::kTrainBlock) return "";
+  const StatusOr<Json> metrics = ParseJson(metrics_json, "metrics");
+  if (!metrics.ok()) return "";
+  const auto initial = JsonDouble(*metrics, "initial_val_loss", "metrics");
+  const auto best = JsonDouble(*metrics, "best_val_loss", "metrics");
+  const auto steps = JsonInt(*metrics, "steps", "metrics");
+  const bool useless = initial.ok() && best.ok() && steps.ok() && *steps > 0 && !(*best < *initial);
+  return useless ? absl::StrCat("; none of its ", *steps, " steps lowered the validation loss") : "";
+}
+
+std::string Seconds(double seconds) {
+  char text[32];
+  std::snprintf(text, sizeof(text), "%.2f s", seconds);
+  return text;
+}
+
+}  // namespace
+
+StatusOr<WorkerEntry*> Stepper::Hear(const WorkerId& id) {
+  const auto it = state_.workers.find(id);
+  if (it == state_.workers.end()) {
+    return absl::NotFoundError(
+        absl::StrCat("worker '", OneLine(id.value, 80),
+                     "' is not known (it was silent for too long, or a newer process has its name): register again"));
+  }
+  WorkerEntry& worker = it->second;
+  worker.last_seen_ms = now_.steady_ms;
+  SetWorkerDeadline(state_, worker, now_.steady_ms + state_.options.lease_ms);
+  if (!worker.alive) {
+    worker.alive = true;
+    PinPendingRuns();
+  }
+  return &worker;
+}
+
+void Stepper::LoseLease(WorkerEntry& worker) {
+  state_.activations.Release(worker.record.id);
+  if (!worker.lease.has_value()) return;
+  TaskEntry& task = state_.tasks.at(*worker.lease);
+  LogTask(task, worker.record.name,
+          absl::StrCat("attempt ", task.record.attempts, " lost: the worker fell silent or was replaced"));
+  Apply(task, LeaseLost{});
+}
+
+void Stepper::Forget(const WorkerId& id) {
+  const auto it = state_.workers.find(id);
+  LoseLease(it->second);
+  const auto named = state_.workers_by_name.find(it->second.record.name);
+  if (named != state_.workers_by_name.end() && named->second == id) state_.workers_by_name.erase(named);
+  state_.worker_deadlines.erase({it->second.deadline_ms, id});
+  state_.workers.erase(it);
+  effects_.changes.push_back(DropWorker{id});
+}
+
+Status Stepper::On(const RegisterWorker& event) {
+  LWQ_RETURN_IF_ERROR(CheckRegistration(event.worker));
+  const std::string& name = event.worker.name;
+  if (!name.empty()) {
+    const auto same_name = state_.workers_by_name.find(name);
+    if (same_name != state_.workers_by_name.end()) Forget(WorkerId(same_name->second));
+  }
+  WorkerEntry worker;
+  worker.record = event.worker;
+  worker.record.id.value = absl::StrCat("w-", state_.next_worker++);
+  worker.last_seen_ms = now_.steady_ms;
+  const WorkerId id = worker.record.id;
+  effects_.changes.push_back(PutWorker{worker.record});
+  effects_.changes.push_back(PutNextWorker{state_.next_worker});
+  if (!name.empty()) state_.workers_by_name[name] = id;
+  WorkerEntry& entry = state_.workers.emplace(id, std::move(worker)).first->second;
+  SetWorkerDeadline(state_, entry, now_.steady_ms + state_.options.lease_ms);
+  PinPendingRuns();
+  effects_.reply = RegisterReply{id};
+  return absl::OkStatus();
+}
+
+std::optional<Lease> Stepper::LeaseFor(WorkerEntry& worker) {
+  if (worker.lease.has_value()) {
+    // The answer that carried this lease was lost: give it again.
+    TaskEntry& held = state_.tasks.at(*worker.lease);
+    Lease lease = LeaseOf(state_, held);
+    if (lease.inputs.size() == lease.def->inputs.size()) return lease;
+    // An input was lost meanwhile and is being made again: the task, which nobody executes, waits for it.
+    Apply(held, Released{held.record.token});
+    Apply(held, InputGone{});
+  }
+  if (worker.draining) return std::nullopt;
+  while (true) {
+    Settle();  // what the event made ready is offered too
+    const std::optional<Digest> best = ChooseTask(state_, worker);
+    if (!best.has_value()) return std::nullopt;
+    TaskEntry& task = state_.tasks.at(*best);
+    // A task that came back from a worker may have lost an input while it was out.
+    const auto& inputs = task.record.def->inputs;
+    if (!std::all_of(inputs.begin(), inputs.end(),
+                     [this](const auto& input) { return ReadableContentOf(state_, input.second).has_value(); })) {
+      Apply(task, InputGone{});
+      continue;
+    }
+    Apply(task, Leased{worker.record.id, worker.record.name.empty() ? worker.record.id.value : worker.record.name});
+    task.leased_at_ms = now_.steady_ms;
+    SetExecutionDeadline(state_, task, ExecutionDeadline(state_, task));
+    NoteInputs(state_, *task.record.def, worker);
+    return LeaseOf(state_, task);
+  }
+}
+
+Status Stepper::On(const LeaseTask& event) {
+  LWQ_ASSIGN_OR_RETURN(WorkerEntry * worker, Hear(event.worker));
+  effects_.reply = LeaseReply{LeaseFor(*worker)};
+  return absl::OkStatus();
+}
+
+Status Stepper::On(const Heartbeat& event) {
+  LWQ_ASSIGN_OR_RETURN(WorkerEntry * worker, Hear(event.worker));
+  worker->draining = event.draining;
+  HeartbeatReply reply;
+  for (const TaskProgress& reported : event.tasks) {
+    const auto it = state_.tasks.find(reported.task);
+    if (it == state_.tasks.end()) {
+      reply.lost.push_back({reported.task, reported.token, "the task is not known here"});
+      continue;
+    }
+    TaskEntry& task = it->second;
+    const TaskRecord& record = task.record;
+    if (reported.token == record.reported_token) continue;  // Its report has overtaken this heartbeat.
+    if (record.state != TaskState::kLeased || record.token != reported.token || record.worker != event.worker) {
+      reply.lost.push_back({reported.task, reported.token,
+                            record.state == TaskState::kCancelled ? "no run wants it any more"
+                                                                  : "the lease expired and is another worker's"});
+      continue;
+    }
+    task.progress = reported.progress;
+    task.progress.stage = OneLine(task.progress.stage, kMaxFieldBytes);
+    for (const auto& [sequence, position] : task.wanted_by) {
+      RunEntry& run = RunAt(sequence);
+      run.task_revisions[position] = ++run.revision;
+    }
+    for (size_t i = 0; i < std::min(reported.log_lines.size(), kMaxLinesPerMessage); ++i) {
+      LogTask(task, record.worker_name, reported.log_lines[i]);
+    }
+  }
+  for (const Digest& artifact : event.discarded) {
+    state_.activations.Deleted(event.worker, artifact, effects_.changes);
+  }
+  // A worker that is about to go is given nothing more to delete.
+  if (!event.draining) {
+    Settle();  // who reads what must be known
+    reply.discard = state_.activations.Offer(event.worker, state_.options.activation_bytes, effects_.changes);
+  }
+  effects_.reply = std::move(reply);
+  return absl::OkStatus();
+}
+
+namespace {
+
+// What a report says happened, in three readings.
+struct Outcome {
+  TaskEvent event;
+  std::string said;                     // for the log
+  std::optional<Digest> lost_producer;  // whose output is to be made again
+};
+
+Outcome GivenBack(const TaskRecord& record, const ReportTask& report) {
+  return {Released{report.token}, absl::StrCat("attempt ", record.attempts, " given back"), std::nullopt};
+}
+
+Outcome OutcomeOf(const TaskRecord& record, const ReportTask& report, const ReportSuccess& success) {
+  const std::string problem = ProblemWith(success, *record.def);
+  if (!problem.empty()) {
+    return {Failed{report.token, FailureCause::kTask, problem},
+            absl::StrCat("attempt ", record.attempts, " failed (TASK): ", problem), std::nullopt};
+  }
+  return {Succeeded{report.token, success.from_cache},
+          absl::StrCat("attempt ", record.attempts, success.from_cache ? " found the result published" : " succeeded",
+                       " after ", Seconds(report.seconds), TrainingNote(*record.def, success.metrics_json)),
+          std::nullopt};
+}
+
+Outcome OutcomeOf(const TaskRecord& record, const ReportTask& report, const ReportFailure& failure) {
+  Outcome outcome;
+  Failed failed{report.token, failure.cause,
+                OneLine(failure.message.empty() ? "no reason given" : failure.message, kMaxMessageBytes)};
+  if (failure.cause == FailureCause::kInputLost) {
+    const auto input = record.def->inputs.find(failure.input);
+    const auto* made = input == record.def->inputs.end() ? nullptr : std::get_if<TaskOutputRef>(&input->second);
+    if (made != nullptr) {
+      outcome.lost_producer = made->derivation_key;
+    } else {
+      // A leaf was uploaded by a client: no task can make it again.
+      failed.cause = FailureCause::kTask;
+      failed.message = absl::StrCat(
+          "input '", OneLine(failure.input, 80),
+          "' is gone or damaged in the object store: submit the run again, which uploads it (", failed.message, ")");
+    }
+  }
+  outcome.said =
+      absl::StrCat("attempt ", record.attempts, " failed (", FailureCauseName(failed.cause), "): ", failed.message);
+  outcome.event = std::move(failed);
+  return outcome;
+}
+
+Outcome Interpret(const TaskRecord& record, const ReportTask& report) {
+  if (const auto* success = std::get_if<ReportSuccess>(&report.outcome)) return OutcomeOf(record, report, *success);
+  if (const auto* failure = std::get_if<ReportFailure>(&report.outcome)) return OutcomeOf(record, report, *failure);
+  return GivenBack(record, report);
+}
+
+// ABORTED: the lease that the report names is another worker's.
+Status CheckLeaseholder(const TaskRecord& record, const WorkerId& worker, const ReportTask& report) {
+  const bool repeated = report.token != 0 && report.token == record.reported_token;
+  const bool of_another = record.state == TaskState::kLeased && record.token == report.token && record.worker != worker;
+  if (repeated || !of_another) return absl::OkStatus();
+  return absl::AbortedError(absl::StrCat("report on task ", record.key.short_hex(), ": lease token ", report.token,
+                                         " belongs to ", record.worker.value, ", not to ", worker.value,
+                                         "; drop the result"));
+}
+
+}  // namespace
+
+void Stepper::LogReport(const TaskEntry& task, const ReportTask& report, const std::string& said) {
+  for (size_t i = 0; i < std::min(report.log_lines.size(), kMaxLinesPerMessage); ++i) {
+    LogTask(task, task.record.worker_name, report.log_lines[i]);
+  }
+  LogTask(task, task.record.worker_name, said);
+}
+
+void Stepper::RecordResult(const TaskEntry& task, const ReportTask& report, const ReportSuccess& success) {
+  ActionRecord action{.key = task.record.action_key,
+                      .outputs = success.outputs,
+                      .metrics_json = success.metrics_json,
+                      .seconds = report.seconds,
+                      .peak_memory_bytes = report.peak_memory_bytes,
+                      .peak_rss_bytes = report.peak_rss_bytes};
+  effects_.changes.push_back(PutAction{action});
+  state_.actions[task.record.action_key] = std::move(action);
+  if (!success.from_cache) LearnFrom(state_, task, report.seconds);
+}
+
+Status Stepper::ApplyReport(TaskEntry& task, const WorkerEntry& worker, const ReportTask& report) {
+  LWQ_RETURN_IF_ERROR(CheckLeaseholder(task.record, worker.record.id, report));
+  const Outcome outcome = Interpret(task.record, report);
+  LWQ_ASSIGN_OR_RETURN(TaskStep step, NextTask(task.record, outcome.event));
+  if (!step.changed) return absl::OkStatus();
+  LogReport(task, report, outcome.said);
+  if (std::holds_alternative<Succeeded>(outcome.event)) {
+    RecordResult(task, report, std::get<ReportSuccess>(report.outcome));
+  }
+  Replace(task, std::move(step));
+  NoteMade(state_, task, effects_.changes);
+  if (outcome.lost_producer.has_value() && task.record.state == TaskState::kBlocked) Rewind(*outcome.lost_producer);
+  return absl::OkStatus();
+}
+
+Status Stepper::On(const ReportTask& event) {
+  LWQ_ASSIGN_OR_RETURN(WorkerEntry * worker, Hear(event.worker));
+  const auto task = state_.tasks.find(event.task);
+  if (task == state_.tasks.end()) {
+    return absl::AbortedError(
+        absl::StrCat("report on task ", event.task.short_hex(), ": the task is not known here; drop the result"));
+  }
+  LWQ_RETURN_IF_ERROR(ApplyReport(task->second, *worker, event));
+  const auto* success = std::get_if<ReportSuccess>(&event.outcome);
+  if (success != nullptr && !success->from_cache) {
+    for (const auto& [role, made] : success->outputs) worker->local.Use(made, worker->record.cache_bytes);
+  }
+  effects_.reply = LeaseReply{event.lease_next ? LeaseFor(*worker) : std::nullopt};
+  return absl::OkStatus();
+}
+
+void Stepper::EndExecution(TaskEntry& task) {
+  const int64_t seconds = (now_.steady_ms - task.leased_at_ms) / 1000;
+  LogTask(task, task.record.worker_name,
+          absl::StrCat("attempt ", task.record.attempts, " taken from the worker: it has run for ", seconds,
+                       " s, far longer than such tasks took (--execution-factor)"));
+  Apply(task, LeaseLost{});
+}
+
+Status Stepper::On(const Tick&) {
+  for (const int64_t sequence : std::exchange(state_.outdated_runs, {})) {
+    FailRun(RunAt(sequence),
+            "the run was begun by another version of the coordinator, which gives its tasks other names; submit it again");
+  }
+  // When this very process was stopped for long, silence says nothing about the workers: all get a new lease time.
+  const int64_t stalled_ms =
+      state_.worker_deadlines.empty() ? 0 : now_.steady_ms - state_.worker_deadlines.begin()->first;
+  if (stalled_ms > state_.options.lease_ms / 2) {
+    for (auto& [id, worker] : state_.workers) {
+      if (worker.alive) SetWorkerDeadline(state_, worker, now_.steady_ms + state_.options.lease_ms);
+    }
+    for (const auto& [deadline_ms, key] : std::set(state_.execution_deadlines)) {
+      SetExecutionDeadline(state_, state_.tasks.at(key), deadline_ms + stalled_ms);
+    }
+  }
+  while (!state_.delayed.empty() && state_.delayed.begin()->first <= now_.steady_ms) {
+    TaskEntry& task = state_.tasks.at(state_.delayed.begin()->second);
+    UnindexTask(state_, task);
+    IndexTask(state_, task);
+  }
+  while (!state_.worker_deadlines.empty() && state_.worker_deadlines.begin()->first <= now_.steady_ms) {
+    const WorkerId id = state_.worker_deadlines.begin()->second;
+    WorkerEntry& worker = state_.workers.at(id);
+    if (!worker.alive) {
+      Forget(id);
+      continue;
+    }
+    worker.alive = false;
+    SetWorkerDeadline(state_, worker,
+                      std::max(worker.last_seen_ms + state_.options.forget_worker_ms, now_.steady_ms + 1));
+    LoseLease(worker);
+  }
+  while (!state_.execution_deadlines.empty() && state_.execution_deadlines.begin()->first <= now_.steady_ms) {
+    EndExecution(state_.tasks.at(state_.execution_deadlines.begin()->second));
+  }
+  PinPendingRuns();
+  return absl::OkStatus();
+}
+
+}  // namespace lwq::coordinator

@@ -1,0 +1,114 @@
+// One step in progress: the state, the moment, and the effects as they accumulate. Private to the scheduler; its
+// methods are spread over step_submit.cc (new runs), step_runs.cc (runs), step_workers.cc (workers, leases, reports) and
+// step_tasks.cc (what follows when a task changes).
+#pragma once
+
+#include <deque>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "coordinator/scheduler/state/events.h"
+#include "coordinator/scheduler/choose/placement.h"
+#include "coordinator/scheduler/state/prepared_graph.h"
+#include "coordinator/scheduler/state/state.h"
+#include "coordinator/scheduler/step/submission.h"
+#include "coordinator/scheduler/state/task_machine.h"
+
+namespace lwq::coordinator {
+
+class Stepper {
+ public:
+  Stepper(State& state, Instant now) : state_(state), now_(now) {}
+  Effects Run(const Event& event);
+
+ private:
+  Status On(const SubmitRun& event);
+  Status On(const SubmitRuns& event);
+  Status On(const CancelRun& event);
+  Status On(const RegisterWorker& event);
+  Status On(const LeaseTask& event);
+  Status On(const Heartbeat& event);
+  Status On(const ReportTask& event);
+  Status On(const Tick& event);
+
+  // step_tasks.cc
+  // Applies the event and everything that follows for indexes and runs; CHECKs that it is legal.
+  void Apply(TaskEntry& task, const TaskEvent& event);
+  void Replace(TaskEntry& task, TaskStep step);
+  // Carries out what the changes so far imply until nothing more follows.
+  void Settle();
+  // Its record is to be stored.
+  void MarkChanged(const TaskEntry& task);
+  // Makes a BLOCKED task ready, waiting or done, if its inputs are there.
+  void TryUnblock(TaskEntry& task);
+  // Done where the action's result is known; whether it is.
+  bool Remember(TaskEntry& task, const Digest& action_key);
+  // Done, waiting behind an equal action, or ready.
+  void Enqueue(TaskEntry& task, const Digest& action_key);
+  // The producer of a lost or discarded input runs again, and so does everything that has the same result.
+  void Rewind(const Digest& producer);
+  void Requeue(TaskEntry& task);
+
+  // step_submit.cc
+  // The run that an admitted submission makes, or has made. Requires that workers have not changed since.
+  RunId Accept(const SubmitRun& submission, const PreparedRun& prepared);
+
+  // step_runs.cc
+  // `start` has been made for these classes, or is null.
+  void StartRun(RunEntry& run, const ChosenClasses& chosen, const PreparedGraph* start = nullptr);
+  // Builds the graph from what is measured so far and takes in what is new of it. False: the plan came out impossible,
+  // and the run has failed.
+  bool ExpandGraph(RunEntry& run);
+  void TakeGraph(RunEntry& run, const PreparedGraph& graph);
+  // The run's place in the tasks of its graph, which `tasks` (new ones and old) are.
+  void TakeTasks(RunEntry& run, const std::vector<PreparedTask>& tasks);
+  // The task, made if it is not there yet.
+  TaskEntry& FindOrCreate(const PreparedTask& prepared, bool* is_new);
+  // Once all tasks of the pending measurement are done: remembers it and lets the graph grow.
+  void GrowIfMeasured(RunEntry& run);
+  void PinPendingRuns();
+  void FailRun(RunEntry& run, std::string error);
+  void EndRun(RunEntry& run, RunState state);
+  void FinishIfDone(RunEntry& run);
+  // After every change of a run's record or list of tasks.
+  void SaveRun(RunEntry& run);
+  RunEntry& RunAt(int64_t sequence) { return state_.runs.at(state_.runs_by_sequence.at(sequence)); }
+  void LogRun(RunEntry& run, std::string_view task, std::string_view worker, std::string_view text);
+  // One line for every run that wants the task.
+  void LogTask(const TaskEntry& task, std::string_view worker, std::string_view text);
+
+  // step_workers.cc
+  // The worker, known alive from now on; NOT_FOUND.
+  StatusOr<WorkerEntry*> Hear(const WorkerId& id);
+  void Forget(const WorkerId& id);
+  // Takes the worker's task away, and what it was told to delete: both go to other workers.
+  void LoseLease(WorkerEntry& worker);
+  std::optional<Lease> LeaseFor(WorkerEntry& worker);
+  // The worker says that it lives, but the task does not end.
+  void EndExecution(TaskEntry& task);
+  // What the report means for the task, the log, and what is remembered. ABORTED: the lease is another's, or none.
+  Status ApplyReport(TaskEntry& task, const WorkerEntry& worker, const ReportTask& report);
+  void LogReport(const TaskEntry& task, const ReportTask& report, const std::string& said);
+  void RecordResult(const TaskEntry& task, const ReportTask& report, const ReportSuccess& success);
+
+  State& state_;
+  const Instant now_;
+  Effects effects_;
+  std::map<Digest, const TaskEntry*> dirty_;  // tasks whose record changed, but for new ones
+  struct Created {
+    const TaskEntry* task;
+    std::shared_ptr<const std::string> def_text;
+  };
+  std::vector<Created> created_;  // in the order they came
+  // Of those created, the action of their first attempt; zero where other tasks have to be done before it is known.
+  std::unordered_map<const TaskEntry*, Digest> first_actions_;
+  std::deque<Digest> to_unblock_;
+  std::deque<Digest> failed_;         // tasks whose runs have to fail
+  std::set<int64_t> maybe_finished_;  // runs
+};
+
+}  // namespace lwq::coordinator

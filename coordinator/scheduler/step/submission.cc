@@ -1,0 +1,119 @@
+#include "coordinator/scheduler/step/submission.h"
+
+#include <map>
+#include <utility>
+
+#include "common/json/json.h"
+#include "common/text/one_line.h"
+
+namespace lwq::coordinator {
+namespace {
+
+constexpr size_t kMaxRequestIdBytes = 200;
+constexpr size_t kShownBytes = 80;
+
+// Builds the graph for the classes. One that comes out impossible is left to the step, where the run fails of it.
+void Begin(ChosenClasses chosen, PreparedRun& prepared) {
+  const ResolvedSpec& resolved = prepared.resolved;
+  const Recipe recipe = PinRecipe(resolved.recipe, chosen.hardware_bf16);
+  StatusOr<RunGraph> graph = BuildRunGraph(resolved.spec, resolved.model.get(), recipe, chosen.bases);
+  if (graph.ok()) prepared.start = {std::move(chosen), PrepareGraph(*std::move(graph))};
+}
+
+}  // namespace
+
+StatusOr<PreparedRun> PrepareRun(const RunSpec& spec) {
+  PreparedRun prepared;
+  prepared.spec_digest = DigestOf(CanonicalJson(RunSpecToJson(spec)));
+  LWQ_ASSIGN_OR_RETURN(prepared.resolved, ResolveSpec(spec));
+  const ResolvedSpec& resolved = prepared.resolved;
+  LWQ_ASSIGN_OR_RETURN(prepared.plan, PlanOfRun(resolved.spec, resolved.model.get(), resolved.recipe, {}));
+  return prepared;
+}
+
+Status PrepareRuns(StateReader& reader, std::span<SubmitRun> runs) {
+  std::vector<StatusOr<PreparedRun>> prepared;
+  prepared.reserve(runs.size());
+  for (const SubmitRun& run : runs) prepared.push_back(PrepareRun(run.spec));
+  std::vector<std::optional<ChosenClasses>> chosen(runs.size());
+  LWQ_RETURN_IF_ERROR(reader.Look([&](const State& state) {
+    for (size_t i = 0; i < runs.size(); ++i) {
+      if (!prepared[i].ok()) continue;
+      StatusOr<std::optional<ChosenClasses>> classes = ChooseClasses(state, prepared[i]->resolved);
+      if (classes.ok()) chosen[i] = *std::move(classes);
+    }
+  }));
+  for (size_t i = 0; i < runs.size(); ++i) {
+    if (!prepared[i].ok()) continue;
+    if (chosen[i].has_value()) Begin(*std::move(chosen[i]), *prepared[i]);
+    runs[i].prepared = std::make_shared<const PreparedRun>(*std::move(prepared[i]));
+  }
+  return absl::OkStatus();
+}
+
+StatusOr<std::optional<RunId>> SubmittedBefore(const State& state, const std::string& request_id,
+                                               const Digest& spec_digest) {
+  if (request_id.size() > kMaxRequestIdBytes) {
+    return absl::InvalidArgumentError(absl::StrCat("request_id has ", request_id.size(), " bytes, at most ",
+                                                   kMaxRequestIdBytes, " are allowed"));
+  }
+  const auto request = state.requests.find(request_id);
+  if (request_id.empty() || request == state.requests.end()) return std::optional<RunId>();
+  if (request->second.spec_digest != spec_digest) {
+    return absl::AlreadyExistsError(absl::StrCat("request_id '", OneLine(request_id, kShownBytes),
+                                                 "' was used for run ", request->second.run.value,
+                                                 " with another spec: use a new request_id"));
+  }
+  return std::make_optional(request->second.run);
+}
+
+Status Admit(const State& state, const std::string& request_id, const PreparedRun& prepared) {
+  LWQ_ASSIGN_OR_RETURN(const std::optional<RunId> before, SubmittedBefore(state, request_id, prepared.spec_digest));
+  if (before.has_value()) return absl::OkStatus();
+  return ChooseClasses(state, prepared.resolved).status();
+}
+
+Status CheckTogether(std::span<const SubmitRun> runs) {
+  if (runs.empty()) return absl::InvalidArgumentError("runs is empty: give at least one");
+  if (runs.size() > kMaxRunsAtOnce) {
+    return absl::InvalidArgumentError(absl::StrCat("runs has ", runs.size(), " entries, at most ", kMaxRunsAtOnce,
+                                                   " are accepted at once: submit them in parts"));
+  }
+  std::map<std::string_view, size_t> places;
+  for (size_t i = 0; i < runs.size(); ++i) {
+    if (runs[i].request_id.empty()) continue;
+    const auto [same, added] = places.emplace(runs[i].request_id, i);
+    if (added) continue;
+    return OfRun(absl::InvalidArgumentError(absl::StrCat("request_id '", OneLine(runs[i].request_id, kShownBytes),
+                                                         "' is that of run ", same->second + 1,
+                                                         " too: give each run its own")),
+                 i, runs.size(), runs[i].spec.name);
+  }
+  return absl::OkStatus();
+}
+
+Status OfRun(const Status& status, size_t index, size_t count, std::string_view name) {
+  const std::string named = name.empty() ? "" : absl::StrCat(" (", OneLine(name, kShownBytes), ")");
+  return Annotate(status, absl::StrCat("run ", index + 1, " of ", count, named));
+}
+
+StatusOr<std::vector<PreparedRun>> ValidateRuns(StateReader& reader, std::span<const SubmitRun> runs) {
+  LWQ_RETURN_IF_ERROR(CheckTogether(runs));
+  std::vector<PreparedRun> prepared;
+  prepared.reserve(runs.size());
+  for (size_t i = 0; i < runs.size(); ++i) {
+    StatusOr<PreparedRun> one = PrepareRun(runs[i].spec);
+    if (!one.ok()) return OfRun(one.status(), i, runs.size(), runs[i].spec.name);
+    prepared.push_back(*std::move(one));
+  }
+  Status admitted;
+  LWQ_RETURN_IF_ERROR(reader.Look([&](const State& state) {
+    for (size_t i = 0; i < runs.size() && admitted.ok(); ++i) {
+      admitted = OfRun(Admit(state, runs[i].request_id, prepared[i]), i, runs.size(), runs[i].spec.name);
+    }
+  }));
+  LWQ_RETURN_IF_ERROR(admitted);
+  return prepared;
+}
+
+}  // namespace lwq::coordinator

@@ -1,0 +1,31 @@
+// Executes one lease: an existing result if there is one, else the task, then publication. From wire message to wire
+// message.
+//
+// Thread-safety: the compute thread only. Errors never leave: they become the report's failure with its cause.
+#pragma once
+
+#include <string>
+
+#include "common/artifact/artifact.h"
+#include "common/status/status.h"
+#include "lwqat/v1/worker_service.pb.h"
+#include "worker/daemon/task_monitor.h"
+
+namespace lwq::worker {
+
+struct RunnerOptions {
+  ArtifactStore* store = nullptr;
+  BlobSource* blobs = nullptr;
+  std::string device = "cpu";
+  std::string scratch_directory;  // emptied before each task
+};
+
+// A report without worker_id and lease_next.
+lwqat::v1::ReportTaskRequest RunLease(const lwqat::v1::Lease& lease, const RunnerOptions& options,
+                                      TaskMonitor& monitor);
+
+// In place of a report that the coordinator refused: a failure of the same task under the same token that says so, and
+// nothing else that could be refused.
+lwqat::v1::ReportTaskRequest RefusalReport(const lwqat::v1::ReportTaskRequest& refused, const Status& refusal);
+
+}  // namespace lwq::worker
