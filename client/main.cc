@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // lwq: the command line of LayerWise-QAT.
 #include <sys/ioctl.h>
 #include <unistd.h>

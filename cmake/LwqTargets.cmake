@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # With LWQ_UNITY the sources of a library or a test are compiled in batches: names in anonymous namespaces must then
 # differ within a target.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Compiler launcher, linker, warnings and sanitizers: everything that applies to every target.
 find_program(LWQ_CCACHE ccache)
 if(LWQ_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)

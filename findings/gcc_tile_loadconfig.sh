@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # GCC 12.2.0 (Debian 12): _tile_loadconfig reads 64 bytes, but the compiler is told 8, and drops the stores of the others.
 #
 # Expected: an intrinsic's operand is what the instruction reads, so a configuration of AMX tiles filled in a local variable and

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # tokenizers 0.23.3: the id that tokenizer.json gives an added token is ignored when the vocabulary's ids have holes.
 #
 # Expected: {"id": 30, "content": "<x>"} in added_tokens is token 30; the file says so, and the embedding's row 30 was trained

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # transformers 5.23.0: a rope_theta inside rope_parameters is lost when a non-empty rope_scaling stands beside it.
 #
 # Expected: of a config.json with both keys (an older exporter's rope_scaling, a newer one's rope_parameters), rope_scaling

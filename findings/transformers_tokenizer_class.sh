@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # transformers 5.23.0 with tokenizers 0.23.3: which pre-tokenizer cuts a text depends on `tokenizer_class`.
 #
 # Expected: a model's tokenizer.json says how a text is cut into words, and tokenizer_config.json's class name does not

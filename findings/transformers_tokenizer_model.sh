@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # transformers 5.23.0 on a folder with a SentencePiece tokenizer.model and no tokenizer.json: no BOS, and for Mistral other ids.
 #
 # Expected: the pieces that the model was trained with: those of the sentencepiece library, and for LlamaTokenizer a BOS in

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Messages as JSON: the proto's own field names, every field present, enums by name, 64-bit integers as texts (proto3
 // JSON).
 #pragma once

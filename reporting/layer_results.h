@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What became of each block of a run: the plan's row beside what its training measured. One source for
 // layer_statistics.json, for "layers" in a run's JSON and for the per-block table of `lwq get`.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The words of a recipe on the wire, as the program compares them. Pure; thread-safe.
 #pragma once
 

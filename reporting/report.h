@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Runs side by side: one row per run, one for each full-precision model they started from. Pure.
 //
 // Recovered share of a run on a text: (ln P_rtn − ln P_run) / (ln P_rtn − ln P_fp), where P_rtn is the round-to-nearest

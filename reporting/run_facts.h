@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What follows from a run's message alone: names of states, which tasks measure and which stand for a block, how long
 // it has taken and may still take. For every view of runs. Pure.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a run measured about its model's sensitivity, in the shape that the SG-MPQ proposal (docs/policies.md) gives
 // sensitivity_results_{model}.json: what `lwq sensitivity` prints, what `lwq fetch` writes and what sensitivity_file
 // reads.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whether a training was of use: did any of its steps lower the validation loss it began with?
 //
 // keep_best keeps the state with the least loss, the initial one included: where nothing was lowered, what a run

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What scripts/study and scripts/real share: executing runs with `lwq local` and reading numbers from their JSON."""
 import datetime
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """For the scripts outside CI that run real consumers: a virtual environment under build/ with pinned packages."""
 import pathlib
 import subprocess

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Adds up GoogleTest's JSON reports by suite; the exit code is 0 only if everything passed and something ran."""
 import json
 import pathlib

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The wall clock, for showing how long things took; nothing is decided by it.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What lwq shows: results on `out`, everything else on `err`, and on a terminal a live region of lines that is redrawn
 // in place below the lines that stay.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How lwq ends: the one table of exit codes, and how an error gets its code.
 //
 // Pure. An error's code comes from a payload set where the cause is known (WithExit), else from its status code:

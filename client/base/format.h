@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Numbers and text as lwq prints them. Pure.
 #pragma once
 

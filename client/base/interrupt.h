@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The one way to stop what a verb is doing: Ctrl-C, SIGTERM, or a cause found inside the program.
 //
 // Waits and calls in flight end at once: waits because they wait here, calls because they hold a Hook that cancels

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "client/local/local_cluster.h"
 
 #include <unistd.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A coordinator and workers on this machine, as child processes of lwq that share nothing but gRPC and the object
 // store.
 //

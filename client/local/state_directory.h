@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The folder in which `lwq local` keeps everything of its own cluster, held by one process at a time.
 //
 //   DIR/lock                 held (flock) while a cluster runs on it; holds that process's pid

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Submits runs to a local cluster so that the same command, given again, goes on with those it left unfinished.
 //
 // The request id of each submission is kept in the state directory under the digest of the spec (which names every

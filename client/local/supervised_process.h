@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A child process that is started again whenever it ends without having been asked to.
 //
 // Each object has one thread, which forks the child, waits for it and forks the next one; the kernel kills the child

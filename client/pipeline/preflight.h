@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a coordinator would refuse, asked before anything is uploaded or submitted.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "client/pipeline/run_pipeline.h"
 
 #include "client/pipeline/preflight.h"

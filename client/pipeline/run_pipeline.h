@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The one way of runs from what a user wrote to their results:
 //
 //   check → preflight → weights → upload → submit → watch → fetch

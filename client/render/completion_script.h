@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Shell completion as scripts, made from the verbs and flags that the command line really has. Pure.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The table that compares runs, as `lwq report` and `lwq local` print it. Pure.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Runs and workers as text: what `lwq get`, `lwq list` and `lwq workers` print. Pure.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Glyphs and one-line facts of runs and tasks, for every view of them. Pure.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A table of text: columns as wide as their widest cell, two spaces between, numbers to the right. Pure.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What `lwq watch` draws: a frame of one run for a terminal, and the lines that tell one change from the next
 // elsewhere.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "client/rpc/run_api.h"
 
 #include <algorithm>
@@ -34,7 +35,8 @@ Status FromPeer(const grpc::Status& status) {
 }
 
 std::shared_ptr<grpc::Channel> Connect(const std::string& address) {
-  return OpenChannel(address, {.max_receive_bytes = kMaxWireMessageBytes, .min_backoff_ms = 1000, .max_backoff_ms = 2000});
+  return OpenChannel(address,
+                     {.max_receive_bytes = kMaxWireMessageBytes, .min_backoff_ms = 1000, .max_backoff_ms = 2000});
 }
 
 // The coordinator did not answer, as opposed to: answered with an error.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The coordinator's RunService as calls that return a value or an error a user can act on.
 //
 // A coordinator that does not answer is tried again with growing pauses until `patience` has passed, so that a restart

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The receiving half of a watch stream of changes. Pure; thread-safe.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "client/run_file/field_help.h"
 
 #include "common/recipe/recipe_table.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One line of help for every key of a run file; of the recipe's keys it is that of common/recipe/recipe_fields.inc. A
 // test holds it against the proto: none missing, none too many.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "client/run_file/read_run_file.h"
 
 #include <filesystem>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A run file: flat YAML whose keys are the names of run_fields.h. Relative paths are relative to the file's folder.
 //
 // Errors: INVALID_ARGUMENT (or NOT_FOUND for no such file), one line "file:line:column: what; what to do".

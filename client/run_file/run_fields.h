@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The names a run file and the command line know, and how a text becomes a value of one.
 //
 // The names and types of recipe fields come from the descriptors of lwqat.v1.Recipe and RunSpec: the proto is the only

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The keys of a run file as flags of a verb, and the runs that files and flags give together (flags win).
 //
 // The flags are made from run_fields.h; a relative path in a flag is relative to the current folder.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "client/run_file/run_request.h"
 
 #include <filesystem>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A run as a user wrote it: the recipe and the paths on this disk, before anything is read or uploaded.
 //
 // Pure values.

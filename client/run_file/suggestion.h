@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Names that a user wrote and nobody knows: what was meant, and how to say so. Pure.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "client/run_file/yaml_tree.h"
 
 #include <sstream>

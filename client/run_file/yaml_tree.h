@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The part of YAML that a run file may use, as a tree with positions: mappings, lists and scalars of small depth.
 //
 // Anchors, aliases and tags are refused (a few lines of them can stand for gigabytes), as are several documents in one

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "client/transfer/check_weights.h"
 
 #include <set>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The last look at a run's model before anything of it is uploaded: are all of its weights numbers?
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What else is in a model's folder and belongs to the model without being read here: chat templates, licences, the
 // model card, settings of its processors. An export takes them along as they are.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Brings a run's results to a directory: the exported model from the object store, and beside it what is known about
 // its making: layer_statistics.json, and sensitivity_results_{model}.json where the run measured it.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "client/transfer/interruptible_store.h"
 
 namespace lwq::client {

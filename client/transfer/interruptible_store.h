@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An object store whose operations end with the interrupt's reason once it has been raised: uploads and downloads of
 // any size stop at the next piece. What was stored before stays and is found by the next attempt.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Looks at a model's directory before anything is uploaded: is it a model this system can quantize, and which files are
 // it?
 //

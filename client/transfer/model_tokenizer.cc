@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "client/transfer/model_tokenizer.h"
 
 #include <array>

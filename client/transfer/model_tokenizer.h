@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The tokenizer of a model directory, built here as the worker will build it.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An object store that keeps names and sizes and forgets the bytes: uploading into it computes digests. `lwq plan` uses
 // it to name a run's inputs without sending them anywhere.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads how sensitive the blocks of a model are from a file: what `lwq sensitivity` and the author's
 // program (docs/policies.md) write.
 //

@@ -1,5 +1,6 @@
-// Looks at a text before it is uploaded: there, not empty, and what common/documents can read. Files of up to 32 MiB are
-// read as the worker will read them, so that a broken line is named here; of larger ones the start is looked at.
+// SPDX-License-Identifier: Apache-2.0
+// Looks at a text before it is uploaded: there, not empty, and what common/documents can read. Files of up to 32 MiB
+// are read as the worker will read them, so that a broken line is named here; of larger ones the start is looked at.
 //
 // Errors: one line "what: …" with NOT_FOUND, INVALID_ARGUMENT, FAILED_PRECONDITION or DATA_LOSS.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "client/transfer/upload_run.h"
 
 #include <map>
@@ -51,7 +52,8 @@ class Uploader {
 
 // Whether the run may make a directory that the model's small files belong into.
 bool Exports(const lwqat::v1::Recipe& recipe) {
-  return reporting::TraitsOfMethod(recipe).quantizes && ParseWord<ExportFormat>(recipe.export_format()) != ExportFormat::kNone;
+  return reporting::TraitsOfMethod(recipe).quantizes &&
+         ParseWord<ExportFormat>(recipe.export_format()) != ExportFormat::kNone;
 }
 
 Status UploadModel(const CheckedRun& run, Uploader* uploader, lwqat::v1::ModelSource* source) {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // From a run as the user wrote it to the RunSpec a coordinator takes: the model and the texts are checked, then what
 // the object store lacks of them is uploaded and named.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // lwq cancel: stops runs.
 #include "client/verbs/run_options.h"
 #include "reporting/json_text.h"

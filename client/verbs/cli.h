@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The command line: verbs, help, version, and how errors become one line and an exit code.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // lwq completion: a script that teaches a shell the verbs and flags.
 #include "client/render/completion_script.h"
 #include "client/run_file/run_fields.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // lwq eval: perplexity of a model as it is: full precision, or an exported directory.
 #include "client/base/clock.h"
 #include "client/base/format.h"

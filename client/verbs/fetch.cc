@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // lwq fetch: brings a run's exported model and what is known about its blocks to this disk.
 #include "client/transfer/fetch_export.h"
 #include "client/verbs/run_options.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // lwq get: one run with its tasks and results.
 #include "client/base/clock.h"
 #include "client/render/run_page.h"

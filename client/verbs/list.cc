@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // lwq list: the runs a coordinator knows, newest first.
 #include "client/base/clock.h"
 #include "client/render/run_page.h"

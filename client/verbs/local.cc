@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // lwq local: a whole cluster on this machine for the time of some runs.
 #include "client/base/clock.h"
 #include "client/render/report_text.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Runs on a cluster of this machine, from start to end: what `lwq local` does, and `lwq eval` without a coordinator.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // lwq logs: what a run's tasks and their workers said.
 #include "absl/time/time.h"
 #include "client/base/format.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // lwq plan: what a run would do, before anything runs or is uploaded.
 #include "client/pipeline/preflight.h"
 #include "client/render/plan_text.h"
@@ -18,8 +19,8 @@ struct PlanOptions {
   std::shared_ptr<RunFlags> runs;
 };
 
-// What other runs of the coordinator share with this one is found by the inputs' digests. They stay where they are. Where
-// all of the weights are read, they are looked at, too.
+// What other runs of the coordinator share with this one is found by the inputs' digests. They stay where they are.
+// Where all of the weights are read, they are looked at, too.
 StatusOr<lwqat::v1::RunSpec> HashRun(const CliContext& context, const CheckedRun& checked) {
   LWQ_RETURN_IF_ERROR(CheckWeights({checked}, *context.interrupt));
   InterruptibleStore names(std::make_unique<NamingStore>(), context.interrupt);

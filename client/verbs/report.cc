@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // lwq report: runs side by side.
 #include "reporting/report.h"
 #include "client/base/clock.h"

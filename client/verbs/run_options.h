@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The options of verbs that work on runs by id.
 #pragma once
 

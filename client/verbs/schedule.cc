@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // lwq schedule: how long a finished run would take with other numbers of workers.
 #include "absl/strings/str_format.h"
 #include "client/verbs/run_options.h"

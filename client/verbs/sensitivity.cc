@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // lwq sensitivity: what a run measured about its blocks, in the shape that sensitivity_file reads.
 #include <filesystem>
 

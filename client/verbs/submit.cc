@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // lwq submit: uploads what runs need and hands them to a coordinator.
 #include "client/pipeline/run_pipeline.h"
 #include "client/run_file/run_flags.h"

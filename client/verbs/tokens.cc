@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // lwq tokens: what a model's tokenizer makes of a text. Needs no coordinator.
 #include <iostream>
 #include <iterator>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "client/verbs/verb.h"
 
 #include <chrono>
@@ -56,10 +57,11 @@ void AddClusterFlags(CLI::App* verb, ClusterFlags* flags) {
                          "memory of a worker's tensors, as 8GiB (default: the worker's)"),
         1);
   bytes(verb->add_option("--cache-bytes", flags->cache_bytes, "disk of a worker's cache (default: the worker's)"), 1);
-  bytes(verb->add_option("--activation-bytes", flags->activation_bytes,
-                         "what activations may occupy before unneeded ones are deleted and chains wait for the trainings "
-                         "they feed (default: the coordinator's)"),
-        0);
+  bytes(
+      verb->add_option("--activation-bytes", flags->activation_bytes,
+                       "what activations may occupy before unneeded ones are deleted and chains wait for the trainings "
+                       "they feed (default: the coordinator's)"),
+      0);
   group(verb->add_option("--log-level", flags->log_level, "of the processes' logs (default info)")
             ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error", "off"})),
         "LEVEL");

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What every verb of lwq shares: where it prints, how it is stopped, its flags, and how it reaches a coordinator.
 //
 // A verb is a file under verbs/ with one Add…Verb function, which declares the verb's flags and sets `action` when the

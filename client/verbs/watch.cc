@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 // lwq watch: progress of runs until they end.
+#include "client/verbs/run_options.h"
 #include "client/watch/run_views.h"
 #include "client/watch/watch_runs.h"
-#include "client/verbs/run_options.h"
 
 namespace lwq::client {
 namespace {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // lwq workers: who executes tasks.
 #include "client/render/run_page.h"
 #include "client/verbs/verb.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The ways to show runs while they are watched: redrawn in place, line by line, as JSON, or not at all.
 #pragma once
 

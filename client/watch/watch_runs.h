@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Watches several runs at once, each on its own stream, and hands every change to one view on the calling thread.
 #pragma once
 

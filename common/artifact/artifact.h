@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Immutable artifacts named by content: a manifest that lists parts, each part a blob named by its SHA-256.
 //
 // In the object store:

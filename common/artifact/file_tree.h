@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Files as artifacts: kind "files", each file cut into pieces of `piece_bytes`, so that any range of a file of any size
 // can be fetched and verified alone, an upload resumes where it stopped, and equal files are stored once.
 //

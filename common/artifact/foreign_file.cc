@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "common/artifact/foreign_file.h"
 
 #include <algorithm>
@@ -38,8 +39,8 @@ std::string ForeignContent(std::string_view beginning) {
   for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
   if (IsServersAnswer(lower)) {
     const std::string_view line = text.substr(0, text.find_first_of("\r\n"));
-    return absl::StrCat("is text that a server sent instead of the file (\"", line.substr(0, 60), "\"): ",
-                        kDownloadAgain);
+    return absl::StrCat("is text that a server sent instead of the file (\"", line.substr(0, 60),
+                        "\"): ", kDownloadAgain);
   }
   return "";
 }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a file is that should hold weights and does not: a pointer of Git LFS, a page that a web server sent instead, a
 // pickle of PyTorch, …. Pure; thread-safe.
 #pragma once

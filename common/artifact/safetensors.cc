@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "common/artifact/safetensors.h"
 
 #include <algorithm>
@@ -28,9 +29,9 @@ struct OtherDType {
   std::string_view name;
   int bits;
 };
-constexpr OtherDType kOtherDTypes[] = {{"BOOL", 8},        {"F4", 4},       {"F6_E2M3", 6}, {"F6_E3M2", 6},
-                                       {"F8_E5M2", 8},     {"F8_E4M3", 8},  {"F8_E8M0", 8}, {"F8_E4M3FNUZ", 8},
-                                       {"F8_E5M2FNUZ", 8}, {"I16", 16},     {"U16", 16},    {"U32", 32},
+constexpr OtherDType kOtherDTypes[] = {{"BOOL", 8},        {"F4", 4},      {"F6_E2M3", 6}, {"F6_E3M2", 6},
+                                       {"F8_E5M2", 8},     {"F8_E4M3", 8}, {"F8_E8M0", 8}, {"F8_E4M3FNUZ", 8},
+                                       {"F8_E5M2FNUZ", 8}, {"I16", 16},    {"U16", 16},    {"U32", 32},
                                        {"C64", 64},        {"U64", 64}};
 
 // What `elements` of this dtype take, as ElementCount allows; nothing for a name that nobody knows. −1 where they do
@@ -88,9 +89,8 @@ StatusOr<SafetensorsEntry> ParseEntry(const Json& value, const std::string& name
   if (bytes.has_value() && *bytes != end - begin) {
     return DamagedTensor(what, name, absl::StrCat("needs ", *bytes, " bytes by its shape and has ", end - begin));
   }
-  SafetensorsEntry entry{.shape = std::move(*shape),
-                         .begin_bytes = data_begin_bytes + begin,
-                         .end_bytes = data_begin_bytes + end};
+  SafetensorsEntry entry{
+      .shape = std::move(*shape), .begin_bytes = data_begin_bytes + begin, .end_bytes = data_begin_bytes + end};
   if (const StatusOr<DType> known = ParseDType(dtype); known.ok()) {
     entry.dtype = *known;
   } else {

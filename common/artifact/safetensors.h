@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The safetensors format: u64 little-endian header length, JSON header, tensor data.
 //
 // Reading is by view (a mapped file is never copied) and trusts nothing: header length, offsets, overlaps, dtype, shape

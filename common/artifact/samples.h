@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Sets of per-sample tensors that are too large to hold: token windows [samples, seqlen] and block activations
 // [samples, seqlen, hidden]. Written and read in order of samples, in chunks, so that a reader holds a few chunks only
 // and can compute on the first while the next is fetched.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What an action made: the record at results/<action key>, written once by one conditional put.
 //
 // This is the last fence: even two workers that both believe they hold the lease publish one result, and the second

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Tensors as files and messages see them: dtype, shape, bytes in row-major little-endian order. No arithmetic.
 //
 // HostTensor shares its bytes (a mapped file, a chunk, a buffer). Thread-safety: immutable value.

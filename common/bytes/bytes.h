@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An immutable run of bytes with shared ownership: a heap buffer, a memory-mapped file, or a part of either.
 //
 // Thread-safety: immutable; copies are cheap and may be used from any thread. The memory lives until the last copy is

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is known of a mapped file beside its bytes: which content of which file it is, and how to have all of it at
 // once.
 //

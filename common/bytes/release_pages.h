@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Keeps what has been read of mapped files out of a process's resident memory.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // SHA-256 names: artifacts, blobs, derivation keys and action keys are all named by one.
 //
 // A Digest is a value; its text form is 64 lowercase hexadecimal digits everywhere (proto, SQLite, JSON, object keys).

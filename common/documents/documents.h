@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Calibration and evaluation texts as files: which documents a file holds.
 //
 // Suffix (in either case) and content decide together. `.gz` is unpacked first. Then

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Unpacks gzip files: one member or several in a row (as `cat a.gz b.gz` makes), each checked by its CRC.
 //
 // Pure function. INVALID_ARGUMENT when the bytes are no gzip file, are followed by something else, or give more than

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Texts out of JSON: lines of records, an array of records, or one record. A record is an object with a string `text`
 // or a string (documents.h). Pure functions; errors are INVALID_ARGUMENT and name file, line or record.
 #pragma once

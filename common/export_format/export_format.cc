@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "common/export_format/export_format.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Export formats as far as everybody has to know them: which widths a format holds, which tensors it makes of a
 // quantized linear, and what serving stacks say to it. The plan's sizes and the exported files come from the same rows.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A plain model whose linears hold the decoded weights in fp16.
 #include <iterator>
 

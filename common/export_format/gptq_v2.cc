@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "common/export_format/gptq_v2.h"
 
 #include "absl/strings/str_cat.h"

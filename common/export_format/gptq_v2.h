@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // GPTQ's layout of a quantized linear (checkpoint_format "gptq_v2").
 //
 // For in_features K, out_features N, b bits, G = ceil(K / group_size) groups:

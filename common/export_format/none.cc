@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // No files. Counted is the dense packing that gptq_v2 has, for every width, so that recipes can be compared without
 // exporting.
 #include <iterator>

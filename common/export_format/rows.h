@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The rows of the table of export formats: one for each word of LWQ_EXPORT_FORMATS, defined in the file of its format.
 // A word without its row does not link. For export_format.cc and the formats alone.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "common/file/posix_file.h"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Thin, checked POSIX file calls: what file stores, file trees and caches need, with errors as statuses.
 //
 // Codes: NOT_FOUND (ENOENT), RESOURCE_EXHAUSTED (memory; no space, quota or descriptors: marked as out_of_storage.h

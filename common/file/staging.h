@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Files that are being written: named in a staging folder, invisible to readers until they are linked or renamed into
 // place, gone when abandoned, and swept up when their process died.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // JSON as every layer uses it: nlohmann's type, parsed without exceptions, written in one canonical form.
 //
 // Canonical form (what digests are taken of): no white space, keys sorted bytewise, numbers as nlohmann prints them

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The daemons' log: one line per event on standard error, "time level component message key=value …".
 //
 // Libraries log through spdlog directly; InitLog is called once, by main. Thread-safety: any thread, after InitLog.

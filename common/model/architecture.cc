@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "common/model/architecture.h"
 
 #include "absl/strings/str_join.h"
@@ -64,8 +65,8 @@ StatusOr<const Architecture*> ArchitectureOf(const Json& config) {
   for (const Architecture& row : kArchitectures) {
     if (row.name != name) continue;
     if (model_type.empty() || model_type == row.model_type) return &row;
-    return NotSupported(absl::StrCat("model_type '", model_type.substr(0, 80), "' is not supported for ", name, "; ",
-                                     Supported()));
+    return NotSupported(
+        absl::StrCat("model_type '", model_type.substr(0, 80), "' is not supported for ", name, "; ", Supported()));
   }
   return NotSupported(absl::StrCat("architecture '", name.substr(0, 80), "' is not supported; ", Supported()));
 }

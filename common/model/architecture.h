@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The architectures this program computes, one row each: what tells them apart from Llama, and what their config.json
 // means where it is silent. Checked against transformers 5.23 (tests/numerics/golden/models). Private to common/model.
 #pragma once

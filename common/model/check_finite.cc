@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "common/model/check_finite.h"
 
 #include <algorithm>

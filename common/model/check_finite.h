@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whether every weight a model needs is a number: embedding, head, norms, biases, linears (the scales of quantized
 // ones). One NaN makes everything that is computed from it NaN; a round-to-nearest export would carry it on unseen.
 //

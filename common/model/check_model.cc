@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "common/model/check_model.h"
 
 #include <algorithm>
@@ -89,8 +90,7 @@ Status CheckBiases(const LlamaConfig& config, TensorSource& source) {
   for (int64_t block = 0; block < config.num_hidden_layers; ++block) {
     for (const LinearKind kind : kAllLinears) {
       if (config.HasBias(kind)) continue;
-      LWQ_RETURN_IF_ERROR(
-          CheckNoBias(source, absl::StrCat(BlockPrefix(block), LinearName(kind)), config.architecture));
+      LWQ_RETURN_IF_ERROR(CheckNoBias(source, absl::StrCat(BlockPrefix(block), LinearName(kind)), config.architecture));
     }
   }
   return absl::OkStatus();

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whether a model's tensors are those its config.json asks for, before any work: all of the headers, none of the data
 // but biases.
 //

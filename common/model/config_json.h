@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What reading config.json and quantization_config have in common. Private to common/model.
 //
 // Errors name the file and the key: INVALID_ARGUMENT for values that cannot be, FAILED_PRECONDITION for what is not

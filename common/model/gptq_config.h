@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // GPTQ's quantization config: the JSON object that is both quantize_config.json and config.json's
 // "quantization_config".
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "common/model/llama_config.h"
 
 #include <algorithm>
@@ -26,8 +27,8 @@ using internal::WindowRule;
 
 constexpr int64_t kMaxBlocks = 10'000;
 constexpr int64_t kMaxVocab = 1 << 26;
-constexpr int64_t kSlidingWindow = 4096;   // transformers' default, of every architecture that has one
-constexpr int64_t kMaxWindowLayers = 28;   // transformers' default
+constexpr int64_t kSlidingWindow = 4096;  // transformers' default, of every architecture that has one
+constexpr int64_t kMaxWindowLayers = 28;  // transformers' default
 constexpr std::string_view kSlidingLayer = "sliding_attention";
 constexpr std::string_view kFullLayer = "full_attention";
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The shape of a Llama-family model, from Hugging Face's config.json, and the names and shapes of its tensors.
 //
 // Supported: LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM and Qwen3ForCausalLM (architecture.h says how they

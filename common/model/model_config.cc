@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "common/model/model_config.h"
 
 #include "common/json/json.h"

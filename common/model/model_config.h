@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // config.json and, beside it, the quantize_config.json that some GPTQ writers leave instead of a quantization_config in
 // it. Pure; thread-safe.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "common/model/rope.h"
 
 #include <cmath>
@@ -85,10 +86,9 @@ Status ReadAttentionFactor(const Json& rope, RopeYarn& scaling) {
   double mscale = 0, mscale_all_dim = 0;
   LWQ_RETURN_IF_ERROR(ReadUnlessZero(rope, "mscale", mscale));
   LWQ_RETURN_IF_ERROR(ReadUnlessZero(rope, "mscale_all_dim", mscale_all_dim));
-  scaling.attention_factor =
-      mscale != 0 && mscale_all_dim != 0
-          ? MagnitudeScale(scaling.factor, mscale) / MagnitudeScale(scaling.factor, mscale_all_dim)
-          : MagnitudeScale(scaling.factor, 1);
+  scaling.attention_factor = mscale != 0 && mscale_all_dim != 0 ? MagnitudeScale(scaling.factor, mscale) /
+                                                                      MagnitudeScale(scaling.factor, mscale_all_dim)
+                                                                : MagnitudeScale(scaling.factor, 1);
   return absl::OkStatus();
 }
 
@@ -97,8 +97,8 @@ StatusOr<RopeYarn> ReadYarn(const Json& config, const Json& rope, int64_t max_po
   LWQ_RETURN_IF_ERROR(
       ReadOriginalLength(config, rope, max_position_embeddings, scaling.original_max_position_embeddings));
   if (rope.contains("factor") && rope["factor"].is_null()) {
-    scaling.factor = static_cast<double>(max_position_embeddings) /
-                     static_cast<double>(scaling.original_max_position_embeddings);
+    scaling.factor =
+        static_cast<double>(max_position_embeddings) / static_cast<double>(scaling.original_max_position_embeddings);
   } else {
     LWQ_RETURN_IF_ERROR(ReadFactor(rope, scaling.factor));
   }

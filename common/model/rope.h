@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How a model's rotary embedding is scaled beyond the context it was trained with, as config.json says it.
 //
 // Read as transformers 5.23 reads it: "rope_scaling" where it is not empty, else "rope_parameters"; theta from inside

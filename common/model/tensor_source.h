@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads a model's tensors by name, wherever the model is: a directory on this disk (memory-mapped) or a file-tree
 // artifact (only the pieces that hold the tensor are fetched). Single and sharded safetensors ("model.safetensors", or
 // "model.safetensors.index.json" with its shards).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "common/object_store/file_store.h"
 
 #include <dirent.h>

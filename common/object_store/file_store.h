@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Objects as files below one folder of a (possibly shared) file system.
 //
 // Layout: the object "blobs/3f/3fa9" is the file ROOT/blobs+/3f+/3fa9. Folders carry a '+', which no key can hold, so

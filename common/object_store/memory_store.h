@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An object store in memory, for tests: as strict as S3 and then some, so that what passes here passes there.
 //
 // Thread-safety: any thread. Objects are immutable and shared: Get and GetRange never copy.

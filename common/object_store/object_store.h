@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where every tensor lives: a flat map from keys to immutable byte strings, with S3's semantics and nothing more.
 //
 // There is no rename, no append, no partial overwrite and no directory. A Put is atomic: a reader sees the old object,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which object stores there are: one table, from the scheme of a URI to how such a store is checked, made and opened.
 //
 // Whoever names a store goes through it. The coordinator checks the URI that it tells others and makes the place it

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A decorator that repeats what may succeed when repeated.
 //
 // Which codes are repeated is one table (IsRetried). Waits grow from backoff_initial by factor 2 to backoff_max, each

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "common/object_store/store_checks.h"
 
 #include "common/object_store/object_store.h"

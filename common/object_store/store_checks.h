@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Checks every store makes before it does anything, so that all refuse the same calls with the same words.
 //
 // Pure functions; thread-safe.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The recipe's values that are words: for each an enumeration, and the one table of its words.
 //
 // A word is what a run file, the wire, a stored record and a task's parameters hold; the program itself compares
@@ -88,7 +89,7 @@ LWQ_CHOICE(ExportFormat, LWQ_EXPORT_FORMATS);
 
 // A type with words.
 template <typename E>
-concept RecipeChoice = std::is_enum_v<E> && (kWords<E>.size() > 0);
+concept RecipeChoice = std::is_enum_v<E> &&(kWords<E>.size() > 0);
 
 template <RecipeChoice E>
 constexpr std::string_view WordOf(E choice) {

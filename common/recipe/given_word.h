@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A word as somebody wrote it: one of a choice's, or a text that is none of them and is kept as it stands, so that it
 // can be refused together with everything else that is wrong.
 //

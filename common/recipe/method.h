@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the methods of a run have and need: one row each. Pure values, constexpr.
 #pragma once
 

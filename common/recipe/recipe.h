@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The recipe: everything that decides how a run quantizes. The fields are those of recipe_fields.inc, in three forms:
 // as a user wrote it (any field may be absent, a word may be none), half settled (absent or a value), and resolved
 // (every field has a value).

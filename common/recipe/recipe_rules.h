@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The vocabulary of the table of recipe fields (recipe_fields.inc): how a row says what a field is when nobody says,
 // what it may be, and what it is read for. Pure values, constexpr.
 #pragma once
@@ -18,8 +19,8 @@ struct Value {
 template <typename T>
 Value(T) -> Value<T>;
 
-// The default follows from other fields or from the model (coordinator/plan/recipe/recipe_defaults.h computes it): what people
-// are told of it, and the whole rule where that is more.
+// The default follows from other fields or from the model (coordinator/plan/recipe/recipe_defaults.h computes it): what
+// people are told of it, and the whole rule where that is more.
 struct Follows {
   std::string_view shown;
   std::string_view rule = "";  // "": as shown
@@ -66,7 +67,7 @@ enum class Reader : uint8_t {
   kExport,     // the quantized model's files
   kSchedule,   // which machine does it, and how often
 };
-inline constexpr std::string_view kReaderNames[] = {"plan",     "calibration", "training", "sensitivity",
+inline constexpr std::string_view kReaderNames[] = {"plan",       "calibration", "training",  "sensitivity",
                                                     "evaluation", "export",      "scheduling"};
 
 struct Readers {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "common/recipe/recipe_table.h"
 
 #include <algorithm>
@@ -5,8 +6,8 @@
 #include <iterator>
 #include <type_traits>
 
-#include "absl/strings/str_join.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "common/recipe/recipe.h"
@@ -82,8 +83,8 @@ void Describe(const recipe::AnyOfItsType&, RecipeFieldText& text) {
 template <typename T>
 void Describe(const recipe::WeightBits&, RecipeFieldText& text) {
   text.choices = WordsText(recipe::kWeightBits);
-  text.allowed = absl::StrCat(absl::StrJoin(text.choices.begin(), text.choices.end() - 1, ", "), " or ",
-                              text.choices.back());
+  text.allowed =
+      absl::StrCat(absl::StrJoin(text.choices.begin(), text.choices.end() - 1, ", "), " or ", text.choices.back());
 }
 template <typename T>
 void Describe(const recipe::TrainWindows&, RecipeFieldText& text) {

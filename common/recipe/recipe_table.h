@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The table of recipe fields as text: what the command line, the manual and tests show of every field. Pure;
 // thread-safe; built once.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How a block is trained: what the recipe, the parameters of a train_block task and the trainer have in common. The
 // members are the rows of recipe_fields.inc that say so; constants are those rows' defaults.
 //

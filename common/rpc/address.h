@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // HOST:PORT as users write it: host names, IPv4, and IPv6 in brackets. Pure; thread-safe.
 #pragma once
 

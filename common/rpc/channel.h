@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where connections get their credentials and their manners: the one place that knows how the two ends of a call trust
 // each other. Today they do not: what travels is neither encrypted nor authenticated.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Statuses on the wire: absl's codes and gRPC's are the same numbers, and messages pass unchanged.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A question that long work asks now and then: an error means that it must stop, and why.
 //
 // Views of the caller's function, valid during the call they are passed to.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "common/status/out_of_storage.h"
 
 #include "absl/strings/cord.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // RESOURCE_EXHAUSTED for want of disk space, quota or file descriptors, told apart from want of memory: more memory or
 // a smaller batch would not help, another machine or a later time may.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Errors as values: every fallible function returns absl::Status or absl::StatusOr<T>.
 //
 // A message says what failed, on which object, and what to do next; context (an id, a path) is added once, by the layer
@@ -42,12 +43,11 @@ decltype(auto) ForAbsl(const T& piece) {
 
 namespace absl {
 template <typename... T>
-  requires ::lwq::internal::HasStdStringView<T...>
-std::string StrCat(const T&... pieces) {
+requires ::lwq::internal::HasStdStringView<T...> std::string StrCat(const T&... pieces) {
   return StrCat(AlphaNum(::lwq::internal::ForAbsl(pieces))...);
 }
 template <typename... T>
-  requires ::lwq::internal::HasStdStringView<T...>
+requires ::lwq::internal::HasStdStringView<T...>
 void StrAppend(std::string* text, const T&... pieces) {
   StrAppend(text, AlphaNum(::lwq::internal::ForAbsl(pieces))...);
 }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A mutex that Clang's thread-safety analysis knows (-Wthread-safety; scripts/lint), and what goes with it. Members
 // that it guards say so: ABSL_GUARDED_BY(mutex_); functions that need it held: ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_).
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One list of fields serves both directions: a struct's Fields(visitor) names each member once, and these two visitors
 // write it to JSON or read it back. Reading is strict: a missing or unknown field is INVALID_ARGUMENT.
 #pragma once

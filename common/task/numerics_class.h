@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The numerics class: what a result's bits depend on besides its inputs. Two workers of one class give equal bytes.
 //
 // Text form "device_model|instruction_set|libraries|precision|threads", e.g. "AMD EPYC|avx512|torch-1.13.1 …|fp32|t1".

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How one block may be quantized: a width and a group size. Pure value.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "common/task/task_def.h"
 
 #include <utility>
@@ -6,7 +7,6 @@
 
 namespace lwq {
 namespace {
-
 
 Json RefToJson(const ArtifactRef& ref) {
   return Json{{"digest", ref.digest.hex()}, {"size_bytes", ref.size_bytes}};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a task is, as data: the one description the coordinator keys, stores and leases, and a worker executes.
 //
 // A task's identity is its derivation key: the digest of kind, version of the kind's code, parameters that can change

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The kinds of tasks, and what everybody has to know of each: the rows of task_kinds.inc.
 //
 // Pure values, constexpr; thread-safety: none needed. Not here: parameters (task_params.h), costs

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "common/task/task_outputs.h"
 
 #include "common/task/task_params.h"

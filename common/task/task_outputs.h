@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which outputs a task makes, by role: what a worker must report, and what another task may read.
 //
 // Pure; thread-safe.

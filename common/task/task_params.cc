@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "common/task/task_params.h"
 
 #include "common/task/json_fields.h"
@@ -7,9 +8,7 @@ namespace {
 
 // Each Fields function is instantiated for a const struct with the writer and for a mutable one with the reader.
 template <typename P, typename V>
-void Fields(P& p, V&& visit)
-  requires std::is_same_v<std::remove_const_t<P>, TokenizeParams>
-{
+void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, TokenizeParams> {
   visit("mode", p.mode);
   visit("seqlen", p.seqlen);
   visit("train_size", p.train_size);
@@ -19,25 +18,19 @@ void Fields(P& p, V&& visit)
 }
 
 template <typename P, typename V>
-void Fields(P& p, V&& visit)
-  requires std::is_same_v<std::remove_const_t<P>, EmbedParams>
-{
+void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, EmbedParams> {
   visit("dtype", p.dtype);
 }
 
 template <typename P, typename V>
-void Fields(P& p, V&& visit)
-  requires std::is_same_v<std::remove_const_t<P>, AdvanceParams>
-{
+void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, AdvanceParams> {
   visit("block", p.block);
   visit("micro_batch", p.micro_batch);
   visit("dtype", p.dtype);
 }
 
 template <typename P, typename V>
-void Fields(P& p, V&& visit)
-  requires std::is_same_v<std::remove_const_t<P>, TrainBlockParams>
-{
+void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, TrainBlockParams> {
   visit("block", p.block);
   visit("train_size", p.train_size);
   visit("val_size", p.val_size);
@@ -49,9 +42,7 @@ void Fields(P& p, V&& visit)
 }
 
 template <typename P, typename V>
-void Fields(P& p, V&& visit)
-  requires std::is_same_v<std::remove_const_t<P>, RtnBlockParams>
-{
+void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, RtnBlockParams> {
   visit("block", p.block);
   visit("bits", p.bits);
   visit("group_size", p.group_size);
@@ -60,9 +51,7 @@ void Fields(P& p, V&& visit)
 }
 
 template <typename P, typename V>
-void Fields(P& p, V&& visit)
-  requires std::is_same_v<std::remove_const_t<P>, EvaluatePplParams>
-{
+void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, EvaluatePplParams> {
   visit("micro_batch", p.micro_batch);
   visit("shard", p.shard);
   visit("shards", p.shards);
@@ -74,24 +63,18 @@ void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, Red
 }
 
 template <typename P, typename V>
-void Fields(P& p, V&& visit)
-  requires std::is_same_v<std::remove_const_t<P>, ExportParams>
-{
+void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, ExportParams> {
   visit("format", p.format);
 }
 
 template <typename P, typename V>
-void Fields(P& p, V&& visit)
-  requires std::is_same_v<std::remove_const_t<P>, LossGradientParams>
-{
+void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, LossGradientParams> {
   visit("first_sample", p.first_sample);
   visit("samples", p.samples);
 }
 
 template <typename P, typename V>
-void Fields(P& p, V&& visit)
-  requires std::is_same_v<std::remove_const_t<P>, BackwardBlockParams>
-{
+void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, BackwardBlockParams> {
   visit("block", p.block);
   visit("first_sample", p.first_sample);
   visit("samples", p.samples);
@@ -99,16 +82,12 @@ void Fields(P& p, V&& visit)
 }
 
 template <typename P, typename V>
-void Fields(P& p, V&& visit)
-  requires std::is_same_v<std::remove_const_t<P>, GradientNormParams>
-{
+void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, GradientNormParams> {
   visit("samples", p.samples);
 }
 
 template <typename P, typename V>
-void Fields(P& p, V&& visit)
-  requires std::is_same_v<std::remove_const_t<P>, OutputFisherParams>
-{
+void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, OutputFisherParams> {
   visit("block", p.block);
   visit("first_sample", p.first_sample);
   visit("samples", p.samples);
@@ -118,9 +97,7 @@ void Fields(P& p, V&& visit)
 }
 
 template <typename P, typename V>
-void Fields(P& p, V&& visit)
-  requires std::is_same_v<std::remove_const_t<P>, LossDeltaParams>
-{
+void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, LossDeltaParams> {
   visit("block", p.block);
   visit("first_sample", p.first_sample);
   visit("samples", p.samples);
@@ -131,9 +108,7 @@ void Fields(P& p, V&& visit)
 }
 
 template <typename P, typename V>
-void Fields(P& p, V&& visit)
-  requires std::is_same_v<std::remove_const_t<P>, HessianParams>
-{
+void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, HessianParams> {
   visit("first_block", p.first_block);
   visit("blocks", p.blocks);
   visit("probe", p.probe);
@@ -143,9 +118,7 @@ void Fields(P& p, V&& visit)
 }
 
 template <typename P, typename V>
-void Fields(P& p, V&& visit)
-  requires std::is_same_v<std::remove_const_t<P>, WeightErrorParams>
-{
+void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, WeightErrorParams> {
   visit("block", p.block);
   visit("choices", p.choices);
   visit("fp16_scales", p.fp16_scales);

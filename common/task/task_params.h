@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The parameters of every task kind: what the coordinator's graph writes and the worker's executor reads.
 //
 // One struct per kind; ToJson is canonical (every field present, so that a default that changes later changes the key;

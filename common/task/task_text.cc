@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "common/task/task_text.h"
 
 #include <algorithm>
@@ -9,9 +10,8 @@ namespace {
 constexpr size_t kUsualBytes = 1024;
 
 void AppendQuoted(std::string_view text, std::string* out) {
-  const bool plain = std::all_of(text.begin(), text.end(), [](char c) {
-    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
-  });
+  const bool plain =
+      std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7f && c != '"' && c != '\\'; });
   if (plain) {
     absl::StrAppend(out, "\"", text, "\"");
   } else {

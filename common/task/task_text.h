@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The canonical JSON of a task's definition, written straight into one string: what its keys are digests of, and what
 // the store keeps. Equal to CanonicalJson of the trees that docs/formats.md describes, which tests hold it to.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Any bytes as a line that may go into a message, a log or a report: one line, valid UTF-8, of bounded length.
 //
 // Pure. Names, file contents and other programs' errors are quoted through this where they may hold anything: a

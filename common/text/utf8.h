@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // UTF-8, one code point at a time, and what to do with bytes that are none.
 //
 // Valid means Unicode's table 3-7: no overlong forms, no surrogates, nothing above U+10FFFF. Functions are pure and

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The `added_tokens` of a tokenizer.json: entries found in a text before anything else is done with it, the leftmost
 // first and of those the longest. A token with lstrip (rstrip) takes the white space before (behind) it along; one with
 // single_word counts only where no letter, mark, digit or underscore touches it.

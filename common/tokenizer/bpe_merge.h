@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Byte-pair merging, shared by both tokenizer formats: of all neighbouring symbols that may merge, the pair of highest
 // priority merges first, the leftmost of equals, until none is left. O(n log n) with a heap.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The `model` of a tokenizer.json of type BPE: vocabulary, merges, and what becomes of characters that are not in it.
 //
 // A word is bytes (byte-level vocabularies, whose entries are written in ByteLevel's alphabet) or text. A character

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "common/tokenizer/byte_level.h"
 
 #include "common/text/utf8.h"

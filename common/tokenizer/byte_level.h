@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The alphabet of byte-level BPE (GPT-2): each byte is written as one printable character, so that a vocabulary is
 // text. Printable Latin-1 bytes stand for themselves, the other 68 are U+0100 … U+0143 in order of the byte. Pure
 // functions.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The vocabulary entries that stand for single bytes in byte-fallback tokenizers: "<0x0A>" is byte 10. Pure functions.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A `tokenizer.json` (Hugging Face tokenizers) with a BPE model as a Tokenizer: byte-level (Llama-3, Qwen, SmolLM) or
 // with byte fallback (Llama-2, Mistral).
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // From a model directory's tokenizer files to a Tokenizer.
 //
 // Which file: `tokenizer.json` where there is one, else `tokenizer.model`; a caller can insist on either.

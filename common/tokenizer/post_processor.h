@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The `post_processor` of a tokenizer.json, of which one thing is taken: the special tokens that it puts in front of a
 // text, usually BOS. What it puts behind (EOS) is not applied: streams are one running text.
 //

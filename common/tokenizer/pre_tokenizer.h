@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The `pre_tokenizer` of a tokenizer.json: how a text is cut into the words that are merged one by one.
 //
 // Supported: `Split` (Regex or String, five behaviours, invert), `Digits`, `Punctuation`, `Whitespace`,

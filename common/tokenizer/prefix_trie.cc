@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "common/tokenizer/prefix_trie.h"
 
 #include "common/status/status.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A set of byte strings with values, asked for the longest one that a text begins with. Used for user-defined symbols
 // of a SentencePiece model and for the added tokens of a tokenizer.json.
 //

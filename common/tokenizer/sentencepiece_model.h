@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The contents of a SentencePiece `tokenizer.model` (protobuf message ModelProto), read by our own reader.
 //
 // Decides which models are accepted: BPE. Unigram, word and character models, whitespace as a suffix and

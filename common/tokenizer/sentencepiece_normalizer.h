@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // SentencePiece's text normalization: character map, dummy prefix, surplus spaces, spaces escaped as "▁" (U+2581).
 //
 // The character map (nmt_nfkc, nfkc, …) is the model's `precompiled_charsmap`: a 32-bit length, a double-array trie

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A BPE `tokenizer.model` as a Tokenizer, id for id what SentencePiece's encode gives.
 //
 // Algorithm: SentencePiece (Kudo and Richardson 2018): normalize, split into characters and user-defined symbols, merge

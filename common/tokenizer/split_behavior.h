@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What becomes of the matches when a text is split at them: the five behaviours of the tokenizers library.
 //
 // A text is given as its segments in order, matches and what lies between; the pieces come out in order. Empty segments

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The split patterns of tokenizer.json files, run by PCRE2 (UTF, Unicode properties, JIT).
 //
 // The files' patterns are written for Oniguruma's Ruby syntax. Where the two engines agree a pattern is taken over.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Hash maps and sets keyed by strings and searched by std::string_view. (Abseil's own transparent hash knows only its
 // own string_view, which is another type in builds of Abseil for C++14, such as Debian's.)
 #pragma once

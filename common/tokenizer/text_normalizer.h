@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The `normalizer` of a tokenizer.json: what is done to a text before it is cut into words. Supported: `NFC`, `NFD`,
 // `NFKC`, `NFKD`, `Lowercase` (unicode.h), `Strip`, `Prepend` (nothing is prepended to an empty text), `Replace` of a
 // String or a Regex, `Sequence` of these, or null. Others (Precompiled, BertNormalizer, Nmt, …) are FAILED_PRECONDITION

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where in a text an encoding failed, as part of its error. The message has it in words; callers that joined several
 // texts ask for the number. Pure functions.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The `decoder` of a tokenizer.json: how vocabulary entries become text again. Supported: `ByteLevel`, `Metaspace`,
 // `Replace` of a plain string, `ByteFallback`, `Fuse`, `Strip`, `Sequence` of these; without a decoder entries are
 // joined by spaces, as the tokenizers library does. Others are FAILED_PRECONDITION by name. Immutable.

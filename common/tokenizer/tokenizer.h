@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What every tokenizer can do: text to ids, ids to text.
 //
 // Thread-safety: immutable; one object serves any number of threads. Deterministic.

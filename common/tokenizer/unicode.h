@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What tokenizers ask of Unicode: normalization forms, numbers, punctuation, lower case. Data and algorithms are ICU's
 // (Debian 12: ICU 72, Unicode 15.0), cut down to the older versions that the tokenizers library 0.23.3 has inside where
 // that changes an answer: normalization as of Unicode 9.0, punctuation as of Unicode 8.0. Its numbers and lower case

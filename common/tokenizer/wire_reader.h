@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads the protobuf wire format field by field, without a schema and without libprotobuf's generated code: the
 // SentencePiece library and its schema cannot share a process with the protobuf of gRPC and LibTorch.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Cutting text into words before byte-pair merging, where that cannot change the result: if no vocabulary entry that
 // merging can make has a space symbol behind another character, no merge ever crosses the place before a space, and the
 // words between such places merge independently. Pure functions.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // From the metrics of finished sensitivity tasks to a measurement: sums in the order of shards, in float64.
 #include <algorithm>
 #include <cmath>

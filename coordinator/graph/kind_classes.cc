@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "coordinator/graph/kind_classes.h"
 
 #include "common/task/numerics_class.h"

@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which class of workers the tasks of each kind are pinned to.
 //
-// Kinds whose bits do not depend on the machine (Arithmetic::kSameEverywhere, task_kind.h) are pinned to none. The others
-// have a base (numerics_class.h), one for all or one each; precision and threads come from the run's recipe, but
+// Kinds whose bits do not depend on the machine (Arithmetic::kSameEverywhere, task_kind.h) are pinned to none. The
+// others have a base (numerics_class.h), one for all or one each; precision and threads come from the run's recipe, but
 // sensitivity is always measured in float32. Pure values; thread-safe.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The model as it is at one moment of a run: which blocks are quantized, and the activations before each of them.
 //
 //   A(0) = H(embedding, tokens),  A(k+1) = H(A(k), state(k))          (docs/spec.md, "Handoffs")

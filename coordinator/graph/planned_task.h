@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A task as a run's graph has it, and the list they are collected in. Pure values.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A run as tasks: which tasks there are, what each reads, and what the run takes from them.
 //
 //   tokenize ─▶ embed ─▶ A(0) ─advance fp─▶ A(1) ─▶ … ─▶ A(n)          full-precision chain: the targets

@@ -1,11 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "coordinator/graph/run_spec.h"
 
 #include <algorithm>
 #include <map>
 #include <set>
 
-#include "coordinator/plan/remarks.h"
 #include "coordinator/plan/policy/scores.h"
+#include "coordinator/plan/remarks.h"
 
 namespace lwq::coordinator {
 namespace {

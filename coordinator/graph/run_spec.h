@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a user submits, without the wire's types: model, data, recipe. Artifacts are named, never opened.
 // Pure values.
 #pragma once

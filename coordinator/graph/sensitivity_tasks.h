@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Measuring the sensitivity of a model's blocks as tasks, and reading what they measured.
 //
 //   A(n) ─loss_gradient s─▶ G(n) ─backward n−1, s─▶ G(n−1) ─▶ …          for every shard s of the samples
@@ -43,9 +44,9 @@ struct PendingMeasurement {
 
 struct SensitivityRequest {
   std::optional<SensitivityMetric> metric;  // absent for none
-  std::vector<int64_t> blocks;  // to measure, by layer
-  bool squared_error = false;   // also ‖W − Q(W)‖² of every choice
-  int64_t trained_blocks = 0;   // of the model at this moment
+  std::vector<int64_t> blocks;              // to measure, by layer
+  bool squared_error = false;               // also ‖W − Q(W)‖² of every choice
+  int64_t trained_blocks = 0;               // of the model at this moment
 };
 
 // `tokens` are the calibration windows; `model` the state to measure, whose chain grows by what is read;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Work that takes long, done on threads of its own, so that the loop only loops: it answers heartbeats within
 // milliseconds whatever is asked.
 //

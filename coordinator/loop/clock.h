@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Time for the coordinator's loop: now, and waiting. Both are injected, so that tests decide when time passes.
 #pragma once
 

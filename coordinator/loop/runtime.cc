@@ -1,5 +1,6 @@
-#include "coordinator/scheduler/state/restore.h"
+// SPDX-License-Identifier: Apache-2.0
 #include "coordinator/loop/runtime.h"
+#include "coordinator/scheduler/state/restore.h"
 
 #include <algorithm>
 #include <utility>

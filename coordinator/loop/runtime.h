@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The one loop: events in, the pure scheduler, a group commit, replies out.
 //
 // One thread owns the state. It takes every event that has arrived, steps through them, commits what they changed in

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What one block gets: the row of a plan.
 //
 // PlanBlocks fills in what policies decide, MakePlan the steps and the stored bits. Pure values.

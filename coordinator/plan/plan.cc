@@ -1,15 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "coordinator/plan/plan.h"
 
 #include <algorithm>
 
+#include "coordinator/plan/cost/storage.h"
 #include "coordinator/plan/cost/task_costs.h"
 #include "coordinator/plan/plan_blocks.h"
 #include "coordinator/plan/recipe/policies.h"
 #include "coordinator/plan/recipe/recipe_defaults.h"
-#include "coordinator/plan/remarks.h"
 #include "coordinator/plan/recipe/run_kinds.h"
 #include "coordinator/plan/recipe/sensitivity_choices.h"
-#include "coordinator/plan/cost/storage.h"
+#include "coordinator/plan/remarks.h"
 
 namespace lwq::coordinator {
 namespace {

@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 // The plan: the recipe resolved block by block, with what it will cost to store and to run.
 //
 // What differs by block (bits, group size, epochs, learning rates, patience, position in the training order) is decided
 // by the recipe's policies (plan_blocks.h). A plan is a pure function of recipe, model and what is known about the
-// blocks' sensitivity; a further measurement settles what was open and changes nothing that was settled. Thread-safety: values. Not here: tasks and
-// their keys (graph/).
+// blocks' sensitivity; a further measurement settles what was open and changes nothing that was settled. Thread-safety:
+// values. Not here: tasks and their keys (graph/).
 #pragma once
 
 #include <cstdint>
@@ -12,12 +13,12 @@
 #include <vector>
 
 #include "common/model/llama_config.h"
-#include "coordinator/plan/block_plan.h"
 #include "coordinator/plan/allocate/optimal.h"
+#include "coordinator/plan/block_plan.h"
 #include "coordinator/plan/plan_knowledge.h"
+#include "coordinator/plan/policy/training_order.h"
 #include "coordinator/plan/recipe/recipe.h"
 #include "coordinator/plan/recipe/resolved_recipe.h"
-#include "coordinator/plan/policy/training_order.h"
 
 namespace lwq::coordinator {
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "coordinator/plan/plan_blocks.h"
 
 #include <algorithm>
@@ -5,11 +6,11 @@
 #include <limits>
 #include <utility>
 
-#include "coordinator/plan/policy/mixed_precision.h"
-#include "coordinator/plan/recipe/policies.h"
-#include "coordinator/plan/policy/scores.h"
 #include "coordinator/plan/cost/storage.h"
+#include "coordinator/plan/policy/mixed_precision.h"
+#include "coordinator/plan/policy/scores.h"
 #include "coordinator/plan/policy/training_policy.h"
+#include "coordinator/plan/recipe/policies.h"
 
 namespace lwq::coordinator {
 namespace {
@@ -201,8 +202,7 @@ Status AllocateExactly(const Recipe& policies, const PolicyInputs& inputs, std::
   return absl::OkStatus();
 }
 
-Status CheckStorable(const Recipe& policies, const PolicyInputs& inputs,
-                     const std::vector<QuantChoice>& choices) {
+Status CheckStorable(const Recipe& policies, const PolicyInputs& inputs, const std::vector<QuantChoice>& choices) {
   for (size_t block = 0; block < choices.size(); ++block) {
     const QuantChoice& choice = choices[block];
     if (!FormatHolds(policies.export_format, choice.bits)) {

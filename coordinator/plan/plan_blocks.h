@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The policies put together: a recipe and measured scores in, what every block gets out.
 //
 // Bits and group sizes are decided per block, from the blocks' scores or from a table. Everything about training
@@ -19,8 +20,8 @@
 #include "common/model/llama_config.h"
 #include "common/recipe/recipe.h"
 #include "common/status/status.h"
-#include "coordinator/plan/block_plan.h"
 #include "coordinator/plan/allocate/optimal.h"
+#include "coordinator/plan/block_plan.h"
 #include "coordinator/plan/policy/score_table.h"
 #include "coordinator/plan/policy/training_order.h"
 

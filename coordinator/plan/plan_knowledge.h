@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is known about the blocks' sensitivity when a plan is made. Pure values.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a person should know about a plan before it runs: which serving stacks load its result and which do not, and
 // why; which defaults are not the usual ones. The facts are those of the stacks' published loaders (GPTQModel, vLLM,
 // Transformers). Pure; thread-safe.

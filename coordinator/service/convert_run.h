@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How runs, tasks, plans, logs and workers look on the wire, read from the scheduler's state. Pure; never fails.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Between the wire's messages and the core's values: specs, recipes, artifacts. Pure; thread-safe.
 // From the wire: INVALID_ARGUMENT naming the field. To the wire never fails; both ways round give the same value.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Between WorkerService's messages and the scheduler's events. Pure; thread-safe.
 // From the wire: INVALID_ARGUMENT naming the field.
 #pragma once

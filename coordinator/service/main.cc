@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // lwq-coordinator: accepts runs, hands out tasks, remembers everything in its store. See --help and docs/.
 //
 // Exit codes: 0 after SIGTERM or SIGINT; 2 for wrong flags; 1 when the store or the address cannot be used, or when a

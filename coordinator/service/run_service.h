@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // RunService: from messages to events and reads, and back. Contract: run_service.proto.
 // Thread-safety: gRPC calls from any thread. The runtime must outlive the server.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The coordinator's gRPC server: RunService, WorkerService, health (grpc.health.v1, "" and both services) and
 // reflection.
 #pragma once

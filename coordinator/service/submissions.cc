@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "coordinator/service/submissions.h"
 
 #include <algorithm>
@@ -20,8 +21,7 @@ constexpr int kPreparingNice = 5;
 constexpr size_t kPart = 16;
 
 Status TooMany() {
-  return absl::UnavailableError(
-      absl::StrCat(Background::kMaxWaiting, " submissions are being prepared: try again"));
+  return absl::UnavailableError(absl::StrCat(Background::kMaxWaiting, " submissions are being prepared: try again"));
 }
 
 StatusOr<std::vector<SubmitRun>> SubmissionsFrom(const wire::SubmitRunsRequest& request) {
@@ -55,9 +55,9 @@ struct Submissions::Together {
 
 Submissions::Submissions(Runtime* runtime)
     : runtime_(runtime),
-      background_(runtime, {.threads = std::clamp<int>(static_cast<int>(std::thread::hardware_concurrency()), 1,
-                                                       kMaxThreads),
-                            .nice = kPreparingNice}) {}
+      background_(runtime,
+                  {.threads = std::clamp<int>(static_cast<int>(std::thread::hardware_concurrency()), 1, kMaxThreads),
+                   .nice = kPreparingNice}) {}
 
 grpc::ServerUnaryReactor* Submissions::SubmitRun(grpc::CallbackServerContext* context,
                                                  const wire::SubmitRunRequest* request,
@@ -112,8 +112,8 @@ void Submissions::PreparePart(StateReader& reader, const std::shared_ptr<Togethe
   PrepareRuns(reader, all.subspan(first, std::min(kPart, all.size() - first))).IgnoreError();
   if (--together->parts_left > 0) return;
   runtime_->Post(coordinator::SubmitRuns{std::move(together->runs)},
-                 [reactor = together->reactor, response = together->response](
-                     const Status& status, const Reply& reply, const State* state) {
+                 [reactor = together->reactor, response = together->response](const Status& status, const Reply& reply,
+                                                                              const State* state) {
                    if (status.ok()) {
                      for (const RunId& run : std::get<RunsReply>(reply).runs) {
                        RunToWire(*state, state->runs.at(run), Instant(), /*with_tasks=*/false, response->add_runs());

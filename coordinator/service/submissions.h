@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Submissions on their way to the loop: converted, planned and prepared by threads of their own, several at a time; the
 // loop then accepts what is ready (docs/adr/0015-answers-beside-the-loop.md).
 //

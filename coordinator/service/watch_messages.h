@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What watchers are sent: made once for all who need the same, and handed to the network by a thread of its own.
 //
 // Many watch one run, and the loop serves them together (runtime.h), so most of them are to get the same changes.
@@ -29,8 +30,8 @@ class WatchMessages {
   };
   // What changed after the run's revision `since`.
   UpTo Changes(const State& state, const RunEntry& run, Instant now, uint64_t since);
-  // The whole run, as it was at most a moment ago in the state it is in: when a run ends, all who watched it turn to the
-  // next at once.
+  // The whole run, as it was at most a moment ago in the state it is in: when a run ends, all who watched it turn to
+  // the next at once.
   UpTo Whole(const State& state, const RunEntry& run, Instant now);
 
   // Calls `send` on the sending thread. At most one for each stream may be under way.

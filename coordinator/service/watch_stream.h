@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One WatchRun call: a stream of whole runs or, after the first, of changes; at most one message in flight.
 //
 // Between three threads: gRPC's (writes done, the client gone), the loop's (news) and the one that sends. Lives until

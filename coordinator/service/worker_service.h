@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // WorkerService: from messages to events and back; every decision is the scheduler's. Contract: worker_service.proto.
 // Thread-safety: gRPC calls from any thread. The runtime must outlive the server.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A store that lasts as long as the object: for tests and the simulation, where it stands for the disk that outlives a
 // coordinator. Passes the same conformance suite as the real ones.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The parts of records that stores keep as text: enums by name, small maps as JSON. One place for every store.
 // Parsing: DATA_LOSS naming what is wrong. Pure; thread-safe.
 #pragma once

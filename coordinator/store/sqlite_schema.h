@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The tables, and how a file of an older version becomes one of this version.
 //
 // Migration i (from 0) takes version i to i+1 and is never edited once released; a change to the tables is a new one.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The store in one SQLite file: write-ahead log, synchronous=FULL (a commit survives a power cut), one transaction per
 // Commit, locked for this process alone while it is open.
 //

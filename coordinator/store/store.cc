@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "coordinator/store/store.h"
 
 #include "coordinator/store/memory_store.h"

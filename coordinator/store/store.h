@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where the coordinator's records outlive it.
 //
 // A store holds the records of one coordinator. Commit applies changes in order, all or none, and returns when they

@@ -1,5 +1,6 @@
-#include "coordinator/scheduler/state/restore.h"
+// SPDX-License-Identifier: Apache-2.0
 #include "tests/conformance/coordinator_store_suite.h"
+#include "coordinator/scheduler/state/restore.h"
 
 #include <utility>
 #include <vector>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What every store of the coordinator must do, as a library: a program links it and names its stores, one line each.
 //
 //   const CoordinatorStoreUnderTest kPostgres("postgres", [](const std::string& folder) { return OpenerOf(…); });

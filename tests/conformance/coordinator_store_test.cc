@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The coordinator's stores, each held to the suite.
 #include <memory>
 #include <string>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tests/conformance/object_store_suite.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What every object store must do, as a library: a program links it and names its stores, one line each.
 //
 //   const ObjectStoreUnderTest kBucket("bucket", [](const std::string& folder) { return OpenBucket(…); });

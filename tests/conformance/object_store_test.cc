@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The object stores there are, alone, decorated, and over injected faults, each held to the suite.
 #include <memory>
 #include <string>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tests/integration/cluster.h"
 
 #include <chrono>
@@ -43,10 +44,10 @@ void Cluster::StartCoordinator() {
 
 void Cluster::StartWorker(int index) {
   const std::string name = "worker-" + std::to_string(index + 1);
-  workers_[static_cast<size_t>(index)] = Process({Binary("lwq-worker"), "--coordinator", address_, "--device", "cpu",
-                                                  "--name", name, "--cache-dir", directory_ + "/" + name,
-                                                  "--max-threads", std::to_string(options_.max_threads)},
-                                                 directory_ + "/" + name + ".log");
+  workers_[static_cast<size_t>(index)] =
+      Process({Binary("lwq-worker"), "--coordinator", address_, "--device", "cpu", "--name", name, "--cache-dir",
+               directory_ + "/" + name, "--max-threads", std::to_string(options_.max_threads)},
+              directory_ + "/" + name + ".log");
 }
 
 void Cluster::StartAll() {

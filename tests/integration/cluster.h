@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A coordinator and workers as real processes over real gRPC, in a folder of their own, for tests that kill them.
 //
 // The binaries are those of this build. Every wait has a deadline far above what the work needs; nothing is asserted

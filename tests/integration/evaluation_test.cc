@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The evaluation of a text is cut into shards that workers share: its perplexity is the same to the last bit however it
 // is cut, however many workers there are, and whatever was killed meanwhile.
 #include <algorithm>

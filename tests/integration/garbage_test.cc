@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Activations leave the object store when no task needs them, results stay the same, and what a later run needs again
 // is made again.
 #include <chrono>

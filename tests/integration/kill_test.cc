@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Any one process may die at any moment: the run ends with the same packed weights as an undisturbed one.
 //
 // Method: with fresh stores each time, a seeded victim is killed with SIGKILL when a seeded number of the run's tasks

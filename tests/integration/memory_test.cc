@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a training task holds does not grow with the number of calibration samples, and obeys the printed bound.
 #include <filesystem>
 

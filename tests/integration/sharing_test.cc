@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Equal key, executed once: across runs, across stores, and while both run.
 #include <filesystem>
 #include <map>
@@ -142,7 +143,7 @@ TEST(SharingTest, OrdersShareEveryBlockThatTheyFeedTheSame) {
     return cluster.Finish(cluster.Submit(WriteSmallRun(directory.path(), tag, run)));
   };
   const pb::Run original = in_order("original", "");
-  const pb::Run swapped = in_order("swapped", "4, 3, 1, 2");   // 0 1 3 2
+  const pb::Run swapped = in_order("swapped", "4, 3, 1, 2");    // 0 1 3 2
   const pb::Run reversed = in_order("reversed", "1, 2, 3, 4");  // 3 2 1 0
   SmallRun in_pairs;
   in_pairs.epochs = 1;

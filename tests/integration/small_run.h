@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A run small enough to be done in seconds: a random 4-block model, a few calibration windows, an export, a perplexity.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What must hold in every world, checked at every step of the coordinator and at the end:
 //
 //   one result per action    a second one only after the first was dropped, and only under the current lease

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What goes wrong in a simulated world, drawn from its seed, and the mutants that prove that the checker looks.
 #pragma once
 

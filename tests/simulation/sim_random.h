@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The simulation's only source of chance: SplitMix64, the same on every machine.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Hundreds of seeded worlds in which everything that can go wrong does, and planted bugs that must be found.
 //
 // LWQ_SIMULATION_SEEDS sets how many worlds (default 300), LWQ_SIMULATION_FIRST_SEED where they start: a failure prints

@@ -1,5 +1,6 @@
-#include "coordinator/scheduler/state/restore.h"
+// SPDX-License-Identifier: Apache-2.0
 #include "tests/simulation/world.h"
+#include "coordinator/scheduler/state/restore.h"
 
 #include <algorithm>
 
@@ -406,8 +407,8 @@ void World::SubmitUntilAnswered(size_t index) {
   // Every other run comes together with the one before it, which may be there already.
   const bool together = index % 2 == 1;
   const SubmitRun alone{run.spec, run.request_id};
-  const Event event = together ? Event(SubmitRuns{{{runs_[index - 1].spec, runs_[index - 1].request_id}, alone}})
-                               : Event(alone);
+  const Event event =
+      together ? Event(SubmitRuns{{{runs_[index - 1].spec, runs_[index - 1].request_id}, alone}}) : Event(alone);
   Send(event, [=, this](const Status& status, const Reply& reply) {
     if (!status.ok()) {
       checker_.Fail(now_ms_, absl::StrCat("a submission was refused: ", status.ToString()));

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A whole cluster in one thread on simulated time: a coordinator that dies and restarts from its store, workers that
 // die, freeze and answer late, clients that submit and cancel, a network that loses, doubles and delays, an object
 // store that loses blobs and from which workers delete what the coordinator discards, some late. One seed decides

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Text as the bytes that object stores take. The view is valid as long as the text.
 #pragma once
 

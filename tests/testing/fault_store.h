@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An object store for tests that is stricter and less reliable than S3, reproducibly.
 //
 // Wraps another store and behaves as a remote one: it is not local, every Get hands out a fresh copy, and list pages

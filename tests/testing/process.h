@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Real processes in tests: started with a log file, killed with a signal, reaped; never outliving the test.
 #pragma once
 

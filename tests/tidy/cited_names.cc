@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tests/tidy/cited_names.h"
 
 #include <algorithm>
@@ -265,9 +266,8 @@ bool NamedFiles::HasPath(const std::string& path) const {
 bool NamedFiles::HasFileThatEndsIn(const std::string& name) const {
   const auto same_name = files_by_name_.find(std::filesystem::path(name).filename().string());
   if (same_name == files_by_name_.end()) return false;
-  return std::any_of(same_name->second.begin(), same_name->second.end(), [&](const std::string& path) {
-    return path == name || EndsWith(path, "/" + name);
-  });
+  return std::any_of(same_name->second.begin(), same_name->second.end(),
+                     [&](const std::string& path) { return path == name || EndsWith(path, "/" + name); });
 }
 
 bool NamedFiles::IsTopFolder(std::string_view name) const {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What comments and documents name: files, folders, pages and headings of this repository. A name that leads nowhere is
 // worse than none, so `tidy_test` fails on it.
 //

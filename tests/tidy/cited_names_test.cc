@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The rule about cited names, on the repository and on planted text: it finds what leads nowhere and nothing else.
 #include "tests/tidy/cited_names.h"
 
@@ -83,8 +84,9 @@ TEST(CitedNamesTest, CodeAndTextsInQuotesAreNotComments) {
 }
 
 TEST(CitedNamesTest, ALinkLeadsToAPageAndToAHeadingOfIt) {
-  EXPECT_THAT(ProblemsIn("docs/a.md", "[x](spec.md) [y](spec.md#stored-bits) [z](adr/0001-artifacts.md#1-artifacts) "
-                                      "[w](../common/status) [v](https://a.b/c) [u](spec.md#gptq_v2)"),
+  EXPECT_THAT(ProblemsIn("docs/a.md",
+                         "[x](spec.md) [y](spec.md#stored-bits) [z](adr/0001-artifacts.md#1-artifacts) "
+                         "[w](../common/status) [v](https://a.b/c) [u](spec.md#gptq_v2)"),
               IsEmpty());
   EXPECT_THAT(ProblemsIn("docs/a.md", "[x](lost)"),
               ElementsAre(HasSubstr("docs/a.md:1: links to lost, and docs/lost")));

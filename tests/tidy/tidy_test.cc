@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The rules of the house as a test: which folder may include what, and what no file may say. Each message says what to
 // do instead.
 #include <algorithm>
@@ -92,7 +93,8 @@ const std::map<std::string, std::vector<std::string>>& AllowedArrows() {
       {"coordinator/scheduler/step/",
        {"common/", "coordinator/plan/", "coordinator/graph/", "coordinator/scheduler/state/",
         "coordinator/scheduler/choose/", "coordinator/scheduler/step/"}},
-      {"coordinator/scheduler/foresee/", {"common/", "coordinator/plan/", "coordinator/graph/", "coordinator/scheduler/"}},
+      {"coordinator/scheduler/foresee/",
+       {"common/", "coordinator/plan/", "coordinator/graph/", "coordinator/scheduler/"}},
       {"coordinator/store/",
        {"common/", "coordinator/plan/", "coordinator/graph/", "coordinator/scheduler/", "coordinator/store/"}},
       {"coordinator/loop/",
@@ -287,8 +289,8 @@ TEST(TidyTest, RecipeWordsAreComparedAsChoicesNotAsTexts) {
   EXPECT_FALSE(ComparesWithARecipeWord("  if (task.kind() == \"train_block\") return;"));
   for (const std::string& path : SourceFiles()) {
     // config.json's words, and a run file's key "model", are other vocabularies.
-    const bool excepted = StartsWith(path, "tests/") || StartsWith(path, "common/model/") ||
-                          path == "client/run_file/run_fields.cc";
+    const bool excepted =
+        StartsWith(path, "tests/") || StartsWith(path, "common/model/") || path == "client/run_file/run_fields.cc";
     if (excepted) continue;
     for (const Line& line : LinesOf(path)) {
       EXPECT_FALSE(ComparesWithARecipeWord(line.text))
@@ -297,7 +299,8 @@ TEST(TidyTest, RecipeWordsAreComparedAsChoicesNotAsTexts) {
   }
 }
 
-// The names in the line that are read of a recipe, of policies or of a training's options: recipe.NAME, options_.NAME, …
+// The names in the line that are read of a recipe, of policies or of a training's options: recipe.NAME, options_.NAME,
+// …
 std::set<std::string> MembersRead(const std::string& line) {
   static const std::regex kRead("\\b(?:recipe_?|partial|settled|policies_?|options_?)\\.(\\w+)\\b(?! = )");
   std::set<std::string> names;

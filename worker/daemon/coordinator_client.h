@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // gRPC towards the coordinator: typed calls with deadlines, wire messages in, wire messages out. Nothing is decided
 // here.
 //

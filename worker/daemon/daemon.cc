@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "worker/daemon/daemon.h"
 
 #include <signal.h>
@@ -15,13 +16,13 @@
 #include "common/rpc/address.h"
 #include "common/sync/mutex.h"
 #include "spdlog/spdlog.h"
+#include "worker/daemon/coordinator_client.h"
+#include "worker/daemon/lease_runner.h"
+#include "worker/daemon/task_monitor.h"
 #include "worker/io/blob_cache.h"
 #include "worker/io/discarder.h"
 #include "worker/io/folder_lock.h"
 #include "worker/qat/api/execution.h"
-#include "worker/daemon/coordinator_client.h"
-#include "worker/daemon/lease_runner.h"
-#include "worker/daemon/task_monitor.h"
 #include "worker/session/session.h"
 
 namespace lwq::worker {

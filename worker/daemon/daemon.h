@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The worker process: register, lease, execute, report, until drained.
 //
 // Threads: the caller's thread is the compute thread and runs the session's loop; one thread sends heartbeats; one

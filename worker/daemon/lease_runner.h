@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Executes one lease: an existing result if there is one, else the task, then publication. From wire message to wire
 // message.
 //

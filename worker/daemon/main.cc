@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // lwq-worker: executes a coordinator's tasks on one device.
 #include <signal.h>
 #include <unistd.h>
@@ -11,8 +12,8 @@
 #include "CLI/CLI.hpp"
 #include "common/log/log.h"
 #include "spdlog/spdlog.h"
-#include "worker/qat/device/library_settings.h"
 #include "worker/daemon/daemon.h"
+#include "worker/qat/device/library_settings.h"
 
 namespace {
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the compute thread says about the task in hand and the heartbeat thread passes on: progress, log lines, whether
 // the lease still holds. The border between the two threads. What it hands out may be sent as it is: stages and log
 // lines are one line of valid UTF-8 each, whatever was put in.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Codes of b bits as streams of 32-bit words, and back.
 //
 // One layout serves every format we write: a dense stream, least significant bit first, code j at bits [b·j,

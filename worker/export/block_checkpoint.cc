@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "worker/export/block_checkpoint.h"
 
 #include <map>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A block's state at rest: what training and round-to-nearest publish, and what advance, evaluation and export read.
 //
 // Artifact kind "block": meta is the block's format (block_format.h), its one part "block.safetensors" holds

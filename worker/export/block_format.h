@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How a block is stored: per linear its shape and either (bits, group size) or the dtype of a full-precision weight,
 // and the dtypes of its norms and biases. What an exporter must know of a block before it has read any of it.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // From the source model and its trained blocks to a directory that serving stacks load.
 //
 // gptq_v2     model.safetensors with qweight, qzeros, scales, g_idx per linear, quantize_config.json, and config.json's

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What an export format does to a model: one implementation for each format that makes files, in a folder of its own.
 //
 // The tensors of a linear are those that common/export_format announces for the format, so that a model can be laid out

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which tensors an exported model holds, and in which order, before any of them exists: a file's header comes before
 // its data, so a model that is streamed block by block must be laid out first.
 //

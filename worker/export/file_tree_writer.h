@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Writes a file-tree artifact (common/artifact/file_tree.h) as its bytes are made, one piece in memory and one on
 // its way to the store: an exported model of any size passes through. The same contents give the same artifact as
 // UploadContents.

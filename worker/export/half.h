@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // IEEE fp16 and bf16 as bits, without LibTorch and without a particular instruction set: the same result everywhere.
 //
 // Rounding is to nearest, ties to even, subnormals kept, overflow to infinity: what torch's .half() and every serving

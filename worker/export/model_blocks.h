@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // From a model directory's tensors to block states and head weights: full precision, gptq_v2, or fake-quantized (which
 // is a plain model whose linears hold decoded values).
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "worker/export/safetensors_files.h"
 
 #include <cstdio>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A laid-out model as safetensors files: shards in plan order, each a header and its tensors' bytes without gaps, and
 // an index where there is more than one. The writer of tensor files that every export format of Hugging Face's kind
 // uses.

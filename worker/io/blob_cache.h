@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A bounded cache of verified blobs on a worker's own disk, in front of an artifact store.
 //
 // A fetched blob is verified and kept as a file, which later fetches map without reading it again. What was verified is

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Deletes from the object store what the coordinator has given up, beside everything else the worker does.
 //
 // The coordinator names an artifact in every answer to a heartbeat until it has heard that it is gone; the same name

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One process per folder: an exclusive lock on the file "lock" in it, held until the descriptor is closed, by whatever
 // end of the process.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "worker/session/failure.h"
 
 #include "common/status/out_of_storage.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which failures are whose: from the status a task ended with to the cause the coordinator's retry table knows.
 // Pure; one table, tested row by row.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The worker's side of the lease protocol as a pure state machine: which call comes next, given how the last one ended.
 //
 //   registering ──▶ idle ──lease──▶ executing ──▶ reporting ──▶ idle …

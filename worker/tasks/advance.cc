@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A(k) and the state of block k → A(k+1), for the full-precision chain and for the quantized one.
 #include "common/artifact/samples.h"
 #include "common/task/task_params.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A(k) and G(k + 1) of a shard → G(k) and the weight gradients of block k.
 #include "common/task/task_params.h"
 #include "worker/qat/api/sensitivity.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The losses of a shard of a text's windows, by the model with the given block checkpoints or by the model as it is.
 #include <algorithm>
 #include <cmath>
@@ -5,8 +6,8 @@
 #include "absl/strings/str_cat.h"
 #include "common/artifact/samples.h"
 #include "common/task/task_params.h"
-#include "worker/qat/api/block_ops.h"
 #include "worker/export/model_blocks.h"
+#include "worker/qat/api/block_ops.h"
 #include "worker/tasks/model_inputs.h"
 #include "worker/tasks/task.h"
 #include "worker/tasks/window_losses.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every block's checkpoint → a directory in a serving format.
 #include "worker/export/export.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Weight gradients summed by shard → the norm of their mean over all samples.
 #include "absl/strings/str_cat.h"
 #include "common/task/task_params.h"

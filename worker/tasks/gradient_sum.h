@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A block's weight gradients summed over the samples of a shard, at rest: what backward_block publishes and
 // gradient_norm reads.
 //

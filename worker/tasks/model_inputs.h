@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The model a task works on, opened from its "model" input: configuration, tensors, and block states by index.
 //
 // Only the pieces that hold the tensors asked for are fetched. One thread. The BlobSource must outlive it.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A(k) and G(k + 1) of a shard → how much each choice of bits and groups moves the block's output where the loss feels
 // it.
 #include "common/task/task_params.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The losses of all windows of a text, shard by shard → its perplexity.
 #include <algorithm>
 #include <cmath>

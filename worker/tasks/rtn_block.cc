@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 // Round-to-nearest of one block: no activations, no training.
 #include "common/task/task_params.h"
-#include "worker/qat/api/block_ops.h"
 #include "worker/export/block_checkpoint.h"
+#include "worker/qat/api/block_ops.h"
 #include "worker/tasks/model_inputs.h"
 #include "worker/tasks/task.h"
 

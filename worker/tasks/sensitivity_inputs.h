@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the sensitivity tasks share: the samples of a shard, round-to-nearest candidates of a block, and metrics that
 // are refused where they are not numbers.
 //

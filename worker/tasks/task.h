@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A task in a worker's hands: Execute(task, context) → result.
 //
 // A task is a function of its inputs and parameters: no global state, no clock, no network but the object store

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Text → token windows: calibration windows of a run, or every window of a text for perplexity.
 #include <array>
 #include <utility>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Block-AP of a block, or of a unit of consecutive blocks: what the coordinator planned, on the activations it names.
 #include "worker/qat/api/train_block.h"
 

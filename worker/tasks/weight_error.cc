@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How far round-to-nearest moves a block's weights: no activations.
 #include "common/task/task_params.h"
 #include "worker/qat/api/sensitivity.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The losses of a text's windows at rest: what evaluate_ppl publishes for its shard and reduce_ppl reads of all.
 //
 // Artifact kind "window_losses": meta {"windows", "seqlen"}; one part "losses": a float64 for each window in order

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // CPython's `random` for integer seeds: MT19937 seeded with init_by_array, randint by rejection. EfficientQAT draws its
 // calibration windows with it, and so do we, bit for bit.
 //

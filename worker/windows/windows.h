@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which windows of a token stream are trained on, validated on and evaluated.
 //
 // A stream of N tokens is cut once, at int(0.9·N): training windows lie wholly before the cut, validation windows

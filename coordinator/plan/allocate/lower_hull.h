@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Lower convex hulls of (stored bits, loss) points: what a Lagrange multiplier can reach, and the bound it proves.
 //
 // For a multiplier λ ≥ 0 every block may take its own cheapest loss + λ·bits; the sum of those minima, minus λ·budget,

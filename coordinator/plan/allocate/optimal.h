@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `optimal`: the plan with the least summed loss whose stored bits fit a budget, and the proof that it is.
 //
 // A multiple-choice knapsack (notes on quantization, 2.3), solved exactly by dynamic programming: no plan within the

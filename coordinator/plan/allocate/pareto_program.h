@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The dynamic programme behind `optimal`: every plan that no other plan beats in both stored bits and loss.
 //
 // Blocks are joined one by one, last block first. Of two ways to settle the blocks from k on, one that costs at least

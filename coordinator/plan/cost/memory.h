@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How much memory the parts of a task need at their peak, from the model's shape alone: activations, training, chunks
 // of stored samples, logits. What a task of each kind needs of them: task_costs.h.
 //

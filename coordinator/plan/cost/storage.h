@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How many bytes a quantized linear takes in each export format, exactly, padding included: those of the tensors that
 // common/export_format says the format makes.
 //

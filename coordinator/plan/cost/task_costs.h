@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a task costs: how much memory it needs at its peak, which placement compares with what a worker has, and how
 // much work it is, so that the time of a task that never ran follows from the times of others of its kind.
 //

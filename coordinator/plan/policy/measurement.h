@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What was measured about the sensitivity of all blocks of a model at one moment.
 //
 // A run records its measurements in the order they were made: the first on the full-precision model, the others
@@ -14,8 +15,8 @@
 #include "common/json/json.h"
 #include "common/recipe/choices.h"
 #include "common/status/status.h"
-#include "coordinator/plan/recipe/recipe.h"
 #include "coordinator/plan/policy/score_table.h"
+#include "coordinator/plan/recipe/recipe.h"
 
 namespace lwq::coordinator {
 

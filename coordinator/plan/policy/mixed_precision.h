@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Mixed precision by score (MPQ): how many bits each block gets under a target for their mean.
 //
 // First a map from scores to widths (the SG-MPQ proposal, docs/policies.md; r = ratio):

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A table metric: for every block, what it loses at every (bits, group_size) that was measured.
 //
 // loss_delta, output_fisher and pilot measure tables; a scalar metric becomes one by TableFromScores. Losses add up

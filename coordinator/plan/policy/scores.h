@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Sensitivity scores, one per block, and the ways a policy reads them.
 //
 // A score says how much a model suffers when its block is quantized; it has no unit and only its size relative to the

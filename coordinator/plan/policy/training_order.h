@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // In which order the blocks of a model are trained, and which of them together.
 //
 // A unit is a run of neighbouring blocks trained as one, against the last one's output (block_grouping); without

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a block's training gets: epochs, learning rates, patience.
 //
 // Per training unit, from its score alone (r = ratio). Names of proposals: docs/policies.md.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "coordinator/plan/recipe/eval_shards.h"
 
 #include <algorithm>

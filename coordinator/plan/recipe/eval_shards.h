@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Into how many tasks the evaluation of a text is cut, so that several workers share it.
 //
 // How many windows a text has is known once it is tokenized; how many shards, already in the plan, from the text's

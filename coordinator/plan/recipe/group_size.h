@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which group sizes a model's linears can be cut into, and the one that a recipe gets that names none.
 //
 // A group is a run of input columns, so its size has to divide the input width of every quantized linear. Pure;

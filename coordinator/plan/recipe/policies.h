@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which policies a recipe names and what they come to. The formulas are elsewhere (mixed_precision.h,
 // training_policy.h, training_order.h, optimal.h).
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // From what a user wrote to a recipe whose every field has a value and makes sense, and to and from stored records.
 //
 // The fields are those of common/recipe/recipe_fields.inc. A field's value is the user's, else the preset's, else the

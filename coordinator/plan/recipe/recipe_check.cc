@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "coordinator/plan/recipe/recipe_check.h"
 
 #include <algorithm>
@@ -131,11 +132,11 @@ void CheckMeasuringTasks(const Recipe& recipe, const LlamaConfig& model, double 
   const double pilots = recipe.sensitivity_metric == SensitivityMetric::kPilot ? choices : 1;
   const double tasks = static_cast<double>(model.num_hidden_layers) * shards * probes * pilots;
   if (tasks <= kMaxMeasuringTasks) return;
-  problems.Add(absl::StrCat(
-      "sensitivity_samples ", recipe.sensitivity_samples, " in shards of ", recipe.sensitivity_shard_samples,
-      by_probes ? absl::StrCat(" with hessian_probes ", recipe.hessian_probes) : "",
-      " make ", static_cast<int64_t>(tasks), " tasks: at most ", static_cast<int64_t>(kMaxMeasuringTasks),
-      "; choose larger shards"));
+  problems.Add(absl::StrCat("sensitivity_samples ", recipe.sensitivity_samples, " in shards of ",
+                            recipe.sensitivity_shard_samples,
+                            by_probes ? absl::StrCat(" with hessian_probes ", recipe.hessian_probes) : "", " make ",
+                            static_cast<int64_t>(tasks), " tasks: at most ", static_cast<int64_t>(kMaxMeasuringTasks),
+                            "; choose larger shards"));
 }
 
 void CheckSensitivity(const Recipe& recipe, bool optimal, const LlamaConfig* model, Problems& problems) {

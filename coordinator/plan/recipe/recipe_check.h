@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which recipes make sense: every rule on a field's value and on combinations, reported all at once.
 // Pure; thread-safe.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the fields of a recipe are where nobody says: the preset's values, constants (recipe_fields.inc), and what
 // follows from other fields and the model.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A recipe with what follows from it for one run: its policies, and what has to be measured for them. Made once for a
 // plan or a graph and passed on.
 //

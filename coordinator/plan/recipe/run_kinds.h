@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which kinds of tasks a run needs, known before its graph is: what placement must find workers for, and what the
 // estimate of a run's peak memory goes over.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a table metric measures: the widths and group sizes that a recipe asks for.
 //
 // Pure; thread-safe.

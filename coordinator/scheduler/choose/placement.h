@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which classes of workers a run's kinds of tasks are pinned to. Pure; thread-safe.
 //
 // Every kind is chosen for by itself, so that a run may compute targets on L4s and train on A100s. A worker counts for

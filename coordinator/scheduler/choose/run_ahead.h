@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Activations that would be made before anybody needs them.
 //
 // A chain is quicker than the trainings it feeds: with nothing to stop it, every activation of a model is stored at

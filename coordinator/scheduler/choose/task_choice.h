@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which of the READY tasks a worker gets: the most urgent one that fits it (ready_queue.h); of several as urgent, the
 // one most of whose input the worker has. What would exceed the budget of activations gives way or is held back
 // (run_ahead.h).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "coordinator/scheduler/foresee/estimates.h"
 
 #include <algorithm>
@@ -5,9 +6,9 @@
 #include <set>
 
 #include "common/task/numerics_class.h"
-#include "coordinator/scheduler/state/learning.h"
-#include "coordinator/scheduler/foresee/makespan.h"
 #include "coordinator/scheduler/choose/placement.h"
+#include "coordinator/scheduler/foresee/makespan.h"
+#include "coordinator/scheduler/state/learning.h"
 
 namespace lwq::coordinator {
 namespace {
@@ -90,8 +91,9 @@ std::optional<double> EstimateSeconds(const Fleet& fleet, const RunSpec& spec, c
   std::vector<TimedTask> tasks;
   for (const PlannedTask& planned : graph) {
     if (done.contains(planned.key)) continue;
-    const std::optional<double> seconds = fleet.durations.SecondsFor(
-        planned.def.kind, planned.def.numerics_class, WorkInRun(spec, model, recipe, planned.def, planned.evaluated_text));
+    const std::optional<double> seconds =
+        fleet.durations.SecondsFor(planned.def.kind, planned.def.numerics_class,
+                                   WorkInRun(spec, model, recipe, planned.def, planned.evaluated_text));
     if (!seconds.has_value()) return std::nullopt;
     tasks.push_back({.key = planned.key,
                      .def = std::make_shared<const TaskDef>(planned.def),

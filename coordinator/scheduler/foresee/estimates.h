@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a run will need by what is known: memory from the model's shape, time from the tasks that were executed so far.
 // Pure; never fails: what is not known is absent. What was learned: learning.h.
 #pragma once

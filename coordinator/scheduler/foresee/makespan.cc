@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "coordinator/scheduler/foresee/makespan.h"
 
 #include <cmath>
@@ -157,8 +158,8 @@ class Simulation {
 StatusOr<double> SimulatedSeconds(const std::vector<TimedTask>& tasks, const std::vector<WorkerRecord>& workers) {
   if (tasks.size() > kMaxSimulatedTasks || workers.size() > static_cast<size_t>(kMaxSimulatedWorkers)) {
     return absl::FailedPreconditionError(absl::StrCat(tasks.size(), " tasks on ", workers.size(),
-                                                      " workers are too many to simulate: at most ",
-                                                      kMaxSimulatedTasks, " on ", kMaxSimulatedWorkers));
+                                                      " workers are too many to simulate: at most ", kMaxSimulatedTasks,
+                                                      " on ", kMaxSimulatedWorkers));
   }
   if (tasks.empty()) return 0.0;
   SchedulerOptions options;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How long a set of tasks takes on a set of workers: the scheduler itself (step.h) on virtual time, in which a worker
 // reports each task after the seconds it is said to take.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a run would do before it is submitted, and how much of that is already done. Nothing is changed.
 #pragma once
 

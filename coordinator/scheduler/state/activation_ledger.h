@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which activations the object store holds, which of them somebody still reads, and which are on their way out.
 //
 // An activation is an output that only other tasks read and that can be made again (garbage.h says which). By content:

@@ -1,5 +1,6 @@
-// How long tasks take, learned from those that were executed: seconds per unit of work (plan/cost/task_costs.h), by kind and
-// full numerics class. Kinds that are pinned to no class are learned over all workers.
+// SPDX-License-Identifier: Apache-2.0
+// How long tasks take, learned from those that were executed: seconds per unit of work (plan/cost/task_costs.h), by
+// kind and full numerics class. Kinds that are pinned to no class are learned over all workers.
 //
 // The rate is the sum of the seconds over the sum of the work: the order of what is learned does not matter, so that a
 // restart, which learns from the stored results, comes to the same. Thread-safety: none.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What happens to the coordinator, what it answers, and what a step hands to its driver. Plain values.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which outputs may be discarded and who still reads them: keeps the ledger of activations equal to what tasks and runs
 // say. docs/adr/0010-activation-garbage.md has the reasons.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Names of runs and workers as types of their own, so that one cannot be passed for the other. Values.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Keeps the indexes of State equal to what its records say: one pair of functions, called around every change of a
 // task. Pure on State; no decisions here.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "coordinator/scheduler/state/learning.h"
 
 #include <algorithm>
@@ -17,7 +18,7 @@ void Learn(State& state, const RunEntry& run, const RunTaskRecord& planned, cons
 }  // namespace
 
 double WorkInRun(const RunSpec& spec, const LlamaConfig* model, const Recipe& recipe, const TaskDef& def,
-              const std::string& evaluated_text) {
+                 const std::string& evaluated_text) {
   int64_t text_bytes = 0;
   for (const TextSource& text : spec.eval_texts) {
     if (text.name == evaluated_text) text_bytes = text.files.size_bytes;

@@ -1,4 +1,6 @@
-// What the scheduler learns from executed tasks: how long tasks take, and so when one has taken too long. Pure on State.
+// SPDX-License-Identifier: Apache-2.0
+// What the scheduler learns from executed tasks: how long tasks take, and so when one has taken too long. Pure on
+// State.
 #pragma once
 
 #include <cstdint>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a worker probably still has on its own disk: the artifacts it read or made last, as many as its cache holds.
 //
 // A guess that only breaks ties between equal tasks; it may be forgotten at any time. Artifacts used least recently go

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A run's graph as a step takes it in. Names, texts and digests are made here, which may be beside the loop: the step
 // then only enters the tasks into its state.
 //
@@ -15,8 +16,8 @@
 namespace lwq::coordinator {
 
 struct PreparedTask {
-  TaskRecord record;     // as a new task has it
-  RunTaskRecord in_run;  // `shared` is not known yet
+  TaskRecord record;                            // as a new task has it
+  RunTaskRecord in_run;                         // `shared` is not known yet
   std::shared_ptr<const std::string> def_text;  // StoredText of its definition
   // Of its first attempt, where it reads nothing that another task makes; else zero.
   Digest action_key;

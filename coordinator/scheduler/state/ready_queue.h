@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The tasks that wait for a worker, ordered so that a lease costs the number of different demands, not of tasks.
 //
 // Tasks that ask the same of a worker (numerics class, kind, memory) share a bucket, ordered within by priority, then

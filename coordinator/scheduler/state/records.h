@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the coordinator remembers durably, and the changes that a step makes to it.
 //
 // Records are plain values without the wire's or the database's types. A step returns changes; the store commits them

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The scheduler's state after a restart, from what was stored. Pure.
 #pragma once
 

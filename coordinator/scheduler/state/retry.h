@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which failures are tried again, how often and when: one table, tested row by row.
 //
 //   cause            tries again        waits                 because

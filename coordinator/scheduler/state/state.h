@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Everything the scheduler knows, with the indexes that keep a step from looking at every task.
 //
 // Durable parts are records (records.h); the rest may be forgotten: after a restart every worker has a full lease time
@@ -83,7 +84,7 @@ struct TaskEntry {
   Digest waiting_for;         // BLOCKED behind an equal action of another task; zero = not
   int64_t leased_at_ms = 0;
   int64_t execution_deadline_ms = 0;  // LEASED: when it is taken from its worker; 0 = never
-  Progress progress;  // of the current lease
+  Progress progress;                  // of the current lease
 };
 
 struct WorkerEntry {

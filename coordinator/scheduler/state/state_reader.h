@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How computations beside the loop see its state: a look at a time, copying out what they go on with.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One task's life, as a pure function from (record, event) to the next record.
 //
 //              Unblocked            Leased              Succeeded

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The scheduler: one event in, the changes, the answer and nothing else out.
 //
 // Decides when a task is ready, who executes it, what a failure means, when a run is over. The same function runs under

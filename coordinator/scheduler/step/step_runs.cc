@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Runs: pinning to a class of workers, growth, their end.
 #include <algorithm>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // New runs: alone, and several of which all are accepted or none.
 #include <utility>
 
@@ -42,8 +43,7 @@ Status Stepper::On(const SubmitRuns& event) {
 }
 
 RunId Stepper::Accept(const SubmitRun& submission, const PreparedRun& prepared) {
-  const StatusOr<std::optional<RunId>> before =
-      SubmittedBefore(state_, submission.request_id, prepared.spec_digest);
+  const StatusOr<std::optional<RunId>> before = SubmittedBefore(state_, submission.request_id, prepared.spec_digest);
   LWQ_CHECK(before.ok(), MessageOf(before.status()));
   if (before->has_value()) return **before;
   // Those accepted before it in this step may have changed which class it is given, but not whether it has one.
@@ -53,8 +53,8 @@ RunId Stepper::Accept(const SubmitRun& submission, const PreparedRun& prepared) 
   RunEntry run;
   run.record.sequence = state_.next_run_sequence++;
   do {
-    run.record.id.value = DigestOf(absl::StrCat(run.record.sequence, "|", now_.unix_ms, "|",
-                                                prepared.spec_digest.hex(), "|", run.record.id.value))
+    run.record.id.value = DigestOf(absl::StrCat(run.record.sequence, "|", now_.unix_ms, "|", prepared.spec_digest.hex(),
+                                                "|", run.record.id.value))
                               .short_hex();
   } while (state_.runs.contains(run.record.id));
   run.record.submitted_unix_ms = now_.unix_ms;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What follows when a task changes: indexes, consumers, equal actions, runs.
 #include <algorithm>
 

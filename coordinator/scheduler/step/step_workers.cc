@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Workers: registration, leases, heartbeats, reports, silence.
 #include <algorithm>
 #include <cstdio>
@@ -6,11 +7,11 @@
 #include "common/json/json.h"
 #include "common/task/task_outputs.h"
 #include "common/text/one_line.h"
-#include "coordinator/scheduler/state/learning.h"
+#include "coordinator/scheduler/choose/task_choice.h"
 #include "coordinator/scheduler/state/garbage.h"
 #include "coordinator/scheduler/state/indexing.h"
+#include "coordinator/scheduler/state/learning.h"
 #include "coordinator/scheduler/step/stepper.h"
-#include "coordinator/scheduler/choose/task_choice.h"
 
 namespace lwq::coordinator {
 namespace {
@@ -353,8 +354,9 @@ void Stepper::EndExecution(TaskEntry& task) {
 
 Status Stepper::On(const Tick&) {
   for (const int64_t sequence : std::exchange(state_.outdated_runs, {})) {
-    FailRun(RunAt(sequence),
-            "the run was begun by another version of the coordinator, which gives its tasks other names; submit it again");
+    FailRun(
+        RunAt(sequence),
+        "the run was begun by another version of the coordinator, which gives its tasks other names; submit it again");
   }
   // When this very process was stopped for long, silence says nothing about the workers: all get a new lease time.
   const int64_t stalled_ms =

@@ -1,6 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
 // One step in progress: the state, the moment, and the effects as they accumulate. Private to the scheduler; its
-// methods are spread over step_submit.cc (new runs), step_runs.cc (runs), step_workers.cc (workers, leases, reports) and
-// step_tasks.cc (what follows when a task changes).
+// methods are spread over step_submit.cc (new runs), step_runs.cc (runs), step_workers.cc (workers, leases, reports)
+// and step_tasks.cc (what follows when a task changes).
 #pragma once
 
 #include <deque>
@@ -11,12 +12,12 @@
 #include <unordered_map>
 #include <vector>
 
-#include "coordinator/scheduler/state/events.h"
 #include "coordinator/scheduler/choose/placement.h"
+#include "coordinator/scheduler/state/events.h"
 #include "coordinator/scheduler/state/prepared_graph.h"
 #include "coordinator/scheduler/state/state.h"
-#include "coordinator/scheduler/step/submission.h"
 #include "coordinator/scheduler/state/task_machine.h"
+#include "coordinator/scheduler/step/submission.h"
 
 namespace lwq::coordinator {
 

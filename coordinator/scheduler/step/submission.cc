@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "coordinator/scheduler/step/submission.h"
 
 #include <map>
@@ -54,8 +55,8 @@ Status PrepareRuns(StateReader& reader, std::span<SubmitRun> runs) {
 StatusOr<std::optional<RunId>> SubmittedBefore(const State& state, const std::string& request_id,
                                                const Digest& spec_digest) {
   if (request_id.size() > kMaxRequestIdBytes) {
-    return absl::InvalidArgumentError(absl::StrCat("request_id has ", request_id.size(), " bytes, at most ",
-                                                   kMaxRequestIdBytes, " are allowed"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("request_id has ", request_id.size(), " bytes, at most ", kMaxRequestIdBytes, " are allowed"));
   }
   const auto request = state.requests.find(request_id);
   if (request_id.empty() || request == state.requests.end()) return std::optional<RunId>();
@@ -84,10 +85,10 @@ Status CheckTogether(std::span<const SubmitRun> runs) {
     if (runs[i].request_id.empty()) continue;
     const auto [same, added] = places.emplace(runs[i].request_id, i);
     if (added) continue;
-    return OfRun(absl::InvalidArgumentError(absl::StrCat("request_id '", OneLine(runs[i].request_id, kShownBytes),
-                                                         "' is that of run ", same->second + 1,
-                                                         " too: give each run its own")),
-                 i, runs.size(), runs[i].spec.name);
+    return OfRun(
+        absl::InvalidArgumentError(absl::StrCat("request_id '", OneLine(runs[i].request_id, kShownBytes),
+                                                "' is that of run ", same->second + 1, " too: give each run its own")),
+        i, runs.size(), runs[i].spec.name);
   }
   return absl::OkStatus();
 }

@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 // Submissions before they are runs: what can be said of a spec alone, and what the state says to it.
 // A spec is planned, and its graph built, before the loop sees it (docs/adr/0015-answers-beside-the-loop.md). The graph
-// follows from the spec and the classes that were chosen for its kinds; the step chooses again, and takes the graph only
-// if it was built for the same.
+// follows from the spec and the classes that were chosen for its kinds; the step chooses again, and takes the graph
+// only if it was built for the same.
 //
 // Pure; thread-safe. Not here: what an accepted submission changes (step_submit.cc).
 #pragma once
@@ -16,8 +17,8 @@
 #include "common/status/status.h"
 #include "coordinator/graph/run_spec.h"
 #include "coordinator/plan/plan.h"
-#include "coordinator/scheduler/state/events.h"
 #include "coordinator/scheduler/choose/placement.h"
+#include "coordinator/scheduler/state/events.h"
 #include "coordinator/scheduler/state/prepared_graph.h"
 #include "coordinator/scheduler/state/state.h"
 #include "coordinator/scheduler/state/state_reader.h"

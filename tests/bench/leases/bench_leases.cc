@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the machinery costs when the tasks cost nothing: lease, execute a no-op, report and lease the next, over real
 // gRPC on the loopback interface, every change durable (SQLite, synchronous=FULL) before its answer leaves.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tests/bench/loop/bench_coordinator.h"
 
 #include <unistd.h>
@@ -33,10 +34,10 @@ double CpuSeconds(pid_t pid) {
 
 Coordinator::Coordinator(const std::string& program) {
   const std::string address_file = directory_.path() + "/address";
-  process_ = test::Process({program, "--store", "sqlite:" + directory_.path() + "/state.db", "--objects",
-                            "file://" + directory_.path() + "/objects", "--address-file", address_file, "--log-level",
-                            "off"},
-                           directory_.path() + "/log");
+  process_ =
+      test::Process({program, "--store", "sqlite:" + directory_.path() + "/state.db", "--objects",
+                     "file://" + directory_.path() + "/objects", "--address-file", address_file, "--log-level", "off"},
+                    directory_.path() + "/log");
   const StatusOr<std::string> address = test::WaitForFile(address_file, 60);
   LWQ_CHECK(address.ok(), address.status().message());
   address_ = *address;

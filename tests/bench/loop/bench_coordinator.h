@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the loop's benchmarks share: a coordinator's process, runs submitted to it, and workers that execute nothing.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How a coordinator answers its workers while everybody asks, and how fast it accepts runs.
 //
 //   lwq_bench_loop load COORDINATOR…     8 workers that lease no-ops and one more that only sends heartbeats, first
@@ -70,7 +71,9 @@ Measured Measure(const Coordinator& coordinator, const Questions* questions) {
   stop = true;
   for (std::thread& worker : workers) worker.join();
   std::sort(beats.begin(), beats.end());
-  const auto at = [&](double share) { return beats[static_cast<size_t>(share * static_cast<double>(beats.size() - 1))]; };
+  const auto at = [&](double share) {
+    return beats[static_cast<size_t>(share * static_cast<double>(beats.size() - 1))];
+  };
   measured.tasks_per_second = static_cast<double>(done) / seconds;
   measured.p50_ms = at(0.5);
   measured.p99_ms = at(0.99);
@@ -120,8 +123,9 @@ int Main(int argc, char** argv) {
     CompareSubmissions(arguments);
     return 0;
   }
-  std::printf("| coordinator | load | tasks/s | heartbeat p50, ms | p99 | longest | CPUs: coordinator / workers / "
-              "asking | answered |\n| --- | --- | --- | --- | --- | --- | --- | --- |\n");
+  std::printf(
+      "| coordinator | load | tasks/s | heartbeat p50, ms | p99 | longest | CPUs: coordinator / workers / "
+      "asking | answered |\n| --- | --- | --- | --- | --- | --- | --- | --- |\n");
   for (const std::string& program : arguments) Load("/proc/self/exe", program);
   return 0;
 }

@@ -1,5 +1,6 @@
-// What is asked of a coordinator while it serves its workers: 50 watchers, plans and schedules without pause. Asked by a
-// process of its own, so that its share of the processors can be told and lowered.
+// SPDX-License-Identifier: Apache-2.0
+// What is asked of a coordinator while it serves its workers: 50 watchers, plans and schedules without pause. Asked by
+// a process of its own, so that its share of the processors can be told and lowered.
 #pragma once
 
 #include <cstdint>

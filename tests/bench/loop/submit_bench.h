@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How fast runs are accepted: 500 runs of about 100 tasks, all of them other tasks, one after another, by 8 clients at
 // once, and in one call.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A whole Block-AP step (forward, backward, optimizer) of one block and 512 tokens, against two things in the same run:
 // - the matrix products of its seven linears alone (forward, and both products of backward), in the same precision;
 // - the step as the original runs it: fake-quant as a chain of at:: operators, at::linear, per-tensor AdamW of at::
@@ -18,12 +19,12 @@
 #include <vector>
 
 #include "tests/bench/qat/timing.h"
+#include "worker/qat/device/host_tensor.h"
 #include "worker/qat/model/block_forward.h"
 #include "worker/qat/model/load_block.h"
 #include "worker/qat/model/products.h"
 #include "worker/qat/quant/adamw.h"
 #include "worker/qat/quant/quantizer_reference.h"
-#include "worker/qat/device/host_tensor.h"
 #include "worker/qat/train/unit_trainer.h"
 
 namespace lwq::qat::bench {

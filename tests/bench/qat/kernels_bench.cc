@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Fake-quant and AdamW in GB/s, each against a memcpy that moves the same number of bytes, on the same threads and kind
 // of memory.
 //
@@ -17,10 +18,10 @@
 #include <vector>
 
 #include "tests/bench/qat/timing.h"
+#include "worker/qat/device/threads.h"
 #include "worker/qat/quant/adamw.h"
 #include "worker/qat/quant/fake_quant.h"
 #include "worker/qat/quant/quantizer_reference.h"
-#include "worker/qat/device/threads.h"
 
 namespace lwq::qat::bench {
 namespace {

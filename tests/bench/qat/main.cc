@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Starts the tensor runtime as the worker does, on every core (or LWQ_BENCH_THREADS), says what the machine is, and
 // runs the benchmarks.
 #include <benchmark/benchmark.h>

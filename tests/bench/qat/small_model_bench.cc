@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The parts of Block-AP on a block of SmolLM2-135M (hidden 576, 9 query heads on 3 key/value heads of 64, intermediate
 // 1536), whose products are so small that everything around them counts: a step of 2 windows of 512 tokens by its
 // parts, and a forward pass without gradients.
@@ -11,9 +12,9 @@
 #include <vector>
 
 #include "tests/bench/qat/timing.h"
+#include "worker/qat/device/host_tensor.h"
 #include "worker/qat/model/block_forward.h"
 #include "worker/qat/model/load_block.h"
-#include "worker/qat/device/host_tensor.h"
 #include "worker/qat/train/unit_trainer.h"
 
 namespace lwq::qat::bench {
@@ -80,8 +81,7 @@ void SmallForward(benchmark::State& state, Precision precision) {
   const at::Tensor in = at::randn({1, seqlen, config.hidden_size});
   std::vector<double> seconds;
   for (auto _ : state) {
-    seconds.push_back(
-        Seconds([&] { benchmark::DoNotOptimize(BlockForward(config, block, tables, in).data_ptr()); }));
+    seconds.push_back(Seconds([&] { benchmark::DoNotOptimize(BlockForward(config, block, tables, in).data_ptr()); }));
     state.SetIterationTime(seconds.back());
   }
   state.counters["best_ms"] = Best(seconds) * 1e3;

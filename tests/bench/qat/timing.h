@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Interleaved timing: what is measured and what it is compared with take turns in one loop, so that both see the same
 // machine.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Object store, artifacts, sample sets and the worker's cache in GB/s, against plain file calls that move the same
 // bytes.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Packed words against those of the reference program, byte for byte where the layouts are the same.
 #include <algorithm>
 #include <cmath>

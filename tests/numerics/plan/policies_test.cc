@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every policy against golden/policies/policies.json: what the original author's program gives (float32, truncated) and
 // what the proposals' formulas (docs/policies.md) give untruncated, for eleven vectors of scores, two of them measured
 // on Llama-2-7B.
@@ -6,8 +7,8 @@
 #include <string>
 
 #include "common/json/json.h"
-#include "coordinator/plan/policy/mixed_precision.h"
 #include "coordinator/plan/plan_blocks.h"
+#include "coordinator/plan/policy/mixed_precision.h"
 #include "coordinator/plan/policy/scores.h"
 #include "coordinator/plan/policy/training_policy.h"
 #include "gtest/gtest.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Block-AP against trajectories of EfficientQAT's own loop on PyTorch 1.13.1 (tests/numerics/README.md), which bring
 // their tolerances along.
 //
@@ -16,9 +17,9 @@
 #include <vector>
 
 #include "tests/numerics/qat/blockap_run.h"
+#include "worker/qat/device/host_tensor.h"
 #include "worker/qat/model/streaming.h"
 #include "worker/qat/quant/quantizer_reference.h"
-#include "worker/qat/device/host_tensor.h"
 #include "worker/qat/train/unit_trainer.h"
 
 namespace lwq::qat {

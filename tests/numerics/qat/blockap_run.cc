@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tests/numerics/qat/blockap_run.h"
 
 namespace lwq::qat {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Block-AP over all blocks of the reference model, driven as the reference drove it: two chains (full precision for the
 // targets, quantized for the inputs), every block trained with the efficientqat options.
 #pragma once

@@ -1,5 +1,6 @@
-// Every reference run: 2, 3 and 4 bits at all groups, frozen groups, weight decay, batches, mixed widths, early stop, and
-// longer ones with high learning rates.
+// SPDX-License-Identifier: Apache-2.0
+// Every reference run: 2, 3 and 4 bits at all groups, frozen groups, weight decay, batches, mixed widths, early stop,
+// and longer ones with high learning rates.
 #include "tests/numerics/qat/blockap_fixture.h"
 
 namespace lwq::qat {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The fixture model of this repository against an independent float64 computation (golden/make_fixture_golden.py): runs
 // without any reference data.
 #include <ATen/ops/tensor.h>
@@ -8,10 +9,10 @@
 #include "common/digest/digest.h"
 #include "tests/numerics/qat/reference_model.h"
 #include "worker/qat/api/train_block.h"
+#include "worker/qat/device/host_tensor.h"
 #include "worker/qat/model/block_forward.h"
 #include "worker/qat/model/llama_model.h"
 #include "worker/qat/model/load_block.h"
-#include "worker/qat/device/host_tensor.h"
 
 namespace lwq::qat {
 namespace {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The tiny models of tests/numerics/golden/models: every weight an integer hash of its tensor's name and its position,
 // so that scripts/make_model_golden and this program make the same bytes.
 #pragma once

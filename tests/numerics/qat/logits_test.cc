@@ -1,13 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
 // The forward pass against logits and hidden states of stories260K by PyTorch 1.13.1
 // (tests/numerics/README.md).
 #include <ATen/ops/arange.h>
 #include <c10/core/GradMode.h>
 
 #include "tests/numerics/qat/reference_model.h"
+#include "worker/qat/device/host_tensor.h"
 #include "worker/qat/model/block_forward.h"
 #include "worker/qat/model/llama_model.h"
 #include "worker/qat/model/load_block.h"
-#include "worker/qat/device/host_tensor.h"
 
 namespace lwq::qat {
 namespace {

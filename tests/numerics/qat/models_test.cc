@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every architecture, rope type, spelling of config.json and layout of the weights that is supported, against logits
 // and perplexities of transformers (golden/models, made by scripts/make_model_golden); and each of them quantized,
 // exported and read back. Runs without any other reference data.
@@ -13,12 +14,12 @@
 #include "common/object_store/memory_store.h"
 #include "tests/numerics/qat/hashed_model.h"
 #include "tests/numerics/qat/reference_model.h"
-#include "worker/qat/model/llama_model.h"
-#include "worker/qat/model/load_block.h"
 #include "worker/export/block_checkpoint.h"
 #include "worker/export/export.h"
 #include "worker/export/model_blocks.h"
 #include "worker/qat/device/host_tensor.h"
+#include "worker/qat/model/llama_model.h"
+#include "worker/qat/model/load_block.h"
 
 namespace lwq::qat {
 namespace {
@@ -82,8 +83,7 @@ class StoredModel {
     for (const BlockState& block : blocks) checkpoints.push_back(Value(PublishBlock(*artifacts_, block)));
     CheckpointBlocks source(artifacts_.get(), checkpoints);
     const CancelToken cancel;
-    const ExportResult exported =
-        Value(ExportModel(tree_, source, {.format = format}, *artifacts_, nullptr, cancel));
+    const ExportResult exported = Value(ExportModel(tree_, source, {.format = format}, *artifacts_, nullptr, cancel));
     const FileTree tree = Value(FileTree::Open(artifacts_.get(), exported.files));
     std::map<std::string, Bytes> files;
     for (const std::string& path : tree.paths()) files[path] = Value(tree.ReadAll(path));
@@ -156,8 +156,7 @@ void ExpectGoldenOutputs(const StoredModel& model, const ModelCase& test) {
   for (size_t i = 0; i < positions.size(); ++i) {
     const at::Tensor wanted = at::tensor(test.entry["logits"][i].get<std::vector<double>>(), at::kDouble);
     const double largest = wanted.abs().max().item<double>();
-    EXPECT_LE(logits[positions[i]].to(at::kDouble).sub(wanted).abs().max().item<double>(),
-              kRelativeTolerance * largest)
+    EXPECT_LE(logits[positions[i]].to(at::kDouble).sub(wanted).abs().max().item<double>(), kRelativeTolerance * largest)
         << "position " << positions[i];
   }
   const double wanted = test.entry["perplexity"];

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Full-precision perplexities of stories260K against those of PyTorch 1.13.1 (tests/numerics/README.md), streamed
 // through EvaluatePerplexity: from the stored token stream, and from the raw text through our own tokenizer.
 #include "common/tokenizer/load_tokenizer.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tests/numerics/qat/reference_model.h"
 
 #include <cstdlib>

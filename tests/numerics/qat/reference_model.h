@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The third-party reference numbers and the small model they were computed with, for numerics tests.
 //
 // They live outside the repository: in $LWQ_REFERENCE, or beside the source tree. Tests that need them call

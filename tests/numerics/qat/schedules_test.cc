@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The learning rates and the early-stop rule of EfficientQAT's loop, against golden/blockap/schedules.json.
 #include <cmath>
 #include <fstream>

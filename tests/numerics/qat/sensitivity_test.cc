@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Losses, Fisher, gradient norms and the curvature along every stored probe against PyTorch 1.13.1 on the
 // whole model (tests/numerics/README.md), streamed block by block.
 #include <cmath>

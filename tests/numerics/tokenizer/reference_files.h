@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where the text tests find their files: golden ones in the repository, larger ones in the reference folder.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Random texts against the SentencePiece command-line tools (Debian package `sentencepiece`): models trained with
 // several settings on generated text, encoded and decoded by both.
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Ids, pieces and decoded texts against SentencePiece 0.1.97, and the windows of the reference's token streams.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Runs lwq's command line in this process and keeps what it printed.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Verbs end to end against a coordinator in this process: what they print, send and end with.
 #include <array>
 #include <cerrno>

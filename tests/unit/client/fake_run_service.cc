@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tests/unit/client/fake_run_service.h"
 
 #include <algorithm>

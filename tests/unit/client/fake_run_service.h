@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A coordinator for client tests: serves RunService in this process on a port of the system's choice and answers from
 // what the test put into it.
 //
@@ -37,7 +38,7 @@ class FakeRunService final : public lwqat::v1::RunService::Service {
 
   // What clients sent.
   std::vector<lwqat::v1::SubmitRunRequest> submitted;
-  std::vector<lwqat::v1::RunSpec> planned;  // by PlanRun, and by SubmitRuns with validate_only
+  std::vector<lwqat::v1::RunSpec> planned;             // by PlanRun, and by SubmitRuns with validate_only
   std::vector<lwqat::v1::SubmitRunsRequest> together;  // by SubmitRuns; each of its runs is in one of the above, too
   std::vector<std::string> cancelled;
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Child processes, the state directory and `lwq local`, with shell scripts in place of the cluster's programs.
 #include "client/local/local_cluster.h"
 

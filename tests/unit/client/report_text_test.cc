@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The table of runs side by side, as golden texts.
 #include "client/render/report_text.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Several runs in one call, as the client makes it.
 #include "client/rpc/run_api.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Run files: what they mean, and the one line each kind of mistake gets.
 #include "client/run_file/read_run_file.h"
 

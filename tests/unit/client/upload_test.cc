@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is looked at before an upload, what is uploaded, and under which names.
 #include "client/transfer/upload_run.h"
 

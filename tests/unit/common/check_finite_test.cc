@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Weights that are no numbers are found wherever they are needed, and nowhere else.
 #include "common/model/check_finite.h"
 
@@ -98,9 +99,8 @@ TEST(CheckFiniteModel, EndsWhenItIsAskedTo) {
   const LlamaConfig config = TinyConfig();
   ZeroSource source = Source(config, DType::kF32);
   int asked = 0;
-  const Status status = CheckFiniteModel(config, source, [&asked] {
-    return ++asked < 3 ? absl::OkStatus() : Status(absl::CancelledError("enough"));
-  });
+  const Status status = CheckFiniteModel(
+      config, source, [&asked] { return ++asked < 3 ? absl::OkStatus() : Status(absl::CancelledError("enough")); });
   EXPECT_TRUE(absl::IsCancelled(status));
   EXPECT_EQ(asked, 3);
 }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a model's headers, and biases, must be for its config.json.
 #include "common/model/check_model.h"
 

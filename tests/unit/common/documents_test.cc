@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "common/documents/documents.h"
 
 #include <gmock/gmock.h>
@@ -166,8 +167,9 @@ TEST(ReadDocuments, JsonIsNeverTakenForProse) {
 }
 
 TEST(ReadDocuments, NotANumberMattersOnlyAsAText) {
-  EXPECT_THAT(*ReadDocuments("a.jsonl", "{\"text\": \"NaN is \\\"NaN\", \"score\": NaN, \"x\": [-Infinity, Infinity, 1]}"),
-              ElementsAre("NaN is \"NaN"));
+  EXPECT_THAT(
+      *ReadDocuments("a.jsonl", "{\"text\": \"NaN is \\\"NaN\", \"score\": NaN, \"x\": [-Infinity, Infinity, 1]}"),
+      ElementsAre("NaN is \"NaN"));
   ExpectRefused("a.jsonl", "{\"text\":\"x\"}\n{\"text\": NaN}", "line 2: 'text' must be a string, not null");
   ExpectRefused("a.jsonl", "{\"text\":\"x\", \"score\": NaN", "line 1: not valid JSON");
   ExpectRefused("a.jsonl", "{\"text\":\"x\", \"score\": nan}", "line 1: not valid JSON");

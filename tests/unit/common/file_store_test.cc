@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What only the store on a file system must show: its layout, other processes, death in the middle, full disks.
 #include "common/object_store/file_store.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // URIs of object stores: which are opened, which are refused and how, and what is made of them.
 #include "common/object_store/open_store.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the system's errors mean, and the calls that tell them.
 #include "common/file/posix_file.h"
 

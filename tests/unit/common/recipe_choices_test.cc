@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <set>
 #include <string>
 #include <type_traits>
@@ -11,9 +12,9 @@ namespace {
 
 template <typename E>
 class ChoiceTest : public ::testing::Test {};
-using AllTypes = ::testing::Types<Preset, Method, LrSchedule, SensitivityMetric, HessianScope, Handoff, LayerOrdering,
-                                  LrNormalization, MpqStrategy, MpqGroupSize, Ablation, PolicySemantics, Precision,
-                                  ExportFormat>;
+using AllTypes =
+    ::testing::Types<Preset, Method, LrSchedule, SensitivityMetric, HessianScope, Handoff, LayerOrdering,
+                     LrNormalization, MpqStrategy, MpqGroupSize, Ablation, PolicySemantics, Precision, ExportFormat>;
 TYPED_TEST_SUITE(ChoiceTest, AllTypes);
 
 TYPED_TEST(ChoiceTest, EveryValueHasAWordOfItsOwnThatNamesIt) {
@@ -34,7 +35,9 @@ TEST(ChoiceWordsTest, TheWordsOfToday) {
 }
 
 template <typename A, typename B>
-concept Comparable = requires(const A& a, const B& b) { a == b; };
+concept Comparable = requires(const A& a, const B& b) {
+  a == b;
+};
 
 TEST(GivenWordTest, ATextThatIsNoWordIsKeptAndIsNoChoice) {
   const GivenWord<Method> word("gptq");

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "common/recipe/recipe_table.h"
 
 #include <cstdlib>
@@ -47,13 +48,13 @@ std::string RecipePage() {
       "# Recipe\n\n"
       "Every key of a run file that decides how a run quantizes; as a flag it has `--` before it. This page is made\n"
       "from the table that the program itself uses (`common/recipe/recipe_fields.inc`):\n"
-      "`LWQ_WRITE=1 build/release/tests/unit/common/common_recipe_test` writes it, and the same test fails where it is\n"
+      "`LWQ_WRITE=1 build/release/tests/unit/common/common_recipe_test` writes it, and the same test fails where it "
+      "is\n"
       "not up to date. The other keys of a run file, and examples: [cli.md](cli.md).\n\n"
       "| key | type | default | allowed | what it is | read for |\n| --- | --- | --- | --- | --- | --- |\n";
   for (const RecipeFieldText& field : RecipeFieldTexts()) {
-    const std::string row =
-        absl::StrCat("| `", field.name, "` | ", TypeName(field.type), " | ", field.otherwise, " | ", field.allowed,
-                     " | ", field.meaning, " | ", ReadersOf(field), " |\n");
+    const std::string row = absl::StrCat("| `", field.name, "` | ", TypeName(field.type), " | ", field.otherwise, " | ",
+                                         field.allowed, " | ", field.meaning, " | ", ReadersOf(field), " |\n");
     page += row;
   }
   return page;
@@ -75,8 +76,7 @@ TEST(RecipeTableTest, HelpNamesTheDefaultAndTheManualItsRule) {
   EXPECT_EQ(FindRecipeField("quant_lr")->help, "Learning rate of scales and zero points (default 1e-4)");
   EXPECT_EQ(FindRecipeField("wbits")->allowed, "2, 3, 4, 5, 6 or 8");
   EXPECT_EQ(FindRecipeField("relay_epochs")->help, "Epochs of the sequential pass of relay (default 0.5)");
-  EXPECT_EQ(FindRecipeField("group_size")->help,
-            "Input columns that share a scale; -1 is a whole row (default 128)");
+  EXPECT_EQ(FindRecipeField("group_size")->help, "Input columns that share a scale; -1 is a whole row (default 128)");
   EXPECT_NE(FindRecipeField("group_size")->otherwise, "128");
   EXPECT_EQ(FindRecipeField("min_lr_factor")->allowed, "1 to 1e9");
   EXPECT_EQ(FindRecipeField("handoff")->choices, (std::vector<std::string>{"sequential", "independent", "relay"}));

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The rules about keys, without any store.
 #include "common/object_store/store_checks.h"
 

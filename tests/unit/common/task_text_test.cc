@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The texts that keys are digests of, beside the trees of values they stand for.
 #include "common/task/task_text.h"
 
@@ -70,8 +71,7 @@ TEST(TaskTextTest, TextsAreTheCanonicalJsonOfTheirTreesWhateverTheWords) {
 
 TEST(TaskTextTest, KeysAreDigestsOfTheTexts) {
   TaskDef def;
-  EXPECT_EQ(DerivationText(def),
-            R"({"inputs":{},"kind":"noop","numerics_class":"","params":{},"version":1})");
+  EXPECT_EQ(DerivationText(def), R"({"inputs":{},"kind":"noop","numerics_class":"","params":{},"version":1})");
   EXPECT_EQ(DerivationKeyOf(def), DigestOf(DerivationText(def)));
   EXPECT_EQ(ActionKeyOf(def, {}, 1), DigestOf(ActionText(def, {}, 1)));
 }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "common/model/tensor_source.h"
 
 #include <cstdlib>
@@ -89,9 +90,8 @@ TEST_P(TensorSourceTest, IndexAndHeadersMayDisagree) {
       File({{"a", Floats({2}, 'a')}, {"unlisted", Floats({1}, 'u')}, {"twice", Floats({1}, '1')}});
   const std::string second = File({{"b", Floats({1}, 'b')}, {"twice", Floats({1}, '2')}});
   const auto open = [&](const Json& weight_map) {
-    return Open({{"1.safetensors", first},
-                 {"2.safetensors", second},
-                 {"model.safetensors.index.json", Index(weight_map)}});
+    return Open(
+        {{"1.safetensors", first}, {"2.safetensors", second}, {"model.safetensors.index.json", Index(weight_map)}});
   };
   const auto source = open({{"a", "2.safetensors"},  // it is in the other
                             {"b", "2.safetensors"},
@@ -132,8 +132,8 @@ TEST_P(TensorSourceTest, NamesWithoutTheModelsPrefixAreCompleted) {
   EXPECT_EQ((*source)->Read("model.norm.weight")->bytes.view(), "nnnn");
   EXPECT_EQ((*source)->Read("lm_head.weight")->bytes.view(), "hhhh");
   EXPECT_EQ((*source)->entries().size(), 4u);
-  const auto complete = Open({{"model.safetensors", File({{"model.norm.weight", Floats({1}, 'n')},
-                                                          {"norm.weight", Floats({1}, 'x')}})}});
+  const auto complete =
+      Open({{"model.safetensors", File({{"model.norm.weight", Floats({1}, 'n')}, {"norm.weight", Floats({1}, 'x')}})}});
   EXPECT_EQ((*complete)->Read("norm.weight")->bytes.view(), "xxxx") << "nothing is renamed beside complete names";
 }
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The ledger alone: what is stored, unneeded, discarded, deleted, and in which order.
 #include "coordinator/scheduler/state/activation_ledger.h"
 

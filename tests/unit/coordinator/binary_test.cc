@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The program itself: flags, the address file, signals, and what a second one on the same store is told.
 #include <signal.h>
 #include <unistd.h>

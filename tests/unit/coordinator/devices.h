@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Simulated devices, and a model that does not fit the small ones.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is learned about time, and what plans and schedules make of it.
 #include "coordinator/scheduler/foresee/estimates.h"
 
@@ -229,9 +230,7 @@ TEST(SecondsWithWorkersTest, OneWorkerTakesTheSumAndManyTheCriticalPath) {
     spec.recipe.handoff = handoff;
     spec.kind_classes = {{TaskKind::kAdvance, WorkerNamed("a").numerics_class}};
     const RunId run = harness.Submit(spec);
-    EXPECT_EQ(harness.SecondsWithWorkers(run, 1).status().code(),
-              absl::StatusCode::kFailedPrecondition)
-        << "it runs";
+    EXPECT_EQ(harness.SecondsWithWorkers(run, 1).status().code(), absl::StatusCode::kFailedPrecondition) << "it runs";
     harness.RunToEnd(worker);
     int longest = 0;
     for (const RunTaskRecord& task : harness.run(run).tasks) longest = std::max(longest, task.depth);
@@ -241,8 +240,7 @@ TEST(SecondsWithWorkersTest, OneWorkerTakesTheSumAndManyTheCriticalPath) {
     EXPECT_LE(seconds(4), seconds(2));
     EXPECT_LE(seconds(2), seconds(1));
     for (const int workers : {0, -1, kMaxSimulatedWorkers + 1}) {
-      EXPECT_EQ(harness.SecondsWithWorkers(run, workers).status().code(),
-                absl::StatusCode::kInvalidArgument);
+      EXPECT_EQ(harness.SecondsWithWorkers(run, workers).status().code(), absl::StatusCode::kInvalidArgument);
     }
   }
 }
@@ -253,8 +251,7 @@ TEST(SecondsWithWorkersTest, ARunThatExecutedNothingTakesTheTimesOfTheResultsItF
   const RunId first = harness.Submit(BlockApSpec(2));
   harness.RunToEnd(worker);
   const RunId again = harness.Submit(BlockApSpec(2));
-  EXPECT_EQ(*harness.SecondsWithWorkers(again, 2),
-            *harness.SecondsWithWorkers(first, 2));
+  EXPECT_EQ(*harness.SecondsWithWorkers(again, 2), *harness.SecondsWithWorkers(first, 2));
 }
 
 }  // namespace

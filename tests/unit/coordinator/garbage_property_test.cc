@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Properties of garbage collection over random runs, workers, cancellations and restarts, on a model of the object
 // store in which a deleted artifact is really gone.
 #include <algorithm>

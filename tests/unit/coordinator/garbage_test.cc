@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Activations in the scheduler: what is discarded when, and how what is needed again comes back.
 #include "coordinator/scheduler/state/garbage.h"
 #include "coordinator/scheduler/state/restore.h"

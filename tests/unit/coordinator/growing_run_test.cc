@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Runs whose plan goes by a sensitivity that has to be measured: they measure, grow, and train what follows from it.
 #include <set>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Handoffs, training orders and units as graphs: what each training reads.
 #include <map>
 #include <set>

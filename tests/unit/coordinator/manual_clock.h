@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A clock that a test moves. Waits end when the test moves it past their deadline, or when they are woken.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Placement on simulated devices: a class for each kind, memory, and what a run waits for.
 #include "coordinator/scheduler/choose/placement.h"
 

@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "coordinator/plan/plan.h"
 
 #include "coordinator/plan/cost/memory.h"
-#include "coordinator/plan/cost/task_costs.h"
 #include "coordinator/plan/cost/storage.h"
+#include "coordinator/plan/cost/task_costs.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/unit/coordinator/scheduler_harness.h"

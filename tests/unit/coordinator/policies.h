@@ -1,5 +1,6 @@
-// Policies for tests: those a recipe names that has these fields, and of every other one its default. Nothing is exported
-// unless they say so.
+// SPDX-License-Identifier: Apache-2.0
+// Policies for tests: those a recipe names that has these fields, and of every other one its default. Nothing is
+// exported unless they say so.
 #pragma once
 
 #include "coordinator/plan/recipe/policies.h"

@@ -1,11 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
 // Properties of the policies over random scores: ties, zeros, one block, a thousand blocks, sizes from 1e-6 to 1e6.
 #include <algorithm>
 #include <cmath>
 #include <iterator>
 #include <numeric>
 
-#include "coordinator/plan/policy/mixed_precision.h"
 #include "coordinator/plan/plan_blocks.h"
+#include "coordinator/plan/policy/mixed_precision.h"
 #include "coordinator/plan/policy/scores.h"
 #include "gtest/gtest.h"
 #include "rapidcheck/gtest.h"

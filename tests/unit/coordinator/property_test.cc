@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Properties over random recipes and shapes: what holds for every plan and every graph.
 #include <algorithm>
 #include <cmath>
@@ -6,9 +7,9 @@
 
 #include "common/task/numerics_class.h"
 #include "coordinator/graph/run_graph.h"
+#include "coordinator/plan/cost/storage.h"
 #include "coordinator/plan/cost/task_costs.h"
 #include "coordinator/plan/plan.h"
-#include "coordinator/plan/cost/storage.h"
 #include "gtest/gtest.h"
 #include "rapidcheck/gtest.h"
 #include "tests/unit/coordinator/devices.h"

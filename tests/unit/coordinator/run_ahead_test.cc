@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How far chains get ahead of the trainings they feed, by the budget of activations.
 #include "coordinator/scheduler/choose/run_ahead.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tests/unit/coordinator/scheduler_harness.h"
 
 #include <algorithm>
@@ -5,8 +6,8 @@
 
 #include "common/task/task_outputs.h"
 #include "common/task/task_params.h"
-#include "coordinator/scheduler/state/garbage.h"
 #include "coordinator/scheduler/foresee/makespan.h"
+#include "coordinator/scheduler/state/garbage.h"
 #include "coordinator/scheduler/state/restore.h"
 #include "coordinator/store/record_json.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A scheduler under test: small specs, a clock that moves when told, a store that outlives restarts, and workers that
 // answer in one line. Every step's changes are committed, as the loop does.
 #pragma once

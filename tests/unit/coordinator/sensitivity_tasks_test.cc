@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which tasks measure a sensitivity, and what is made of their metrics.
 #include "coordinator/graph/sensitivity_tasks.h"
 

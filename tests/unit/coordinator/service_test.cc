@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The services over real gRPC on a port of the system's choice, in this process: status codes, streams, limits.
 #include <chrono>
 #include <thread>
@@ -282,7 +283,8 @@ TEST_F(ServiceTest, AValidationAnswersPlansAndWhatASubmissionWouldAndStoresNothi
   EXPECT_EQ(list.runs_size(), 0);
 
   wire::SubmitRunResponse submitted;
-  ASSERT_TRUE(Call(*runs_, &wire::RunService::Stub::SubmitRun, Submission(testing::NoopSpec(1), "id"), &submitted).ok());
+  ASSERT_TRUE(
+      Call(*runs_, &wire::RunService::Stub::SubmitRun, Submission(testing::NoopSpec(1), "id"), &submitted).ok());
   const grpc::Status used = validate();
   EXPECT_EQ(used.error_code(), StatusCode::ALREADY_EXISTS);
   EXPECT_THAT(used.error_message(), StartsWith("run 1 of 2"));

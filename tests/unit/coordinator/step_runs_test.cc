@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Runs: submission, sharing, pinning, cancelling, failing, results.
 #include "coordinator/scheduler/foresee/preview.h"
 #include "coordinator/scheduler/step/step.h"

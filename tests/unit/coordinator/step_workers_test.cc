@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Workers: leases, heartbeats, reports, silence, drain, rewinds.
 #include "coordinator/scheduler/state/restore.h"
 #include "coordinator/scheduler/step/step.h"

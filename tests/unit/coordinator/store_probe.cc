@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Opens a store from a process of its own and says how that went: exit code 0, or 1 and the refusal on standard output.
 #include <cstdio>
 #include <string>

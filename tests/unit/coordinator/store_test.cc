@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What only a file can get wrong; what every store must do is tests/conformance/coordinator_store_suite.cc.
 #include "coordinator/store/store.h"
 
@@ -190,7 +191,7 @@ TEST_F(SqliteStoreTest, TasksAndResultsOfAFileThatKeptThemByKeyAreKeptAndGoOnCha
     ASSERT_TRUE(term.ok()) << term.status();
     ASSERT_TRUE((*store)
                     ->Commit(*term, std::vector<Change>{PutTask{task, false}, PutTask{other, true}, PutAction{again},
-                                                 DropAction{dropped_key}})
+                                                        DropAction{dropped_key}})
                     .ok());
     const StatusOr<Records> records = (*store)->Load();
     ASSERT_TRUE(records.ok()) << records.status();

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every state × every event has one decided outcome: the table below is the specification, and a new state or event
 // makes it incomplete.
 #include "coordinator/scheduler/state/task_machine.h"

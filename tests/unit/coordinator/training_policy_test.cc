@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "coordinator/plan/policy/training_policy.h"
 
 #include "gtest/gtest.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a watcher of changes puts together is what a reader of the whole run is told, whatever happens to the run.
 #include "client/rpc/take_changes.h"
 #include "coordinator/service/convert_run.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Embedding, block advance, round-to-nearest and streamed perplexity on small random models.
 #include "worker/qat/api/block_ops.h"
 
@@ -9,13 +10,13 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/unit/qat/model_random_block.h"
+#include "worker/qat/device/host_tensor.h"
 #include "worker/qat/model/block_forward.h"
 #include "worker/qat/model/llama_model.h"
 #include "worker/qat/model/load_block.h"
 #include "worker/qat/quant/derive_codes.h"
 #include "worker/qat/quant/fake_quant.h"
 #include "worker/qat/quant/quantizer_reference.h"
-#include "worker/qat/device/host_tensor.h"
 
 namespace lwq::qat {
 namespace {

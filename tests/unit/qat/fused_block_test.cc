@@ -1,5 +1,6 @@
-// The fused block against the composed one: forward, gradients, and gradients of gradients, with every instruction set of
-// this CPU that has it.
+// SPDX-License-Identifier: Apache-2.0
+// The fused block against the composed one: forward, gradients, and gradients of gradients, with every instruction set
+// of this CPU that has it.
 #include "worker/qat/model/fused_block.h"
 
 #include <ATen/ops/randn.h>
@@ -12,10 +13,10 @@
 #include "gtest/gtest.h"
 #include "tests/unit/qat/model_random_block.h"
 #include "tests/unit/qat/tensor_checks.h"
+#include "worker/qat/device/threads.h"
 #include "worker/qat/model/block_forward.h"
 #include "worker/qat/model/fused_head.h"
 #include "worker/qat/model/load_block.h"
-#include "worker/qat/device/threads.h"
 
 namespace lwq::qat {
 namespace {
@@ -76,8 +77,8 @@ class FusedBlockTest : public ::testing::TestWithParam<FusedCase> {
   SequenceTables tables_;
 };
 
-// In units of `b`; of `otherwise` where b is exactly 0 (with a single key softmax is constant, and the gradients of q and k
-// are nothing but rounding in the fused block).
+// In units of `b`; of `otherwise` where b is exactly 0 (with a single key softmax is constant, and the gradients of q
+// and k are nothing but rounding in the fused block).
 double RelativeDifference(const at::Tensor& a, const at::Tensor& b, const at::Tensor& otherwise = {}) {
   const at::Tensor wide = b.to(at::kDouble);
   const double size = wide.norm().item<double>();
@@ -91,7 +92,8 @@ TEST_P(FusedBlockTest, OutputAndGradientsAgreeWithTheComposedBlock) {
     const std::vector<at::Tensor> fused = Run(true);
     for (size_t i = 0; i < fused.size(); ++i) {
       EXPECT_EQ(fused[i].scalar_type(), composed[i].scalar_type()) << i;
-      EXPECT_LE(RelativeDifference(fused[i], composed[i], composed[1]), Tolerance()) << i << " " << InstructionSetName(set);
+      EXPECT_LE(RelativeDifference(fused[i], composed[i], composed[1]), Tolerance())
+          << i << " " << InstructionSetName(set);
     }
   }
 }
@@ -189,22 +191,21 @@ TEST(FusedBlockChoice, BlocksWithBiasesOrNormsOfQueriesAndKeysStayComposed) {
   EXPECT_FALSE(CanFuseBlock(normed, hidden));
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Shapes, FusedBlockTest,
-    ::testing::Values(FusedCase{"f32", {96, 160, 4, 4}, 2, 70, 0, at::kFloat},
-                      FusedCase{"bf16", {96, 160, 4, 4}, 2, 70, 0, at::kBFloat16},
-                      FusedCase{"grouped", {144, 200, 9, 3}, 2, 100, 0, at::kFloat},
-                      FusedCase{"groupedbf16", {576, 352, 9, 3}, 1, 130, 0, at::kBFloat16},
-                      FusedCase{"yarn", {96, 160, 4, 4}, 2, 70, 0, at::kFloat, 1.4},
-                      FusedCase{"long", {64, 96, 2, 1}, 1, 331, 0, at::kFloat},
-                      FusedCase{"window", {64, 96, 2, 1}, 2, 200, 40, at::kFloat},
-                      FusedCase{"windowofone", {64, 96, 2, 1}, 1, 70, 1, at::kFloat},
-                      // More keys than forward takes at once (fused_attention.cc).
-                      FusedCase{"tiles", {64, 96, 2, 1}, 1, 1100, 0, at::kFloat},
-                      FusedCase{"tilesbf16", {64, 96, 4, 2}, 2, 555, 0, at::kBFloat16},
-                      FusedCase{"tilesandwindowbf16", {64, 96, 2, 1}, 1, 700, 300, at::kBFloat16},
-                      FusedCase{"onetoken", {64, 96, 2, 1}, 3, 1, 0, at::kFloat}),
-    [](const auto& test) { return std::string(test.param.name); });
+INSTANTIATE_TEST_SUITE_P(Shapes, FusedBlockTest,
+                         ::testing::Values(FusedCase{"f32", {96, 160, 4, 4}, 2, 70, 0, at::kFloat},
+                                           FusedCase{"bf16", {96, 160, 4, 4}, 2, 70, 0, at::kBFloat16},
+                                           FusedCase{"grouped", {144, 200, 9, 3}, 2, 100, 0, at::kFloat},
+                                           FusedCase{"groupedbf16", {576, 352, 9, 3}, 1, 130, 0, at::kBFloat16},
+                                           FusedCase{"yarn", {96, 160, 4, 4}, 2, 70, 0, at::kFloat, 1.4},
+                                           FusedCase{"long", {64, 96, 2, 1}, 1, 331, 0, at::kFloat},
+                                           FusedCase{"window", {64, 96, 2, 1}, 2, 200, 40, at::kFloat},
+                                           FusedCase{"windowofone", {64, 96, 2, 1}, 1, 70, 1, at::kFloat},
+                                           // More keys than forward takes at once (fused_attention.cc).
+                                           FusedCase{"tiles", {64, 96, 2, 1}, 1, 1100, 0, at::kFloat},
+                                           FusedCase{"tilesbf16", {64, 96, 4, 2}, 2, 555, 0, at::kBFloat16},
+                                           FusedCase{"tilesandwindowbf16", {64, 96, 2, 1}, 1, 700, 300, at::kBFloat16},
+                                           FusedCase{"onetoken", {64, 96, 2, 1}, 3, 1, 0, at::kFloat}),
+                         [](const auto& test) { return std::string(test.param.name); });
 
 }  // namespace
 }  // namespace lwq::qat

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Products on packed panels against products in float64, with every instruction set of this CPU that has them.
 #include "worker/qat/gemm/gemm.h"
 

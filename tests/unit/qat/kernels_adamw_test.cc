@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The fused optimizer against PyTorch's own and against the at:: reference.
 #include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
@@ -12,9 +13,9 @@
 #include <vector>
 
 #include "tests/unit/qat/tensor_checks.h"
-#include "worker/qat/quant/adamw.h"
 #include "worker/qat/device/cpu_features.h"
 #include "worker/qat/device/threads.h"
+#include "worker/qat/quant/adamw.h"
 
 namespace lwq::qat {
 namespace {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The fused kernels against their slow references, on every instruction set of this CPU, with one and two threads.
 #include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
@@ -25,12 +26,12 @@
 #include <vector>
 
 #include "tests/unit/qat/tensor_checks.h"
-#include "worker/qat/quant/fake_quant.h"
-#include "worker/qat/quant/kernels.h"
-#include "worker/qat/quant/quantizer_reference.h"
 #include "worker/qat/device/cpu_features.h"
 #include "worker/qat/device/threads.h"
 #include "worker/qat/device/torch_guard.h"
+#include "worker/qat/quant/fake_quant.h"
+#include "worker/qat/quant/kernels.h"
+#include "worker/qat/quant/quantizer_reference.h"
 
 namespace lwq::qat {
 namespace {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The block's forward pass against a naive one: loops over doubles, one scalar at a time.
 #include "worker/qat/model/block_forward.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tests/unit/qat/model_random_block.h"
 
 #include <ATen/CPUGeneratorImpl.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Random blocks, samples and token windows for unit tests: equal seeds give equal bytes.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Initial ranges, stored scales, and the way to integers and back.
 #include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
@@ -20,11 +21,11 @@
 #include <vector>
 
 #include "tests/unit/qat/tensor_checks.h"
+#include "worker/qat/device/host_tensor.h"
+#include "worker/qat/device/torch_guard.h"
 #include "worker/qat/quant/derive_codes.h"
 #include "worker/qat/quant/fake_quant.h"
 #include "worker/qat/quant/quantizer_reference.h"
-#include "worker/qat/device/host_tensor.h"
-#include "worker/qat/device/torch_guard.h"
 
 namespace lwq::qat {
 namespace {
@@ -103,8 +104,7 @@ TEST(RoundScaleToFp16Ste, GivesFp16NumbersInsideTheBoundsAndPassesTheGradientOn)
 TEST(InitQuantizer, SmallWeightsKeepTheirLevelsDownToTheEndOfFp16) {
   const auto relative_error = [](const at::Tensor& weight, int bits) {
     const QuantizerInit init = InitQuantizer(weight, bits, 32, /*range_contains_zero=*/true);
-    const at::Tensor served =
-        FakeQuant(weight, RoundScaleToFp16Ste(init.scale), init.zero_point, bits, 32, at::kFloat);
+    const at::Tensor served = FakeQuant(weight, RoundScaleToFp16Ste(init.scale), init.zero_point, bits, 32, at::kFloat);
     return (served - weight).norm().item<double>() / weight.norm().item<double>();
   };
   at::Generator generator = Seeded(12);

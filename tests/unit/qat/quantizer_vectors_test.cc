@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The quantizer against numbers of EfficientQAT itself (tests/numerics/golden/quantizer/README.md states keys and
 // tolerances).
 #include <ATen/TensorOperators.h>
@@ -12,9 +13,9 @@
 #include <string>
 
 #include "common/artifact/safetensors.h"
+#include "worker/qat/device/host_tensor.h"
 #include "worker/qat/quant/fake_quant.h"
 #include "worker/qat/quant/quantizer_reference.h"
-#include "worker/qat/device/host_tensor.h"
 
 namespace lwq::qat {
 namespace {
@@ -108,8 +109,8 @@ int CheckAll(const std::string& path) {
     for (const int64_t group_size : {-1, 32, 64, 128}) {
       const std::string key = absl::StrCat("b", bits, ".g", group_size, ".");
       if (!vectors.Has(key + "init.scale")) continue;
-      const QuantizerInit init = InitQuantizer(vectors.Get("weight"), bits, group_size, /*range_contains_zero=*/false,
-                                               kEfficientQatMinScale);
+      const QuantizerInit init =
+          InitQuantizer(vectors.Get("weight"), bits, group_size, /*range_contains_zero=*/false, kEfficientQatMinScale);
       ExpectWithinOneUlp(init.scale, vectors.Get(key + "init.scale"), key + "init.scale");
       ExpectWithinOneUlp(init.zero_point, vectors.Get(key + "init.zero_point"), key + "init.zero_point");
       for (const Path kind : {Path::kReference, Path::kFused}) {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the sensitivity calls hold does not grow with the number of blocks, and obeys what the plan says their tasks
 // need.
 #include <cstdio>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a change of one block does to its output and to the loss, against the definition on the whole model; and to its
 // weights.
 #include <c10/core/GradMode.h>
@@ -8,10 +9,10 @@
 #include "tests/unit/qat/model_random_block.h"
 #include "tests/unit/qat/stream_boundaries.h"
 #include "worker/qat/api/sensitivity.h"
+#include "worker/qat/device/host_tensor.h"
 #include "worker/qat/model/block_forward.h"
 #include "worker/qat/model/llama_model.h"
 #include "worker/qat/model/load_block.h"
-#include "worker/qat/device/host_tensor.h"
 
 namespace lwq::qat {
 namespace {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tests/unit/qat/stream_boundaries.h"
 
 namespace lwq::qat {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A small model in memory taken through the sensitivity calls block by block: what the tasks of a run make.
 #pragma once
 

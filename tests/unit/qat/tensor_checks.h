@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // For tests of the kernels: seeded tensors, their comparison byte by byte, the instruction sets to try.
 #pragma once
 
@@ -23,8 +24,8 @@ inline bool SameBytes(const at::Tensor& a, const at::Tensor& b) {
 // Those of this CPU.
 inline std::vector<InstructionSet> AvailableInstructionSets() {
   std::vector<InstructionSet> sets;
-  for (const InstructionSet set :
-       {InstructionSet::kScalar, InstructionSet::kAvx2, InstructionSet::kAvx512, InstructionSet::kAvx512Bf16, InstructionSet::kAmx}) {
+  for (const InstructionSet set : {InstructionSet::kScalar, InstructionSet::kAvx2, InstructionSet::kAvx512,
+                                   InstructionSet::kAvx512Bf16, InstructionSet::kAmx}) {
     if (set <= DetectInstructionSet()) sets.push_back(set);
   }
   return sets;

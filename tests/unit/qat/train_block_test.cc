@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // TrainBlock with our own default options, on small random blocks.
 #include "worker/qat/api/train_block.h"
 
@@ -10,9 +11,9 @@
 #include "gtest/gtest.h"
 #include "tests/unit/qat/model_random_block.h"
 #include "worker/qat/api/block_ops.h"
+#include "worker/qat/device/host_tensor.h"
 #include "worker/qat/quant/derive_codes.h"
 #include "worker/qat/quant/quantizer_reference.h"
-#include "worker/qat/device/host_tensor.h"
 #include "worker/qat/train/unit_trainer.h"
 
 namespace lwq::qat {

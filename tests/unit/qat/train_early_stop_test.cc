@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "worker/qat/train/early_stop.h"
 
 #include <limits>
@@ -87,8 +88,8 @@ TEST(LearningRate, AMinFactorOfOneIsConstant) {
   }
 }
 
-// PyTorch 2.15, torch.nn.utils.clip_grad_norm_ of the gradient (3, 4) at 1 and at 10, of (0, 0) at 1 and of (0.3, 0.4) at
-// 0.5: the gradient's first number afterwards.
+// PyTorch 2.15, torch.nn.utils.clip_grad_norm_ of the gradient (3, 4) at 1 and at 10, of (0, 0) at 1 and of (0.3, 0.4)
+// at 0.5: the gradient's first number afterwards.
 TEST(ClipFactor, ScalesGradientsAsPyTorchDoes) {
   EXPECT_FLOAT_EQ(static_cast<float>(3 * ClipFactor(5, 1)), 0.5999999046325684f);
   EXPECT_EQ(ClipFactor(5, 10), 1);

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // TrainBlock on units of several blocks: the chain through them, and that each keeps its own bits and groups.
 #include <cmath>
 #include <functional>
@@ -9,12 +10,12 @@
 #include "tests/unit/qat/model_random_block.h"
 #include "worker/qat/api/block_ops.h"
 #include "worker/qat/api/train_block.h"
+#include "worker/qat/device/host_tensor.h"
 #include "worker/qat/model/block_forward.h"
 #include "worker/qat/model/load_block.h"
 #include "worker/qat/quant/derive_codes.h"
 #include "worker/qat/quant/fake_quant.h"
 #include "worker/qat/quant/quantizer_reference.h"
-#include "worker/qat/device/host_tensor.h"
 #include "worker/qat/train/unit_trainer.h"
 
 namespace lwq::qat {

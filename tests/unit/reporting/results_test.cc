@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The files beside an exported model: layer_statistics.json and sensitivity_results_{model}.json.
 #include <cmath>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is told of a run's message alone, and messages as JSON.
 #include "reporting/run_facts.h"
 

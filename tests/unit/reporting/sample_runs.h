@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Runs and tasks for tests of what is told and printed of them.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Ids of the tokenizers library (scripts/check_tokenizers --golden wrote them) for every layout and part.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Tokenizer files made in memory: SentencePiece models, and tokenizer.json files of both kinds; and what a tokenizer
 // makes of a text.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Properties over random texts and damaged files. Random inputs are seeded; the seed is printed with every failure.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "worker/io/blob_cache.h"
 
 #include <sys/wait.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Deleting what the coordinator gives up: once each, in the background, repeated after failures.
 #include "worker/io/discarder.h"
 

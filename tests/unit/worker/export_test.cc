@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Exports as a reader sees them: bit-identical blocks, equal bytes on repeat, clear refusals.
 #include "worker/export/export.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "worker/io/folder_lock.h"
 
 #include <optional>

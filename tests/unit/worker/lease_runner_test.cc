@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One lease from wire message to wire message, on an in-memory object store.
 #include "worker/daemon/lease_runner.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reading blocks and head from plain and gptq_v2 models, and every way such a model can be wrong.
 #include "worker/export/model_blocks.h"
 

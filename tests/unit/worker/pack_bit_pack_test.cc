@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Bit streams: exact inverses, the 3-bit layout against a table of its own, refusals.
 #include "worker/export/bit_pack.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // quantization_config: what we write reads back linear by linear, and what we cannot read is refused by name.
 #include "common/model/gptq_config.h"
 

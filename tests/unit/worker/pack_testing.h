@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Random blocks, and models held in memory, for the tests of packing, checkpoints and export.
 #pragma once
 
@@ -14,8 +15,8 @@
 #include "common/model/llama_config.h"
 #include "common/model/tensor_source.h"
 #include "tests/fixtures/random.h"
-#include "worker/qat/api/block.h"
 #include "worker/export/half.h"
+#include "worker/qat/api/block.h"
 
 namespace lwq::qat {
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "worker/windows/python_random.h"
 
 #include <gmock/gmock.h>

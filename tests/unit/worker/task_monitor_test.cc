@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "worker/daemon/task_monitor.h"
 
 #include "gtest/gtest.h"

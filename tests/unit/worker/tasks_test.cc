@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every task kind in one process on a strict in-memory object store: what a run's tasks make fits what the next ones
 // read.
 #include "worker/tasks/task.h"
@@ -17,8 +18,8 @@
 #include "tests/fixtures/tiny_model.h"
 #include "tests/testing/as_bytes.h"
 #include "tests/testing/process.h"
-#include "worker/qat/api/block_ops.h"
 #include "worker/export/model_blocks.h"
+#include "worker/qat/api/block_ops.h"
 #include "worker/tasks/model_inputs.h"
 #include "worker/tasks/window_losses.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "worker/export/fake_quant/fake_quant_layout.h"
 
 namespace lwq::qat {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // fake_quant: a plain model whose linears hold the decoded weights in fp16 (fake_quant_weight.h).
 #pragma once
 

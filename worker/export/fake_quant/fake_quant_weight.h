@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The decoded weights of a quantized linear as a plain fp16 matrix.
 //
 // scale · (code − zero) has up to 11 + 8 significant bits, fp16 has 11: decoding is exact in fp32 and in general not

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The quantization_config of a model we export (common/model/gptq_config.h says how one is read).
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One quantized linear as GPTQ's four tensors (checkpoint_format "gptq_v2": zero points stored as they are), and back.
 // common/export_format/gptq_v2.h has their shapes.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "worker/export/gptq_v2/gptq_v2_layout.h"
 
 #include <utility>

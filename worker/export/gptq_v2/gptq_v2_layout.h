@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // gptq_v2: qweight, qzeros, scales and g_idx of every quantized linear (gptq_layout.h), and GPTQ's config
 // (gptq_export_config.h) both as quantize_config.json and in config.json.
 #pragma once

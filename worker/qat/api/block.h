@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A block's weights as the rest of the worker sees them: bytes, no LibTorch type. Everything under worker/qat/api is
 // free of LibTorch headers; everything else in worker/qat may use them.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a worker does with samples and blocks besides training: embed tokens, run a block over a sample set, measure
 // perplexity, quantize by round-to-nearest.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How computations run: device, precision, threads; cancellation and progress.
 #pragma once
 
@@ -45,8 +46,8 @@ Status InitRuntime(const RuntimeOptions& options);
 
 // What the machine and its libraries are: everything that can change bits besides precision and threads.
 struct DeviceInfo {
-  std::string device;           // "cpu"
-  std::string device_model;     // "AMD EPYC"
+  std::string device;        // "cpu"
+  std::string device_model;  // "AMD EPYC"
   // What the fused kernels use: "scalar", "avx2", "avx512", with "+bf16" and "+amx" where the CPU has them.
   std::string instruction_set;
   std::string libraries;  // "torch-1.13.0 openblas-0.3.21-Haswell onednn-2.6.3" (Debian's 1.13.1 calls itself 1.13.0)

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How much a model suffers from quantizing one block, measured on one block at a time (docs/sensitivity.md).
 //
 // l_i is the mean next-token cross-entropy of sample i over its seqlen − 1 targets. Boundary activations A(k) (what

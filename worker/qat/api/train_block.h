@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Block-AP: trains one quantized block against its full-precision output (EfficientQAT, arXiv 2407.11062, section 3.2;
 // the exact semantics are docs/spec.md, "Block-AP"), or a unit of several consecutive blocks as one: the input passes
 // through all of them, the error is that of the last one's output (like BRECQ's reconstruction of units coarser than a
@@ -46,7 +47,7 @@ struct TrainOptions : TrainSettings {
   int bits = 0;
   int64_t group_size = 0;         // −1: a whole row
   std::vector<QuantChoice> rest;  // how the unit's blocks after the first are quantized
-  int lr_halvings = 0;  // both learning rates × 2^−n (retries after DIVERGED)
+  int lr_halvings = 0;            // both learning rates × 2^−n (retries after DIVERGED)
   // The outcome brings the latent weights too, so that another training can go on from them.
   bool keep_latent = false;
   Execution execution = {};
@@ -113,7 +114,8 @@ std::vector<QuantChoice> UnitChoices(const TrainOptions& options);
 
 // steps = round(epochs × ceil(train_samples / batch_size)): also the learning rate's horizon.
 int64_t PlannedSteps(double epochs, int64_t train_samples, int64_t batch_size);
-// What gradients of L2 norm `norm` are multiplied by so that it is at most `clip_grad`: at most 1; 1 where clip_grad is 0.
+// What gradients of L2 norm `norm` are multiplied by so that it is at most `clip_grad`: at most 1; 1 where clip_grad is
+// 0.
 double ClipFactor(double norm, double clip_grad);
 // The learning rate of optimizer step `step` (0-based) of `steps`.
 double LearningRate(LrSchedule schedule, double base_lr, double min_lr_factor, int64_t step, int64_t steps);

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How much memory TrainBlock takes at its peak: what measured peaks are held to. What a worker must have is decided by
 // the simpler bound of coordinator/plan/cost/memory.h. Free of LibTorch headers. Pure.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // HostMemory as LibTorch's CPU allocator: every CPU tensor of this process is counted and cached there.
 //
 // Thread-safety: any thread. A refused request throws c10::OutOfMemoryError, which TorchGuard makes RESOURCE_EXHAUSTED.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which instructions the fused kernels use on this CPU.
 //
 // Thread-safety: reading is safe from any thread; ScopedInstructionSet is for tests on one thread.

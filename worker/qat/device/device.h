@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Devices by name: "cpu" or "cuda:N".
 #pragma once
 

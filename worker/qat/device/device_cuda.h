@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Everything that calls CUDA outside tensor operations, behind functions that exist in every build. Free of CUDA
 // headers.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Memory for tensors on the CPU: blocks are kept after use and given out again, large ones lie on huge pages.
 //
 // Why: fresh pages cost more than the arithmetic done on them (2–3 GB/s against 60–90 GB/s of DRAM), and glibc gives

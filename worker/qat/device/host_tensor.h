@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The border between bytes (HostTensor) and LibTorch's tensors.
 //
 // Thread-safety: free functions without state. Bad input throws StatusError (see torch_guard.h) with INVALID_ARGUMENT;

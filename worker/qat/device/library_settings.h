@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Settings that the libraries under LibTorch read when they are loaded, before main: too late to set them then, so the
 // program starts itself again with them. A value that the user has set is kept.
 //

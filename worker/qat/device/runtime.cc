@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // InitRuntime, InspectDevice and memory use of worker/qat/api/execution.h.
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the libraries under LibTorch really are, and what is wrong with them. Debian's defaults give a worker that is 2
 // to 30 times too slow without any error: a reference BLAS, the pthread OpenBLAS under an OpenMP program, OpenBLAS's
 // kernels of 2004 on a CPU newer than itself, spinning OpenMP threads.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "worker/qat/device/torch_guard.h"
 
 #include <c10/util/Exception.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where LibTorch's exceptions become statuses: every public function of worker/qat runs its body inside TorchGuard.
 //
 //   StatusOr<Outcome> TrainBlock(…) {

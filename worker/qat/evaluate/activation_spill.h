@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The activations of all windows between two blocks of an evaluation, in one unnamed file: read, computed and written
 // back in place a micro-batch at a time. Float32 [samples, seqlen, hidden].
 //

@@ -1,16 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
 #include <limits>
 
 #include "worker/qat/api/block_ops.h"
-#include "worker/qat/model/block_forward.h"
-#include "worker/qat/model/load_block.h"
-#include "worker/qat/model/streaming.h"
 #include "worker/qat/device/device.h"
 #include "worker/qat/device/host_tensor.h"
 #include "worker/qat/device/threads.h"
 #include "worker/qat/device/torch_guard.h"
+#include "worker/qat/model/block_forward.h"
+#include "worker/qat/model/load_block.h"
+#include "worker/qat/model/streaming.h"
 
 namespace lwq::qat {
 

@@ -1,10 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 
 #include "worker/qat/api/block_ops.h"
-#include "worker/qat/evaluate/embed_rows.h"
-#include "worker/qat/model/streaming.h"
 #include "worker/qat/device/host_tensor.h"
 #include "worker/qat/device/torch_guard.h"
+#include "worker/qat/evaluate/embed_rows.h"
+#include "worker/qat/model/streaming.h"
 
 namespace lwq::qat {
 

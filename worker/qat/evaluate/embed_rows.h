@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Embedding lookup on bytes: only the rows that occur are touched and converted, never the whole table.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
@@ -5,16 +6,16 @@
 #include <limits>
 
 #include "worker/qat/api/block_ops.h"
+#include "worker/qat/device/device.h"
+#include "worker/qat/device/host_tensor.h"
+#include "worker/qat/device/threads.h"
+#include "worker/qat/device/torch_guard.h"
 #include "worker/qat/evaluate/activation_spill.h"
 #include "worker/qat/evaluate/embed_rows.h"
 #include "worker/qat/model/block_forward.h"
 #include "worker/qat/model/head_loss.h"
 #include "worker/qat/model/load_block.h"
 #include "worker/qat/model/streaming.h"
-#include "worker/qat/device/device.h"
-#include "worker/qat/device/host_tensor.h"
-#include "worker/qat/device/threads.h"
-#include "worker/qat/device/torch_guard.h"
 
 namespace lwq::qat {
 namespace {

@@ -1,11 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <c10/core/GradMode.h>
 
 #include "worker/qat/api/block_ops.h"
+#include "worker/qat/device/host_tensor.h"
+#include "worker/qat/device/torch_guard.h"
 #include "worker/qat/model/load_block.h"
 #include "worker/qat/quant/derive_codes.h"
 #include "worker/qat/quant/quantizer_reference.h"
-#include "worker/qat/device/host_tensor.h"
-#include "worker/qat/device/torch_guard.h"
 
 namespace lwq::qat {
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "worker/qat/fused/fused_attention.h"
 
 #include <ATen/ops/zeros.h>
@@ -7,9 +8,9 @@
 #include <limits>
 #include <vector>
 
+#include "worker/qat/device/threads.h"
 #include "worker/qat/fused/row_kernels.h"
 #include "worker/qat/gemm/gemm.h"
-#include "worker/qat/device/threads.h"
 
 namespace lwq::qat {
 namespace {
@@ -47,9 +48,9 @@ class AttentionTensor {
   int64_t bytes_, tokens_, head_dim_, stride_;
 };
 
-// Forward takes fewer queries at once, as nothing is summed over them, and a tile of keys after another. In bf16 the tile's
-// scores and weights fit the first cache; in float32, where products take longer than what lies between them, larger
-// tiles cost less than they save.
+// Forward takes fewer queries at once, as nothing is summed over them, and a tile of keys after another. In bf16 the
+// tile's scores and weights fit the first cache; in float32, where products take longer than what lies between them,
+// larger tiles cost less than they save.
 constexpr int64_t kForwardQueries = kPanel;
 constexpr int64_t kForwardKeysBf16 = 256, kForwardKeysF32 = 1024;
 static_assert(kForwardQueries <= kTileRows && kForwardKeysBf16 % kPanel == 0 && kForwardKeysF32 % kPanel == 0);
@@ -122,8 +123,8 @@ class BlockBuffers {
   std::byte* const panel;
 };
 
-// out[count, keys from `key` on] = rows of the head · columns: scores, or gradients of weights, of up to `width` keys from
-// the block's key `key` on; keys that no query of a panel sees are left as they are.
+// out[count, keys from `key` on] = rows of the head · columns: scores, or gradients of weights, of up to `width` keys
+// from the block's key `key` on; keys that no query of a panel sees are left as they are.
 void MultiplyWithKeys(const Kernels& kernels, const AttentionShape& shape, const QueryBlock& block, int64_t key,
                       int64_t width, const GemmOperand& rows, const UnitColumns& columns, BlockBuffers& buffers,
                       float* out) {
@@ -155,8 +156,8 @@ Kernels KernelsOf(const at::Tensor& tensor) {
   return {ActiveGemmKernels(bf16), ActiveRowKernels(bf16)};
 }
 
-// Forward of blocks of queries, one after another, for one thread: a softmax over the tiles of keys that keeps what it has
-// summed relative to the largest score so far.
+// Forward of blocks of queries, one after another, for one thread: a softmax over the tiles of keys that keeps what it
+// has summed relative to the largest score so far.
 class TiledForward {
  public:
   TiledForward(const AttentionShape& shape, const Kernels& kernels)
@@ -268,7 +269,8 @@ class UnitBackward {
       : shape_(shape),
         kernels_(kernels),
         buffers_(shape, kernels, kFusedQueries, shape.tokens),
-        packed_(2 * UnitBytes(kernels, shape.tokens, shape.head_dim) + UnitBytes(kernels, shape.head_dim, shape.tokens) +
+        packed_(2 * UnitBytes(kernels, shape.tokens, shape.head_dim) +
+                UnitBytes(kernels, shape.head_dim, shape.tokens) +
                 2 * UnitBytes(kernels, shape.head_dim, kFusedQueries)),
         sums_(2 * padded_tokens() * shape.head_dim * 4) {}
 
@@ -297,8 +299,7 @@ class UnitBackward {
                          buffers_.d_weights);
         const int64_t bytes = kernels_.gemm.element_bytes;
         for (int64_t i = 0; i < block.count; ++i) {
-          const float delta =
-              kernels_.rows.dot(o.at(b, first + i, head), d_o.at(b, first + i, head), shape_.head_dim);
+          const float delta = kernels_.rows.dot(o.at(b, first + i, head), d_o.at(b, first + i, head), shape_.head_dim);
           kernels_.rows.softmax_backward(
               buffers_.scores + i * buffers_.stride, buffers_.d_weights + i * buffers_.stride,
               FirstKey(shape_, block, i), EndKey(block, i), block.width, scale(),
@@ -307,10 +308,9 @@ class UnitBackward {
         }
         MultiplyToHead(kernels_, shape_, {buffers_.d_scores, buffers_.stride, true}, block.count, block.width, key_rows,
                        block.begin / kPanel, buffers_.panel, {dq.at(b, first, head), dq.stride(), dq.kind(), nullptr});
-        const auto queries =
-            PackUnit(kernels_, q.operand(b, first, head, false), shape_.head_dim, block.count, memory);
-        const auto d_outs = PackUnit(kernels_, d_o.operand(b, first, head, false), shape_.head_dim, block.count,
-                                     memory + block_bytes);
+        const auto queries = PackUnit(kernels_, q.operand(b, first, head, false), shape_.head_dim, block.count, memory);
+        const auto d_outs =
+            PackUnit(kernels_, d_o.operand(b, first, head, false), shape_.head_dim, block.count, memory + block_bytes);
         AddOverQueries(block, buffers_.d_scores, queries, d_keys);
         AddOverQueries(block, buffers_.weights, d_outs, d_values);
       }

@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 // Causal attention of grouped heads on the CPU, forward and backward, a block of queries at a time: scores exist for
-// at most kFusedQueries queries of one head at once, in forward for a tile of their keys; keys that no query of the block
-// sees are left out. Of the softmax, which forward carries from tile to tile, only the logarithm of each row's sum is kept
-// for backward, which computes the scores again.
+// at most kFusedQueries queries of one head at once, in forward for a tile of their keys; keys that no query of the
+// block sees are left out. Of the softmax, which forward carries from tile to tile, only the logarithm of each row's
+// sum is kept for backward, which computes the scores again.
 //
 // Layout as the linear layers give it: q and o [B·T, H·E], k and v [B·T, K·E], contiguous, all of one type, bf16 or
 // float32. Bits depend on the instruction set, not on threads. Needs HasGemmKernels().

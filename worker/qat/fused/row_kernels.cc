@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "worker/qat/fused/row_kernels.h"
 
 #include "common/status/status.h"

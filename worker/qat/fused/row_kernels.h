@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a decoder block does between its matrix products, on rows of raw memory: RMSNorm, rotation, SwiGLU and softmax,
 // forward and backward. Written for AVX-512; where it is missing the block is composed of at:: operators
 // (model/block_forward.h), which is also the reference these are tested against.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The kernels of rows for AVX-512; see row_kernels_body.h.
 #include "worker/qat/fused/row_kernels_body.h"
 

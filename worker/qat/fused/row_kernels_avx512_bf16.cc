@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The kernels of rows for AVX512_BF16, which rounds to bf16 in one instruction (and flushes denormals). Compiled with
 // -mavx512bf16 beside the flags of AVX-512; see row_kernels_body.h.
 #include "worker/qat/fused/row_kernels_body.h"

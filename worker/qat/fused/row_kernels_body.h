@@ -1,6 +1,7 @@
-// The kernels of rows for AVX-512, written once over the format T of the values between products (Bf16, F32 or a source's
-// own). Included by one source per instruction set, each with its own flags: everything is in an unnamed namespace and
-// nothing with inline functions of its own is included (quant/kernels_body.h says why).
+// SPDX-License-Identifier: Apache-2.0
+// The kernels of rows for AVX-512, written once over the format T of the values between products (Bf16, F32 or a
+// source's own). Included by one source per instruction set, each with its own flags: everything is in an unnamed
+// namespace and nothing with inline functions of its own is included (quant/kernels_body.h says why).
 #pragma once
 
 #include <immintrin.h>
@@ -27,8 +28,8 @@ float Total(F x) {
   return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
 
-// 2ᵗ: 2^floor(t) times a polynomial in the rest, exact for whole t (the coefficients minimise the largest relative error
-// on [0, 1)). −∞ gives 0, NaN stays NaN. Of degree 6, to about one unit in the last place.
+// 2ᵗ: 2^floor(t) times a polynomial in the rest, exact for whole t (the coefficients minimise the largest relative
+// error on [0, 1)). −∞ gives 0, NaN stays NaN. Of degree 6, to about one unit in the last place.
 F Exp2(F t) {
   const F r = _mm512_reduce_ps(t, _MM_FROUND_TO_NEG_INF);
   F y = All(2.1612922e-4f);
@@ -50,7 +51,8 @@ F RoughExp2(F t) {
   y = _mm512_fmadd_ps(y, r, All(1.0f));
   return _mm512_scalef_ps(y, t);
 }
-// t of at least −126, NaN as it is: denormal powers, which are nothing beside a weight of 1, take a hundred times as long.
+// t of at least −126, NaN as it is: denormal powers, which are nothing beside a weight of 1, take a hundred times as
+// long.
 F Normal(F t) {
   return _mm512_max_ps(All(-126.0f), t);
 }
@@ -114,7 +116,8 @@ void RmsNormRow(const float* x, const float* weight, int64_t n, float eps, void*
   *inverse = scale;
   auto* o = static_cast<typename T::Element*>(out);
   ForEachVector(n, [&](int64_t i, __mmask16 mask) {
-    T::Store(o + i, mask, _mm512_mul_ps(F32::Load(weight + i, mask), _mm512_mul_ps(F32::Load(x + i, mask), All(scale))));
+    T::Store(o + i, mask,
+             _mm512_mul_ps(F32::Load(weight + i, mask), _mm512_mul_ps(F32::Load(x + i, mask), All(scale))));
   });
 }
 
@@ -125,13 +128,15 @@ void RmsNormBackwardRow(const float* dy, const float* x, const float* weight, in
     const F d = F32::Load(dy + i, mask), normal = _mm512_mul_ps(F32::Load(x + i, mask), All(inverse));
     const F of_weight = _mm512_mul_ps(d, normal);
     products = _mm512_fmadd_ps(of_weight, F32::Load(weight + i, mask), products);
-    if (weight_sums != nullptr) F32::Store(weight_sums + i, mask, _mm512_add_ps(F32::Load(weight_sums + i, mask), of_weight));
+    if (weight_sums != nullptr)
+      F32::Store(weight_sums + i, mask, _mm512_add_ps(F32::Load(weight_sums + i, mask), of_weight));
   });
   if (dx == nullptr) return;
   const float mean = Total(products) / static_cast<float>(n);
   ForEachVector(n, [&](int64_t i, __mmask16 mask) {
     const F normal = _mm512_mul_ps(F32::Load(x + i, mask), All(inverse));
-    const F inner = _mm512_fnmadd_ps(normal, All(mean), _mm512_mul_ps(F32::Load(dy + i, mask), F32::Load(weight + i, mask)));
+    const F inner =
+        _mm512_fnmadd_ps(normal, All(mean), _mm512_mul_ps(F32::Load(dy + i, mask), F32::Load(weight + i, mask)));
     const F base = addend == nullptr ? _mm512_setzero_ps() : F32::Load(addend + i, mask);
     F32::Store(dx + i, mask, _mm512_fmadd_ps(inner, All(inverse), base));
   });
@@ -164,7 +169,8 @@ template <typename T>
 void SwigluBackwardRow(const void* dh, const void* gate, const void* up, int64_t n, void* h, void* dgate, void* dup) {
   using Element = typename T::Element;
   ForEachVector(n, [&](int64_t i, __mmask16 mask) {
-    const F x = T::Load(static_cast<const Element*>(gate) + i, mask), u = T::Load(static_cast<const Element*>(up) + i, mask);
+    const F x = T::Load(static_cast<const Element*>(gate) + i, mask),
+            u = T::Load(static_cast<const Element*>(up) + i, mask);
     const F d = T::Load(static_cast<const Element*>(dh) + i, mask);
     const F s = Sigmoid(x), silu = _mm512_mul_ps(x, s);
     // silu' = s · (1 + x · (1 − s))

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Loading and transposing for the kernels of AVX-512. Included by one source per instruction set, each with
 // its own flags: everything is in an unnamed namespace (kernels_body.h says why).
 #pragma once
@@ -65,8 +66,8 @@ struct FromBf16 {
     out[j] = _mm512_maskz_loadu_epi16(First32(depth), p);
   }
   static void Across(const uint16_t* p, int64_t stride, int64_t items, int64_t depth, __m512i* out, int j) {
-    const __m512i first = depth > 0 ? _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(First16(items), p))
-                                    : _mm512_setzero_si512();
+    const __m512i first =
+        depth > 0 ? _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(First16(items), p)) : _mm512_setzero_si512();
     const __m512i second = depth > 1 ? _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(First16(items), p + stride))
                                      : _mm512_setzero_si512();
     out[j] = _mm512_or_si512(first, _mm512_slli_epi32(second, 16));

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "worker/qat/gemm/gemm.h"
 
 #include <ATen/ops/empty.h>

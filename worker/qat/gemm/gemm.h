@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Matrix products on the CPU by packed panels (gemm_kernels.h): the linear layers of a block and its attention.
 //
 // Bits depend on the instruction set alone, not on threads or on how many rows are multiplied at once. Needs

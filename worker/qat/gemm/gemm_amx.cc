@@ -1,5 +1,6 @@
-// The kernels for AMX: four tiles of 16 × 16 sums, two of A and two of B. Compiled with -mamx-tile -mamx-bf16 beside the
-// flags of AVX-512.
+// SPDX-License-Identifier: Apache-2.0
+// The kernels for AMX: four tiles of 16 × 16 sums, two of A and two of B. Compiled with -mamx-tile -mamx-bf16 beside
+// the flags of AVX-512.
 #include <cstddef>
 
 #include "worker/qat/gemm/avx512_pack.h"
@@ -89,8 +90,8 @@ void ZeroTiles() {
   _tile_zero(3);
 }
 
-// Products of a block of rows with one of columns: sums 0 1 / 2 3 += (rows 4, 5) · (columns 6, 7). Rows stay in the first
-// cache from panel to panel; columns, read once, are not to displace them there.
+// Products of a block of rows with one of columns: sums 0 1 / 2 3 += (rows 4, 5) · (columns 6, 7). Rows stay in the
+// first cache from panel to panel; columns, read once, are not to displace them there.
 struct Bf16Blocks {
   static constexpr bool kPrefetches = false;  // its loads need the time
   static constexpr int64_t kBytes = 2 * kTileBytes;
@@ -147,8 +148,8 @@ const std::byte* Half(const std::byte* block, int64_t part, int64_t half) {
   return block + part * kPartBytes + half * kTileBytes;
 }
 
-// A block's five small products, then the large one, in the order that loads fewest tiles; a tile is loaded as soon as the
-// products of what it held are under way. Each sum takes its products in the order of the comments.
+// A block's five small products, then the large one, in the order that loads fewest tiles; a tile is loaded as soon as
+// the products of what it held are under way. Each sum takes its products in the order of the comments.
 void MultiplyPartTiles(const std::byte* a, const std::byte* b) {
   // a1 · b1
   _tile_loadd(4, Half(a, 1, 0), kRowBytes);

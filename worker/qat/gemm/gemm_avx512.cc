@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The kernels for AVX-512 without bf16 or tiles: float32 sums of float32 operands, or of widened bf16 ones. A block of
 // rows holds per depth its 32 items, a block of columns likewise: the same layout for both.
 #include "worker/qat/gemm/avx512_pack.h"

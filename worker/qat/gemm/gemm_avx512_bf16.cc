@@ -1,5 +1,6 @@
-// The kernels for AVX512_BF16: bf16 operands in the layout of AMX's tiles. Compiled with -mavx512bf16 beside the flags of
-// AVX-512.
+// SPDX-License-Identifier: Apache-2.0
+// The kernels for AVX512_BF16: bf16 operands in the layout of AMX's tiles. Compiled with -mavx512bf16 beside the flags
+// of AVX-512.
 #include <cstddef>
 
 #include "worker/qat/gemm/avx512_pack.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Matrix products on packed panels, one set of kernels per instruction set, chosen at run time.
 //
 // C[m, n] = Σ_d A[m, d] · B[d, n]. Both operands are cut into panels of kPanel rows of A or columns of B, and along the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "worker/qat/model/block_forward.h"
 
 #include <ATen/ops/cat.h>

@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 // The forward pass of one decoder block of the Llama family as pure functions of tensors.
 //
 // Numerics: the residual stream, RMSNorm (variance and division) and the rotation are float32; matrix products run in
 // the dtype of the linear weights, their inputs cast to it (so bf16 weights give bf16 autocast's arithmetic without its
-// global state; products.h). Softmax of bf16 scores accumulates in float32. With float64 weights and input everything is float64.
-// Works on any device, and is differentiable twice.
+// global state; products.h). Softmax of bf16 scores accumulates in float32. With float64 weights and input everything
+// is float64. Works on any device, and is differentiable twice.
 //
 // Attention runs over chunks of kQueryChunk queries against the keys those can see, so that scores take
 // kQueryChunk · seqlen elements a head at a time and the upper triangle is neither computed nor (in training) kept.
@@ -32,8 +33,8 @@ at::Tensor BlockForward(const LlamaConfig& config, const BlockTensors& block, co
 at::Tensor BlockForwardForLosses(const LlamaConfig& config, const BlockTensors& block, const SequenceTables& tables,
                                  const at::Tensor& hidden);
 
-// The same composed of at:: operators: on any device and in any type, differentiable any number of times. BlockForward is
-// fused_block.h in bf16 where the CPU has AVX-512; this is its reference.
+// The same composed of at:: operators: on any device and in any type, differentiable any number of times. BlockForward
+// is fused_block.h in bf16 where the CPU has AVX-512; this is its reference.
 at::Tensor ComposedBlockForward(const LlamaConfig& config, const BlockTensors& block, const SequenceTables& tables,
                                 const at::Tensor& hidden);
 

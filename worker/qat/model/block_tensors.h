@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The weights of one decoder block as tensors, ready for BlockForward.
 //
 // The seven linears may be plain, fake-quantized or decoded; their dtype is the dtype of the block's matrix products

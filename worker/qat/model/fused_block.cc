@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "worker/qat/model/fused_block.h"
 
 #include <ATen/ops/empty.h>
@@ -12,11 +13,11 @@
 #include <vector>
 
 #include "absl/functional/function_ref.h"
+#include "worker/qat/device/threads.h"
 #include "worker/qat/fused/fused_attention.h"
 #include "worker/qat/fused/row_kernels.h"
 #include "worker/qat/gemm/gemm.h"
 #include "worker/qat/model/block_forward.h"
-#include "worker/qat/device/threads.h"
 
 namespace lwq::qat {
 namespace {
@@ -91,7 +92,8 @@ class Pass {
     kept.q = EmptyOutput(block[LinearKind::kQ]);
     kept.k = EmptyOutput(block[LinearKind::kK]);
     kept.v = EmptyOutput(block[LinearKind::kV]);
-    LinearsInto(kept.x, {{block[LinearKind::kQ], kept.q}, {block[LinearKind::kK], kept.k}, {block[LinearKind::kV], kept.v}});
+    LinearsInto(kept.x,
+                {{block[LinearKind::kQ], kept.q}, {block[LinearKind::kK], kept.k}, {block[LinearKind::kV], kept.v}});
     Rotate(kept.q, g_.attention.heads, 1);
     Rotate(kept.k, g_.attention.kv_heads, 1);
     kept.o = at::empty_like(kept.q);
@@ -147,9 +149,8 @@ class Pass {
   at::Tensor Narrowed(const at::Tensor& rows) const {
     if (type_ == at::kFloat) return rows;
     const at::Tensor narrow = at::empty(rows.sizes(), type_);
-    ForEachRow(rows.size(0), [&](int64_t row) {
-      kernels_.narrow(FloatsOf(rows, row), rows.size(1), 1.0f, RowOf(narrow, row));
-    });
+    ForEachRow(rows.size(0),
+               [&](int64_t row) { kernels_.narrow(FloatsOf(rows, row), rows.size(1), 1.0f, RowOf(narrow, row)); });
     return narrow;
   }
 
@@ -329,8 +330,7 @@ class FusedBlock : public torch::autograd::Function<FusedBlock> {
       for (size_t i = 0; i < inputs.size(); ++i) wanted.push_back(context->needs_input_grad(i));
       const Geometry geometry(recorded.config, recorded.tables, inputs[0]);
       const BlockTensors block = BlockOf(inputs);
-      gradients = Pass(geometry, block.linears[0].scalar_type())
-                      .Backward(inputs[0], block, kept, upstream[0], wanted);
+      gradients = Pass(geometry, block.linears[0].scalar_type()).Backward(inputs[0], block, kept, upstream[0], wanted);
     }
     gradients.emplace_back();  // what is recorded has none
     return gradients;
@@ -345,10 +345,12 @@ bool CanFuseBlock(const BlockTensors& block, const at::Tensor& hidden) {
   const auto fits = [](const at::Tensor& tensor, at::ScalarType wanted) {
     return tensor.is_cpu() && tensor.scalar_type() == wanted && tensor.is_contiguous();
   };
-  const bool is_plain = !block.query_norm.defined() && !block.key_norm.defined() &&
-                        std::none_of(block.biases.begin(), block.biases.end(), [](const at::Tensor& bias) { return bias.defined(); });
+  const bool is_plain =
+      !block.query_norm.defined() && !block.key_norm.defined() &&
+      std::none_of(block.biases.begin(), block.biases.end(), [](const at::Tensor& bias) { return bias.defined(); });
   return is_plain && hidden.is_cpu() && hidden.scalar_type() != at::kDouble &&
-         std::all_of(block.linears.begin(), block.linears.end(), [&](const auto& linear) { return fits(linear, type); }) &&
+         std::all_of(block.linears.begin(), block.linears.end(),
+                     [&](const auto& linear) { return fits(linear, type); }) &&
          fits(block.input_norm, at::kFloat) && fits(block.post_attention_norm, at::kFloat);
 }
 
@@ -356,8 +358,9 @@ at::Tensor FusedBlockForward(const LlamaConfig& config, const BlockTensors& bloc
                              const at::Tensor& hidden) {
   const at::Tensor stream = hidden.to(at::kFloat).contiguous();
   const variable_list inputs = InputsOf(stream, block);
-  const bool recorded = c10::GradMode::is_enabled() &&
-                        std::any_of(inputs.begin(), inputs.end(), [](const auto& input) { return input.requires_grad(); });
+  const bool recorded = c10::GradMode::is_enabled() && std::any_of(inputs.begin(), inputs.end(), [](const auto& input) {
+                          return input.requires_grad();
+                        });
   if (recorded) return FusedBlock::apply(at::TensorList(inputs), c10::make_intrusive<Recorded>(config, tables));
   const c10::NoGradGuard no_grad;
   const Geometry geometry(config, tables, stream);

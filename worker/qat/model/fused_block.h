@@ -1,6 +1,7 @@
-// BlockForward on a CPU with AVX-512: seven products, attention and four passes over rows, with a backward pass of their
-// own, in place of a hundred operators. Same arithmetic as the composed block but for roundings: sums of products reach
-// the residual stream and the scores unrounded.
+// SPDX-License-Identifier: Apache-2.0
+// BlockForward on a CPU with AVX-512: seven products, attention and four passes over rows, with a backward pass of
+// their own, in place of a hundred operators. Same arithmetic as the composed block but for roundings: sums of products
+// reach the residual stream and the scores unrounded.
 //
 // Bits depend on the instruction set, not on threads or on the number of sequences. When its backward is to be
 // differentiated again (create_graph), the composed block is run in its place. Kept for backward, per token: 4 B × (2
@@ -15,8 +16,8 @@
 
 namespace lwq::qat {
 
-// Everything lies on a CPU that can, the linears are contiguous and all float32 or all bf16, the norms float32; there are no
-// biases and no norms of queries and keys.
+// Everything lies on a CPU that can, the linears are contiguous and all float32 or all bf16, the norms float32; there
+// are no biases and no norms of queries and keys.
 bool CanFuseBlock(const BlockTensors& block, const at::Tensor& hidden);
 
 // As BlockForward. Requires CanFuseBlock.

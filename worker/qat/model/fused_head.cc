@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "worker/qat/model/fused_head.h"
 
 #include <ATen/ops/empty.h>
@@ -7,9 +8,9 @@
 #include <limits>
 #include <vector>
 
+#include "worker/qat/device/threads.h"
 #include "worker/qat/fused/row_kernels.h"
 #include "worker/qat/gemm/gemm.h"
-#include "worker/qat/device/threads.h"
 
 namespace lwq::qat {
 namespace {
@@ -91,8 +92,8 @@ class Scoring {
     }
     for (int64_t first = 0; first < rows_; first += kPanel) {
       const int64_t count = std::min(kPanel, rows_ - first);
-      gemm_.multiply(panels_[static_cast<size_t>(first / kPanel)], columns, panel_bytes_, GemmBlocks(depth_), count, width,
-                     {logits, strip_, GemmResult::Kind::kF32, nullptr});
+      gemm_.multiply(panels_[static_cast<size_t>(first / kPanel)], columns, panel_bytes_, GemmBlocks(depth_), count,
+                     width, {logits, strip_, GemmResult::Kind::kF32, nullptr});
       for (int64_t i = 0; i < count; ++i) {
         const int64_t row = first + i;
         StripSum& sum = sums_[static_cast<size_t>(strip * rows_ + row)];
@@ -137,8 +138,8 @@ class Scoring {
 bool CanFuseHead(const HeadTensors& head, const at::Tensor& hidden) {
   const at::ScalarType type = head.lm_head.scalar_type();
   return HasGemmKernels() && (type == at::kFloat || type == at::kBFloat16) && head.lm_head.is_cpu() &&
-         head.lm_head.is_contiguous() && head.final_norm.is_contiguous() && head.final_norm.scalar_type() == at::kFloat &&
-         hidden.is_cpu() && hidden.scalar_type() == at::kFloat;
+         head.lm_head.is_contiguous() && head.final_norm.is_contiguous() &&
+         head.final_norm.scalar_type() == at::kFloat && hidden.is_cpu() && hidden.scalar_type() == at::kFloat;
 }
 
 std::vector<double> FusedSampleLosses(const LlamaConfig& config, const HeadTensors& head, const at::Tensor& hidden,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The next-token loss through the final norm and the head without logits in memory: a strip of the vocabulary at a time
 // is multiplied with all rows, and of its logits each row keeps the largest and the sum of exponentials.
 //

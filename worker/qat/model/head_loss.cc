@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "worker/qat/model/head_loss.h"
 
 #include <ATen/ops/full_like.h>

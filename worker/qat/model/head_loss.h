@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The next-token loss of one sample through the final norm and the head, and its derivatives with respect to the hidden
 // states the head reads.
 //
@@ -28,9 +29,9 @@ struct HeadTensors {
 // Mean cross-entropy of the seqlen − 1 next tokens, in nats. Records no gradient.
 double SampleLoss(const LlamaConfig& config, const HeadTensors& head, const at::Tensor& hidden, const at::Tensor& ids);
 
-// The losses of several samples: hidden [samples, seqlen, hidden], ids [samples, seqlen]. A sample's loss has the same bits
-// whatever stands beside it. Where the CPU has AVX-512 no logits are kept at all (fused_head.h), and samples share what
-// is read of the head.
+// The losses of several samples: hidden [samples, seqlen, hidden], ids [samples, seqlen]. A sample's loss has the same
+// bits whatever stands beside it. Where the CPU has AVX-512 no logits are kept at all (fused_head.h), and samples share
+// what is read of the head.
 std::vector<double> SampleLosses(const LlamaConfig& config, const HeadTensors& head, const at::Tensor& hidden,
                                  const at::Tensor& ids);
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "worker/qat/model/llama_model.h"
 
 #include <ATen/ops/embedding.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A whole Llama/Mistral model from tokens to logits, built from BlockForward: for pretraining small models, for checks
 // against reference logits, and as the slow obvious counterpart of the streamed evaluation (worker/qat/evaluate).
 //

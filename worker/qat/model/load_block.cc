@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "worker/qat/model/load_block.h"
 
 #include "absl/strings/str_join.h"
-#include "worker/qat/quant/derive_codes.h"
 #include "worker/qat/device/host_tensor.h"
 #include "worker/qat/device/torch_guard.h"
+#include "worker/qat/quant/derive_codes.h"
 
 namespace lwq::qat {
 namespace {

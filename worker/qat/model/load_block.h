@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // From stored weights to the tensors that BlockForward and the head's losses take.
 //
 // Throws StatusError (INVALID_ARGUMENT naming the tensor) when a shape does not fit the model; call inside TorchGuard.

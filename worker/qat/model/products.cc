@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "worker/qat/model/products.h"
 
 #include <ATen/ops/linear.h>

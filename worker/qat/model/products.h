@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The matrix products of a model, in the dtype of their operands.
 //
 // bf16 on a CPU without bf16 instructions: oneDNN emulates it at a quarter of the speed of fp32. There the operands are
@@ -5,8 +6,8 @@
 // exact in float32 and are summed in float32), in another order of summation. Which of the two runs is part of the
 // numerics class (execution.h, instruction_set).
 //
-// bf16 blocks on a CPU with AVX-512 do not come here, unless they have biases or norms of queries and keys: fused_block.h.
-// Everywhere else these are the plain at:: operators. Differentiable twice, on any device.
+// bf16 blocks on a CPU with AVX-512 do not come here, unless they have biases or norms of queries and keys:
+// fused_block.h. Everywhere else these are the plain at:: operators. Differentiable twice, on any device.
 // Thread-safety: no state but the test hook's.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The frequencies of rotary position embedding, by the model's rope type.
 //
 // Computed as transformers 5.23 does (modeling_rope_utils: float32, torch's pow, its order of operations), so that long

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "worker/qat/model/sequence_tables.h"
 
 #include <ATen/ops/arange.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What depends on positions only and is computed once for a sequence length: rotary cosines and sines, and the
 // attention mask.
 //

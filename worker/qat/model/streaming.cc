@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "worker/qat/model/streaming.h"
 
 #include "absl/strings/str_join.h"

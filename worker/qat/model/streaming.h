@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What every pass over a sample set does between two micro-batches: look at the cancel token, read the next samples,
 // check that they are what the model takes. All throw StatusError; call inside TorchGuard.
 #pragma once

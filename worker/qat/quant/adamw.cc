@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "worker/qat/quant/adamw.h"
 
 #include <ATen/TensorOperators.h>
@@ -8,9 +9,9 @@
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
-#include "worker/qat/quant/kernels.h"
 #include "worker/qat/device/threads.h"
 #include "worker/qat/device/torch_guard.h"
+#include "worker/qat/quant/kernels.h"
 
 namespace lwq::qat {
 namespace {

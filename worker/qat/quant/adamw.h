@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // AdamW over many tensors in one pass (decoupled weight decay, Loshchilov & Hutter 2019), with the arithmetic order of
 // PyTorch's single-tensor torch.optim.AdamW:
 //   p ← p · (1 − lr·wd);  m ← β1·m + (1−β1)·g;  v ← β2·v + (1−β2)·g²

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // 16 floats as one AVX-512 register. For sources compiled with -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma.
 #pragma once
 

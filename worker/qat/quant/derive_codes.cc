@@ -1,12 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "worker/qat/quant/derive_codes.h"
 
 #include <ATen/ops/isnan.h>
 #include <c10/core/GradMode.h>
 
 #include "absl/strings/str_cat.h"
-#include "worker/qat/quant/quantizer_reference.h"
 #include "worker/qat/device/host_tensor.h"
 #include "worker/qat/device/torch_guard.h"
+#include "worker/qat/quant/quantizer_reference.h"
 
 namespace lwq::qat {
 namespace {

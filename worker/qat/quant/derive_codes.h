@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // From trained parameters to the integers that are stored and served, and back.
 //
 // DeriveQuantizedLinear and Dequantize are exact inverses of what training saw: Dequantize(DeriveQuantizedLinear(w, s,

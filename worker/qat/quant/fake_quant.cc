@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "worker/qat/quant/fake_quant.h"
 
 #include <ATen/ops/empty.h>
@@ -10,10 +11,10 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "worker/qat/quant/kernels.h"
-#include "worker/qat/quant/quantizer_reference.h"
 #include "worker/qat/device/threads.h"
 #include "worker/qat/device/torch_guard.h"
+#include "worker/qat/quant/kernels.h"
+#include "worker/qat/quant/quantizer_reference.h"
 
 namespace lwq::qat {
 namespace {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The fused fake-quantizer: one pass forward, one pass backward, chosen for the CPU at run time (AVX-512, AVX2,
 // scalar).
 //

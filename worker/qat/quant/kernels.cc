@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "worker/qat/quant/kernels.h"
 
 namespace lwq::qat {

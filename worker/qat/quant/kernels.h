@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The fused kernels on raw memory, one set per instruction set, chosen at run time.
 //
 // All sets give the same bits (of a NaN only that it is one): each processes vectors of 16 floats in the same order

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // 16 floats as two AVX registers. Compiled with -mavx2 -mfma.
 #include <immintrin.h>
 

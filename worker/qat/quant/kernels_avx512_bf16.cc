@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The kernels for AVX-512 with AVX512_BF16, which rounds 32 floats to bf16 in one instruction. Compiled with
 // -mavx512bf16 beside the flags of avx512_lanes.h.
 #include "worker/qat/quant/avx512_lanes.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The kernels, written once over a `Lanes` type: 16 floats and the operations on them. Included by one source per
 // instruction set, each compiled with its own flags, so everything here is in an unnamed namespace and includes nothing
 // with inline functions of its own: code for AVX-512 must never be linked into another object's path.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // 16 floats as an array, for CPUs without AVX2: the compiler may use whatever the base architecture has.
 #include <cmath>
 #include <cstring>

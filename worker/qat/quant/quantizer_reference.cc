@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "worker/qat/quant/quantizer_reference.h"
 
 #include <ATen/TensorOperators.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The quantizer as a chain of at:: operators, slow and obvious: EfficientQAT's UniformAffineQuantizer (arXiv
 // 2407.11062, quantize/quantizer.py) in its own arithmetic order. The fused kernels (fake_quant.h) are bit-equal to it
 // forward; off the CPU it is what runs, and for double backward everywhere.
@@ -11,12 +12,12 @@
 // where f_ste(x) = (f(x) − x) + x with the bracket detached: NaN and infinite inputs give NaN, so a diverged weight
 // shows in the loss. Of the scale's clamp, f(x) + (x − x), which hits its bounds exactly.
 //
-// Scales go down to the smallest fp16 number. Below fp16's normal numbers (2^-14) they become coarse, but weights of that
-// size are so in fp16, too; a floor above that costs such groups most of their levels (rescale a function so that its
-// weights are small and their neighbours large: nothing else may change). EfficientQAT's own floor is 1e-4, in its own
-// arithmetic: ClampScaleAsEfficientQat.
-// Rounding is half to even. Runs on every device, meta included; differentiable as often as wanted.
-// Thread-safety: no state. Wrong shapes or bits throw StatusError (INVALID_ARGUMENT).
+// Scales go down to the smallest fp16 number. Below fp16's normal numbers (2^-14) they become coarse, but weights of
+// that size are so in fp16, too; a floor above that costs such groups most of their levels (rescale a function so that
+// its weights are small and their neighbours large: nothing else may change). EfficientQAT's own floor is 1e-4, in its
+// own arithmetic: ClampScaleAsEfficientQat. Rounding is half to even. Runs on every device, meta included;
+// differentiable as often as wanted. Thread-safety: no state. Wrong shapes or bits throw StatusError
+// (INVALID_ARGUMENT).
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -1,14 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <ATen/ops/zeros_like.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include "worker/qat/api/sensitivity.h"
-#include "worker/qat/model/block_forward.h"
-#include "worker/qat/model/load_block.h"
-#include "worker/qat/model/streaming.h"
 #include "worker/qat/device/device.h"
 #include "worker/qat/device/host_tensor.h"
 #include "worker/qat/device/threads.h"
 #include "worker/qat/device/torch_guard.h"
+#include "worker/qat/model/block_forward.h"
+#include "worker/qat/model/load_block.h"
+#include "worker/qat/model/streaming.h"
 #include "worker/qat/sensitivity/inner_product.h"
 #include "worker/qat/sensitivity/sample_pass.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "worker/qat/sensitivity/inner_product.h"
 
 #include <ATen/ops/zeros.h>

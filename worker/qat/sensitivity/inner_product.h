@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Sums over float32 tensors in float64, without a float64 copy of the whole.
 //
 // No state; any device. Call inside TorchGuard.

@@ -1,14 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <c10/core/GradMode.h>
 
 #include "worker/qat/api/sensitivity.h"
+#include "worker/qat/device/device.h"
+#include "worker/qat/device/threads.h"
+#include "worker/qat/device/torch_guard.h"
 #include "worker/qat/evaluate/activation_spill.h"
 #include "worker/qat/model/block_forward.h"
 #include "worker/qat/model/head_loss.h"
 #include "worker/qat/model/load_block.h"
 #include "worker/qat/model/streaming.h"
-#include "worker/qat/device/device.h"
-#include "worker/qat/device/threads.h"
-#include "worker/qat/device/torch_guard.h"
 #include "worker/qat/sensitivity/sample_pass.h"
 
 namespace lwq::qat {

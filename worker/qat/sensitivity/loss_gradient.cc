@@ -1,11 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "worker/qat/api/sensitivity.h"
-#include "worker/qat/model/head_loss.h"
-#include "worker/qat/model/load_block.h"
-#include "worker/qat/model/streaming.h"
 #include "worker/qat/device/device.h"
 #include "worker/qat/device/host_tensor.h"
 #include "worker/qat/device/threads.h"
 #include "worker/qat/device/torch_guard.h"
+#include "worker/qat/model/head_loss.h"
+#include "worker/qat/model/load_block.h"
+#include "worker/qat/model/streaming.h"
 #include "worker/qat/sensitivity/sample_pass.h"
 
 namespace lwq::qat {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Counter-based: word w of a linear is SplitMix64's output number w + 1 from a state that is the seed, the probe, the
 // block and the linear (0 q, 1 k, 2 v, 3 o, 4 gate, 5 up, 6 down), each mixed in by one step of the generator. Element
 // e, row-major, is bit e mod 64 of word e / 64, counted from the least significant: 1 is +1, 0 is −1.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A pass over the samples of a shard: what is read fits together, cancellation is looked at before each sample and
 // progress told after it.
 //

@@ -1,6 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "worker/qat/api/sensitivity.h"
-#include "worker/qat/model/load_block.h"
 #include "worker/qat/device/torch_guard.h"
+#include "worker/qat/model/load_block.h"
 
 namespace lwq::qat {
 namespace {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Keeps the state with the earliest minimum of the validation loss, the initial state included.
 //
 // At most one state is held at a time: the unit's integer codes (a quarter of the fp32 weights) and, where the training

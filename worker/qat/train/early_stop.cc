@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "worker/qat/train/early_stop.h"
 
 namespace lwq::qat {

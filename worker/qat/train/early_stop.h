@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // When training of a block ends before its planned steps (docs/spec.md, "Block-AP";
 // tests/numerics/golden/blockap/schedules.json).
 //

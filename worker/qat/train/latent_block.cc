@@ -1,13 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "worker/qat/train/latent_block.h"
 
 #include <c10/core/GradMode.h>
 
+#include "worker/qat/device/host_tensor.h"
+#include "worker/qat/device/torch_guard.h"
 #include "worker/qat/model/load_block.h"
 #include "worker/qat/quant/derive_codes.h"
 #include "worker/qat/quant/fake_quant.h"
 #include "worker/qat/quant/quantizer_reference.h"
-#include "worker/qat/device/host_tensor.h"
-#include "worker/qat/device/torch_guard.h"
 
 namespace lwq::qat {
 namespace {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The trained parameters of one block: what they are, the weights they serve, the integers they become.
 //
 // Per linear a latent weight [out, in], a scale and a zero point [out × groups, 1]; and the norm weights. All fp32.
@@ -76,7 +77,7 @@ class LatentBlock {
   at::Tensor post_attention_norm_;
   at::Tensor query_norm_;  // undefined in architectures without it
   at::Tensor key_norm_;
-  std::map<LinearKind, HostTensor> stored_biases_;                   // as they came, for Derive and Latent
+  std::map<LinearKind, HostTensor> stored_biases_;         // as they came, for Derive and Latent
   std::array<at::Tensor, std::size(kAllLinears)> biases_;  // the same in the precision of the computation
 };
 

@@ -1,14 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <chrono>
 #include <cmath>
 #include <limits>
 #include <numeric>
 
 #include "worker/qat/api/train_block.h"
-#include "worker/qat/model/streaming.h"
 #include "worker/qat/device/cpu_allocator.h"
 #include "worker/qat/device/device.h"
 #include "worker/qat/device/threads.h"
 #include "worker/qat/device/torch_guard.h"
+#include "worker/qat/model/streaming.h"
 #include "worker/qat/train/best_keeper.h"
 #include "worker/qat/train/early_stop.h"
 #include "worker/qat/train/train_options.h"

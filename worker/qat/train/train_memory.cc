@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "worker/qat/api/train_memory.h"
 
 #include <algorithm>
@@ -66,7 +67,8 @@ int64_t FusedActivationBytes(const LlamaConfig& config, const TrainOptions& opti
   const int64_t feed_forward = seqlen * (compute * (3 * inner + hidden) + kPackedBytes * inner);
   const auto further = static_cast<int64_t>(options.rest.size());
   const int64_t mask = kF32Bytes * seqlen * seqlen;
-  return samples * (kept_by_block + ends + feed_forward + further * (kept_by_block + seqlen * kF32Bytes * hidden)) + mask;
+  return samples * (kept_by_block + ends + feed_forward + further * (kept_by_block + seqlen * kF32Bytes * hidden)) +
+         mask;
 }
 
 }  // namespace

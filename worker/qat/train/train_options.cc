@@ -1,10 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "worker/qat/train/train_options.h"
 
 #include <cmath>
 
+#include "worker/qat/device/torch_guard.h"
 #include "worker/qat/model/streaming.h"
 #include "worker/qat/quant/quantizer_reference.h"
-#include "worker/qat/device/torch_guard.h"
 
 namespace lwq::qat {
 namespace {

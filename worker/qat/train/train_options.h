@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Refuses training requests that cannot mean anything, before any tensor is allocated.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "worker/qat/train/unit_trainer.h"
 
 #include <ATen/ops/stack.h>
@@ -10,11 +11,12 @@
 namespace lwq::qat {
 namespace {
 
-// The mean of (out − target)², with one pass over memory as its gradient: at::mse_loss has no meta kernel for it in LibTorch
-// 1.13, and that of composed operators takes four. Bits as theirs: doubling is exact.
+// The mean of (out − target)², with one pass over memory as its gradient: at::mse_loss has no meta kernel for it in
+// LibTorch 1.13, and that of composed operators takes four. Bits as theirs: doubling is exact.
 class MeanSquare : public torch::autograd::Function<MeanSquare> {
  public:
-  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& out, const at::Tensor& target) {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& out,
+                            const at::Tensor& target) {
     const at::Tensor difference = out.sub(target);
     context->save_for_backward({difference});
     return difference.pow(2).mean();

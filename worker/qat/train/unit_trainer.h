@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A unit of consecutive blocks and the two things done with it: a gradient of the reconstruction loss, an optimizer
 // step.
 //
