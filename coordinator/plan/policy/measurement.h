@@ -16,7 +16,6 @@
 #include "common/recipe/choices.h"
 #include "common/status/status.h"
 #include "coordinator/plan/policy/score_table.h"
-#include "coordinator/plan/recipe/recipe.h"
 
 namespace lwq::coordinator {
 
