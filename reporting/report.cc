@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <set>
 
 #include "absl/strings/str_format.h"
+#include "reporting/metric.h"
 #include "reporting/recipe_words.h"
 #include "reporting/run_facts.h"
 #include "reporting/training_outcome.h"
@@ -13,6 +15,7 @@
 namespace lwq::reporting {
 namespace {
 
+using lwqat::v1::Measured;
 using lwqat::v1::Recipe;
 using lwqat::v1::Run;
 
@@ -23,13 +26,28 @@ const Recipe& RecipeOf(const Run& run) {
   return run.has_plan() && run.plan().has_recipe() ? run.plan().recipe() : run.spec().recipe();
 }
 
-// What two runs must agree on for their perplexities on `text` to be of the same measurement.
-std::string MeasurementOf(const Run& run, const std::string& text) {
-  std::string content = text;
+// What two runs must agree on for their values of a metric on a text to be of the same measurement.
+std::string MeasurementOf(const Run& run, const ReportColumn& column) {
+  std::string content = column.dataset;
   for (const auto& source : run.spec().eval_texts()) {
-    if (source.name() == text) content = absl::StrCat(text, "=", source.files().digest());
+    if (source.name() == column.dataset) content = absl::StrCat(column.dataset, "=", source.files().digest());
   }
-  return absl::StrCat(run.spec().model().files().digest(), "|", content, "|", RecipeOf(run).ppl_seqlen());
+  const bool windows = TraitsOfMetric(column.metric).needs_equal_windows;
+  return absl::StrCat(run.spec().model().files().digest(), "|", content, "|", column.metric, "|",
+                      windows ? RecipeOf(run).ppl_seqlen() : 0);
+}
+
+ReportColumn ColumnOf(const Measured& measured) {
+  return {measured.metric(), measured.dataset()};
+}
+
+// The first value of a column stays.
+void AddValue(const Measured& measured, ReportRow* row) {
+  if (ValueIn(*row, ColumnOf(measured)) != nullptr) return;
+  ReportValue value{.column = ColumnOf(measured), .value = measured.value(), .count = measured.count()};
+  if (measured.has_standard_error()) value.standard_error = measured.standard_error();
+  if (measured.has_add_bos()) value.add_bos = measured.add_bos();
+  row->measured.push_back(std::move(value));
 }
 
 std::string QuantizationOf(const Run& run) {
@@ -95,17 +113,14 @@ ReportRow RowOf(const Run& run, double now_unix_s) {
   row.result_digest = run.result_digest();
   if (MethodOf(recipe) == Method::kBlockAp) row.recipe = RecipeLine(run);
   row.remarks = UselessTrainingRemarks(run);
-  for (const auto& measured : run.perplexities()) {
+  for (const Measured& measured : run.measured()) {
     // A run that does not quantize has measured the model as it is; that is its own result.
-    const bool own = measured.model() != kFullPrecision || MethodOf(recipe) == Method::kNone;
-    if (own) row.perplexity[measured.text()] = measured.perplexity();
-    if (own) row.tokens[measured.text()] = measured.tokens();
-    if (own && measured.has_add_bos()) row.add_bos[measured.text()] = measured.add_bos();
+    if (measured.subject() != kFullPrecision || MethodOf(recipe) == Method::kNone) AddValue(measured, &row);
   }
   return row;
 }
 
-// Perplexities of full-precision models and of round-to-nearest, by what was measured.
+// Values of full-precision models and of round-to-nearest, by what was measured.
 struct Baselines {
   std::map<std::string, double> fp;
   std::map<std::string, double> rtn;  // by measurement and quantization
@@ -115,12 +130,12 @@ Baselines FindBaselines(const std::vector<Run>& runs) {
   Baselines baselines;
   for (const Run& run : runs) {
     const std::optional<Method> method = MethodOf(RecipeOf(run));
-    for (const auto& measured : run.perplexities()) {
-      const std::string measurement = MeasurementOf(run, measured.text());
-      if (measured.model() == kFullPrecision || method == Method::kNone) {
-        baselines.fp.emplace(measurement, measured.perplexity());
+    for (const Measured& measured : run.measured()) {
+      const std::string measurement = MeasurementOf(run, ColumnOf(measured));
+      if (measured.subject() == kFullPrecision || method == Method::kNone) {
+        baselines.fp.emplace(measurement, measured.value());
       } else if (method == Method::kRtn) {
-        baselines.rtn.emplace(absl::StrCat(measurement, "|", QuantizationOf(run)), measured.perplexity());
+        baselines.rtn.emplace(absl::StrCat(measurement, "|", QuantizationOf(run)), measured.value());
       }
     }
   }
@@ -128,14 +143,15 @@ Baselines FindBaselines(const std::vector<Run>& runs) {
 }
 
 void Compare(const Run& run, const Baselines& baselines, ReportRow* row) {
-  for (const auto& [text, perplexity] : row->perplexity) {
-    const std::string measurement = MeasurementOf(run, text);
+  for (ReportValue& value : row->measured) {
+    const std::string measurement = MeasurementOf(run, value.column);
     const auto fp = baselines.fp.find(measurement);
     if (fp == baselines.fp.end()) continue;
-    row->fp_perplexity[text] = fp->second;
+    value.full_precision = fp->second;
     const auto rtn = baselines.rtn.find(absl::StrCat(measurement, "|", QuantizationOf(run)));
     if (rtn == baselines.rtn.end() || MethodOf(RecipeOf(run)) == Method::kRtn || row->average_bits == 0) continue;
-    if (const auto share = RecoveredShare(fp->second, rtn->second, perplexity)) row->recovered_share[text] = *share;
+    if (!TraitsOfMetric(value.column.metric).recovers_in_logs) continue;
+    value.recovered_share = RecoveredShare(fp->second, rtn->second, value.value);
   }
 }
 
@@ -150,8 +166,8 @@ std::vector<ReportRow> FullPrecisionRows(const std::vector<Run>& runs) {
   for (const Run& run : runs) {
     const std::string& model = run.spec().model().files().digest();
     if (seen.count(model) > 0) continue;
-    for (const auto& measured : run.perplexities()) {
-      if (measured.model() != kFullPrecision) continue;
+    for (const Measured& measured : run.measured()) {
+      if (measured.subject() != kFullPrecision) continue;
       const auto [found, is_new] = index.emplace(model, rows.size());
       if (is_new) {
         ReportRow row;
@@ -160,16 +176,41 @@ std::vector<ReportRow> FullPrecisionRows(const std::vector<Run>& runs) {
         row.size_bytes = run.spec().model().files().size_bytes();
         rows.push_back(row);
       }
-      ReportRow& row = rows[found->second];
-      row.perplexity.emplace(measured.text(), measured.perplexity());
-      row.tokens.emplace(measured.text(), measured.tokens());
-      if (measured.has_add_bos()) row.add_bos.emplace(measured.text(), measured.add_bos());
+      AddValue(measured, &rows[found->second]);
     }
   }
   return rows;
 }
 
+Json ColumnToJson(const ReportColumn& column) {
+  Json json{{"metric", column.metric}, {"dataset", column.dataset}};
+  const std::optional<bool> lower_is_better = TraitsOfMetric(column.metric).lower_is_better;
+  if (lower_is_better.has_value()) json["lower_is_better"] = *lower_is_better;
+  return json;
+}
+
+Json ValueToJson(const ReportValue& value) {
+  Json json{{"metric", value.column.metric},
+            {"dataset", value.column.dataset},
+            {"value", value.value},
+            {"count", value.count}};
+  const auto put = [&](const char* key, const auto& known) {
+    if (known.has_value()) json[key] = *known;
+  };
+  put("standard_error", value.standard_error);
+  put("add_bos", value.add_bos);
+  put("full_precision", value.full_precision);
+  put("recovered_share", value.recovered_share);
+  return json;
+}
+
 }  // namespace
+
+const ReportValue* ValueIn(const ReportRow& row, const ReportColumn& column) {
+  const auto found = std::find_if(row.measured.begin(), row.measured.end(),
+                                  [&](const ReportValue& value) { return value.column == column; });
+  return found == row.measured.end() ? nullptr : &*found;
+}
 
 std::optional<double> RecoveredShare(double fp, double rtn, double quantized) {
   const double lost = std::log(rtn) - std::log(fp);
@@ -181,9 +222,10 @@ std::optional<double> RecoveredShare(double fp, double rtn, double quantized) {
 Report BuildReport(const std::vector<Run>& runs, double now_unix_s) {
   Report report;
   for (const Run& run : runs) {
-    for (const auto& measured : run.perplexities()) {
-      if (std::find(report.texts.begin(), report.texts.end(), measured.text()) == report.texts.end())
-        report.texts.push_back(measured.text());
+    for (const Measured& measured : run.measured()) {
+      const ReportColumn column = ColumnOf(measured);
+      if (std::find(report.columns.begin(), report.columns.end(), column) == report.columns.end())
+        report.columns.push_back(column);
     }
   }
   const Baselines baselines = FindBaselines(runs);
@@ -197,8 +239,12 @@ Report BuildReport(const std::vector<Run>& runs, double now_unix_s) {
 }
 
 Json ReportToJson(const Report& report) {
+  Json columns = Json::array();
+  for (const ReportColumn& column : report.columns) columns.push_back(ColumnToJson(column));
   Json rows = Json::array();
   for (const ReportRow& row : report.rows) {
+    Json measured = Json::array();
+    for (const ReportValue& value : row.measured) measured.push_back(ValueToJson(value));
     rows.push_back({{"run_id", row.run_id},
                     {"name", row.name},
                     {"state", row.state},
@@ -211,15 +257,11 @@ Json ReportToJson(const Report& report) {
                     {"steps", row.steps},
                     {"seconds", row.seconds},
                     {"result_digest", row.result_digest},
-                    {"perplexity", row.perplexity},
-                    {"fp_perplexity", row.fp_perplexity},
-                    {"tokens", row.tokens},
-                    {"add_bos", row.add_bos},
-                    {"recovered_share", row.recovered_share},
+                    {"measured", std::move(measured)},
                     {"recipe", row.recipe},
                     {"remarks", row.remarks}});
   }
-  return {{"texts", report.texts}, {"rows", rows}};
+  return {{"columns", columns}, {"rows", rows}};
 }
 
 }  // namespace lwq::reporting

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs side by side: one row per run, one for each full-precision model they started from. Pure.
 //
-// Recovered share of a run on a text: (ln P_rtn − ln P_run) / (ln P_rtn − ln P_fp), where P_rtn is the round-to-nearest
-// run's perplexity with the same model, bits and group size, and P_fp the full-precision model's, both among the runs.
+// Recovered share of a run on a text, of metrics that compare by their logarithm (metric.h: perplexity):
+// (ln P_rtn − ln P_run) / (ln P_rtn − ln P_fp), where P_rtn is the round-to-nearest run's value with the same model,
+// bits and group size, and P_fp the full-precision model's, both among the runs.
 #pragma once
 
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,6 +14,23 @@
 #include "lwqat/v1/run.pb.h"
 
 namespace lwq::reporting {
+
+// What is compared across rows: a metric on a text.
+struct ReportColumn {
+  std::string metric;
+  std::string dataset;
+  friend bool operator==(const ReportColumn&, const ReportColumn&) = default;
+};
+
+struct ReportValue {
+  ReportColumn column = {};
+  double value = 0;
+  std::optional<double> standard_error = std::nullopt;   // absent where the metric has none
+  int64_t count = 0;                                     // what the value is over
+  std::optional<bool> add_bos = std::nullopt;            // absent where it is unknown
+  std::optional<double> full_precision = std::nullopt;   // the model's own value, where it was measured alike
+  std::optional<double> recovered_share = std::nullopt;  // where it can be told
+};
 
 struct ReportRow {
   std::string run_id;  // empty for a full-precision model
@@ -28,25 +45,24 @@ struct ReportRow {
   int64_t steps = 0;
   double seconds = 0;
   std::string result_digest;
-  std::map<std::string, double> perplexity;       // by text
-  std::map<std::string, double> fp_perplexity;    // by text
-  std::map<std::string, int64_t> tokens;          // by text
-  std::map<std::string, bool> add_bos;            // by text, where it is known
-  std::map<std::string, double> recovered_share;  // by text, where it can be told
-  std::string recipe;                             // one line
-  std::vector<std::string> remarks;               // what the numbers alone do not say, a line each
+  std::vector<ReportValue> measured;  // at most one of a column
+  std::string recipe;                 // one line
+  std::vector<std::string> remarks;   // what the numbers alone do not say, a line each
 };
 
 struct Report {
-  std::vector<std::string> texts;  // in the order first seen
+  std::vector<ReportColumn> columns;  // in the order first seen
   std::vector<ReportRow> rows;
 };
+
+// Null where the row has none.
+const ReportValue* ValueIn(const ReportRow& row, const ReportColumn& column);
 
 // Absent unless all are finite and rounding cost something (rtn > fp).
 std::optional<double> RecoveredShare(double fp, double rtn, double quantized);
 
 Report BuildReport(const std::vector<lwqat::v1::Run>& runs, double now_unix_s);
-// {"texts": […], "rows": [{…}]}
+// {"columns": [{…}], "rows": [{…}]}; what is absent is left out.
 Json ReportToJson(const Report& report);
 
 }  // namespace lwq::reporting

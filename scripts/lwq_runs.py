@@ -39,11 +39,23 @@ def execute(wanted, state, workers, lwq=LWQ, options=()):
     return runs
 
 
+def measured(run):
+    """What the run measured: a list of {subject, dataset, metric, value, standard_error, count, add_bos}.
+
+    A run whose JSON an earlier version wrote has a list "perplexities" instead.
+    """
+    if "measured" in run:
+        return run["measured"]
+    names = {"model": "subject", "text": "dataset", "perplexity": "value", "tokens": "count", "add_bos": "add_bos"}
+    return [{"metric": "perplexity", **{names[key]: value for key, value in one.items()}}
+            for one in run.get("perplexities", [])]
+
+
 def perplexity(run, model=None):
     """Of the quantized model, or with model="fp" of the full-precision one; NaN where it was not measured."""
-    for measured in run.get("perplexities", []):
-        if (measured["model"] == "fp") == (model == "fp"):
-            return measured["perplexity"]
+    for one in measured(run):
+        if one["metric"] == "perplexity" and (one["subject"] == "fp") == (model == "fp"):
+            return one["value"]
     return math.nan
 
 

@@ -19,6 +19,9 @@ using lwqat::v1::Plan;
 using lwqat::v1::Run;
 using lwqat::v1::Task;
 
+// Of what stands at the start of a line of the page's head.
+constexpr int kLabelWidth = 12;
+
 std::string TimeText(const google::protobuf::Timestamp& time) {
   const absl::Time at = absl::FromUnixSeconds(time.seconds());
   return absl::FormatTime("%Y-%m-%d %H:%M:%S UTC", at, absl::UTCTimeZone());
@@ -148,9 +151,9 @@ std::string RenderRun(const Run& run, double now_unix_s) {
   if (run.has_submitted_at()) absl::StrAppend(&text, "submitted    ", TimeText(run.submitted_at()), "\n");
   absl::StrAppend(&text, "time         ", FormatSeconds(reporting::ElapsedSeconds(run, now_unix_s)), "\n");
   absl::StrAppend(&text, ClassLines(run), SensitivityLines(run));
-  for (const auto& perplexity : run.perplexities()) {
-    absl::StrAppend(&text, "perplexity   ", FormatFixed(perplexity.perplexity(), 4), " ", perplexity.model(), " on ",
-                    perplexity.text(), " (", TokensText(perplexity), ")\n");
+  for (const auto& measured : run.measured()) {
+    absl::StrAppend(&text, PadRight(measured.metric(), kLabelWidth), " ", ValueText(measured), " ", measured.subject(),
+                    " on ", measured.dataset(), " (", CountText(measured), ")\n");
   }
   if (run.has_export_()) {
     absl::StrAppend(&text, "export       ", FormatBytes(run.export_bytes()), ", ", run.export_().digest(), "\n");

@@ -5,15 +5,26 @@
 
 #include "client/base/format.h"
 #include "common/json/json.h"
+#include "reporting/metric.h"
 
 namespace lwq::client {
 
 using lwqat::v1::Run;
 using lwqat::v1::Task;
 
-std::string TokensText(const lwqat::v1::Perplexity& perplexity) {
-  const std::string bos = !perplexity.has_add_bos() ? "" : perplexity.add_bos() ? ", BOS added" : ", no BOS added";
-  return absl::StrCat(perplexity.tokens(), " tokens", bos);
+std::string ValueText(double value, std::optional<double> standard_error) {
+  return absl::StrCat(FormatFixed(value, 4),
+                      standard_error.has_value() ? absl::StrCat(" +/- ", FormatFixed(*standard_error, 4)) : "");
+}
+
+std::string ValueText(const lwqat::v1::Measured& measured) {
+  return ValueText(measured.value(),
+                   measured.has_standard_error() ? std::make_optional(measured.standard_error()) : std::nullopt);
+}
+
+std::string CountText(const lwqat::v1::Measured& measured) {
+  const std::string bos = !measured.has_add_bos() ? "" : measured.add_bos() ? ", BOS added" : ", no BOS added";
+  return absl::StrCat(measured.count(), " ", reporting::TraitsOfMetric(measured.metric()).counted, bos);
 }
 
 std::string WaitsForWorkerText() {

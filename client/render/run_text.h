@@ -2,14 +2,18 @@
 // Glyphs and one-line facts of runs and tasks, for every view of them. Pure.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "lwqat/v1/run.pb.h"
 
 namespace lwq::client {
 
+// "2.3457"; "0.6543 +/- 0.0123" of a metric with a standard error.
+std::string ValueText(double value, std::optional<double> standard_error);
+std::string ValueText(const lwqat::v1::Measured& measured);
 // "50000 tokens", and whether they begin with BOS where that is known.
-std::string TokensText(const lwqat::v1::Perplexity& perplexity);
+std::string CountText(const lwqat::v1::Measured& measured);
 
 // One column: blocked, ready, leased, succeeded, reused (from_cache), failed, cancelled.
 std::string TaskGlyph(const lwqat::v1::Task& task, bool utf8);

@@ -201,9 +201,13 @@ std::vector<std::string> DescribeMeasuring(const Run& before, const Run& after) 
   return lines;
 }
 
-std::string PerplexityLine(const lwqat::v1::Perplexity& perplexity) {
-  return absl::StrCat("  perplexity of ", perplexity.model(), " on ", perplexity.text(), ": ",
-                      FormatFixed(perplexity.perplexity(), 4), " (", TokensText(perplexity), ")");
+// "perplexity of block_ap on held-out".
+std::string MeasuredLabel(const lwqat::v1::Measured& measured) {
+  return absl::StrCat(measured.metric(), " of ", measured.subject(), " on ", measured.dataset());
+}
+
+std::string MeasuredLine(const lwqat::v1::Measured& measured) {
+  return absl::StrCat("  ", MeasuredLabel(measured), ": ", ValueText(measured), " (", CountText(measured), ")");
 }
 
 std::string TaskEndText(const Task& task) {
@@ -236,9 +240,10 @@ std::string TaskChangeText(const Task& task) {
   }
 }
 
-bool HasPerplexity(const Run& run, const lwqat::v1::Perplexity& wanted) {
-  return std::any_of(run.perplexities().begin(), run.perplexities().end(), [&](const auto& measured) {
-    return measured.model() == wanted.model() && measured.text() == wanted.text();
+bool HasMeasured(const Run& run, const lwqat::v1::Measured& wanted) {
+  return std::any_of(run.measured().begin(), run.measured().end(), [&](const auto& measured) {
+    return measured.subject() == wanted.subject() && measured.dataset() == wanted.dataset() &&
+           measured.metric() == wanted.metric();
   });
 }
 
@@ -256,11 +261,11 @@ std::vector<std::string> RenderRunFrame(const Run& run, const FrameOptions& opti
   for (const std::string& chosen : run.plan().chosen_defaults()) lines.push_back(absl::StrCat("  ", OneLine(chosen)));
   for (std::string& line : SensitivityLine(run, options.utf8)) lines.push_back(std::move(line));
   const int reserved =
-      static_cast<int>(lines.size() + others.size()) + run.perplexities_size() + (run.error().empty() ? 0 : 1);
+      static_cast<int>(lines.size() + others.size()) + run.measured_size() + (run.error().empty() ? 0 : 1);
   for (std::string& line : BlockLines(BlockRows(run), options.rows - reserved, options.utf8))
     lines.push_back(std::move(line));
   for (std::string& line : others) lines.push_back(std::move(line));
-  for (const auto& perplexity : run.perplexities()) lines.push_back(PerplexityLine(perplexity));
+  for (const auto& measured : run.measured()) lines.push_back(MeasuredLine(measured));
   if (!run.error().empty()) lines.push_back(absl::StrCat("  ", OneLine(run.error())));
   if (run.state() == lwqat::v1::RUN_STATE_PENDING) lines.push_back(absl::StrCat("  ", WaitsForWorkerText()));
   if (static_cast<int>(lines.size()) > options.rows) lines.resize(static_cast<size_t>(std::max(1, options.rows)));
@@ -292,10 +297,9 @@ std::vector<std::string> DescribeChanges(const Run& before, const Run& after) {
     const std::string text = same || first_sight_of_done ? "" : TaskChangeText(task);
     if (!text.empty()) lines.push_back(absl::StrCat(counted, task.title(), ": ", text));
   }
-  for (const auto& measured : after.perplexities()) {
-    if (HasPerplexity(before, measured)) continue;
-    lines.push_back(absl::StrCat(prefix, ": perplexity of ", measured.model(), " on ", measured.text(), " is ",
-                                 FormatFixed(measured.perplexity(), 4)));
+  for (const auto& measured : after.measured()) {
+    if (HasMeasured(before, measured)) continue;
+    lines.push_back(absl::StrCat(prefix, ": ", MeasuredLabel(measured), " is ", ValueText(measured)));
   }
   if (!before.id().empty() && before.state() != after.state()) {
     const std::string why = after.error().empty() ? "" : absl::StrCat(": ", OneLine(after.error()));

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // lwq eval: perplexity of a model as it is: full precision, or an exported directory.
 #include "client/base/clock.h"
-#include "client/base/format.h"
 #include "client/pipeline/run_pipeline.h"
-#include "client/render/run_text.h"
-#include "client/render/table.h"
+#include "client/render/evaluation_text.h"
 #include "client/run_file/run_flags.h"
 #include "client/verbs/local_session.h"
 #include "reporting/json_text.h"
@@ -67,15 +65,7 @@ StatusOr<ExitCode> Eval(const CliContext& context, const EvalOptions& options) {
   if (options.json) {
     context.console->OutText(reporting::PrettyJson(reporting::ToJson(run)));
   } else {
-    Table table({{"model"}, {"text"}, {"perplexity", true}, {"tokens", true}, {"BOS"}});
-    for (const auto& measured : run.perplexities()) {
-      table.AddRow({run.spec().model().name(), measured.text(), FormatFixed(measured.perplexity(), 4),
-                    absl::StrCat(measured.tokens()),
-                    !measured.has_add_bos() ? ""
-                    : measured.add_bos()    ? "added"
-                                            : "none"});
-    }
-    context.console->OutText(table.Render());
+    context.console->OutText(RenderEvaluation(run));
   }
   return ExitCodeOf(run.state());
 }

@@ -20,7 +20,7 @@ namespace lwq {
 // train_block     Block-AP
 // rtn_block       round-to-nearest, needs no activations
 // evaluate_ppl    losses of a shard of a text's windows, by a model with the given block checkpoints
-// reduce_ppl      losses of all shards → perplexity
+// reduce_ppl      losses of all shards → perplexity, as a measured value
 // export          a directory in a serving format
 // Sensitivity:
 // loss_gradient   A(n) → the loss of every sample and its gradient G(n)
@@ -53,6 +53,7 @@ struct OutputTraits {
 struct OutputsTraits {
   std::array<OutputTraits, 2> roles;
   size_t count = 0;
+  bool measures = false;  // a success must report what was measured (measured.h)
   constexpr OutputsTraits Then(OutputTraits output) const {
     OutputsTraits longer = *this;
     longer.roles[longer.count++] = output;
@@ -74,6 +75,11 @@ namespace task_kinds {
 
 constexpr OutputsTraits NoOutputs() {
   return {};
+}
+constexpr OutputsTraits Measures() {
+  OutputsTraits none;
+  none.measures = true;
+  return none;
 }
 constexpr OutputsTraits Kept(std::string_view role) {
   return OutputsTraits().Then({role, false});

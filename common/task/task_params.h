@@ -95,8 +95,8 @@ struct EvaluatePplParams {
   static StatusOr<EvaluatePplParams> FromJson(const Json& json);
 };
 
-// Inputs: "losses.0" … of the shards in their order. No output. Metrics: perplexity, nll_sum, windows, tokens: summed
-// in float64 in the order of windows.
+// Inputs: "losses.0" … of the shards in their order. No output. Metrics: measured (the perplexity, over so many tokens:
+// measured.h), nll_sum, windows. Summed in float64 in the order of windows.
 struct ReducePplParams {
   int64_t shards = 1;
   Json ToJson() const;

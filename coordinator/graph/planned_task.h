@@ -20,7 +20,7 @@ enum class TaskPurpose {
   kStep,        // only other tasks, or the plan, read it
   kCheckpoint,  // the quantized blocks of the run
   kExport,      // the exported directory
-  kEvaluation,  // one perplexity
+  kEvaluation,  // what it measured
 };
 
 struct PlannedTask {

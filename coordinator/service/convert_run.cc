@@ -41,13 +41,15 @@ void TaskToWire(const State& state, const RunTaskRecord& planned, Instant now, w
 }
 
 void ResultToWire(const RunResult& result, wire::Run* message) {
-  for (const PerplexityResult& one : result.perplexities) {
-    wire::Perplexity* perplexity = message->add_perplexities();
-    perplexity->set_model(one.model);
-    perplexity->set_text(one.text);
-    perplexity->set_perplexity(one.perplexity);
-    perplexity->set_tokens(one.tokens);
-    if (one.add_bos.has_value()) perplexity->set_add_bos(*one.add_bos);
+  for (const Measured& one : result.measured) {
+    wire::Measured* measured = message->add_measured();
+    measured->set_subject(one.subject);
+    measured->set_dataset(one.dataset);
+    measured->set_metric(one.metric);
+    measured->set_value(one.value);
+    if (one.standard_error.has_value()) measured->set_standard_error(*one.standard_error);
+    measured->set_count(one.count);
+    if (one.add_bos.has_value()) measured->set_add_bos(*one.add_bos);
   }
   if (result.exported.has_value()) {
     ToWire(*result.exported, message->mutable_export_());

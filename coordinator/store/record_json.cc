@@ -28,6 +28,32 @@ StatusOr<ArtifactRef> ArtifactFromJson(const Json& json) {
   return ArtifactRef{*digest, *size_bytes};
 }
 
+// A perplexity as versions before "measured" stored it; one that overflowed was written as null.
+StatusOr<Measured> MeasuredFromPerplexity(const Json& json) {
+  Measured measured{.metric = kPerplexityMetric};
+  LWQ_ASSIGN_OR_RETURN(measured.subject, JsonString(json, "model", "result"));
+  LWQ_ASSIGN_OR_RETURN(measured.dataset, JsonString(json, "text", "result"));
+  LWQ_ASSIGN_OR_RETURN(measured.count, JsonInt(json, "tokens", "result"));
+  const StatusOr<double> perplexity = JsonDouble(json, "perplexity", "result");
+  measured.value = perplexity.ok() ? *perplexity : HUGE_VAL;
+  if (const StatusOr<bool> add_bos = JsonBool(json, "add_bos", "result"); add_bos.ok()) measured.add_bos = *add_bos;
+  return measured;
+}
+
+// Of a run's result, in either form.
+StatusOr<std::vector<Measured>> MeasuredFromResult(const Json& result) {
+  const bool today = result.contains("measured");
+  const auto list = result.find(today ? "measured" : "perplexities");
+  if (list == result.end() || !list->is_array()) return Damaged("run result");
+  std::vector<Measured> all;
+  for (const Json& entry : *list) {
+    StatusOr<Measured> measured = today ? Measured::FromJson(entry) : MeasuredFromPerplexity(entry);
+    if (!measured.ok()) return Damaged("run result");
+    all.push_back(*std::move(measured));
+  }
+  return all;
+}
+
 }  // namespace
 
 StatusOr<RunState> ParseRunState(std::string_view name) {
@@ -93,31 +119,17 @@ StatusOr<std::map<std::string, ArtifactRef>> OutputsFromText(std::string_view te
 }
 
 std::string ResultToText(const RunResult& result) {
-  Json json{{"perplexities", Json::array()}, {"result_digest", result.result_digest}};
-  for (const PerplexityResult& one : result.perplexities) {
-    Json& entry = json["perplexities"].emplace_back(
-        Json{{"model", one.model}, {"text", one.text}, {"perplexity", one.perplexity}, {"tokens", one.tokens}});
-    if (one.add_bos.has_value()) entry["add_bos"] = *one.add_bos;
-  }
+  Json json{{"measured", Json::array()}, {"result_digest", result.result_digest}};
+  for (const Measured& one : result.measured) json["measured"].push_back(one.ToJson());
   if (result.exported.has_value()) json["export"] = ArtifactToJson(*result.exported);
   return CanonicalJson(json);
 }
 
 StatusOr<RunResult> ResultFromText(std::string_view text) {
   const StatusOr<Json> json = ParseJson(text, "result");
-  if (!json.ok() || !json->is_object() || !json->contains("perplexities")) return Damaged("run result");
+  if (!json.ok() || !json->is_object()) return Damaged("run result");
   RunResult result;
-  for (const Json& one : (*json)["perplexities"]) {
-    const StatusOr<std::string> model = JsonString(one, "model", "result");
-    const StatusOr<std::string> evaluated = JsonString(one, "text", "result");
-    // A perplexity that overflowed is written as null.
-    const StatusOr<double> perplexity = JsonDouble(one, "perplexity", "result");
-    const StatusOr<int64_t> tokens = JsonInt(one, "tokens", "result");
-    if (!model.ok() || !evaluated.ok() || !tokens.ok()) return Damaged("run result");
-    const StatusOr<bool> add_bos = JsonBool(one, "add_bos", "result");
-    result.perplexities.push_back({*model, *evaluated, perplexity.ok() ? *perplexity : HUGE_VAL, *tokens,
-                                   add_bos.ok() ? std::make_optional(*add_bos) : std::nullopt});
-  }
+  LWQ_ASSIGN_OR_RETURN(result.measured, MeasuredFromResult(*json));
   const StatusOr<std::string> digest = JsonString(*json, "result_digest", "result");
   if (!digest.ok()) return Damaged("run result");
   result.result_digest = *digest;

@@ -27,6 +27,7 @@ std::string OutputsToText(const std::map<std::string, ArtifactRef>& outputs);
 StatusOr<std::map<std::string, ArtifactRef>> OutputsFromText(std::string_view text);
 
 std::string ResultToText(const RunResult& result);
+// Of the list "perplexities", too, that versions before "measured" stored.
 StatusOr<RunResult> ResultFromText(std::string_view text);
 std::string MeasurementsToText(const std::vector<Measurement>& measurements);
 StatusOr<std::vector<Measurement>> MeasurementsFromText(std::string_view text);

@@ -138,7 +138,8 @@ TEST_P(CoordinatorStoreConformance, EveryFieldOfARunAndItsTasksComesBack) {
   run.error = "none";
   run.submitted_unix_ms = 1'700'000'000'123;
   run.finished_unix_ms = 1'700'000'100'456;
-  run.result.perplexities = {{"fp", "held-out", 2.3456789012345678, 50000}, {"block_ap", "held-out", 2.5, 50000, true}};
+  run.result.measured = {{"fp", "held-out", "perplexity", 2.3456789012345678, std::nullopt, 50000},
+                         {"block_ap", "held-out", "accuracy", 0.625, 1.0 / 3, 80, true}};
   run.result.exported = NamedArtifact("export");
   run.result.result_digest = std::string(64, 'a');
   Measurement& measured = run.measurements.emplace_back();
@@ -172,7 +173,7 @@ TEST_P(CoordinatorStoreConformance, EveryFieldOfARunAndItsTasksComesBack) {
   EXPECT_EQ(again.error, "none");
   EXPECT_EQ(again.submitted_unix_ms, run.submitted_unix_ms);
   EXPECT_EQ(again.finished_unix_ms, run.finished_unix_ms);
-  EXPECT_EQ(again.result, run.result) << "perplexities to the last bit";
+  EXPECT_EQ(again.result, run.result) << "values to the last bit";
   const std::vector<RunTaskRecord>& tasks = records.run_tasks.at(run.id);
   ASSERT_EQ(tasks.size(), 2u);
   EXPECT_EQ(tasks[0].key, task.key);

@@ -62,10 +62,12 @@ TEST_F(EvaluationTest, APerplexityIsTheSameWhateverTheShardsAndTheNumberOfWorker
       EXPECT_GT(measured["perplexity of fp on heldout"]["windows"], 40);
       if (!expected.has_value()) expected = measured;
       EXPECT_EQ(measured, *expected) << workers << " workers, shards of " << shard_windows;
-      ASSERT_EQ(run.perplexities_size(), 2);
-      for (const pb::Perplexity& one : run.perplexities()) {
-        EXPECT_EQ(one.perplexity(),
-                  measured[absl::StrCat("perplexity of ", one.model(), " on ", one.text())]["perplexity"]);
+      ASSERT_EQ(run.measured_size(), 2);
+      for (const pb::Measured& one : run.measured()) {
+        EXPECT_EQ(one.metric(), "perplexity");
+        const Json& metrics = measured[absl::StrCat("perplexity of ", one.subject(), " on ", one.dataset())];
+        EXPECT_EQ(one.value(), metrics["measured"][0]["value"]);
+        EXPECT_EQ(one.count(), metrics["measured"][0]["count"]);
       }
     }
   }

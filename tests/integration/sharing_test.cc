@@ -26,9 +26,9 @@ TEST(SharingTest, TwoRunsOnSeparateStoresHaveEqualDigestsAndAThirdOnTheFirstStor
   const pb::Run second = b.Finish(b.Submit(run_file));
   EXPECT_EQ(first.result_digest(), second.result_digest());
   EXPECT_EQ(first.export_().digest(), second.export_().digest());
-  ASSERT_EQ(first.perplexities_size(), second.perplexities_size());
-  for (int i = 0; i < first.perplexities_size(); ++i) {
-    EXPECT_EQ(first.perplexities(i).perplexity(), second.perplexities(i).perplexity());
+  ASSERT_EQ(first.measured_size(), second.measured_size());
+  for (int i = 0; i < first.measured_size(); ++i) {
+    EXPECT_EQ(first.measured(i).value(), second.measured(i).value());
   }
   EXPECT_EQ(Executed(first, "train_block"), 4);
 

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "absl/strings/str_cat.h"
+#include "common/task/measured.h"
 #include "common/task/task_params.h"
 #include "worker/qat/api/block_ops.h"
 #include "worker/tasks/task.h"
@@ -15,10 +16,11 @@ namespace {
 
 // Beyond double a perplexity counts as the largest one, and nll_sum says how bad the model is.
 Json PplMetrics(const qat::PerplexityResult& measured) {
-  return Json{{"perplexity", std::min(measured.perplexity, std::numeric_limits<double>::max())},
-              {"nll_sum", measured.nll_sum},
-              {"windows", measured.windows},
-              {"tokens", measured.tokens}};
+  const Measured perplexity{.metric = kPerplexityMetric,
+                            .value = std::min(measured.perplexity, std::numeric_limits<double>::max()),
+                            .count = measured.tokens};
+  return Json{
+      {"measured", MeasuredMetrics({perplexity})}, {"nll_sum", measured.nll_sum}, {"windows", measured.windows}};
 }
 
 }  // namespace

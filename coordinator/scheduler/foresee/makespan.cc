@@ -140,7 +140,9 @@ class Simulation {
         if (made != nullptr && made->derivation_key == lease.task) make(made->output);
       }
     }
-    success.metrics_json = R"({"perplexity":1,"tokens":1})";
+    if (TraitsOf(lease.def->kind).outputs.measures) {
+      success.metrics_json = R"({"measured":[{"count":1,"metric":"simulated","value":1}]})";
+    }
     report.outcome = std::move(success);
     Step(state_, report, Now());
   }

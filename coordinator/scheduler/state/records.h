@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "common/artifact/artifact.h"
+#include "common/task/measured.h"
 #include "common/task/task_def.h"
 #include "coordinator/graph/kind_classes.h"
 #include "coordinator/graph/run_graph.h"
@@ -38,18 +39,8 @@ std::string_view RunStateName(RunState state);
 std::string_view TaskStateName(TaskState state);
 bool IsTerminal(RunState state);
 
-struct PerplexityResult {
-  std::string model;
-  std::string text;
-  double perplexity = 0;
-  int64_t tokens = 0;
-  std::optional<bool> add_bos =
-      std::nullopt;  // whether a BOS token was put before the text; absent where the tokens do not say
-  friend bool operator==(const PerplexityResult&, const PerplexityResult&) = default;
-};
-
 struct RunResult {
-  std::vector<PerplexityResult> perplexities;
+  std::vector<Measured> measured;  // in the order of its evaluations
   std::optional<ArtifactRef> exported;
   // SHA-256 over the export's and every checkpoint's digest in order of blocks; "" where the run makes neither.
   std::string result_digest;

@@ -95,15 +95,31 @@ const TaskRecord* ProducerOf(const State& state, const TaskRecord& task, const s
   return made == nullptr ? nullptr : &state.tasks.at(made->derivation_key).record;
 }
 
-// What the tokenization says on which a perplexity was measured.
-std::optional<bool> AddedBos(const State& state, const TaskRecord& reduce) {
-  const TaskRecord* shard = ProducerOf(state, reduce, "losses.0");
+// What the tokenization says of the text that was evaluated.
+std::optional<bool> AddedBos(const State& state, const TaskRecord& evaluation) {
+  const TaskRecord* shard = ProducerOf(state, evaluation, "losses.0");
   const TaskRecord* tokenize = shard == nullptr ? nullptr : ProducerOf(state, *shard, "tokens");
   if (tokenize == nullptr || tokenize->state != TaskState::kSucceeded) return std::nullopt;
   const StatusOr<Json> metrics = ParseJson(state.actions.at(tokenize->action_key).metrics_json, "metrics");
   if (!metrics.ok()) return std::nullopt;
   const StatusOr<bool> added = JsonBool(*metrics, "add_bos", "metrics");
   return added.ok() ? std::make_optional(*added) : std::nullopt;
+}
+
+// Nothing where the metrics are no evaluation's; reports are checked before they become results.
+std::vector<Measured> MeasuredBy(const State& state, const RunTaskRecord& planned, const TaskRecord& task,
+                                 const ActionRecord& action) {
+  const StatusOr<Json> metrics = ParseJson(action.metrics_json, "metrics");
+  if (!metrics.ok()) return {};
+  StatusOr<std::vector<Measured>> measured = MeasuredOf(*metrics);
+  if (!measured.ok()) return {};
+  const std::optional<bool> add_bos = AddedBos(state, task);
+  for (Measured& one : *measured) {
+    one.subject = planned.evaluated_model;
+    one.dataset = planned.evaluated_text;
+    one.add_bos = add_bos;
+  }
+  return *std::move(measured);
 }
 
 }  // namespace
@@ -152,16 +168,9 @@ RunResult CollectResult(const State& state, const RunEntry& run) {
         digests["export"] = result.exported->digest.hex();
         produces = true;
         break;
-      case TaskPurpose::kEvaluation: {
-        const StatusOr<Json> metrics = ParseJson(action.metrics_json, "metrics");
-        if (!metrics.ok()) break;
-        const StatusOr<double> perplexity = JsonDouble(*metrics, "perplexity", "metrics");
-        const StatusOr<int64_t> tokens = JsonInt(*metrics, "tokens", "metrics");
-        if (!perplexity.ok()) break;
-        result.perplexities.push_back({planned.evaluated_model, planned.evaluated_text, *perplexity,
-                                       tokens.ok() ? *tokens : 0, AddedBos(state, task)});
+      case TaskPurpose::kEvaluation:
+        for (Measured& one : MeasuredBy(state, planned, task, action)) result.measured.push_back(std::move(one));
         break;
-      }
     }
   }
   for (const auto& [block, digest] : checkpoints) digests["blocks"].push_back(digest.hex());

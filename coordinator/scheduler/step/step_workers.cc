@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/json/json.h"
+#include "common/task/measured.h"
 #include "common/task/task_outputs.h"
 #include "common/text/one_line.h"
 #include "coordinator/scheduler/choose/task_choice.h"
@@ -49,19 +50,17 @@ std::string ProblemWith(const ReportSuccess& success, const TaskDef& def) {
       return absl::StrCat("the worker reported success without output '", role, "'");
     }
   }
-  const TaskKind kind = def.kind;
   if (success.metrics_json.size() > kMaxMetricsBytes) {
     return absl::StrCat("the worker reported ", success.metrics_json.size(), " bytes of metrics");
   }
-  if (success.metrics_json.empty()) {
-    return kind == TaskKind::kReducePpl ? "the worker reported no perplexity" : "";
-  }
-  const StatusOr<Json> metrics = ParseJson(success.metrics_json, "metrics");
+  const StatusOr<Json> metrics = ParseJson(success.metrics_json.empty() ? "{}" : success.metrics_json, "metrics");
   if (!metrics.ok() || !metrics->is_object()) return "the worker reported metrics that are not a JSON object";
-  if (kind == TaskKind::kReducePpl && !JsonDouble(*metrics, "perplexity", "metrics").ok()) {
-    return "the worker reported no perplexity";
+  if (!TraitsOf(def.kind).outputs.measures) return "";
+  const StatusOr<std::vector<Measured>> measured = MeasuredOf(*metrics);
+  if (!measured.ok()) {
+    return absl::StrCat("the worker reported unusable measurements: ", MessageOf(measured.status()));
   }
-  return "";
+  return measured->empty() ? "the worker reported nothing that was measured" : "";
 }
 
 void NoteInputs(const State& state, const TaskDef& def, WorkerEntry& worker) {

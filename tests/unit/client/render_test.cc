@@ -4,6 +4,7 @@
 
 #include "client/base/format.h"
 #include "client/render/completion_script.h"
+#include "client/render/evaluation_text.h"
 #include "client/render/plan_text.h"
 #include "client/render/run_page.h"
 #include "client/render/run_text.h"
@@ -298,14 +299,38 @@ TEST(WatchLines, ProgressAloneIsNoLine) {
 
 TEST(WatchLines, ANewPerplexityIsALineWhereverItStandsInTheList) {
   lwqat::v1::Run before = test::RunningRun();
-  before.add_perplexities()->set_model("rtn");
-  lwqat::v1::Run after = before;
-  auto* first = after.mutable_perplexities(0);
-  first->set_model("fp");
-  first->set_text("held-out");
-  first->set_perplexity(2.25);
-  after.add_perplexities()->set_model("rtn");
+  test::AddMeasured("rtn", "perplexity", 3, 100, &before);
+  lwqat::v1::Run after = test::RunningRun();
+  test::AddMeasured("fp", "perplexity", 2.25, 100, &after);
+  test::AddMeasured("rtn", "perplexity", 3, 100, &after);
   EXPECT_THAT(DescribeChanges(before, after), ElementsAre("w2g128 3f2a9c1e: perplexity of fp on held-out is 2.2500"));
+}
+
+TEST(WatchLines, AMetricWithAStandardErrorIsTheSameLineWithIt) {
+  const lwqat::v1::Run before = test::FinishedRun();
+  lwqat::v1::Run after = before;
+  auto* accuracy = test::AddMeasured("block_ap", "accuracy", 0.65432, 80, &after);
+  accuracy->set_standard_error(0.0123);
+  accuracy->set_add_bos(true);
+  EXPECT_THAT(DescribeChanges(before, after),
+              ElementsAre("w2g128 3f2a9c1e: accuracy of block_ap on held-out is 0.6543 +/- 0.0123"));
+  EXPECT_EQ(RenderRunFrame(after, Frame(40)).back(),
+            "  accuracy of block_ap on held-out: 0.6543 +/- 0.0123 (80 samples, BOS added)");
+  EXPECT_THAT(RenderRun(after, 2000),
+              HasSubstr("\nperplexity   2.3457 block_ap on held-out (50000 tokens)\n"
+                        "accuracy     0.6543 +/- 0.0123 block_ap on held-out (80 samples, BOS added)\n"));
+}
+
+TEST(EvaluationText, HasAColumnForEachMetric) {
+  lwqat::v1::Run run = test::MeasuredRun("eval", "none", 0, 2.125);
+  EXPECT_EQ(RenderEvaluation(run), "model  text      perplexity  tokens\ntiny   held-out      2.1250   50000\n");
+  run.mutable_measured(0)->set_add_bos(true);
+  test::AddMeasured("fp", "accuracy", 0.75, 80, &run)->set_standard_error(0.05);
+  EXPECT_EQ(RenderEvaluation(run),
+            "model  text      perplexity           accuracy  count  BOS\n"
+            "tiny   held-out      2.1250                     50000  added\n"
+            "tiny   held-out              0.7500 +/- 0.0500     80\n");
+  EXPECT_EQ(RenderEvaluation({}), "model  text  perplexity  tokens  BOS\n") << "nothing was measured";
 }
 
 TEST(PlanText, IsATableWithTotals) {

@@ -29,6 +29,18 @@ TEST(ReportText, IsATable) {
             "w2g128 Block-AP: epochs 2, quant_lr 0.001\n");
 }
 
+TEST(ReportText, AnotherMetricStandsUnderItsOwnNameWithItsStandardError) {
+  lwqat::v1::Run run = MeasuredRun("w2g128 rtn", "rtn", 2.5, 2.0);
+  test::AddMeasured("fp", "accuracy", 0.75, 80, &run);
+  test::AddMeasured("rtn", "accuracy", 0.5, 80, &run)->set_standard_error(0.0625);
+  EXPECT_EQ(RenderReport(BuildReport({run}, 0)),
+            "name        method  preset   bits/group  stored bits      size  ppl held-out  accuracy held-out    time  "
+            "result\n"
+            "tiny        fp                                        8.00 MiB        2.0000             0.7500\n"
+            "w2g128 rtn  rtn     default  2/128             2.150  2.00 MiB        2.5000  0.5000 +/- 0.0625  10.0 s  "
+            "cccccccccccc\n");
+}
+
 TEST(ReportText, RemarksStandBelowTheTable) {
   reporting::Report report = BuildReport({MeasuredRun("ap-run", "block_ap", 2.05, 2.0)}, 0);
   report.rows.back().remarks = {"training was undone in block 0"};
@@ -39,7 +51,7 @@ TEST(ReportText, SaysWhetherBosWasPutBeforeTheTexts) {
   std::vector<lwqat::v1::Run> runs = {MeasuredRun("a", "rtn", 4.0, 2.0), MeasuredRun("b", "rtn", 4.5, 2.0)};
   EXPECT_THAT(RenderReport(BuildReport(runs, 0)), testing::Not(HasSubstr("BOS"))) << "nobody knows";
   const auto set = [&](int run, bool added) {
-    for (auto& measured : *runs[static_cast<size_t>(run)].mutable_perplexities()) measured.set_add_bos(added);
+    for (auto& measured : *runs[static_cast<size_t>(run)].mutable_measured()) measured.set_add_bos(added);
   };
   set(0, true);
   set(1, true);

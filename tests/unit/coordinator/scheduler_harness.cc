@@ -127,7 +127,7 @@ ReportSuccess HonestSuccess(const Lease& lease) {
     case TaskKind::kEvaluatePpl:
       break;
     case TaskKind::kReducePpl:
-      success.metrics_json = R"({"perplexity":2.5,"tokens":100})";
+      success.metrics_json = R"({"measured":[{"metric":"perplexity","value":2.5,"count":100}]})";
       break;
     case TaskKind::kLossGradient:
       success.metrics_json = Metrics("losses", lease, LossGradientParams::FromJson(lease.def->params)->samples);

@@ -101,7 +101,7 @@ class ServiceTest : public ::testing::Test {
     for (const char* role : {"tokens", "activations", "block", "losses", "files"}) {
       ToWire(testing::NamedArtifact(lease.action_key() + role), &(*success->mutable_outputs())[role]);
     }
-    success->set_metrics_json(R"({"perplexity":2.5,"tokens":100})");
+    success->set_metrics_json(R"({"measured":[{"metric":"perplexity","value":2.5,"count":100}]})");
     report.set_seconds(0.25);
     report.set_peak_memory_bytes(1000);
     return report;
@@ -163,8 +163,9 @@ TEST_F(ServiceTest, ARunGoesFromSubmissionToItsResult) {
   EXPECT_EQ(run.state(), wire::RUN_STATE_SUCCEEDED) << run.error();
   EXPECT_EQ(run.tasks_done(), run.tasks_total());
   EXPECT_EQ(run.tasks_shared(), 0);
-  ASSERT_EQ(run.perplexities_size(), 2);
-  EXPECT_EQ(run.perplexities(0).perplexity(), 2.5);
+  ASSERT_EQ(run.measured_size(), 2);
+  EXPECT_EQ(run.measured(0).metric(), "perplexity");
+  EXPECT_EQ(run.measured(0).value(), 2.5);
   EXPECT_EQ(run.export_().digest().size(), 64u);
   EXPECT_EQ(run.result_digest().size(), 64u);
   EXPECT_EQ(run.numerics_class(), "cpu|avx512|torch|fp32|t1");

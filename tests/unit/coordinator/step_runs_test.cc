@@ -196,9 +196,9 @@ TEST(RunTest, ABlockApRunEndsWithPerplexitiesExportAndDigest) {
   harness.RunToEnd(worker);
   const RunRecord& record = harness.run(run).record;
   ASSERT_EQ(record.state, RunState::kSucceeded) << record.error;
-  ASSERT_EQ(record.result.perplexities.size(), 2u);
-  EXPECT_EQ(record.result.perplexities[0], (PerplexityResult{"fp", "held-out", 2.5, 100, true}));
-  EXPECT_EQ(record.result.perplexities[1].model, "block_ap");
+  ASSERT_EQ(record.result.measured.size(), 2u);
+  EXPECT_EQ(record.result.measured[0], (Measured{"fp", "held-out", kPerplexityMetric, 2.5, std::nullopt, 100, true}));
+  EXPECT_EQ(record.result.measured[1].subject, "block_ap");
   EXPECT_TRUE(record.result.exported.has_value());
   EXPECT_EQ(record.result.result_digest.size(), 64u);
   EXPECT_EQ(CheckIndexes(harness.state()), "");

@@ -295,8 +295,17 @@ TEST(ReportTaskTest, ASuccessWithoutItsOutputIsTheTasksFailure) {
   EXPECT_THAT(harness.run(run).record.error, HasSubstr("reported success without output 'tokens'"));
 }
 
-TEST(ReportTaskTest, AnEvaluationWithoutAPerplexityIsTheTasksFailure) {
-  for (const std::string metrics : {"", "[]", "nonsense", "{\"tokens\":3}"}) {
+TEST(ReportTaskTest, AnEvaluationThatMeasuredNothingUsableIsTheTasksFailure) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"", "reported nothing that was measured"},
+      {R"({"tokens":3})", "reported nothing that was measured"},
+      {R"({"measured":[]})", "reported nothing that was measured"},
+      {"[]", "metrics that are not a JSON object"},
+      {"nonsense", "metrics that are not a JSON object"},
+      {R"({"perplexity":null,"tokens":3})", "unusable measurements: metrics: 'perplexity' must be a number"},
+      {R"({"measured":[{"metric":"accuracy","count":3}]})", "unusable measurements: measured: 'value' is missing"},
+  };
+  for (const auto& [metrics, problem] : cases) {
     SchedulerHarness harness;
     const WorkerId worker = harness.Register("a");
     const RunId run = harness.Submit(BlockApSpec(1));
@@ -308,6 +317,7 @@ TEST(ReportTaskTest, AnEvaluationWithoutAPerplexityIsTheTasksFailure) {
     report.outcome = ReportSuccess{.outputs = {}, .metrics_json = metrics, .from_cache = false};
     EXPECT_TRUE(harness.Do(report).status.ok());
     EXPECT_EQ(harness.run(run).record.state, RunState::kFailed) << metrics;
+    EXPECT_THAT(harness.run(run).record.error, HasSubstr(problem)) << metrics;
   }
 }
 

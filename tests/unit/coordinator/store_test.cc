@@ -2,6 +2,7 @@
 // What only a file can get wrong; what every store must do is tests/conformance/coordinator_store_suite.cc.
 #include "coordinator/store/store.h"
 
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 
@@ -280,6 +281,57 @@ TEST(MemoryStoreTest, AFailedCommitChangesNothing) {
   EXPECT_EQ(store.Load()->next_worker, 5);
 }
 
+// As the release before "measured" wrote it, and as the one before that, which did not know about BOS.
+constexpr char kStoredPerplexities[] =
+    R"({"export":{"digest":"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff","size_bytes":4096},)"
+    R"("perplexities":[{"model":"fp","perplexity":2.3456789012345677,"text":"held-out","tokens":50000},)"
+    R"({"add_bos":true,"model":"block_ap","perplexity":null,"text":"held-out","tokens":50000}],)"
+    R"("result_digest":"aaaa"})";
+
+TEST(RecordJsonTest, AResultStoredBeforeMeasuredIsRead) {
+  const StatusOr<RunResult> result = ResultFromText(kStoredPerplexities);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_THAT(result->measured,
+              ::testing::ElementsAre(
+                  Measured{"fp", "held-out", "perplexity", 2.3456789012345677, std::nullopt, 50'000, std::nullopt},
+                  Measured{"block_ap", "held-out", "perplexity", HUGE_VAL, std::nullopt, 50'000, true}));
+  EXPECT_EQ(result->result_digest, "aaaa");
+  EXPECT_EQ(result->exported->size_bytes, 4096);
+  const StatusOr<RunResult> again = ResultFromText(ResultToText(*result));
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(*again, *result) << "in today's form";
+}
+
+TEST_F(SqliteStoreTest, AFileFromBeforeMeasuredKeepsItsResultsAndIsNoLongerForProgramsOfThen) {
+  RunRecord run;
+  run.id.value = "0123456789ab";
+  run.spec = std::make_shared<const RunSpec>(BlockApSpec(2));
+  run.recipe = ResolveSpec(*run.spec)->recipe;
+  const int before = SqliteSchemaVersion() - 1;
+  {
+    SQLite::Database database(path(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+    ASSERT_TRUE(MigrateSqlite(database, 1).ok());
+    SQLite::Statement put_run(database,
+                              "INSERT INTO runs VALUES (1, ?, ?, ?, 'SUCCEEDED', 'a|b|c|fp32|t1', '', 5, 6, ?)");
+    put_run.bind(1, run.id.value);
+    put_run.bind(2, CanonicalJson(RunSpecToJson(*run.spec)));
+    put_run.bind(3, CanonicalJson(RecipeToJson(run.recipe)));
+    put_run.bind(4, kStoredPerplexities);
+    put_run.exec();
+    ASSERT_TRUE(MigrateSqlite(database, before).ok());
+  }
+  {
+    const StatusOr<std::unique_ptr<Store>> store = OpenSqliteStore(path());
+    ASSERT_TRUE(store.ok()) << store.status();
+    const StatusOr<Records> records = (*store)->Load();
+    ASSERT_TRUE(records.ok()) << records.status();
+    ASSERT_EQ(records->runs.size(), 1u);
+    EXPECT_EQ(records->runs[0].result, *ResultFromText(kStoredPerplexities));
+  }
+  SQLite::Database database(path(), SQLite::OPEN_READWRITE);
+  EXPECT_EQ(database.execAndGet("PRAGMA user_version").getInt(), before + 1);
+}
+
 TEST(RecordJsonTest, DamagedTextsAreDataLoss) {
   EXPECT_FALSE(ParseRunState("DANCING").ok());
   EXPECT_FALSE(ParseTaskState("").ok());
@@ -288,7 +340,11 @@ TEST(RecordJsonTest, DamagedTextsAreDataLoss) {
   for (const char* text : {"", "[]", "{\"a\":1}", "{\"a\":{\"digest\":\"x\",\"size_bytes\":1}}", "null"}) {
     EXPECT_EQ(OutputsFromText(text).status().code(), absl::StatusCode::kDataLoss) << text;
   }
-  EXPECT_FALSE(ResultFromText("{}").ok());
+  for (const char* text : {"{}", "[]", R"({"measured":{},"result_digest":""})",
+                           R"({"measured":[{}],"result_digest":""})", R"({"perplexities":3,"result_digest":""})",
+                           R"({"perplexities":[{}],"result_digest":""})", R"({"measured":[]})"}) {
+    EXPECT_EQ(ResultFromText(text).status().code(), absl::StatusCode::kDataLoss) << text;
+  }
   EXPECT_FALSE(FailuresFromText("{\"TASK\":\"x\"}").ok());
   EXPECT_FALSE(KindsFromText("[\"fly\"]").ok());
   EXPECT_FALSE(KindsFromText("{}").ok());

@@ -16,6 +16,12 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
+// The row's perplexity on "held-out"; one of no value where it has none.
+ReportValue Perplexity(const ReportRow& row) {
+  const ReportValue* value = ValueIn(row, {"perplexity", "held-out"});
+  return value == nullptr ? ReportValue{.value = NAN} : *value;
+}
+
 TEST(RecoveredShare, IsTheShareOfTheLostNats) {
   EXPECT_DOUBLE_EQ(*RecoveredShare(2.0, 4.0, 4.0), 0.0);
   EXPECT_DOUBLE_EQ(*RecoveredShare(2.0, 4.0, 2.0), 1.0);
@@ -39,10 +45,10 @@ TEST(Report, PutsTheFullPrecisionModelFirstAndTellsTheShare) {
   ASSERT_EQ(report.rows.size(), 3u);
   EXPECT_EQ(report.rows[0].method, "fp");
   EXPECT_EQ(report.rows[0].name, "tiny");
-  EXPECT_EQ(report.rows[0].perplexity.at("held-out"), 2.0);
-  EXPECT_THAT(report.rows[1].recovered_share, IsEmpty()) << "round-to-nearest is the baseline";
-  EXPECT_DOUBLE_EQ(report.rows[2].recovered_share.at("held-out"), std::log(4.0 / 2.5) / std::log(2.0));
-  EXPECT_EQ(report.rows[2].fp_perplexity.at("held-out"), 2.0);
+  EXPECT_EQ(Perplexity(report.rows[0]).value, 2.0);
+  EXPECT_EQ(Perplexity(report.rows[1]).recovered_share, std::nullopt) << "round-to-nearest is the baseline";
+  EXPECT_DOUBLE_EQ(Perplexity(report.rows[2]).recovered_share.value(), std::log(4.0 / 2.5) / std::log(2.0));
+  EXPECT_EQ(Perplexity(report.rows[2]).full_precision, 2.0);
   EXPECT_EQ(report.rows[2].steps, 128);
   EXPECT_EQ(report.rows[2].seconds, 10);
 }
@@ -50,7 +56,7 @@ TEST(Report, PutsTheFullPrecisionModelFirstAndTellsTheShare) {
 TEST(Report, TakesTheFullPrecisionNumberFromAnyRunOfTheSameModel) {
   const Report report =
       BuildReport({MeasuredRun("rtn-run", "rtn", 4.0, 0), MeasuredRun("ap-run", "block_ap", 2.5, 2.0)}, 0);
-  EXPECT_EQ(report.rows[1].fp_perplexity.at("held-out"), 2.0);
+  EXPECT_EQ(Perplexity(report.rows[1]).full_precision, 2.0);
 }
 
 TEST(Report, ComparesOnlyWhatWasMeasuredAlike) {
@@ -66,8 +72,55 @@ TEST(Report, ComparesOnlyWhatWasMeasuredAlike) {
   lwqat::v1::Run other_text = MeasuredRun("rtn-run", "rtn", 4.0, 2.0);
   other_text.mutable_spec()->mutable_eval_texts(0)->mutable_files()->set_digest("other");
   for (const lwqat::v1::Run& rtn : {other_bits, other_group, other_model, other_window, other_text}) {
-    EXPECT_THAT(BuildReport({rtn, ap}, 0).rows.back().recovered_share, IsEmpty()) << rtn.ShortDebugString();
+    const ReportValue value = Perplexity(BuildReport({rtn, ap}, 0).rows.back());
+    EXPECT_EQ(value.value, 2.5);
+    EXPECT_EQ(value.recovered_share, std::nullopt) << rtn.ShortDebugString();
   }
+}
+
+// A run with an accuracy beside its perplexity, and one of the full-precision model.
+lwqat::v1::Run AccurateRun(const std::string& name, const std::string& method, double accuracy) {
+  lwqat::v1::Run run = MeasuredRun(name, method, 4.0, 2.0);
+  test::AddMeasured("fp", "accuracy", 0.75, 80, &run);
+  test::AddMeasured(method, "accuracy", accuracy, 80, &run)->set_standard_error(0.0625);
+  return run;
+}
+
+TEST(Report, AnotherMetricIsAColumnOfItsOwnAndHasNoShareOfLogarithms) {
+  const Report report = BuildReport({AccurateRun("rtn-run", "rtn", 0.5), AccurateRun("ap-run", "block_ap", 0.625)}, 0);
+  const ReportColumn accuracy{"accuracy", "held-out"};
+  EXPECT_THAT(report.columns, ElementsAre(ReportColumn{"perplexity", "held-out"}, accuracy));
+  ASSERT_EQ(report.rows.size(), 3u);
+  EXPECT_EQ(ValueIn(report.rows[0], accuracy)->value, 0.75);
+  const ReportValue* value = ValueIn(report.rows[2], accuracy);
+  ASSERT_NE(value, nullptr);
+  EXPECT_EQ(value->value, 0.625);
+  EXPECT_EQ(value->standard_error, 0.0625);
+  EXPECT_EQ(value->full_precision, 0.75);
+  EXPECT_EQ(value->recovered_share, std::nullopt);
+  EXPECT_DOUBLE_EQ(Perplexity(report.rows[2]).recovered_share.value(), 0) << "as before";
+}
+
+TEST(Report, OnlyPerplexitiesDependOnTheWindow) {
+  lwqat::v1::Run other_window = AccurateRun("other", "block_ap", 0.625);
+  other_window.mutable_plan()->mutable_recipe()->set_ppl_seqlen(512);
+  other_window.mutable_measured()->DeleteSubrange(0, 1);  // its own perplexity of the full-precision model
+  other_window.mutable_measured()->DeleteSubrange(1, 1);  // and accuracy
+  ASSERT_EQ(other_window.measured_size(), 2);
+  const Report report = BuildReport({AccurateRun("first", "rtn", 0.5), other_window}, 0);
+  EXPECT_EQ(Perplexity(report.rows.back()).full_precision, std::nullopt);
+  EXPECT_EQ(ValueIn(report.rows.back(), {"accuracy", "held-out"})->full_precision, 0.75);
+}
+
+TEST(Report, JsonOfAnotherMetricHasWhatIsKnownOfIt) {
+  const Json json = ReportToJson(BuildReport({AccurateRun("ap-run", "block_ap", 0.625)}, 0));
+  EXPECT_EQ(json["columns"][1], Json({{"metric", "accuracy"}, {"dataset", "held-out"}}));
+  EXPECT_EQ(json["rows"].back()["measured"][1], Json({{"metric", "accuracy"},
+                                                      {"dataset", "held-out"},
+                                                      {"value", 0.625},
+                                                      {"standard_error", 0.0625},
+                                                      {"count", 80},
+                                                      {"full_precision", 0.75}}));
 }
 
 // A run of four blocks whose trainings ended as the given metrics say.
@@ -125,9 +178,9 @@ TEST(Report, ASecondPassThatLoweredNothingIsToldFromTheFirst) {
 
 TEST(Report, SaysWhetherBosWasPutBeforeTheTextsWhereThatIsKnown) {
   lwqat::v1::Run run = MeasuredRun("a", "rtn", 4.0, 2.0);
-  EXPECT_EQ(ReportToJson(BuildReport({run}, 0))["rows"].back()["add_bos"], Json::object());
-  for (auto& measured : *run.mutable_perplexities()) measured.set_add_bos(true);
-  EXPECT_EQ(ReportToJson(BuildReport({run}, 0))["rows"].back()["add_bos"], Json({{"held-out", true}}));
+  EXPECT_FALSE(ReportToJson(BuildReport({run}, 0))["rows"].back()["measured"][0].contains("add_bos"));
+  for (auto& measured : *run.mutable_measured()) measured.set_add_bos(true);
+  EXPECT_EQ(ReportToJson(BuildReport({run}, 0))["rows"].back()["measured"][0]["add_bos"], true);
 }
 
 TEST(Report, StepsAreThoseTrainedWhereTasksTell) {
@@ -151,21 +204,27 @@ TEST(Report, HostileMetricsAreIgnored) {
 TEST(Report, ARunThatOnlyEvaluatesIsItsOwnFullPrecisionRow) {
   const Report report = BuildReport({MeasuredRun("eval", "none", 0, 2.0)}, 0);
   ASSERT_EQ(report.rows.size(), 1u);
-  EXPECT_EQ(report.rows[0].perplexity.at("held-out"), 2.0);
+  EXPECT_EQ(Perplexity(report.rows[0]).value, 2.0);
 }
 
 TEST(Report, JsonHasEveryColumn) {
   const Json json = ReportToJson(
       BuildReport({MeasuredRun("rtn-run", "rtn", 4.0, 2.0), MeasuredRun("ap-run", "block_ap", 2.5, 2.0)}, 0));
-  EXPECT_EQ(json["texts"], Json({"held-out"}));
+  EXPECT_EQ(json["columns"],
+            Json::array({{{"metric", "perplexity"}, {"dataset", "held-out"}, {"lower_is_better", true}}}));
   const Json& row = json["rows"][2];
   EXPECT_EQ(row["run_id"], "id-ap-run");
   EXPECT_EQ(row["method"], "block_ap");
-  EXPECT_EQ(row["perplexity"]["held-out"], 2.5);
-  EXPECT_EQ(row["tokens"]["held-out"], 50'000);
-  EXPECT_NEAR(row["recovered_share"]["held-out"].get<double>(), std::log(4.0 / 2.5) / std::log(2.0), 1e-12);
+  ASSERT_EQ(row["measured"].size(), 1u);
+  const Json& measured = row["measured"][0];
+  EXPECT_EQ(measured["metric"], "perplexity");
+  EXPECT_EQ(measured["dataset"], "held-out");
+  EXPECT_EQ(measured["value"], 2.5);
+  EXPECT_EQ(measured["count"], 50'000);
+  EXPECT_EQ(measured["full_precision"], 2.0);
+  EXPECT_NEAR(measured["recovered_share"].get<double>(), std::log(4.0 / 2.5) / std::log(2.0), 1e-12);
   for (const char* key : {"name", "state", "preset", "average_bits", "group_size", "stored_bits_per_weight",
-                          "size_bytes", "steps", "seconds", "result_digest", "fp_perplexity", "recipe"}) {
+                          "size_bytes", "steps", "seconds", "result_digest", "recipe", "remarks"}) {
     EXPECT_TRUE(row.contains(key)) << key;
   }
 }

@@ -31,9 +31,9 @@ TEST(TimeLeft, KeepsPilotTrainingsApartFromThoseOfTheRun) {
 }
 
 TEST(JsonText, KeepsTheProtosNamesAndEveryField) {
-  lwqat::v1::Perplexity perplexity;
-  perplexity.set_text("held-out");
-  EXPECT_EQ(JsonLine(perplexity), R"({"model":"","text":"held-out","perplexity":0,"tokens":"0"})");
+  lwqat::v1::Measured measured;
+  measured.set_dataset("held-out");
+  EXPECT_EQ(JsonLine(measured), R"({"subject":"","dataset":"held-out","metric":"","value":0,"count":"0"})");
 }
 
 }  // namespace

@@ -17,6 +17,17 @@ Task MakeTask(const std::string& kind, int block, lwqat::v1::TaskState state) {
   return task;
 }
 
+lwqat::v1::Measured* AddMeasured(const std::string& subject, const std::string& metric, double value, int64_t count,
+                                 Run* run) {
+  lwqat::v1::Measured* measured = run->add_measured();
+  measured->set_subject(subject);
+  measured->set_dataset("held-out");
+  measured->set_metric(metric);
+  measured->set_value(value);
+  measured->set_count(count);
+  return measured;
+}
+
 Run RunningRun() {
   Run run;
   run.set_id("3f2a9c1e-0000-4000-8000-000000000001");
@@ -53,11 +64,7 @@ Run FinishedRun() {
   run.mutable_finished_at()->set_seconds(1065);
   run.set_tasks_done(5);
   for (Task& task : *run.mutable_tasks()) task.set_state(lwqat::v1::TASK_STATE_SUCCEEDED);
-  auto* measured = run.add_perplexities();
-  measured->set_model("block_ap");
-  measured->set_text("held-out");
-  measured->set_perplexity(2.34567);
-  measured->set_tokens(50'000);
+  AddMeasured("block_ap", "perplexity", 2.34567, 50'000, &run);
   run.mutable_export_()->set_digest(std::string(64, 'a'));
   run.set_export_bytes(1'000'000);
   run.set_result_digest(std::string(64, 'b'));
@@ -166,16 +173,9 @@ Run MeasuredRun(const std::string& name, const std::string& method, double perpl
   recipe->set_wbits(2);
   recipe->set_group_size(128);
   recipe->set_ppl_seqlen(256);
-  const auto measure = [&](const std::string& model, double value) {
-    auto* measured = run.add_perplexities();
-    measured->set_model(model);
-    measured->set_text("held-out");
-    measured->set_perplexity(value);
-    measured->set_tokens(50'000);
-  };
-  if (fp_perplexity > 0) measure("fp", fp_perplexity);
+  if (fp_perplexity > 0) AddMeasured("fp", "perplexity", fp_perplexity, 50'000, &run);
   if (method == "none") return run;
-  measure(method, perplexity);
+  AddMeasured(method, "perplexity", perplexity, 50'000, &run);
   run.mutable_plan()->set_average_bits(2);
   run.mutable_plan()->set_stored_bits_per_weight(2.15);
   run.set_export_bytes(2 << 20);

@@ -10,9 +10,13 @@ namespace lwq::test {
 
 lwqat::v1::Task MakeTask(const std::string& kind, int block, lwqat::v1::TaskState state);
 
+// A value measured on text "held-out".
+lwqat::v1::Measured* AddMeasured(const std::string& subject, const std::string& metric, double value, int64_t count,
+                                 lwqat::v1::Run* run);
+
 // A running Block-AP run of three blocks: one trained, one in training, one that waits.
 lwqat::v1::Run RunningRun();
-// The same run at its end, with perplexities and an export.
+// The same run at its end, with a perplexity and an export.
 lwqat::v1::Run FinishedRun();
 
 // A running run with policies: block 1 and 2 are a unit at 2 bits that is trained first, block 0 has 4 bits; three of

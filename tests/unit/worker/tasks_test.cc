@@ -13,6 +13,7 @@
 #include "common/artifact/samples.h"
 #include "common/model/llama_config.h"
 #include "common/object_store/open_store.h"
+#include "common/task/measured.h"
 #include "common/task/task_params.h"
 #include "gtest/gtest.h"
 #include "tests/fixtures/tiny_model.h"
@@ -87,6 +88,14 @@ class TasksTest : public testing::Test {
     const StatusOr<TaskOutcome> outcome = TryEvaluate(inputs, shards);
     LWQ_CHECK(outcome.ok(), outcome.status().ToString());
     return outcome->result.metrics;
+  }
+
+  // The one perplexity that a reduction reports.
+  static Measured PerplexityOf(const Json& metrics) {
+    const StatusOr<std::vector<Measured>> measured = MeasuredOf(metrics);
+    LWQ_CHECK(measured.ok(), measured.status().ToString());
+    LWQ_CHECK(measured->size() == 1 && measured->front().metric == kPerplexityMetric, metrics.dump());
+    return measured->front();
   }
 
   TokenizeParams Windows() const { return {"windows", 32, 8, 2, 2, true}; }
@@ -194,7 +203,7 @@ TEST_F(TasksTest, AWholeRunIsAChainOfTasksAndItsExportHasThePerplexityOfItsCheck
   inputs["tokens"] = stream;
   const Json direct = Evaluate(inputs);
   const Json served = Evaluate({{"model", exported.outputs.at("files")}, {"tokens", stream}});
-  EXPECT_EQ(direct["perplexity"], served["perplexity"]) << "the served integers are not the validated ones";
+  EXPECT_EQ(PerplexityOf(direct), PerplexityOf(served)) << "the served integers are not the validated ones";
   EXPECT_GT(exported.metrics["stored_bits_per_weight"].get<double>(), 2.0);
 }
 
@@ -221,7 +230,7 @@ TEST_F(TasksTest, AUnitLeavesOneCheckpointABlockWhichAdvanceAndExportRead) {
   inputs["tokens"] = data.tokens;
   const Json direct = Evaluate(inputs);
   const Json served = Evaluate({{"model", exported.outputs.at("files")}, {"tokens", data.tokens}});
-  EXPECT_EQ(direct["perplexity"], served["perplexity"]);
+  EXPECT_EQ(PerplexityOf(direct), PerplexityOf(served));
 }
 
 TEST_F(TasksTest, AUnitsMetricsAreItsSumsAndThoseOfEachBlock) {
@@ -354,7 +363,7 @@ TEST_F(TasksTest, ABrokenModelHasAHugePerplexityAndOneThatIsNotFiniteHasNone) {
   const StatusOr<TaskOutcome> broken = evaluate(1e20f);
   ASSERT_TRUE(broken.ok()) << broken.status();
   const Json& metrics = broken->result.metrics;
-  EXPECT_EQ(metrics["perplexity"], std::numeric_limits<double>::max());
+  EXPECT_EQ(PerplexityOf(metrics).value, std::numeric_limits<double>::max());
   EXPECT_GT(metrics["nll_sum"].get<double>() / metrics["windows"].get<double>(), 1e10);
   EXPECT_EQ(ParseJson(CanonicalJson(metrics), "metrics").value(), metrics);
   const Status status = evaluate(std::nanf("")).status();
@@ -370,7 +379,8 @@ TEST_F(TasksTest, APerplexityIsTheSameToTheLastBitHoweverManyShards) {
   const Json whole = Evaluate(inputs);
   const int64_t windows = whole["windows"];
   ASSERT_GT(windows, 20);
-  EXPECT_EQ(whole["tokens"], windows * 32);
+  EXPECT_EQ(PerplexityOf(whole).count, windows * 32);
+  EXPECT_EQ(PerplexityOf(whole).standard_error, std::nullopt);
   for (const int64_t shards : {2, 3, 8, 1000}) EXPECT_EQ(Evaluate(inputs, shards), whole) << shards;
 
   // The unsharded evaluation of the library.
@@ -382,7 +392,7 @@ TEST_F(TasksTest, APerplexityIsTheSameToTheLastBitHoweverManyShards) {
       {.micro_batch = 2, .execution = {}, .scratch_directory = context_.scratch_directory}, nullptr, cancel_);
   ASSERT_TRUE(direct.ok()) << direct.status();
   EXPECT_EQ(whole["nll_sum"], direct->nll_sum);
-  EXPECT_EQ(whole["perplexity"], direct->perplexity);
+  EXPECT_EQ(PerplexityOf(whole).value, direct->perplexity);
 }
 
 TEST_F(TasksTest, ShardsThatDoNotExistAndLossesOfOtherWindowsAreRefused) {
