@@ -33,16 +33,18 @@ class ABSL_LOCKABLE Mutex {
 // Holds the mutex while it lives, but between Unlock and Lock.
 class ABSL_SCOPED_LOCKABLE MutexLock {
  public:
-  explicit MutexLock(Mutex* mutex) ABSL_EXCLUSIVE_LOCK_FUNCTION(mutex) : lock_(mutex->mutex_) {}
+  explicit MutexLock(Mutex* mutex) ABSL_EXCLUSIVE_LOCK_FUNCTION(mutex) : mutex_(mutex), lock_(mutex->mutex_) {}
   ~MutexLock() ABSL_UNLOCK_FUNCTION() {}
   MutexLock(const MutexLock&) = delete;
   MutexLock& operator=(const MutexLock&) = delete;
 
   void Unlock() ABSL_UNLOCK_FUNCTION() { lock_.unlock(); }
   void Lock() ABSL_EXCLUSIVE_LOCK_FUNCTION() { lock_.lock(); }
+  Mutex* mutex() const { return mutex_; }
 
  private:
   friend class CondVar;
+  Mutex* const mutex_;
   std::unique_lock<std::mutex> lock_;
 };
 

@@ -32,7 +32,7 @@ class GatedStore : public Store {
     MutexLock lock(&mutex_);
     ++commits_;
     changed_.NotifyAll();
-    changed_.wait(lock, [&] { return open_; });
+    changed_.Wait(lock, [&] { return open_; });
     return inner_.Commit(term, changes);
   }
   std::string Describe() const override { return "gated"; }
@@ -44,7 +44,7 @@ class GatedStore : public Store {
   }
   void AwaitCommits(int count) {
     MutexLock lock(&mutex_);
-    changed_.wait(lock, [&] { return commits_ >= count; });
+    changed_.Wait(lock, [&] { return commits_ >= count; });
   }
   int commits() {
     const MutexLock lock(&mutex_);
@@ -273,12 +273,12 @@ class RecordingWatcher : public RunWatcher {
   }
   Status AwaitEnd() {
     MutexLock lock(&mutex_);
-    changed_.wait(lock, [&] { return ended_; });
+    changed_.Wait(lock, [&] { return ended_; });
     return end_;
   }
   void AwaitMessages(size_t count) {
     MutexLock lock(&mutex_);
-    changed_.wait(lock, [&] { return states_.size() >= count; });
+    changed_.Wait(lock, [&] { return states_.size() >= count; });
   }
   std::vector<int64_t> moments_ms() {
     const MutexLock lock(&mutex_);
