@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reporting/json_text.h"
 
+#include <utility>
+
 #include "google/protobuf/util/json_util.h"
 
 namespace lwq::reporting {
@@ -17,6 +19,22 @@ std::string JsonLine(const google::protobuf::Message& message) {
 
 Json ToJson(const google::protobuf::Message& message) {
   return Json::parse(JsonLine(message), nullptr, false);
+}
+
+Json ToJson(const lwqat::v1::Run& run) {
+  const google::protobuf::Message& message = run;
+  Json json = ToJson(message);
+  Json perplexities = Json::array();
+  for (const Json& measured : json["measured"]) {
+    if (measured["metric"] != "perplexity") continue;
+    Json& entry = perplexities.emplace_back(Json{{"model", measured["subject"]},
+                                                 {"text", measured["dataset"]},
+                                                 {"perplexity", measured["value"]},
+                                                 {"tokens", measured["count"]}});
+    if (measured.contains("add_bos")) entry["add_bos"] = measured["add_bos"];
+  }
+  json["perplexities"] = std::move(perplexities);
+  return json;
 }
 
 std::string OneLineJson(const Json& value) {

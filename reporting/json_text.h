@@ -7,12 +7,16 @@
 
 #include "common/json/json.h"
 #include "google/protobuf/message.h"
+#include "lwqat/v1/run.pb.h"
 
 namespace lwq::reporting {
 
 // One line, without a line end.
 std::string JsonLine(const google::protobuf::Message& message);
 Json ToJson(const google::protobuf::Message& message);
+// The same, and "perplexities": what was measured of that metric in the form that programs of earlier versions read
+// (model, text, perplexity, tokens, add_bos).
+Json ToJson(const lwqat::v1::Run& run);
 
 // One line, without a line end: what --json prints of verbs that print many.
 std::string OneLineJson(const Json& value);

@@ -90,6 +90,22 @@ TEST(LayerStatistics, TheTwoTrainingsOfARelayAddUp) {
   EXPECT_EQ(layer.training_seconds, 3.5);
 }
 
+TEST(RunJson, HasPerplexitiesInTheEarlierFormToo) {
+  lwqat::v1::Run run;
+  lwqat::v1::Measured* measured = run.add_measured();
+  measured->set_subject("fp");
+  measured->set_dataset("heldout");
+  measured->set_metric("perplexity");
+  measured->set_value(1.5);
+  measured->set_count(512);
+  measured->set_add_bos(true);
+  run.add_measured()->set_metric("accuracy");
+  EXPECT_EQ(
+      ToJson(run)["perplexities"],
+      Json::array({{{"model", "fp"}, {"text", "heldout"}, {"perplexity", 1.5}, {"tokens", "512"}, {"add_bos", true}}}));
+  EXPECT_EQ(ToJson(run)["measured"].size(), 2u);
+}
+
 TEST(LayerStatistics, StandBesideTheMessageInARunsJson) {
   const lwqat::v1::Run run = test::FinishedPolicyRun();
   Json json = RunToJson(run);
