@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "common/task/measured.h"
 #include "google/protobuf/util/json_util.h"
 
 namespace lwq::reporting {
@@ -26,7 +27,7 @@ Json ToJson(const lwqat::v1::Run& run) {
   Json json = ToJson(message);
   Json perplexities = Json::array();
   for (const Json& measured : json["measured"]) {
-    if (measured["metric"] != "perplexity") continue;
+    if (measured["metric"] != kPerplexityMetric) continue;
     Json& entry = perplexities.emplace_back(Json{{"model", measured["subject"]},
                                                  {"text", measured["dataset"]},
                                                  {"perplexity", measured["value"]},
