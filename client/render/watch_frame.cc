@@ -260,14 +260,18 @@ std::vector<std::string> RenderRunFrame(const Run& run, const FrameOptions& opti
   std::vector<std::string> lines = {RunLine(run, options)};
   for (const std::string& chosen : run.plan().chosen_defaults()) lines.push_back(absl::StrCat("  ", OneLine(chosen)));
   for (std::string& line : SensitivityLine(run, options.utf8)) lines.push_back(std::move(line));
-  const int reserved =
-      static_cast<int>(lines.size() + others.size()) + run.measured_size() + (run.error().empty() ? 0 : 1);
+  const int reserved = static_cast<int>(lines.size() + others.size()) + run.measured_size() +
+                       (run.error().empty() ? 0 : 1) + (run.waits_because().empty() ? 0 : 1);
   for (std::string& line : BlockLines(BlockRows(run), options.rows - reserved, options.utf8))
     lines.push_back(std::move(line));
   for (std::string& line : others) lines.push_back(std::move(line));
   for (const auto& measured : run.measured()) lines.push_back(MeasuredLine(measured));
   if (!run.error().empty()) lines.push_back(absl::StrCat("  ", OneLine(run.error())));
-  if (run.state() == lwqat::v1::RUN_STATE_PENDING) lines.push_back(absl::StrCat("  ", WaitsForWorkerText()));
+  if (!run.waits_because().empty()) {
+    lines.push_back(absl::StrCat("  ", OneLine(run.waits_because())));
+  } else if (run.state() == lwqat::v1::RUN_STATE_PENDING) {
+    lines.push_back(absl::StrCat("  ", WaitsForWorkerText()));
+  }
   if (static_cast<int>(lines.size()) > options.rows) lines.resize(static_cast<size_t>(std::max(1, options.rows)));
   for (std::string& line : lines) line = CutToWidth(line, options.columns);
   return lines;
@@ -300,6 +304,9 @@ std::vector<std::string> DescribeChanges(const Run& before, const Run& after) {
   for (const auto& measured : after.measured()) {
     if (HasMeasured(before, measured)) continue;
     lines.push_back(absl::StrCat(prefix, ": ", MeasuredLabel(measured), " is ", ValueText(measured)));
+  }
+  if (!after.waits_because().empty() && before.waits_because() != after.waits_because()) {
+    lines.push_back(absl::StrCat(prefix, ": ", OneLine(after.waits_because())));
   }
   if (!before.id().empty() && before.state() != after.state()) {
     const std::string why = after.error().empty() ? "" : absl::StrCat(": ", OneLine(after.error()));

@@ -186,6 +186,7 @@ void SummaryToWire(const State& state, const RunEntry& run, wire::Run* message) 
   message->set_id(record.id.value);
   message->set_state(ToWire(record.state));
   message->set_error(record.error);
+  message->set_waits_because(run.waits_because);
   SetTime(record.submitted_unix_ms, message->mutable_submitted_at());
   if (record.finished_unix_ms != 0) SetTime(record.finished_unix_ms, message->mutable_finished_at());
   message->set_tasks_total(static_cast<int32_t>(run.tasks.size()));

@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 
+#include "common/task/numerics_class.h"
 #include "coordinator/plan/cost/task_costs.h"
 
 namespace lwq::coordinator {
@@ -36,7 +37,7 @@ Candidates CandidatesFor(const State& state, const ResolvedSpec& resolved, TaskK
   const std::string named = NamedBase(resolved.spec, kind);
   for (const auto& [id, worker] : state.workers) {
     const WorkerRecord& record = worker.record;
-    if (!worker.alive || worker.draining || !ExecutesKind(record, kind)) continue;
+    if (!IsHere(worker) || worker.draining || !ExecutesKind(record, kind)) continue;
     if (IsPinnedKind(kind) && record.max_threads < resolved.recipe.threads) continue;
     if (!named.empty() && named != record.numerics_class) continue;
     candidates.any = true;
@@ -107,6 +108,22 @@ StatusOr<std::optional<ChosenClasses>> ChooseClasses(const State& state, const R
   chosen.bases[*main_kind] = main_base;
   chosen.hardware_bf16 = of_main.at(main_base).hardware_bf16;
   return std::make_optional(std::move(chosen));
+}
+
+std::set<std::string> MissingBases(const State& state, const RunEntry& run) {
+  std::set<std::string> missing;
+  for (const auto& [kind, base] : run.record.kind_bases) missing.insert(base);
+  for (const auto& [id, worker] : state.workers) {
+    if (IsHere(worker)) missing.erase(worker.record.numerics_class);
+  }
+  if (missing.empty()) return missing;
+  std::set<std::string> needed;
+  for (const RunTaskRecord& planned : run.tasks) {
+    const TaskRecord& task = state.tasks.at(planned.key).record;
+    if (task.state != TaskState::kSucceeded) needed.insert(BaseOf(task.def->numerics_class));
+  }
+  std::erase_if(missing, [&](const std::string& base) { return !needed.contains(base); });
+  return missing;
 }
 
 std::string HumanBytes(int64_t bytes) {

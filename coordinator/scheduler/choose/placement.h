@@ -2,9 +2,9 @@
 // Which classes of workers a run's kinds of tasks are pinned to. Pure; thread-safe.
 //
 // Every kind is chosen for by itself, so that a run may compute targets on L4s and train on A100s. A worker counts for
-// a kind where it is alive and not draining, executes the kind, has the run's threads, and, where the spec names a base
-// for the kind (kind_classes, else numerics_class), has that base; it fits where it has the memory one task of the kind
-// needs as well. Among the bases of fitting workers, the kind is pinned to
+// a kind where it is here (IsHere) and not draining, executes the kind, has the run's threads, and, where the spec
+// names a base for the kind (kind_classes, else numerics_class), has that base; it fits where it has the memory one
+// task of the kind needs as well. Among the bases of fitting workers, the kind is pinned to
 //   1. one that other runs of the same model use for the kind: so they share results;
 //   2. else the one chosen for the run's main kind (MainKindOf), which is chosen first: nothing is copied about;
 //   3. else the one with most fitting workers.
@@ -13,6 +13,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 
 #include "common/status/status.h"
@@ -32,6 +33,9 @@ struct ChosenClasses {
 // Nothing yet: no worker counts for one of the pinned kinds, so the run waits. FAILED_PRECONDITION: workers count for a
 // kind, pinned or not, but it fits none; the message names the kind and the memory that is missing.
 StatusOr<std::optional<ChosenClasses>> ChooseClasses(const State& state, const ResolvedSpec& resolved);
+
+// The bases that tasks of the run still need and that no worker has that is here.
+std::set<std::string> MissingBases(const State& state, const RunEntry& run);
 
 // "1.5 GiB": bytes for people.
 std::string HumanBytes(int64_t bytes);

@@ -68,6 +68,7 @@ Records RecordsOf(const std::vector<TimedTask>& tasks, const std::vector<WorkerR
 class Simulation {
  public:
   Simulation(State state, const std::vector<TimedTask>& tasks) : state_(std::move(state)) {
+    state_.outdated_runs.clear();  // These tasks are of no plan.
     for (const TimedTask& task : tasks) seconds_[task.key] = task.seconds;
     std::map<std::tuple<std::string, std::vector<TaskKind>, int64_t, int>, int> alike;
     for (const auto& [id, worker] : state_.workers) {

@@ -44,10 +44,9 @@ Status RestoreRuns(State& state, Records& records) {
     state.runs_by_sequence[record.sequence] = id;
     if (record.state == RunState::kPending) state.pending_runs.insert(record.sequence);
     run.record = std::move(record);
-    if (run.record.state == RunState::kRunning && Grows(*run.record.spec, run.record.recipe)) {
+    if (run.record.state == RunState::kRunning) {
       auto graph = GraphOf(run);
-      if (!graph.ok()) return Inconsistent(absl::StrCat("graph of run ", id.value, ": ", MessageOf(graph.status())));
-      if (SameTasks(graph->tasks, run.tasks)) {
+      if (graph.ok() && SameTasks(graph->tasks, run.tasks)) {
         run.pending = std::move(graph->pending);
       } else {
         state.outdated_runs.insert(run.record.sequence);
@@ -70,10 +69,12 @@ void RestoreWorkers(State& state, Records& records, Instant now) {
     const WorkerId id = record.id;
     worker.record = std::move(record);
     worker.last_seen_ms = now.steady_ms;
+    worker.heard = false;
     if (!worker.record.name.empty()) state.workers_by_name[worker.record.name] = id;
     const auto [it, added] = state.workers.emplace(id, std::move(worker));
     SetWorkerDeadline(state, it->second, now.steady_ms + state.options.lease_ms);
   }
+  state.missed_workers_due_ms = now.steady_ms + state.options.lease_ms;
 }
 
 // Active runs want their tasks; tasks know who reads them.

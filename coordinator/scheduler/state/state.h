@@ -65,7 +65,7 @@ struct RunEntry {
   std::optional<PendingMeasurement> pending;  // while RUNNING: what the graph waits for before it grows
   TaskCounts counts;                          // kept while RUNNING; then as they were at its end
   size_t held = 0;                            // first tasks whose results are kept for tasks to come (garbage.h)
-  std::string waits_because;                  // PENDING: why no class was chosen, as last logged; "" = no worker yet
+  std::string waits_because;                  // not ended: why it stands still, as last logged; "" = not known
   uint64_t revision = 0;                      // grows with every change a watcher could see
   uint64_t plan_revision = 0;                 // at which the plan last changed
   std::vector<uint64_t> task_revisions;       // at which each of `tasks` last changed
@@ -92,10 +92,16 @@ struct WorkerEntry {
   int64_t last_seen_ms = 0;
   int64_t deadline_ms = 0;  // alive: when it is given up; else when it is forgotten
   bool alive = true;
+  bool heard = true;  // since the coordinator started: only then is it known to be there still
   bool draining = false;
   std::optional<Digest> lease;
   LocalArtifacts local;
 };
+
+// Not only remembered from before a restart: no run is pinned to a class for the sake of a worker that may be gone.
+inline bool IsHere(const WorkerEntry& worker) {
+  return worker.alive && worker.heard;
+}
 
 struct State {
   SchedulerOptions options;
@@ -104,8 +110,10 @@ struct State {
   std::set<int64_t> pending_runs;
   // By model and kind, the bases that runs are pinned to.
   std::map<Digest, std::map<TaskKind, std::set<std::string>>> bases_of_model;
-  // RUNNING and growing, with other tasks than this version of the program would give them: the next Tick fails them.
+  // RUNNING, with other tasks than this version of the program would give them: the next step begins them again.
   std::set<int64_t> outdated_runs;
+  // When runs are to be looked for whose workers are gone; 0 = never.
+  int64_t missed_workers_due_ms = 0;
   std::map<Digest, TaskEntry> tasks;
   std::map<Digest, ActionRecord> actions;
   // SUCCEEDED tasks by the action whose result they have.

@@ -11,6 +11,7 @@ namespace lwq::coordinator {
 Effects Stepper::Run(const Event& event) {
   to_unblock_.assign(state_.unsettled.begin(), state_.unsettled.end());
   state_.unsettled.clear();
+  BeginOutdatedRunsAgain();
   effects_.status = std::visit([&](const auto& happened) { return On(happened); }, event);
   Settle();
   effects_.changes.reserve(effects_.changes.size() + created_.size() + dirty_.size());
@@ -34,6 +35,9 @@ std::optional<int64_t> NextDeadline(const State& state) {
   consider(state.delayed);
   consider(state.worker_deadlines);
   consider(state.execution_deadlines);
+  if (state.missed_workers_due_ms != 0)
+    next = std::min(next.value_or(state.missed_workers_due_ms), state.missed_workers_due_ms);
+  if (!state.outdated_runs.empty()) next = std::numeric_limits<int64_t>::min();
   return next;
 }
 

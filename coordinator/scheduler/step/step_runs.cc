@@ -65,6 +65,7 @@ void Stepper::StartRun(RunEntry& run, const ChosenClasses& chosen, const Prepare
     LogRun(run, "", "", absl::StrCat("pinned to ", PinsText(record)));
   }
   record.state = RunState::kRunning;
+  run.waits_because.clear();
   state_.pending_runs.erase(record.sequence);
   if (start != nullptr) {
     TakeGraph(run, *start);
@@ -186,6 +187,72 @@ void Stepper::PinPendingRuns() {
   }
 }
 
+void Stepper::NoteMissingWorkers(bool may_begin) {
+  for (auto& [id, run] : state_.runs) {
+    if (run.record.state != RunState::kRunning || (run.waits_because.empty() && !may_begin)) continue;
+    const std::set<std::string> missing = MissingBases(state_, run);
+    std::string reason;
+    if (!missing.empty()) {
+      reason = absl::StrCat("waits for a worker of class '", absl::StrJoin(missing, "' and for one of '"),
+                            "', which it is pinned to and which none here has: start one, or cancel the run and submit "
+                            "it again for the workers that are here");
+    }
+    if (reason == run.waits_because) continue;
+    if (!reason.empty()) LogRun(run, "", "", reason);
+    run.waits_because = std::move(reason);
+    ++run.revision;
+  }
+}
+
+void Stepper::BeginOutdatedRunsAgain() {
+  if (state_.outdated_runs.empty()) return;
+  for (const int64_t sequence : std::exchange(state_.outdated_runs, {})) BeginAgain(RunAt(sequence));
+  // Without what these were pinned to.
+  state_.bases_of_model.clear();
+  for (const auto& [id, run] : state_.runs) IndexBases(state_, run.record);
+  PinPendingRuns();
+}
+
+void Stepper::BeginAgain(RunEntry& run) {
+  run.waits_because =
+      "begun by another version of the coordinator, which gives its tasks other names: begins again; what is the same "
+      "in "
+      "both is not done again";
+  LogRun(run, "", "", run.waits_because);
+  LetGoOfTasks(run);
+  HoldResults(state_, run, 0);
+  run.tasks.clear();
+  run.task_revisions.clear();
+  run.pending.reset();
+  run.counts = TaskCounts();
+  IndexResults(run);
+  RunRecord& record = run.record;
+  record.numerics_class.clear();
+  record.kind_bases.clear();
+  record.measurements.clear();
+  effects_.changes.push_back(PutRunTasks{record.id, run.tasks});
+  StatusOr<PreparedRun> prepared = PrepareRun(*record.spec);
+  if (!prepared.ok()) return FailRun(run, std::string(MessageOf(prepared.status())));
+  record.recipe = std::move(prepared->resolved.recipe);
+  run.plan = std::move(prepared->plan);
+  run.plan_revision = ++run.revision;
+  record.state = RunState::kPending;
+  state_.pending_runs.insert(record.sequence);
+  SaveRun(run);
+}
+
+void Stepper::LetGoOfTasks(RunEntry& run) {
+  for (const RunTaskRecord& planned : run.tasks) {
+    TaskEntry& task = state_.tasks.at(planned.key);
+    task.wanted_by.erase(run.record.sequence);
+    if (task.wanted_by.empty()) {
+      Apply(task, Unwanted{});
+    } else {
+      Requeue(task);
+    }
+  }
+}
+
 void Stepper::FailRun(RunEntry& run, std::string error) {
   if (IsTerminal(run.record.state)) return;
   run.record.error = OneLine(error, kMaxErrorBytes);
@@ -206,16 +273,9 @@ void Stepper::EndRun(RunEntry& run, RunState state) {
   run.record.state = state;
   run.record.finished_unix_ms = now_.unix_ms;
   state_.pending_runs.erase(run.record.sequence);
+  run.waits_because.clear();
   SaveRun(run);
-  for (const RunTaskRecord& planned : run.tasks) {
-    TaskEntry& task = state_.tasks.at(planned.key);
-    task.wanted_by.erase(run.record.sequence);
-    if (task.wanted_by.empty()) {
-      Apply(task, Unwanted{});
-    } else {
-      Requeue(task);
-    }
-  }
+  LetGoOfTasks(run);
   run.task_revisions.assign(run.tasks.size(), ++run.revision);
 }
 

@@ -101,11 +101,21 @@ StatusOr<WorkerEntry*> Stepper::Hear(const WorkerId& id) {
   WorkerEntry& worker = it->second;
   worker.last_seen_ms = now_.steady_ms;
   SetWorkerDeadline(state_, worker, now_.steady_ms + state_.options.lease_ms);
-  if (!worker.alive) {
+  if (!IsHere(worker)) {
     worker.alive = true;
-    PinPendingRuns();
+    worker.heard = true;
+    WorkerCame();
   }
   return &worker;
+}
+
+void Stepper::WorkerCame() {
+  PinPendingRuns();
+  NoteMissingWorkers(/*may_begin=*/false);
+}
+
+void Stepper::WorkerWent() {
+  if (state_.missed_workers_due_ms == 0) state_.missed_workers_due_ms = now_.steady_ms + state_.options.lease_ms;
 }
 
 void Stepper::LoseLease(WorkerEntry& worker) {
@@ -125,6 +135,7 @@ void Stepper::Forget(const WorkerId& id) {
   state_.worker_deadlines.erase({it->second.deadline_ms, id});
   state_.workers.erase(it);
   effects_.changes.push_back(DropWorker{id});
+  WorkerWent();
 }
 
 Status Stepper::On(const RegisterWorker& event) {
@@ -144,7 +155,7 @@ Status Stepper::On(const RegisterWorker& event) {
   if (!name.empty()) state_.workers_by_name[name] = id;
   WorkerEntry& entry = state_.workers.emplace(id, std::move(worker)).first->second;
   SetWorkerDeadline(state_, entry, now_.steady_ms + state_.options.lease_ms);
-  PinPendingRuns();
+  WorkerCame();
   effects_.reply = RegisterReply{id};
   return absl::OkStatus();
 }
@@ -352,11 +363,6 @@ void Stepper::EndExecution(TaskEntry& task) {
 }
 
 Status Stepper::On(const Tick&) {
-  for (const int64_t sequence : std::exchange(state_.outdated_runs, {})) {
-    FailRun(
-        RunAt(sequence),
-        "the run was begun by another version of the coordinator, which gives its tasks other names; submit it again");
-  }
   // When this very process was stopped for long, silence says nothing about the workers: all get a new lease time.
   const int64_t stalled_ms =
       state_.worker_deadlines.empty() ? 0 : now_.steady_ms - state_.worker_deadlines.begin()->first;
@@ -381,12 +387,17 @@ Status Stepper::On(const Tick&) {
       continue;
     }
     worker.alive = false;
+    WorkerWent();
     SetWorkerDeadline(state_, worker,
                       std::max(worker.last_seen_ms + state_.options.forget_worker_ms, now_.steady_ms + 1));
     LoseLease(worker);
   }
   while (!state_.execution_deadlines.empty() && state_.execution_deadlines.begin()->first <= now_.steady_ms) {
     EndExecution(state_.tasks.at(state_.execution_deadlines.begin()->second));
+  }
+  if (state_.missed_workers_due_ms != 0 && state_.missed_workers_due_ms <= now_.steady_ms) {
+    state_.missed_workers_due_ms = 0;
+    NoteMissingWorkers(/*may_begin=*/true);
   }
   PinPendingRuns();
   return absl::OkStatus();

@@ -72,6 +72,11 @@ class Stepper {
   // Once all tasks of the pending measurement are done: remembers it and lets the graph grow.
   void GrowIfMeasured(RunEntry& run);
   void PinPendingRuns();
+  // Runs whose tasks this version of the program would name otherwise (State::outdated_runs).
+  void BeginOutdatedRunsAgain();
+  void BeginAgain(RunEntry& run);
+  // Nothing is done for the run any more but what other runs want, too.
+  void LetGoOfTasks(RunEntry& run);
   void FailRun(RunEntry& run, std::string error);
   void EndRun(RunEntry& run, RunState state);
   void FinishIfDone(RunEntry& run);
@@ -86,6 +91,13 @@ class Stepper {
   // The worker, known alive from now on; NOT_FOUND.
   StatusOr<WorkerEntry*> Hear(const WorkerId& id);
   void Forget(const WorkerId& id);
+  // A worker came: what waited for it goes on.
+  void WorkerCame();
+  // A worker went: once the others had time to come back, runs that none of them can work on are told.
+  void WorkerWent();
+  // Whether the run waits for workers of classes that are not here, and what its watchers are told. Without
+  // `may_begin`, only that it does not any more.
+  void NoteMissingWorkers(bool may_begin);
   // Takes the worker's task away, and what it was told to delete: both go to other workers.
   void LoseLease(WorkerEntry& worker);
   std::optional<Lease> LeaseFor(WorkerEntry& worker);

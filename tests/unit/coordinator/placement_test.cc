@@ -246,6 +246,67 @@ TEST(ClassByKindTest, ARestartKeepsTheClassOfEveryKind) {
       << "sharing knows it too";
 }
 
+TEST(ClassByKindTest, AWorkerThatIsOnlyRememberedFromBeforeARestartDoesNotDecideTheClass) {
+  SchedulerHarness harness;
+  harness.Register(WorkerOn(kL4, "gone"));
+  harness.RestartWithoutWorkers();
+  const RunId run = harness.Submit(BlockApSpec(1));
+  EXPECT_EQ(harness.run(run).record.state, RunState::kPending);
+  harness.Register(WorkerOn(kA10040, "here"));
+  EXPECT_EQ(harness.run(run).record.state, RunState::kRunning);
+  EXPECT_EQ(harness.run(run).record.kind_bases.at(TaskKind::kTrainBlock), kA10040.base);
+}
+
+TEST(ClassByKindTest, AWorkerThatIsHeardOfAfterARestartCountsAgain) {
+  SchedulerHarness harness;
+  const WorkerId worker = harness.Register(WorkerOn(kL4, "l4"));
+  harness.RestartWithoutWorkers();
+  const RunId run = harness.Submit(BlockApSpec(1));
+  EXPECT_EQ(harness.run(run).record.state, RunState::kPending);
+  harness.Beat(worker);
+  EXPECT_EQ(harness.run(run).record.kind_bases.at(TaskKind::kTrainBlock), kL4.base);
+}
+
+TEST(ClassByKindTest, ARunWhoseWorkersAreGoneSaysSoAndStopsSayingItWhenOneComesBack) {
+  SchedulerHarness harness;
+  const WorkerId worker = harness.Register(WorkerOn(kL4, "l4"));
+  const RunId run = harness.Submit(BlockApSpec(1));
+  harness.RunUntil(worker, "train block 0");
+  harness.RestartWithoutWorkers();
+  const WorkerId other = harness.Register(WorkerOn(kA10040, "a100"));
+  EXPECT_EQ(harness.run(run).waits_because, "") << "the others have time to come back";
+  for (int beat = 0; beat < 4; ++beat) {
+    harness.Advance(harness.options().lease_ms / 3);
+    harness.Beat(other);
+  }
+  harness.Advance(harness.options().lease_ms / 3);
+  EXPECT_THAT(harness.run(run).waits_because, HasSubstr("waits for a worker of class '" + kL4.base + "'"));
+  EXPECT_EQ(harness.run(run).logs.back().text, harness.run(run).waits_because);
+  const WorkerId back = harness.Register(WorkerOn(kL4, "l4"));
+  EXPECT_EQ(harness.run(run).waits_because, "");
+  harness.RunToEnd(back);
+  EXPECT_EQ(harness.run(run).record.state, RunState::kSucceeded);
+}
+
+TEST(ClassByKindTest, ARunThatAnotherVersionBeganBeginsAgainOnTheWorkersThatAreHere) {
+  SchedulerHarness harness;
+  const WorkerId old = harness.Register(WorkerOn(kL4, "l4"));
+  const RunId run = harness.Submit(BlockApSpec(2));
+  harness.RunUntil(old, "train block 1");
+  std::vector<RunTaskRecord> tasks = harness.run(run).tasks;
+  std::swap(tasks.front(), tasks.back());  // another version's graph
+  ASSERT_TRUE(harness.store().Commit(harness.term(), std::vector<Change>{PutRunTasks{run, tasks}}).ok());
+  harness.RestartWithoutWorkers();
+  EXPECT_EQ(harness.run(run).record.state, RunState::kPending);
+  EXPECT_EQ(CheckIndexes(harness.state()), "");
+  const WorkerId fresh = harness.Register(WorkerOn(kA10040, "a100"));
+  EXPECT_EQ(harness.run(run).record.kind_bases.at(TaskKind::kTrainBlock), kA10040.base);
+  harness.RestartWithoutWorkers();
+  harness.RunToEnd(fresh);
+  EXPECT_EQ(harness.run(run).record.state, RunState::kSucceeded) << harness.run(run).record.error;
+  EXPECT_EQ(CheckIndexes(harness.state()), "");
+}
+
 TEST(ClassByKindTest, ARunOfAnOlderVersionIsPinnedToItsOneClass) {
   SchedulerHarness harness;
   harness.Register(WorkerOn(kL4, "l4"));

@@ -189,6 +189,13 @@ void SchedulerHarness::Advance(int64_t ms) {
 }
 
 void SchedulerHarness::Restart() {
+  RestartWithoutWorkers();
+  std::vector<WorkerId> alive;
+  for (const auto& [id, worker] : state_->workers) alive.push_back(id);
+  for (const WorkerId& id : alive) Beat(id);
+}
+
+void SchedulerHarness::RestartWithoutWorkers() {
   term_ = store_->TakeTerm().value();
   StatusOr<Records> records = store_->Load();
   LWQ_CHECK(records.ok(), records.status().ToString());

@@ -61,8 +61,10 @@ class SchedulerHarness {
   Effects Do(const Event& event);
   // Moves the clock and ticks at every deadline on the way.
   void Advance(int64_t ms);
-  // The process dies and starts again from the store; the clock goes on.
+  // The process dies and starts again from the store, and its workers send heartbeats; the clock goes on.
   void Restart();
+  // As Restart, but nothing is heard of the workers.
+  void RestartWithoutWorkers();
 
   // As the service prepares it, with the state as it is now.
   SubmitRun Prepared(const RunSpec& spec, const std::string& request_id = "") const;
