@@ -368,11 +368,8 @@ TEST(SharingTest, APausedRunDoesNotHoldUpWhoWaitsForItsEqualAction) {
   EXPECT_EQ(CheckIndexes(harness.state()), "");
   harness.RunToEnd(a);
   EXPECT_EQ(harness.run(second).record.state, RunState::kSucceeded);
-  EXPECT_EQ(harness.run(first).record.state, RunState::kRunning);
-  ASSERT_TRUE(harness.Do(PauseRun{first.value, false}).status.ok());
+  EXPECT_EQ(harness.run(first).record.state, RunState::kSucceeded) << "the same bytes were made for the other";
   EXPECT_EQ(CheckIndexes(harness.state()), "");
-  harness.RunToEnd(a);
-  EXPECT_EQ(harness.run(first).record.state, RunState::kSucceeded);
 }
 
 TEST(SharingTest, CancellingOneRunLeavesSharedTasksToTheOther) {
