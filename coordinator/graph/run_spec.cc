@@ -52,6 +52,7 @@ Status CheckKindClasses(const KindBases& kind_classes) {
 // The first problem outside the recipe.
 Status CheckParts(const RunSpec& spec, const Recipe& recipe) {
   LWQ_RETURN_IF_ERROR(CheckName("name", spec.name));
+  LWQ_RETURN_IF_ERROR(CheckName("project", spec.project));
   LWQ_RETURN_IF_ERROR(CheckName("numerics_class", spec.numerics_class));
   LWQ_RETURN_IF_ERROR(CheckKindClasses(spec.kind_classes));
   if (spec.priority < -kMaxPriority || spec.priority > kMaxPriority) {
@@ -165,6 +166,9 @@ StatusOr<RunSpec> ParseSpec(const Json& json) {
   }
   LWQ_ASSIGN_OR_RETURN(const int64_t priority, JsonInt(json, "priority", "spec"));
   spec.priority = static_cast<int>(priority);
+  if (json.contains("project")) {
+    LWQ_ASSIGN_OR_RETURN(spec.project, JsonString(json, "project", "spec"));
+  }
   LWQ_ASSIGN_OR_RETURN(spec.numerics_class, JsonString(json, "numerics_class", "spec"));
   if (json.contains("kind_classes")) {
     LWQ_ASSIGN_OR_RETURN(spec.kind_classes, KindBasesFromJson(json["kind_classes"]));
@@ -225,6 +229,7 @@ Json RunSpecToJson(const RunSpec& spec) {
             {"recipe", RecipeToJson(spec.recipe)},
             {"priority", spec.priority},
             {"numerics_class", spec.numerics_class}};
+  if (!spec.project.empty()) json["project"] = spec.project;
   if (spec.model.has_value()) {
     json["model"] = Json{{"name", spec.model->name},
                          {"config_json", spec.model->config_json},

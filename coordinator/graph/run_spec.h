@@ -42,7 +42,8 @@ struct RunSpec {
   PartialRecipe recipe;
   // How sensitive each block is, measured elsewhere (sensitivity_file); empty where nothing is known.
   std::vector<double> sensitivity_scores;
-  int priority = 0;
+  int priority = 0;            // within its project
+  std::string project = "";    // whose share of the device time it takes
   std::string numerics_class;  // base to pin to; "" = chosen
   KindBases kind_classes;      // bases to pin single kinds to: these win over numerics_class
 };

@@ -140,6 +140,7 @@ StatusOr<RunSpec> FromWire(const wire::RunSpec& message) {
   spec.recipe = FromWire(message.recipe());
   spec.sensitivity_scores.assign(message.sensitivity_scores().begin(), message.sensitivity_scores().end());
   spec.priority = message.priority();
+  spec.project = message.project();
   spec.numerics_class = message.numerics_class();
   for (const auto& [name, base] : message.kind_classes()) {
     const StatusOr<TaskKind> kind = ParseTaskKind(name);
@@ -164,6 +165,7 @@ void ToWire(const RunSpec& spec, wire::RunSpec* message) {
   ToWire(spec.recipe, message->mutable_recipe());
   message->mutable_sensitivity_scores()->Add(spec.sensitivity_scores.begin(), spec.sensitivity_scores.end());
   message->set_priority(spec.priority);
+  message->set_project(spec.project);
   message->set_numerics_class(spec.numerics_class);
   for (const auto& [kind, base] : spec.kind_classes) {
     (*message->mutable_kind_classes())[std::string(TaskKindName(kind))] = base;

@@ -7,11 +7,15 @@
 #include <csignal>
 #include <cstdio>
 #include <fstream>
+#include <map>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "CLI/CLI.hpp"
 #include "common/log/log.h"
 #include "common/object_store/open_store.h"
+#include "coordinator/service/project_flag.h"
 #include "coordinator/service/server.h"
 #include "spdlog/spdlog.h"
 
@@ -30,6 +34,7 @@ struct Flags {
   double heartbeat_seconds = 2;
   double execution_factor = SchedulerOptions().execution_factor;
   int64_t activation_bytes = SchedulerOptions().activation_bytes;
+  std::vector<std::string> projects;
   std::string address_file;
   std::string log_level = "info";
 };
@@ -47,6 +52,16 @@ Status CheckFlags(const Flags& flags) {
   }
   if (flags.activation_bytes < 0) return absl::InvalidArgumentError("--activation-bytes must not be negative");
   return absl::OkStatus();
+}
+
+StatusOr<std::map<std::string, ProjectOptions>> ProjectsOf(const Flags& flags) {
+  std::map<std::string, ProjectOptions> projects;
+  for (const std::string& text : flags.projects) {
+    LWQ_ASSIGN_OR_RETURN(auto project, ParseProjectFlag(text));
+    const auto [named, added] = projects.insert(std::move(project));
+    if (!added) return absl::InvalidArgumentError(absl::StrCat("--project names '", named->first, "' twice"));
+  }
+  return projects;
 }
 
 // Whole or not at all: a reader never sees half an address.
@@ -71,6 +86,7 @@ int Fail(const Status& status) {
 Status Serve(const Flags& flags, const sigset_t& end_signals) {
   // The coordinator opens no object, but clients refuse a store that is not there: a wrong path must not swallow
   // uploads.
+  LWQ_ASSIGN_OR_RETURN(auto projects, ProjectsOf(flags));
   LWQ_RETURN_IF_ERROR(MakeSharedStore(flags.objects));
   LWQ_ASSIGN_OR_RETURN(std::unique_ptr<Store> store, OpenStore(flags.store));
   SystemClock clock;
@@ -78,6 +94,7 @@ Status Serve(const Flags& flags, const sigset_t& end_signals) {
   runtime_options.scheduler.lease_ms = static_cast<int64_t>(flags.lease_seconds * 1000);
   runtime_options.scheduler.execution_factor = flags.execution_factor;
   runtime_options.scheduler.activation_bytes = flags.activation_bytes;
+  runtime_options.scheduler.projects = std::move(projects);
   runtime_options.on_end = [] { ::kill(::getpid(), SIGTERM); };
   LWQ_ASSIGN_OR_RETURN(const std::unique_ptr<Runtime> runtime,
                        Runtime::Start(std::move(runtime_options), std::move(store), &clock));
@@ -123,6 +140,10 @@ int Main(int argc, char** argv) {
       ->transform(CLI::AsSizeValue(true).description(""))
       ->type_name("SIZE")
       ->capture_default_str();
+  app.add_option("--project", flags.projects,
+                 "NAME=WEIGHT or NAME=WEIGHT:MAX_RUNNING, may be repeated: that project's share of the device time "
+                 "beside others (default 1), and how many tasks are executed for it at once (default any number)")
+      ->type_name("TEXT");
   app.add_option("--address-file", flags.address_file, "written with HOST:PORT once serving");
   app.add_option("--log-level", flags.log_level, "trace, debug, info, warn, error or off")->capture_default_str();
   try {

@@ -529,7 +529,7 @@ void World::MutateState() {
   if (mutant_ == Mutant::kForgetReadyTask && random_.Chance(0.02)) {
     for (auto& [key, task] : state_->tasks) {
       if (!task.queued) continue;
-      state_->ready.Erase(DemandOf(task.record), task.urgency, key);
+      state_->ready.Erase(task.place, key);
       task.queued = false;
       return;
     }
@@ -541,7 +541,8 @@ void World::MutateState() {
       task.record.action_key = DigestOf(absl::StrCat("invented ", key.hex()));
       state_->action_owner[task.record.action_key] = key;
       task.queued = true;
-      state_->ready.Insert(DemandOf(task.record), task.urgency, key);
+      task.place = {DemandOf(task.record), "", {}};
+      state_->ready.Insert(task.place, key);
       return;
     }
   }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <tuple>
+#include <utility>
 
 #include "coordinator/scheduler/choose/run_ahead.h"
 
@@ -23,11 +24,16 @@ int64_t LocalInputBytes(const State& state, const WorkerEntry& worker, const Tas
   return bytes;
 }
 
-std::optional<Digest> Choose(const State& state, const WorkerEntry& worker, const ReadyQueue::Skip& skip) {
-  if (worker.local.empty()) return state.ready.Best(worker.record, skip);
+ReadyQueue::Order OrderOf(const State& state, ReadyQueue::Skip skip) {
+  return {[&state](const std::string& project) { return state.shares.Rank(project); }, std::move(skip)};
+}
+
+std::optional<Digest> Choose(const State& state, const WorkerEntry& worker, ReadyQueue::Skip skip) {
+  const ReadyQueue::Order order = OrderOf(state, std::move(skip));
+  if (worker.local.empty()) return state.ready.Best(worker.record, order);
   std::optional<Digest> best;
   int64_t most_bytes = -1;
-  for (const Digest& key : state.ready.EquallyUrgent(worker.record, kCompared, skip)) {
+  for (const Digest& key : state.ready.EquallyUrgent(worker.record, kCompared, order)) {
     const int64_t bytes = LocalInputBytes(state, worker, *state.tasks.at(key).record.def);
     if (bytes > most_bytes) best = key;
     most_bytes = std::max(most_bytes, bytes);
@@ -37,8 +43,8 @@ std::optional<Digest> Choose(const State& state, const WorkerEntry& worker, cons
 
 // Of a run that goes before the other's.
 bool IsOfMoreUrgentRun(const State& state, const Digest& task, const Digest& other) {
-  const Urgency& a = state.tasks.at(task).urgency;
-  const Urgency& b = state.tasks.at(other).urgency;
+  const Urgency& a = state.tasks.at(task).place.urgency;
+  const Urgency& b = state.tasks.at(other).place.urgency;
   return std::tie(a.negated_priority, a.run_sequence) < std::tie(b.negated_priority, b.run_sequence);
 }
 
@@ -57,7 +63,7 @@ std::optional<Digest> ChooseTask(const State& state, const WorkerEntry& worker) 
 }
 
 bool HasTaskFor(const State& state, const WorkerEntry& worker) {
-  return state.ready.Best(worker.record, HeldBack(state)).has_value();
+  return state.ready.Best(worker.record, OrderOf(state, HeldBack(state))).has_value();
 }
 
 }  // namespace lwq::coordinator

@@ -26,16 +26,18 @@ void ForEachWanting(const State& state, const TaskEntry& task, Visit visit) {
 }
 
 void Queue(State& state, TaskEntry& task) {
-  const std::optional<Urgency> urgency = UrgencyOf(state, task);
-  if (!urgency.has_value()) return;
-  task.urgency = *urgency;
+  std::optional<ReadyQueue::Place> place = PlaceOf(state, task);
+  if (!place.has_value()) return;
+  task.place = *std::move(place);
   task.queued = true;
-  state.ready.Insert(DemandOf(task.record), task.urgency, task.record.key);
+  state.ready.Insert(task.place, task.record.key);
+  state.shares.Waits(task.place.project);
 }
 
 void Unqueue(State& state, TaskEntry& task) {
   if (!task.queued) return;
-  state.ready.Erase(DemandOf(task.record), task.urgency, task.record.key);
+  state.ready.Erase(task.place, task.record.key);
+  state.shares.WaitsNoMore(task.place.project);
   task.queued = false;
 }
 
@@ -50,8 +52,10 @@ void RequeueTask(State& state, TaskEntry& task) {
     return;
   }
   if (task.record.state != TaskState::kReady || task.not_before_ms != 0) return;
-  const std::optional<Urgency> urgency = UrgencyOf(state, task);
-  if (task.queued && urgency == task.urgency) return;
+  if (task.queued) {
+    const std::optional<ReadyQueue::Place> place = PlaceOf(state, task);
+    if (place.has_value() && place->urgency == task.place.urgency) return;
+  }
   Unqueue(state, task);
   Queue(state, task);
 }
@@ -116,8 +120,9 @@ void UnindexTask(State& state, TaskEntry& task) {
   }
 }
 
-std::optional<Urgency> UrgencyOf(const State& state, const TaskEntry& task) {
+std::optional<ReadyQueue::Place> PlaceOf(const State& state, const TaskEntry& task) {
   std::optional<Urgency> best;
+  const std::string* project = nullptr;
   ForEachWanting(state, task, [&](int64_t sequence, size_t position) {
     const RunEntry& run = state.runs.at(state.runs_by_sequence.at(sequence));
     if (run.record.paused) return;
@@ -125,9 +130,12 @@ std::optional<Urgency> UrgencyOf(const State& state, const TaskEntry& task) {
                           .run_sequence = sequence,
                           .negated_depth = -static_cast<int64_t>(run.tasks[position].depth),
                           .position = static_cast<int64_t>(position)};
-    if (!best.has_value() || urgency < *best) best = urgency;
+    if (best.has_value() && !(urgency < *best)) return;
+    best = urgency;
+    project = &run.record.spec->project;
   });
-  return best;
+  if (!best.has_value()) return std::nullopt;
+  return ReadyQueue::Place{DemandOf(task.record), *project, *best};
 }
 
 void LinkConsumers(State& state, const TaskRecord& task) {

@@ -16,9 +16,9 @@ void IndexTask(State& state, TaskEntry& task);
 // Takes it out of all of them.
 void UnindexTask(State& state, TaskEntry& task);
 
-// How urgent the task is for those of the runs that want it, or wait for its action, that are not paused; none: it is
-// not to be begun.
-std::optional<Urgency> UrgencyOf(const State& state, const TaskEntry& task);
+// Where the task is queued for those of the runs that want it, or wait for its action, that are not paused: as urgently
+// as for the first of them, for whose project it is. None: it is not to be begun.
+std::optional<ReadyQueue::Place> PlaceOf(const State& state, const TaskEntry& task);
 // Puts the task in its place in the queue after who wants it has changed, or that of the task whose action it waits
 // for.
 void RequeueTask(State& state, TaskEntry& task);

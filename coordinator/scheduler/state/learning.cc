@@ -26,14 +26,19 @@ double WorkInRun(const RunSpec& spec, const LlamaConfig* model, const Recipe& re
   return TaskWork(def, model, recipe, text_bytes);
 }
 
-int64_t ExecutionDeadline(const State& state, const TaskEntry& task) {
-  if (task.wanted_by.empty() || state.options.execution_factor <= 0) return 0;
+std::optional<double> ExpectedSeconds(const State& state, const TaskEntry& task) {
+  if (task.wanted_by.empty()) return std::nullopt;
   const auto& [sequence, position] = *task.wanted_by.begin();
   const RunEntry& run = state.runs.at(state.runs_by_sequence.at(sequence));
   const TaskDef& def = *task.record.def;
-  const std::optional<double> expected = state.durations.SecondsFor(
+  return state.durations.SecondsFor(
       def.kind, def.numerics_class,
       WorkInRun(*run.record.spec, run.model.get(), run.record.recipe, def, run.tasks[position].evaluated_text));
+}
+
+int64_t ExecutionDeadline(const State& state, const TaskEntry& task) {
+  if (state.options.execution_factor <= 0) return 0;
+  const std::optional<double> expected = ExpectedSeconds(state, task);
   if (!expected.has_value()) return 0;
   constexpr double kMaxMs = 1e15;
   const double ceiling_ms = std::max(1000 * *expected * state.options.execution_factor,

@@ -6,8 +6,11 @@
 #include <cstdint>
 #include <string>
 
+#include <optional>
+#include <string>
 #include "common/model/llama_config.h"
 #include "common/task/task_def.h"
+
 #include "coordinator/graph/run_spec.h"
 #include "coordinator/scheduler/state/state.h"
 
@@ -16,6 +19,9 @@ namespace lwq::coordinator {
 // How much work a task is in a run of the spec (plan/cost/task_costs.h); `evaluated_text` names the text that it is of.
 double WorkInRun(const RunSpec& spec, const LlamaConfig* model, const Recipe& recipe, const TaskDef& def,
                  const std::string& evaluated_text);
+
+// How long the task would take by what was learned; absent where nothing was, or where no run wants it.
+std::optional<double> ExpectedSeconds(const State& state, const TaskEntry& task);
 
 // When the LEASED task is to be taken from its worker (SchedulerOptions::execution_factor); 0: never.
 int64_t ExecutionDeadline(const State& state, const TaskEntry& task);

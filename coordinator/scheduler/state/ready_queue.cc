@@ -2,13 +2,17 @@
 #include "coordinator/scheduler/state/ready_queue.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include "common/task/numerics_class.h"
 
 namespace lwq::coordinator {
 
 Demand DemandOf(const TaskRecord& task) {
-  return {task.def->numerics_class, task.def->kind, task.memory_bytes};
+  const std::string& numerics_class = task.def->numerics_class;
+  Demand demand{BaseOf(numerics_class), task.def->kind, task.memory_bytes, PartsOf(numerics_class).threads};
+  if (demand.base.empty()) demand.base = numerics_class;  // no class, or none that a worker could have
+  return demand;
 }
 
 bool ExecutesKind(const WorkerRecord& worker, TaskKind kind) {
@@ -16,38 +20,52 @@ bool ExecutesKind(const WorkerRecord& worker, TaskKind kind) {
 }
 
 bool Fits(const Demand& demand, const WorkerRecord& worker) {
-  return ExecutesKind(worker, demand.kind) && demand.memory_bytes <= worker.memory_bytes &&
-         NumericsClassFits(demand.numerics_class, worker.numerics_class) &&
-         PartsOf(demand.numerics_class).threads <= worker.max_threads;
+  return (demand.base.empty() || demand.base == worker.numerics_class) && ExecutesKind(worker, demand.kind) &&
+         demand.memory_bytes <= worker.memory_bytes && demand.threads <= worker.max_threads;
 }
 
-void ReadyQueue::Insert(const Demand& demand, const Urgency& urgency, const Digest& task) {
-  buckets_[demand].insert({urgency, task});
+void ReadyQueue::Insert(const Place& place, const Digest& task) {
+  bases_[place.demand.base][place.demand][place.project].insert({place.urgency, task});
 }
 
-void ReadyQueue::Erase(const Demand& demand, const Urgency& urgency, const Digest& task) {
-  const auto bucket = buckets_.find(demand);
-  if (bucket == buckets_.end()) return;
-  bucket->second.erase({urgency, task});
-  if (bucket->second.empty()) buckets_.erase(bucket);
+void ReadyQueue::Erase(const Place& place, const Digest& task) {
+  const auto base = bases_.find(place.demand.base);
+  if (base == bases_.end()) return;
+  const auto demand = base->second.find(place.demand);
+  if (demand == base->second.end()) return;
+  const auto project = demand->second.find(place.project);
+  if (project == demand->second.end()) return;
+  project->second.erase({place.urgency, task});
+  if (!project->second.empty()) return;
+  demand->second.erase(project);
+  if (!demand->second.empty()) return;
+  base->second.erase(demand);
+  if (base->second.empty()) bases_.erase(base);
 }
 
-const ReadyQueue::Entry* ReadyQueue::Head(const std::set<Entry>& entries, const Skip& skip) {
-  for (const Entry& entry : entries) {
-    if (!skip(entry.task)) return &entry;
+std::vector<ReadyQueue::Found> ReadyQueue::Heads(const WorkerRecord& worker, const Order& order) const {
+  std::vector<Found> heads;
+  const auto look = [&](const Demands& demands) {
+    for (const auto& [demand, projects] : demands) {
+      if (!Fits(demand, worker)) continue;
+      for (const auto& [project, entries] : projects) {
+        const std::optional<double> rank = order.rank(project);
+        if (!rank.has_value()) continue;
+        const auto head =
+            std::find_if(entries.begin(), entries.end(), [&](const Entry& entry) { return !order.skip(entry.task); });
+        if (head != entries.end()) heads.push_back({*rank, &project, &entries, &*head});
+      }
+    }
+  };
+  for (const std::string& base : {std::string(), worker.numerics_class}) {
+    const auto demands = bases_.find(base);
+    if (demands != bases_.end()) look(demands->second);
   }
-  return nullptr;
+  return heads;
 }
 
-std::optional<Digest> ReadyQueue::Best(const WorkerRecord& worker, const Skip& skip) const {
-  const Entry* best = nullptr;
-  for (const auto& [demand, entries] : buckets_) {
-    if (!Fits(demand, worker)) continue;
-    const Entry* head = Head(entries, skip);
-    if (head != nullptr && (best == nullptr || *head < *best)) best = head;
-  }
-  if (best == nullptr) return std::nullopt;
-  return best->task;
+bool ReadyQueue::GoesBefore(const Found& a, const Found& b) {
+  return std::tie(a.rank, *a.project, *a.head) < std::tie(b.rank, *b.project, *b.head);
 }
 
 bool ReadyQueue::AsUrgent(const Urgency& a, const Urgency& b) {
@@ -55,31 +73,29 @@ bool ReadyQueue::AsUrgent(const Urgency& a, const Urgency& b) {
          a.negated_depth == b.negated_depth;
 }
 
-std::vector<Digest> ReadyQueue::EquallyUrgent(const WorkerRecord& worker, size_t most, const Skip& skip) const {
-  std::vector<const std::set<Entry>*> buckets;  // whose heads are as urgent as the best
-  const Entry* best = nullptr;
-  for (const auto& [demand, entries] : buckets_) {
-    if (!Fits(demand, worker)) continue;
-    const Entry* head = Head(entries, skip);
-    if (head == nullptr) continue;
-    const bool as_urgent = best != nullptr && AsUrgent(head->urgency, best->urgency);
-    if (best != nullptr && !as_urgent && *best < *head) continue;
-    if (!as_urgent) buckets.clear();
-    buckets.push_back(&entries);
-    if (best == nullptr || *head < *best) best = head;
-  }
+std::optional<Digest> ReadyQueue::Best(const WorkerRecord& worker, const Order& order) const {
+  const std::vector<Found> heads = Heads(worker, order);
+  if (heads.empty()) return std::nullopt;
+  return std::min_element(heads.begin(), heads.end(), GoesBefore)->head->task;
+}
+
+std::vector<Digest> ReadyQueue::EquallyUrgent(const WorkerRecord& worker, size_t max, const Order& order) const {
+  const std::vector<Found> heads = Heads(worker, order);
+  if (heads.empty()) return {};
+  const Found best = *std::min_element(heads.begin(), heads.end(), GoesBefore);
   std::vector<Entry> found;
-  for (const std::set<Entry>* entries : buckets) {
+  for (const Found& bucket : heads) {
+    if (*bucket.project != *best.project || !AsUrgent(bucket.head->urgency, best.head->urgency)) continue;
     size_t taken = 0;
-    for (const Entry& entry : *entries) {
-      if (skip(entry.task)) continue;
-      if (taken == most || !AsUrgent(entry.urgency, best->urgency)) break;
+    for (const Entry& entry : *bucket.entries) {
+      if (order.skip(entry.task)) continue;
+      if (taken == max || !AsUrgent(entry.urgency, best.head->urgency)) break;
       found.push_back(entry);
       ++taken;
     }
   }
   std::sort(found.begin(), found.end());
-  if (found.size() > most) found.resize(most);
+  if (found.size() > max) found.resize(max);
   std::vector<Digest> tasks;
   tasks.reserve(found.size());
   for (const Entry& entry : found) tasks.push_back(entry.task);

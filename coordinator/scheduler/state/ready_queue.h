@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The tasks that wait for a worker, ordered so that a lease costs the number of different demands, not of tasks.
 //
-// Tasks that ask the same of a worker (numerics class, kind, memory) share a bucket, ordered within by priority, then
-// by the age of the run, then by the length of the path that hangs on the task, then by position. A worker gets the
-// best head of all buckets that fit it. There are as many buckets as there are different demands: a few per run.
+// Tasks of one project that ask the same of a worker (class, kind, memory, threads) share a bucket, ordered within by
+// priority, then by the age of the run, then by the length of the path that hangs on the task, then by position. A
+// worker gets the best head of the buckets that fit it of the project that goes first (project_shares.h). There are as
+// many buckets as there are different demands: a few per run; a worker sees those of its own base and of none.
 //
 // Thread-safety: none. Determinism: ties go to the smaller key.
 #pragma once
@@ -25,9 +26,10 @@ namespace lwq::coordinator {
 
 // What a task asks of a worker.
 struct Demand {
-  std::string numerics_class;
+  std::string base;  // of its numerics class; "" = any
   TaskKind kind = TaskKind::kNoop;
   int64_t memory_bytes = 0;
+  int threads = 1;
   friend auto operator<=>(const Demand&, const Demand&) = default;
 };
 Demand DemandOf(const TaskRecord& task);
@@ -45,16 +47,29 @@ struct Urgency {
 
 class ReadyQueue {
  public:
-  void Insert(const Demand& demand, const Urgency& urgency, const Digest& task);
-  void Erase(const Demand& demand, const Urgency& urgency, const Digest& task);
+  struct Place {
+    Demand demand;
+    std::string project;
+    Urgency urgency;
+  };
+  void Insert(const Place& place, const Digest& task);
+  void Erase(const Place& place, const Digest& task);
+
   // Tasks that are to be passed over.
   using Skip = std::function<bool(const Digest&)>;
+  // The smallest goes first; none: the project is passed over.
+  using Rank = std::function<std::optional<double>(const std::string& project)>;
+  struct Order {
+    Rank rank;
+    Skip skip;
+  };
 
-  // The most urgent task that fits the worker; it stays in the queue.
-  std::optional<Digest> Best(const WorkerRecord& worker, const Skip& skip) const;
-  // That task first, then those that fit and are as urgent but for their position, by position; at most `most`.
-  std::vector<Digest> EquallyUrgent(const WorkerRecord& worker, size_t most, const Skip& skip) const;
-  bool empty() const { return buckets_.empty(); }
+  // The most urgent task that fits the worker, of the project that goes first; it stays in the queue.
+  std::optional<Digest> Best(const WorkerRecord& worker, const Order& order) const;
+  // That task first, then those of its project that fit and are as urgent but for their position, by position; at most
+  // `max`.
+  std::vector<Digest> EquallyUrgent(const WorkerRecord& worker, size_t max, const Order& order) const;
+  bool empty() const { return bases_.empty(); }
 
  private:
   struct Entry {
@@ -62,10 +77,21 @@ class ReadyQueue {
     Digest task;
     friend auto operator<=>(const Entry&, const Entry&) = default;
   };
-  // The most urgent one that is not passed over, or null.
-  static const Entry* Head(const std::set<Entry>& entries, const Skip& skip);
+  using Entries = std::set<Entry>;
+  using Projects = std::map<std::string, Entries>;
+  using Demands = std::map<Demand, Projects>;
+  struct Found {
+    double rank = 0;
+    const std::string* project = nullptr;
+    const Entries* entries = nullptr;
+    const Entry* head = nullptr;  // the most urgent one that is not passed over
+  };
+  // Of every bucket that fits and is not passed over whole.
+  std::vector<Found> Heads(const WorkerRecord& worker, const Order& order) const;
+  static bool GoesBefore(const Found& a, const Found& b);
   static bool AsUrgent(const Urgency& a, const Urgency& b);
-  std::map<Demand, std::set<Entry>> buckets_;  // no bucket is empty
+
+  std::map<std::string, Demands> bases_;  // nothing in it is empty
 };
 
 }  // namespace lwq::coordinator

@@ -112,6 +112,9 @@ Status IndexTasks(State& state, Instant now) {
             absl::StrCat("task ", key.short_hex(), " is leased by unknown worker ", record.worker.value));
       }
       task.leased_at_ms = now.steady_ms;
+      const std::optional<ReadyQueue::Place> place = PlaceOf(state, task);
+      if (place.has_value()) task.place = *place;
+      state.shares.Begin(task.place.project, task.charged_seconds);
     }
     if (record.state == TaskState::kSucceeded && !state.actions.contains(record.action_key)) {
       return Inconsistent(absl::StrCat("task ", key.short_hex(), " succeeded but its result is missing"));
@@ -127,6 +130,7 @@ Status IndexTasks(State& state, Instant now) {
 StatusOr<State> RestoreState(Records records, const SchedulerOptions& options, Instant now) {
   State state;
   state.options = options;
+  state.shares.Configure(options.projects);
   LWQ_RETURN_IF_ERROR(RestoreRuns(state, records));
   RestoreWorkers(state, records, now);
   for (ActionRecord& action : records.actions) {

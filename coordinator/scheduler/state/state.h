@@ -25,6 +25,7 @@
 #include "coordinator/scheduler/state/durations.h"
 #include "coordinator/scheduler/state/events.h"
 #include "coordinator/scheduler/state/local_artifacts.h"
+#include "coordinator/scheduler/state/project_shares.h"
 #include "coordinator/scheduler/state/ready_queue.h"
 #include "coordinator/scheduler/state/records.h"
 
@@ -44,6 +45,7 @@ struct SchedulerOptions {
   // What activations may occupy. Beyond it, those that nobody reads any more are discarded (activation_ledger.h) and
   // chains do not run ahead of what they feed (run_ahead.h).
   int64_t activation_bytes = int64_t{64} << 30;
+  std::map<std::string, ProjectOptions> projects = {};  // by name
 };
 
 // A run's tasks in numbers.
@@ -80,11 +82,12 @@ struct TaskEntry {
   std::set<Digest> consumers;              // tasks that read an output of it
   std::map<std::string, int64_t> readers;  // by disposable output: reads by tasks that are not over
   int64_t holders = 0;                     // runs that keep its results for tasks to come
-  Urgency urgency;                         // as queued
+  ReadyQueue::Place place;                 // as queued; its project is the one that the lease is charged to
   bool queued = false;
   int64_t not_before_ms = 0;  // 0 = not delayed
   Digest waiting_for;         // BLOCKED behind an equal action of another task; zero = not
   int64_t leased_at_ms = 0;
+  double charged_seconds = 0;         // LEASED: to its project, in advance
   int64_t execution_deadline_ms = 0;  // LEASED: when it is taken from its worker; 0 = never
   Progress progress;                  // of the current lease
 };
@@ -131,6 +134,7 @@ struct State {
   std::map<std::string, WorkerId> workers_by_name;
   std::map<std::string, RequestRecord> requests;
   ReadyQueue ready;
+  ProjectShares shares;
   std::set<std::pair<int64_t, Digest>> delayed;
   std::set<std::pair<int64_t, WorkerId>> worker_deadlines;
   std::set<std::pair<int64_t, Digest>> execution_deadlines;

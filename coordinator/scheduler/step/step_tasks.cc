@@ -27,6 +27,10 @@ void Stepper::Replace(TaskEntry& task, TaskStep step) {
   EnterInLedger(state_, task);
   if (step.delay_ms > 0) task.not_before_ms = now_.steady_ms + step.delay_ms;
   if (task.record.state != TaskState::kLeased) task.progress = Progress();
+  if (before == TaskState::kLeased && task.record.state != TaskState::kLeased) {
+    state_.shares.End(task.place.project, task.charged_seconds,
+                      static_cast<double>(now_.steady_ms - task.leased_at_ms) / 1000);
+  }
   IndexTask(state_, task);
   MarkChanged(task);
 

@@ -18,6 +18,8 @@ namespace lwq::coordinator {
 namespace {
 
 constexpr size_t kMaxFieldBytes = 512;
+// What a lease is charged to its project in advance where nothing was learned of such tasks.
+constexpr double kUnknownSeconds = 1;
 constexpr size_t kMaxMessageBytes = 2000;
 constexpr size_t kMaxMetricsBytes = 4 << 20;
 constexpr size_t kMaxLinesPerMessage = 200;
@@ -185,6 +187,8 @@ std::optional<Lease> Stepper::LeaseFor(WorkerEntry& worker) {
     }
     Apply(task, Leased{worker.record.id, worker.record.name.empty() ? worker.record.id.value : worker.record.name});
     task.leased_at_ms = now_.steady_ms;
+    task.charged_seconds = ExpectedSeconds(state_, task).value_or(kUnknownSeconds);
+    state_.shares.Begin(task.place.project, task.charged_seconds);
     SetExecutionDeadline(state_, task, ExecutionDeadline(state_, task));
     NoteInputs(state_, *task.record.def, worker);
     return LeaseOf(state_, task);

@@ -389,6 +389,7 @@ StatusOr<double> SchedulerHarness::SecondsWithWorkers(const RunId& id, int worke
 
 std::string CheckIndexes(const State& state) {
   std::map<WorkerId, Digest> leases;
+  std::map<std::string, ProjectShares::Use> uses;
   for (const auto& [key, task] : state.tasks) {
     const TaskRecord& record = task.record;
     const auto name = [&, key = key] {
@@ -400,11 +401,13 @@ std::string CheckIndexes(const State& state) {
       return absl::StrCat(name(), " does not own its action");
     }
     const bool delayed = task.not_before_ms != 0;
-    const std::optional<Urgency> urgency = UrgencyOf(state, task);
-    if (task.queued != (record.state == TaskState::kReady && !delayed && urgency.has_value())) {
+    const std::optional<ReadyQueue::Place> place = PlaceOf(state, task);
+    if (task.queued != (record.state == TaskState::kReady && !delayed && place.has_value())) {
       return absl::StrCat(name(), " queued wrongly");
     }
-    if (task.queued && task.urgency != *urgency) return absl::StrCat(name(), " is queued in a wrong place");
+    if (task.queued && task.place.urgency != place->urgency) return absl::StrCat(name(), " is queued in a wrong place");
+    if (task.queued) ++uses[task.place.project].waiting;
+    if (record.state == TaskState::kLeased) ++uses[task.place.project].running;
     if (delayed && !state.delayed.contains({task.not_before_ms, key}))
       return absl::StrCat(name(), " is not in delayed");
     if (record.state == TaskState::kLeased) {
@@ -432,6 +435,11 @@ std::string CheckIndexes(const State& state) {
   for (const auto& [action, owner] : state.action_owner) {
     if (state.tasks.at(owner).record.action_key != action) return "an action is owned by a task that does another";
     if (state.actions.contains(action)) return "an action that has a result is being done";
+  }
+  for (const auto& [project, use] : state.shares.all()) {
+    if (use.waiting != uses[project].waiting || use.running != uses[project].running) {
+      return absl::StrCat("project '", project, "' has ", use.waiting, " waiting and ", use.running, " running");
+    }
   }
   std::map<Digest, std::map<TaskKind, std::set<std::string>>> bases_of_model;
   for (const auto& [id, run] : state.runs) {

@@ -3,19 +3,13 @@
 #include <chrono>
 #include <thread>
 
-#include "common/rpc/channel.h"
-#include "coordinator/service/convert_run.h"
-#include "coordinator/service/convert_worker.h"
-#include "coordinator/service/server.h"
 #include "gmock/gmock.h"
 #include "google/protobuf/util/message_differencer.h"
 #include "grpcpp/generic/generic_stub.h"
 #include "grpcpp/grpcpp.h"
 #include "grpcpp/impl/client_unary_call.h"
 #include "gtest/gtest.h"
-#include "lwqat/v1/sweep_service.grpc.pb.h"
-#include "tests/unit/coordinator/manual_clock.h"
-#include "tests/unit/coordinator/scheduler_harness.h"
+#include "tests/unit/coordinator/service_fixture.h"
 
 namespace lwq::coordinator {
 namespace {
@@ -25,118 +19,6 @@ using grpc::StatusCode;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
-
-// A deadline for calls that must end long before: a test that hits it has failed.
-constexpr auto kFar = std::chrono::seconds(60);
-
-class ServiceTest : public ::testing::Test {
- protected:
-  ServiceTest() {
-    auto runtime = Runtime::Start({}, std::make_unique<MemoryStore>(), &clock_);
-    LWQ_CHECK(runtime.ok(), runtime.status().ToString());
-    runtime_ = *std::move(runtime);
-    ServerOptions options;
-    options.objects_uri = "file:///objects";
-    options.version = "1.2.3";
-    auto server = Server::Start(options, runtime_.get());
-    LWQ_CHECK(server.ok(), server.status().ToString());
-    server_ = *std::move(server);
-    channel_ = OpenChannel(server_->address(), {});
-    runs_ = wire::RunService::NewStub(channel_);
-    sweeps_ = wire::SweepService::NewStub(channel_);
-    workers_ = wire::WorkerService::NewStub(channel_);
-  }
-  ~ServiceTest() override {
-    runtime_->Stop();
-    server_->Shutdown(1000);
-  }
-
-  // One call with a far deadline.
-  template <typename Stub, typename Request, typename Response>
-  grpc::Status Call(Stub& stub, grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
-                    const Request& request, Response* response) {
-    grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + kFar);
-    return (stub.*method)(&context, request, response);
-  }
-
-  static wire::SubmitRunRequest Submission(const RunSpec& spec, const std::string& request_id = "") {
-    wire::SubmitRunRequest request;
-    ToWire(spec, request.mutable_spec());
-    request.set_request_id(request_id);
-    return request;
-  }
-  std::string Submit(const RunSpec& spec) {
-    wire::SubmitRunResponse response;
-    const grpc::Status status = Call(*runs_, &wire::RunService::Stub::SubmitRun, Submission(spec), &response);
-    LWQ_CHECK(status.ok(), status.error_message());
-    return response.run().id();
-  }
-  std::string Register(const std::string& name) {
-    wire::RegisterWorkerRequest request;
-    request.set_name(name);
-    request.set_numerics_class("cpu|avx512|torch");
-    request.set_memory_bytes(int64_t{1} << 34);
-    request.set_max_threads(4);
-    wire::RegisterWorkerResponse response;
-    const grpc::Status status = Call(*workers_, &wire::WorkerService::Stub::RegisterWorker, request, &response);
-    LWQ_CHECK(status.ok(), status.error_message());
-    EXPECT_EQ(response.objects_uri(), "file:///objects");
-    EXPECT_EQ(response.heartbeat_interval().seconds(), 2);
-    return response.worker_id();
-  }
-  wire::LeaseTaskResponse LeaseTo(const std::string& worker) {
-    wire::LeaseTaskRequest request;
-    request.set_worker_id(worker);
-    wire::LeaseTaskResponse response;
-    const grpc::Status status = Call(*workers_, &wire::WorkerService::Stub::LeaseTask, request, &response);
-    LWQ_CHECK(status.ok(), status.error_message());
-    return response;
-  }
-  // What an honest worker reports.
-  static wire::ReportTaskRequest Success(const std::string& worker, const wire::Lease& lease) {
-    wire::ReportTaskRequest report;
-    report.set_worker_id(worker);
-    report.set_task_key(lease.task_key());
-    report.set_token(lease.token());
-    wire::TaskSuccess* success = report.mutable_success();
-    for (const char* role : {"tokens", "activations", "block", "losses", "files"}) {
-      ToWire(testing::NamedArtifact(lease.action_key() + role), &(*success->mutable_outputs())[role]);
-    }
-    success->set_metrics_json(R"({"measured":[{"metric":"perplexity","value":2.5,"count":100}]})");
-    report.set_seconds(0.25);
-    report.set_peak_memory_bytes(1000);
-    return report;
-  }
-  void RunToEnd(const std::string& worker) {
-    wire::LeaseTaskResponse lease = LeaseTo(worker);
-    while (lease.has_lease()) {
-      wire::ReportTaskRequest report = Success(worker, lease.lease());
-      report.set_lease_next(true);
-      wire::ReportTaskResponse response;
-      const grpc::Status status = Call(*workers_, &wire::WorkerService::Stub::ReportTask, report, &response);
-      LWQ_CHECK(status.ok(), status.error_message());
-      lease.Clear();
-      if (response.has_next()) *lease.mutable_lease() = response.next();
-    }
-  }
-  wire::Run Get(const std::string& id) {
-    wire::GetRunRequest request;
-    request.set_run_id(id);
-    wire::GetRunResponse response;
-    const grpc::Status status = Call(*runs_, &wire::RunService::Stub::GetRun, request, &response);
-    LWQ_CHECK(status.ok(), status.error_message());
-    return response.run();
-  }
-
-  testing::ManualClock clock_;
-  std::unique_ptr<Runtime> runtime_;
-  std::unique_ptr<Server> server_;
-  std::shared_ptr<grpc::Channel> channel_;
-  std::unique_ptr<wire::RunService::Stub> runs_;
-  std::unique_ptr<wire::SweepService::Stub> sweeps_;
-  std::unique_ptr<wire::WorkerService::Stub> workers_;
-};
 
 TEST_F(ServiceTest, ServerInfoNamesVersionObjectsAndActivations) {
   wire::GetServerInfoResponse response;
@@ -302,72 +184,6 @@ TEST_F(ServiceTest, AValidationAnswersPlansAndWhatASubmissionWouldAndStoresNothi
   const grpc::Status unfit = validate();
   EXPECT_EQ(unfit.error_code(), StatusCode::FAILED_PRECONDITION);
   EXPECT_THAT(unfit.error_message(), AllOf(StartsWith("run 1 of 2"), HasSubstr("of memory")));
-}
-
-TEST_F(ServiceTest, ASweepIsPlannedSubmittedListedPausedAndCancelled) {
-  wire::SubmitSweepRequest request;
-  request.set_request_id("once");
-  request.mutable_spec()->set_name("bits");
-  for (const int bits : {2, 3, 2}) {
-    wire::SweepRun& run = *request.mutable_spec()->add_runs();
-    RunSpec spec = testing::BlockApSpec(2);
-    spec.recipe.wbits = bits;
-    *run.mutable_spec() = Submission(spec).spec();
-    (*run.mutable_labels())["wbits"] = absl::StrCat(bits);
-  }
-  wire::PlanSweepRequest plan_request;
-  *plan_request.mutable_spec() = request.spec();
-  wire::PlanSweepResponse planned;
-  Register("a");
-  ASSERT_TRUE(Call(*sweeps_, &wire::SweepService::Stub::PlanSweep, plan_request, &planned).ok());
-  EXPECT_EQ(planned.plan().plans_size(), 3);
-  EXPECT_EQ(planned.plan().tasks(), 3 * 13);
-  EXPECT_LT(planned.plan().distinct_tasks(), 2 * 13);
-  EXPECT_EQ(planned.plan().known_tasks(), 0);
-  EXPECT_FALSE(planned.plan().has_device_seconds()) << "nothing was ever measured";
-
-  wire::SubmitSweepResponse submitted;
-  const auto submit = [&] { return Call(*sweeps_, &wire::SweepService::Stub::SubmitSweep, request, &submitted); };
-  ASSERT_TRUE(submit().ok());
-  const std::string id = submitted.sweep().id();
-  EXPECT_EQ(submitted.sweep().name(), "bits");
-  ASSERT_EQ(submitted.sweep().members_size(), 3);
-  EXPECT_EQ(submitted.sweep().members(1).labels().at("wbits"), "3");
-  EXPECT_EQ(submitted.sweep().tasks(), planned.plan().distinct_tasks());
-  ASSERT_TRUE(submit().ok());
-  EXPECT_EQ(submitted.sweep().id(), id) << "this one was there";
-
-  wire::GetRunRequest get_run;
-  get_run.set_run_id(submitted.sweep().members(1).run_id());
-  wire::GetRunResponse run;
-  ASSERT_TRUE(Call(*runs_, &wire::RunService::Stub::GetRun, get_run, &run).ok());
-  EXPECT_EQ(run.run().sweep_id(), id);
-  EXPECT_EQ(run.run().labels().at("wbits"), "3");
-
-  wire::ListSweepsResponse list;
-  ASSERT_TRUE(Call(*sweeps_, &wire::SweepService::Stub::ListSweeps, {}, &list).ok());
-  ASSERT_EQ(list.sweeps_size(), 1);
-  EXPECT_EQ(list.sweeps(0).members_size(), 0);
-
-  wire::PauseSweepRequest pause;
-  pause.set_sweep_id(id);
-  wire::PauseSweepResponse paused;
-  ASSERT_TRUE(Call(*sweeps_, &wire::SweepService::Stub::PauseSweep, pause, &paused).ok());
-  for (const auto& member : paused.sweep().members()) EXPECT_TRUE(member.paused());
-  wire::ResumeRunRequest resume;
-  resume.set_run_id(get_run.run_id());
-  wire::ResumeRunResponse resumed;
-  ASSERT_TRUE(Call(*runs_, &wire::RunService::Stub::ResumeRun, resume, &resumed).ok());
-  EXPECT_FALSE(resumed.run().paused());
-  wire::CancelSweepRequest cancel;
-  cancel.set_sweep_id(id.substr(0, 4));
-  wire::CancelSweepResponse cancelled;
-  ASSERT_TRUE(Call(*sweeps_, &wire::SweepService::Stub::CancelSweep, cancel, &cancelled).ok());
-  for (const auto& member : cancelled.sweep().members()) EXPECT_EQ(member.state(), wire::RUN_STATE_CANCELLED);
-  wire::GetSweepRequest unknown;
-  unknown.set_sweep_id("nothing");
-  wire::GetSweepResponse none;
-  EXPECT_EQ(Call(*sweeps_, &wire::SweepService::Stub::GetSweep, unknown, &none).error_code(), StatusCode::NOT_FOUND);
 }
 
 TEST_F(ServiceTest, PlanRunShowsWithoutStoring) {

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// What --project says of one project: "NAME=WEIGHT" or "NAME=WEIGHT:MAX_RUNNING". Pure; thread-safe.
+#pragma once
+
+#include <string_view>
+#include <utility>
+
+#include "common/status/status.h"
+#include "coordinator/scheduler/state/project_shares.h"
+
+namespace lwq::coordinator {
+
+// INVALID_ARGUMENT: what is wrong, and an example. The name may be empty: that of runs without a project.
+StatusOr<std::pair<std::string, ProjectOptions>> ParseProjectFlag(std::string_view text);
+
+}  // namespace lwq::coordinator
