@@ -15,6 +15,7 @@ namespace {
 struct Group {
   int workers = 0;
   bool hardware_bf16 = true;
+  double cost = 1;  // how late a run of the kind would end here, as a multiple of the fastest base's time for one
 };
 
 // The workers that count for a kind.
@@ -29,6 +30,31 @@ std::string NamedBase(const RunSpec& spec, TaskKind kind) {
   if (!IsPinnedKind(kind)) return "";
   const auto named = spec.kind_classes.find(kind);
   return named != spec.kind_classes.end() ? named->second : spec.numerics_class;
+}
+
+// Seconds that a unit of work of the kind takes on the base, where tasks were measured there.
+std::optional<double> RateOf(const State& state, const Recipe& recipe, TaskKind kind, const std::string& base,
+                             bool hardware_bf16) {
+  const Recipe pinned = PinRecipe(recipe, hardware_bf16);
+  return state.durations.SecondsFor(kind, ClassOf({{kind, base}}, kind, pinned), 1);
+}
+
+// A run has about one task to do at a time, so that it waits only where there are more runs than workers.
+void SetCosts(const State& state, const Recipe& recipe, TaskKind kind, std::map<std::string, Group>& groups) {
+  std::map<std::string, double> rates;
+  for (const auto& [base, group] : groups) {
+    const std::optional<double> rate = RateOf(state, recipe, kind, base, group.hardware_bf16);
+    if (rate.has_value() && *rate > 0) rates[base] = *rate;
+  }
+  double fastest = 0;
+  for (const auto& [base, rate] : rates) fastest = fastest == 0 ? rate : std::min(fastest, rate);
+  for (auto& [base, group] : groups) {
+    const auto rate = rates.find(base);
+    const double slowness = rate == rates.end() ? 1 : rate->second / fastest;  // What is not known is tried.
+    const auto running = state.running_on_base.find(base);
+    const int64_t runs = 1 + (running == state.running_on_base.end() ? 0 : running->second);
+    group.cost = slowness * std::max(1.0, static_cast<double>(runs) / group.workers);
+  }
 }
 
 Candidates CandidatesFor(const State& state, const ResolvedSpec& resolved, TaskKind kind) {
@@ -47,6 +73,7 @@ Candidates CandidatesFor(const State& state, const ResolvedSpec& resolved, TaskK
     ++group.workers;
     group.hardware_bf16 = group.hardware_bf16 && record.hardware_bf16;
   }
+  if (IsPinnedKind(kind)) SetCosts(state, resolved.recipe, kind, candidates.fitting);
   return candidates;
 }
 
@@ -73,7 +100,8 @@ std::map<TaskKind, std::set<std::string>> BasesOfModel(const State& state, const
 std::string BestBase(const std::map<std::string, Group>& fitting, const std::set<std::string>& shared,
                      const std::string& main_base) {
   const auto rank = [&](const auto& candidate) {
-    return std::make_tuple(shared.contains(candidate.first), candidate.first == main_base, candidate.second.workers);
+    return std::make_tuple(shared.contains(candidate.first), candidate.first == main_base, -candidate.second.cost,
+                           candidate.second.workers);
   };
   // The map is ordered, and the first of equals is kept.
   return std::max_element(fitting.begin(), fitting.end(),

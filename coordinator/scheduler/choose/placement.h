@@ -7,9 +7,9 @@
 // task of the kind needs as well. Among the bases of fitting workers, the kind is pinned to
 //   1. one that other runs of the same model use for the kind: so they share results;
 //   2. else the one chosen for the run's main kind (MainKindOf), which is chosen first: nothing is copied about;
-//   3. else the one with most fitting workers.
-// Several bases in 1: that of 2 if it is one of them, else the one with most fitting workers. Ties go to the
-// lexicographically first.
+//   3. else the one where the run would end first, by how long tasks of the kind took there so far and how many running
+//      runs there are for each fitting worker; among equals the one with most fitting workers.
+// Several bases in 1: that of 2 if it is one of them, else as in 3. Ties go to the lexicographically first.
 #pragma once
 
 #include <optional>

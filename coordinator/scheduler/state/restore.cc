@@ -45,6 +45,7 @@ Status RestoreRuns(State& state, Records& records) {
     if (record.state == RunState::kPending) state.pending_runs.insert(record.sequence);
     run.record = std::move(record);
     if (run.record.state == RunState::kRunning) {
+      CountRunning(state, run.record, +1);
       auto graph = GraphOf(run);
       if (graph.ok() && SameTasks(graph->tasks, run.tasks)) {
         run.pending = std::move(graph->pending);

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "common/json/json.h"
+#include "common/task/numerics_class.h"
 #include "common/task/task_outputs.h"
 #include "common/text/one_line.h"
 #include "coordinator/scheduler/state/garbage.h"
@@ -66,6 +67,14 @@ void IndexBases(State& state, const RunRecord& run) {
   for (const auto& [kind, base] : run.kind_bases) {
     state.bases_of_model[run.spec->model->files.digest][kind].insert(base);
   }
+}
+
+void CountRunning(State& state, const RunRecord& run, int64_t delta) {
+  if (run.numerics_class.empty()) return;
+  const std::string base = BaseOf(run.numerics_class);
+  int64_t& runs = state.running_on_base[base];
+  runs += delta;
+  if (runs == 0) state.running_on_base.erase(base);
 }
 
 StatusOr<RunGraph> GraphOf(const RunEntry& run) {

@@ -113,6 +113,7 @@ struct State {
   std::map<RunId, RunEntry> runs;
   std::map<int64_t, RunId> runs_by_sequence;
   std::set<int64_t> pending_runs;
+  std::map<std::string, int64_t> running_on_base;  // RUNNING runs by the base of their main kind; none has 0
   std::map<SweepId, SweepRecord> sweeps;
   std::map<int64_t, SweepId> sweeps_by_sequence;
   std::map<std::string, SweepId> sweeps_by_request;
@@ -150,6 +151,9 @@ struct State {
 // By id or unique prefix of at least four characters. NOT_FOUND; INVALID_ARGUMENT where the prefix is too short or
 // names several.
 StatusOr<RunId> FindRun(const State& state, const std::string& id_or_prefix);
+
+// The run has begun (+1), or has ended (−1), on the base of its main kind.
+void CountRunning(State& state, const RunRecord& run, int64_t delta);
 
 // As FindRun.
 StatusOr<SweepId> FindSweep(const State& state, const std::string& id_or_prefix);

@@ -99,6 +99,7 @@ void Stepper::StartRun(RunEntry& run, const ChosenClasses& chosen, const Prepare
     LogRun(run, "", "", absl::StrCat("pinned to ", PinsText(record)));
   }
   record.state = RunState::kRunning;
+  CountRunning(state_, record, +1);
   run.waits_because.clear();
   state_.pending_runs.erase(record.sequence);
   if (start != nullptr) {
@@ -261,6 +262,8 @@ void Stepper::BeginAgain(RunEntry& run) {
   run.counts = TaskCounts();
   IndexResults(run);
   RunRecord& record = run.record;
+  CountRunning(state_, record, -1);
+  record.state = RunState::kPending;
   record.numerics_class.clear();
   record.kind_bases.clear();
   record.measurements.clear();
@@ -270,7 +273,6 @@ void Stepper::BeginAgain(RunEntry& run) {
   record.recipe = std::move(prepared->resolved.recipe);
   run.plan = std::move(prepared->plan);
   run.plan_revision = ++run.revision;
-  record.state = RunState::kPending;
   state_.pending_runs.insert(record.sequence);
   SaveRun(run);
 }
@@ -304,6 +306,7 @@ void Stepper::FinishIfDone(RunEntry& run) {
 }
 
 void Stepper::EndRun(RunEntry& run, RunState state) {
+  if (run.record.state == RunState::kRunning) CountRunning(state_, run.record, -1);
   run.record.state = state;
   run.record.finished_unix_ms = now_.unix_ms;
   state_.pending_runs.erase(run.record.sequence);

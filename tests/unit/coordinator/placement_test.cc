@@ -152,6 +152,20 @@ TEST(ClassByKindTest, OtherKindsFollowTheMainKindWhereTheyFitAndGoElsewhereWhere
   EXPECT_THAT(executed.at(TaskKind::kAdvance), ElementsAre(kL4.base));
 }
 
+TEST(ClassByKindTest, RunsOfDifferentModelsSpreadOverTheClassesByTheirWorkers) {
+  SchedulerHarness harness;
+  for (int i = 0; i < 4; ++i) harness.Register(WorkerOn(kA10040, absl::StrCat("a", i)));
+  for (int i = 0; i < 2; ++i) harness.Register(WorkerOn(kL4, absl::StrCat("l", i)));
+  std::map<std::string, int> runs;
+  for (int i = 0; i < 12; ++i) {
+    RunSpec spec = BlockApSpec(1);
+    spec.model->files = NamedArtifact(absl::StrCat("model ", i));
+    ++runs[harness.run(harness.Submit(spec)).record.kind_bases.at(TaskKind::kTrainBlock)];
+  }
+  EXPECT_EQ(runs[kA10040.base], 8);
+  EXPECT_EQ(runs[kL4.base], 4);
+}
+
 TEST(ClassByKindTest, AKindIsSharedWithRunsOfTheSameModelOnly) {
   SchedulerHarness harness;
   harness.Register(WorkerOn(kL4, "l4"));
@@ -165,6 +179,7 @@ TEST(ClassByKindTest, AKindIsSharedWithRunsOfTheSameModelOnly) {
   const RunId same = harness.Submit(second);
   EXPECT_EQ(harness.run(same).record.kind_bases.at(TaskKind::kAdvance), kL4.base);
   EXPECT_EQ(harness.run(same).record.kind_bases.at(TaskKind::kTrainBlock), kA10040.base);
+  harness.Do(CancelRun{same.value});  // else its class would be the fuller one
   const RunId other = harness.Submit(OfAnotherModel(second));
   EXPECT_EQ(harness.run(other).record.kind_bases.at(TaskKind::kAdvance), kA10040.base);
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "common/task/numerics_class.h"
 #include "common/task/task_outputs.h"
 #include "common/task/task_params.h"
 #include "coordinator/scheduler/foresee/makespan.h"
@@ -448,6 +449,13 @@ std::string CheckIndexes(const State& state) {
       bases_of_model[run.record.spec->model->files.digest][kind].insert(base);
     }
   }
+  std::map<std::string, int64_t> running_on_base;
+  for (const auto& [id, run] : state.runs) {
+    const RunRecord& record = run.record;
+    if (record.state != RunState::kRunning || record.numerics_class.empty()) continue;
+    ++running_on_base[BaseOf(record.numerics_class)];
+  }
+  if (running_on_base != state.running_on_base) return "runs are not counted on the bases they are pinned to";
   if (bases_of_model != state.bases_of_model) return "the bases of a model are not those its runs are pinned to";
   for (const auto& [id, run] : state.runs) {
     if (run.task_revisions.size() != run.tasks.size()) return absl::StrCat("run ", id.value, " has a task unrevised");
