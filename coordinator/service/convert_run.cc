@@ -246,6 +246,25 @@ void ChangesToWire(const State& state, const RunEntry& run, Instant now, uint64_
   }
 }
 
+void ToWire(const Explanation& explanation, wire::ExplainRunsResponse* message) {
+  message->set_tasks_a(explanation.tasks_a);
+  message->set_tasks_b(explanation.tasks_b);
+  message->set_shared(explanation.shared);
+  message->set_following(explanation.following);
+  for (const Parting& parting : explanation.partings) {
+    wire::ExplainRunsResponse::Parting* out = message->add_partings();
+    out->set_title(parting.title);
+    for (const FieldDifference& field : parting.fields) {
+      wire::ExplainRunsResponse::Field* difference = out->add_fields();
+      difference->set_name(field.field);
+      difference->set_a(field.a);
+      difference->set_b(field.b);
+    }
+  }
+  for (const std::string& title : explanation.only_a) message->add_only_a(title);
+  for (const std::string& title : explanation.only_b) message->add_only_b(title);
+}
+
 void ToWire(const LogRecord& line, wire::LogLine* message) {
   message->set_sequence(line.sequence);
   message->set_time_unix_ms(line.time_unix_ms);

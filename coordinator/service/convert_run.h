@@ -2,6 +2,7 @@
 // How runs, tasks, plans, logs and workers look on the wire, read from the scheduler's state. Pure; never fails.
 #pragma once
 
+#include "coordinator/scheduler/foresee/explain.h"
 #include "coordinator/scheduler/foresee/preview.h"
 #include "coordinator/scheduler/state/state.h"
 #include "coordinator/service/convert_spec.h"
@@ -26,6 +27,7 @@ void RunToWire(const State& state, const RunEntry& run, Instant now, bool with_t
 void ChangesToWire(const State& state, const RunEntry& run, Instant now, uint64_t since,
                    wire::WatchRunResponse* message);
 
+void ToWire(const Explanation& explanation, wire::ExplainRunsResponse* message);
 void ToWire(const LogRecord& line, wire::LogLine* message);
 void WorkerToWire(const State& state, const WorkerEntry& worker, Instant now, wire::WorkerInfo* message);
 

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 
+#include "coordinator/scheduler/foresee/explain.h"
 #include "coordinator/scheduler/foresee/makespan.h"
+#include "coordinator/scheduler/foresee/why.h"
 #include "coordinator/service/answers.h"
 #include "coordinator/service/convert_run.h"
 #include "coordinator/service/watch_stream.h"
@@ -106,6 +108,34 @@ grpc::ServerUnaryReactor* RunServiceImpl::Change(grpc::CallbackServerContext* co
     reactor->Finish(ToGrpc(status));
   });
   return reactor;
+}
+
+grpc::ServerUnaryReactor* RunServiceImpl::ExplainRuns(grpc::CallbackServerContext* context,
+                                                      const wire::ExplainRunsRequest* request,
+                                                      wire::ExplainRunsResponse* response) {
+  return ReadAnswer(runtime_, context, [request, response](const State& state, Instant) -> Status {
+    LWQ_ASSIGN_OR_RETURN(const RunId a, FindRun(state, request->run_a()));
+    LWQ_ASSIGN_OR_RETURN(const RunId b, FindRun(state, request->run_b()));
+    LWQ_ASSIGN_OR_RETURN(const Explanation explanation, Explain(state, state.runs.at(a), state.runs.at(b)));
+    ToWire(explanation, response);
+    return absl::OkStatus();
+  });
+}
+
+grpc::ServerUnaryReactor* RunServiceImpl::WhyTask(grpc::CallbackServerContext* context,
+                                                  const wire::WhyTaskRequest* request,
+                                                  wire::WhyTaskResponse* response) {
+  return ReadAnswer(runtime_, context, [request, response](const State& state, Instant now) -> Status {
+    LWQ_ASSIGN_OR_RETURN(const RunId id, FindRun(state, request->run_id()));
+    const RunEntry& run = state.runs.at(id);
+    LWQ_ASSIGN_OR_RETURN(const size_t position, FindTask(run, request->task()));
+    const RunTaskRecord& task = run.tasks[position];
+    response->set_title(task.title);
+    response->set_key(task.key.hex());
+    response->set_state(ToWire(state.tasks.at(task.key).record.state));
+    for (std::string& line : Why(state, run, position, now)) response->add_lines(std::move(line));
+    return absl::OkStatus();
+  });
 }
 
 grpc::ServerUnaryReactor* RunServiceImpl::GetRunLogs(grpc::CallbackServerContext* context,

@@ -47,6 +47,11 @@ class RunServiceImpl final : public lwqat::v1::RunService::CallbackService {
                                      lwqat::v1::PauseRunResponse* response) override;
   grpc::ServerUnaryReactor* ResumeRun(grpc::CallbackServerContext* context, const lwqat::v1::ResumeRunRequest* request,
                                       lwqat::v1::ResumeRunResponse* response) override;
+  grpc::ServerUnaryReactor* ExplainRuns(grpc::CallbackServerContext* context,
+                                        const lwqat::v1::ExplainRunsRequest* request,
+                                        lwqat::v1::ExplainRunsResponse* response) override;
+  grpc::ServerUnaryReactor* WhyTask(grpc::CallbackServerContext* context, const lwqat::v1::WhyTaskRequest* request,
+                                    lwqat::v1::WhyTaskResponse* response) override;
   grpc::ServerUnaryReactor* GetRunLogs(grpc::CallbackServerContext* context,
                                        const lwqat::v1::GetRunLogsRequest* request,
                                        lwqat::v1::GetRunLogsResponse* response) override;
