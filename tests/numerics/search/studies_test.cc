@@ -7,6 +7,7 @@
 #include <functional>
 #include <limits>
 #include <numbers>
+#include <numeric>
 
 #include "coordinator/search/tpe.h"
 #include "gtest/gtest.h"
@@ -100,6 +101,8 @@ std::vector<Objective> Objectives() {
   return {branin, hartmann, mixed};
 }
 
+constexpr uint64_t kTrials = 60;
+
 double BestOfSearch(const Objective& objective, uint64_t seed, uint64_t trials, const TpeSettings& settings) {
   std::vector<TpeTrial> done;
   double best = std::numeric_limits<double>::infinity();
@@ -112,25 +115,49 @@ double BestOfSearch(const Objective& objective, uint64_t seed, uint64_t trials, 
   return best;
 }
 
-double MeanOfSearches(const Objective& objective, uint64_t seeds, uint64_t trials, const TpeSettings& settings = {}) {
+std::vector<double> BestOfSearches(const Objective& objective, uint64_t seeds, const TpeSettings& settings = {}) {
+  std::vector<double> best;
+  for (uint64_t seed = 0; seed < seeds; ++seed) best.push_back(BestOfSearch(objective, seed, kTrials, settings));
+  return best;
+}
+
+double MeanOf(const std::vector<double>& values) {
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
+
+double VarianceOf(const std::vector<double>& values) {
   double sum = 0;
-  for (uint64_t seed = 0; seed < seeds; ++seed) sum += BestOfSearch(objective, seed, trials, settings);
-  return sum / static_cast<double>(seeds);
+  for (const double value : values) sum += (value - MeanOf(values)) * (value - MeanOf(values));
+  return sum / static_cast<double>(values.size() - 1);
 }
 
 TEST(SearchStudiesTest, TheMeanBestValueOfThirtySeedsLiesWhereOptunasMeansLieAndThatOfRandomSearchesDoesNot) {
   for (const Objective& objective : Objectives()) {
     const Json& optuna = testing::SearchGolden("studies")[objective.name];
-    const auto trials = optuna["trials"].get<uint64_t>();
+    ASSERT_EQ(optuna["trials"], kTrials);
     const double low = optuna["interval_of_30"][0];
     const double high = optuna["interval_of_30"][1];
-    const double mean = MeanOfSearches(objective, 30, trials);
+    const double mean = MeanOf(BestOfSearches(objective, 30));
     EXPECT_GE(mean, low) << objective.name;
     EXPECT_LE(mean, high) << objective.name;
     TpeSettings random;
-    random.startup_trials = trials;
-    EXPECT_GT(MeanOfSearches(objective, 30, trials, random), high) << objective.name;
-    RecordProperty(objective.name, std::to_string(mean));
+    random.startup_trials = kTrials;
+    const double random_mean = MeanOf(BestOfSearches(objective, 30, random));
+    EXPECT_GT(random_mean, high) << objective.name;
+    RecordProperty(objective.name, absl::StrCat("mean ", mean, ", of random searches ", random_mean));
+  }
+}
+
+TEST(SearchStudiesTest, OfAsManySearchesAsStudiesTheMeansDifferByLessThanThreeStandardErrors) {
+  for (const Objective& objective : Objectives()) {
+    const Json& optuna = testing::SearchGolden("studies")[objective.name];
+    const auto studies = optuna["studies"].get<uint64_t>();
+    const std::vector<double> best = BestOfSearches(objective, studies);
+    const double deviation = optuna["deviation"];
+    const double error = std::sqrt((VarianceOf(best) + deviation * deviation) / static_cast<double>(studies));
+    EXPECT_NEAR(MeanOf(best), optuna["mean"].get<double>(), 3 * error) << objective.name;
+    RecordProperty(objective.name, absl::StrCat("mean ", MeanOf(best), ", deviation ", std::sqrt(VarianceOf(best)),
+                                                ", error of the difference ", error));
   }
 }
 
