@@ -13,6 +13,7 @@
 // one that is made longer keeps those it has. Pure; thread-safety: values.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 

@@ -118,17 +118,14 @@ double ParzenEstimator::LogDensity(double coordinate) const {
   }
   std::vector<double> terms;
   terms.reserve(kernels_.size());
-  const double place = half_step_ > 0 ? 0 : Spread(coordinate);
-  const double cell_low = half_step_ > 0 ? Spread(coordinate - half_step_) : 0;
-  const double cell_high = half_step_ > 0 ? Spread(coordinate + half_step_) : 0;
+  const double place = Spread(coordinate);
+  const double below = parameter_.log ? -std::log1p(-half_step_ / coordinate) : half_step_;
+  const double above = parameter_.log ? std::log1p(half_step_ / coordinate) : half_step_;
   for (const Kernel& kernel : kernels_) {
-    double log_density = 0;
-    if (half_step_ > 0) {
-      log_density =
-          LogNormalMass((cell_low - kernel.centre) / kernel.width, (cell_high - kernel.centre) / kernel.width);
-    } else {
-      log_density = LogNormalDensity((place - kernel.centre) / kernel.width) - std::log(kernel.width);
-    }
+    const double deviations = (place - kernel.centre) / kernel.width;
+    const double log_density = half_step_ > 0
+                                   ? LogNormalCellMass(deviations, below / kernel.width, above / kernel.width)
+                                   : LogNormalDensity(deviations) - std::log(kernel.width);
     terms.push_back(std::log(kernel.weight) + log_density - kernel.log_mass);
   }
   const double largest = *std::max_element(terms.begin(), terms.end());

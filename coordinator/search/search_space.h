@@ -9,6 +9,7 @@
 // Pure; thread-safety: values.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>

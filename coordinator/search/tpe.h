@@ -11,6 +11,7 @@
 // their numbers. Objectives are minimised. Pure; thread-safety: values.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>

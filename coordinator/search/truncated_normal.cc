@@ -39,12 +39,14 @@ double LogNormalCdf(double x) {
 
 double LogNormalMass(double a, double b) {
   if (a > 0) return LogNormalMass(-b, -a);
-  if (b - a < kNarrow) {
-    return LogNormalDensity(a + (b - a) / 2) + std::log(b - a);
-  }
   if (b > 0) return std::log1p(-NormalCdf(a) - NormalCdf(-b));
   const double log_b = LogNormalCdf(b);
   return log_b + std::log1p(-std::exp(LogNormalCdf(a) - log_b));
+}
+
+double LogNormalCellMass(double middle, double below, double above) {
+  if (below + above < kNarrow) return LogNormalDensity(middle) + std::log(below + above);
+  return LogNormalMass(middle - below, middle + above);
 }
 
 double TruncatedNormalQuantile(double q, double a, double b) {

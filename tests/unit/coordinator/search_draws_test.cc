@@ -82,8 +82,24 @@ TEST(TruncatedNormalTest, MassesKeepTheirDigitsInTheTailsAndInNarrowIntervals) {
   EXPECT_NEAR(LogNormalCdf(-40), -804.6084420137538, 1e-9);
   EXPECT_NEAR(LogNormalCdf(-35 + 1e-9), LogNormalCdf(-35 - 1e-9), 1e-6);
   EXPECT_NEAR(LogNormalMass(9.9, 10), LogNormalMass(-10, -9.9), 1e-12);
-  EXPECT_NEAR(LogNormalMass(1.5, 1.5 + 0.9e-7), LogNormalMass(1.5, 1.5 + 1.1e-7) + std::log(0.9 / 1.1), 1e-7);
-  EXPECT_NEAR(LogNormalMass(1.5, 1.5 + 1e-12), LogNormalDensity(1.5) + std::log(1e-12), 1e-3);
+  EXPECT_NEAR(LogNormalCellMass(1.5, 0.45e-7, 0.45e-7), LogNormalCellMass(1.5, 0.55e-7, 0.55e-7) + std::log(0.9 / 1.1),
+              1e-7);
+  EXPECT_NEAR(LogNormalCellMass(-1.5, 1e-20, 2e-20), LogNormalDensity(1.5) + std::log(3e-20), 1e-12);
+  EXPECT_NEAR(LogNormalCellMass(0.5, 0.25, 0.5), LogNormalMass(0.25, 1), 1e-15);
+}
+
+TEST(ParzenEstimatorTest, DensitiesOfAVeryWideRangeOfWholeNumbersAreThoseOfANarrowerOne) {
+  SearchParameter narrow;
+  narrow.name = "steps";
+  narrow.kind = ParameterKind::kInt;
+  narrow.high = 1e6;
+  SearchParameter wide = narrow;
+  wide.high = 1e15;
+  const ParzenEstimator of_narrow(narrow, {1e5, 5e5, 5.2e5, 9e5});
+  const ParzenEstimator of_wide(wide, {1e14, 5e14, 5.2e14, 9e14});
+  for (const double place : {0.0, 0.1, 0.3, 0.51, 1.0}) {
+    EXPECT_NEAR(of_wide.LogDensity(place * 1e15) + std::log(1e9), of_narrow.LogDensity(place * 1e6), 1e-5) << place;
+  }
 }
 
 SearchSpace TwoParameters() {
