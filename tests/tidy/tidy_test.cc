@@ -85,6 +85,7 @@ const std::map<std::string, std::vector<std::string>>& AllowedArrows() {
       {"coordinator/plan/cost/",
        {"common/", "coordinator/plan/policy/", "coordinator/plan/recipe/", "coordinator/plan/cost/"}},
       {"coordinator/graph/", {"common/", "coordinator/plan/", "coordinator/graph/"}},
+      {"coordinator/search/", {"common/", "coordinator/search/"}},
       {"coordinator/scheduler/state/",
        {"common/", "coordinator/plan/", "coordinator/graph/", "coordinator/scheduler/state/"}},
       {"coordinator/scheduler/choose/",
