@@ -18,8 +18,8 @@ constexpr int kDefaultLogsPage = 500;
 constexpr int kMaxLogsPage = 5000;
 constexpr int kMaxSchedules = 16;
 
-int PageSize(int asked, int otherwise, int most) {
-  return asked <= 0 ? otherwise : std::min(asked, most);
+int PageSize(int asked, int default_size, int max_size) {
+  return asked <= 0 ? default_size : std::min(asked, max_size);
 }
 
 // Reads state on the loop's thread and finishes the call with what `answer` returns.
