@@ -15,7 +15,7 @@
 namespace lwq {
 namespace {
 
-constexpr time_t kUnlockedAgeMaxS = 24 * 60 * 60;
+constexpr time_t kUnlockedAgeMaxS = time_t{24} * 60 * 60;
 
 enum class LockResult { kTaken, kHeldElsewhere, kNotSupported };
 

@@ -17,7 +17,7 @@ namespace {
 using internal::Find;
 using internal::Shown;
 
-constexpr uint32_t kMatchLimit = 100'000;  // of PCRE2's own steps: a module name needs a few hundred
+constexpr uint32_t kMaxMatchSteps = 100'000;  // of PCRE2's own steps: a module name needs a few hundred
 constexpr size_t kMaxRules = 100'000;
 constexpr std::string_view kQuantizationConfig = "quantization_config";
 
@@ -129,8 +129,8 @@ struct GptqConfig::Rule {
         pcre2_match_context_create(nullptr), &pcre2_match_context_free);
     if (data == nullptr || context == nullptr)
       return absl::ResourceExhaustedError("no memory for a regular expression");
-    pcre2_set_match_limit(context.get(), kMatchLimit);
-    pcre2_set_depth_limit(context.get(), kMatchLimit);
+    pcre2_set_match_limit(context.get(), kMaxMatchSteps);
+    pcre2_set_depth_limit(context.get(), kMaxMatchSteps);
     const int matched = pcre2_match(code.get(), reinterpret_cast<PCRE2_SPTR>(name.data()), name.size(), 0, 0,
                                     data.get(), context.get());
     if (matched >= 0) return true;

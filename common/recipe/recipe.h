@@ -21,7 +21,7 @@ namespace lwq {
 
 template <template <typename> class Field>
 struct BasicRecipe {
-#define LWQ_RECIPE_FIELD(type, name, otherwise, allowed, readers, help) Field<type> name = {};
+#define LWQ_RECIPE_FIELD(type, name, default_value, allowed, readers, help) Field<type> name = {};
 #include "common/recipe/recipe_fields.inc"
 };
 
@@ -49,15 +49,16 @@ template <typename Visit, typename... R>
 void ForEachRecipeRow(Visit&& visit, R&... recipes) {
   using recipe::Between, recipe::Checked, recipe::Follows, recipe::Integers, recipe::kAny, recipe::MakeRow;
   using recipe::ReadBy, recipe::Reader, recipe::TrainWindows, recipe::Value, recipe::WeightBits;
-#define LWQ_RECIPE_FIELD(type, name, otherwise, allowed, readers, help) \
-  visit(MakeRow<type>(#name, otherwise, allowed, readers, help), recipes.name...);
+#define LWQ_RECIPE_FIELD(type, name, default_value, allowed, readers, help) \
+  visit(MakeRow<type>(#name, default_value, allowed, readers, help), recipes.name...);
 #include "common/recipe/recipe_fields.inc"
 }
 
 // Calls visit(name, recipe.field…) for every field.
 template <typename Visit, typename... R>
 void ForEachRecipeField(Visit&& visit, R&... recipes) {
-#define LWQ_RECIPE_FIELD(type, name, otherwise, allowed, readers, help) visit(std::string_view(#name), recipes.name...);
+#define LWQ_RECIPE_FIELD(type, name, default_value, allowed, readers, help) \
+  visit(std::string_view(#name), recipes.name...);
 #include "common/recipe/recipe_fields.inc"
 }
 

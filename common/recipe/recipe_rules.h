@@ -87,15 +87,15 @@ struct Row {
   using Default = DefaultT;
   using Allowed = AllowedT;
   std::string_view name;
-  DefaultT otherwise;
+  DefaultT default_value;
   AllowedT allowed;
   Readers readers;
   std::string_view help;
 };
 template <typename T, typename DefaultT, typename AllowedT>
-constexpr Row<T, DefaultT, AllowedT> MakeRow(std::string_view name, DefaultT otherwise, AllowedT allowed,
+constexpr Row<T, DefaultT, AllowedT> MakeRow(std::string_view name, DefaultT default_value, AllowedT allowed,
                                              Readers readers, std::string_view help) {
-  return {name, otherwise, allowed, readers, help};
+  return {name, default_value, allowed, readers, help};
 }
 
 }  // namespace lwq::recipe

@@ -51,11 +51,12 @@ struct DefaultText {
   std::string rule;
 };
 template <typename V>
-DefaultText TextOf(const recipe::Value<V>& otherwise) {
-  return {ValueText(otherwise.value), ValueText(otherwise.value)};
+DefaultText TextOf(const recipe::Value<V>& default_value) {
+  return {ValueText(default_value.value), ValueText(default_value.value)};
 }
-DefaultText TextOf(const recipe::Follows& otherwise) {
-  return {std::string(otherwise.shown), std::string(otherwise.rule.empty() ? otherwise.shown : otherwise.rule)};
+DefaultText TextOf(const recipe::Follows& default_value) {
+  return {std::string(default_value.shown),
+          std::string(default_value.rule.empty() ? default_value.shown : default_value.rule)};
 }
 
 std::vector<std::string> WordsText(const auto& values) {
@@ -109,10 +110,10 @@ std::vector<RecipeFieldText> AllTexts() {
     text.name = std::string(row.name);
     text.type = TypeOf<T, typename RowType::Allowed>();
     Describe<T>(row.allowed, text);
-    const DefaultText otherwise = TextOf(row.otherwise);
+    const DefaultText default_text = TextOf(row.default_value);
     text.meaning = std::string(row.help);
-    text.otherwise = otherwise.rule;
-    text.help = absl::StrCat(row.help, " (default ", otherwise.shown, ")");
+    text.default_text = default_text.rule;
+    text.help = absl::StrCat(row.help, " (default ", default_text.shown, ")");
     text.readers = row.readers;
     texts.push_back(std::move(text));
   });

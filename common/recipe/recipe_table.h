@@ -17,7 +17,7 @@ struct RecipeFieldText {
   std::string name;
   RecipeFieldType type = RecipeFieldType::kText;
   std::string meaning;               // a sentence without its full stop
-  std::string otherwise;             // the default, or the rule it follows
+  std::string default_text;          // the default value, or the rule it follows
   std::string allowed;               // "1 to 4096", "one of cosine, chained_cosine", …
   std::string help;                  // for the command line: the meaning, with the default
   std::vector<std::string> choices;  // values that the command line completes

@@ -15,8 +15,8 @@ namespace lwq {
 namespace recipe {
 
 template <typename T, typename V>
-constexpr T ConstantOr(const Value<V>& otherwise, T) {
-  return static_cast<T>(otherwise.value);
+constexpr T ConstantOr(const Value<V>& default_value, T) {
+  return static_cast<T>(default_value.value);
 }
 template <typename T>
 constexpr T ConstantOr(const Follows&, T none) {
@@ -24,9 +24,9 @@ constexpr T ConstantOr(const Follows&, T none) {
 }
 
 struct TrainSettings {
-#define LWQ_RECIPE_FIELD(type, name, otherwise, allowed, readers, help)
-#define LWQ_RECIPE_TRAIN_FIELD(type, name, otherwise, allowed, readers, help) \
-  type name = ConstantOr<type>(otherwise, type{});
+#define LWQ_RECIPE_FIELD(type, name, default_value, allowed, readers, help)
+#define LWQ_RECIPE_TRAIN_FIELD(type, name, default_value, allowed, readers, help) \
+  type name = ConstantOr<type>(default_value, type{});
 #include "common/recipe/recipe_fields.inc"
   // Zero points' own rate; absent: quant_lr. A rate equal to quant_lr is the same training, so it is left absent.
   std::optional<double> zp_lr;
@@ -40,10 +40,10 @@ using recipe::TrainSettings;
 template <typename Settings, typename Visit>
 void ForEachTrainSetting(Settings& settings, Visit&& visit) {
   using recipe::Value;
-#define LWQ_RECIPE_FIELD(type, name, otherwise, allowed, readers, help)
-#define LWQ_RECIPE_TRAIN_FIELD(type, name, otherwise, allowed, readers, help) visit(#name, settings.name);
-#define LWQ_RECIPE_YOUNG_TRAIN_FIELD(type, name, otherwise, allowed, readers, help) \
-  visit.Young(#name, settings.name, recipe::ConstantOr<type>(otherwise, type{}));
+#define LWQ_RECIPE_FIELD(type, name, default_value, allowed, readers, help)
+#define LWQ_RECIPE_TRAIN_FIELD(type, name, default_value, allowed, readers, help) visit(#name, settings.name);
+#define LWQ_RECIPE_YOUNG_TRAIN_FIELD(type, name, default_value, allowed, readers, help) \
+  visit.Young(#name, settings.name, recipe::ConstantOr<type>(default_value, type{}));
 #include "common/recipe/recipe_fields.inc"
   visit("zp_lr", settings.zp_lr);
 }
@@ -51,8 +51,8 @@ void ForEachTrainSetting(Settings& settings, Visit&& visit) {
 // Those of the recipe itself, which plans may change by block.
 inline TrainSettings TrainSettingsOf(const Recipe& recipe) {
   TrainSettings settings;
-#define LWQ_RECIPE_FIELD(type, name, otherwise, allowed, readers, help)
-#define LWQ_RECIPE_TRAIN_FIELD(type, name, otherwise, allowed, readers, help) settings.name = recipe.name;
+#define LWQ_RECIPE_FIELD(type, name, default_value, allowed, readers, help)
+#define LWQ_RECIPE_TRAIN_FIELD(type, name, default_value, allowed, readers, help) settings.name = recipe.name;
 #include "common/recipe/recipe_fields.inc"
   if (recipe.zp_lr != recipe.quant_lr) settings.zp_lr = recipe.zp_lr;
   return settings;

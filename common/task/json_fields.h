@@ -38,8 +38,8 @@ class JsonFieldWriter {
   }
   // Left out at its default.
   template <typename T>
-  void Young(std::string_view name, const T& value, const T& otherwise) {
-    if (value != otherwise) (*this)(name, value);
+  void Young(std::string_view name, const T& value, const T& default_value) {
+    if (value != default_value) (*this)(name, value);
   }
   Json Take() { return std::move(json_); }
 
@@ -101,8 +101,8 @@ class JsonFieldReader {
   }
 
   template <typename T>
-  void Young(std::string_view name, T& value, const T& otherwise) {
-    value = otherwise;
+  void Young(std::string_view name, T& value, const T& default_value) {
+    value = default_value;
     if (json_.is_object() && json_.contains(name)) (*this)(name, value);
   }
 

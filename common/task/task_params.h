@@ -215,6 +215,6 @@ struct ParamsOfKind;
 }  // namespace task_kinds
 
 template <TaskKind kKind>
-using ParamsOf = task_kinds::ParamsOfKind<kKind>::type;
+using ParamsOf = typename task_kinds::ParamsOfKind<kKind>::type;
 
 }  // namespace lwq

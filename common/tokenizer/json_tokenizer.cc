@@ -37,7 +37,7 @@ class JsonTokenizer : public Tokenizer {
   std::span<const int32_t> prefix_ids() const override { return prefix_ids_; }
 
  private:
-  Status AddTokens(std::vector<AddedToken> added, std::string_view what);
+  Status AddTokens(const std::vector<AddedToken>& added, std::string_view what);
   Status SetSpecialTokens(const Json& post_processor, std::string_view what, const JsonTokenizerOptions& options);
   std::optional<int32_t> SpecialId(const std::optional<std::string>& token) const;
   // One call of Encode.
@@ -74,19 +74,19 @@ Status JsonTokenizer::Init(const Json& root, std::string_view what, const JsonTo
   if (model == root.end()) return absl::InvalidArgumentError(absl::StrCat(what, ": 'model' is missing"));
   LWQ_ASSIGN_OR_RETURN(model_, BpeModel::FromJson(*model, pre_tokenizer_.byte_level(), what));
   if (pre_tokenizer_.byte_level() && !model_.words_are_bytes()) pre_tokenizer_.SpellBytes();
-  LWQ_ASSIGN_OR_RETURN(std::vector<AddedToken> added, ParseAddedTokens(Section(root, "added_tokens"), what));
-  LWQ_RETURN_IF_ERROR(AddTokens(std::move(added), what));
+  LWQ_ASSIGN_OR_RETURN(const std::vector<AddedToken> added, ParseAddedTokens(Section(root, "added_tokens"), what));
+  LWQ_RETURN_IF_ERROR(AddTokens(added, what));
   std::vector<AddedToken> more;
   for (const AddedToken& token : options.more_added_tokens) {
     const size_t id = static_cast<size_t>(token.id);
     const bool free_id = id >= tokens_.size() || tokens_[id].empty();
     if (free_id && !SpecialId(token.content).has_value()) more.push_back(token);
   }
-  LWQ_RETURN_IF_ERROR(AddTokens(std::move(more), what));
+  LWQ_RETURN_IF_ERROR(AddTokens(more, what));
   return SetSpecialTokens(Section(root, "post_processor"), what, options);
 }
 
-Status JsonTokenizer::AddTokens(std::vector<AddedToken> added, std::string_view what) {
+Status JsonTokenizer::AddTokens(const std::vector<AddedToken>& added, std::string_view what) {
   if (tokens_.empty()) tokens_ = model_.tokens();
   special_.resize(tokens_.size());
   for (const AddedToken& token : added) {
@@ -211,7 +211,7 @@ StatusOr<std::string> JsonTokenizer::Decode(std::span<const int32_t> ids) const 
 }  // namespace
 
 StatusOr<std::unique_ptr<Tokenizer>> MakeJsonTokenizer(std::string_view file, std::string_view what,
-                                                       JsonTokenizerOptions options) {
+                                                       const JsonTokenizerOptions& options) {
   LWQ_ASSIGN_OR_RETURN(const Json root, ParseJson(file, what));
   auto tokenizer = std::make_unique<JsonTokenizer>();
   LWQ_RETURN_IF_ERROR(tokenizer->Init(root, what, options));

@@ -30,6 +30,6 @@ struct JsonTokenizerOptions {
 
 // `file` is the text of tokenizer.json, `what` its name in errors.
 StatusOr<std::unique_ptr<Tokenizer>> MakeJsonTokenizer(std::string_view file, std::string_view what,
-                                                       JsonTokenizerOptions options);
+                                                       const JsonTokenizerOptions& options);
 
 }  // namespace lwq

@@ -98,7 +98,7 @@ StatusOr<std::unique_ptr<Tokenizer>> LoadJson(std::string_view file, TokenizerCo
   options.bos_token = std::move(config.bos_token);
   options.eos_token = std::move(config.eos_token);
   options.more_added_tokens = std::move(config.added_tokens);
-  return MakeJsonTokenizer(file, kJsonName, std::move(options));
+  return MakeJsonTokenizer(file, kJsonName, options);
 }
 
 }  // namespace

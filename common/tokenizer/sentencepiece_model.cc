@@ -37,8 +37,9 @@ Status ForEachField(std::string_view message, Handle&& handle) {
 
 template <typename T>
 Status Store(StatusOr<T> value, T* to) {
-  if (value.ok()) *to = *std::move(value);
-  return value.status();
+  if (!value.ok()) return value.status();
+  *to = *std::move(value);
+  return absl::OkStatus();
 }
 
 Status Store(StatusOr<std::string_view> value, std::string* to) {

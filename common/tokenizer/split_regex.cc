@@ -115,7 +115,7 @@ class PatternTranslator {
 struct MatchState {
   MatchContext context{pcre2_match_context_create(nullptr)};
   MatchData data{pcre2_match_data_create(1, nullptr)};
-  JitStack stack{pcre2_jit_stack_create(32 * 1024, kJitStackBytes, nullptr)};
+  JitStack stack{pcre2_jit_stack_create(size_t{32} << 10, kJitStackBytes, nullptr)};
 
   MatchState() {
     if (context == nullptr) return;

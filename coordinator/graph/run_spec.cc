@@ -106,11 +106,11 @@ Status CheckParts(const RunSpec& spec, const Recipe& recipe) {
   return absl::OkStatus();
 }
 
-Json ArtifactToJson(const ArtifactRef& artifact) {
+Json InputToJson(const ArtifactRef& artifact) {
   return Json{{"digest", artifact.digest.hex()}, {"size_bytes", artifact.size_bytes}};
 }
 
-StatusOr<ArtifactRef> ArtifactFromJson(const Json& json, std::string_view field) {
+StatusOr<ArtifactRef> InputFromJson(const Json& json, std::string_view field) {
   if (!json.contains(field)) return absl::DataLossError(absl::StrCat("'", field, "' is missing"));
   const Json& object = json[std::string(field)];
   ArtifactRef artifact;
@@ -121,13 +121,13 @@ StatusOr<ArtifactRef> ArtifactFromJson(const Json& json, std::string_view field)
 }
 
 Json TextToJson(const TextSource& text) {
-  return Json{{"name", text.name}, {"files", ArtifactToJson(text.files)}};
+  return Json{{"name", text.name}, {"files", InputToJson(text.files)}};
 }
 
 StatusOr<TextSource> TextFromJson(const Json& json) {
   TextSource text;
   LWQ_ASSIGN_OR_RETURN(text.name, JsonString(json, "name", "text"));
-  LWQ_ASSIGN_OR_RETURN(text.files, ArtifactFromJson(json, "files"));
+  LWQ_ASSIGN_OR_RETURN(text.files, InputFromJson(json, "files"));
   return text;
 }
 
@@ -139,10 +139,10 @@ StatusOr<RunSpec> ParseSpec(const Json& json) {
     ModelSource source;
     LWQ_ASSIGN_OR_RETURN(source.name, JsonString(model, "name", "model"));
     LWQ_ASSIGN_OR_RETURN(source.config_json, JsonString(model, "config_json", "model"));
-    LWQ_ASSIGN_OR_RETURN(source.files, ArtifactFromJson(model, "files"));
-    LWQ_ASSIGN_OR_RETURN(source.tokenizer, ArtifactFromJson(model, "tokenizer"));
+    LWQ_ASSIGN_OR_RETURN(source.files, InputFromJson(model, "files"));
+    LWQ_ASSIGN_OR_RETURN(source.tokenizer, InputFromJson(model, "tokenizer"));
     if (model.contains("companions")) {
-      LWQ_ASSIGN_OR_RETURN(source.companions, ArtifactFromJson(model, "companions"));
+      LWQ_ASSIGN_OR_RETURN(source.companions, InputFromJson(model, "companions"));
     }
     spec.model = std::move(source);
   }
@@ -233,10 +233,10 @@ Json RunSpecToJson(const RunSpec& spec) {
   if (spec.model.has_value()) {
     json["model"] = Json{{"name", spec.model->name},
                          {"config_json", spec.model->config_json},
-                         {"files", ArtifactToJson(spec.model->files)},
-                         {"tokenizer", ArtifactToJson(spec.model->tokenizer)}};
+                         {"files", InputToJson(spec.model->files)},
+                         {"tokenizer", InputToJson(spec.model->tokenizer)}};
     if (!spec.model->companions.digest.is_zero()) {
-      json["model"]["companions"] = ArtifactToJson(spec.model->companions);
+      json["model"]["companions"] = InputToJson(spec.model->companions);
     }
   }
   if (!spec.sensitivity_scores.empty()) json["sensitivity_scores"] = spec.sensitivity_scores;

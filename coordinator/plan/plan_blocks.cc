@@ -83,6 +83,7 @@ std::vector<TrainingUnit> UnitsFor(const Recipe& policies, int64_t blocks, const
 
 std::vector<double> ScoresOfUnits(const std::vector<TrainingUnit>& units) {
   std::vector<double> scores;
+  scores.reserve(units.size());
   for (const TrainingUnit& unit : units) scores.push_back(unit.score);
   return scores;
 }

@@ -11,9 +11,9 @@
 namespace lwq::coordinator::simulation {
 namespace {
 
-int64_t FromEnvironment(const char* name, int64_t otherwise) {
+int64_t FromEnvironment(const char* name, int64_t default_value) {
   const char* text = std::getenv(name);
-  return text == nullptr ? otherwise : std::atoll(text);
+  return text == nullptr ? default_value : std::atoll(text);
 }
 
 TEST(SimulationTest, EveryPromiseHoldsInEveryWorld) {

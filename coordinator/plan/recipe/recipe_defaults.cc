@@ -91,7 +91,7 @@ const SettledRecipe& ConstantDefaults() {
     auto* constants = new SettledRecipe();
     ForEachRecipeRow(
         [](const auto& row, auto& field) {
-          if constexpr (requires { row.otherwise.value; }) Fill(field, row.otherwise.value);
+          if constexpr (requires { row.default_value.value; }) Fill(field, row.default_value.value);
         },
         *constants);
     return constants;

@@ -53,8 +53,8 @@ std::string RecipePage() {
       "not up to date. The other keys of a run file, and examples: [cli.md](cli.md).\n\n"
       "| key | type | default | allowed | what it is | read for |\n| --- | --- | --- | --- | --- | --- |\n";
   for (const RecipeFieldText& field : RecipeFieldTexts()) {
-    const std::string row = absl::StrCat("| `", field.name, "` | ", TypeName(field.type), " | ", field.otherwise, " | ",
-                                         field.allowed, " | ", field.meaning, " | ", ReadersOf(field), " |\n");
+    const std::string row = absl::StrCat("| `", field.name, "` | ", TypeName(field.type), " | ", field.default_text,
+                                         " | ", field.allowed, " | ", field.meaning, " | ", ReadersOf(field), " |\n");
     page += row;
   }
   return page;
@@ -64,7 +64,7 @@ TEST(RecipeTableTest, EveryFieldSaysWhatItIsAndWhoReadsIt) {
   std::set<std::string> names;
   for (const RecipeFieldText& field : RecipeFieldTexts()) {
     EXPECT_TRUE(names.insert(field.name).second) << field.name << " is there twice";
-    EXPECT_FALSE(field.meaning.empty() || field.otherwise.empty()) << field.name;
+    EXPECT_FALSE(field.meaning.empty() || field.default_text.empty()) << field.name;
     EXPECT_NE(field.readers.bits, 0) << field.name;
     EXPECT_FALSE(field.meaning.ends_with('.')) << field.name;
     EXPECT_EQ(FindRecipeField(field.name), &field);
@@ -77,7 +77,7 @@ TEST(RecipeTableTest, HelpNamesTheDefaultAndTheManualItsRule) {
   EXPECT_EQ(FindRecipeField("wbits")->allowed, "2, 3, 4, 5, 6 or 8");
   EXPECT_EQ(FindRecipeField("relay_epochs")->help, "Epochs of the sequential pass of relay (default 0.5)");
   EXPECT_EQ(FindRecipeField("group_size")->help, "Input columns that share a scale; -1 is a whole row (default 128)");
-  EXPECT_NE(FindRecipeField("group_size")->otherwise, "128");
+  EXPECT_NE(FindRecipeField("group_size")->default_text, "128");
   EXPECT_EQ(FindRecipeField("min_lr_factor")->allowed, "1 to 1e9");
   EXPECT_EQ(FindRecipeField("handoff")->choices, (std::vector<std::string>{"sequential", "independent", "relay"}));
 }

@@ -6,10 +6,10 @@
 namespace lwq::coordinator {
 namespace {
 
-const TrainingSettings kBase{.epochs = 2, .quant_lr = 1e-4, .zp_lr = 1e-3, .weight_lr = 2e-5, .patience = 0};
+const TrainingSettings kBaseSettings{.epochs = 2, .quant_lr = 1e-4, .zp_lr = 1e-3, .weight_lr = 2e-5, .patience = 0};
 
 TEST(TrainingPolicyTest, AdaptiveEpochsAddAQuarterAtMostAndKeepTheFraction) {
-  std::vector<TrainingSettings> units(3, kBase);
+  std::vector<TrainingSettings> units(3, kBaseSettings);
   ApplyAdaptiveEpochs({0, 0.5, 1}, units);
   EXPECT_EQ(units[0].epochs, 2);
   EXPECT_EQ(units[1].epochs, 2.25);
@@ -19,7 +19,7 @@ TEST(TrainingPolicyTest, AdaptiveEpochsAddAQuarterAtMostAndKeepTheFraction) {
 }
 
 TEST(TrainingPolicyTest, SgraTrainsSensitiveUnitsLongerSlowerAndMorePatiently) {
-  std::vector<TrainingSettings> units(2, kBase);
+  std::vector<TrainingSettings> units(2, kBaseSettings);
   ApplySgra({0, 0.25}, units);
   EXPECT_EQ(units[0].epochs, 2);
   EXPECT_EQ(units[0].quant_lr, 1e-4);
@@ -32,7 +32,7 @@ TEST(TrainingPolicyTest, SgraTrainsSensitiveUnitsLongerSlowerAndMorePatiently) {
 }
 
 TEST(TrainingPolicyTest, TheAuthorsSgraTruncatesAndTakesATenthOfQuantLrForTheWeights) {
-  std::vector<TrainingSettings> units(1, kBase);
+  std::vector<TrainingSettings> units(1, kBaseSettings);
   ApplySgraOfAuthor({0.25f}, units);
   EXPECT_EQ(units[0].epochs, 3);
   EXPECT_EQ(units[0].patience, 2);
@@ -40,7 +40,7 @@ TEST(TrainingPolicyTest, TheAuthorsSgraTruncatesAndTakesATenthOfQuantLrForTheWei
 }
 
 TEST(TrainingPolicyTest, JointBoostsByTheWidthOnAFixedScale) {
-  std::vector<TrainingSettings> units(3, kBase);
+  std::vector<TrainingSettings> units(3, kBaseSettings);
   ApplyJoint({2, 5, 8}, units);
   EXPECT_EQ(units[0].epochs, 2);
   EXPECT_EQ(units[0].patience, 0);
@@ -51,12 +51,12 @@ TEST(TrainingPolicyTest, JointBoostsByTheWidthOnAFixedScale) {
 }
 
 TEST(TrainingPolicyTest, TheAuthorsJointBoostsByTheWidthsOfThisModel) {
-  std::vector<TrainingSettings> units(2, kBase);
+  std::vector<TrainingSettings> units(2, kBaseSettings);
   ApplyJointOfAuthor({3, 4}, units);
   EXPECT_EQ(units[0].epochs, 2);
   EXPECT_EQ(units[1].epochs, 2) << "2 · 1.3 truncated";
   EXPECT_EQ(units[1].patience, 2) << "4 bits are this model's widest";
-  std::vector<TrainingSettings> uniform(2, kBase);
+  std::vector<TrainingSettings> uniform(2, kBaseSettings);
   ApplyJointOfAuthor({4, 4}, uniform);
   EXPECT_EQ(uniform[0].patience, 0);
 }

@@ -16,8 +16,8 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-std::unique_ptr<Tokenizer> Make(const Json& json, JsonTokenizerOptions options = {}) {
-  auto tokenizer = MakeJsonTokenizer(json.dump(), "tokenizer.json", std::move(options));
+std::unique_ptr<Tokenizer> Make(const Json& json, const JsonTokenizerOptions& options = {}) {
+  auto tokenizer = MakeJsonTokenizer(json.dump(), "tokenizer.json", options);
   EXPECT_TRUE(tokenizer.ok()) << tokenizer.status();
   return *std::move(tokenizer);
 }

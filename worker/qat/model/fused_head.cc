@@ -16,9 +16,9 @@ namespace lwq::qat {
 namespace {
 
 // A strip's packed columns stay in the second cache.
-constexpr int64_t kStripBytes = 1 << 20;
+constexpr int64_t kHeadStripBytes = 1 << 20;
 int64_t StripPanels(int64_t panel_bytes) {
-  return std::clamp<int64_t>(kStripBytes / panel_bytes, 4, 16);
+  return std::clamp<int64_t>(kHeadStripBytes / panel_bytes, 4, 16);
 }
 
 // What a strip of the vocabulary says of a row.
