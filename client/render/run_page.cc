@@ -3,7 +3,6 @@
 
 #include <map>
 
-#include "absl/time/time.h"
 #include "client/base/format.h"
 #include "client/render/run_text.h"
 #include "client/render/table.h"
@@ -21,11 +20,6 @@ using lwqat::v1::Task;
 
 // Of what stands at the start of a line of the page's head.
 constexpr int kLabelWidth = 12;
-
-std::string TimeText(const google::protobuf::Timestamp& time) {
-  const absl::Time at = absl::FromUnixSeconds(time.seconds());
-  return absl::FormatTime("%Y-%m-%d %H:%M:%S UTC", at, absl::UTCTimeZone());
-}
 
 std::vector<std::string> TaskCells(const Task& task) {
   const std::string loss = LossText(task);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "absl/time/time.h"
 #include "client/base/format.h"
 #include "common/json/json.h"
 #include "reporting/metric.h"
@@ -25,6 +26,11 @@ std::string ValueText(const lwqat::v1::Measured& measured) {
 std::string CountText(const lwqat::v1::Measured& measured) {
   const std::string bos = !measured.has_add_bos() ? "" : measured.add_bos() ? ", BOS added" : ", no BOS added";
   return absl::StrCat(measured.count(), " ", reporting::TraitsOfMetric(measured.metric()).counted, bos);
+}
+
+std::string TimeText(const google::protobuf::Timestamp& time) {
+  const absl::Time at = absl::FromUnixSeconds(time.seconds());
+  return absl::FormatTime("%Y-%m-%d %H:%M:%S UTC", at, absl::UTCTimeZone());
 }
 
 std::string WaitsForWorkerText() {

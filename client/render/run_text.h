@@ -33,6 +33,9 @@ std::string ExtremesText(const lwqat::v1::Sensitivity& measured);
 inline constexpr int kOrderListed = 32;
 std::string OrderText(const lwqat::v1::Plan& plan, int most);
 
+// "2026-11-30 05:12:58 UTC".
+std::string TimeText(const google::protobuf::Timestamp& time);
+
 // What a pending run waits for, and where to look.
 std::string WaitsForWorkerText();
 

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "absl/strings/numbers.h"
+#include "common/recipe/method.h"
 #include "coordinator/plan/policy/mixed_precision.h"
 
 namespace lwq::coordinator {
