@@ -4,12 +4,13 @@
 #include <algorithm>
 
 namespace lwq::coordinator {
-namespace {
 
 void SetTime(int64_t unix_ms, google::protobuf::Timestamp* message) {
   message->set_seconds(unix_ms / 1000);
   message->set_nanos(static_cast<int32_t>(unix_ms % 1000) * 1'000'000);
 }
+
+namespace {
 
 void TaskToWire(const State& state, const RunTaskRecord& planned, Instant now, wire::Task* message) {
   const TaskEntry& task = state.tasks.at(planned.key);
@@ -187,6 +188,10 @@ void SummaryToWire(const State& state, const RunEntry& run, wire::Run* message) 
   message->set_state(ToWire(record.state));
   message->set_error(record.error);
   message->set_waits_because(run.waits_because);
+  message->set_paused(record.paused);
+  message->set_sweep_id(run.sweep.value);
+  const std::map<std::string, std::string>& labels = LabelsOf(state, run);
+  message->mutable_labels()->insert(labels.begin(), labels.end());
   SetTime(record.submitted_unix_ms, message->mutable_submitted_at());
   if (record.finished_unix_ms != 0) SetTime(record.finished_unix_ms, message->mutable_finished_at());
   message->set_tasks_total(static_cast<int32_t>(run.tasks.size()));

@@ -13,6 +13,7 @@ namespace lwq::coordinator {
 // A run with more tasks shows its first ones; the numbers count all.
 inline constexpr size_t kMaxTasksShown = 5000;
 
+void SetTime(int64_t unix_ms, google::protobuf::Timestamp* message);
 wire::RunState ToWire(RunState state);
 wire::TaskState ToWire(TaskState state);
 

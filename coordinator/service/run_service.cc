@@ -2,64 +2,18 @@
 #include "coordinator/service/run_service.h"
 
 #include <algorithm>
-#include <charconv>
 
-#include "common/rpc/grpc_status.h"
 #include "coordinator/scheduler/foresee/makespan.h"
+#include "coordinator/service/answers.h"
 #include "coordinator/service/convert_run.h"
 #include "coordinator/service/watch_stream.h"
 
 namespace lwq::coordinator {
 namespace {
 
-constexpr int kDefaultRunsPage = 50;
-constexpr int kMaxRunsPage = 200;
 constexpr int kDefaultLogsPage = 500;
 constexpr int kMaxLogsPage = 5000;
 constexpr int kMaxSchedules = 16;
-
-int PageSize(int asked, int otherwise, int most) {
-  return asked <= 0 ? otherwise : std::min(asked, most);
-}
-
-// Reads state on the loop's thread and finishes the call with what `answer` returns.
-template <typename Answer>
-grpc::ServerUnaryReactor* ReadAnswer(Runtime* runtime, grpc::CallbackServerContext* context, Answer answer) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  runtime->Read([reactor, answer = std::move(answer)](const State* state, Instant now) {
-    reactor->Finish(ToGrpc(state == nullptr ? Stopping() : answer(*state, now)));
-  });
-  return reactor;
-}
-
-// Computes the answer beside the loop and finishes the call with what `answer` returns.
-template <typename Answer>
-grpc::ServerUnaryReactor* ComputeAnswer(Background& background, grpc::CallbackServerContext* context, Answer answer) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  const bool taken = background.Post([reactor, context, answer = std::move(answer)](StateReader& reader) {
-    reactor->Finish(context->IsCancelled() ? grpc::Status::CANCELLED : ToGrpc(answer(reader)));
-  });
-  if (!taken) {
-    reactor->Finish(ToGrpc(absl::ResourceExhaustedError(
-        absl::StrCat(Background::kMaxWaiting, " plans and schedules are being computed: try again"))));
-  }
-  return reactor;
-}
-
-// A page token is "before-<sequence>": runs with a smaller sequence follow.
-std::string TokenBefore(int64_t sequence) {
-  return absl::StrCat("before-", sequence);
-}
-StatusOr<int64_t> ParseToken(const std::string& token) {
-  constexpr std::string_view kPrefix = "before-";
-  int64_t sequence = 0;
-  if (token.size() > kPrefix.size() && token.compare(0, kPrefix.size(), kPrefix) == 0) {
-    const char* end = token.data() + token.size();
-    const auto [rest, error] = std::from_chars(token.data() + kPrefix.size(), end, sequence);
-    if (error == std::errc() && rest == end && sequence > 0) return sequence;
-  }
-  return absl::InvalidArgumentError("page_token was not issued by this server: start without one");
-}
 
 }  // namespace
 
@@ -78,7 +32,7 @@ grpc::ServerUnaryReactor* RunServiceImpl::GetServerInfo(grpc::CallbackServerCont
 grpc::ServerUnaryReactor* RunServiceImpl::PlanRun(grpc::CallbackServerContext* context,
                                                   const wire::PlanRunRequest* request,
                                                   wire::PlanRunResponse* response) {
-  return ComputeAnswer(previews_, context, [request, response](StateReader& reader) -> Status {
+  return ComputeAnswer(*previews_, context, [request, response](StateReader& reader) -> Status {
     LWQ_ASSIGN_OR_RETURN(const RunSpec spec, FromWire(request->spec()));
     LWQ_ASSIGN_OR_RETURN(const RunPreview preview, PreviewRun(reader, spec));
     ToWire(preview, response->mutable_plan());
@@ -89,13 +43,13 @@ grpc::ServerUnaryReactor* RunServiceImpl::PlanRun(grpc::CallbackServerContext* c
 grpc::ServerUnaryReactor* RunServiceImpl::SubmitRun(grpc::CallbackServerContext* context,
                                                     const wire::SubmitRunRequest* request,
                                                     wire::SubmitRunResponse* response) {
-  return submissions_.SubmitRun(context, request, response);
+  return submissions_->SubmitRun(context, request, response);
 }
 
 grpc::ServerUnaryReactor* RunServiceImpl::SubmitRuns(grpc::CallbackServerContext* context,
                                                      const wire::SubmitRunsRequest* request,
                                                      wire::SubmitRunsResponse* response) {
-  return submissions_.SubmitRuns(context, request, response);
+  return submissions_->SubmitRuns(context, request, response);
 }
 
 grpc::ServerUnaryReactor* RunServiceImpl::GetRun(grpc::CallbackServerContext* context,
@@ -111,16 +65,11 @@ grpc::ServerUnaryReactor* RunServiceImpl::ListRuns(grpc::CallbackServerContext* 
                                                    const wire::ListRunsRequest* request,
                                                    wire::ListRunsResponse* response) {
   return ReadAnswer(runtime_, context, [request, response](const State& state, Instant now) -> Status {
-    auto next = state.runs_by_sequence.rbegin();
-    if (!request->page_token().empty()) {
-      LWQ_ASSIGN_OR_RETURN(const int64_t before, ParseToken(request->page_token()));
-      next = std::make_reverse_iterator(state.runs_by_sequence.lower_bound(before));
-    }
-    const int page_size = PageSize(request->page_size(), kDefaultRunsPage, kMaxRunsPage);
-    for (int i = 0; i < page_size && next != state.runs_by_sequence.rend(); ++i, ++next) {
-      RunToWire(state, state.runs.at(next->second), now, /*with_tasks=*/false, response->add_runs());
-    }
-    if (next != state.runs_by_sequence.rend()) response->set_next_page_token(TokenBefore(next->first + 1));
+    LWQ_ASSIGN_OR_RETURN(
+        *response->mutable_next_page_token(),
+        FillPage(state.runs_by_sequence, request->page_size(), request->page_token(), [&](const RunId& id) {
+          RunToWire(state, state.runs.at(id), now, /*with_tasks=*/false, response->add_runs());
+        }));
     return absl::OkStatus();
   });
 }
@@ -133,15 +82,29 @@ grpc::ServerWriteReactor<wire::WatchRunResponse>* RunServiceImpl::WatchRun(grpc:
 grpc::ServerUnaryReactor* RunServiceImpl::CancelRun(grpc::CallbackServerContext* context,
                                                     const wire::CancelRunRequest* request,
                                                     wire::CancelRunResponse* response) {
+  return Change(context, coordinator::CancelRun{request->run_id()}, response->mutable_run());
+}
+
+grpc::ServerUnaryReactor* RunServiceImpl::PauseRun(grpc::CallbackServerContext* context,
+                                                   const wire::PauseRunRequest* request,
+                                                   wire::PauseRunResponse* response) {
+  return Change(context, coordinator::PauseRun{request->run_id(), true}, response->mutable_run());
+}
+
+grpc::ServerUnaryReactor* RunServiceImpl::ResumeRun(grpc::CallbackServerContext* context,
+                                                    const wire::ResumeRunRequest* request,
+                                                    wire::ResumeRunResponse* response) {
+  return Change(context, coordinator::PauseRun{request->run_id(), false}, response->mutable_run());
+}
+
+grpc::ServerUnaryReactor* RunServiceImpl::Change(grpc::CallbackServerContext* context, Event event, wire::Run* run) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  runtime_->Post(coordinator::CancelRun{request->run_id()},
-                 [reactor, response](const Status& status, const Reply& reply, const State* state) {
-                   if (status.ok()) {
-                     const RunEntry& run = state->runs.at(std::get<RunReply>(reply).run);
-                     RunToWire(*state, run, Instant(), /*with_tasks=*/false, response->mutable_run());
-                   }
-                   reactor->Finish(ToGrpc(status));
-                 });
+  runtime_->Post(std::move(event), [reactor, run](const Status& status, const Reply& reply, const State* state) {
+    if (status.ok()) {
+      RunToWire(*state, state->runs.at(std::get<RunReply>(reply).run), Instant(), /*with_tasks=*/false, run);
+    }
+    reactor->Finish(ToGrpc(status));
+  });
   return reactor;
 }
 
@@ -163,7 +126,7 @@ grpc::ServerUnaryReactor* RunServiceImpl::GetRunLogs(grpc::CallbackServerContext
 grpc::ServerUnaryReactor* RunServiceImpl::ScheduleRun(grpc::CallbackServerContext* context,
                                                       const wire::ScheduleRunRequest* request,
                                                       wire::ScheduleRunResponse* response) {
-  return ComputeAnswer(previews_, context, [request, response](StateReader& reader) -> Status {
+  return ComputeAnswer(*previews_, context, [request, response](StateReader& reader) -> Status {
     StatusOr<std::vector<TimedTask>> recorded = std::vector<TimedTask>();
     LWQ_RETURN_IF_ERROR(reader.Look([&](const State& state) {
       const StatusOr<RunId> id = FindRun(state, request->run_id());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // RunService: from messages to events and reads, and back. Contract: run_service.proto.
-// Thread-safety: gRPC calls from any thread. The runtime must outlive the server.
+// Thread-safety: gRPC calls from any thread. The runtime, submissions and previews must outlive this, and this every
+// call.
 #pragma once
 
 #include <string>
@@ -15,10 +16,11 @@ namespace lwq::coordinator {
 
 class RunServiceImpl final : public lwqat::v1::RunService::CallbackService {
  public:
-  RunServiceImpl(Runtime* runtime, std::string objects_uri, std::string version)
+  RunServiceImpl(Runtime* runtime, Submissions* submissions, Background* previews, std::string objects_uri,
+                 std::string version)
       : runtime_(runtime),
-        submissions_(runtime),
-        previews_(runtime, kPreviews),
+        submissions_(submissions),
+        previews_(previews),
         watch_messages_(runtime),
         objects_uri_(std::move(objects_uri)),
         version_(std::move(version)) {}
@@ -41,6 +43,10 @@ class RunServiceImpl final : public lwqat::v1::RunService::CallbackService {
                                                                   const lwqat::v1::WatchRunRequest* request) override;
   grpc::ServerUnaryReactor* CancelRun(grpc::CallbackServerContext* context, const lwqat::v1::CancelRunRequest* request,
                                       lwqat::v1::CancelRunResponse* response) override;
+  grpc::ServerUnaryReactor* PauseRun(grpc::CallbackServerContext* context, const lwqat::v1::PauseRunRequest* request,
+                                     lwqat::v1::PauseRunResponse* response) override;
+  grpc::ServerUnaryReactor* ResumeRun(grpc::CallbackServerContext* context, const lwqat::v1::ResumeRunRequest* request,
+                                      lwqat::v1::ResumeRunResponse* response) override;
   grpc::ServerUnaryReactor* GetRunLogs(grpc::CallbackServerContext* context,
                                        const lwqat::v1::GetRunLogsRequest* request,
                                        lwqat::v1::GetRunLogsResponse* response) override;
@@ -52,12 +58,12 @@ class RunServiceImpl final : public lwqat::v1::RunService::CallbackService {
                                         lwqat::v1::ListWorkersResponse* response) override;
 
  private:
-  // Whoever asks what would be can wait for those who work.
-  static constexpr BackgroundOptions kPreviews = {.threads = 1, .nice = 10};
+  // Posts the event, whose reply names a run, and answers with the run as it is then.
+  grpc::ServerUnaryReactor* Change(grpc::CallbackServerContext* context, Event event, lwqat::v1::Run* run);
 
   Runtime* const runtime_;
-  Submissions submissions_;
-  Background previews_;
+  Submissions* const submissions_;
+  Background* const previews_;
   WatchMessages watch_messages_;
   const std::string objects_uri_;
   const std::string version_;

@@ -21,7 +21,10 @@ constexpr int kKeepaliveTimeoutMs = 10'000;
 }  // namespace
 
 Server::Server(const ServerOptions& options, Runtime* runtime)
-    : run_service_(runtime, options.objects_uri, options.version),
+    : submissions_(runtime),
+      previews_(runtime, kPreviews),
+      run_service_(runtime, &submissions_, &previews_, options.objects_uri, options.version),
+      sweep_service_(runtime, &submissions_, &previews_),
       worker_service_(runtime, options.objects_uri, options.heartbeat_ms) {}
 
 Server::~Server() {
@@ -38,6 +41,7 @@ StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options, Ru
   int port = 0;
   ListenOn(options.listen, builder, &port);
   builder.RegisterService(&server->run_service_);
+  builder.RegisterService(&server->sweep_service_);
   builder.RegisterService(&server->worker_service_);
   builder.SetMaxReceiveMessageSize(kMaxReceiveBytes);
   // Two coordinators must not share a port by accident.
@@ -54,6 +58,7 @@ StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options, Ru
   server->address_ = absl::StrCat(listen->host, ":", port);
   auto* health = server->server_->GetHealthCheckService();
   health->SetServingStatus(std::string(lwqat::v1::RunService::service_full_name()), true);
+  health->SetServingStatus(std::string(lwqat::v1::SweepService::service_full_name()), true);
   health->SetServingStatus(std::string(lwqat::v1::WorkerService::service_full_name()), true);
   return server;
 }

@@ -10,6 +10,7 @@
 #include "common/rpc/grpc_status.h"
 #include "coordinator/scheduler/step/submission.h"
 #include "coordinator/service/convert_run.h"
+#include "coordinator/service/convert_sweep.h"
 
 namespace lwq::coordinator {
 namespace {
@@ -49,8 +50,7 @@ Status Validate(StateReader& reader, const std::vector<SubmitRun>& submissions, 
 struct Submissions::Together {
   std::vector<coordinator::SubmitRun> runs;  // each part belongs to the thread that prepares it
   std::atomic<size_t> parts_left = 0;
-  grpc::ServerUnaryReactor* reactor = nullptr;
-  wire::SubmitRunsResponse* response = nullptr;
+  std::function<void(std::vector<coordinator::SubmitRun> runs)> post;
 };
 
 Submissions::Submissions(Runtime* runtime)
@@ -89,17 +89,51 @@ grpc::ServerUnaryReactor* Submissions::SubmitRuns(grpc::CallbackServerContext* c
     StatusOr<std::vector<coordinator::SubmitRun>> runs = SubmissionsFrom(*request);
     if (!runs.ok()) return reactor->Finish(ToGrpc(runs.status()));
     if (request->validate_only()) return reactor->Finish(ToGrpc(Validate(reader, *runs, response)));
-    auto together = std::make_shared<Together>();
-    together->runs = *std::move(runs);
-    together->reactor = reactor;
-    together->response = response;
-    PrepareAndPost(std::move(together));
+    PrepareAndPost(*std::move(runs), [this, reactor, response](std::vector<coordinator::SubmitRun> prepared) {
+      runtime_->Post(coordinator::SubmitRuns{std::move(prepared)},
+                     [reactor, response](const Status& status, const Reply& reply, const State* state) {
+                       if (status.ok()) {
+                         for (const RunId& run : std::get<RunsReply>(reply).runs) {
+                           RunToWire(*state, state->runs.at(run), Instant(), /*with_tasks=*/false,
+                                     response->add_runs());
+                         }
+                       }
+                       reactor->Finish(ToGrpc(status));
+                     });
+    });
   });
   if (!taken) reactor->Finish(ToGrpc(TooMany()));
   return reactor;
 }
 
-void Submissions::PrepareAndPost(std::shared_ptr<Together> together) {
+grpc::ServerUnaryReactor* Submissions::SubmitSweep(grpc::CallbackServerContext* context,
+                                                   const wire::SubmitSweepRequest* request,
+                                                   wire::SubmitSweepResponse* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  const bool taken = background_.Post([this, reactor, request, response](StateReader&) {
+    StatusOr<coordinator::SubmitSweep> sweep = FromWire(*request);
+    if (!sweep.ok()) return reactor->Finish(ToGrpc(sweep.status()));
+    std::vector<coordinator::SubmitRun> runs = std::move(sweep->runs);
+    PrepareAndPost(std::move(runs), [this, reactor, response,
+                                     sweep = *std::move(sweep)](std::vector<coordinator::SubmitRun> prepared) mutable {
+      sweep.runs = std::move(prepared);
+      runtime_->Post(std::move(sweep),
+                     [reactor, response](const Status& status, const Reply& reply, const State* state) {
+                       if (status.ok())
+                         SweepToWire(*state, std::get<SweepReply>(reply).sweep, response->mutable_sweep());
+                       reactor->Finish(ToGrpc(status));
+                     });
+    });
+  });
+  if (!taken) reactor->Finish(ToGrpc(TooMany()));
+  return reactor;
+}
+
+void Submissions::PrepareAndPost(std::vector<coordinator::SubmitRun> runs,
+                                 std::function<void(std::vector<coordinator::SubmitRun> runs)> post) {
+  const auto together = std::make_shared<Together>();
+  together->runs = std::move(runs);
+  together->post = std::move(post);
   together->parts_left = (together->runs.size() + kPart - 1) / kPart;
   for (size_t first = 0; first < together->runs.size(); first += kPart) {
     background_.PostAnyway([this, together, first](StateReader& reader) { PreparePart(reader, together, first); });
@@ -110,17 +144,7 @@ void Submissions::PreparePart(StateReader& reader, const std::shared_ptr<Togethe
   const std::span<coordinator::SubmitRun> all(together->runs);
   // Without the reader the loop has ended, which the post below is told.
   PrepareRuns(reader, all.subspan(first, std::min(kPart, all.size() - first))).IgnoreError();
-  if (--together->parts_left > 0) return;
-  runtime_->Post(coordinator::SubmitRuns{std::move(together->runs)},
-                 [reactor = together->reactor, response = together->response](const Status& status, const Reply& reply,
-                                                                              const State* state) {
-                   if (status.ok()) {
-                     for (const RunId& run : std::get<RunsReply>(reply).runs) {
-                       RunToWire(*state, state->runs.at(run), Instant(), /*with_tasks=*/false, response->add_runs());
-                     }
-                   }
-                   reactor->Finish(ToGrpc(status));
-                 });
+  if (--together->parts_left == 0) together->post(std::move(together->runs));
 }
 
 }  // namespace lwq::coordinator

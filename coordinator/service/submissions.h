@@ -5,6 +5,7 @@
 // Thread-safety: gRPC calls from any thread. The runtime must outlive this, and this every call.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "coordinator/loop/runtime.h"
 #include "grpcpp/grpcpp.h"
 #include "lwqat/v1/run_service.pb.h"
+#include "lwqat/v1/sweep_service.pb.h"
 
 namespace lwq::coordinator {
 
@@ -25,11 +27,15 @@ class Submissions {
   grpc::ServerUnaryReactor* SubmitRuns(grpc::CallbackServerContext* context,
                                        const lwqat::v1::SubmitRunsRequest* request,
                                        lwqat::v1::SubmitRunsResponse* response);
+  grpc::ServerUnaryReactor* SubmitSweep(grpc::CallbackServerContext* context,
+                                        const lwqat::v1::SubmitSweepRequest* request,
+                                        lwqat::v1::SubmitSweepResponse* response);
 
  private:
   struct Together;
-  // Prepares the runs in parts, by whichever thread is free, and posts them once all are ready.
-  void PrepareAndPost(std::shared_ptr<Together> together);
+  // Prepares the runs in parts, by whichever thread is free, and calls `post` once all are ready.
+  void PrepareAndPost(std::vector<coordinator::SubmitRun> runs,
+                      std::function<void(std::vector<coordinator::SubmitRun> runs)> post);
   void PreparePart(StateReader& reader, const std::shared_ptr<Together>& together, size_t first);
 
   Runtime* const runtime_;

@@ -17,6 +17,7 @@ StatusOr<Records> MemoryStore::Load() {
   for (const auto& [digest, discarded] : discarded_) records.discarded.push_back(discarded);
   for (const auto& [id, worker] : workers_) records.workers.push_back(worker);
   for (const auto& [id, request] : requests_) records.requests.push_back(request);
+  for (const auto& [sequence, sweep] : sweeps_) records.sweeps.push_back(sweep);
   for (const auto& [sequence, line] : logs_) records.logs.push_back(line);
   records.next_worker = next_worker_;
   return records;
@@ -61,6 +62,9 @@ void MemoryStore::Apply(const PutNextWorker& change) {
 }
 void MemoryStore::Apply(const PutRequest& change) {
   requests_[change.request.request_id] = change.request;
+}
+void MemoryStore::Apply(const PutSweep& change) {
+  sweeps_[change.sweep.sequence] = change.sweep;
 }
 void MemoryStore::Apply(const AppendLog& change) {
   logs_[change.line.sequence] = change.line;

@@ -187,6 +187,34 @@ StatusOr<KindBases> KindBasesFromText(std::string_view text) {
   return KindBasesFromJson(*json);
 }
 
+std::string MembersToText(const std::vector<SweepRecord::Member>& members) {
+  Json json = Json::array();
+  for (const SweepRecord::Member& member : members) {
+    json.push_back({{"run", member.run.value}, {"labels", member.labels}});
+  }
+  return CanonicalJson(json);
+}
+
+StatusOr<std::vector<SweepRecord::Member>> MembersFromText(std::string_view text) {
+  const StatusOr<Json> json = ParseJson(text, "members");
+  if (!json.ok() || !json->is_array()) return Damaged("list of members");
+  std::vector<SweepRecord::Member> members;
+  for (const Json& one : *json) {
+    const auto run = one.is_object() ? one.find("run") : one.end();
+    const auto labels = one.is_object() ? one.find("labels") : one.end();
+    if (run == one.end() || !run->is_string() || labels == one.end() || !labels->is_object()) {
+      return Damaged("list of members");
+    }
+    SweepRecord::Member& member = members.emplace_back();
+    member.run.value = run->get<std::string>();
+    for (const auto& [axis, value] : labels->items()) {
+      if (!value.is_string()) return Damaged("list of members");
+      member.labels[axis] = value.get<std::string>();
+    }
+  }
+  return members;
+}
+
 std::string KindsToText(const std::vector<TaskKind>& kinds) {
   Json json = Json::array();
   for (const TaskKind kind : kinds) json.push_back(std::string(TaskKindName(kind)));

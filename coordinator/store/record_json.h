@@ -39,6 +39,9 @@ StatusOr<std::array<int, kFailureCauses>> FailuresFromText(std::string_view text
 std::string KindBasesToText(const KindBases& bases);
 StatusOr<KindBases> KindBasesFromText(std::string_view text);
 
+std::string MembersToText(const std::vector<SweepRecord::Member>& members);
+StatusOr<std::vector<SweepRecord::Member>> MembersFromText(std::string_view text);
+
 std::string KindsToText(const std::vector<TaskKind>& kinds);
 StatusOr<std::vector<TaskKind>> KindsFromText(std::string_view text);
 

@@ -155,6 +155,19 @@ DROP TABLE actions_by_key;
     // Results of runs are written as "measured" (record_json.h); those that are there stay as they are and are read in
     // both forms. Nothing to do but to keep programs away that know only "perplexities".
     "",
+    // Runs submitted together; runs for which nothing is begun.
+    R"sql(
+CREATE TABLE sweeps (
+  sequence INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  name TEXT NOT NULL,
+  request_id TEXT NOT NULL,      -- '' = none
+  spec_digest TEXT NOT NULL,
+  submitted_unix_ms INTEGER NOT NULL,
+  members TEXT NOT NULL          -- JSON: run and labels
+);
+ALTER TABLE runs ADD COLUMN paused INTEGER NOT NULL DEFAULT 0;
+)sql",
 };
 
 }  // namespace

@@ -155,6 +155,7 @@ class SqliteStore : public Store {
   void Apply(const DropWorker& change) { drop_worker_.Execute(change.id.value); }
   void Apply(const PutNextWorker& change) { put_meta_.Execute(kNextWorker, change.number); }
   void Apply(const PutRequest& change);
+  void Apply(const PutSweep& change);
   void Apply(const AppendLog& change);
   void Apply(const DropLogs& change) { drop_logs_.Execute(change.run.value, change.up_to); }
 
@@ -162,7 +163,8 @@ class SqliteStore : public Store {
   const std::string where_;
   RowNumbers task_numbers_{"tasks"};
   RowNumbers action_numbers_{"actions"};
-  Prepared put_run_{*database_, "INSERT OR REPLACE INTO runs VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"};
+  Prepared put_run_{*database_, "INSERT OR REPLACE INTO runs VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"};
+  Prepared drop_run_tasks_{*database_, "DELETE FROM run_tasks WHERE run_id=? AND position>=?"};
   Prepared put_run_task_{*database_, "INSERT OR REPLACE INTO run_tasks VALUES (?,?,?,?,?,?,?,?,?,?)"};
   Prepared new_task_{*database_, "INSERT OR REPLACE INTO tasks VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"};
   Prepared put_task_{*database_,
@@ -178,6 +180,7 @@ class SqliteStore : public Store {
   Prepared put_meta_{*database_, "INSERT OR REPLACE INTO meta VALUES (?,?)"};
   Prepared get_meta_{*database_, "SELECT value FROM meta WHERE name=?"};
   Prepared put_request_{*database_, "INSERT OR REPLACE INTO requests VALUES (?,?,?)"};
+  Prepared put_sweep_{*database_, "INSERT OR REPLACE INTO sweeps VALUES (?,?,?,?,?,?,?)"};
   Prepared append_log_{*database_, "INSERT OR REPLACE INTO log_lines VALUES (?,?,?,?,?,?)"};
   Prepared drop_logs_{*database_, "DELETE FROM log_lines WHERE run_id=? AND sequence<=?"};
 };
@@ -201,6 +204,7 @@ Status SqliteStore::LoadRuns(Records& records) {
     LWQ_ASSIGN_OR_RETURN(run.result, ResultFromText(Text(query.getColumn(9))));
     LWQ_ASSIGN_OR_RETURN(run.measurements, MeasurementsFromText(Text(query.getColumn(10))));
     LWQ_ASSIGN_OR_RETURN(run.kind_bases, KindBasesFromText(Text(query.getColumn(11))));
+    run.paused = query.getColumn(12).getInt() != 0;
     records.runs.push_back(std::move(run));
   }
   return absl::OkStatus();
@@ -299,6 +303,18 @@ Status SqliteStore::LoadRest(Records& records) {
     request.run.value = Text(requests.getColumn(2));
     records.requests.push_back(std::move(request));
   }
+  SQLite::Statement sweeps(*database_, "SELECT * FROM sweeps ORDER BY sequence");
+  while (sweeps.executeStep()) {
+    SweepRecord sweep;
+    sweep.sequence = Integer(sweeps.getColumn(0));
+    sweep.id.value = Text(sweeps.getColumn(1));
+    sweep.name = Text(sweeps.getColumn(2));
+    sweep.request_id = Text(sweeps.getColumn(3));
+    LWQ_ASSIGN_OR_RETURN(sweep.spec_digest, ParseDigestText(Text(sweeps.getColumn(4))));
+    sweep.submitted_unix_ms = Integer(sweeps.getColumn(5));
+    LWQ_ASSIGN_OR_RETURN(sweep.members, MembersFromText(Text(sweeps.getColumn(6))));
+    records.sweeps.push_back(std::move(sweep));
+  }
   SQLite::Statement logs(*database_, "SELECT * FROM log_lines ORDER BY sequence");
   while (logs.executeStep()) {
     records.logs.push_back({.run = RunId{Text(logs.getColumn(1))},
@@ -371,7 +387,7 @@ void SqliteStore::Apply(const PutRun& change) {
   put_run_.Execute(run.sequence, run.id.value, CanonicalJson(RunSpecToJson(*run.spec)),
                    CanonicalJson(RecipeToJson(run.recipe)), std::string(RunStateName(run.state)), run.numerics_class,
                    run.error, run.submitted_unix_ms, run.finished_unix_ms, ResultToText(run.result),
-                   MeasurementsToText(run.measurements), KindBasesToText(run.kind_bases));
+                   MeasurementsToText(run.measurements), KindBasesToText(run.kind_bases), static_cast<int>(run.paused));
 }
 
 void SqliteStore::Apply(const PutRunTasks& change) {
@@ -381,6 +397,7 @@ void SqliteStore::Apply(const PutRunTasks& change) {
                           std::string(TaskPurposeName(task.purpose)), task.evaluated_model, task.evaluated_text,
                           static_cast<int>(task.shared));
   }
+  drop_run_tasks_.Execute(change.run.value, position);
 }
 
 void SqliteStore::Apply(const PutTask& change) {
@@ -428,6 +445,12 @@ void SqliteStore::Apply(const PutWorker& change) {
 
 void SqliteStore::Apply(const PutRequest& change) {
   put_request_.Execute(change.request.request_id, change.request.spec_digest.hex(), change.request.run.value);
+}
+
+void SqliteStore::Apply(const PutSweep& change) {
+  const SweepRecord& sweep = change.sweep;
+  put_sweep_.Execute(sweep.sequence, sweep.id.value, sweep.name, sweep.request_id, sweep.spec_digest.hex(),
+                     sweep.submitted_unix_ms, MembersToText(sweep.members));
 }
 
 void SqliteStore::Apply(const AppendLog& change) {

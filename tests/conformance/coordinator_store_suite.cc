@@ -134,6 +134,7 @@ TEST_P(CoordinatorStoreConformance, EveryFieldOfARunAndItsTasksComesBack) {
   run.recipe = ResolveSpec(*run.spec)->recipe;
   run.state = RunState::kSucceeded;
   run.numerics_class = "a|b|c|bf16|t2";
+  run.paused = true;
   run.kind_bases = {{TaskKind::kTrainBlock, "a|b|c"}, {TaskKind::kAdvance, "d|\"e\"|f"}};
   run.error = "none";
   run.submitted_unix_ms = 1'700'000'000'123;
@@ -171,6 +172,7 @@ TEST_P(CoordinatorStoreConformance, EveryFieldOfARunAndItsTasksComesBack) {
   EXPECT_EQ(MeasurementToJson(again.measurements[0]), MeasurementToJson(run.measurements[0]));
   EXPECT_EQ(again.kind_bases, run.kind_bases);
   EXPECT_EQ(again.error, "none");
+  EXPECT_TRUE(again.paused);
   EXPECT_EQ(again.submitted_unix_ms, run.submitted_unix_ms);
   EXPECT_EQ(again.finished_unix_ms, run.finished_unix_ms);
   EXPECT_EQ(again.result, run.result) << "values to the last bit";
@@ -185,6 +187,48 @@ TEST_P(CoordinatorStoreConformance, EveryFieldOfARunAndItsTasksComesBack) {
   EXPECT_EQ(tasks[0].evaluated_text, "held-out");
   EXPECT_TRUE(tasks[0].shared);
   EXPECT_EQ(tasks[1].purpose, TaskPurpose::kExport);
+}
+
+TEST_P(CoordinatorStoreConformance, ARunThatBeginsAgainKeepsNoTaskOfBefore) {
+  RunRecord run;
+  run.id.value = "0123456789ab";
+  run.spec = std::make_shared<const RunSpec>(BlockApSpec(2));
+  run.recipe = ResolveSpec(*run.spec)->recipe;
+  RunTaskRecord task;
+  task.key = DigestOf("task");
+  Commit({PutRun{run}, PutRunTasks{run.id, {task, task, task}}});
+  task.key = DigestOf("another");
+  Commit({PutRunTasks{run.id, {task}}});
+  const Records records = Reload();
+  ASSERT_EQ(records.run_tasks.at(run.id).size(), 1u);
+  EXPECT_EQ(records.run_tasks.at(run.id)[0].key, task.key);
+}
+
+TEST_P(CoordinatorStoreConformance, EveryFieldOfASweepComesBackAndSweepsInTheOrderTheyCame) {
+  SweepRecord sweep;
+  sweep.id.value = "0123456789ab";
+  sweep.sequence = 2;
+  sweep.name = "it's \"quoted\"";
+  sweep.request_id = "request";
+  sweep.spec_digest = DigestOf("sweep");
+  sweep.submitted_unix_ms = 1'700'000'000'123;
+  sweep.members = {{RunId{"a"}, {{"wbits", "2"}, {"seed", "3"}}}, {RunId{"b"}, {}}};
+  SweepRecord earlier;
+  earlier.id.value = "ba9876543210";
+  earlier.sequence = 1;
+  earlier.spec_digest = DigestOf("earlier");
+  Commit({PutSweep{sweep}, PutSweep{earlier}});
+  const Records records = Reload();
+  ASSERT_EQ(records.sweeps.size(), 2u);
+  EXPECT_EQ(records.sweeps[0].id, earlier.id);
+  const SweepRecord& again = records.sweeps[1];
+  EXPECT_EQ(again.id, sweep.id);
+  EXPECT_EQ(again.sequence, 2);
+  EXPECT_EQ(again.name, sweep.name);
+  EXPECT_EQ(again.request_id, "request");
+  EXPECT_EQ(again.spec_digest, sweep.spec_digest);
+  EXPECT_EQ(again.submitted_unix_ms, sweep.submitted_unix_ms);
+  EXPECT_EQ(again.members, sweep.members);
 }
 
 TEST_P(CoordinatorStoreConformance, ActionsWorkersRequestsLogsAndTheCounterComeBackAndGoWhenDropped) {

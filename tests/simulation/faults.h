@@ -24,6 +24,7 @@ struct Faults {
   double release = 0;  // a worker drains and gives back
   double evict = 0;    // an object that a task made disappears
   double cancel = 0;   // a client cancels its run
+  double pause = 0;    // a client pauses a run or resumes it
 };
 
 // Each kind of fault is on or off, and harder or softer: swarm testing.
@@ -44,6 +45,7 @@ inline Faults DrawFaults(SimRandom& random) {
   faults.release = draw(0.05);
   faults.evict = draw(0.05);
   faults.cancel = draw(0.01);
+  faults.pause = draw(0.03);
   return faults;
 }
 

@@ -429,6 +429,7 @@ void World::Misfortunes() {
   if (now_ms_ >= kFaultsMs) {
     healed_ = true;
     Log("healed");
+    ResumeAll();
     return;
   }
   if (random_.Chance(faults_.crash_idle)) Crash(random_.Between(10, 3000), /*committed=*/true);
@@ -442,11 +443,23 @@ void World::Misfortunes() {
     objects_.erase(std::next(objects_.begin(), random_.Between(0, static_cast<int64_t>(objects_.size()) - 1)));
   }
   for (SimRun& run : runs_) {
-    if (!run.id.has_value() || !random_.Chance(faults_.cancel)) continue;
+    if (!run.id.has_value()) continue;
+    if (random_.Chance(faults_.pause)) {
+      Send(PauseRun{run.id->value, random_.Chance(0.5)}, [](const Status&, const Reply&) {});
+    }
+    if (!random_.Chance(faults_.cancel)) continue;
     run.cancel_asked = true;
     Send(CancelRun{run.id->value}, [](const Status&, const Reply&) {});
   }
   After(100, [this] { Misfortunes(); });
+}
+
+// Again and again: a pause may still be under way.
+void World::ResumeAll() {
+  for (const SimRun& run : runs_) {
+    if (run.id.has_value()) Send(PauseRun{run.id->value, false}, [](const Status&, const Reply&) {});
+  }
+  After(2000, [this] { ResumeAll(); });
 }
 
 // --- Mutants ---------------------------------------------------------------------------------------------------------

@@ -118,6 +118,7 @@ class World {
   // Clients.
   void SubmitUntilAnswered(size_t run);
   void Misfortunes();
+  void ResumeAll();
 
   const Mutant mutant_;
   SimRandom random_;

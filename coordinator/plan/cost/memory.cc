@@ -66,6 +66,11 @@ int64_t ChunkBytes(const LlamaConfig& config, int64_t seqlen) {
   return kChunks * std::max(kChunkBytes, seqlen * config.hidden_size * kFloatBytes);
 }
 
+int64_t StoredActivationBytes(const LlamaConfig& config, const Recipe& recipe) {
+  const int64_t value_bytes = recipe.activation_dtype == Precision::kBf16 ? 2 : 4;
+  return (recipe.train_size + recipe.val_size) * recipe.training_seqlen * config.hidden_size * value_bytes;
+}
+
 int64_t LogitBytes(const LlamaConfig& config, int64_t seqlen, int64_t copies) {
   const int64_t elements = std::min(seqlen * config.vocab_size, std::max(kLogitElements, config.vocab_size));
   return copies * elements * kFloatBytes;

@@ -38,6 +38,9 @@ int64_t ForwardBytes(const LlamaConfig& config, int64_t micro_batch, int64_t seq
 // Stored samples that a task holds: four chunks of 8 MiB, or of one sample where that is larger.
 int64_t ChunkBytes(const LlamaConfig& config, int64_t seqlen);
 
+// What the object store holds of one boundary between blocks: the calibration windows' activations, as they are stored.
+int64_t StoredActivationBytes(const LlamaConfig& config, const Recipe& recipe);
+
 // Sensitivity takes the logits of a sample 16 MiB at a time, those of one token at least; `copies` tensors of that size
 // are alive at once.
 int64_t LogitBytes(const LlamaConfig& config, int64_t seqlen, int64_t copies);

@@ -6,8 +6,8 @@
 #include <set>
 
 #include "common/task/numerics_class.h"
+#include "coordinator/plan/cost/memory.h"
 #include "coordinator/scheduler/choose/placement.h"
-#include "coordinator/scheduler/foresee/makespan.h"
 #include "coordinator/scheduler/state/learning.h"
 
 namespace lwq::coordinator {
@@ -84,10 +84,10 @@ std::vector<KindEstimate> EstimateKinds(const Fleet& fleet, const RunSpec& spec,
   return estimates;
 }
 
-std::optional<double> EstimateSeconds(const Fleet& fleet, const RunSpec& spec, const LlamaConfig* model,
-                                      const Recipe& recipe, const std::vector<PlannedTask>& graph,
-                                      const std::set<Digest>& done) {
-  if (graph.size() > kMaxSimulatedTasks) return std::nullopt;
+std::optional<std::vector<TimedTask>> TimedTasks(const Fleet& fleet, const RunSpec& spec, const LlamaConfig* model,
+                                                 const Recipe& recipe, const std::vector<PlannedTask>& graph,
+                                                 const std::set<Digest>& done) {
+  const int64_t activation_bytes = model == nullptr ? 0 : StoredActivationBytes(*model, recipe);
   std::vector<TimedTask> tasks;
   for (const PlannedTask& planned : graph) {
     if (done.contains(planned.key)) continue;
@@ -99,10 +99,20 @@ std::optional<double> EstimateSeconds(const Fleet& fleet, const RunSpec& spec, c
                      .def = std::make_shared<const TaskDef>(planned.def),
                      .depth = planned.depth,
                      .memory_bytes = planned.memory_bytes,
-                     .seconds = *seconds});
+                     .seconds = *seconds,
+                     .activation_bytes = activation_bytes});
   }
-  const StatusOr<double> seconds = SimulatedSeconds(tasks, fleet.workers);
-  return seconds.ok() ? std::make_optional(*seconds) : std::nullopt;
+  return tasks;
+}
+
+std::optional<double> EstimateSeconds(const Fleet& fleet, const RunSpec& spec, const LlamaConfig* model,
+                                      const Recipe& recipe, const std::vector<PlannedTask>& graph,
+                                      const std::set<Digest>& done) {
+  if (graph.size() > kMaxSimulatedTasks) return std::nullopt;
+  const auto tasks = TimedTasks(fleet, spec, model, recipe, graph, done);
+  if (!tasks.has_value()) return std::nullopt;
+  const StatusOr<Makespan> makespan = SimulateMakespan(*tasks, fleet.workers);
+  return makespan.ok() ? std::make_optional(makespan->seconds) : std::nullopt;
 }
 
 }  // namespace lwq::coordinator

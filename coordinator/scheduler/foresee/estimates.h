@@ -12,6 +12,7 @@
 #include "common/task/task_def.h"
 #include "coordinator/graph/kind_classes.h"
 #include "coordinator/graph/run_graph.h"
+#include "coordinator/scheduler/foresee/makespan.h"
 #include "coordinator/scheduler/state/state.h"
 
 namespace lwq::coordinator {
@@ -39,6 +40,12 @@ struct KindEstimate {
 std::vector<KindEstimate> EstimateKinds(const Fleet& fleet, const RunSpec& spec, const LlamaConfig* model,
                                         const Recipe& recipe, const KindBases& bases,
                                         const std::vector<PlannedTask>& graph);
+
+// The run's tasks that are not in `done`, with the times they would take; absent where the time of one was never
+// measured.
+std::optional<std::vector<TimedTask>> TimedTasks(const Fleet& fleet, const RunSpec& spec, const LlamaConfig* model,
+                                                 const Recipe& recipe, const std::vector<PlannedTask>& graph,
+                                                 const std::set<Digest>& done);
 
 // How long those of the run's tasks that are not in `done` would take on the workers, if they had nothing else to do.
 // Absent where the time of one was never measured, where none of the workers executes one, and where there are too

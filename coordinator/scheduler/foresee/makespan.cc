@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "coordinator/scheduler/foresee/makespan.h"
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <optional>
@@ -69,7 +70,10 @@ class Simulation {
  public:
   Simulation(State state, const std::vector<TimedTask>& tasks) : state_(std::move(state)) {
     state_.outdated_runs.clear();  // These tasks are of no plan.
-    for (const TimedTask& task : tasks) seconds_[task.key] = task.seconds;
+    for (const TimedTask& task : tasks) {
+      seconds_[task.key] = task.seconds;
+      activation_bytes_[task.key] = task.activation_bytes;
+    }
     std::map<std::tuple<std::string, std::vector<TaskKind>, int64_t, int>, int> alike;
     for (const auto& [id, worker] : state_.workers) {
       const WorkerRecord& record = worker.record;
@@ -79,7 +83,7 @@ class Simulation {
     }
   }
 
-  StatusOr<double> Run() {
+  StatusOr<Makespan> Run() {
     Step(state_, Tick{}, Now());  // what has no inputs becomes ready
     LeaseToIdle();
     while (!running_.empty()) {
@@ -91,7 +95,9 @@ class Simulation {
       }
       LeaseToIdle();
     }
-    if (state_.runs.at(kSimulatedRun).record.state == RunState::kSucceeded) return seconds_now_;
+    if (state_.runs.at(kSimulatedRun).record.state == RunState::kSucceeded) {
+      return Makespan{seconds_now_, peak_activation_bytes_};
+    }
     for (const auto& [key, task] : state_.tasks) {
       if (task.record.state != TaskState::kReady) continue;
       return absl::FailedPreconditionError(absl::StrCat(
@@ -130,6 +136,7 @@ class Simulation {
     ReportSuccess success;
     const auto make = [&](const std::string& role) {
       success.outputs[role].digest = DigestOf(absl::StrCat(lease.task.hex(), role));
+      if (role == "activations") success.outputs[role].size_bytes = activation_bytes_.at(lease.task);
     };
     // Every role that the task must have, and every one that is read.
     const auto roles = OutputRoles(lease.def->kind, lease.def->params);
@@ -146,25 +153,28 @@ class Simulation {
     }
     report.outcome = std::move(success);
     Step(state_, report, Now());
+    peak_activation_bytes_ = std::max(peak_activation_bytes_, state_.activations.needed_bytes());
   }
 
   State state_;
   std::map<Digest, double> seconds_;
+  std::map<Digest, int64_t> activation_bytes_;
   std::map<WorkerId, int> group_of_;
   std::set<WorkerId> idle_;
   std::map<std::pair<double, WorkerId>, Lease> running_;  // by its end
   double seconds_now_ = 0;
+  int64_t peak_activation_bytes_ = 0;
 };
 
 }  // namespace
 
-StatusOr<double> SimulatedSeconds(const std::vector<TimedTask>& tasks, const std::vector<WorkerRecord>& workers) {
+StatusOr<Makespan> SimulateMakespan(const std::vector<TimedTask>& tasks, const std::vector<WorkerRecord>& workers) {
   if (tasks.size() > kMaxSimulatedTasks || workers.size() > static_cast<size_t>(kMaxSimulatedWorkers)) {
     return absl::FailedPreconditionError(absl::StrCat(tasks.size(), " tasks on ", workers.size(),
                                                       " workers are too many to simulate: at most ", kMaxSimulatedTasks,
                                                       " on ", kMaxSimulatedWorkers));
   }
-  if (tasks.empty()) return 0.0;
+  if (tasks.empty()) return Makespan();
   SchedulerOptions options;
   options.log_lines = 1;
   options.execution_factor = 0;  // the times are given
@@ -211,7 +221,9 @@ StatusOr<double> SecondsWithWorkers(const std::vector<TimedTask>& recorded, int 
   WorkerRecord worker;
   worker.numerics_class = "any";
   worker.memory_bytes = 1;
-  return SimulatedSeconds(tasks, std::vector<WorkerRecord>(static_cast<size_t>(workers), worker));
+  LWQ_ASSIGN_OR_RETURN(const Makespan makespan,
+                       SimulateMakespan(tasks, std::vector<WorkerRecord>(static_cast<size_t>(workers), worker)));
+  return makespan.seconds;
 }
 
 }  // namespace lwq::coordinator

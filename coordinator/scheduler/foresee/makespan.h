@@ -24,12 +24,18 @@ struct TimedTask {
   int depth = 1;
   int64_t memory_bytes = 0;
   double seconds = 0;
+  int64_t activation_bytes = 0;  // of the activations it makes, if it makes any
 };
 
-// The time at which the last of the tasks ends; they are one run's, in topological order, and nothing else runs. What
-// they read of tasks that are not among them is there from the start. Ids and names of workers are not read.
-// FAILED_PRECONDITION: a task fits none of the workers, or there are more tasks or workers than the limits above.
-StatusOr<double> SimulatedSeconds(const std::vector<TimedTask>& tasks, const std::vector<WorkerRecord>& workers);
+struct Makespan {
+  double seconds = 0;                 // when the last task ends
+  int64_t peak_activation_bytes = 0;  // held at once at most, if each is deleted as soon as nobody needs it
+};
+
+// What comes of the tasks; they are one run's, in topological order, and nothing else runs. What they read of tasks
+// that are not among them is there from the start. Ids and names of workers are not read. FAILED_PRECONDITION: a task
+// fits none of the workers, or there are more tasks or workers than the limits above.
+StatusOr<Makespan> SimulateMakespan(const std::vector<TimedTask>& tasks, const std::vector<WorkerRecord>& workers);
 
 // The run's tasks with the times they were recorded with. FAILED_PRECONDITION: the run has not succeeded, or the result
 // of a task is being made again.

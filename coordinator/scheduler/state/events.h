@@ -34,8 +34,26 @@ struct SubmitRun {
 struct SubmitRuns {
   std::vector<SubmitRun> runs;
 };
+// All are accepted, in this order, or none is.
+struct SubmitSweep {
+  std::string name;
+  std::vector<SubmitRun> runs;                             // their request ids are not read
+  std::vector<std::map<std::string, std::string>> labels;  // of each run
+  std::string request_id;                                  // "" = not idempotent
+};
 struct CancelRun {
   std::string run_id;  // an id or a unique prefix
+};
+struct PauseRun {
+  std::string run_id;  // an id or a unique prefix
+  bool paused = true;  // else it is resumed
+};
+struct CancelSweep {
+  std::string sweep_id;  // an id or a unique prefix
+};
+struct PauseSweep {
+  std::string sweep_id;  // an id or a unique prefix
+  bool paused = true;    // else it is resumed
 };
 struct RegisterWorker {
   WorkerRecord worker;  // its id is not read
@@ -83,7 +101,8 @@ struct ReportTask {
 // A deadline has passed.
 struct Tick {};
 
-using Event = std::variant<SubmitRun, SubmitRuns, CancelRun, RegisterWorker, LeaseTask, Heartbeat, ReportTask, Tick>;
+using Event = std::variant<SubmitRun, SubmitRuns, SubmitSweep, CancelRun, PauseRun, CancelSweep, PauseSweep,
+                           RegisterWorker, LeaseTask, Heartbeat, ReportTask, Tick>;
 
 struct Lease {
   Digest task;
@@ -109,6 +128,9 @@ struct RunReply {
 struct RunsReply {
   std::vector<RunId> runs;  // as in the event
 };
+struct SweepReply {
+  SweepId sweep;
+};
 struct RegisterReply {
   WorkerId worker;
 };
@@ -120,7 +142,7 @@ struct HeartbeatReply {
   std::vector<ArtifactRef> discard;  // artifacts to delete, named until they are known to be
 };
 
-using Reply = std::variant<std::monostate, RunReply, RunsReply, RegisterReply, LeaseReply, HeartbeatReply>;
+using Reply = std::variant<std::monostate, RunReply, RunsReply, SweepReply, RegisterReply, LeaseReply, HeartbeatReply>;
 
 struct Effects {
   // To be committed before anything below leaves the process.

@@ -15,6 +15,7 @@ struct StrongId {
 };
 
 using RunId = StrongId<struct RunIdTag>;        // 12 hexadecimal digits
+using SweepId = StrongId<struct SweepIdTag>;    // 12 hexadecimal digits
 using WorkerId = StrongId<struct WorkerIdTag>;  // "w-<number>", never reused
 
 // A moment as the core is told it: deadlines are on the steady clock, what people read is on the wall clock.

@@ -2,6 +2,7 @@
 #include "coordinator/scheduler/state/indexing.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace lwq::coordinator {
 
@@ -9,6 +10,50 @@ void SetExecutionDeadline(State& state, TaskEntry& task, int64_t deadline_ms) {
   if (task.execution_deadline_ms != 0) state.execution_deadlines.erase({task.execution_deadline_ms, task.record.key});
   task.execution_deadline_ms = deadline_ms;
   if (deadline_ms != 0) state.execution_deadlines.emplace(deadline_ms, task.record.key);
+}
+
+namespace {
+
+// Those who want it done: the runs it is for, and those of tasks that wait for the same action.
+template <typename Visit>
+void ForEachWanting(const State& state, const TaskEntry& task, Visit visit) {
+  for (const auto& [sequence, position] : task.wanted_by) visit(sequence, position);
+  const auto waiters = state.action_waiters.find(task.record.action_key);
+  if (waiters == state.action_waiters.end()) return;
+  for (const Digest& waiter : waiters->second) {
+    for (const auto& [sequence, position] : state.tasks.at(waiter).wanted_by) visit(sequence, position);
+  }
+}
+
+void Queue(State& state, TaskEntry& task) {
+  const std::optional<Urgency> urgency = UrgencyOf(state, task);
+  if (!urgency.has_value()) return;
+  task.urgency = *urgency;
+  task.queued = true;
+  state.ready.Insert(DemandOf(task.record), task.urgency, task.record.key);
+}
+
+void Unqueue(State& state, TaskEntry& task) {
+  if (!task.queued) return;
+  state.ready.Erase(DemandOf(task.record), task.urgency, task.record.key);
+  task.queued = false;
+}
+
+}  // namespace
+
+void RequeueTask(State& state, TaskEntry& task) {
+  if (task.record.state == TaskState::kBlocked && !task.waiting_for.is_zero()) {
+    const auto owner = state.action_owner.find(task.waiting_for);
+    if (owner != state.action_owner.end() && owner->second != task.record.key) {
+      RequeueTask(state, state.tasks.at(owner->second));
+    }
+    return;
+  }
+  if (task.record.state != TaskState::kReady || task.not_before_ms != 0) return;
+  const std::optional<Urgency> urgency = UrgencyOf(state, task);
+  if (task.queued && urgency == task.urgency) return;
+  Unqueue(state, task);
+  Queue(state, task);
 }
 
 void IndexTask(State& state, TaskEntry& task) {
@@ -20,9 +65,7 @@ void IndexTask(State& state, TaskEntry& task) {
         state.delayed.emplace(task.not_before_ms, record.key);
         return;
       }
-      task.urgency = UrgencyOf(state, task);
-      task.queued = true;
-      state.ready.Insert(DemandOf(record), task.urgency, record.key);
+      Queue(state, task);
       return;
     case TaskState::kLeased:
       state.action_owner[record.action_key] = record.key;
@@ -40,21 +83,20 @@ void IndexTask(State& state, TaskEntry& task) {
 
 void UnindexTask(State& state, TaskEntry& task) {
   const TaskRecord& record = task.record;
-  if (task.queued) {
-    state.ready.Erase(DemandOf(record), task.urgency, record.key);
-    task.queued = false;
-  }
+  Unqueue(state, task);
   if (task.not_before_ms != 0) {
     state.delayed.erase({task.not_before_ms, record.key});
     task.not_before_ms = 0;
   }
   if (!task.waiting_for.is_zero()) {
-    const auto waiters = state.action_waiters.find(task.waiting_for);
+    const Digest action = std::exchange(task.waiting_for, Digest());
+    const auto waiters = state.action_waiters.find(action);
     if (waiters != state.action_waiters.end()) {
       waiters->second.erase(record.key);
       if (waiters->second.empty()) state.action_waiters.erase(waiters);
     }
-    task.waiting_for = Digest();
+    const auto owner = state.action_owner.find(action);
+    if (owner != state.action_owner.end()) RequeueTask(state, state.tasks.at(owner->second));
   }
   if (record.state == TaskState::kReady || record.state == TaskState::kLeased) {
     const auto owner = state.action_owner.find(record.action_key);
@@ -74,18 +116,17 @@ void UnindexTask(State& state, TaskEntry& task) {
   }
 }
 
-Urgency UrgencyOf(const State& state, const TaskEntry& task) {
-  Urgency best;
-  bool first = true;
-  for (const auto& [sequence, position] : task.wanted_by) {
+std::optional<Urgency> UrgencyOf(const State& state, const TaskEntry& task) {
+  std::optional<Urgency> best;
+  ForEachWanting(state, task, [&](int64_t sequence, size_t position) {
     const RunEntry& run = state.runs.at(state.runs_by_sequence.at(sequence));
+    if (run.record.paused) return;
     const Urgency urgency{.negated_priority = -static_cast<int64_t>(run.record.spec->priority),
                           .run_sequence = sequence,
                           .negated_depth = -static_cast<int64_t>(run.tasks[position].depth),
                           .position = static_cast<int64_t>(position)};
-    if (first || urgency < best) best = urgency;
-    first = false;
-  }
+    if (!best.has_value() || urgency < *best) best = urgency;
+  });
   return best;
 }
 

@@ -9,14 +9,19 @@
 
 namespace lwq::coordinator {
 
-// Enters the task into the indexes its state belongs to: READY → queue (or the delayed set until not_before_ms),
+// Enters the task into the indexes its state belongs to: READY → queue, if somebody wants it who is not paused (or the
+// delayed set until not_before_ms),
 // READY and LEASED → owner of its action, LEASED → its worker's lease, SUCCEEDED → users of its action.
 void IndexTask(State& state, TaskEntry& task);
 // Takes it out of all of them.
 void UnindexTask(State& state, TaskEntry& task);
 
-// How urgent the task is for the runs that want it now.
-Urgency UrgencyOf(const State& state, const TaskEntry& task);
+// How urgent the task is for those of the runs that want it, or wait for its action, that are not paused; none: it is
+// not to be begun.
+std::optional<Urgency> UrgencyOf(const State& state, const TaskEntry& task);
+// Puts the task in its place in the queue after who wants it has changed, or that of the task whose action it waits
+// for.
+void RequeueTask(State& state, TaskEntry& task);
 
 // Notes the task as a consumer of the tasks that make its inputs, which must exist.
 void LinkConsumers(State& state, const TaskRecord& task);

@@ -60,7 +60,24 @@ struct RunRecord {
   std::string error;
   int64_t submitted_unix_ms = 0;
   int64_t finished_unix_ms = 0;
-  RunResult result;  // filled when it has SUCCEEDED
+  RunResult result;     // filled when it has SUCCEEDED
+  bool paused = false;  // no task is begun for it; only while it has not ended
+};
+
+// Runs that were submitted together to be compared.
+struct SweepRecord {
+  struct Member {
+    RunId run;
+    std::map<std::string, std::string> labels;  // axis → value: what tells it from the others, for people
+    friend bool operator==(const Member&, const Member&) = default;
+  };
+  SweepId id;
+  int64_t sequence = 0;  // order of submission
+  std::string name;
+  std::string request_id;  // "" = none
+  Digest spec_digest;      // of everything it was submitted with
+  int64_t submitted_unix_ms = 0;
+  std::vector<Member> members;  // in the order given
 };
 
 // What a run knows about one of its tasks. Position and depth change when the run's graph grows.
@@ -177,6 +194,10 @@ struct PutNextWorker {
 struct PutRequest {
   RequestRecord request;
 };
+// Sweeps never change.
+struct PutSweep {
+  SweepRecord sweep;
+};
 struct AppendLog {
   LogRecord line;
 };
@@ -187,7 +208,7 @@ struct DropLogs {
 };
 
 using Change = std::variant<PutRun, PutRunTasks, PutTask, PutAction, DropAction, PutDiscarded, DropDiscarded, PutWorker,
-                            DropWorker, PutNextWorker, PutRequest, AppendLog, DropLogs>;
+                            DropWorker, PutNextWorker, PutRequest, PutSweep, AppendLog, DropLogs>;
 
 // Everything, as Load returns it. Order within each list: runs and lines by sequence, tasks of a run by position.
 struct Records {
@@ -198,6 +219,7 @@ struct Records {
   std::vector<DiscardedRecord> discarded;
   std::vector<WorkerRecord> workers;
   std::vector<RequestRecord> requests;
+  std::vector<SweepRecord> sweeps;  // by sequence
   std::vector<LogRecord> logs;
   int64_t next_worker = 1;
 };

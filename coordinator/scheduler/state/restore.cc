@@ -143,6 +143,14 @@ StatusOr<State> RestoreState(Records records, const SchedulerOptions& options, I
     const std::string id = request.request_id;
     state.requests.emplace(id, std::move(request));
   }
+  for (SweepRecord& sweep : records.sweeps) {
+    for (const SweepRecord::Member& member : sweep.members) {
+      if (state.runs.contains(member.run)) continue;
+      return Inconsistent(
+          absl::StrCat("sweep ", sweep.id.value, " has run ", member.run.value, ", which does not exist"));
+    }
+    IndexSweep(state, std::move(sweep));
+  }
   LWQ_RETURN_IF_ERROR(LinkTasks(state));
   LWQ_RETURN_IF_ERROR(IndexTasks(state, now));
   for (auto& [id, run] : state.runs) {

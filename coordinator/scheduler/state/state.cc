@@ -5,31 +5,60 @@
 
 #include "common/json/json.h"
 #include "common/task/task_outputs.h"
+#include "common/text/one_line.h"
 #include "coordinator/scheduler/state/garbage.h"
 
 namespace lwq::coordinator {
 namespace {
 
 constexpr size_t kMinPrefix = 4;
+constexpr size_t kShownBytes = 80;
+
+template <typename Id, typename Entries>
+StatusOr<Id> FindByPrefix(const Entries& entries, std::string_view what, const std::string& id_or_prefix) {
+  const std::string shown = OneLine(id_or_prefix, kShownBytes);
+  if (id_or_prefix.size() < kMinPrefix) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(what, " id '", shown, "' is too short: give at least ", kMinPrefix, " characters"));
+  }
+  const auto first = entries.lower_bound(Id{id_or_prefix});
+  const auto matches = [&](const auto& it) {
+    return it != entries.end() && it->first.value.compare(0, id_or_prefix.size(), id_or_prefix) == 0;
+  };
+  if (!matches(first)) return absl::NotFoundError(absl::StrCat(what, " '", shown, "' does not exist"));
+  if (first->first.value != id_or_prefix && matches(std::next(first))) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(what, " '", shown, "' names several ", what, "s: give more characters"));
+  }
+  return first->first;
+}
 
 }  // namespace
 
 StatusOr<RunId> FindRun(const State& state, const std::string& id_or_prefix) {
-  if (id_or_prefix.size() < kMinPrefix) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("run id '", id_or_prefix, "' is too short: give at least ", kMinPrefix, " characters"));
+  return FindByPrefix<RunId>(state.runs, "run", id_or_prefix);
+}
+
+StatusOr<SweepId> FindSweep(const State& state, const std::string& id_or_prefix) {
+  return FindByPrefix<SweepId>(state.sweeps, "sweep", id_or_prefix);
+}
+
+void IndexSweep(State& state, SweepRecord sweep) {
+  const SweepId id = sweep.id;
+  for (size_t position = 0; position < sweep.members.size(); ++position) {
+    RunEntry& run = state.runs.at(sweep.members[position].run);
+    run.sweep = id;
+    run.sweep_position = position;
   }
-  const auto first = state.runs.lower_bound(RunId{id_or_prefix});
-  const auto matches = [&](const auto& it) {
-    return it != state.runs.end() && it->first.value.compare(0, id_or_prefix.size(), id_or_prefix) == 0;
-  };
-  if (!matches(first))
-    return absl::NotFoundError(absl::StrCat("run '", id_or_prefix.substr(0, 80), "' does not exist"));
-  if (first->first.value != id_or_prefix && matches(std::next(first))) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("run '", id_or_prefix, "' names several runs: give more characters"));
-  }
-  return first->first;
+  state.sweeps_by_sequence[sweep.sequence] = id;
+  if (!sweep.request_id.empty()) state.sweeps_by_request[sweep.request_id] = id;
+  state.next_sweep_sequence = std::max(state.next_sweep_sequence, sweep.sequence + 1);
+  state.sweeps[id] = std::move(sweep);
+}
+
+const std::map<std::string, std::string>& LabelsOf(const State& state, const RunEntry& run) {
+  static const std::map<std::string, std::string> kNone;
+  return run.sweep.value.empty() ? kNone : state.sweeps.at(run.sweep).members[run.sweep_position].labels;
 }
 
 void IndexBases(State& state, const RunRecord& run) {

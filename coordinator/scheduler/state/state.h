@@ -58,6 +58,8 @@ struct TaskCounts {
 
 struct RunEntry {
   RunRecord record;
+  SweepId sweep;              // "" = none
+  size_t sweep_position = 0;  // among its members
   std::shared_ptr<const LlamaConfig> model;
   Plan plan;
   std::vector<RunTaskRecord> tasks;
@@ -108,6 +110,9 @@ struct State {
   std::map<RunId, RunEntry> runs;
   std::map<int64_t, RunId> runs_by_sequence;
   std::set<int64_t> pending_runs;
+  std::map<SweepId, SweepRecord> sweeps;
+  std::map<int64_t, SweepId> sweeps_by_sequence;
+  std::map<std::string, SweepId> sweeps_by_request;
   // By model and kind, the bases that runs are pinned to.
   std::map<Digest, std::map<TaskKind, std::set<std::string>>> bases_of_model;
   // RUNNING, with other tasks than this version of the program would give them: the next step begins them again.
@@ -133,6 +138,7 @@ struct State {
   std::set<Digest> unsettled;
   Durations durations;
   int64_t next_run_sequence = 1;
+  int64_t next_sweep_sequence = 1;
   int64_t next_worker = 1;
   int64_t next_log = 1;
 };
@@ -140,6 +146,15 @@ struct State {
 // By id or unique prefix of at least four characters. NOT_FOUND; INVALID_ARGUMENT where the prefix is too short or
 // names several.
 StatusOr<RunId> FindRun(const State& state, const std::string& id_or_prefix);
+
+// As FindRun.
+StatusOr<SweepId> FindSweep(const State& state, const std::string& id_or_prefix);
+
+// Takes the sweep in. Its runs are there already.
+void IndexSweep(State& state, SweepRecord sweep);
+
+// The labels of a run in its sweep; none where it is in none.
+const std::map<std::string, std::string>& LabelsOf(const State& state, const RunEntry& run);
 
 // The run's graph as far as it is known. Requires a run that is pinned. Errors of BuildRunGraph.
 StatusOr<RunGraph> GraphOf(const RunEntry& run);

@@ -46,12 +46,46 @@ std::string PinsText(const RunRecord& run) {
 
 Status Stepper::On(const CancelRun& event) {
   LWQ_ASSIGN_OR_RETURN(const RunId id, FindRun(state_, event.run_id));
-  RunEntry& run = state_.runs.at(id);
   effects_.reply = RunReply{id};
-  if (IsTerminal(run.record.state)) return absl::OkStatus();
+  Cancel(state_.runs.at(id));
+  return absl::OkStatus();
+}
+
+Status Stepper::On(const PauseRun& event) {
+  LWQ_ASSIGN_OR_RETURN(const RunId id, FindRun(state_, event.run_id));
+  effects_.reply = RunReply{id};
+  SetPaused(state_.runs.at(id), event.paused);
+  return absl::OkStatus();
+}
+
+Status Stepper::On(const CancelSweep& event) {
+  LWQ_ASSIGN_OR_RETURN(const SweepId id, FindSweep(state_, event.sweep_id));
+  effects_.reply = SweepReply{id};
+  for (const SweepRecord::Member& member : state_.sweeps.at(id).members) Cancel(state_.runs.at(member.run));
+  return absl::OkStatus();
+}
+
+Status Stepper::On(const PauseSweep& event) {
+  LWQ_ASSIGN_OR_RETURN(const SweepId id, FindSweep(state_, event.sweep_id));
+  effects_.reply = SweepReply{id};
+  for (const SweepRecord::Member& member : state_.sweeps.at(id).members) {
+    SetPaused(state_.runs.at(member.run), event.paused);
+  }
+  return absl::OkStatus();
+}
+
+void Stepper::Cancel(RunEntry& run) {
+  if (IsTerminal(run.record.state)) return;
   LogRun(run, "", "", "cancelled");
   EndRun(run, RunState::kCancelled);
-  return absl::OkStatus();
+}
+
+void Stepper::SetPaused(RunEntry& run, bool paused) {
+  if (IsTerminal(run.record.state) || run.record.paused == paused) return;
+  run.record.paused = paused;
+  LogRun(run, "", "", paused ? "paused" : "resumed");
+  SaveRun(run);
+  for (const RunTaskRecord& planned : run.tasks) RequeueTask(state_, state_.tasks.at(planned.key));
 }
 
 void Stepper::StartRun(RunEntry& run, const ChosenClasses& chosen, const PreparedGraph* start) {
@@ -145,7 +179,7 @@ void Stepper::TakeTasks(RunEntry& run, const std::vector<PreparedTask>& tasks) {
     if (IsAbandoned(task->record)) Apply(*task, WantedAgain{});
     to_unblock_.push_back(task->record.key);
   }
-  for (TaskEntry* task : all) Requeue(*task);
+  for (TaskEntry* task : all) RequeueTask(state_, *task);
   HoldResults(state_, run, TasksToHold(run));
   effects_.changes.push_back(PutRunTasks{record.id, run.tasks});
 }
@@ -248,7 +282,7 @@ void Stepper::LetGoOfTasks(RunEntry& run) {
     if (task.wanted_by.empty()) {
       Apply(task, Unwanted{});
     } else {
-      Requeue(task);
+      RequeueTask(state_, task);
     }
   }
 }
@@ -274,6 +308,7 @@ void Stepper::EndRun(RunEntry& run, RunState state) {
   run.record.finished_unix_ms = now_.unix_ms;
   state_.pending_runs.erase(run.record.sequence);
   run.waits_because.clear();
+  run.record.paused = false;
   SaveRun(run);
   LetGoOfTasks(run);
   run.task_revisions.assign(run.tasks.size(), ++run.revision);

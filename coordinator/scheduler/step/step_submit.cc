@@ -23,10 +23,8 @@ Status Stepper::On(const SubmitRun& event) {
   return absl::OkStatus();
 }
 
-Status Stepper::On(const SubmitRuns& event) {
-  const std::vector<SubmitRun>& runs = event.runs;
+StatusOr<std::vector<std::shared_ptr<const PreparedRun>>> Stepper::AdmitAll(const std::vector<SubmitRun>& runs) const {
   LWQ_RETURN_IF_ERROR(CheckTogether(runs));
-  // Nothing changes before all of them have passed.
   std::vector<std::shared_ptr<const PreparedRun>> prepared;
   prepared.reserve(runs.size());
   for (size_t i = 0; i < runs.size(); ++i) {
@@ -35,10 +33,45 @@ Status Stepper::On(const SubmitRuns& event) {
     if (!admitted.ok()) return OfRun(admitted, i, runs.size(), runs[i].spec.name);
     prepared.push_back(*std::move(one));
   }
+  return prepared;
+}
+
+Status Stepper::On(const SubmitRuns& event) {
+  LWQ_ASSIGN_OR_RETURN(const auto prepared, AdmitAll(event.runs));
   RunsReply reply;
-  reply.runs.reserve(runs.size());
-  for (size_t i = 0; i < runs.size(); ++i) reply.runs.push_back(Accept(runs[i], *prepared[i]));
+  reply.runs.reserve(event.runs.size());
+  for (size_t i = 0; i < event.runs.size(); ++i) reply.runs.push_back(Accept(event.runs[i], *prepared[i]));
   effects_.reply = std::move(reply);
+  return absl::OkStatus();
+}
+
+Status Stepper::On(const SubmitSweep& event) {
+  LWQ_ASSIGN_OR_RETURN(const auto prepared, AdmitAll(event.runs));
+  LWQ_RETURN_IF_ERROR(CheckSweep(event));
+  const Digest spec_digest = DigestOfSweep(event, prepared);
+  LWQ_ASSIGN_OR_RETURN(const std::optional<SweepId> before, SweptBefore(state_, event.request_id, spec_digest));
+  if (before.has_value()) {
+    effects_.reply = SweepReply{*before};
+    return absl::OkStatus();
+  }
+  SweepRecord sweep{.id = {},
+                    .sequence = state_.next_sweep_sequence,
+                    .name = event.name,
+                    .request_id = event.request_id,
+                    .spec_digest = spec_digest,
+                    .submitted_unix_ms = now_.unix_ms,
+                    .members = {}};
+  do {
+    sweep.id.value =
+        DigestOf(absl::StrCat("sweep|", sweep.sequence, "|", now_.unix_ms, "|", spec_digest.hex(), "|", sweep.id.value))
+            .short_hex();
+  } while (state_.sweeps.contains(sweep.id));
+  for (size_t i = 0; i < event.runs.size(); ++i) {
+    sweep.members.push_back({Accept({event.runs[i].spec, ""}, *prepared[i]), event.labels[i]});
+  }
+  effects_.changes.push_back(PutSweep{sweep});
+  effects_.reply = SweepReply{sweep.id};
+  IndexSweep(state_, std::move(sweep));
   return absl::OkStatus();
 }
 

@@ -130,6 +130,7 @@ void Stepper::Enqueue(TaskEntry& task, const Digest& action_key) {
     UnindexTask(state_, task);  // It may have waited for another action before.
     task.waiting_for = action_key;
     state_.action_waiters[action_key].insert(task.record.key);
+    RequeueTask(state_, state_.tasks.at(owner->second));
     return;
   }
   Apply(task, Unblocked{action_key});
@@ -147,12 +148,6 @@ void Stepper::Rewind(const Digest& producer_key) {
   }
   state_.actions.erase(action_key);
   effects_.changes.push_back(DropAction{action_key});
-}
-
-void Stepper::Requeue(TaskEntry& task) {
-  if (!task.queued || UrgencyOf(state_, task) == task.urgency) return;
-  UnindexTask(state_, task);
-  IndexTask(state_, task);
 }
 
 }  // namespace lwq::coordinator

@@ -29,7 +29,11 @@ class Stepper {
  private:
   Status On(const SubmitRun& event);
   Status On(const SubmitRuns& event);
+  Status On(const SubmitSweep& event);
   Status On(const CancelRun& event);
+  Status On(const PauseRun& event);
+  Status On(const CancelSweep& event);
+  Status On(const PauseSweep& event);
   Status On(const RegisterWorker& event);
   Status On(const LeaseTask& event);
   Status On(const Heartbeat& event);
@@ -52,9 +56,10 @@ class Stepper {
   void Enqueue(TaskEntry& task, const Digest& action_key);
   // The producer of a lost or discarded input runs again, and so does everything that has the same result.
   void Rewind(const Digest& producer);
-  void Requeue(TaskEntry& task);
 
   // step_submit.cc
+  // Of each of several runs that would be accepted together. Errors of SubmitRuns; nothing changes.
+  StatusOr<std::vector<std::shared_ptr<const PreparedRun>>> AdmitAll(const std::vector<SubmitRun>& runs) const;
   // The run that an admitted submission makes, or has made. Requires that workers have not changed since.
   RunId Accept(const SubmitRun& submission, const PreparedRun& prepared);
 
@@ -77,6 +82,9 @@ class Stepper {
   void BeginAgain(RunEntry& run);
   // Nothing is done for the run any more but what other runs want, too.
   void LetGoOfTasks(RunEntry& run);
+  // Neither does anything to a run that has ended.
+  void Cancel(RunEntry& run);
+  void SetPaused(RunEntry& run, bool paused);
   void FailRun(RunEntry& run, std::string error);
   void EndRun(RunEntry& run, RunState state);
   void FinishIfDone(RunEntry& run);

@@ -12,6 +12,8 @@ namespace {
 
 constexpr size_t kMaxRequestIdBytes = 200;
 constexpr size_t kShownBytes = 80;
+constexpr size_t kMaxNameBytes = 512;
+constexpr size_t kMaxLabels = 64;
 
 // Builds the graph for the classes. One that comes out impossible is left to the step, where the run fails of it.
 void Begin(ChosenClasses chosen, PreparedRun& prepared) {
@@ -91,6 +93,47 @@ Status CheckTogether(std::span<const SubmitRun> runs) {
         i, runs.size(), runs[i].spec.name);
   }
   return absl::OkStatus();
+}
+
+Status CheckSweep(const SubmitSweep& sweep) {
+  const auto bad = [](std::string_view what) { return absl::InvalidArgumentError(absl::StrCat("sweep: ", what)); };
+  const auto is_line = [](const std::string& text) { return OneLine(text, kMaxNameBytes) == text; };
+  if (!is_line(sweep.name)) return bad(absl::StrCat("name must be one line of at most ", kMaxNameBytes, " bytes"));
+  if (sweep.request_id.size() > kMaxRequestIdBytes) {
+    return bad(absl::StrCat("request_id has ", sweep.request_id.size(), " bytes, at most ", kMaxRequestIdBytes,
+                            " are allowed"));
+  }
+  if (sweep.labels.size() != sweep.runs.size()) return bad("labels are not given for every run");
+  for (const auto& labels : sweep.labels) {
+    if (labels.size() > kMaxLabels) return bad(absl::StrCat("a run has more than ", kMaxLabels, " labels"));
+    for (const auto& [axis, value] : labels) {
+      if (axis.empty() || !is_line(axis) || !is_line(value)) {
+        return bad(absl::StrCat("label '", OneLine(axis, kShownBytes), "' must be one line of at most ", kMaxNameBytes,
+                                " bytes, as its value"));
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
+Digest DigestOfSweep(const SubmitSweep& sweep, std::span<const std::shared_ptr<const PreparedRun>> prepared) {
+  Json text = {{"name", sweep.name}, {"runs", Json::array()}};
+  for (size_t i = 0; i < prepared.size(); ++i) {
+    text["runs"].push_back({{"spec", prepared[i]->spec_digest.hex()}, {"labels", sweep.labels[i]}});
+  }
+  return DigestOf(CanonicalJson(text));
+}
+
+StatusOr<std::optional<SweepId>> SweptBefore(const State& state, const std::string& request_id,
+                                             const Digest& spec_digest) {
+  const auto before = state.sweeps_by_request.find(request_id);
+  if (request_id.empty() || before == state.sweeps_by_request.end()) return std::optional<SweepId>();
+  if (state.sweeps.at(before->second).spec_digest != spec_digest) {
+    return absl::AlreadyExistsError(absl::StrCat("request_id '", OneLine(request_id, kShownBytes),
+                                                 "' was used for sweep ", before->second.value,
+                                                 " with other runs: use a new request_id"));
+  }
+  return std::make_optional(before->second);
 }
 
 Status OfRun(const Status& status, size_t index, size_t count, std::string_view name) {

@@ -59,6 +59,17 @@ Status Admit(const State& state, const std::string& request_id, const PreparedRu
 // INVALID_ARGUMENT: none, more than kMaxRunsAtOnce, or a request_id that is there twice.
 Status CheckTogether(std::span<const SubmitRun> runs);
 
+// INVALID_ARGUMENT: a name, an axis or a value that is no line, labels that are not those of as many runs, a request_id
+// that is too long.
+Status CheckSweep(const SubmitSweep& sweep);
+
+// Of all that the sweep is submitted with but its request_id.
+Digest DigestOfSweep(const SubmitSweep& sweep, std::span<const std::shared_ptr<const PreparedRun>> prepared);
+
+// The sweep that was submitted with this request_id before, if any. ALREADY_EXISTS: it came with other runs.
+StatusOr<std::optional<SweepId>> SweptBefore(const State& state, const std::string& request_id,
+                                             const Digest& spec_digest);
+
 // "run 3 of 500 (its name): " in front of the message. `index` counts from 0.
 Status OfRun(const Status& status, size_t index, size_t count, std::string_view name);
 

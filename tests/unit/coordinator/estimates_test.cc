@@ -195,31 +195,31 @@ TEST(EstimateTest, TheWholeRunTakesItsUndoneTasksOnOneWorkerAndLessOnTwo) {
   EXPECT_EQ(harness.state().runs.size(), 1u) << "nothing was stored";
 }
 
-TEST(SimulatedSecondsTest, ListScheduleOfASmallGraphIsTheOneByHand) {
+TEST(SimulateMakespanTest, ListScheduleOfASmallGraphIsTheOneByHand) {
   // a(2) → c(3), b(1) → d(1); both then e(1).
   const std::vector<TimedTask> tasks = {Timed("a", 2, 3), Timed("b", 1, 3), Timed("c", 3, 2, {"a"}),
                                         Timed("d", 1, 2, {"b"}), Timed("e", 1, 1, {"c", "d"})};
   const auto seconds = [&](size_t workers) {
-    return *SimulatedSeconds(tasks, std::vector<WorkerRecord>(workers, WorkerNamed("w")));
+    return SimulateMakespan(tasks, std::vector<WorkerRecord>(workers, WorkerNamed("w")))->seconds;
   };
   EXPECT_DOUBLE_EQ(seconds(1), 8);
   EXPECT_DOUBLE_EQ(seconds(2), 6);
   EXPECT_DOUBLE_EQ(seconds(100), 6) << "the critical path";
-  EXPECT_DOUBLE_EQ(*SimulatedSeconds({}, {}), 0);
+  EXPECT_DOUBLE_EQ(SimulateMakespan({}, {})->seconds, 0);
 }
 
-TEST(SimulatedSecondsTest, WhatIsNotAmongTheTasksIsThereFromTheStart) {
-  EXPECT_DOUBLE_EQ(*SimulatedSeconds({Timed("c", 3, 1, {"a", "b"})}, {WorkerNamed("w")}), 3);
+TEST(SimulateMakespanTest, WhatIsNotAmongTheTasksIsThereFromTheStart) {
+  EXPECT_DOUBLE_EQ(SimulateMakespan({Timed("c", 3, 1, {"a", "b"})}, {WorkerNamed("w")})->seconds, 3);
 }
 
-TEST(SimulatedSecondsTest, ATaskThatFitsNoWorkerAndTooManyTasksAreRefused) {
+TEST(SimulateMakespanTest, ATaskThatFitsNoWorkerAndTooManyTasksAreRefused) {
   TimedTask large = Timed("a", 1, 1);
   large.memory_bytes = WorkerNamed("w").memory_bytes + 1;
-  const StatusOr<double> nowhere = SimulatedSeconds({Timed("b", 1, 1), large}, {WorkerNamed("w")});
+  const StatusOr<Makespan> nowhere = SimulateMakespan({Timed("b", 1, 1), large}, {WorkerNamed("w")});
   EXPECT_EQ(nowhere.status().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(MessageOf(nowhere.status())), HasSubstr("fits none of the workers"));
   const std::vector<TimedTask> many(kMaxSimulatedTasks + 1, Timed("a", 1, 1));
-  EXPECT_EQ(SimulatedSeconds(many, {WorkerNamed("w")}).status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(SimulateMakespan(many, {WorkerNamed("w")}).status().code(), absl::StatusCode::kFailedPrecondition);
 }
 
 TEST(SecondsWithWorkersTest, OneWorkerTakesTheSumAndManyTheCriticalPath) {

@@ -8,6 +8,7 @@
 #include "common/task/task_params.h"
 #include "coordinator/scheduler/foresee/makespan.h"
 #include "coordinator/scheduler/state/garbage.h"
+#include "coordinator/scheduler/state/indexing.h"
 #include "coordinator/scheduler/state/restore.h"
 #include "coordinator/store/record_json.h"
 
@@ -399,7 +400,11 @@ std::string CheckIndexes(const State& state) {
       return absl::StrCat(name(), " does not own its action");
     }
     const bool delayed = task.not_before_ms != 0;
-    if (task.queued != (record.state == TaskState::kReady && !delayed)) return absl::StrCat(name(), " queued wrongly");
+    const std::optional<Urgency> urgency = UrgencyOf(state, task);
+    if (task.queued != (record.state == TaskState::kReady && !delayed && urgency.has_value())) {
+      return absl::StrCat(name(), " queued wrongly");
+    }
+    if (task.queued && task.urgency != *urgency) return absl::StrCat(name(), " is queued in a wrong place");
     if (delayed && !state.delayed.contains({task.not_before_ms, key}))
       return absl::StrCat(name(), " is not in delayed");
     if (record.state == TaskState::kLeased) {

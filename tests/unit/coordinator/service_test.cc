@@ -13,6 +13,7 @@
 #include "grpcpp/grpcpp.h"
 #include "grpcpp/impl/client_unary_call.h"
 #include "gtest/gtest.h"
+#include "lwqat/v1/sweep_service.grpc.pb.h"
 #include "tests/unit/coordinator/manual_clock.h"
 #include "tests/unit/coordinator/scheduler_harness.h"
 
@@ -42,6 +43,7 @@ class ServiceTest : public ::testing::Test {
     server_ = *std::move(server);
     channel_ = OpenChannel(server_->address(), {});
     runs_ = wire::RunService::NewStub(channel_);
+    sweeps_ = wire::SweepService::NewStub(channel_);
     workers_ = wire::WorkerService::NewStub(channel_);
   }
   ~ServiceTest() override {
@@ -132,6 +134,7 @@ class ServiceTest : public ::testing::Test {
   std::unique_ptr<Server> server_;
   std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<wire::RunService::Stub> runs_;
+  std::unique_ptr<wire::SweepService::Stub> sweeps_;
   std::unique_ptr<wire::WorkerService::Stub> workers_;
 };
 
@@ -299,6 +302,72 @@ TEST_F(ServiceTest, AValidationAnswersPlansAndWhatASubmissionWouldAndStoresNothi
   const grpc::Status unfit = validate();
   EXPECT_EQ(unfit.error_code(), StatusCode::FAILED_PRECONDITION);
   EXPECT_THAT(unfit.error_message(), AllOf(StartsWith("run 1 of 2"), HasSubstr("of memory")));
+}
+
+TEST_F(ServiceTest, ASweepIsPlannedSubmittedListedPausedAndCancelled) {
+  wire::SubmitSweepRequest request;
+  request.set_request_id("once");
+  request.mutable_spec()->set_name("bits");
+  for (const int bits : {2, 3, 2}) {
+    wire::SweepRun& run = *request.mutable_spec()->add_runs();
+    RunSpec spec = testing::BlockApSpec(2);
+    spec.recipe.wbits = bits;
+    *run.mutable_spec() = Submission(spec).spec();
+    (*run.mutable_labels())["wbits"] = absl::StrCat(bits);
+  }
+  wire::PlanSweepRequest plan_request;
+  *plan_request.mutable_spec() = request.spec();
+  wire::PlanSweepResponse planned;
+  Register("a");
+  ASSERT_TRUE(Call(*sweeps_, &wire::SweepService::Stub::PlanSweep, plan_request, &planned).ok());
+  EXPECT_EQ(planned.plan().plans_size(), 3);
+  EXPECT_EQ(planned.plan().tasks(), 3 * 13);
+  EXPECT_LT(planned.plan().distinct_tasks(), 2 * 13);
+  EXPECT_EQ(planned.plan().known_tasks(), 0);
+  EXPECT_FALSE(planned.plan().has_device_seconds()) << "nothing was ever measured";
+
+  wire::SubmitSweepResponse submitted;
+  const auto submit = [&] { return Call(*sweeps_, &wire::SweepService::Stub::SubmitSweep, request, &submitted); };
+  ASSERT_TRUE(submit().ok());
+  const std::string id = submitted.sweep().id();
+  EXPECT_EQ(submitted.sweep().name(), "bits");
+  ASSERT_EQ(submitted.sweep().members_size(), 3);
+  EXPECT_EQ(submitted.sweep().members(1).labels().at("wbits"), "3");
+  EXPECT_EQ(submitted.sweep().tasks(), planned.plan().distinct_tasks());
+  ASSERT_TRUE(submit().ok());
+  EXPECT_EQ(submitted.sweep().id(), id) << "this one was there";
+
+  wire::GetRunRequest get_run;
+  get_run.set_run_id(submitted.sweep().members(1).run_id());
+  wire::GetRunResponse run;
+  ASSERT_TRUE(Call(*runs_, &wire::RunService::Stub::GetRun, get_run, &run).ok());
+  EXPECT_EQ(run.run().sweep_id(), id);
+  EXPECT_EQ(run.run().labels().at("wbits"), "3");
+
+  wire::ListSweepsResponse list;
+  ASSERT_TRUE(Call(*sweeps_, &wire::SweepService::Stub::ListSweeps, {}, &list).ok());
+  ASSERT_EQ(list.sweeps_size(), 1);
+  EXPECT_EQ(list.sweeps(0).members_size(), 0);
+
+  wire::PauseSweepRequest pause;
+  pause.set_sweep_id(id);
+  wire::PauseSweepResponse paused;
+  ASSERT_TRUE(Call(*sweeps_, &wire::SweepService::Stub::PauseSweep, pause, &paused).ok());
+  for (const auto& member : paused.sweep().members()) EXPECT_TRUE(member.paused());
+  wire::ResumeRunRequest resume;
+  resume.set_run_id(get_run.run_id());
+  wire::ResumeRunResponse resumed;
+  ASSERT_TRUE(Call(*runs_, &wire::RunService::Stub::ResumeRun, resume, &resumed).ok());
+  EXPECT_FALSE(resumed.run().paused());
+  wire::CancelSweepRequest cancel;
+  cancel.set_sweep_id(id.substr(0, 4));
+  wire::CancelSweepResponse cancelled;
+  ASSERT_TRUE(Call(*sweeps_, &wire::SweepService::Stub::CancelSweep, cancel, &cancelled).ok());
+  for (const auto& member : cancelled.sweep().members()) EXPECT_EQ(member.state(), wire::RUN_STATE_CANCELLED);
+  wire::GetSweepRequest unknown;
+  unknown.set_sweep_id("nothing");
+  wire::GetSweepResponse none;
+  EXPECT_EQ(Call(*sweeps_, &wire::SweepService::Stub::GetSweep, unknown, &none).error_code(), StatusCode::NOT_FOUND);
 }
 
 TEST_F(ServiceTest, PlanRunShowsWithoutStoring) {
@@ -657,8 +726,8 @@ std::string Text(const grpc::ByteBuffer& buffer) {
   return text;
 }
 
-TEST_F(ServiceTest, HealthSaysServingForTheServerAndBothServices) {
-  for (const std::string service : {"", "lwqat.v1.RunService", "lwqat.v1.WorkerService"}) {
+TEST_F(ServiceTest, HealthSaysServingForTheServerAndEveryService) {
+  for (const std::string service : {"", "lwqat.v1.RunService", "lwqat.v1.SweepService", "lwqat.v1.WorkerService"}) {
     grpc::ClientContext context;
     grpc::ByteBuffer response;
     const grpc::internal::RpcMethod check("/grpc.health.v1.Health/Check", grpc::internal::RpcMethod::NORMAL_RPC);
@@ -671,7 +740,7 @@ TEST_F(ServiceTest, HealthSaysServingForTheServerAndBothServices) {
   }
 }
 
-TEST_F(ServiceTest, ReflectionListsBothServices) {
+TEST_F(ServiceTest, ReflectionListsEveryService) {
   grpc::GenericStub stub(channel_);
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + kFar);
@@ -688,6 +757,7 @@ TEST_F(ServiceTest, ReflectionListsBothServices) {
   call->Read(&response, nullptr);
   ASSERT_TRUE(next());
   EXPECT_THAT(Text(response), HasSubstr("lwqat.v1.RunService"));
+  EXPECT_THAT(Text(response), HasSubstr("lwqat.v1.SweepService"));
   EXPECT_THAT(Text(response), HasSubstr("lwqat.v1.WorkerService"));
   context.TryCancel();
   grpc::Status status;

@@ -350,6 +350,28 @@ TEST(SharingTest, WhoWaitsForAnEqualActionTakesOverWhenItsOwnerIsCancelled) {
   EXPECT_EQ(harness.run(second).record.state, RunState::kSucceeded);
 }
 
+TEST(SharingTest, APausedRunDoesNotHoldUpWhoWaitsForItsEqualAction) {
+  SchedulerHarness harness;
+  const WorkerId a = harness.Register("a");
+  const WorkerId b = harness.Register("b");
+  const RunId first = harness.Submit(BlockApSpec(1));
+  RunSpec other = BlockApSpec(1);
+  other.recipe.seed = 77;
+  const RunId second = harness.Submit(other);
+  const Lease lease_a = harness.RunUntil(a, "prepare calibration tokens");
+  const Lease lease_b = harness.RunUntil(b, "prepare calibration tokens");
+  ASSERT_TRUE(harness.Do(PauseRun{first.value}).status.ok());
+  ASSERT_TRUE(harness.Do(SuccessWithTokens(a, lease_a, "the same tokens")).status.ok());
+  ASSERT_TRUE(harness.Do(SuccessWithTokens(b, lease_b, "the same tokens")).status.ok());
+  ASSERT_EQ(harness.task(harness.TaskTitled(second, "embed calibration tokens").key).state, TaskState::kBlocked)
+      << "the paused run's task does it";
+  EXPECT_EQ(CheckIndexes(harness.state()), "");
+  harness.RunToEnd(a);
+  EXPECT_EQ(harness.run(second).record.state, RunState::kSucceeded);
+  EXPECT_EQ(harness.run(first).record.state, RunState::kSucceeded) << "the same bytes were made for the other";
+  EXPECT_EQ(CheckIndexes(harness.state()), "");
+}
+
 TEST(SharingTest, CancellingOneRunLeavesSharedTasksToTheOther) {
   SchedulerHarness harness;
   const WorkerId a = harness.Register("a");

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "coordinator/scheduler/foresee/sweep_preview.h"
+
+#include <set>
+#include <unordered_set>
+#include <utility>
+
+#include "coordinator/scheduler/foresee/foreseen_run.h"
+#include "coordinator/scheduler/step/submission.h"
+
+namespace lwq::coordinator {
+namespace {
+
+// Adds up what the runs need, one after the other.
+class Total {
+ public:
+  Total(Fleet fleet, SweepPreview& preview) : fleet_(std::move(fleet)), preview_(preview) {
+    preview_.alone_device_seconds = preview_.device_seconds = 0;
+  }
+
+  void Add(const RunSpec& spec, const ForeseenRun& run, const KnownTasks& known) {
+    std::set<Digest> to_do;  // of this run, that no run before it has
+    for (const PlannedTask& task : run.graph.tasks) {
+      SweepPreview::Counts& counts = preview_.kinds[task.def.kind];
+      ++counts.tasks;
+      if (!seen_.insert(task.key).second) continue;
+      ++counts.distinct;
+      if (known.shared.contains(task.key)) ++counts.known;
+      if (!known.done.contains(task.key)) to_do.insert(task.key);
+    }
+    if (run.graph.pending.has_value()) ++preview_.growing_runs;
+    const auto timed = TimedTasks(fleet_, spec, run.resolved.model.get(), run.recipe, run.graph.tasks, {});
+    if (!timed.has_value()) {
+      preview_.alone_device_seconds.reset();
+      preview_.device_seconds.reset();
+      return;
+    }
+    for (const TimedTask& task : *timed) {
+      if (preview_.alone_device_seconds.has_value()) *preview_.alone_device_seconds += task.seconds;
+      if (!to_do.contains(task.key)) continue;
+      if (preview_.device_seconds.has_value()) *preview_.device_seconds += task.seconds;
+      if (tasks_.size() <= kMaxSimulatedTasks) tasks_.push_back(task);
+    }
+  }
+
+  void Finish() {
+    if (!preview_.device_seconds.has_value()) return;
+    const StatusOr<Makespan> makespan = SimulateMakespan(tasks_, fleet_.workers);
+    if (!makespan.ok()) return;
+    preview_.estimated_seconds = makespan->seconds;
+    preview_.peak_activation_bytes = makespan->peak_activation_bytes;
+  }
+
+ private:
+  const Fleet fleet_;
+  SweepPreview& preview_;
+  std::unordered_set<Digest> seen_;
+  std::vector<TimedTask> tasks_;
+};
+
+RunPreview PreviewOf(ForeseenRun run, const KnownTasks& known) {
+  RunPreview preview;
+  for (const PlannedTask& task : run.graph.tasks) {
+    ++preview.tasks[task.def.kind];
+    if (known.shared.contains(task.key)) ++preview.tasks_shared[task.def.kind];
+  }
+  preview.plan = std::move(run.graph.plan);
+  preview.recipe = std::move(run.recipe);
+  return preview;
+}
+
+}  // namespace
+
+StatusOr<SweepPreview> PreviewSweep(StateReader& reader, std::span<const SubmitRun> runs) {
+  LWQ_RETURN_IF_ERROR(CheckTogether(runs));
+  Fleet fleet;
+  LWQ_RETURN_IF_ERROR(reader.Look([&](const State& state) { fleet = FleetOf(state); }));
+  SweepPreview preview;
+  Total total(std::move(fleet), preview);
+  for (size_t i = 0; i < runs.size(); ++i) {
+    StatusOr<ForeseenRun> run = ForeseeRun(reader, runs[i].spec);
+    if (!run.ok()) return OfRun(run.status(), i, runs.size(), runs[i].spec.name);
+    KnownTasks known;
+    if (run->keyed) LWQ_RETURN_IF_ERROR(FindKnownTasks(reader, run->graph.tasks, known));
+    total.Add(runs[i].spec, *run, known);
+    preview.runs.push_back(PreviewOf(*std::move(run), known));
+  }
+  total.Finish();
+  return preview;
+}
+
+}  // namespace lwq::coordinator

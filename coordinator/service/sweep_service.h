@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// SweepService over the loop: converts, posts events, reads the state.
+//
+// Thread-safety: gRPC calls from any thread. The runtime, submissions and previews must outlive this, and this every
+// call.
+#pragma once
+
+#include "coordinator/loop/background.h"
+#include "coordinator/loop/runtime.h"
+#include "coordinator/service/submissions.h"
+#include "lwqat/v1/sweep_service.grpc.pb.h"
+
+namespace lwq::coordinator {
+
+class SweepServiceImpl final : public lwqat::v1::SweepService::CallbackService {
+ public:
+  SweepServiceImpl(Runtime* runtime, Submissions* submissions, Background* previews)
+      : runtime_(runtime), submissions_(submissions), previews_(previews) {}
+
+  grpc::ServerUnaryReactor* PlanSweep(grpc::CallbackServerContext* context, const lwqat::v1::PlanSweepRequest* request,
+                                      lwqat::v1::PlanSweepResponse* response) override;
+  grpc::ServerUnaryReactor* SubmitSweep(grpc::CallbackServerContext* context,
+                                        const lwqat::v1::SubmitSweepRequest* request,
+                                        lwqat::v1::SubmitSweepResponse* response) override;
+  grpc::ServerUnaryReactor* GetSweep(grpc::CallbackServerContext* context, const lwqat::v1::GetSweepRequest* request,
+                                     lwqat::v1::GetSweepResponse* response) override;
+  grpc::ServerUnaryReactor* ListSweeps(grpc::CallbackServerContext* context,
+                                       const lwqat::v1::ListSweepsRequest* request,
+                                       lwqat::v1::ListSweepsResponse* response) override;
+  grpc::ServerUnaryReactor* CancelSweep(grpc::CallbackServerContext* context,
+                                        const lwqat::v1::CancelSweepRequest* request,
+                                        lwqat::v1::CancelSweepResponse* response) override;
+  grpc::ServerUnaryReactor* PauseSweep(grpc::CallbackServerContext* context,
+                                       const lwqat::v1::PauseSweepRequest* request,
+                                       lwqat::v1::PauseSweepResponse* response) override;
+  grpc::ServerUnaryReactor* ResumeSweep(grpc::CallbackServerContext* context,
+                                        const lwqat::v1::ResumeSweepRequest* request,
+                                        lwqat::v1::ResumeSweepResponse* response) override;
+
+ private:
+  // Posts the event, whose reply names a sweep, and answers with the sweep as it is then.
+  grpc::ServerUnaryReactor* Change(grpc::CallbackServerContext* context, Event event, lwqat::v1::Sweep* sweep);
+
+  Runtime* const runtime_;
+  Submissions* const submissions_;
+  Background* const previews_;
+};
+
+}  // namespace lwq::coordinator
