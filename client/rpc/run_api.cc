@@ -14,6 +14,7 @@
 #include "common/rpc/grpc_status.h"
 #include "grpcpp/grpcpp.h"
 #include "lwqat/v1/run_service.grpc.pb.h"
+#include "lwqat/v1/sweep_service.grpc.pb.h"
 #include "reporting/run_facts.h"
 
 namespace lwq::client {
@@ -21,6 +22,7 @@ namespace {
 
 using lwqat::v1::Run;
 using lwqat::v1::RunService;
+using lwqat::v1::SweepService;
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
@@ -60,14 +62,30 @@ bool IsStranger(const Status& status) {
 
 struct RunApi::Stub {
   std::unique_ptr<RunService::Stub> service;
+  std::unique_ptr<SweepService::Stub> sweeps;
+
+  // The one that a method is of.
+  template <typename Result>
+  RunService::Stub* Serving(Result RunService::Stub::*) const {
+    return service.get();
+  }
+  template <typename Result>
+  SweepService::Stub* Serving(Result SweepService::Stub::*) const {
+    return sweeps.get();
+  }
 };
+
+std::shared_ptr<RunApi::Stub> RunApi::MakeStub(const std::string& address) {
+  const auto channel = Connect(address);
+  return std::shared_ptr<Stub>(new Stub{RunService::NewStub(channel), SweepService::NewStub(channel)});
+}
 
 RunApi::RunApi(const Options& options, Interrupt* interrupt)
     : options_(options),
       interrupt_(interrupt),
       relocate_until_(steady_clock::now() + options.patience),
       address_(options.address),
-      stub_(new Stub{RunService::NewStub(Connect(options.address))}) {}
+      stub_(MakeStub(options.address)) {}
 
 RunApi::~RunApi() = default;
 
@@ -90,7 +108,7 @@ Status RunApi::Relocate() {
   if (*address == address_) return absl::OkStatus();
   LWQ_RETURN_IF_ERROR(ValidateAddress(*address));
   address_ = *address;
-  stub_ = std::shared_ptr<Stub>(new Stub{RunService::NewStub(Connect(address_))});
+  stub_ = MakeStub(address_);
   return absl::OkStatus();
 }
 
@@ -127,7 +145,7 @@ Status RunApi::Call(Method method, const Request& request, Response* response) {
     Status status;
     {
       const Interrupt::Hook hook(interrupt_, [&context] { context.TryCancel(); });
-      status = FromPeer((stub->service.get()->*method)(&context, request, response));
+      status = FromPeer((stub->Serving(method)->*method)(&context, request, response));
     }
     if (status.ok()) return status;
     if (interrupt_->raised()) return interrupt_->reason();
@@ -172,6 +190,31 @@ StatusOr<std::vector<lwqat::v1::Plan>> RunApi::ValidateRuns(const std::vector<lw
   LWQ_RETURN_IF_ERROR(Call(&RunService::Stub::SubmitRuns, request, &response));
   return std::vector<lwqat::v1::Plan>(std::make_move_iterator(response.mutable_plans()->begin()),
                                       std::make_move_iterator(response.mutable_plans()->end()));
+}
+
+StatusOr<lwqat::v1::Sweep> RunApi::SubmitSweep(const lwqat::v1::SweepSpec& spec, const std::string& request_id) {
+  lwqat::v1::SubmitSweepRequest request;
+  *request.mutable_spec() = spec;
+  request.set_request_id(request_id);
+  lwqat::v1::SubmitSweepResponse response;
+  LWQ_RETURN_IF_ERROR(Call(&SweepService::Stub::SubmitSweep, request, &response));
+  if (response.sweep().members_size() != spec.runs_size()) {
+    return absl::InternalError(absl::StrCat("the coordinator answered ", response.sweep().members_size(), " of ",
+                                            spec.runs_size(), " runs of a sweep; lwq list shows which there are"));
+  }
+  return std::move(*response.mutable_sweep());
+}
+
+StatusOr<lwqat::v1::SweepPlan> RunApi::PlanSweep(const lwqat::v1::SweepSpec& spec) {
+  lwqat::v1::PlanSweepRequest request;
+  *request.mutable_spec() = spec;
+  lwqat::v1::PlanSweepResponse response;
+  LWQ_RETURN_IF_ERROR(Call(&SweepService::Stub::PlanSweep, request, &response));
+  if (response.plan().plans_size() != spec.runs_size()) {
+    return absl::InternalError(absl::StrCat("the coordinator planned ", response.plan().plans_size(), " of ",
+                                            spec.runs_size(), " runs of a sweep; try again"));
+  }
+  return std::move(*response.mutable_plan());
 }
 
 StatusOr<Run> RunApi::GetRun(const std::string& run_id) {

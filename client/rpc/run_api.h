@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The coordinator's RunService as calls that return a value or an error a user can act on.
+// The coordinator's RunService and SweepService as calls that return a value or an error a user can act on.
 //
 // A coordinator that does not answer is tried again with growing pauses until `patience` has passed, so that a restart
 // of it is not noticed; then the error ends lwq with exit code 3. Retrying is safe: every call is idempotent
-// (SubmitRuns by its request_ids). Thread-safety: any thread; calls in flight end at once when `interrupt` is raised.
+// (SubmitRuns and SubmitSweep by their request ids). Thread-safety: any thread; calls in flight end at once when
+// `interrupt` is raised.
 #pragma once
 
 #include <chrono>
@@ -16,6 +17,7 @@
 #include "common/status/status.h"
 #include "common/sync/mutex.h"
 #include "lwqat/v1/run_service.pb.h"
+#include "lwqat/v1/sweep.pb.h"
 
 namespace lwq::client {
 
@@ -42,6 +44,10 @@ class RunApi {
   StatusOr<std::vector<lwqat::v1::Run>> SubmitRuns(const std::vector<lwqat::v1::SubmitRunRequest>& runs);
   // What SubmitRuns would say, and the plans; nothing is stored, and artifacts need not exist.
   StatusOr<std::vector<lwqat::v1::Plan>> ValidateRuns(const std::vector<lwqat::v1::RunSpec>& specs);
+  // All runs of the sweep are accepted or none is.
+  StatusOr<lwqat::v1::Sweep> SubmitSweep(const lwqat::v1::SweepSpec& spec, const std::string& request_id);
+  // What it would cost, and the runs' plans; nothing is stored, and artifacts need not exist.
+  StatusOr<lwqat::v1::SweepPlan> PlanSweep(const lwqat::v1::SweepSpec& spec);
   StatusOr<lwqat::v1::Run> GetRun(const std::string& run_id);
   StatusOr<lwqat::v1::ListRunsResponse> ListRuns(int page_size, const std::string& page_token);
   // Newest first, at most `limit`.
@@ -68,6 +74,7 @@ class RunApi {
   Status NoCoordinator(const Status& failure) const;
 
   struct Stub;  // keeps gRPC's headers out of every verb
+  static std::shared_ptr<Stub> MakeStub(const std::string& address);
   std::shared_ptr<Stub> CurrentStub() const;
   // Follows a coordinator that moved.
   Status Relocate();

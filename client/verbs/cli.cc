@@ -51,6 +51,7 @@ std::string UnknownArgument(const CLI::App& app, const std::string& argument) {
 void AddVerbs(CLI::App* root, const CliContext& context, VerbAction* action) {
   AddLocalVerb(root, context, action);
   AddSubmitVerb(root, context, action);
+  AddSweepVerb(root, context, action);
   AddPlanVerb(root, context, action);
   AddWatchVerb(root, context, action);
   AddListVerb(root, context, action);

@@ -49,7 +49,8 @@ struct SweepArms {
   std::vector<std::string> remarks;  // lines that the user should see, such as a condition that nothing meets
 };
 
-inline constexpr size_t kMaxSweepArms = 10'000;
+// As many runs as a coordinator takes at once.
+inline constexpr size_t kMaxSweepArms = 1'000;
 
 // Refused beside what CountRows refuses: only_if for a key that no axis sets, or with a condition on one that neither
 // axes nor base give; no arms left; more than kMaxSweepArms; two different arms whose names would be equal.

@@ -188,7 +188,7 @@ std::vector<BadSweep> BadSweeps() {
       {"UnequalZipOfNodes", With(Zip({Values("wbits", {2, 3, 4}), List({Set({{"seed", 1}, {"wd", 0}})})})),
        "zip: wbits has 3 values and the part of seed, wd has 1"},
       {"ManyAxes", With(ManyAxes()), "makes more than 100000 combinations"},
-      {"ManyArms", With(LongAxis(10'001)), "has more than 10000 arms"},
+      {"ManyArms", With(LongAxis(1'001)), "has more than 1000 arms"},
       {"SameNames", With(SameLabels()), "two different arms, the 1. and the 2., are both named \"model=tiny\""},
       {"NothingLeft", WithExclude(Values("wbits", {2}), Conditioned({{"wbits", {2}}})), "no arm is left"},
       {"OnlyIfForNoAxis", WithOnlyIf(Values("wbits", {2}), "seed", Conditioned({{"wbits", {2}}})),
