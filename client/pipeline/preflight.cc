@@ -11,6 +11,8 @@
 namespace lwq::client {
 namespace {
 
+using Specs = std::vector<lwqat::v1::RunSpec>;
+
 // Stands for the artifact that the files will be. The coordinator tells inputs apart by their digests only.
 void NameByPath(const std::map<std::string, std::string>& files, UploadedTrees* trees) {
   std::string paths;
@@ -24,6 +26,18 @@ void NameByPath(const std::map<std::string, std::string>& files, UploadedTrees* 
   lwqat::v1::ArtifactRef& named = (*trees)[files];
   named.set_digest(DigestOf(std::string_view(paths)).hex());
   named.set_size_bytes(size_bytes);
+}
+
+// Of specs that are refused together: by halves, as a thousand of them are asked about in one call, not in as many.
+size_t FirstRefused(RunApi* api, const Specs& specs) {
+  size_t begin = 0;
+  size_t end = specs.size();
+  while (end - begin > 1) {
+    const size_t middle = begin + (end - begin) / 2;
+    const Specs half(specs.begin() + static_cast<int64_t>(begin), specs.begin() + static_cast<int64_t>(middle));
+    (api->ValidateRuns(half).ok() ? begin : end) = middle;
+  }
+  return begin;
 }
 
 }  // namespace
@@ -41,19 +55,22 @@ StatusOr<lwqat::v1::RunSpec> NameRun(const CheckedRun& run) {
   return UploadRun(run, &nothing, nullptr, &trees);
 }
 
+Status ExplainRefusal(RunApi* api, const std::vector<CheckedRun>& runs, const Specs& specs, const Status& refused) {
+  if (refused.ok() || ExitCodeOf(refused) != ExitCode::kUsage) return refused;
+  // The answer tells which run it is by its number; the user knows it by its file.
+  const size_t first = FirstRefused(api, specs);
+  if (const auto plan = api->PlanRun(specs[first]); !plan.ok())
+    return Annotate(plan.status(), runs[first].request.origin);
+  return refused;
+}
+
 Status Preflight(RunApi* api, const std::vector<CheckedRun>& runs) {
-  std::vector<lwqat::v1::RunSpec> specs;
+  Specs specs;
   for (const CheckedRun& run : runs) {
     LWQ_ASSIGN_OR_RETURN(lwqat::v1::RunSpec spec, NameRun(run));
     specs.push_back(std::move(spec));
   }
-  const Status refused = api->ValidateRuns(specs).status();
-  if (ExitCodeOf(refused) != ExitCode::kUsage) return refused;
-  // The answer tells which run it is by its number; the user knows it by its file.
-  for (size_t i = 0; i < runs.size(); ++i) {
-    if (const auto plan = api->PlanRun(specs[i]); !plan.ok()) return Annotate(plan.status(), runs[i].request.origin);
-  }
-  return refused;
+  return ExplainRefusal(api, runs, specs, api->ValidateRuns(specs).status());
 }
 
 }  // namespace lwq::client

@@ -14,6 +14,11 @@ namespace lwq::client {
 // no other run's inputs.
 StatusOr<lwqat::v1::RunSpec> NameRun(const CheckedRun& run);
 
+// Why a coordinator that refused the specs together did so: the error of the first run that it refuses, annotated with
+// its origin; `refused` where it is not one of them, or no bad input.
+Status ExplainRefusal(RunApi* api, const std::vector<CheckedRun>& runs, const std::vector<lwqat::v1::RunSpec>& specs,
+                      const Status& refused);
+
 // Asks the coordinator, in one call, whether it would accept the runs, inputs named by where they are on this disk:
 // nothing is read, hashed or stored. The error is that of the first run it would refuse, annotated with its origin.
 Status Preflight(RunApi* api, const std::vector<CheckedRun>& runs);

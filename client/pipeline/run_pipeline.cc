@@ -18,8 +18,9 @@ StatusOr<Runs> SubmitAnew(RunApi* api, const RunSpecs& specs) {
 }
 
 Status RunPipeline::Check(const std::vector<RunRequest>& requests) {
+  InputChecks checks;
   for (const RunRequest& request : requests) {
-    LWQ_ASSIGN_OR_RETURN(CheckedRun run, CheckRunInputs(request));
+    LWQ_ASSIGN_OR_RETURN(CheckedRun run, checks.Check(request));
     checked_.push_back(std::move(run));
   }
   return absl::OkStatus();
@@ -57,7 +58,8 @@ StatusOr<RunSpecs> RunPipeline::Upload(ObjectStore* objects) {
 StatusOr<Runs> RunPipeline::Watch(const PipelineOptions& options, const Runs& runs) {
   std::vector<std::string> ids;
   for (const lwqat::v1::Run& run : runs) ids.push_back(run.id());
-  const auto view = MakeRunView(*options.watch, console_);
+  const auto view =
+      ids.size() > kRunsShownWhole ? MakeManyRunsView(*options.watch, console_) : MakeRunView(*options.watch, console_);
   return WatchRuns(options.api, ids, view.get());
 }
 

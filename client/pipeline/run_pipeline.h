@@ -39,7 +39,8 @@ struct PipelineOptions {
   std::function<StatusOr<std::unique_ptr<ObjectStore>>()> open_objects;
   // Begins the runs and says so to the user; all or none, in the order given.
   std::function<StatusOr<Runs>(const RunSpecs& specs)> submit;
-  // How progress is shown while the runs are waited for; absent: nobody waits.
+  // How progress is shown while the runs are waited for; absent: nobody waits. More than kRunsShownWhole share a
+  // summary.
   std::optional<WatchStyle> watch;
   // The folder for the results of a run that succeeded, "" where they are not to be fetched. Called when the run has
   // ended.

@@ -39,10 +39,9 @@ std::string RenderSweepList(const std::vector<lwqat::v1::Sweep>& sweeps) {
 }
 
 std::string RenderSweep(const lwqat::v1::Sweep& sweep) {
-  std::string text =
-      absl::StrCat("sweep        ", sweep.id(), " ", OneLine(sweep.name()), "\nsubmitted    ",
-                   TimeText(sweep.submitted_at()), "\ntasks        ", sweep.tasks_done(), "/", sweep.tasks(),
-                   " done, each counted once\n");
+  std::string text = absl::StrCat("sweep        ", sweep.id(), " ", OneLine(sweep.name()), "\nsubmitted    ",
+                                  TimeText(sweep.submitted_at()), "\ntasks        ", sweep.tasks_done(), "/",
+                                  sweep.tasks(), " done, each counted once\n");
   Table table({{"run"}, {"labels"}, {"state"}});
   for (const auto& member : sweep.members()) table.AddRow({member.run_id(), LabelsText(member), StateText(member)});
   return text + table.Render();

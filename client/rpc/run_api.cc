@@ -14,6 +14,7 @@
 #include "common/rpc/grpc_status.h"
 #include "grpcpp/grpcpp.h"
 #include "lwqat/v1/run_service.grpc.pb.h"
+#include "lwqat/v1/sweep_service.grpc.pb.h"
 #include "reporting/run_facts.h"
 
 namespace lwq::client {
@@ -21,6 +22,7 @@ namespace {
 
 using lwqat::v1::Run;
 using lwqat::v1::RunService;
+using lwqat::v1::SweepService;
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
@@ -60,14 +62,30 @@ bool IsStranger(const Status& status) {
 
 struct RunApi::Stub {
   std::unique_ptr<RunService::Stub> service;
+  std::unique_ptr<SweepService::Stub> sweeps;
+
+  // The one that a method is of.
+  template <typename Result>
+  RunService::Stub* Serving(Result RunService::Stub::*) const {
+    return service.get();
+  }
+  template <typename Result>
+  SweepService::Stub* Serving(Result SweepService::Stub::*) const {
+    return sweeps.get();
+  }
 };
+
+std::shared_ptr<RunApi::Stub> RunApi::MakeStub(const std::string& address) {
+  const auto channel = Connect(address);
+  return std::shared_ptr<Stub>(new Stub{RunService::NewStub(channel), SweepService::NewStub(channel)});
+}
 
 RunApi::RunApi(const Options& options, Interrupt* interrupt)
     : options_(options),
       interrupt_(interrupt),
       relocate_until_(steady_clock::now() + options.patience),
       address_(options.address),
-      stub_(new Stub{RunService::NewStub(Connect(options.address))}) {}
+      stub_(MakeStub(options.address)) {}
 
 RunApi::~RunApi() = default;
 
@@ -90,7 +108,7 @@ Status RunApi::Relocate() {
   if (*address == address_) return absl::OkStatus();
   LWQ_RETURN_IF_ERROR(ValidateAddress(*address));
   address_ = *address;
-  stub_ = std::shared_ptr<Stub>(new Stub{RunService::NewStub(Connect(address_))});
+  stub_ = MakeStub(address_);
   return absl::OkStatus();
 }
 
@@ -127,7 +145,7 @@ Status RunApi::Call(Method method, const Request& request, Response* response) {
     Status status;
     {
       const Interrupt::Hook hook(interrupt_, [&context] { context.TryCancel(); });
-      status = FromPeer((stub->service.get()->*method)(&context, request, response));
+      status = FromPeer((stub->Serving(method)->*method)(&context, request, response));
     }
     if (status.ok()) return status;
     if (interrupt_->raised()) return interrupt_->reason();
@@ -174,6 +192,31 @@ StatusOr<std::vector<lwqat::v1::Plan>> RunApi::ValidateRuns(const std::vector<lw
                                       std::make_move_iterator(response.mutable_plans()->end()));
 }
 
+StatusOr<lwqat::v1::Sweep> RunApi::SubmitSweep(const lwqat::v1::SweepSpec& spec, const std::string& request_id) {
+  lwqat::v1::SubmitSweepRequest request;
+  *request.mutable_spec() = spec;
+  request.set_request_id(request_id);
+  lwqat::v1::SubmitSweepResponse response;
+  LWQ_RETURN_IF_ERROR(Call(&SweepService::Stub::SubmitSweep, request, &response));
+  if (response.sweep().members_size() != spec.runs_size()) {
+    return absl::InternalError(absl::StrCat("the coordinator answered ", response.sweep().members_size(), " of ",
+                                            spec.runs_size(), " runs of a sweep; lwq list shows which there are"));
+  }
+  return std::move(*response.mutable_sweep());
+}
+
+StatusOr<lwqat::v1::SweepPlan> RunApi::PlanSweep(const lwqat::v1::SweepSpec& spec) {
+  lwqat::v1::PlanSweepRequest request;
+  *request.mutable_spec() = spec;
+  lwqat::v1::PlanSweepResponse response;
+  LWQ_RETURN_IF_ERROR(Call(&SweepService::Stub::PlanSweep, request, &response));
+  if (response.plan().plans_size() != spec.runs_size()) {
+    return absl::InternalError(absl::StrCat("the coordinator planned ", response.plan().plans_size(), " of ",
+                                            spec.runs_size(), " runs of a sweep; try again"));
+  }
+  return std::move(*response.mutable_plan());
+}
+
 StatusOr<Run> RunApi::GetRun(const std::string& run_id) {
   lwqat::v1::GetRunRequest request;
   request.set_run_id(run_id);
@@ -214,12 +257,85 @@ StatusOr<lwqat::v1::ScheduleRunResponse> RunApi::ScheduleRun(const std::string& 
   return response;
 }
 
-StatusOr<Run> RunApi::CancelRun(const std::string& run_id) {
-  lwqat::v1::CancelRunRequest request;
+template <typename Request, typename Response, typename Method>
+StatusOr<Run> RunApi::ChangeRun(Method method, const std::string& run_id) {
+  Request request;
   request.set_run_id(run_id);
-  lwqat::v1::CancelRunResponse response;
-  LWQ_RETURN_IF_ERROR(Call(&RunService::Stub::CancelRun, request, &response));
+  Response response;
+  LWQ_RETURN_IF_ERROR(Call(method, request, &response));
   return std::move(*response.mutable_run());
+}
+
+template <typename Request, typename Response, typename Method>
+StatusOr<lwqat::v1::Sweep> RunApi::AskForSweep(Method method, const std::string& sweep_id) {
+  Request request;
+  request.set_sweep_id(sweep_id);
+  Response response;
+  LWQ_RETURN_IF_ERROR(Call(method, request, &response));
+  return std::move(*response.mutable_sweep());
+}
+
+StatusOr<Run> RunApi::CancelRun(const std::string& run_id) {
+  return ChangeRun<lwqat::v1::CancelRunRequest, lwqat::v1::CancelRunResponse>(&RunService::Stub::CancelRun, run_id);
+}
+
+StatusOr<Run> RunApi::PauseRun(const std::string& run_id) {
+  return ChangeRun<lwqat::v1::PauseRunRequest, lwqat::v1::PauseRunResponse>(&RunService::Stub::PauseRun, run_id);
+}
+
+StatusOr<Run> RunApi::ResumeRun(const std::string& run_id) {
+  return ChangeRun<lwqat::v1::ResumeRunRequest, lwqat::v1::ResumeRunResponse>(&RunService::Stub::ResumeRun, run_id);
+}
+
+StatusOr<lwqat::v1::Sweep> RunApi::GetSweep(const std::string& sweep_id) {
+  return AskForSweep<lwqat::v1::GetSweepRequest, lwqat::v1::GetSweepResponse>(&SweepService::Stub::GetSweep, sweep_id);
+}
+
+StatusOr<lwqat::v1::Sweep> RunApi::CancelSweep(const std::string& sweep_id) {
+  return AskForSweep<lwqat::v1::CancelSweepRequest, lwqat::v1::CancelSweepResponse>(&SweepService::Stub::CancelSweep,
+                                                                                    sweep_id);
+}
+
+StatusOr<lwqat::v1::Sweep> RunApi::PauseSweep(const std::string& sweep_id) {
+  return AskForSweep<lwqat::v1::PauseSweepRequest, lwqat::v1::PauseSweepResponse>(&SweepService::Stub::PauseSweep,
+                                                                                  sweep_id);
+}
+
+StatusOr<lwqat::v1::Sweep> RunApi::ResumeSweep(const std::string& sweep_id) {
+  return AskForSweep<lwqat::v1::ResumeSweepRequest, lwqat::v1::ResumeSweepResponse>(&SweepService::Stub::ResumeSweep,
+                                                                                    sweep_id);
+}
+
+StatusOr<std::vector<lwqat::v1::Sweep>> RunApi::ListSweeps(int limit) {
+  std::vector<lwqat::v1::Sweep> sweeps;
+  lwqat::v1::ListSweepsRequest request;
+  while (static_cast<int>(sweeps.size()) < limit) {
+    request.set_page_size(std::min(kRunsPerPage, limit - static_cast<int>(sweeps.size())));
+    lwqat::v1::ListSweepsResponse page;
+    LWQ_RETURN_IF_ERROR(Call(&SweepService::Stub::ListSweeps, request, &page));
+    for (lwqat::v1::Sweep& sweep : *page.mutable_sweeps()) sweeps.push_back(std::move(sweep));
+    if (page.next_page_token().empty()) break;
+    request.set_page_token(page.next_page_token());
+  }
+  return sweeps;
+}
+
+StatusOr<lwqat::v1::ExplainRunsResponse> RunApi::ExplainRuns(const std::string& run_a, const std::string& run_b) {
+  lwqat::v1::ExplainRunsRequest request;
+  request.set_run_a(run_a);
+  request.set_run_b(run_b);
+  lwqat::v1::ExplainRunsResponse response;
+  LWQ_RETURN_IF_ERROR(Call(&RunService::Stub::ExplainRuns, request, &response));
+  return response;
+}
+
+StatusOr<lwqat::v1::WhyTaskResponse> RunApi::WhyTask(const std::string& run_id, const std::string& task) {
+  lwqat::v1::WhyTaskRequest request;
+  request.set_run_id(run_id);
+  request.set_task(task);
+  lwqat::v1::WhyTaskResponse response;
+  LWQ_RETURN_IF_ERROR(Call(&RunService::Stub::WhyTask, request, &response));
+  return response;
 }
 
 StatusOr<lwqat::v1::GetRunLogsResponse> RunApi::GetRunLogs(const std::string& run_id, int64_t after, int page_size) {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The coordinator's RunService as calls that return a value or an error a user can act on.
+// The coordinator's RunService and SweepService as calls that return a value or an error a user can act on.
 //
 // A coordinator that does not answer is tried again with growing pauses until `patience` has passed, so that a restart
 // of it is not noticed; then the error ends lwq with exit code 3. Retrying is safe: every call is idempotent
-// (SubmitRuns by its request_ids). Thread-safety: any thread; calls in flight end at once when `interrupt` is raised.
+// (SubmitRuns and SubmitSweep by their request ids). Thread-safety: any thread; calls in flight end at once when
+// `interrupt` is raised.
 #pragma once
 
 #include <chrono>
@@ -16,6 +17,7 @@
 #include "common/status/status.h"
 #include "common/sync/mutex.h"
 #include "lwqat/v1/run_service.pb.h"
+#include "lwqat/v1/sweep.pb.h"
 
 namespace lwq::client {
 
@@ -42,11 +44,25 @@ class RunApi {
   StatusOr<std::vector<lwqat::v1::Run>> SubmitRuns(const std::vector<lwqat::v1::SubmitRunRequest>& runs);
   // What SubmitRuns would say, and the plans; nothing is stored, and artifacts need not exist.
   StatusOr<std::vector<lwqat::v1::Plan>> ValidateRuns(const std::vector<lwqat::v1::RunSpec>& specs);
+  // All runs of the sweep are accepted or none is.
+  StatusOr<lwqat::v1::Sweep> SubmitSweep(const lwqat::v1::SweepSpec& spec, const std::string& request_id);
+  // What it would cost, and the runs' plans; nothing is stored, and artifacts need not exist.
+  StatusOr<lwqat::v1::SweepPlan> PlanSweep(const lwqat::v1::SweepSpec& spec);
   StatusOr<lwqat::v1::Run> GetRun(const std::string& run_id);
   StatusOr<lwqat::v1::ListRunsResponse> ListRuns(int page_size, const std::string& page_token);
   // Newest first, at most `limit`.
   StatusOr<std::vector<lwqat::v1::Run>> ListRuns(int limit);
   StatusOr<lwqat::v1::Run> CancelRun(const std::string& run_id);
+  StatusOr<lwqat::v1::Run> PauseRun(const std::string& run_id);
+  StatusOr<lwqat::v1::Run> ResumeRun(const std::string& run_id);
+  StatusOr<lwqat::v1::Sweep> GetSweep(const std::string& sweep_id);
+  // Newest first, at most `limit`, without members.
+  StatusOr<std::vector<lwqat::v1::Sweep>> ListSweeps(int limit);
+  StatusOr<lwqat::v1::Sweep> CancelSweep(const std::string& sweep_id);
+  StatusOr<lwqat::v1::Sweep> PauseSweep(const std::string& sweep_id);
+  StatusOr<lwqat::v1::Sweep> ResumeSweep(const std::string& sweep_id);
+  StatusOr<lwqat::v1::ExplainRunsResponse> ExplainRuns(const std::string& run_a, const std::string& run_b);
+  StatusOr<lwqat::v1::WhyTaskResponse> WhyTask(const std::string& run_id, const std::string& task);
   StatusOr<lwqat::v1::GetRunLogsResponse> GetRunLogs(const std::string& run_id, int64_t after, int page_size);
   StatusOr<lwqat::v1::ListWorkersResponse> ListWorkers();
   StatusOr<lwqat::v1::ScheduleRunResponse> ScheduleRun(const std::string& run_id, const std::vector<int>& workers);
@@ -67,7 +83,13 @@ class RunApi {
   Status Unreachable(const Status& failure) const;
   Status NoCoordinator(const Status& failure) const;
 
+  template <typename Request, typename Response, typename Method>
+  StatusOr<lwqat::v1::Run> ChangeRun(Method method, const std::string& run_id);
+  template <typename Request, typename Response, typename Method>
+  StatusOr<lwqat::v1::Sweep> AskForSweep(Method method, const std::string& sweep_id);
+
   struct Stub;  // keeps gRPC's headers out of every verb
+  static std::shared_ptr<Stub> MakeStub(const std::string& address);
   std::shared_ptr<Stub> CurrentStub() const;
   // Follows a coordinator that moved.
   Status Relocate();

@@ -47,7 +47,8 @@ void AddFlag(const RunField& field, RunFlags* flags, CLI::App* verb) {
 std::shared_ptr<RunFlags> AddRunFlags(CLI::App* verb, int max_files) {
   auto flags = std::make_shared<RunFlags>();
   if (max_files > 0) {
-    verb->add_option("RUN.yaml", flags->files, "run files: keys of a run, one a line")
+    verb->add_option("RUN.yaml", flags->files,
+                     "run files: keys of a run, one a line; lwq plan and lwq local take sweep files, too")
         ->expected(0, max_files)
         ->type_name("");
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/run_file/yaml_tree.h"
 
+#include <map>
 #include <sstream>
 
 #include "client/base/format.h"
@@ -34,10 +35,11 @@ bool QuoteIsClosed(std::string_view text, size_t begin) {
 
 class TreeBuilder : public YAML::EventHandler {
  public:
-  explicit TreeBuilder(std::string_view text) : text_(text) {}
+  TreeBuilder(std::string_view text, const YamlLimits& limits) : text_(text), limits_(limits) {}
 
   void OnDocumentStart(const YAML::Mark& mark) override {
-    if (documents_++ > 0) throw Refused{mark, "holds more than one document; one file is one run"};
+    if (documents_++ > 0)
+      throw Refused{mark, absl::StrCat("holds more than one document; one file is one ", limits_.what)};
   }
   void OnDocumentEnd() override {}
 
@@ -67,14 +69,19 @@ class TreeBuilder : public YAML::EventHandler {
   YamlNode TakeRoot() { return std::move(root_); }
 
  private:
-  [[noreturn]] static void RefuseAnchor(const YAML::Mark& mark) {
-    throw Refused{mark, "anchors and aliases are not supported in run files; write the value out"};
+  [[noreturn]] void RefuseAnchor(const YAML::Mark& mark) const {
+    throw Refused{mark,
+                  absl::StrCat("anchors and aliases are not supported in ", limits_.kind, "s; write the value out")};
   }
 
   YamlNode& Add(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, YamlNode::Kind kind) {
     if (anchor != 0) RefuseAnchor(mark);
-    if (!tag.empty() && tag != "?" && tag != "!") throw Refused{mark, "tags are not supported in run files; remove it"};
-    if (++nodes_ > kMaxRunFileNodes) throw Refused{mark, "has more than 10000 values; a run file has one key per line"};
+    if (!tag.empty() && tag != "?" && tag != "!") {
+      throw Refused{mark, absl::StrCat("tags are not supported in ", limits_.kind, "s; remove it")};
+    }
+    if (++nodes_ > limits_.max_nodes) {
+      throw Refused{mark, absl::StrCat("has more than ", limits_.max_nodes, " values; ", limits_.advice)};
+    }
     YamlNode& node = open_.empty() ? root_ : open_.back()->items.emplace_back();
     node.kind = kind;
     node.line = mark.line + 1;
@@ -84,11 +91,12 @@ class TreeBuilder : public YAML::EventHandler {
 
   // A container's address is stable while it is open: its parent gets no further item before it is closed.
   void Open(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, YamlNode::Kind kind) {
-    if (open_.size() >= kMaxRunFileDepth) throw Refused{mark, "is nested too deeply; a run file has one key per line"};
+    if (open_.size() >= limits_.max_depth) throw Refused{mark, absl::StrCat("is nested too deeply; ", limits_.advice)};
     open_.push_back(&Add(mark, tag, anchor, kind));
   }
 
   const std::string_view text_;
+  const YamlLimits limits_;
   YamlNode root_;
   std::vector<YamlNode*> open_;
   size_t nodes_ = 0;
@@ -101,13 +109,13 @@ std::string Place(std::string_view what, const YAML::Mark& mark) {
 
 }  // namespace
 
-StatusOr<YamlNode> ParseYaml(std::string_view text, std::string_view what) {
+StatusOr<YamlNode> ParseYaml(std::string_view text, std::string_view what, const YamlLimits& limits) {
   const auto invalid = [](std::string_view place, std::string_view message) {
     return absl::InvalidArgumentError(absl::StrCat(place, ": ", message));
   };
-  if (text.size() > kMaxRunFileBytes) return invalid(what, "is larger than 1 MiB; a run file has one key per line");
+  if (text.size() > kMaxYamlBytes) return invalid(what, absl::StrCat("is larger than 1 MiB; ", limits.advice));
   if (text.find('\0') != std::string_view::npos) return invalid(what, "is not a text file; give a YAML file");
-  TreeBuilder builder(text);
+  TreeBuilder builder(text, limits);
   try {
     std::istringstream stream{std::string(text)};
     YAML::Parser parser(stream);
@@ -121,6 +129,30 @@ StatusOr<YamlNode> ParseYaml(std::string_view text, std::string_view what) {
     return invalid(what, absl::StrCat("not valid YAML: ", OneLine(error.what())));
   }
   return builder.TakeRoot();
+}
+
+StatusOr<std::vector<YamlEntry>> EntriesOf(std::string_view what, const YamlNode& map) {
+  const auto invalid = [&](const YamlNode& node, std::string_view message) {
+    return absl::InvalidArgumentError(absl::StrCat(PlaceOf(what, node), ": ", message));
+  };
+  if (map.kind != YamlNode::Kind::kMap) {
+    return invalid(map, absl::StrCat("expected lines of \"key: value\", got ", DescribeNode(map)));
+  }
+  std::vector<YamlEntry> entries;
+  std::map<std::string_view, int> lines;
+  for (size_t i = 0; i + 1 < map.items.size(); i += 2) {
+    const YamlNode& key = map.items[i];
+    if (key.kind != YamlNode::Kind::kScalar) {
+      return invalid(key, absl::StrCat("expected a key, got ", DescribeNode(key)));
+    }
+    const auto [first, is_new] = lines.emplace(key.text, key.line);
+    if (!is_new) {
+      return invalid(key, absl::StrCat("key ", DescribeNode(key), " is given twice, first in line ", first->second,
+                                       "; remove one"));
+    }
+    entries.push_back({&key, &map.items[i + 1]});
+  }
+  return entries;
 }
 
 std::string PlaceOf(std::string_view what, const YamlNode& node) {

@@ -39,8 +39,11 @@ class Uploader {
     return ref;
   }
 
+  // Said once, however many runs it is true of: a tree without files, named by the line, remembers it.
   void Note(const std::string& line) {
-    if (console_ != nullptr) console_->Err(line);
+    const bool is_new =
+        uploaded_->emplace(std::map<std::string, std::string>{{"", line}}, lwqat::v1::ArtifactRef()).second;
+    if (console_ != nullptr && is_new) console_->Err(line);
   }
 
  private:
@@ -85,38 +88,65 @@ Status Refuse(const RunRequest& request, const Status& why) {
 
 }  // namespace
 
-StatusOr<CheckedRun> CheckRunInputs(const RunRequest& request) {
+StatusOr<const ModelFiles*> InputChecks::Model(const RunRequest& request) {
+  const std::string& path = request.model_path;
+  const std::pair<std::string, bool> key(path, request.config_only);
+  if (const auto known = models_.find(key); known != models_.end()) return &known->second;
+  LWQ_ASSIGN_OR_RETURN(ModelFiles files, request.config_only ? InspectModelConfig(path) : InspectModel(path));
+  return &models_.emplace(key, std::move(files)).first->second;
+}
+
+StatusOr<const InputChecks::Files*> InputChecks::Text(std::string_view what, const std::string& path) {
+  if (const auto known = texts_.find(path); known != texts_.end()) return &known->second;
+  LWQ_ASSIGN_OR_RETURN(Files files, InspectText(what, path));
+  return &texts_.emplace(path, std::move(files)).first->second;
+}
+
+StatusOr<const std::vector<double>*> InputChecks::Scores(const std::string& path, const std::string& model_name,
+                                                         int64_t blocks) {
+  const std::tuple<std::string, std::string, int64_t> key(path, model_name, blocks);
+  if (const auto known = scores_.find(key); known != scores_.end()) return &known->second;
+  LWQ_ASSIGN_OR_RETURN(std::vector<double> scores, ReadSensitivityFile(path, model_name, blocks));
+  return &scores_.emplace(key, std::move(scores)).first->second;
+}
+
+StatusOr<CheckedRun> InputChecks::Check(const RunRequest& request) {
   CheckedRun run;
   run.request = request;
   if (!request.model_path.empty()) {
-    auto model = request.config_only ? InspectModelConfig(request.model_path) : InspectModel(request.model_path);
+    const auto model = Model(request);
     if (!model.ok()) return Refuse(request, model.status());
-    if (NeedsTokenizer(request)) {
-      const auto tokenizer = OpenModelTokenizer(request.model_path, model->tokenizer);
+    if (NeedsTokenizer(request) && !tokenizers_.contains(request.model_path)) {
+      const auto tokenizer = OpenModelTokenizer(request.model_path, (*model)->tokenizer);
       if (!tokenizer.ok()) return Refuse(request, tokenizer.status());
+      tokenizers_.insert(request.model_path);
     }
-    run.model = *std::move(model);
+    run.model = **model;
   }
   if (!request.calib_dataset.empty()) {
-    auto text = InspectText("calib_dataset", request.calib_dataset);
+    const auto text = Text("calib_dataset", request.calib_dataset);
     if (!text.ok()) return Refuse(request, text.status());
-    run.calibration = *std::move(text);
+    run.calibration = **text;
   } else if (request.config_only && run.model.has_value()) {
     run.calibration = run.model->files;  // names a text that is not here yet; nobody will read it
     run.request.calib_dataset = "not given";
   }
   for (const NamedText& named : request.eval_texts) {
-    auto text = InspectText("eval_texts", named.path);
+    const auto text = Text("eval_texts", named.path);
     if (!text.ok()) return Refuse(request, text.status());
-    run.eval_texts.push_back(*std::move(text));
+    run.eval_texts.push_back(**text);
   }
   if (!request.sensitivity_file.empty()) {
     const int64_t blocks = run.model.has_value() ? run.model->config.num_hidden_layers : 0;
-    const auto scores = ReadSensitivityFile(request.sensitivity_file, request.model_name, blocks);
+    const auto scores = Scores(request.sensitivity_file, request.model_name, blocks);
     if (!scores.ok()) return Refuse(request, scores.status());
-    run.request.spec.mutable_sensitivity_scores()->Assign(scores->begin(), scores->end());
+    run.request.spec.mutable_sensitivity_scores()->Assign((*scores)->begin(), (*scores)->end());
   }
   return run;
+}
+
+StatusOr<CheckedRun> CheckRunInputs(const RunRequest& request) {
+  return InputChecks().Check(request);
 }
 
 StatusOr<lwqat::v1::RunSpec> UploadRun(const CheckedRun& run, ObjectStore* store, Console* console,

@@ -5,8 +5,11 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "client/base/console.h"
@@ -26,7 +29,27 @@ struct CheckedRun {
   std::vector<std::map<std::string, std::string>> eval_texts;
 };
 
-// Errors are those of InspectModel, InspectText and ReadSensitivityFile, annotated with the run's origin.
+// Looks at the inputs of runs: each model, tokenizer, text and file of scores once, however many runs name it.
+class InputChecks {
+ public:
+  // Errors are those of InspectModel, InspectText and ReadSensitivityFile, annotated with the run's origin.
+  StatusOr<CheckedRun> Check(const RunRequest& request);
+
+ private:
+  using Files = std::map<std::string, std::string>;
+
+  StatusOr<const ModelFiles*> Model(const RunRequest& request);
+  StatusOr<const Files*> Text(std::string_view what, const std::string& path);
+  StatusOr<const std::vector<double>*> Scores(const std::string& path, const std::string& model_name, int64_t blocks);
+
+  // What was found fit, by its path and what it was looked at for.
+  std::map<std::pair<std::string, bool>, ModelFiles> models_;  // true: config.json alone
+  std::set<std::string> tokenizers_;                           // by the model's directory
+  std::map<std::string, Files> texts_;
+  std::map<std::tuple<std::string, std::string, int64_t>, std::vector<double>> scores_;
+};
+
+// The same for one run.
 StatusOr<CheckedRun> CheckRunInputs(const RunRequest& request);
 
 // What has been uploaded to a store, by the files (name in the tree → path on this disk): the runs of an ablation share

@@ -51,9 +51,11 @@ std::string UnknownArgument(const CLI::App& app, const std::string& argument) {
 void AddVerbs(CLI::App* root, const CliContext& context, VerbAction* action) {
   AddLocalVerb(root, context, action);
   AddSubmitVerb(root, context, action);
+  AddSweepVerb(root, context, action);
   AddPlanVerb(root, context, action);
   AddWatchVerb(root, context, action);
   AddListVerb(root, context, action);
+  AddSweepsVerb(root, context, action);
   AddGetVerb(root, context, action);
   AddReportVerb(root, context, action);
   AddFetchVerb(root, context, action);
@@ -62,6 +64,10 @@ void AddVerbs(CLI::App* root, const CliContext& context, VerbAction* action) {
   AddEvalVerb(root, context, action);
   AddTokensVerb(root, context, action);
   AddLogsVerb(root, context, action);
+  AddWhyVerb(root, context, action);
+  AddExplainVerb(root, context, action);
+  AddPauseVerb(root, context, action);
+  AddResumeVerb(root, context, action);
   AddCancelVerb(root, context, action);
   AddWorkersVerb(root, context, action);
   AddCompletionVerb(root, context, action);

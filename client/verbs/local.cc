@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // lwq local: a whole cluster on this machine for the time of some runs.
+#include <iterator>
+
 #include "client/base/clock.h"
 #include "client/render/report_text.h"
 #include "client/run_file/run_flags.h"
+#include "client/run_file/sweep_runs.h"
 #include "client/verbs/local_session.h"
 #include "reporting/json_text.h"
 #include "reporting/layer_results.h"
@@ -17,11 +20,30 @@ struct LocalOptions {
   std::shared_ptr<RunFlags> runs;
 };
 
+// The runs of all files, those of sweeps among them.
+StatusOr<std::vector<RunRequest>> LoadRunsAndSweeps(const CliContext& context, const RunFlags& flags) {
+  if (flags.files.empty()) return LoadRuns(flags);
+  std::vector<RunRequest> runs;
+  RunFlags one = flags;
+  for (const std::string& file : flags.files) {
+    one.files = {file};
+    if (!IsSweepFile(file)) {
+      LWQ_ASSIGN_OR_RETURN(std::vector<RunRequest> read, LoadRuns(one));
+      runs.push_back(std::move(read.front()));
+      continue;
+    }
+    LWQ_ASSIGN_OR_RETURN(SweepRuns sweep, LoadSweep(file, flags));
+    for (const std::string& remark : sweep.remarks) context.console->Err(remark);
+    std::move(sweep.requests.begin(), sweep.requests.end(), std::back_inserter(runs));
+  }
+  return runs;
+}
+
 StatusOr<ExitCode> Local(const CliContext& context, const LocalOptions& options) {
   if (options.session.state.empty()) {  // a session would take a temporary folder and remove the exports with it
     return absl::InvalidArgumentError("--state: expected a folder, got an empty text; leave it out for lwq-state");
   }
-  LWQ_ASSIGN_OR_RETURN(const std::vector<RunRequest> requests, LoadRuns(*options.runs));
+  LWQ_ASSIGN_OR_RETURN(const std::vector<RunRequest> requests, LoadRunsAndSweeps(context, *options.runs));
   LocalSessionOptions session = options.session;
   session.binary_directory = options.bin_dir.empty() ? context.binary_directory : options.bin_dir;
   LWQ_ASSIGN_OR_RETURN(const Runs runs, RunLocalSession(context, session, requests));

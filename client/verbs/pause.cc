@@ -13,7 +13,8 @@ StatusOr<ExitCode> SetPaused(const CliContext& context, const RunIdOptions& opti
   const auto set_run = [&](const std::string& id) { return paused ? api->PauseRun(id) : api->ResumeRun(id); };
   const auto set_sweep = [&](const std::string& id) { return paused ? api->PauseSweep(id) : api->ResumeSweep(id); };
   return ForRunsOrSweeps(context, options, set_run, set_sweep, [paused](lwqat::v1::RunState state, bool is_paused) {
-    if (reporting::IsTerminal(state)) return absl::StrCat(reporting::RunStateName(state), ", nothing to ", paused ? "pause" : "resume");
+    if (reporting::IsTerminal(state))
+      return absl::StrCat(reporting::RunStateName(state), ", nothing to ", paused ? "pause" : "resume");
     return is_paused ? std::string("paused") : absl::StrCat(reporting::RunStateName(state), paused ? "" : ", resumed");
   });
 }
@@ -22,10 +23,10 @@ StatusOr<ExitCode> SetPaused(const CliContext& context, const RunIdOptions& opti
 
 void AddPauseVerb(CLI::App* root, const CliContext& context, VerbAction* action) {
   auto options = std::make_shared<RunIdOptions>();
-  CLI::App* verb = AddVerb(root,
-                           {"pause", "Begin nothing more for runs, or the runs of a sweep; what runs is finished",
-                            "lwq pause 3f2a9c1e"},
-                           &options->json);
+  CLI::App* verb = AddVerb(
+      root,
+      {"pause", "Begin nothing more for runs, or the runs of a sweep; what runs is finished", "lwq pause 3f2a9c1e"},
+      &options->json);
   AddRunsOrSweeps(verb, &options->run_ids);
   AddServerFlags(verb, &options->server);
   verb->callback([=, &context] { *action = [=, &context] { return SetPaused(context, *options, true); }; });
@@ -33,8 +34,8 @@ void AddPauseVerb(CLI::App* root, const CliContext& context, VerbAction* action)
 
 void AddResumeVerb(CLI::App* root, const CliContext& context, VerbAction* action) {
   auto options = std::make_shared<RunIdOptions>();
-  CLI::App* verb =
-      AddVerb(root, {"resume", "Let paused runs, or the runs of a sweep, go on", "lwq resume 3f2a9c1e"}, &options->json);
+  CLI::App* verb = AddVerb(root, {"resume", "Let paused runs, or the runs of a sweep, go on", "lwq resume 3f2a9c1e"},
+                           &options->json);
   AddRunsOrSweeps(verb, &options->run_ids);
   AddServerFlags(verb, &options->server);
   verb->callback([=, &context] { *action = [=, &context] { return SetPaused(context, *options, false); }; });

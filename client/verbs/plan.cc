@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// lwq plan: what a run would do, before anything runs or is uploaded.
+// lwq plan: what a run or a sweep would do, before anything runs or is uploaded.
 #include "client/pipeline/preflight.h"
+#include "client/pipeline/run_pipeline.h"
+#include "client/pipeline/submit_sweep.h"
 #include "client/render/plan_text.h"
+#include "client/render/sweep_text.h"
 #include "client/run_file/run_flags.h"
+#include "client/run_file/sweep_runs.h"
 #include "client/transfer/check_weights.h"
 #include "client/transfer/interruptible_store.h"
 #include "client/transfer/naming_store.h"
@@ -19,23 +23,60 @@ struct PlanOptions {
   std::shared_ptr<RunFlags> runs;
 };
 
-// What other runs of the coordinator share with this one is found by the inputs' digests. They stay where they are.
+// What other runs of the coordinator share with these is found by the inputs' digests. They stay where they are.
 // Where all of the weights are read, they are looked at, too.
-StatusOr<lwqat::v1::RunSpec> HashRun(const CliContext& context, const CheckedRun& checked) {
-  LWQ_RETURN_IF_ERROR(CheckWeights({checked}, *context.interrupt));
+StatusOr<RunSpecs> HashRuns(const CliContext& context, const std::vector<CheckedRun>& checked) {
+  LWQ_RETURN_IF_ERROR(CheckWeights(checked, *context.interrupt));
   InterruptibleStore names(std::make_unique<NamingStore>(), context.interrupt);
   UploadedTrees uploaded;
-  return UploadRun(checked, &names, context.console, &uploaded, "hashing");
+  RunSpecs specs;
+  for (const CheckedRun& run : checked) {
+    LWQ_ASSIGN_OR_RETURN(lwqat::v1::RunSpec spec, UploadRun(run, &names, context.console, &uploaded, "hashing"));
+    specs.push_back(std::move(spec));
+  }
+  return specs;
+}
+
+// The specs under the names that the coordinator needs for what it is asked: it knows other runs or it does not.
+StatusOr<RunSpecs> NameRuns(const CliContext& context, const PlanOptions& options,
+                            const std::vector<CheckedRun>& checked) {
+  if (!options.server.state.empty() || !CoordinatorAddress(context, options.server).empty())
+    return HashRuns(context, checked);
+  RunSpecs specs;
+  for (const CheckedRun& run : checked) {
+    LWQ_ASSIGN_OR_RETURN(lwqat::v1::RunSpec spec, NameRun(run));
+    specs.push_back(std::move(spec));
+  }
+  return specs;
+}
+
+StatusOr<ExitCode> ShowSweep(const CliContext& context, const PlanOptions& options) {
+  LWQ_ASSIGN_OR_RETURN(const SweepRuns sweep,
+                       LoadSweep(options.runs->files.front(), *options.runs, options.config_only));
+  InputChecks checks;
+  std::vector<CheckedRun> checked;
+  for (const RunRequest& request : sweep.requests) {
+    LWQ_ASSIGN_OR_RETURN(CheckedRun run, checks.Check(request));
+    checked.push_back(std::move(run));
+  }
+  LWQ_ASSIGN_OR_RETURN(const RunSpecs specs, NameRuns(context, options, checked));
+  LWQ_ASSIGN_OR_RETURN(const auto connection,
+                       ServerConnection::Open(context, options.server, ServerConnection::Makes::kTemporaryToo));
+  const auto plan = connection->api()->PlanSweep(SpecOfSweep(sweep.name, sweep.arms, specs));
+  if (!plan.ok()) return ExplainRefusal(connection->api(), checked, specs, plan.status());
+  const SweepView view = {sweep.name, sweep.combinations, sweep.arms, *plan, sweep.remarks};
+  context.console->OutText(options.json ? reporting::PrettyJson(SweepToJson(view)) : RenderSweep(view));
+  return ExitCode::kOk;
 }
 
 StatusOr<ExitCode> ShowPlan(const CliContext& context, const PlanOptions& options) {
+  if (!options.runs->files.empty() && IsSweepFile(options.runs->files.front())) return ShowSweep(context, options);
   LWQ_ASSIGN_OR_RETURN(const std::vector<RunRequest> requests, LoadRuns(*options.runs, options.config_only));
   LWQ_ASSIGN_OR_RETURN(const CheckedRun checked, CheckRunInputs(requests.front()));
-  const bool knows_runs = !options.server.state.empty() || !CoordinatorAddress(context, options.server).empty();
-  LWQ_ASSIGN_OR_RETURN(const lwqat::v1::RunSpec spec, knows_runs ? HashRun(context, checked) : NameRun(checked));
+  LWQ_ASSIGN_OR_RETURN(const RunSpecs specs, NameRuns(context, options, {checked}));
   LWQ_ASSIGN_OR_RETURN(const auto connection,
                        ServerConnection::Open(context, options.server, ServerConnection::Makes::kTemporaryToo));
-  auto plan = connection->api()->PlanRun(spec);
+  auto plan = connection->api()->PlanRun(specs.front());
   if (!plan.ok()) return Annotate(plan.status(), checked.request.origin);
   context.console->OutText(options.json ? reporting::PrettyJson(reporting::ToJson(*plan)) : RenderPlan(*plan));
   return ExitCode::kOk;
@@ -45,10 +86,10 @@ StatusOr<ExitCode> ShowPlan(const CliContext& context, const PlanOptions& option
 
 void AddPlanVerb(CLI::App* root, const CliContext& context, VerbAction* action) {
   auto options = std::make_shared<PlanOptions>();
-  CLI::App* verb = AddVerb(
-      root,
-      {"plan", "Show what a run would do: blocks, stored bits, size, tasks, memory", "lwq plan run.yaml --wbits 2"},
-      &options->json);
+  CLI::App* verb = AddVerb(root,
+                           {"plan", "Show what a run or a sweep would do: blocks, stored bits, size, tasks, memory",
+                            "lwq plan run.yaml --wbits 2"},
+                           &options->json);
   verb->add_flag("--config-only", options->config_only,
                  "plan from config.json alone: weights, tokenizer and calibration text need not be here");
   AddServerFlags(verb, &options->server);

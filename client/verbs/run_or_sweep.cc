@@ -30,18 +30,23 @@ StatusOr<ExitCode> ForRunsOrSweeps(const CliContext& context, const RunIdOptions
     if (!absl::IsNotFound(run.status())) return run.status();
     const StatusOr<lwqat::v1::Sweep> sweep = of_sweep(id);
     if (absl::IsNotFound(sweep.status())) {
-      return absl::NotFoundError(absl::StrCat("neither a run nor a sweep has the id '", id, "'; lwq list shows runs, lwq "
+      return absl::NotFoundError(absl::StrCat("neither a run nor a sweep has the id '", id,
+                                              "'; lwq list shows runs, lwq "
                                               "sweeps sweeps"));
     }
     LWQ_RETURN_IF_ERROR(sweep.status());
     sweeps.push_back(SweepToJson(*sweep));
     if (options.json) continue;
     for (const auto& member : sweep->members()) {
-      context.console->Out(absl::StrCat(member.run_id(), " ", LabelsText(member), ": ",
-                                        say(member.state(), member.paused())));
+      context.console->Out(
+          absl::StrCat(member.run_id(), " ", LabelsText(member), ": ", say(member.state(), member.paused())));
     }
   }
-  if (options.json) context.console->OutText(reporting::PrettyJson({{"runs", runs}, {"sweeps", sweeps}}));
+  if (options.json) {
+    Json json = {{"runs", std::move(runs)}};
+    if (!sweeps.empty()) json["sweeps"] = std::move(sweeps);
+    context.console->OutText(reporting::PrettyJson(json));
+  }
   return ExitCode::kOk;
 }
 

@@ -11,8 +11,9 @@ namespace lwq::client {
 
 void AddRunsOrSweeps(CLI::App* verb, std::vector<std::string>* ids);
 
-// Calls one of the two for each id and prints a line for each run, or JSON {"runs": […], "sweeps": […]}. `say` makes the
-// line's end of a run's state and whether it is paused. NOT_FOUND: neither a run nor a sweep has the id.
+// Calls one of the two for each id and prints a line for each run, or JSON {"runs": […]} with "sweeps" where there are
+// some. `say` makes the line's end of a run's state and whether it is paused. NOT_FOUND: neither a run nor a sweep has
+// the id.
 StatusOr<ExitCode> ForRunsOrSweeps(const CliContext& context, const RunIdOptions& options,
                                    const std::function<StatusOr<lwqat::v1::Run>(const std::string& id)>& of_run,
                                    const std::function<StatusOr<lwqat::v1::Sweep>(const std::string& id)>& of_sweep,

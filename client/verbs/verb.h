@@ -99,6 +99,7 @@ std::string CoordinatorAddress(const CliContext& context, const ServerFlags& fla
 std::string BinaryDirectory(const CliContext& context, const ServerFlags& flags);
 
 void AddSubmitVerb(CLI::App* root, const CliContext& context, VerbAction* action);
+void AddSweepVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 void AddLocalVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 void AddPlanVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 void AddEvalVerb(CLI::App* root, const CliContext& context, VerbAction* action);
@@ -106,6 +107,11 @@ void AddListVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 void AddGetVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 void AddWatchVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 void AddLogsVerb(CLI::App* root, const CliContext& context, VerbAction* action);
+void AddPauseVerb(CLI::App* root, const CliContext& context, VerbAction* action);
+void AddResumeVerb(CLI::App* root, const CliContext& context, VerbAction* action);
+void AddSweepsVerb(CLI::App* root, const CliContext& context, VerbAction* action);
+void AddExplainVerb(CLI::App* root, const CliContext& context, VerbAction* action);
+void AddWhyVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 void AddCancelVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 void AddFetchVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 void AddSensitivityVerb(CLI::App* root, const CliContext& context, VerbAction* action);

@@ -34,8 +34,8 @@ StatusOr<ExitCode> Why(const CliContext& context, const WhyOptions& options) {
 
 void AddWhyVerb(CLI::App* root, const CliContext& context, VerbAction* action) {
   auto options = std::make_shared<WhyOptions>();
-  CLI::App* verb = AddVerb(
-      root, {"why", "Why a task waits, where it went and why", "lwq why 3f2a9c1e 'train block 3'"}, &options->json);
+  CLI::App* verb = AddVerb(root, {"why", "Why a task waits, where it went and why", "lwq why 3f2a9c1e 'train block 3'"},
+                           &options->json);
   AddRunId(verb, &options->run_ids);
   verb->add_option("TASK", options->task, "its title, a part of one title, or the first digits of its key")
       ->required()

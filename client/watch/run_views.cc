@@ -7,6 +7,7 @@
 #include "client/base/clock.h"
 #include "client/render/run_text.h"
 #include "client/render/watch_frame.h"
+#include "client/watch/many_runs_view.h"
 #include "common/status/status.h"
 #include "reporting/json_text.h"
 #include "reporting/layer_results.h"
@@ -16,10 +17,6 @@ namespace lwq::client {
 namespace {
 
 using lwqat::v1::Run;
-
-std::string ConnectionNote(bool connected) {
-  return connected ? "the coordinator answers again" : "the coordinator does not answer; trying again";
-}
 
 class TerminalView : public RunView {
  public:
@@ -94,6 +91,10 @@ class JsonView : public RunView {
 
 }  // namespace
 
+std::string ConnectionNote(bool connected) {
+  return connected ? "the coordinator answers again" : "the coordinator does not answer; trying again";
+}
+
 WatchStyle ChooseWatchStyle(const Console& console, bool json) {
   if (json) return WatchStyle::kJson;
   return console.options().out_is_terminal && console.options().err_is_terminal ? WatchStyle::kTerminal
@@ -113,6 +114,20 @@ std::unique_ptr<RunView> MakeRunView(WatchStyle style, Console* console) {
       return std::make_unique<LineView>(console, true);
     case WatchStyle::kNotes:
       return std::make_unique<LineView>(console, false);
+    case WatchStyle::kJson:
+      return std::make_unique<JsonView>(console);
+  }
+  return nullptr;
+}
+
+std::unique_ptr<RunView> MakeManyRunsView(WatchStyle style, Console* console) {
+  switch (style) {
+    case WatchStyle::kTerminal:
+      return std::make_unique<ManyRunsView>(console, ManyRunsView::Lines::kLive);
+    case WatchStyle::kLines:
+      return std::make_unique<ManyRunsView>(console, ManyRunsView::Lines::kOut);
+    case WatchStyle::kNotes:
+      return std::make_unique<ManyRunsView>(console, ManyRunsView::Lines::kErr);
     case WatchStyle::kJson:
       return std::make_unique<JsonView>(console);
   }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "client/base/console.h"
@@ -24,7 +25,15 @@ WatchStyle ChooseWatchStyle(const Console& console, bool json);
 // where it has one.
 WatchStyle ChooseProgressStyle(const Console& console, bool out_is_taken);
 
+// What a view says when the coordinator stops answering (false) and answers again.
+std::string ConnectionNote(bool connected);
+
 // The console must outlive the view.
 std::unique_ptr<RunView> MakeRunView(WatchStyle style, Console* console);
+
+// For more runs than a terminal has room for: counts, a line for each run that is on, and a line that stays for each
+// that has ended. kJson is as above.
+std::unique_ptr<RunView> MakeManyRunsView(WatchStyle style, Console* console);
+inline constexpr size_t kRunsShownWhole = 6;
 
 }  // namespace lwq::client

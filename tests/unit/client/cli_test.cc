@@ -15,6 +15,7 @@
 #include "tests/testing/process.h"
 #include "tests/unit/client/cli_harness.h"
 #include "tests/unit/client/fake_run_service.h"
+#include "tests/unit/client/verb_test.h"
 #include "tests/unit/reporting/sample_runs.h"
 
 namespace lwq::client {
@@ -132,8 +133,8 @@ TEST(CommandLine, WithoutAVerbShowsHelpAndFails) {
 }
 
 TEST(CommandLine, EveryVerbHasHelpWithAnExampleAndJson) {
-  for (const char* verb : {"local", "submit", "plan", "list", "get", "watch", "logs", "cancel", "fetch", "eval",
-                           "workers", "report", "sensitivity", "completion"}) {
+  for (const char* verb : {"local", "submit", "sweep", "plan", "list", "get", "watch", "logs", "cancel", "fetch",
+                           "eval", "workers", "report", "sensitivity", "completion"}) {
     test::CliHarness cli;
     EXPECT_EQ(cli.Run({verb, "--help"}), 0) << verb;
     EXPECT_THAT(cli.out(), AllOf(HasSubstr("Example:\n"), HasSubstr("lwq"), HasSubstr("--json"))) << verb;
@@ -218,43 +219,6 @@ TEST(Completion, ZshAndFishKnowEveryVerb) {
     EXPECT_THAT(cli.out(), AllOf(HasSubstr("submit"), HasSubstr("weight_lr"), HasSubstr("fetch"))) << shell;
   }
 }
-
-class VerbTest : public testing::Test {
- protected:
-  VerbTest() : server_(&service_) {
-    cli_.environment["LWQ_COORDINATOR"] = server_.address();
-    std::filesystem::create_directory(At("objects"));
-    service_.objects_uri = "file://" + At("objects");
-  }
-
-  std::string At(const std::string& name) const { return folder_.path() + "/" + name; }
-
-  void WriteInputs() {
-    TinyModelOptions options;
-    options.num_hidden_layers = 1;
-    options.vocab_size = 32;
-    ASSERT_TRUE(WriteTinyModel(At("model"), options).ok());
-    test::WriteFile(At("model/tokenizer.json"),
-                    R"({"model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2, " ": 3}, "merges": ["a b"]}})");
-    test::WriteFile(At("calib.txt"), "words");
-    test::WriteFile(At("run.yaml"), "name: mine\nmodel: model\ncalib_dataset: calib.txt\nwbits: 4\nseed: 7\n");
-  }
-
-  void ExportTo(lwqat::v1::Run* run) {
-    const auto store = *OpenObjectStore(service_.objects_uri);
-    ArtifactStore artifacts(store.get());
-    const auto tree = UploadContents(
-        artifacts, {{"config.json", Bytes::FromString("{}")}, {"model.safetensors", Bytes::FromString("weights")}});
-    ASSERT_TRUE(tree.ok()) << tree.status();
-    run->mutable_export_()->set_digest(tree->digest.hex());
-    run->mutable_export_()->set_size_bytes(tree->size_bytes);
-  }
-
-  test::TemporaryDirectory folder_;
-  test::FakeRunService service_;
-  test::FakeServer server_;
-  test::CliHarness cli_;
-};
 
 TEST_F(VerbTest, SubmitUploadsAndPrintsTheId) {
   WriteInputs();

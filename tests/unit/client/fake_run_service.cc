@@ -157,11 +157,45 @@ grpc::Status FakeRunService::ListWorkers(grpc::ServerContext*, const lwqat::v1::
   return grpc::Status::OK;
 }
 
-FakeServer::FakeServer(grpc::Service* service) {
+grpc::Status FakeSweepService::PlanSweep(grpc::ServerContext* context, const lwqat::v1::PlanSweepRequest* request,
+                                         lwqat::v1::PlanSweepResponse* response) {
+  planned.push_back(request->spec());
+  *response->mutable_plan() = plan;
+  for (const lwqat::v1::SweepRun& run : request->spec().runs()) {
+    lwqat::v1::PlanRunRequest one;
+    *one.mutable_spec() = run.spec();
+    lwqat::v1::PlanRunResponse planned_one;
+    if (const grpc::Status status = runs_->PlanRun(context, &one, &planned_one); !status.ok()) return status;
+    *response->mutable_plan()->add_plans() = planned_one.plan();
+  }
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeSweepService::SubmitSweep(grpc::ServerContext* context, const lwqat::v1::SubmitSweepRequest* request,
+                                           lwqat::v1::SubmitSweepResponse* response) {
+  submitted.push_back(*request);
+  response->mutable_sweep()->set_id("5eed00000000");
+  response->mutable_sweep()->set_name(request->spec().name());
+  for (const lwqat::v1::SweepRun& run : request->spec().runs()) {
+    lwqat::v1::SubmitRunRequest one;
+    *one.mutable_spec() = run.spec();
+    one.set_request_id(run.spec().name());
+    lwqat::v1::SubmitRunResponse submitted_one;
+    if (const grpc::Status status = runs_->SubmitRun(context, &one, &submitted_one); !status.ok()) return status;
+    lwqat::v1::Sweep::Member* member = response->mutable_sweep()->add_members();
+    member->set_run_id(submitted_one.run().id());
+    member->set_state(submitted_one.run().state());
+    *member->mutable_labels() = run.labels();
+  }
+  return grpc::Status::OK;
+}
+
+FakeServer::FakeServer(grpc::Service* service, grpc::Service* other) {
   int port = 0;
   grpc::ServerBuilder builder;
   ListenOn("127.0.0.1:0", builder, &port);
   builder.RegisterService(service);
+  if (other != nullptr) builder.RegisterService(other);
   server_ = builder.BuildAndStart();
   address_ = "127.0.0.1:" + std::to_string(port);
 }

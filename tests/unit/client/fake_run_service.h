@@ -14,6 +14,7 @@
 
 #include "grpcpp/grpcpp.h"
 #include "lwqat/v1/run_service.grpc.pb.h"
+#include "lwqat/v1/sweep_service.grpc.pb.h"
 
 namespace lwq::test {
 
@@ -80,9 +81,29 @@ class FakeRunService final : public lwqat::v1::RunService::Service {
   size_t watch_calls_made_ = 0;
 };
 
+// Sweeps of the runs of a FakeRunService, which submits and refuses them.
+class FakeSweepService final : public lwqat::v1::SweepService::Service {
+ public:
+  explicit FakeSweepService(FakeRunService* runs) : runs_(runs) {}
+
+  // What PlanSweep answers, with the plan of `runs` for each run.
+  lwqat::v1::SweepPlan plan;
+  // What clients sent.
+  std::vector<lwqat::v1::SubmitSweepRequest> submitted;
+  std::vector<lwqat::v1::SweepSpec> planned;
+
+  grpc::Status PlanSweep(grpc::ServerContext*, const lwqat::v1::PlanSweepRequest* request,
+                         lwqat::v1::PlanSweepResponse* response) override;
+  grpc::Status SubmitSweep(grpc::ServerContext*, const lwqat::v1::SubmitSweepRequest* request,
+                           lwqat::v1::SubmitSweepResponse* response) override;
+
+ private:
+  FakeRunService* runs_;
+};
+
 class FakeServer {
  public:
-  explicit FakeServer(grpc::Service* service);
+  explicit FakeServer(grpc::Service* service, grpc::Service* other = nullptr);
   ~FakeServer();
   const std::string& address() const { return address_; }
 

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "client/run_file/run_entry.h"
+
+#include <filesystem>
+
+#include "client/run_file/suggestion.h"
+
+namespace lwq::client {
+namespace {
+
+std::vector<std::string> KeyNames() {
+  std::vector<std::string> names;
+  for (const RunField& field : RunFields()) names.push_back(field.name);
+  return names;
+}
+
+}  // namespace
+
+Status InvalidAt(std::string_view what, const YamlNode& node, std::string_view message) {
+  return absl::InvalidArgumentError(absl::StrCat(PlaceOf(what, node), ": ", message));
+}
+
+Status CheckIsKey(std::string_view what, const YamlNode& key) {
+  if (key.kind == YamlNode::Kind::kScalar) return absl::OkStatus();
+  return InvalidAt(what, key, absl::StrCat("expected a key, got ", DescribeNode(key)));
+}
+
+StatusOr<const RunField*> FieldOfKey(std::string_view what, const YamlNode& key) {
+  LWQ_RETURN_IF_ERROR(CheckIsKey(what, key));
+  const RunField* field = FindRunField(key.text);
+  if (field != nullptr) return field;
+  return InvalidAt(what, key,
+                   UnknownNameMessage(absl::StrCat("key ", DescribeNode(key)), LookUpUnknownName(key.text, KeyNames()),
+                                      "", "lwq submit --help lists the keys of a run"));
+}
+
+std::string ResolvePath(const std::string& directory, const std::string& path) {
+  const bool remote = path.find("://") != std::string::npos;
+  if (directory.empty() || remote || path.empty() || std::filesystem::path(path).is_absolute()) return path;
+  return (std::filesystem::path(directory) / path).lexically_normal().string();
+}
+
+Status RunEntryReader::Read(const RunField& field, const YamlNode& key, const YamlNode& value,
+                            RunRequest* request) const {
+  if (field.type == FieldType::kTexts) return ReadTexts(field, value, request);
+  if (field.type == FieldType::kClasses) return ReadClasses(field, key, value, request);
+  if (field.type == FieldType::kIntegers && value.kind == YamlNode::Kind::kList)
+    return ReadIntegers(field, value, request);
+  return ReadScalar(field, key, value, request);
+}
+
+Status RunEntryReader::ReadScalar(const RunField& field, const YamlNode& key, const YamlNode& value,
+                                  RunRequest* request) const {
+  const bool text_given_as_number =
+      value.quoted &&
+      (field.type == FieldType::kBool || field.type == FieldType::kInteger || field.type == FieldType::kNumber);
+  if (value.kind == YamlNode::Kind::kNull) {  // whose own place may be on the next line
+    return InvalidAt(what_, key,
+                     absl::StrCat(field.name, ": expected ", ExpectedOf(field.type),
+                                  ", got nothing; remove the key to take the default"));
+  }
+  if (value.kind != YamlNode::Kind::kScalar || text_given_as_number) {
+    return InvalidAt(what_, value,
+                     absl::StrCat(field.name, ": expected ", ExpectedOf(field.type), ", got ",
+                                  value.quoted ? "the quoted text " : "", DescribeNode(value)));
+  }
+  const std::string text = field.type == FieldType::kPath ? ResolvePath(directory_, value.text) : value.text;
+  return Annotate(SetRunField(field, text, request), PlaceOf(what_, value));
+}
+
+// A list of integers, each in its place.
+Status RunEntryReader::ReadIntegers(const RunField& field, const YamlNode& list, RunRequest* request) const {
+  if (list.items.empty()) {
+    return InvalidAt(what_, list, absl::StrCat(field.name, ": the list is empty; remove the key to take the default"));
+  }
+  std::string joined;
+  for (const YamlNode& item : list.items) {
+    if (item.kind != YamlNode::Kind::kScalar || item.quoted) {
+      return InvalidAt(what_, item,
+                       absl::StrCat(field.name, ": expected ", ExpectedOf(FieldType::kInteger), ", got ",
+                                    item.quoted ? "the quoted text " : "", DescribeNode(item)));
+    }
+    LWQ_RETURN_IF_ERROR(Annotate(SetRunField(field, item.text, request), PlaceOf(what_, item)));
+    absl::StrAppend(&joined, joined.empty() ? "" : ",", item.text);
+  }
+  return Annotate(SetRunField(field, joined, request), PlaceOf(what_, list));
+}
+
+// A map of kind: class.
+Status RunEntryReader::ReadClasses(const RunField& field, const YamlNode& key, const YamlNode& map,
+                                   RunRequest* request) const {
+  if (map.kind != YamlNode::Kind::kMap) {
+    return InvalidAt(what_, map.kind == YamlNode::Kind::kNull ? key : map,
+                     absl::StrCat(field.name, ": expected a mapping of \"kind: class\", got ", DescribeNode(map)));
+  }
+  for (size_t i = 0; i + 1 < map.items.size(); i += 2) {
+    const YamlNode& kind = map.items[i];
+    const YamlNode& base = map.items[i + 1];
+    const bool is_text = base.kind == YamlNode::Kind::kScalar && !base.text.empty();
+    if (kind.kind != YamlNode::Kind::kScalar || !is_text) {
+      return InvalidAt(what_, kind,
+                       absl::StrCat(field.name, ": expected \"kind: class\", got ", DescribeNode(kind), " with ",
+                                    DescribeNode(base)));
+    }
+    LWQ_RETURN_IF_ERROR(
+        Annotate(SetRunField(field, absl::StrCat(kind.text, "=", base.text), request), PlaceOf(what_, kind)));
+  }
+  return absl::OkStatus();
+}
+
+// A path, a list of paths or of one-entry maps "name: path", or a map of such entries.
+Status RunEntryReader::ReadTexts(const RunField& field, const YamlNode& value, RunRequest* request) const {
+  if (value.kind == YamlNode::Kind::kMap) return ReadNamedTexts(field, value, request);
+  if (value.kind != YamlNode::Kind::kList) return ReadText(field, nullptr, value, request);
+  if (value.items.empty()) {
+    return InvalidAt(what_, value, "eval_texts: the list is empty; name a text or remove the key");
+  }
+  for (const YamlNode& item : value.items) {
+    LWQ_RETURN_IF_ERROR(item.kind == YamlNode::Kind::kMap ? ReadNamedTexts(field, item, request)
+                                                          : ReadText(field, nullptr, item, request));
+  }
+  return absl::OkStatus();
+}
+
+Status RunEntryReader::ReadNamedTexts(const RunField& field, const YamlNode& map, RunRequest* request) const {
+  for (size_t i = 0; i + 1 < map.items.size(); i += 2) {
+    LWQ_RETURN_IF_ERROR(ReadText(field, &map.items[i], map.items[i + 1], request));
+  }
+  return absl::OkStatus();
+}
+
+Status RunEntryReader::ReadText(const RunField& field, const YamlNode* name, const YamlNode& path,
+                                RunRequest* request) const {
+  const YamlNode& bad = name != nullptr && name->kind != YamlNode::Kind::kScalar ? *name : path;
+  if (bad.kind != YamlNode::Kind::kScalar || bad.text.empty()) {
+    return InvalidAt(what_, bad,
+                     absl::StrCat(field.name, ": expected ", ExpectedOf(field.type), ", got ", DescribeNode(bad)));
+  }
+  const std::string resolved = ResolvePath(directory_, path.text);
+  request->eval_texts.push_back({name != nullptr ? name->text : NameOfPath(resolved), resolved});
+  return absl::OkStatus();
+}
+
+}  // namespace lwq::client

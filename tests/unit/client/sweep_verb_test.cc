@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sweeps on the command line, against a coordinator in this process.
+#include <filesystem>
+
+#include "common/json/json.h"
+#include "gmock/gmock.h"
+#include "tests/unit/client/verb_test.h"
+
+namespace lwq::client {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+class SweepVerbTest : public VerbTest {};
+
+TEST_F(SweepVerbTest, SweepUploadsOnceAndSubmitsAllItsArmsTogether) {
+  WriteInputs();
+  test::WriteFile(At("sweep.yaml"), "base: run.yaml\naxes: {grid: {wbits: [2, 3], epochs: [1, 2]}}\nseeds: [1, 2]\n");
+  ASSERT_EQ(cli_.Run({"sweep", At("sweep.yaml"), "--group_size", "64"}), 0) << cli_.err();
+  EXPECT_THAT(cli_.out(), StartsWith("feed0000-0000\nfeed0001-0000\n"));
+  EXPECT_THAT(cli_.err(), AllOf(HasSubstr("submitted sweep 5eed00000000 (sweep): 8 runs"),
+                                HasSubstr("uploading model model"), HasSubstr("uploading calibration text calib")));
+  EXPECT_EQ(cli_.err().find("uploading model"), cli_.err().rfind("uploading model")) << cli_.err();
+  ASSERT_EQ(sweeps_.submitted.size(), 1u);
+  const lwqat::v1::SweepSpec& spec = sweeps_.submitted[0].spec();
+  EXPECT_EQ(sweeps_.submitted[0].request_id().size(), 36u);
+  EXPECT_EQ(spec.name(), "sweep");
+  ASSERT_EQ(spec.runs_size(), 8);
+  EXPECT_EQ(spec.runs(5).spec().name(), "sweep wbits=3 epochs=1 seed=2");
+  EXPECT_EQ(spec.runs(5).spec().recipe().wbits(), 3);
+  EXPECT_EQ(spec.runs(5).spec().recipe().group_size(), 64) << "a flag";
+  EXPECT_EQ(spec.runs(5).labels().at("wbits"), "3");
+  EXPECT_EQ(service_.together.size(), 1u) << "asked about in one call before";
+  EXPECT_TRUE(service_.together[0].validate_only());
+}
+
+TEST_F(SweepVerbTest, SweepNamesTheArmThatWouldBeRefusedAndUploadsNothing) {
+  WriteInputs();
+  test::WriteFile(At("sweep.yaml"), "base: run.yaml\naxes: {grid: {wbits: [2, 3, 4, 5, 6]}}\n");
+  service_.submit_error = {grpc::StatusCode::INVALID_ARGUMENT, "wbits: 5 is not held"};
+  service_.refused_name = "sweep wbits=5";
+  for (const char* verb : {"sweep", "plan"}) {
+    EXPECT_EQ(cli_.Run({verb, At("sweep.yaml")}), 2);
+    EXPECT_THAT(cli_.err(), HasSubstr("lwq: " + At("sweep.yaml") + ": arm wbits=5: wbits: 5 is not held\n")) << verb;
+  }
+  EXPECT_TRUE(sweeps_.submitted.empty());
+  EXPECT_TRUE(std::filesystem::is_empty(At("objects")));
+}
+
+TEST_F(SweepVerbTest, SweepWatchEndsAsItsRunsDoWithALineForEach) {
+  WriteInputs();
+  test::WriteFile(At("sweep.yaml"), "base: run.yaml\nseeds: [1, 2, 3, 4, 5, 6, 7]\n");
+  lwqat::v1::Run ended;
+  ended.set_id("feed0000-0000");
+  ended.mutable_spec()->set_name("an arm");
+  ended.set_state(lwqat::v1::RUN_STATE_SUCCEEDED);
+  for (int i = 0; i < 7; ++i) service_.watch_calls.push_back({ended});
+  EXPECT_EQ(cli_.Run({"sweep", At("sweep.yaml"), "--watch", "--json"}), 0) << cli_.err();
+  EXPECT_THAT(cli_.err(), AllOf(HasSubstr("[7/7] an arm feed0000: succeeded"), HasSubstr("7 of 7 runs ended")));
+  const auto printed = ParseJson(cli_.out(), "sweep");
+  ASSERT_TRUE(printed.ok()) << cli_.out();
+  EXPECT_EQ((*printed)["sweep_id"], "5eed00000000");
+  EXPECT_EQ((*printed)["runs"].size(), 7u);
+  EXPECT_EQ((*printed)["runs"][2]["labels"]["seed"], "3");
+}
+
+TEST_F(SweepVerbTest, PlanOfASweepShowsArmsAndWhatTheyShare) {
+  WriteInputs();
+  test::WriteFile(At("sweep.yaml"),
+                  "base: run.yaml\narms: [{name: one, wbits: 2}, {name: two, wbits: 3}]\nseeds: [1, 2]\n"
+                  "exclude: [{arm: two, seed: 2}]\n");
+  service_.plan.set_average_bits(2.5);
+  service_.plan.add_blocks()->set_steps(64);
+  service_.plan.add_remarks("a remark");
+  sweeps_.plan.set_tasks(30);
+  sweeps_.plan.set_distinct_tasks(12);
+  sweeps_.plan.set_device_seconds(90);
+  sweeps_.plan.set_alone_device_seconds(200);
+  ASSERT_EQ(cli_.Run({"plan", At("sweep.yaml")}), 0) << cli_.err();
+  EXPECT_EQ(cli_.out(),
+            "#  arm  seed  bits  steps\n"
+            "1  one  1      2.5     64\n"
+            "2  one  2      2.5     64\n"
+            "3  two  1      2.5     64\n"
+            "\n"
+            "sweep        sweep: 3 runs of 4 combinations\n"
+            "tasks        30 of all runs, 12 distinct: 18 saved (60 %)\n"
+            "device time  1:30; the runs one by one 3:20\n"
+            "note         a remark\n");
+  ASSERT_EQ(cli_.Run({"plan", At("sweep.yaml"), "--json"}), 0) << cli_.err();
+  const Json printed = *ParseJson(cli_.out(), "plan");
+  EXPECT_EQ(printed["plan"]["distinct_tasks"], "12");
+  EXPECT_EQ(printed["arms"][2]["name"], "two");
+  EXPECT_EQ(printed["arms"][2]["overrides"]["wbits"], 3);
+  EXPECT_EQ(printed["arms"][2]["plan"]["average_bits"], 2.5);
+}
+
+TEST_F(SweepVerbTest, ASweepIsNoRunFile) {
+  WriteInputs();
+  test::WriteFile(At("sweep.yaml"), "base: run.yaml\nseeds: [1]\n");
+  EXPECT_EQ(cli_.Run({"submit", At("sweep.yaml")}), 2);
+  EXPECT_THAT(cli_.err(), HasSubstr("sweep.yaml:2:1: key \"seeds\" makes this a sweep"));
+}
+
+TEST_F(SweepVerbTest, WhatIsWrongWithAnInputIsSaidOfTheFirstArm) {
+  WriteInputs();
+  test::WriteFile(At("sweep.yaml"),
+                  "base: run.yaml\naxes: {grid: {calib_dataset: [calib.txt, absent.txt], wbits: [2, 3]}}\n");
+  EXPECT_EQ(cli_.Run({"sweep", At("sweep.yaml")}), 2);
+  EXPECT_THAT(cli_.err(), HasSubstr(": arm calib_dataset=absent wbits=2: calib_dataset: no such file: "));
+  EXPECT_TRUE(service_.together.empty());
+}
+
+}  // namespace
+}  // namespace lwq::client
