@@ -8,7 +8,6 @@
 #include "client/render/run_text.h"
 #include "client/render/table.h"
 #include "common/status/status.h"
-#include "common/text/one_line.h"
 #include "reporting/run_facts.h"
 
 namespace lwq::client {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // lwq explain: where the tasks of two runs part, and by which fields.
+#include "client/base/format.h"
 #include "client/verbs/run_options.h"
-#include "common/text/one_line.h"
 #include "reporting/json_text.h"
 
 namespace lwq::client {
@@ -14,7 +14,7 @@ struct ExplainOptions {
 };
 
 std::string Side(const std::string& value) {
-  return value.empty() ? "absent" : OneLine(value, 120);
+  return value.empty() ? "absent" : OneLine(value);
 }
 
 Json ExplanationToJson(const lwqat::v1::ExplainRunsResponse& explanation) {

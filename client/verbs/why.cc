@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // lwq why: why a task of a run waits, where it went and why.
+#include "client/base/format.h"
 #include "client/verbs/run_options.h"
-#include "common/text/one_line.h"
 #include "reporting/json_text.h"
 #include "reporting/run_facts.h"
 

@@ -240,9 +240,8 @@ StatusOr<size_t> FindTask(const RunEntry& run, const std::string& name) {
   }
   if (parts.size() == 1) return parts.front();
   if (parts.empty()) {
-    return absl::NotFoundError(
-        absl::StrCat("run ", run.record.id.value, " has no task '", shown,
-                     "': give a title as lwq get --tasks shows it, or the first digits of its key"));
+    return absl::NotFoundError(absl::StrCat("run ", run.record.id.value, " has no task '", shown,
+                                            "': give a title as lwq get shows it, or the first digits of its key"));
   }
   std::vector<std::string> titles;
   for (const size_t part : parts) titles.push_back(run.tasks[part].title);
