@@ -2,8 +2,10 @@
 #include "client/run_file/sweep_file.h"
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <set>
+#include <string_view>
 
 #include "client/base/format.h"
 #include "client/run_file/read_run_file.h"
@@ -19,6 +21,15 @@ namespace {
 using Kind = AxisNode::Kind;
 
 constexpr char kModelKey[] = "model";
+
+// What no run file has.
+constexpr std::array<std::string_view, 3> kSweepMarks = {"axes", "arms", "seeds"};
+
+// Whether a line begins with "key:".
+bool HasLine(std::string_view text, std::string_view key) {
+  const std::string begin = absl::StrCat(key, ":");
+  return text.starts_with(begin) || text.find(absl::StrCat("\n", begin)) != std::string_view::npos;
+}
 
 const std::vector<std::string>& SweepKeys() {
   static const auto* const kKeys =
@@ -375,15 +386,18 @@ class SweepReader {
 }  // namespace
 
 bool IsSweepKey(std::string_view key) {
-  return key == "axes" || key == "arms" || key == "seeds";
+  return std::find(kSweepMarks.begin(), kSweepMarks.end(), key) != kSweepMarks.end();
 }
 
 bool IsSweepFile(const std::string& path) {
   const auto text = ReadYamlText(path, kSweepFileLimits);
   if (!text.ok()) return false;
   const auto root = ParseYaml(*text, path, kSweepFileLimits);
-  if (!root.ok() || root->kind != YamlNode::Kind::kMap) return false;
-  for (size_t i = 0; i + 1 < root->items.size(); i += 2) {
+  // What is no YAML is what its lines look like, so that it is refused in the right words.
+  if (!root.ok())
+    return std::any_of(kSweepMarks.begin(), kSweepMarks.end(),
+                       [&](std::string_view key) { return HasLine(*text, key); });
+  for (size_t i = 0; root->kind == YamlNode::Kind::kMap && i + 1 < root->items.size(); i += 2) {
     if (IsSweepKey(root->items[i].text)) return true;
   }
   return false;

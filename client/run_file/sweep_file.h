@@ -25,8 +25,8 @@ struct SweepFile {
   std::vector<std::string> remarks;
 };
 
-// Whether the file has one of the keys `axes`, `arms` and `seeds`, which no run file has. False for what cannot be
-// read: whoever reads it as a run file says why.
+// Whether the file has one of the keys `axes`, `arms` and `seeds`, which no run file has; where it is no valid YAML,
+// whether a line begins with one. False for what cannot be read: whoever reads it as a run file says why.
 bool IsSweepFile(const std::string& path);
 // Whether a key of this name makes a file a sweep.
 bool IsSweepKey(std::string_view key);

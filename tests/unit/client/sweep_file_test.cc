@@ -171,6 +171,8 @@ TEST(SweepFile, TheBaseMayBeARunFile) {
   EXPECT_TRUE(IsSweepFile(folder.path() + "/s.yaml"));
   EXPECT_FALSE(IsSweepFile(folder.path() + "/runs/run.yaml"));
   EXPECT_FALSE(IsSweepFile(folder.path() + "/absent.yaml"));
+  test::WriteFile(folder.path() + "/damaged.yaml", "base: a\naxes: {grid: [}\n");
+  EXPECT_TRUE(IsSweepFile(folder.path() + "/damaged.yaml")) << "so that it is refused as a sweep";
   EXPECT_EQ(LoadSweep(folder.path() + "/t.yaml", RunFlags()).status().message(),
             folder.path() + "/t.yaml: no such sweep file");
 }

@@ -92,7 +92,7 @@ TEST_F(SweepVerbTest, PlanOfASweepShowsArmsAndWhatTheyShare) {
   ASSERT_EQ(cli_.Run({"plan", At("sweep.yaml"), "--json"}), 0) << cli_.err();
   const Json printed = *ParseJson(cli_.out(), "plan");
   EXPECT_EQ(printed["plan"]["distinct_tasks"], "12");
-  EXPECT_EQ(printed["arms"][2]["name"], "two");
+  EXPECT_EQ(printed["arms"][2]["name"], "two seed=1");
   EXPECT_EQ(printed["arms"][2]["overrides"]["wbits"], 3);
   EXPECT_EQ(printed["arms"][2]["plan"]["average_bits"], 2.5);
 }
