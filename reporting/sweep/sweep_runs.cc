@@ -44,6 +44,13 @@ std::optional<std::string> WrittenValue(const Recipe& recipe, const FieldDescrip
   }
 }
 
+// As the file writes it. A method that is left out is the default, which the plan has.
+std::optional<std::string> ValueOf(const Run& run, const FieldDescriptor* field) {
+  std::optional<std::string> written = WrittenValue(run.spec().recipe(), field);
+  const bool has_default = field->number() == Recipe::kMethodFieldNumber && run.has_plan() && run.plan().has_recipe();
+  return written.has_value() || !has_default ? written : WrittenValue(run.plan().recipe(), field);
+}
+
 // The name, and of inputs that share it and differ, the start of their digest.
 template <typename Source>
 Candidate InputCandidate(const std::string& name, const std::vector<Run>& runs, const Source& source_of) {
@@ -87,7 +94,7 @@ std::vector<Candidate> CandidatesOf(const std::vector<Run>& runs) {
   const auto* recipe = Recipe::descriptor();
   for (int i = 0; i < recipe->field_count(); ++i) {
     Candidate candidate{.name = std::string(recipe->field(i)->name()), .values = {}};
-    for (const Run& run : runs) candidate.values.push_back(WrittenValue(run.spec().recipe(), recipe->field(i)));
+    for (const Run& run : runs) candidate.values.push_back(ValueOf(run, recipe->field(i)));
     all.push_back(std::move(candidate));
   }
   std::erase_if(all, [](const Candidate& candidate) { return !Differs(candidate); });

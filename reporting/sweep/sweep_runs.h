@@ -29,9 +29,9 @@ struct SweepRuns {
 };
 
 // Labels for runs that no sweep made, in their order: model, calibration text, and the recipe's fields that their files
-// set, as far as they differ. A run whose file leaves a field out lacks its label. Left out are fields that say nothing
-// beside another one, being equal wherever that one is (the epochs that every trained run has and no rounded one);
-// method, bits, group size and seed always stay.
+// set, as far as they differ. A run whose file leaves a field out lacks its label; of the method the default counts.
+// Left out are fields that say nothing beside another one, being equal wherever that one is (the epochs that every
+// trained run has and no rounded one); method, bits, group size and seed always stay.
 std::vector<Labels> LabelsFromRecipes(const std::vector<lwqat::v1::Run>& runs);
 
 // Takes the seed away.

@@ -65,6 +65,14 @@ TEST(SweepLabelsTest, WhatFollowsFromAnotherAxisIsNoneSoThatTrainedAndRoundedArm
   EXPECT_EQ(LabelsFromRecipes(runs)[7], (Labels{{"method", "block_ap"}, {"wbits", "3"}, {"seed", "2"}}));
 }
 
+TEST(SweepLabelsTest, AMethodThatAFileLeavesOutIsTheDefaultThatThePlanHas) {
+  std::vector<RunMessage> runs(2);
+  runs[0].mutable_spec()->mutable_recipe()->set_method("rtn");
+  runs[1].mutable_plan()->mutable_recipe()->set_method("block_ap");
+  EXPECT_THAT(LabelsFromRecipes(runs),
+              ElementsAre(ElementsAre(Pair("method", "rtn")), ElementsAre(Pair("method", "block_ap"))));
+}
+
 TEST(SweepLabelsTest, ModelsOfOneNameAndOtherBytesAreToldApart) {
   std::vector<RunMessage> runs(2);
   for (int i : {0, 1}) {
