@@ -26,17 +26,6 @@ const Recipe& RecipeOf(const Run& run) {
   return run.has_plan() && run.plan().has_recipe() ? run.plan().recipe() : run.spec().recipe();
 }
 
-// What two runs must agree on for their values of a metric on a text to be of the same measurement.
-std::string MeasurementOf(const Run& run, const ReportColumn& column) {
-  std::string content = column.dataset;
-  for (const auto& source : run.spec().eval_texts()) {
-    if (source.name() == column.dataset) content = absl::StrCat(column.dataset, "=", source.files().digest());
-  }
-  const bool windows = TraitsOfMetric(column.metric).needs_equal_windows;
-  return absl::StrCat(run.spec().model().files().digest(), "|", content, "|", column.metric, "|",
-                      windows ? RecipeOf(run).ppl_seqlen() : 0);
-}
-
 ReportColumn ColumnOf(const Measured& measured) {
   return {measured.metric(), measured.dataset()};
 }
@@ -210,6 +199,16 @@ const ReportValue* ValueIn(const ReportRow& row, const ReportColumn& column) {
   const auto found = std::find_if(row.measured.begin(), row.measured.end(),
                                   [&](const ReportValue& value) { return value.column == column; });
   return found == row.measured.end() ? nullptr : &*found;
+}
+
+std::string MeasurementOf(const Run& run, const ReportColumn& column) {
+  std::string content = column.dataset;
+  for (const auto& source : run.spec().eval_texts()) {
+    if (source.name() == column.dataset) content = absl::StrCat(column.dataset, "=", source.files().digest());
+  }
+  const bool windows = TraitsOfMetric(column.metric).needs_equal_windows;
+  return absl::StrCat(run.spec().model().files().digest(), "|", content, "|", column.metric, "|",
+                      windows ? RecipeOf(run).ppl_seqlen() : 0);
 }
 
 std::optional<double> RecoveredShare(double fp, double rtn, double quantized) {

@@ -58,6 +58,10 @@ struct Report {
 // Null where the row has none.
 const ReportValue* ValueIn(const ReportRow& row, const ReportColumn& column);
 
+// What two runs have to agree on for their values of a column to be of the same measurement: the model, the text, and
+// the windows where the metric needs them equal.
+std::string MeasurementOf(const lwqat::v1::Run& run, const ReportColumn& column);
+
 // Absent unless all are finite and rounding cost something (rtn > fp).
 std::optional<double> RecoveredShare(double fp, double rtn, double quantized);
 

@@ -1,21 +1,131 @@
 // SPDX-License-Identifier: Apache-2.0
-// lwq report: runs side by side.
+// lwq report: runs side by side, as a table, or as files: a page with plots, and the data for other programs.
 #include "reporting/report.h"
+
+#include <fnmatch.h>
+
+#include <algorithm>
+
 #include "client/base/clock.h"
 #include "client/render/report_text.h"
+#include "client/transfer/fetch_export.h"
 #include "client/verbs/run_options.h"
+#include "reporting/files/page.h"
+#include "reporting/files/parquet.h"
+#include "reporting/files/runs_table.h"
 #include "reporting/json_text.h"
+#include "reporting/run_facts.h"
+#include "reporting/sweep/sweep_report.h"
 
 namespace lwq::client {
 namespace {
 
-StatusOr<ExitCode> ReportRuns(const CliContext& context, const RunIdOptions& options) {
-  LWQ_ASSIGN_OR_RETURN(const auto connection, ServerConnection::Open(context, options.server));
-  std::vector<lwqat::v1::Run> runs;
-  for (const std::string& run_id : options.run_ids) {
-    LWQ_ASSIGN_OR_RETURN(lwqat::v1::Run run, connection->api()->GetRun(run_id));
-    runs.push_back(std::move(run));
+using lwqat::v1::Run;
+
+// As many as a coordinator is asked for at once when runs are looked for by name.
+constexpr int kMostListed = 100'000;
+
+struct ReportOptions : RunIdOptions {
+  std::string matching;
+  std::string title;
+  std::string baseline;
+  std::string html;
+  std::string csv;
+  std::string json_file;
+  std::string parquet;
+
+  bool WritesFiles() const { return !html.empty() || !csv.empty() || !json_file.empty() || !parquet.empty(); }
+};
+
+// Ids of the runs whose names match, oldest first.
+StatusOr<std::vector<std::string>> MatchingRuns(const std::string& pattern, RunApi* api) {
+  LWQ_ASSIGN_OR_RETURN(const std::vector<Run> listed, api->ListRuns(kMostListed));
+  std::vector<std::string> ids;
+  for (const Run& run : listed) {
+    if (::fnmatch(pattern.c_str(), run.spec().name().c_str(), 0) == 0) ids.push_back(run.id());
   }
+  std::reverse(ids.begin(), ids.end());
+  if (ids.empty()) {
+    return absl::NotFoundError(
+        absl::StrCat("--matching: no run's name matches \"", pattern, "\"; lwq list shows the names"));
+  }
+  return ids;
+}
+
+// The runs that are named, then those that match, each once.
+StatusOr<std::vector<Run>> RunsOf(const ReportOptions& options, RunApi* api) {
+  std::vector<std::string> ids = options.run_ids;
+  if (!options.matching.empty()) {
+    LWQ_ASSIGN_OR_RETURN(const std::vector<std::string> matching, MatchingRuns(options.matching, api));
+    ids.insert(ids.end(), matching.begin(), matching.end());
+  }
+  std::vector<Run> runs;
+  for (const std::string& id : ids) {
+    LWQ_ASSIGN_OR_RETURN(Run run, api->GetRun(id));
+    const bool is_new = std::none_of(runs.begin(), runs.end(), [&](const Run& one) { return one.id() == run.id(); });
+    if (is_new || !options.WritesFiles()) runs.push_back(std::move(run));
+  }
+  return runs;
+}
+
+// The first of the runs that has that name, or an id that begins so.
+StatusOr<std::optional<size_t>> FindBaseline(const std::string& baseline, const std::vector<Run>& runs) {
+  if (baseline.empty()) return std::nullopt;
+  for (size_t i = 0; i < runs.size(); ++i) {
+    const bool is_id = baseline.size() >= 4 && runs[i].id().starts_with(baseline);
+    if (is_id || runs[i].spec().name() == baseline) return i;
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("--baseline: none of the ", runs.size(), " runs has the name or id \"", baseline, "\""));
+}
+
+StatusOr<ExitCode> WriteFiles(const CliContext& context, const ReportOptions& options, std::vector<Run> runs) {
+  LWQ_ASSIGN_OR_RETURN(const std::optional<size_t> baseline, FindBaseline(options.baseline, runs));
+  const std::vector<reporting::Labels> labels = reporting::LabelsFromRecipes(runs);
+  reporting::SweepRuns sweep{.name = options.title, .runs = {}};
+  if (sweep.name.empty()) sweep.name = options.matching.empty() ? "Comparison of runs" : options.matching;
+  for (size_t i = 0; i < runs.size(); ++i) sweep.runs.push_back({std::move(runs[i]), labels[i]});
+  LWQ_ASSIGN_OR_RETURN(const reporting::SweepReport report, reporting::BuildSweepReport(sweep, baseline));
+  const reporting::DataTable table = reporting::RunsTable(sweep, report);
+
+  struct File {
+    const char* flag;
+    std::string path;
+    std::string content;
+  };
+  std::vector<File> files;
+  if (!options.html.empty()) files.push_back({"--html", options.html, reporting::RenderPage(sweep, report)});
+  if (!options.csv.empty()) files.push_back({"--csv", options.csv, reporting::ToCsv(table)});
+  if (!options.json_file.empty()) {
+    Json json = reporting::SweepReportToJson(report);
+    json["runs"] = reporting::RowsToJson(table);
+    files.push_back({"--json-file", options.json_file, reporting::PrettyJson(json)});
+  }
+  if (!options.parquet.empty()) {
+    LWQ_ASSIGN_OR_RETURN(std::string parquet, reporting::ToParquet(table));
+    files.push_back({"--parquet", options.parquet, std::move(parquet)});
+  }
+  Json written = Json::array();
+  for (const File& file : files) {
+    LWQ_RETURN_IF_ERROR(Annotate(WriteReport(file.path, file.content), file.flag));
+    written.push_back({{"file", file.path}, {"size_bytes", file.content.size()}});
+    if (!options.json) context.console->Out(file.path);
+  }
+  if (options.json) context.console->OutText(reporting::PrettyJson({{"files", written}}));
+  return ExitCode::kOk;
+}
+
+StatusOr<ExitCode> ReportRuns(const CliContext& context, const ReportOptions& options) {
+  if (options.run_ids.empty() && options.matching.empty()) {
+    return absl::InvalidArgumentError("report: no run is named; give ids, or --matching PATTERN; lwq list shows both");
+  }
+  if (!options.WritesFiles() && (!options.baseline.empty() || !options.title.empty())) {
+    return absl::InvalidArgumentError(
+        "--baseline and --title belong to files; give --html, --csv, --json-file or --parquet");
+  }
+  LWQ_ASSIGN_OR_RETURN(const auto connection, ServerConnection::Open(context, options.server));
+  LWQ_ASSIGN_OR_RETURN(std::vector<Run> runs, RunsOf(options, connection->api()));
+  if (options.WritesFiles()) return WriteFiles(context, options, std::move(runs));
   const reporting::Report report = reporting::BuildReport(runs, NowUnixSeconds());
   context.console->OutText(options.json ? reporting::PrettyJson(reporting::ReportToJson(report))
                                         : RenderReport(report));
@@ -25,12 +135,24 @@ StatusOr<ExitCode> ReportRuns(const CliContext& context, const RunIdOptions& opt
 }  // namespace
 
 void AddReportVerb(CLI::App* root, const CliContext& context, VerbAction* action) {
-  auto options = std::make_shared<RunIdOptions>();
+  auto options = std::make_shared<ReportOptions>();
   CLI::App* verb = AddVerb(root,
                            {"report", "Compare runs: perplexity, stored bits, size, steps, time, recovered share",
-                            "lwq report 3f2a9c1e 77b01d52"},
+                            "lwq report --matching 'ablation *' --html report.html --csv runs.csv"},
                            &options->json);
-  AddRunIds(verb, &options->run_ids);
+  verb->add_option("RUN", options->run_ids, kRunIdHelp)->type_name("")->check(CheckRunId);
+  const auto add = [&](const char* flag, std::string* value, const char* type, const char* help) {
+    verb->add_option(flag, *value, help)->type_name(type);
+  };
+  add("--matching", &options->matching, "PATTERN",
+      "also all runs whose name matches; * stands for any text, ? for a character");
+  add("--html", &options->html, "FILE", "write a page with plots and tables that needs no network");
+  add("--csv", &options->csv, "FILE", "write a table with a row per run");
+  add("--parquet", &options->parquet, "FILE", "write the same table as Parquet");
+  add("--json-file", &options->json_file, "FILE", "write everything the page says as JSON");
+  add("--baseline", &options->baseline, "RUN",
+      "id or name of a run whose arm the others are compared with (default: the first)");
+  add("--title", &options->title, "TEXT", "the page's heading");
   AddServerFlags(verb, &options->server);
   verb->callback([=, &context] { *action = [=, &context] { return ReportRuns(context, *options); }; });
 }

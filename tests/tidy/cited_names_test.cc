@@ -125,7 +125,7 @@ TEST(CitedNamesTest, CommentsAndDocumentsNameOnlyWhatIsThere) {
     if (entry.is_regular_file()) paths.push_back(entry.path().filename().string());
   }
   for (const char* top : {".ci", "client", "cmake", "common", "coordinator", "docs", "examples", "findings", "proto",
-                          "reporting", "scripts", "tests", "worker"}) {
+                          "reporting", "scripts", "tests", "third_party", "worker"}) {
     for (const auto& entry : fs::recursive_directory_iterator(root / top)) {
       if (entry.is_regular_file()) paths.push_back(fs::relative(entry.path(), root).generic_string());
     }

@@ -111,6 +111,8 @@ const std::map<std::string, std::vector<std::string>>& AllowedArrows() {
        {"common/", "worker/qat/api/", "worker/export/", "worker/windows/", "worker/io/", "worker/tasks/"}},
       {"worker/daemon/", {"common/", "worker/", "lwqat/v1/"}},
       {"reporting/", {"common/", "reporting/", "lwqat/v1/"}},
+      {"reporting/sweep/", {"common/", "reporting/", "lwqat/v1/"}},
+      {"reporting/files/", {"common/", "reporting/", "lwqat/v1/"}},
       {"client/base/", {"common/", "client/base/", "lwqat/v1/"}},
       {"client/run_file/", {"common/", "reporting/", "client/base/", "client/run_file/", "lwqat/v1/"}},
       {"client/rpc/", {"common/", "reporting/", "client/base/", "client/rpc/", "lwqat/v1/"}},

@@ -106,6 +106,10 @@ const BadLine kBadLines[] = {
     {"TextThatIsNotUtf8",
      {"submit", "--model", "m", "--method", "rtn", "--eval_texts", "\xc0\x80"},
      "command line: the name of a text of eval_texts is not UTF-8; give it one of its own (\"name: path\")"},
+    {"ReportOfNoRun", {"report"}, "report: no run is named; give ids, or --matching PATTERN; lwq list shows both"},
+    {"BaselineWithoutFile",
+     {"report", "aaaa", "--baseline", "bbbb"},
+     "--baseline and --title belong to files; give --html, --csv, --json-file or --parquet"},
     {"RunThatIsNotUtf8", {"watch", "aaaa", "\xff"}, "RUN: is not UTF-8; lwq list shows the runs"},
     {"EmptyState",
      {"local", "--model", "m", "--method", "rtn", "--state", ""},
@@ -694,14 +698,6 @@ TEST_F(VerbTest, FetchOfADamagedObjectFailsAndLeavesNoHalfFile) {
   }
   EXPECT_EQ(cli_.Run({"fetch", "3f2a", "--output", At("out")}), 1);
   EXPECT_FALSE(std::filesystem::exists(At("out/model.safetensors")));
-}
-
-TEST_F(VerbTest, ReportComparesRuns) {
-  service_.runs = {test::MeasuredRun("rtn-run", "rtn", 2.5, 2.0), test::MeasuredRun("ap-run", "block_ap", 2.05, 2.0)};
-  ASSERT_EQ(cli_.Run({"report", "id-rtn-run", "id-ap-run"}), 0);
-  EXPECT_THAT(cli_.out(), HasSubstr("88.9 %"));
-  ASSERT_EQ(cli_.Run({"report", "id-rtn-run", "id-ap-run", "--json"}), 0);
-  EXPECT_EQ(Json::parse(cli_.out())["rows"].size(), 3u);
 }
 
 TEST_F(VerbTest, EvalSubmitsARunThatOnlyEvaluates) {
