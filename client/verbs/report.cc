@@ -27,6 +27,7 @@ constexpr int kMostListed = 100'000;
 
 struct ReportOptions : RunIdOptions {
   std::string matching;
+  std::string sweep;
   std::string title;
   std::string baseline;
   std::string html;
@@ -52,9 +53,13 @@ StatusOr<std::vector<std::string>> MatchingRuns(const std::string& pattern, RunA
   return ids;
 }
 
-// The runs that are named, then those that match, each once.
+// The runs that are named, then those of the sweep, then those that match, each once.
 StatusOr<std::vector<Run>> RunsOf(const ReportOptions& options, RunApi* api) {
   std::vector<std::string> ids = options.run_ids;
+  if (!options.sweep.empty()) {
+    LWQ_ASSIGN_OR_RETURN(const lwqat::v1::Sweep sweep, api->GetSweep(options.sweep));
+    for (const auto& member : sweep.members()) ids.push_back(member.run_id());
+  }
   if (!options.matching.empty()) {
     LWQ_ASSIGN_OR_RETURN(const std::vector<std::string> matching, MatchingRuns(options.matching, api));
     ids.insert(ids.end(), matching.begin(), matching.end());
@@ -79,9 +84,19 @@ StatusOr<std::optional<size_t>> FindBaseline(const std::string& baseline, const 
       absl::StrCat("--baseline: none of the ", runs.size(), " runs has the name or id \"", baseline, "\""));
 }
 
+// Those of their sweep, where all runs are of one.
+std::vector<reporting::Labels> LabelsOfRuns(const std::vector<Run>& runs) {
+  std::vector<reporting::Labels> labels;
+  for (const Run& run : runs) {
+    if (run.labels().empty() || run.sweep_id() != runs.front().sweep_id()) return reporting::LabelsFromRecipes(runs);
+    labels.emplace_back(run.labels().begin(), run.labels().end());
+  }
+  return labels;
+}
+
 StatusOr<ExitCode> WriteFiles(const CliContext& context, const ReportOptions& options, std::vector<Run> runs) {
   LWQ_ASSIGN_OR_RETURN(const std::optional<size_t> baseline, FindBaseline(options.baseline, runs));
-  const std::vector<reporting::Labels> labels = reporting::LabelsFromRecipes(runs);
+  const std::vector<reporting::Labels> labels = LabelsOfRuns(runs);
   reporting::SweepRuns sweep{.name = options.title, .runs = {}};
   if (sweep.name.empty()) sweep.name = options.matching.empty() ? "Comparison of runs" : options.matching;
   for (size_t i = 0; i < runs.size(); ++i) sweep.runs.push_back({std::move(runs[i]), labels[i]});
@@ -116,8 +131,9 @@ StatusOr<ExitCode> WriteFiles(const CliContext& context, const ReportOptions& op
 }
 
 StatusOr<ExitCode> ReportRuns(const CliContext& context, const ReportOptions& options) {
-  if (options.run_ids.empty() && options.matching.empty()) {
-    return absl::InvalidArgumentError("report: no run is named; give ids, or --matching PATTERN; lwq list shows both");
+  if (options.run_ids.empty() && options.matching.empty() && options.sweep.empty()) {
+    return absl::InvalidArgumentError(
+        "report: no run is named; give ids, --sweep SWEEP or --matching PATTERN; lwq list and lwq sweeps show them");
   }
   if (!options.WritesFiles() && (!options.baseline.empty() || !options.title.empty())) {
     return absl::InvalidArgumentError(
@@ -144,6 +160,11 @@ void AddReportVerb(CLI::App* root, const CliContext& context, VerbAction* action
   const auto add = [&](const char* flag, std::string* value, const char* type, const char* help) {
     verb->add_option(flag, *value, help)->type_name(type);
   };
+  verb->add_option("--sweep", options->sweep,
+                   "also all runs of a sweep, with its labels: an id, or the first four or more "
+                   "characters of it")
+      ->type_name("SWEEP")
+      ->check(CheckRunId);
   add("--matching", &options->matching, "PATTERN",
       "also all runs whose name matches; * stands for any text, ? for a character");
   add("--html", &options->html, "FILE", "write a page with plots and tables that needs no network");

@@ -61,6 +61,10 @@ TEST_F(SweepVerbsTest, ASweepIsListedShownPausedResumedAndCancelledAsOneThing) {
   EXPECT_THAT(Lwq({"resume", run}).out, HasSubstr(": running, resumed\n"));
   EXPECT_THAT(Lwq({"why", run, "no-op 0"}).out, HasSubstr("no worker is here"));
   EXPECT_THAT(Lwq({"cancel", id}).out, HasSubstr(run + " train_size=2: cancelled\n"));
+  const std::string csv = directory_.path() + "/report.csv";
+  const Finished report = Lwq({"report", "--sweep", id, "--csv", csv});
+  EXPECT_EQ(report.exit_code, 0) << report.err;
+  EXPECT_THAT(ReadFileOrEmpty(csv), AllOf(HasSubstr("train_size"), HasSubstr(run)));
   EXPECT_THAT(Lwq({"pause", run}).out, HasSubstr("cancelled, nothing to pause"));
 }
 
