@@ -142,7 +142,7 @@ std::string RenderRun(const Run& run, double now_unix_s) {
   if (run.tasks_shared() > 0) absl::StrAppend(&text, ", ", run.tasks_shared(), " of them shared");
   absl::StrAppend(&text, "\n");
   if (!run.error().empty()) absl::StrAppend(&text, "error        ", OneLine(run.error()), "\n");
-  if (!run.waits_because().empty()) absl::StrAppend(&text, "waits        ", OneLine(run.waits_because()), "\n");
+  if (!run.waiting_reason().empty()) absl::StrAppend(&text, "waits        ", OneLine(run.waiting_reason()), "\n");
   if (run.has_submitted_at()) absl::StrAppend(&text, "submitted    ", TimeText(run.submitted_at()), "\n");
   absl::StrAppend(&text, "time         ", FormatSeconds(reporting::ElapsedSeconds(run, now_unix_s)), "\n");
   absl::StrAppend(&text, ClassLines(run), SensitivityLines(run));

@@ -261,14 +261,14 @@ std::vector<std::string> RenderRunFrame(const Run& run, const FrameOptions& opti
   for (const std::string& chosen : run.plan().chosen_defaults()) lines.push_back(absl::StrCat("  ", OneLine(chosen)));
   for (std::string& line : SensitivityLine(run, options.utf8)) lines.push_back(std::move(line));
   const int reserved = static_cast<int>(lines.size() + others.size()) + run.measured_size() +
-                       (run.error().empty() ? 0 : 1) + (run.waits_because().empty() ? 0 : 1);
+                       (run.error().empty() ? 0 : 1) + (run.waiting_reason().empty() ? 0 : 1);
   for (std::string& line : BlockLines(BlockRows(run), options.rows - reserved, options.utf8))
     lines.push_back(std::move(line));
   for (std::string& line : others) lines.push_back(std::move(line));
   for (const auto& measured : run.measured()) lines.push_back(MeasuredLine(measured));
   if (!run.error().empty()) lines.push_back(absl::StrCat("  ", OneLine(run.error())));
-  if (!run.waits_because().empty()) {
-    lines.push_back(absl::StrCat("  ", OneLine(run.waits_because())));
+  if (!run.waiting_reason().empty()) {
+    lines.push_back(absl::StrCat("  ", OneLine(run.waiting_reason())));
   } else if (run.state() == lwqat::v1::RUN_STATE_PENDING) {
     lines.push_back(absl::StrCat("  ", WaitsForWorkerText()));
   }
@@ -305,8 +305,8 @@ std::vector<std::string> DescribeChanges(const Run& before, const Run& after) {
     if (HasMeasured(before, measured)) continue;
     lines.push_back(absl::StrCat(prefix, ": ", MeasuredLabel(measured), " is ", ValueText(measured)));
   }
-  if (!after.waits_because().empty() && before.waits_because() != after.waits_because()) {
-    lines.push_back(absl::StrCat(prefix, ": ", OneLine(after.waits_because())));
+  if (!after.waiting_reason().empty() && before.waiting_reason() != after.waiting_reason()) {
+    lines.push_back(absl::StrCat(prefix, ": ", OneLine(after.waiting_reason())));
   }
   if (!before.id().empty() && before.state() != after.state()) {
     const std::string why = after.error().empty() ? "" : absl::StrCat(": ", OneLine(after.error()));

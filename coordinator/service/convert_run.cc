@@ -187,7 +187,7 @@ void SummaryToWire(const State& state, const RunEntry& run, wire::Run* message) 
   message->set_id(record.id.value);
   message->set_state(ToWire(record.state));
   message->set_error(record.error);
-  message->set_waits_because(run.waits_because);
+  message->set_waiting_reason(run.waiting_reason);
   message->set_paused(record.paused);
   message->set_sweep_id(run.sweep.value);
   const std::map<std::string, std::string>& labels = LabelsOf(state, run);

@@ -32,7 +32,7 @@ void AddTimes(const Run& run, SweepReport* report) {
 std::string ReasonOf(const Run& run) {
   if (!run.error().empty()) return run.error();
   if (run.state() == lwqat::v1::RUN_STATE_CANCELLED) return "cancelled";
-  return run.waits_because().empty() ? "has not ended" : run.waits_because();
+  return run.waiting_reason().empty() ? "has not ended" : run.waiting_reason();
 }
 
 RunWithoutResult WithoutResult(const Run& run) {

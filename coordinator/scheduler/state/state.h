@@ -69,7 +69,7 @@ struct RunEntry {
   std::optional<PendingMeasurement> pending;  // while RUNNING: what the graph waits for before it grows
   TaskCounts counts;                          // kept while RUNNING; then as they were at its end
   size_t held = 0;                            // first tasks whose results are kept for tasks to come (garbage.h)
-  std::string waits_because;                  // not ended: why it stands still, as last logged; "" = not known
+  std::string waiting_reason;                 // not ended: why it stands still, as last logged; "" = not known
   uint64_t revision = 0;                      // grows with every change a watcher could see
   uint64_t plan_revision = 0;                 // at which the plan last changed
   std::vector<uint64_t> task_revisions;       // at which each of `tasks` last changed

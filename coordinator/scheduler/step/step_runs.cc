@@ -100,7 +100,7 @@ void Stepper::StartRun(RunEntry& run, const ChosenClasses& chosen, const Prepare
   }
   record.state = RunState::kRunning;
   CountRunning(state_, record, +1);
-  run.waits_because.clear();
+  run.waiting_reason.clear();
   state_.pending_runs.erase(record.sequence);
   if (start != nullptr) {
     TakeGraph(run, *start);
@@ -214,8 +214,8 @@ void Stepper::PinPendingRuns() {
     if (!chosen.ok()) {
       // A worker that is large enough may register yet.
       const std::string reason = absl::StrCat("waits for a larger worker: ", MessageOf(chosen.status()));
-      if (reason != run.waits_because) LogRun(run, "", "", reason);
-      run.waits_because = reason;
+      if (reason != run.waiting_reason) LogRun(run, "", "", reason);
+      run.waiting_reason = reason;
     } else if (chosen->has_value()) {
       StartRun(run, **chosen);
     }
@@ -224,7 +224,7 @@ void Stepper::PinPendingRuns() {
 
 void Stepper::NoteMissingWorkers(bool may_begin) {
   for (auto& [id, run] : state_.runs) {
-    if (run.record.state != RunState::kRunning || (run.waits_because.empty() && !may_begin)) continue;
+    if (run.record.state != RunState::kRunning || (run.waiting_reason.empty() && !may_begin)) continue;
     const std::set<std::string> missing = MissingBases(state_, run);
     std::string reason;
     if (!missing.empty()) {
@@ -232,9 +232,9 @@ void Stepper::NoteMissingWorkers(bool may_begin) {
                             "', which it is pinned to and which none here has: start one, or cancel the run and submit "
                             "it again for the workers that are here");
     }
-    if (reason == run.waits_because) continue;
+    if (reason == run.waiting_reason) continue;
     if (!reason.empty()) LogRun(run, "", "", reason);
-    run.waits_because = std::move(reason);
+    run.waiting_reason = std::move(reason);
     ++run.revision;
   }
 }
@@ -249,11 +249,11 @@ void Stepper::BeginOutdatedRunsAgain() {
 }
 
 void Stepper::BeginAgain(RunEntry& run) {
-  run.waits_because =
+  run.waiting_reason =
       "begun by another version of the coordinator, which gives its tasks other names: begins again; what is the same "
       "in "
       "both is not done again";
-  LogRun(run, "", "", run.waits_because);
+  LogRun(run, "", "", run.waiting_reason);
   LetGoOfTasks(run);
   HoldResults(state_, run, 0);
   run.tasks.clear();
@@ -310,7 +310,7 @@ void Stepper::EndRun(RunEntry& run, RunState state) {
   run.record.state = state;
   run.record.finished_unix_ms = now_.unix_ms;
   state_.pending_runs.erase(run.record.sequence);
-  run.waits_because.clear();
+  run.waiting_reason.clear();
   run.record.paused = false;
   SaveRun(run);
   LetGoOfTasks(run);

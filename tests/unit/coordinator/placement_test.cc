@@ -289,16 +289,16 @@ TEST(ClassByKindTest, ARunWhoseWorkersAreGoneSaysSoAndStopsSayingItWhenOneComesB
   harness.RunUntil(worker, "train block 0");
   harness.RestartWithoutWorkers();
   const WorkerId other = harness.Register(WorkerOn(kA10040, "a100"));
-  EXPECT_EQ(harness.run(run).waits_because, "") << "the others have time to come back";
+  EXPECT_EQ(harness.run(run).waiting_reason, "") << "the others have time to come back";
   for (int beat = 0; beat < 4; ++beat) {
     harness.Advance(harness.options().lease_ms / 3);
     harness.Beat(other);
   }
   harness.Advance(harness.options().lease_ms / 3);
-  EXPECT_THAT(harness.run(run).waits_because, HasSubstr("waits for a worker of class '" + kL4.base + "'"));
-  EXPECT_EQ(harness.run(run).logs.back().text, harness.run(run).waits_because);
+  EXPECT_THAT(harness.run(run).waiting_reason, HasSubstr("waits for a worker of class '" + kL4.base + "'"));
+  EXPECT_EQ(harness.run(run).logs.back().text, harness.run(run).waiting_reason);
   const WorkerId back = harness.Register(WorkerOn(kL4, "l4"));
-  EXPECT_EQ(harness.run(run).waits_because, "");
+  EXPECT_EQ(harness.run(run).waiting_reason, "");
   harness.RunToEnd(back);
   EXPECT_EQ(harness.run(run).record.state, RunState::kSucceeded);
 }
