@@ -36,7 +36,7 @@ std::string FormatBytes(int64_t bytes) {
 std::string FormatSeconds(double seconds) {
   if (!(seconds >= 0)) return "?";
   if (seconds < 59.95) return absl::StrFormat("%.1f s", seconds);
-  const auto whole = static_cast<int64_t>(std::min(seconds, 1e15) + 0.5);
+  const auto whole = static_cast<int64_t>(std::llround(std::min(seconds, 1e15)));
   if (whole < 3600) return absl::StrFormat("%d:%02d", whole / 60, whole % 60);
   return absl::StrFormat("%d:%02d:%02d", whole / 3600, whole / 60 % 60, whole % 60);
 }

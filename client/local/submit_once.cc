@@ -72,6 +72,7 @@ StatusOr<std::vector<Submitted>> SubmitOnce(RunApi* api, const StateDirectory& s
                                             const std::vector<RunSpec>& specs) {
   LWQ_ASSIGN_OR_RETURN(std::vector<std::optional<Run>> runs, Recall(api, state, specs));
   std::vector<bool> resumed;
+  resumed.reserve(runs.size());
   for (const std::optional<Run>& run : runs) {
     resumed.push_back(run.has_value() && !reporting::IsTerminal(run->state()));
   }

@@ -16,7 +16,7 @@ Status Refuse(const AxisNode& node, std::string_view message) {
   return node.where.empty() ? status : Annotate(status, node.where);
 }
 
-std::string Quoted(std::string_view text) {
+std::string InQuotes(std::string_view text) {
   return absl::StrCat("\"", OneLine(text, 60), "\"");
 }
 
@@ -39,7 +39,7 @@ Status CheckValues(const AxisNode& node, bool in_zip) {
   std::set<Json> seen;
   for (const AxisValue& value : node.values) {
     if (seen.insert(value.value).second) continue;
-    return Refuse(node, absl::StrCat(node.key, ": the value ", Quoted(value.label), " is given twice; remove one"));
+    return Refuse(node, absl::StrCat(node.key, ": the value ", InQuotes(value.label), " is given twice; remove one"));
   }
   return absl::OkStatus();
 }
@@ -50,7 +50,7 @@ Status CheckKeysDiffer(const AxisNode& node) {
   for (const AxisNode& part : node.parts) {
     for (const std::string& key : KeysOf(part)) {
       if (taken.insert(key).second) continue;
-      return Refuse(part, absl::StrCat("key ", Quoted(key), " is set by two axes at once; remove one"));
+      return Refuse(part, absl::StrCat("key ", InQuotes(key), " is set by two axes at once; remove one"));
     }
   }
   return absl::OkStatus();

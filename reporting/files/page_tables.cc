@@ -52,6 +52,7 @@ void AddAxisColumns(const std::vector<std::string>& axes, HtmlTable* table) {
 
 std::vector<HtmlCell> AxisCells(const std::vector<std::string>& axes, const Arm& arm) {
   std::vector<HtmlCell> cells;
+  cells.reserve(axes.size() + 1);
   for (const std::string& axis : axes) {
     cells.push_back({.text = LabelOr(arm.labels, axis), .is_heading = cells.empty()});
   }

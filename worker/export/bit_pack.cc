@@ -41,7 +41,7 @@ uint64_t Expand8(uint64_t stream) {
 // A unit: 32 codes ↔ kBits words. Eight codes are kBits whole bytes, so the stream is written byte-wise.
 template <int kBits>
 void PackUnit(const std::byte* codes, std::byte* words) {
-  for (int part = 0; part < 4; ++part) {
+  for (ptrdiff_t part = 0; part < 4; ++part) {
     uint64_t eight;
     std::memcpy(&eight, codes + 8 * part, 8);
     eight = Compress8<kBits>(eight);
@@ -51,7 +51,7 @@ void PackUnit(const std::byte* codes, std::byte* words) {
 
 template <int kBits>
 void UnpackUnit(const std::byte* words, std::byte* codes) {
-  for (int part = 0; part < 4; ++part) {
+  for (ptrdiff_t part = 0; part < 4; ++part) {
     uint64_t eight = 0;
     std::memcpy(&eight, words + kBits * part, kBits);
     eight = Expand8<kBits>(eight);

@@ -47,6 +47,7 @@ StatusOr<std::unique_ptr<SampleSetWriter>> NewGradients(const TaskContext& conte
 std::vector<qat::RtnOptions> RtnChoices(const std::vector<QuantChoice>& choices, bool fp16_scales,
                                         bool range_contains_zero) {
   std::vector<qat::RtnOptions> options;
+  options.reserve(choices.size());
   for (const QuantChoice& choice : choices) {
     options.push_back({.bits = choice.bits,
                        .group_size = choice.group_size,

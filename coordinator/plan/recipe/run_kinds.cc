@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "coordinator/plan/recipe/run_kinds.h"
 
+#include "common/recipe/method.h"
+
 namespace lwq::coordinator {
 namespace {
 

@@ -12,15 +12,15 @@
 namespace lwq::coordinator {
 namespace {
 
-constexpr size_t kMinPrefix = 4;
-constexpr size_t kShownBytes = 80;
+constexpr size_t kMinIdPrefix = 4;
+constexpr size_t kShownIdBytes = 80;
 
 template <typename Id, typename Entries>
 StatusOr<Id> FindByPrefix(const Entries& entries, std::string_view what, const std::string& id_or_prefix) {
-  const std::string shown = OneLine(id_or_prefix, kShownBytes);
-  if (id_or_prefix.size() < kMinPrefix) {
+  const std::string shown = OneLine(id_or_prefix, kShownIdBytes);
+  if (id_or_prefix.size() < kMinIdPrefix) {
     return absl::InvalidArgumentError(
-        absl::StrCat(what, " id '", shown, "' is too short: give at least ", kMinPrefix, " characters"));
+        absl::StrCat(what, " id '", shown, "' is too short: give at least ", kMinIdPrefix, " characters"));
   }
   const auto first = entries.lower_bound(Id{id_or_prefix});
   const auto matches = [&](const auto& it) {

@@ -35,11 +35,11 @@ struct SchedulerOptions {
   // A worker that is silent for longer loses its lease. Several heartbeats long.
   int64_t lease_ms = 8000;
   // A worker that is silent for longer is forgotten: NOT_FOUND, register again.
-  int64_t forget_worker_ms = 10 * 60 * 1000;
+  int64_t forget_worker_ms = int64_t{10} * 60 * 1000;
   // A task whose worker sends heartbeats but no end is given to another once it has run this many times as long as such
   // tasks took so far (durations.h), and at least execution_least_ms; 0: never. What was never measured has no ceiling.
   double execution_factor = 20;
-  int64_t execution_least_ms = 10 * 60 * 1000;
+  int64_t execution_least_ms = int64_t{10} * 60 * 1000;
   // Per run; the oldest go first.
   size_t log_lines = 5000;
   // What activations may occupy. Beyond it, those that nobody reads any more are discarded (activation_ledger.h) and

@@ -289,7 +289,7 @@ void Stepper::LetGoOfTasks(RunEntry& run) {
   }
 }
 
-void Stepper::FailRun(RunEntry& run, std::string error) {
+void Stepper::FailRun(RunEntry& run, const std::string& error) {
   if (IsTerminal(run.record.state)) return;
   run.record.error = OneLine(error, kMaxErrorBytes);
   LogRun(run, "", "", absl::StrCat("failed: ", run.record.error));

@@ -85,7 +85,7 @@ class Stepper {
   // Neither does anything to a run that has ended.
   void Cancel(RunEntry& run);
   void SetPaused(RunEntry& run, bool paused);
-  void FailRun(RunEntry& run, std::string error);
+  void FailRun(RunEntry& run, const std::string& error);
   void EndRun(RunEntry& run, RunState state);
   void FinishIfDone(RunEntry& run);
   // After every change of a run's record or list of tasks.

@@ -11,8 +11,8 @@ namespace lwq::coordinator {
 namespace {
 
 constexpr size_t kMaxRequestIdBytes = 200;
-constexpr size_t kShownBytes = 80;
-constexpr size_t kMaxNameBytes = 512;
+constexpr size_t kShownNameBytes = 80;
+constexpr size_t kMaxLineBytes = 512;
 constexpr size_t kMaxLabels = 64;
 
 // Builds the graph for the classes. One that comes out impossible is left to the step, where the run fails of it.
@@ -63,7 +63,7 @@ StatusOr<std::optional<RunId>> SubmittedBefore(const State& state, const std::st
   const auto request = state.requests.find(request_id);
   if (request_id.empty() || request == state.requests.end()) return std::optional<RunId>();
   if (request->second.spec_digest != spec_digest) {
-    return absl::AlreadyExistsError(absl::StrCat("request_id '", OneLine(request_id, kShownBytes),
+    return absl::AlreadyExistsError(absl::StrCat("request_id '", OneLine(request_id, kShownNameBytes),
                                                  "' was used for run ", request->second.run.value,
                                                  " with another spec: use a new request_id"));
   }
@@ -88,7 +88,7 @@ Status CheckTogether(std::span<const SubmitRun> runs) {
     const auto [same, added] = places.emplace(runs[i].request_id, i);
     if (added) continue;
     return OfRun(
-        absl::InvalidArgumentError(absl::StrCat("request_id '", OneLine(runs[i].request_id, kShownBytes),
+        absl::InvalidArgumentError(absl::StrCat("request_id '", OneLine(runs[i].request_id, kShownNameBytes),
                                                 "' is that of run ", same->second + 1, " too: give each run its own")),
         i, runs.size(), runs[i].spec.name);
   }
@@ -97,8 +97,8 @@ Status CheckTogether(std::span<const SubmitRun> runs) {
 
 Status CheckSweep(const SubmitSweep& sweep) {
   const auto bad = [](std::string_view what) { return absl::InvalidArgumentError(absl::StrCat("sweep: ", what)); };
-  const auto is_line = [](const std::string& text) { return OneLine(text, kMaxNameBytes) == text; };
-  if (!is_line(sweep.name)) return bad(absl::StrCat("name must be one line of at most ", kMaxNameBytes, " bytes"));
+  const auto is_line = [](const std::string& text) { return OneLine(text, kMaxLineBytes) == text; };
+  if (!is_line(sweep.name)) return bad(absl::StrCat("name must be one line of at most ", kMaxLineBytes, " bytes"));
   if (sweep.request_id.size() > kMaxRequestIdBytes) {
     return bad(absl::StrCat("request_id has ", sweep.request_id.size(), " bytes, at most ", kMaxRequestIdBytes,
                             " are allowed"));
@@ -108,8 +108,8 @@ Status CheckSweep(const SubmitSweep& sweep) {
     if (labels.size() > kMaxLabels) return bad(absl::StrCat("a run has more than ", kMaxLabels, " labels"));
     for (const auto& [axis, value] : labels) {
       if (axis.empty() || !is_line(axis) || !is_line(value)) {
-        return bad(absl::StrCat("label '", OneLine(axis, kShownBytes), "' must be one line of at most ", kMaxNameBytes,
-                                " bytes, as its value"));
+        return bad(absl::StrCat("label '", OneLine(axis, kShownNameBytes), "' must be one line of at most ",
+                                kMaxLineBytes, " bytes, as its value"));
       }
     }
   }
@@ -129,7 +129,7 @@ StatusOr<std::optional<SweepId>> SweptBefore(const State& state, const std::stri
   const auto before = state.sweeps_by_request.find(request_id);
   if (request_id.empty() || before == state.sweeps_by_request.end()) return std::optional<SweepId>();
   if (state.sweeps.at(before->second).spec_digest != spec_digest) {
-    return absl::AlreadyExistsError(absl::StrCat("request_id '", OneLine(request_id, kShownBytes),
+    return absl::AlreadyExistsError(absl::StrCat("request_id '", OneLine(request_id, kShownNameBytes),
                                                  "' was used for sweep ", before->second.value,
                                                  " with other runs: use a new request_id"));
   }
@@ -137,7 +137,7 @@ StatusOr<std::optional<SweepId>> SweptBefore(const State& state, const std::stri
 }
 
 Status OfRun(const Status& status, size_t index, size_t count, std::string_view name) {
-  const std::string named = name.empty() ? "" : absl::StrCat(" (", OneLine(name, kShownBytes), ")");
+  const std::string named = name.empty() ? "" : absl::StrCat(" (", OneLine(name, kShownNameBytes), ")");
   return Annotate(status, absl::StrCat("run ", index + 1, " of ", count, named));
 }
 

@@ -13,6 +13,7 @@ namespace lwq::coordinator {
 namespace {
 
 using testing::BlockApSpec;
+using testing::CheckIndexes;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -21,6 +22,7 @@ using testing::kA10080;
 using testing::kCpu;
 using testing::kL4;
 using testing::LargeSpec;
+using testing::NamedArtifact;
 using testing::SchedulerHarness;
 using ::testing::UnorderedElementsAre;
 using testing::WorkerNamed;
