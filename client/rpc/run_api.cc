@@ -217,12 +217,26 @@ StatusOr<lwqat::v1::SweepPlan> RunApi::PlanSweep(const lwqat::v1::SweepSpec& spe
   return std::move(*response.mutable_plan());
 }
 
-StatusOr<Run> RunApi::GetRun(const std::string& run_id) {
-  lwqat::v1::GetRunRequest request;
+template <typename Request, typename Response, typename Method>
+StatusOr<Run> RunApi::AskForRun(Method method, const std::string& run_id) {
+  Request request;
   request.set_run_id(run_id);
-  lwqat::v1::GetRunResponse response;
-  LWQ_RETURN_IF_ERROR(Call(&RunService::Stub::GetRun, request, &response));
+  Response response;
+  LWQ_RETURN_IF_ERROR(Call(method, request, &response));
   return std::move(*response.mutable_run());
+}
+
+template <typename Request, typename Response, typename Method>
+StatusOr<lwqat::v1::Sweep> RunApi::AskForSweep(Method method, const std::string& sweep_id) {
+  Request request;
+  request.set_sweep_id(sweep_id);
+  Response response;
+  LWQ_RETURN_IF_ERROR(Call(method, request, &response));
+  return std::move(*response.mutable_sweep());
+}
+
+StatusOr<Run> RunApi::GetRun(const std::string& run_id) {
+  return AskForRun<lwqat::v1::GetRunRequest, lwqat::v1::GetRunResponse>(&RunService::Stub::GetRun, run_id);
 }
 
 StatusOr<lwqat::v1::ListRunsResponse> RunApi::ListRuns(int page_size, const std::string& page_token) {
@@ -257,34 +271,16 @@ StatusOr<lwqat::v1::ScheduleRunResponse> RunApi::ScheduleRun(const std::string& 
   return response;
 }
 
-template <typename Request, typename Response, typename Method>
-StatusOr<Run> RunApi::ChangeRun(Method method, const std::string& run_id) {
-  Request request;
-  request.set_run_id(run_id);
-  Response response;
-  LWQ_RETURN_IF_ERROR(Call(method, request, &response));
-  return std::move(*response.mutable_run());
-}
-
-template <typename Request, typename Response, typename Method>
-StatusOr<lwqat::v1::Sweep> RunApi::AskForSweep(Method method, const std::string& sweep_id) {
-  Request request;
-  request.set_sweep_id(sweep_id);
-  Response response;
-  LWQ_RETURN_IF_ERROR(Call(method, request, &response));
-  return std::move(*response.mutable_sweep());
-}
-
 StatusOr<Run> RunApi::CancelRun(const std::string& run_id) {
-  return ChangeRun<lwqat::v1::CancelRunRequest, lwqat::v1::CancelRunResponse>(&RunService::Stub::CancelRun, run_id);
+  return AskForRun<lwqat::v1::CancelRunRequest, lwqat::v1::CancelRunResponse>(&RunService::Stub::CancelRun, run_id);
 }
 
 StatusOr<Run> RunApi::PauseRun(const std::string& run_id) {
-  return ChangeRun<lwqat::v1::PauseRunRequest, lwqat::v1::PauseRunResponse>(&RunService::Stub::PauseRun, run_id);
+  return AskForRun<lwqat::v1::PauseRunRequest, lwqat::v1::PauseRunResponse>(&RunService::Stub::PauseRun, run_id);
 }
 
 StatusOr<Run> RunApi::ResumeRun(const std::string& run_id) {
-  return ChangeRun<lwqat::v1::ResumeRunRequest, lwqat::v1::ResumeRunResponse>(&RunService::Stub::ResumeRun, run_id);
+  return AskForRun<lwqat::v1::ResumeRunRequest, lwqat::v1::ResumeRunResponse>(&RunService::Stub::ResumeRun, run_id);
 }
 
 StatusOr<lwqat::v1::Sweep> RunApi::GetSweep(const std::string& sweep_id) {

@@ -84,7 +84,7 @@ class RunApi {
   Status NoCoordinator(const Status& failure) const;
 
   template <typename Request, typename Response, typename Method>
-  StatusOr<lwqat::v1::Run> ChangeRun(Method method, const std::string& run_id);
+  StatusOr<lwqat::v1::Run> AskForRun(Method method, const std::string& run_id);
   template <typename Request, typename Response, typename Method>
   StatusOr<lwqat::v1::Sweep> AskForSweep(Method method, const std::string& sweep_id);
 

@@ -138,11 +138,18 @@ StatusOr<std::optional<ChosenClasses>> ChooseClasses(const State& state, const R
   return std::make_optional(std::move(chosen));
 }
 
-std::set<std::string> MissingBases(const State& state, const RunEntry& run) {
-  std::set<std::string> missing;
-  for (const auto& [kind, base] : run.record.kind_bases) missing.insert(base);
+std::set<std::string> BasesHere(const State& state) {
+  std::set<std::string> here;
   for (const auto& [id, worker] : state.workers) {
-    if (IsHere(worker)) missing.erase(worker.record.numerics_class);
+    if (IsHere(worker)) here.insert(worker.record.numerics_class);
+  }
+  return here;
+}
+
+std::set<std::string> MissingBases(const State& state, const RunEntry& run, const std::set<std::string>& here) {
+  std::set<std::string> missing;
+  for (const auto& [kind, base] : run.record.kind_bases) {
+    if (!here.contains(base)) missing.insert(base);
   }
   if (missing.empty()) return missing;
   std::set<std::string> needed;

@@ -34,8 +34,10 @@ struct ChosenClasses {
 // kind, pinned or not, but it fits none; the message names the kind and the memory that is missing.
 StatusOr<std::optional<ChosenClasses>> ChooseClasses(const State& state, const ResolvedSpec& resolved);
 
-// The bases that tasks of the run still need and that no worker has that is here.
-std::set<std::string> MissingBases(const State& state, const RunEntry& run);
+// The bases of the workers that are here.
+std::set<std::string> BasesHere(const State& state);
+// Those that tasks of the run still need and that are not `here`.
+std::set<std::string> MissingBases(const State& state, const RunEntry& run, const std::set<std::string>& here);
 
 // "1.5 GiB": bytes for people.
 std::string HumanBytes(int64_t bytes);

@@ -49,7 +49,7 @@ struct KindTotals {
 Fleet FleetOf(const State& state) {
   Fleet fleet{.workers = {}, .durations = state.durations};
   for (const auto& [id, worker] : state.workers) {
-    if (worker.alive && !worker.draining) fleet.workers.push_back(worker.record);
+    if (IsHere(worker) && !worker.draining) fleet.workers.push_back(worker.record);
   }
   return fleet;
 }

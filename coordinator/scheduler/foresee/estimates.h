@@ -17,7 +17,7 @@
 
 namespace lwq::coordinator {
 
-// The live workers, not draining, and how long tasks took: a copy, to estimate with beside the loop.
+// The workers that are here (IsHere), not draining, and how long tasks took: a copy, to estimate with beside the loop.
 struct Fleet {
   std::vector<WorkerRecord> workers;
   Durations durations;

@@ -10,6 +10,7 @@
 #include "coordinator/graph/run_spec.h"
 #include "coordinator/plan/plan.h"
 #include "coordinator/scheduler/foresee/estimates.h"
+#include "coordinator/scheduler/foresee/foreseen_run.h"
 #include "coordinator/scheduler/state/state.h"
 #include "coordinator/scheduler/state/state_reader.h"
 
@@ -24,6 +25,9 @@ struct RunPreview {
   std::vector<KindEstimate> estimates;
   std::optional<double> estimated_seconds;  // estimates.h
 };
+
+// Plan and counts of a foreseen run; estimates stay empty.
+RunPreview CountedPreview(ForeseenRun run, const KnownTasks& known);
 
 // Takes short looks at the state and plans, allocates and simulates between them. Errors as SubmitRun, and the
 // reader's.

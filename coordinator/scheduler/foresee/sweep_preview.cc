@@ -5,7 +5,6 @@
 #include <unordered_set>
 #include <utility>
 
-#include "coordinator/scheduler/foresee/foreseen_run.h"
 #include "coordinator/scheduler/step/submission.h"
 
 namespace lwq::coordinator {
@@ -58,17 +57,6 @@ class Total {
   std::vector<TimedTask> tasks_;
 };
 
-RunPreview PreviewOf(ForeseenRun run, const KnownTasks& known) {
-  RunPreview preview;
-  for (const PlannedTask& task : run.graph.tasks) {
-    ++preview.tasks[task.def.kind];
-    if (known.shared.contains(task.key)) ++preview.tasks_shared[task.def.kind];
-  }
-  preview.plan = std::move(run.graph.plan);
-  preview.recipe = std::move(run.recipe);
-  return preview;
-}
-
 }  // namespace
 
 StatusOr<SweepPreview> PreviewSweep(StateReader& reader, std::span<const SubmitRun> runs) {
@@ -83,7 +71,7 @@ StatusOr<SweepPreview> PreviewSweep(StateReader& reader, std::span<const SubmitR
     KnownTasks known;
     if (run->keyed) LWQ_RETURN_IF_ERROR(FindKnownTasks(reader, run->graph.tasks, known));
     total.Add(runs[i].spec, *run, known);
-    preview.runs.push_back(PreviewOf(*std::move(run), known));
+    preview.runs.push_back(CountedPreview(*std::move(run), known));
   }
   total.Finish();
   return preview;

@@ -24,7 +24,7 @@ struct SweepPreview {
   std::map<TaskKind, Counts> kinds;
   // Absent where the time of a task was never measured.
   std::optional<double> alone_device_seconds;  // of all runs, each alone and from nothing
-  std::optional<double> device_seconds;        // of the distinct tasks that are not known
+  std::optional<double> device_seconds;        // of the distinct tasks that are not done
   // Of those on the workers that are here; absent also where they cannot be executed there, or are too many to
   // simulate.
   std::optional<double> estimated_seconds;

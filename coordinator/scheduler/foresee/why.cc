@@ -111,9 +111,7 @@ class Answer {
     }
     Fitting();
     if (IsHeldBack(state_, task_)) {
-      Say("it is held back: what it makes exceeds the activation budget (--activation-bytes), and nothing would be "
-          "done "
-          "with it soon");
+      Say("it is held back: what it makes exceeds the activation budget (--activation-bytes), and is not read soon");
     }
     const std::string& project = task_.place.project;
     if (!state_.shares.Rank(project).has_value()) {
@@ -160,7 +158,7 @@ class Answer {
     if (demand.memory_bytes > worker.record.memory_bytes) {
       return absl::StrCat("with less than ", HumanBytes(demand.memory_bytes), " of memory");
     }
-    return "";
+    return Fits(demand, worker.record) ? "" : "that cannot take such tasks";
   }
 
   void Ahead() {

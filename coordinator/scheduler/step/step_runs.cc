@@ -223,9 +223,10 @@ void Stepper::PinPendingRuns() {
 }
 
 void Stepper::NoteMissingWorkers(bool may_begin) {
+  const std::set<std::string> here = BasesHere(state_);
   for (auto& [id, run] : state_.runs) {
     if (run.record.state != RunState::kRunning || (run.waiting_reason.empty() && !may_begin)) continue;
-    const std::set<std::string> missing = MissingBases(state_, run);
+    const std::set<std::string> missing = MissingBases(state_, run, here);
     std::string reason;
     if (!missing.empty()) {
       reason = absl::StrCat("waits for a worker of class '", absl::StrJoin(missing, "' and for one of '"),

@@ -103,8 +103,7 @@ class Stepper {
   void WorkerCame();
   // A worker went: once the others had time to come back, runs that none of them can work on are told.
   void WorkerWent();
-  // Whether the run waits for workers of classes that are not here, and what its watchers are told. Without
-  // `may_begin`, only that it does not any more.
+  // Tells which runs wait for workers of classes that none here has. Without `may_begin`, only which do not any more.
   void NoteMissingWorkers(bool may_begin);
   // Takes the worker's task away, and what it was told to delete: both go to other workers.
   void LoseLease(WorkerEntry& worker);
