@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/pipeline/run_pipeline.h"
 
+#include <algorithm>
+
 #include "client/pipeline/preflight.h"
 #include "client/transfer/check_weights.h"
 #include "client/transfer/fetch_export.h"
@@ -55,12 +57,22 @@ StatusOr<RunSpecs> RunPipeline::Upload(ObjectStore* objects) {
   return specs;
 }
 
+namespace {
+
+// "" where they are not all of one sweep.
+std::string SweepOfAll(const Runs& runs) {
+  const auto other = [&](const lwqat::v1::Run& run) { return run.sweep_id() != runs.front().sweep_id(); };
+  return std::any_of(runs.begin(), runs.end(), other) ? "" : runs.front().sweep_id();
+}
+
+}  // namespace
+
 StatusOr<Runs> RunPipeline::Watch(const PipelineOptions& options, const Runs& runs) {
   std::vector<std::string> ids;
   for (const lwqat::v1::Run& run : runs) ids.push_back(run.id());
   const auto view =
       ids.size() > kRunsShownWhole ? MakeManyRunsView(*options.watch, console_) : MakeRunView(*options.watch, console_);
-  return WatchRuns(options.api, ids, view.get());
+  return WatchTogether(options.api, SweepOfAll(runs), ids, view.get());
 }
 
 Status RunPipeline::Fetch(const PipelineOptions& options, const Runs& runs, ObjectStore* objects) {

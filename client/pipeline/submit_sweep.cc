@@ -22,6 +22,7 @@ StatusOr<SubmittedSweep> SubmitSweepAnew(RunApi* api, const lwqat::v1::SweepSpec
   for (int i = 0; i < sweep.members_size(); ++i) {
     lwqat::v1::Run& run = submitted.runs.emplace_back();
     run.set_id(sweep.members(i).run_id());
+    run.set_sweep_id(sweep.id());
     run.set_state(sweep.members(i).state());
     *run.mutable_spec() = spec.runs(i).spec();
   }

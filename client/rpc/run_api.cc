@@ -239,24 +239,16 @@ StatusOr<Run> RunApi::GetRun(const std::string& run_id) {
   return AskForRun<lwqat::v1::GetRunRequest, lwqat::v1::GetRunResponse>(&RunService::Stub::GetRun, run_id);
 }
 
-StatusOr<lwqat::v1::ListRunsResponse> RunApi::ListRuns(int page_size, const std::string& page_token) {
-  lwqat::v1::ListRunsRequest request;
-  request.set_page_size(page_size);
-  request.set_page_token(page_token);
-  lwqat::v1::ListRunsResponse response;
-  LWQ_RETURN_IF_ERROR(Call(&RunService::Stub::ListRuns, request, &response));
-  return response;
-}
-
-StatusOr<std::vector<Run>> RunApi::ListRuns(int limit) {
+StatusOr<std::vector<Run>> RunApi::ListRuns(int limit, const lwqat::v1::ListRunsRequest& filter) {
   std::vector<Run> runs;
-  std::string token;
+  lwqat::v1::ListRunsRequest request = filter;
   while (static_cast<int>(runs.size()) < limit) {
-    const int page_size = std::min(kRunsPerPage, limit - static_cast<int>(runs.size()));
-    LWQ_ASSIGN_OR_RETURN(lwqat::v1::ListRunsResponse page, ListRuns(page_size, token));
+    request.set_page_size(std::min(kRunsPerPage, limit - static_cast<int>(runs.size())));
+    lwqat::v1::ListRunsResponse page;
+    LWQ_RETURN_IF_ERROR(Call(&RunService::Stub::ListRuns, request, &page));
     for (Run& run : *page.mutable_runs()) runs.push_back(std::move(run));
-    token = page.next_page_token();
-    if (token.empty()) break;
+    request.set_page_token(page.next_page_token());
+    if (page.next_page_token().empty()) break;
   }
   return runs;
 }
@@ -302,9 +294,10 @@ StatusOr<lwqat::v1::Sweep> RunApi::ResumeSweep(const std::string& sweep_id) {
                                                                                     sweep_id);
 }
 
-StatusOr<std::vector<lwqat::v1::Sweep>> RunApi::ListSweeps(int limit) {
+StatusOr<std::vector<lwqat::v1::Sweep>> RunApi::ListSweeps(int limit, const std::string& name) {
   std::vector<lwqat::v1::Sweep> sweeps;
   lwqat::v1::ListSweepsRequest request;
+  request.set_name(name);
   while (static_cast<int>(sweeps.size()) < limit) {
     request.set_page_size(std::min(kRunsPerPage, limit - static_cast<int>(sweeps.size())));
     lwqat::v1::ListSweepsResponse page;
@@ -350,12 +343,9 @@ StatusOr<lwqat::v1::ListWorkersResponse> RunApi::ListWorkers() {
   return response;
 }
 
-StatusOr<Run> RunApi::WatchRun(const std::string& run_id, const std::function<void(const Run&)>& on_run,
-                               const std::function<void(bool)>& on_connection) {
-  lwqat::v1::WatchRunRequest request;
-  request.set_run_id(run_id);
-  request.set_changes_only(true);
-  Run run;
+template <typename Request, typename Response, typename Method>
+Status RunApi::Follow(Method method, Request request, const std::function<bool(Response& response)>& on_response,
+                      const std::function<void(bool)>& on_connection) {
   bool connected = true;
   bool ever_connected = false;
   int failures = 0;
@@ -365,18 +355,17 @@ StatusOr<Run> RunApi::WatchRun(const std::string& run_id, const std::function<vo
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + options_.stream_lifetime);
     const Interrupt::Hook hook(interrupt_, [&context] { context.TryCancel(); });
-    const auto stream = stub->service->WatchRun(&context, request);
-    lwqat::v1::WatchRunResponse response;
+    const auto stream = (stub->Serving(method)->*method)(&context, request);
+    Response response;
     bool answered = false;
     while (stream->Read(&response)) {
       if (!connected) on_connection(true);
       connected = answered = ever_connected = true;
-      TakeChanges(response, &run);
-      on_run(run);
-      if (reporting::IsTerminal(run.state())) {
+      request.set_resume_token(response.resume_token());
+      if (on_response(response)) {
         context.TryCancel();
         stream->Finish();
-        return run;
+        return absl::OkStatus();
       }
     }
     const Status status = FromPeer(stream->Finish());
@@ -396,6 +385,35 @@ StatusOr<Run> RunApi::WatchRun(const std::string& run_id, const std::function<vo
     const Status cause = status.ok() ? absl::UnavailableError("the stream ended before the run did") : status;
     LWQ_RETURN_IF_ERROR(BackOff(cause, silent_since + patience, failures++));
   }
+}
+
+StatusOr<Run> RunApi::WatchRun(const std::string& run_id, const std::function<void(const Run&)>& on_run,
+                               const std::function<void(bool)>& on_connection) {
+  lwqat::v1::WatchRunRequest request;
+  request.set_run_id(run_id);
+  request.set_changes_only(true);
+  Run run;
+  const auto take = [&](lwqat::v1::WatchRunResponse& response) {
+    TakeChanges(response, &run);
+    on_run(run);
+    return reporting::IsTerminal(run.state());
+  };
+  LWQ_RETURN_IF_ERROR((Follow<lwqat::v1::WatchRunRequest, lwqat::v1::WatchRunResponse>(&RunService::Stub::WatchRun,
+                                                                                       request, take, on_connection)));
+  return run;
+}
+
+Status RunApi::WatchSweep(const std::string& sweep_id,
+                          const std::function<void(const lwqat::v1::WatchSweepResponse&)>& on_runs,
+                          const std::function<void(bool)>& on_connection) {
+  lwqat::v1::WatchSweepRequest request;
+  request.set_sweep_id(sweep_id);
+  const auto take = [&](lwqat::v1::WatchSweepResponse& response) {
+    on_runs(response);
+    return response.all_ended();
+  };
+  return Follow<lwqat::v1::WatchSweepRequest, lwqat::v1::WatchSweepResponse>(&SweepService::Stub::WatchSweep, request,
+                                                                             take, on_connection);
 }
 
 Status ValidateAddress(const std::string& address) {

@@ -18,6 +18,7 @@
 #include "common/sync/mutex.h"
 #include "lwqat/v1/run_service.pb.h"
 #include "lwqat/v1/sweep.pb.h"
+#include "lwqat/v1/sweep_service.pb.h"
 
 namespace lwq::client {
 
@@ -49,15 +50,14 @@ class RunApi {
   // What it would cost, and the runs' plans; nothing is stored, and artifacts need not exist.
   StatusOr<lwqat::v1::SweepPlan> PlanSweep(const lwqat::v1::SweepSpec& spec);
   StatusOr<lwqat::v1::Run> GetRun(const std::string& run_id);
-  StatusOr<lwqat::v1::ListRunsResponse> ListRuns(int page_size, const std::string& page_token);
-  // Newest first, at most `limit`.
-  StatusOr<std::vector<lwqat::v1::Run>> ListRuns(int limit);
+  // Newest first, at most `limit`, of those that the filter (its page is not looked at) lets through.
+  StatusOr<std::vector<lwqat::v1::Run>> ListRuns(int limit, const lwqat::v1::ListRunsRequest& filter = {});
   StatusOr<lwqat::v1::Run> CancelRun(const std::string& run_id);
   StatusOr<lwqat::v1::Run> PauseRun(const std::string& run_id);
   StatusOr<lwqat::v1::Run> ResumeRun(const std::string& run_id);
   StatusOr<lwqat::v1::Sweep> GetSweep(const std::string& sweep_id);
-  // Newest first, at most `limit`, without members.
-  StatusOr<std::vector<lwqat::v1::Sweep>> ListSweeps(int limit);
+  // Newest first, at most `limit`, without members; whose name matches the pattern, where there is one.
+  StatusOr<std::vector<lwqat::v1::Sweep>> ListSweeps(int limit, const std::string& name = "");
   StatusOr<lwqat::v1::Sweep> CancelSweep(const std::string& sweep_id);
   StatusOr<lwqat::v1::Sweep> PauseSweep(const std::string& sweep_id);
   StatusOr<lwqat::v1::Sweep> ResumeSweep(const std::string& sweep_id);
@@ -72,6 +72,11 @@ class RunApi {
   StatusOr<lwqat::v1::Run> WatchRun(const std::string& run_id, const std::function<void(const lwqat::v1::Run&)>& on_run,
                                     const std::function<void(bool)>& on_connection);
 
+  // Calls `on_runs` with every message until all runs of the sweep have ended. As WatchRun in the rest.
+  Status WatchSweep(const std::string& sweep_id,
+                    const std::function<void(const lwqat::v1::WatchSweepResponse&)>& on_runs,
+                    const std::function<void(bool)>& on_connection);
+
   std::string address() const;
   Interrupt* interrupt() const { return interrupt_; }
 
@@ -82,6 +87,12 @@ class RunApi {
   Status BackOff(const Status& failure, std::chrono::steady_clock::time_point give_up, int attempt);
   Status Unreachable(const Status& failure) const;
   Status NoCoordinator(const Status& failure) const;
+
+  // Reads a stream until `on_response` says that this was the last message; one that breaks is opened again where it
+  // was.
+  template <typename Request, typename Response, typename Method>
+  Status Follow(Method method, Request request, const std::function<bool(Response& response)>& on_response,
+                const std::function<void(bool)>& on_connection);
 
   template <typename Request, typename Response, typename Method>
   StatusOr<lwqat::v1::Run> AskForRun(Method method, const std::string& run_id);

@@ -2,8 +2,6 @@
 // lwq report: runs side by side, as a table, or as files: a page with plots, and the data for other programs.
 #include "reporting/report.h"
 
-#include <fnmatch.h>
-
 #include <algorithm>
 
 #include "client/base/clock.h"
@@ -40,11 +38,11 @@ struct ReportOptions : RunIdOptions {
 
 // Ids of the runs whose names match, oldest first.
 StatusOr<std::vector<std::string>> MatchingRuns(const std::string& pattern, RunApi* api) {
-  LWQ_ASSIGN_OR_RETURN(const std::vector<Run> listed, api->ListRuns(kMostListed));
+  lwqat::v1::ListRunsRequest filter;
+  filter.set_name(pattern);
+  LWQ_ASSIGN_OR_RETURN(const std::vector<Run> listed, api->ListRuns(kMostListed, filter));
   std::vector<std::string> ids;
-  for (const Run& run : listed) {
-    if (::fnmatch(pattern.c_str(), run.spec().name().c_str(), 0) == 0) ids.push_back(run.id());
-  }
+  for (const Run& run : listed) ids.push_back(run.id());
   std::reverse(ids.begin(), ids.end());
   if (ids.empty()) {
     return absl::NotFoundError(

@@ -12,6 +12,7 @@ struct SweepsOptions {
   ServerFlags server;
   std::string id;
   int limit = 50;
+  std::string name;
 };
 
 StatusOr<ExitCode> Sweeps(const CliContext& context, const SweepsOptions& options) {
@@ -21,7 +22,8 @@ StatusOr<ExitCode> Sweeps(const CliContext& context, const SweepsOptions& option
     context.console->OutText(options.json ? reporting::PrettyJson(SweepToJson(sweep)) : RenderSweep(sweep));
     return ExitCode::kOk;
   }
-  LWQ_ASSIGN_OR_RETURN(const std::vector<lwqat::v1::Sweep> sweeps, connection->api()->ListSweeps(options.limit));
+  LWQ_ASSIGN_OR_RETURN(const std::vector<lwqat::v1::Sweep> sweeps,
+                       connection->api()->ListSweeps(options.limit, options.name));
   if (!options.json) {
     context.console->OutText(RenderSweepList(sweeps));
     return ExitCode::kOk;
@@ -44,6 +46,8 @@ void AddSweepsVerb(CLI::App* root, const CliContext& context, VerbAction* action
   verb->add_option("--limit", options->limit, "at most this many (default 50)")
       ->type_name("N")
       ->check(CLI::Range(1, 100'000));
+  verb->add_option("--name", options->name, "only sweeps whose name matches: * is any text, ? one character")
+      ->type_name("PATTERN");
   AddServerFlags(verb, &options->server);
   verb->callback([=, &context] { *action = [=, &context] { return Sweeps(context, *options); }; });
 }

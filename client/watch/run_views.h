@@ -31,9 +31,8 @@ std::string ConnectionNote(bool connected);
 // The console must outlive the view.
 std::unique_ptr<RunView> MakeRunView(WatchStyle style, Console* console);
 
-// For more runs than a terminal has room for: counts, a line for each run that is on, and a line that stays for each
+// For more runs than kRunsShownWhole: counts, a line for each run that is on, and a line that stays for each
 // that has ended. kJson is as above.
 std::unique_ptr<RunView> MakeManyRunsView(WatchStyle style, Console* console);
-inline constexpr size_t kRunsShownWhole = 6;
 
 }  // namespace lwq::client

@@ -2,6 +2,7 @@
 #include "client/watch/watch_runs.h"
 
 #include <deque>
+#include <map>
 #include <optional>
 #include <thread>
 #include <variant>
@@ -50,21 +51,18 @@ class EventQueue {
   std::deque<Event> events_ ABSL_GUARDED_BY(mutex_);
 };
 
-}  // namespace
+// A stream that is read until it ends, on a thread of its own: puts what it is sent into the queue.
+using ReadStream = std::function<Status(EventQueue& queue, const std::function<void(bool)>& on_connection)>;
 
-StatusOr<std::vector<Run>> WatchRuns(RunApi* api, const std::vector<std::string>& run_ids, RunView* view) {
+// Shows what the streams put into `runs` until all have ended. The first error of any; the others are ended then.
+Status ShowUntilEnd(RunApi* api, const std::vector<ReadStream>& streams, RunView* view, std::vector<Run>& runs) {
   EventQueue queue;
-  std::vector<Run> runs(run_ids.size());
   std::vector<std::thread> threads;
-  for (size_t i = 0; i < run_ids.size(); ++i) {
-    threads.emplace_back([&, i] {
-      const auto end = api->WatchRun(
-          run_ids[i],
-          [&, i](const Run& run) {
-            queue.Push(RunChanged{i, run});
-          },
-          [&](bool connected) { queue.Push(ConnectionChanged{connected}); });
-      queue.Push(StreamEnded{end.status()});
+  threads.reserve(streams.size());
+  for (const ReadStream& read : streams) {
+    threads.emplace_back([&queue, &read] {
+      const Status end = read(queue, [&queue](bool connected) { queue.Push(ConnectionChanged{connected}); });
+      queue.Push(StreamEnded{end});
     });
   }
   Status first_error;
@@ -89,8 +87,50 @@ StatusOr<std::vector<Run>> WatchRuns(RunApi* api, const std::vector<std::string>
   }
   for (std::thread& thread : threads) thread.join();
   view->OnEnd(runs);
-  if (!first_error.ok()) return first_error;
+  return first_error;
+}
+
+// All runs of a sweep by one stream. They are asked for whole once they have ended.
+StatusOr<std::vector<Run>> WatchSweepRuns(RunApi* api, const std::string& sweep_id,
+                                          const std::vector<std::string>& run_ids, RunView* view) {
+  std::map<std::string, size_t> places;
+  for (size_t i = 0; i < run_ids.size(); ++i) places[run_ids[i]] = i;
+  const ReadStream read = [&](EventQueue& queue, const std::function<void(bool)>& on_connection) {
+    const auto push = [&](const lwqat::v1::WatchSweepResponse& response) {
+      for (const Run& run : response.runs()) {
+        const auto place = places.find(run.id());
+        if (place != places.end()) queue.Push(RunChanged{place->second, run});
+      }
+    };
+    return api->WatchSweep(sweep_id, push, on_connection);
+  };
+  std::vector<Run> runs(run_ids.size());
+  LWQ_RETURN_IF_ERROR(ShowUntilEnd(api, {read}, view, runs));
+  for (Run& run : runs) {
+    LWQ_ASSIGN_OR_RETURN(run, api->GetRun(run.id()));
+  }
   return runs;
+}
+
+}  // namespace
+
+StatusOr<std::vector<Run>> WatchRuns(RunApi* api, const std::vector<std::string>& run_ids, RunView* view) {
+  std::vector<ReadStream> streams;
+  for (size_t i = 0; i < run_ids.size(); ++i) {
+    streams.emplace_back([&, i](EventQueue& queue, const std::function<void(bool)>& on_connection) {
+      const auto push = [&queue, i](const Run& run) { queue.Push(RunChanged{i, run}); };
+      return api->WatchRun(run_ids[i], push, on_connection).status();
+    });
+  }
+  std::vector<Run> runs(run_ids.size());
+  LWQ_RETURN_IF_ERROR(ShowUntilEnd(api, streams, view, runs));
+  return runs;
+}
+
+StatusOr<std::vector<Run>> WatchTogether(RunApi* api, const std::string& sweep_id,
+                                         const std::vector<std::string>& run_ids, RunView* view) {
+  const bool whole = sweep_id.empty() || run_ids.size() <= kRunsShownWhole;
+  return whole ? WatchRuns(api, run_ids, view) : WatchSweepRuns(api, sweep_id, run_ids, view);
 }
 
 }  // namespace lwq::client

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Watches several runs at once, each on its own stream, and hands every change to one view on the calling thread.
+// Watches several runs at once and hands every change to one view on the calling thread.
 #pragma once
 
 #include <functional>
@@ -23,7 +23,16 @@ class RunView {
   virtual void OnEnd(const std::vector<lwqat::v1::Run>& runs) = 0;
 };
 
-// Returns the runs in their terminal states, or the first error of any stream (the others are ended).
+// A view of more runs counts them; one of fewer shows each with its tasks.
+inline constexpr size_t kRunsShownWhole = 6;
+
+// Each run on a stream of its own, whole. Returns the runs in their terminal states, or the first error of any stream
+// (the others are ended).
 StatusOr<std::vector<lwqat::v1::Run>> WatchRuns(RunApi* api, const std::vector<std::string>& run_ids, RunView* view);
+
+// The same of runs that are all of one sweep; where they are too many to be shown whole, one stream tells of all: the
+// view sees them without plans, and with those of their tasks that are being executed. Sweep "": they are not of one.
+StatusOr<std::vector<lwqat::v1::Run>> WatchTogether(RunApi* api, const std::string& sweep_id,
+                                                    const std::vector<std::string>& run_ids, RunView* view);
 
 }  // namespace lwq::client

@@ -55,8 +55,8 @@ void Runtime::Read(Reader reader) {
   Enqueue(ReadItem{std::move(reader)});
 }
 
-void Runtime::Watch(std::string run_id, std::shared_ptr<RunWatcher> watcher) {
-  Enqueue(WatchItem{std::move(run_id), std::move(watcher)});
+void Runtime::Watch(std::shared_ptr<Watcher> watcher) {
+  Enqueue(WatchItem{std::move(watcher)});
 }
 
 void Runtime::Wake() {
@@ -176,13 +176,8 @@ bool Runtime::Process(std::vector<Item> items) {
     } else if (auto* read = std::get_if<ReadItem>(&item)) {
       readers.push_back(std::move(read->reader));
     } else if (auto* watch = std::get_if<WatchItem>(&item)) {
-      const StatusOr<RunId> run = FindRun(state_, watch->run_id);
-      if (run.ok()) {
-        watched_.push_back({.run = *run, .watcher = std::move(watch->watcher)});
-        look_at_watchers_ = true;
-      } else {
-        watch->watcher->End(run.status());
-      }
+      watched_.push_back({.watcher = std::move(watch->watcher), .sent_interval = std::nullopt});
+      look_at_watchers_ = true;
     }
   }
   // After what has arrived, so that a heartbeat in the queue counts.
@@ -239,33 +234,36 @@ void Runtime::ServeWatchers(Instant now) {
   watchers_may_have_news_ = false;
   watchers_looked_at_ = IntervalAt(now);
   for (auto watched = watched_.begin(); watched != watched_.end();) {
-    if (watched->watcher->Closed()) {
-      watched = watched_.erase(watched);
-      continue;
-    }
-    const RunEntry& run = state_.runs.at(watched->run);
-    const bool news = !watched->sent || run.revision != watched->sent_revision;
-    const bool soon = watched->sent && IntervalAt(now) <= watched->sent_interval;
-    const bool terminal = IsTerminal(run.record.state);
-    // Of a watcher that is not ready, Wake says when it is.
-    if (watched->watcher->Ready()) {
-      // The terminal state has gone out: the stream ends once that message is on its way.
-      if (!news && terminal) {
-        watched->watcher->End(absl::OkStatus());
-        watched = watched_.erase(watched);
-        continue;
-      }
-      if (news && !soon) {
-        watched->sent_revision = watched->watcher->Send(state_, run, now);
-        watched->sent = true;
-        watched->sent_interval = IntervalAt(now);
-        watchers_may_have_news_ = watchers_may_have_news_ || watched->sent_revision != run.revision;
-        look_at_watchers_ = look_at_watchers_ || terminal;
-      }
-      watchers_may_have_news_ = watchers_may_have_news_ || (news && soon);
-    }
-    ++watched;
+    watched = Serve(*watched, now) ? std::next(watched) : watched_.erase(watched);
   }
+}
+
+bool Runtime::Serve(Watched& watched, Instant now) {
+  Watcher& watcher = *watched.watcher;
+  if (watcher.Closed()) return false;
+  // Of a watcher that is not ready, Wake says when it is.
+  if (!watcher.Ready()) return true;
+  StatusOr<Watcher::News> news = watcher.Look(state_);
+  if (news.ok() && *news == Watcher::News::kSome) {
+    const bool soon = watched.sent_interval.has_value() && IntervalAt(now) <= *watched.sent_interval;
+    if (!soon) {
+      watcher.Send(state_, now);
+      watched.sent_interval = IntervalAt(now);
+      news = watcher.Look(state_);
+    }
+  }
+  if (!news.ok()) {
+    watcher.End(news.status());
+    return false;
+  }
+  if (*news == Watcher::News::kSome) watchers_may_have_news_ = true;
+  if (*news != Watcher::News::kOver) return true;
+  // The stream ends once its last message is on its way.
+  if (watcher.Ready()) {
+    watcher.End(absl::OkStatus());
+    return false;
+  }
+  return true;
 }
 
 void Runtime::End(const Status& status) {

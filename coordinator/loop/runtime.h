@@ -17,6 +17,7 @@
 #include <functional>
 #include <list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <variant>
@@ -32,15 +33,22 @@ namespace lwq::coordinator {
 // UNAVAILABLE: what is answered once the loop has ended.
 Status Stopping();
 
-// Receives a run whenever it has changed. Called on the loop's thread, one call at a time.
-class RunWatcher {
+// Tells somebody of a run or a sweep whenever it has changed. Called on the loop's thread, one call at a time.
+class Watcher {
  public:
-  virtual ~RunWatcher() = default;
+  virtual ~Watcher() = default;
+  enum class News {
+    kNone,
+    kSome,  // not all has been sent
+    kOver,  // all has been sent, and nothing will change any more
+  };
+  // An error ends the watch with it: NOT_FOUND, INVALID_ARGUMENT.
+  virtual StatusOr<News> Look(const State& state) = 0;
   // Whether the last message has gone out and the watcher is still there for the next. The loop looks again after Wake.
   virtual bool Ready() = 0;
-  // Up to which revision of the run the watcher knows it now: where that is an older one, the next interval has more.
-  virtual uint64_t Send(const State& state, const RunEntry& run, Instant now) = 0;
-  // Nothing follows: OK after the terminal state was sent, NOT_FOUND, UNAVAILABLE (the coordinator stops).
+  // Requires Ready and kSome. What does not fit one message is kSome still.
+  virtual void Send(const State& state, Instant now) = 0;
+  // Nothing follows: OK after kOver, the errors of Look, UNAVAILABLE (the coordinator stops).
   virtual void End(const Status& status) = 0;
   // Gone: the loop lets go of it.
   virtual bool Closed() = 0;
@@ -48,7 +56,7 @@ class RunWatcher {
 
 struct RuntimeOptions {
   SchedulerOptions scheduler;
-  // Time is divided into such intervals, and a watcher is sent at most one message in each: so all who watch a run are
+  // Time is divided into such intervals, and a watcher sends at most one message in each: so all who watch a run are
   // served in one go, and one message can be made for them.
   int64_t watch_interval_ms = 100;
   // Called once, on the loop's thread, when the loop ends by itself because a commit failed.
@@ -72,9 +80,12 @@ class Runtime {
   // `state` is null when the loop has ended.
   void Read(Reader reader);
 
-  void Watch(std::string run_id, std::shared_ptr<RunWatcher> watcher);
+  void Watch(std::shared_ptr<Watcher> watcher);
   // Makes the loop look at its watchers again.
   void Wake();
+
+  // The store's term that this runtime took: another at every start.
+  Term term() const { return term_; }
 
   // Answers what waits with UNAVAILABLE and ends the loop. Idempotent.
   void Stop();
@@ -96,8 +107,7 @@ class Runtime {
     Reader reader;
   };
   struct WatchItem {
-    std::string run_id;
-    std::shared_ptr<RunWatcher> watcher;
+    std::shared_ptr<Watcher> watcher;
   };
   using Item = std::variant<EventItem, LeaseItem, ReadItem, WatchItem>;
 
@@ -107,11 +117,8 @@ class Runtime {
     Reply reply;
   };
   struct Watched {
-    RunId run;
-    std::shared_ptr<RunWatcher> watcher;
-    uint64_t sent_revision = 0;
-    bool sent = false;
-    int64_t sent_interval = 0;
+    std::shared_ptr<Watcher> watcher;
+    std::optional<int64_t> sent_interval;
   };
 
   Runtime(RuntimeOptions options, std::unique_ptr<Store> store, Term term, Clock* clock, State state);
@@ -127,6 +134,8 @@ class Runtime {
   void StepInto(const Event& event, Instant now, const Done& done);
   void ServeWaiters(Instant now);
   void ServeWatchers(Instant now);
+  // False: it is to be let go of.
+  bool Serve(Watched& watched, Instant now);
   void End(const Status& status);
 
   const RuntimeOptions options_;

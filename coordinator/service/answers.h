@@ -47,8 +47,11 @@ grpc::ServerUnaryReactor* ComputeAnswer(Background& background, grpc::CallbackSe
   return reactor;
 }
 
-// Fills a page, newest first, of what `by_sequence` (sequence -> id) has, with `add`, which is told each id; the token
-// of the next page, "" on the last. INVALID_ARGUMENT: the token of no page.
+// At how many runs or sweeps is looked for one page: a filter that nothing meets must not hold the loop.
+inline constexpr int kLookedAt = 10'000;
+
+// Fills a page, newest first, of what `by_sequence` (sequence -> id) has, with `add`, which is told each id and says
+// whether it is on the page; the token of the next page, "" on the last. INVALID_ARGUMENT: the token of no page.
 template <typename BySequence, typename Add>
 StatusOr<std::string> FillPage(const BySequence& by_sequence, int page_size, const std::string& page_token, Add add) {
   auto next = by_sequence.rbegin();
@@ -57,7 +60,10 @@ StatusOr<std::string> FillPage(const BySequence& by_sequence, int page_size, con
     next = std::make_reverse_iterator(by_sequence.lower_bound(before));
   }
   const int size = PageSize(page_size, kDefaultPage, kMaxPage);
-  for (int i = 0; i < size && next != by_sequence.rend(); ++i, ++next) add(next->second);
+  int added = 0;
+  for (int looked = 0; added < size && looked < kLookedAt && next != by_sequence.rend(); ++looked, ++next) {
+    if (add(next->second)) ++added;
+  }
   return next == by_sequence.rend() ? "" : TokenBefore(next->first + 1);
 }
 

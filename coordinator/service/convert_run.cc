@@ -29,7 +29,9 @@ void TaskToWire(const State& state, const RunTaskRecord& planned, Instant now, w
     message->mutable_progress()->set_step(task.progress.step);
     message->mutable_progress()->set_steps(task.progress.steps);
     if (task.progress.loss.has_value()) message->mutable_progress()->set_loss(*task.progress.loss);
-    message->set_seconds(static_cast<double>(now.steady_ms - task.leased_at_ms) / 1000);
+    const int64_t elapsed_ms = now.steady_ms - task.leased_at_ms;
+    message->set_seconds(static_cast<double>(elapsed_ms) / 1000);
+    SetTime(now.unix_ms - elapsed_ms, message->mutable_started_at());
   }
   if (record.state == TaskState::kSucceeded) {
     const ActionRecord& action = state.actions.at(record.action_key);
@@ -37,6 +39,10 @@ void TaskToWire(const State& state, const RunTaskRecord& planned, Instant now, w
     message->set_seconds(action.seconds);
     message->set_peak_memory_bytes(action.peak_memory_bytes);
     message->set_peak_rss_bytes(action.peak_rss_bytes);
+    if (action.finished_unix_ms != 0) {
+      SetTime(action.finished_unix_ms - static_cast<int64_t>(action.seconds * 1000), message->mutable_started_at());
+      SetTime(action.finished_unix_ms, message->mutable_finished_at());
+    }
     for (const auto& [role, artifact] : action.outputs) ToWire(artifact, &(*message->mutable_outputs())[role]);
   }
 }
@@ -243,6 +249,15 @@ void ChangesToWire(const State& state, const RunEntry& run, Instant now, uint64_
     if (run.task_revisions[i] <= since) continue;
     message->add_task_positions(static_cast<int32_t>(i));
     TaskToWire(state, run.tasks[i], now, message->mutable_run()->add_tasks());
+  }
+}
+
+void RunOfSweepToWire(const State& state, const RunEntry& run, Instant now, wire::Run* message) {
+  SummaryToWire(state, run, message);
+  message->mutable_spec()->set_name(run.record.spec->name);
+  for (size_t i = 0; i < TasksShown(run); ++i) {
+    const bool executed = state.tasks.at(run.tasks[i].key).record.state == TaskState::kLeased;
+    if (executed) TaskToWire(state, run.tasks[i], now, message->add_tasks());
   }
 }
 

@@ -27,6 +27,9 @@ void RunToWire(const State& state, const RunEntry& run, Instant now, bool with_t
 void ChangesToWire(const State& state, const RunEntry& run, Instant now, uint64_t since,
                    wire::WatchRunResponse* message);
 
+// As WatchSweep sends it: without plan, with the tasks that are being executed.
+void RunOfSweepToWire(const State& state, const RunEntry& run, Instant now, wire::Run* message);
+
 void ToWire(const Explanation& explanation, wire::ExplainRunsResponse* message);
 void ToWire(const LogRecord& line, wire::LogLine* message);
 void WorkerToWire(const State& state, const WorkerEntry& worker, Instant now, wire::WorkerInfo* message);

@@ -8,6 +8,7 @@
 #include "coordinator/scheduler/foresee/why.h"
 #include "coordinator/service/answers.h"
 #include "coordinator/service/convert_run.h"
+#include "coordinator/service/run_filter.h"
 #include "coordinator/service/watch_stream.h"
 
 namespace lwq::coordinator {
@@ -67,18 +68,22 @@ grpc::ServerUnaryReactor* RunServiceImpl::ListRuns(grpc::CallbackServerContext* 
                                                    const wire::ListRunsRequest* request,
                                                    wire::ListRunsResponse* response) {
   return ReadAnswer(runtime_, context, [request, response](const State& state, Instant now) -> Status {
-    LWQ_ASSIGN_OR_RETURN(
-        *response->mutable_next_page_token(),
-        FillPage(state.runs_by_sequence, request->page_size(), request->page_token(), [&](const RunId& id) {
-          RunToWire(state, state.runs.at(id), now, /*with_tasks=*/false, response->add_runs());
-        }));
+    LWQ_ASSIGN_OR_RETURN(const RunFilter filter, FilterOf(state, *request));
+    const auto add = [&](const RunId& id) {
+      const RunEntry& run = state.runs.at(id);
+      if (!filter(run)) return false;
+      RunToWire(state, run, now, /*with_tasks=*/false, response->add_runs());
+      return true;
+    };
+    LWQ_ASSIGN_OR_RETURN(*response->mutable_next_page_token(),
+                         FillPage(state.runs_by_sequence, request->page_size(), request->page_token(), add));
     return absl::OkStatus();
   });
 }
 
 grpc::ServerWriteReactor<wire::WatchRunResponse>* RunServiceImpl::WatchRun(grpc::CallbackServerContext* /*context*/,
                                                                            const wire::WatchRunRequest* request) {
-  return WatchStream::Start(runtime_, &watch_messages_, *request);
+  return RunWatchStream::Start(runtime_, watch_messages_, *request);
 }
 
 grpc::ServerUnaryReactor* RunServiceImpl::CancelRun(grpc::CallbackServerContext* context,

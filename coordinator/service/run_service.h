@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // RunService: from messages to events and reads, and back. Contract: run_service.proto.
-// Thread-safety: gRPC calls from any thread. The runtime, submissions and previews must outlive this, and this every
-// call.
+// Thread-safety: gRPC calls from any thread. What it is made of must outlive this, and this every call.
 #pragma once
 
 #include <string>
@@ -16,12 +15,12 @@ namespace lwq::coordinator {
 
 class RunServiceImpl final : public lwqat::v1::RunService::CallbackService {
  public:
-  RunServiceImpl(Runtime* runtime, Submissions* submissions, Background* previews, std::string objects_uri,
-                 std::string version)
+  RunServiceImpl(Runtime* runtime, Submissions* submissions, Background* previews, WatchMessages* watch_messages,
+                 std::string objects_uri, std::string version)
       : runtime_(runtime),
         submissions_(submissions),
         previews_(previews),
-        watch_messages_(runtime),
+        watch_messages_(watch_messages),
         objects_uri_(std::move(objects_uri)),
         version_(std::move(version)) {}
 
@@ -69,7 +68,7 @@ class RunServiceImpl final : public lwqat::v1::RunService::CallbackService {
   Runtime* const runtime_;
   Submissions* const submissions_;
   Background* const previews_;
-  WatchMessages watch_messages_;
+  WatchMessages* const watch_messages_;
   const std::string objects_uri_;
   const std::string version_;
 };

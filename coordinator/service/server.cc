@@ -23,8 +23,9 @@ constexpr int kKeepaliveTimeoutMs = 10'000;
 Server::Server(const ServerOptions& options, Runtime* runtime)
     : submissions_(runtime),
       previews_(runtime, kPreviews),
-      run_service_(runtime, &submissions_, &previews_, options.objects_uri, options.version),
-      sweep_service_(runtime, &submissions_, &previews_),
+      watch_messages_(runtime),
+      run_service_(runtime, &submissions_, &previews_, &watch_messages_, options.objects_uri, options.version),
+      sweep_service_(runtime, &submissions_, &previews_, &watch_messages_),
       worker_service_(runtime, options.objects_uri, options.heartbeat_ms) {}
 
 Server::~Server() {

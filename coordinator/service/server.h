@@ -44,6 +44,7 @@ class Server {
 
   Submissions submissions_;
   Background previews_;
+  WatchMessages watch_messages_;
   RunServiceImpl run_service_;
   SweepServiceImpl sweep_service_;
   WorkerServiceImpl worker_service_;

@@ -3,8 +3,10 @@
 
 #include <utility>
 
+#include "common/text/name_pattern.h"
 #include "coordinator/service/answers.h"
 #include "coordinator/service/convert_sweep.h"
+#include "coordinator/service/watch_stream.h"
 
 namespace lwq::coordinator {
 
@@ -39,11 +41,21 @@ grpc::ServerUnaryReactor* SweepServiceImpl::ListSweeps(grpc::CallbackServerConte
                                                        const wire::ListSweepsRequest* request,
                                                        wire::ListSweepsResponse* response) {
   return ReadAnswer(runtime_, context, [request, response](const State& state, Instant) -> Status {
-    const auto add = [&](const SweepId& id) { SweepSummaryToWire(state.sweeps.at(id), response->add_sweeps()); };
+    const auto add = [&](const SweepId& id) {
+      const SweepRecord& sweep = state.sweeps.at(id);
+      if (!MatchesPattern(sweep.name, request->name())) return false;
+      SweepSummaryToWire(sweep, response->add_sweeps());
+      return true;
+    };
     LWQ_ASSIGN_OR_RETURN(*response->mutable_next_page_token(),
                          FillPage(state.sweeps_by_sequence, request->page_size(), request->page_token(), add));
     return absl::OkStatus();
   });
+}
+
+grpc::ServerWriteReactor<wire::WatchSweepResponse>* SweepServiceImpl::WatchSweep(
+    grpc::CallbackServerContext* /*context*/, const wire::WatchSweepRequest* request) {
+  return SweepWatchStream::Start(runtime_, watch_messages_, *request);
 }
 
 grpc::ServerUnaryReactor* SweepServiceImpl::CancelSweep(grpc::CallbackServerContext* context,

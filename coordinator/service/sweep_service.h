@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // SweepService over the loop: converts, posts events, reads the state.
 //
-// Thread-safety: gRPC calls from any thread. The runtime, submissions and previews must outlive this, and this every
-// call.
+// Thread-safety: gRPC calls from any thread. What it is made of must outlive this, and this every call.
 #pragma once
 
 #include "coordinator/loop/background.h"
 #include "coordinator/loop/runtime.h"
 #include "coordinator/service/submissions.h"
+#include "coordinator/service/watch_messages.h"
 #include "lwqat/v1/sweep_service.grpc.pb.h"
 
 namespace lwq::coordinator {
 
 class SweepServiceImpl final : public lwqat::v1::SweepService::CallbackService {
  public:
-  SweepServiceImpl(Runtime* runtime, Submissions* submissions, Background* previews)
-      : runtime_(runtime), submissions_(submissions), previews_(previews) {}
+  SweepServiceImpl(Runtime* runtime, Submissions* submissions, Background* previews, WatchMessages* watch_messages)
+      : runtime_(runtime), submissions_(submissions), previews_(previews), watch_messages_(watch_messages) {}
 
   grpc::ServerUnaryReactor* PlanSweep(grpc::CallbackServerContext* context, const lwqat::v1::PlanSweepRequest* request,
                                       lwqat::v1::PlanSweepResponse* response) override;
@@ -27,6 +27,8 @@ class SweepServiceImpl final : public lwqat::v1::SweepService::CallbackService {
   grpc::ServerUnaryReactor* ListSweeps(grpc::CallbackServerContext* context,
                                        const lwqat::v1::ListSweepsRequest* request,
                                        lwqat::v1::ListSweepsResponse* response) override;
+  grpc::ServerWriteReactor<lwqat::v1::WatchSweepResponse>* WatchSweep(
+      grpc::CallbackServerContext* context, const lwqat::v1::WatchSweepRequest* request) override;
   grpc::ServerUnaryReactor* CancelSweep(grpc::CallbackServerContext* context,
                                         const lwqat::v1::CancelSweepRequest* request,
                                         lwqat::v1::CancelSweepResponse* response) override;
@@ -44,6 +46,7 @@ class SweepServiceImpl final : public lwqat::v1::SweepService::CallbackService {
   Runtime* const runtime_;
   Submissions* const submissions_;
   Background* const previews_;
+  WatchMessages* const watch_messages_;
 };
 
 }  // namespace lwq::coordinator

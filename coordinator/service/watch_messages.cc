@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "coordinator/service/watch_messages.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "coordinator/service/convert_run.h"
+#include "coordinator/service/resume_token.h"
 #include "google/protobuf/arena.h"
 
 namespace lwq::coordinator {
@@ -16,24 +18,34 @@ constexpr int kSendingNice = 5;
 constexpr int64_t kMomentMs = 20;
 
 // In one piece of memory: thousands of tasks are freed at once, by whoever needs them last.
-template <typename Fill>
-WatchMessages::Message Make(Fill fill) {
+template <typename Response, typename Fill>
+std::shared_ptr<const Response> Make(Fill fill) {
   const auto arena = std::make_shared<google::protobuf::Arena>();
-  auto* message = google::protobuf::Arena::CreateMessage<lwqat::v1::WatchRunResponse>(arena.get());
+  auto* message = google::protobuf::Arena::CreateMessage<Response>(arena.get());
   fill(message);
-  return WatchMessages::Message(arena, message);
+  return std::shared_ptr<const Response>(arena, message);
 }
 
 }  // namespace
 
-WatchMessages::WatchMessages(Runtime* runtime) : sending_(runtime, {.threads = 1, .nice = kSendingNice}) {}
+WatchMessages::WatchMessages(Runtime* runtime)
+    : term_(runtime->term()), sending_(runtime, {.threads = 1, .nice = kSendingNice}) {}
+
+void WatchMessages::BeginMoment(Instant now) {
+  if (changes_at_ms_ == now.steady_ms) return;
+  changes_at_ms_ = now.steady_ms;
+  changes_.clear();
+  of_sweeps_.clear();
+}
 
 WatchMessages::UpTo WatchMessages::Changes(const State& state, const RunEntry& run, Instant now, uint64_t since) {
-  if (changes_at_ms_ != now.steady_ms) changes_.clear();
-  changes_at_ms_ = now.steady_ms;
+  BeginMoment(now);
   Message& message = changes_[{run.record.id, since, run.revision}];
   if (message == nullptr) {
-    message = Make([&](lwqat::v1::WatchRunResponse* made) { ChangesToWire(state, run, now, since, made); });
+    message = Make<lwqat::v1::WatchRunResponse>([&](lwqat::v1::WatchRunResponse* made) {
+      ChangesToWire(state, run, now, since, made);
+      made->set_resume_token(ToText({run.record.id.value, term_, run.revision}));
+    });
   }
   return {message, run.revision};
 }
@@ -42,12 +54,40 @@ WatchMessages::UpTo WatchMessages::Whole(const State& state, const RunEntry& run
   std::erase_if(whole_, [now](const auto& made) { return now.steady_ms - made.second.made_at_ms > kMomentMs; });
   WholeRun& whole = whole_[run.record.id];
   if (whole.up_to.message == nullptr || whole.state != run.record.state) {
-    const Message message = Make([&](lwqat::v1::WatchRunResponse* made) {
+    const Message message = Make<lwqat::v1::WatchRunResponse>([&](lwqat::v1::WatchRunResponse* made) {
       RunToWire(state, run, now, /*with_tasks=*/true, made->mutable_run());
+      made->set_resume_token(ToText({run.record.id.value, term_, run.revision}));
     });
     whole = {{message, run.revision}, run.record.state, now.steady_ms};
   }
   return whole.up_to;
+}
+
+WatchMessages::SweepUpTo WatchMessages::OfSweep(const State& state, const SweepId& sweep, Instant now,
+                                                std::optional<uint64_t> since) {
+  BeginMoment(now);
+  const uint64_t until = state.sweep_revisions.at(sweep);
+  SweepUpTo& up_to = of_sweeps_[{sweep, since, until}];
+  if (up_to.message != nullptr) return up_to;
+  std::map<uint64_t, const RunEntry*> changed;  // by revision, of which no two runs have one
+  for (const SweepRecord::Member& member : state.sweeps.at(sweep).members) {
+    const RunEntry& run = state.runs.at(member.run);
+    if (!since.has_value() || run.revision > *since) changed[run.revision] = &run;
+  }
+  up_to.message = Make<lwqat::v1::WatchSweepResponse>([&](lwqat::v1::WatchSweepResponse* made) {
+    up_to.revision = until;
+    size_t runs = 0;
+    for (const auto& [revision, run] : changed) {
+      RunOfSweepToWire(state, *run, now, made->add_runs());
+      if (++runs < std::min(kRunsInMessage, changed.size())) continue;
+      if (runs < changed.size()) up_to.revision = revision;
+      break;
+    }
+    made->set_all_again(!since.has_value());
+    made->set_all_ended(up_to.revision == until && HasEnded(state, sweep));
+    made->set_resume_token(ToText({sweep.value, term_, up_to.revision}));
+  });
+  return up_to;
 }
 
 void WatchMessages::Post(std::function<void()> send) {

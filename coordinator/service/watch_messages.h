@@ -3,8 +3,8 @@
 //
 // Many watch one run, and the loop serves them together (runtime.h), so most of them are to get the same changes.
 //
-// Thread-safety: Changes and Whole belong to the loop's thread, Post to any. The runtime must outlive this, and this
-// every stream.
+// Thread-safety: Changes, Whole and OfSweep belong to the loop's thread, Post to any. The runtime must outlive this,
+// and this every stream.
 #pragma once
 
 #include <compare>
@@ -12,6 +12,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 
 #include "coordinator/loop/background.h"
 #include "coordinator/scheduler/state/state.h"
@@ -34,6 +35,15 @@ class WatchMessages {
   // the next at once.
   UpTo Whole(const State& state, const RunEntry& run, Instant now);
 
+  struct SweepUpTo {
+    std::shared_ptr<const lwqat::v1::WatchSweepResponse> message;
+    uint64_t revision = 0;  // of the sweep: what it knows
+  };
+  // The first of the sweep's runs that changed after its revision `since`, in the order of their changes; absent: that
+  // are there. kRunsInMessage at most.
+  SweepUpTo OfSweep(const State& state, const SweepId& sweep, Instant now, std::optional<uint64_t> since);
+  static constexpr size_t kRunsInMessage = 200;
+
   // Calls `send` on the sending thread. At most one for each stream may be under way.
   void Post(std::function<void()> send);
 
@@ -50,7 +60,17 @@ class WatchMessages {
   };
   std::map<Span, Message> changes_;  // made at the moment below
   int64_t changes_at_ms_ = 0;
-  std::map<RunId, WholeRun> whole_;  // those that may be sent again
+  struct SweepSpan {
+    SweepId sweep;
+    std::optional<uint64_t> since;
+    uint64_t until = 0;
+    friend auto operator<=>(const SweepSpan&, const SweepSpan&) = default;
+  };
+  void BeginMoment(Instant now);
+
+  const Term term_;
+  std::map<RunId, WholeRun> whole_;           // those that may be sent again
+  std::map<SweepSpan, SweepUpTo> of_sweeps_;  // made at the same moment
   Background sending_;
 };
 

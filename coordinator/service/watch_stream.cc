@@ -4,18 +4,18 @@
 #include <utility>
 
 #include "common/rpc/grpc_status.h"
+#include "coordinator/service/resume_token.h"
 
 namespace lwq::coordinator {
 
-WatchStream* WatchStream::Start(Runtime* runtime, WatchMessages* messages, const lwqat::v1::WatchRunRequest& request) {
-  auto stream = std::shared_ptr<WatchStream>(new WatchStream(runtime, messages, request.changes_only()));
-  stream->self_ = stream;
-  WatchStream* reactor = stream.get();
-  runtime->Watch(request.run_id(), std::move(stream));
-  return reactor;
+template <typename Response>
+void WatchStream<Response>::Begin() {
+  self_ = this->shared_from_this();
+  runtime_->Watch(self_);
 }
 
-void WatchStream::OnWriteDone(bool ok) {
+template <typename Response>
+void WatchStream<Response>::OnWriteDone(bool ok) {
   {
     const MutexLock lock(&mutex_);
     writing_ = false;
@@ -25,43 +25,43 @@ void WatchStream::OnWriteDone(bool ok) {
   runtime_->Wake();
 }
 
-void WatchStream::OnCancel() {
+template <typename Response>
+void WatchStream<Response>::OnCancel() {
   FinishOnce(grpc::Status(grpc::StatusCode::CANCELLED, "the client has hung up"));
   runtime_->Wake();
 }
 
-void WatchStream::OnDone() {
+template <typename Response>
+void WatchStream<Response>::OnDone() {
   self_.reset();
 }
 
-bool WatchStream::Ready() {
+template <typename Response>
+bool WatchStream<Response>::Ready() {
   const MutexLock lock(&mutex_);
   return !writing_ && !starting_ && !finished_;
 }
 
-uint64_t WatchStream::Send(const State& state, const RunEntry& run, Instant now) {
-  const bool changes = changes_only_ && sent_revision_.has_value();
-  WatchMessages::UpTo next =
-      changes ? messages_->Changes(state, run, now, *sent_revision_) : messages_->Whole(state, run, now);
-  message_ = std::move(next.message);
-  sent_revision_ = next.revision;
+template <typename Response>
+void WatchStream<Response>::Post(std::shared_ptr<const Response> message) {
+  message_ = std::move(message);
   {
     const MutexLock lock(&mutex_);
-    if (finished_) return next.revision;
+    if (finished_) return;
     writing_ = true;
     starting_ = true;
   }
-  messages_->Post([self = shared_from_this()] { self->Write(); });
-  return next.revision;
+  messages_->Post([self = this->shared_from_this()] { self->Write(); });
 }
 
-void WatchStream::Write() {
+template <typename Response>
+void WatchStream<Response>::Write() {
   bool wanted = false;
   {
     const MutexLock lock(&mutex_);
     wanted = !finished_;
   }
-  if (wanted) StartWrite(message_.get());
+  if (wanted) this->StartWrite(message_.get());
   bool done = false;
   {
     const MutexLock lock(&mutex_);
@@ -72,16 +72,19 @@ void WatchStream::Write() {
   if (done) runtime_->Wake();
 }
 
-void WatchStream::End(const Status& status) {
+template <typename Response>
+void WatchStream<Response>::End(const Status& status) {
   FinishOnce(ToGrpc(status));
 }
 
-bool WatchStream::Closed() {
+template <typename Response>
+bool WatchStream<Response>::Closed() {
   const MutexLock lock(&mutex_);
   return finished_;
 }
 
-void WatchStream::FinishOnce(const grpc::Status& status) {
+template <typename Response>
+void WatchStream<Response>::FinishOnce(const grpc::Status& status) {
   {
     const MutexLock lock(&mutex_);
     if (finished_) return;
@@ -92,13 +95,84 @@ void WatchStream::FinishOnce(const grpc::Status& status) {
   FinishIfTold();
 }
 
-void WatchStream::FinishIfTold() {
+template <typename Response>
+void WatchStream<Response>::FinishIfTold() {
   std::optional<grpc::Status> status;
   {
     const MutexLock lock(&mutex_);
     status = std::exchange(finish_, std::nullopt);
   }
-  if (status.has_value()) Finish(*status);
+  if (status.has_value()) this->Finish(*status);
+}
+
+template class WatchStream<lwqat::v1::WatchRunResponse>;
+template class WatchStream<lwqat::v1::WatchSweepResponse>;
+
+RunWatchStream* RunWatchStream::Start(Runtime* runtime, WatchMessages* messages,
+                                      const lwqat::v1::WatchRunRequest& request) {
+  const std::shared_ptr<RunWatchStream> stream(new RunWatchStream(runtime, messages, request));
+  stream->Begin();
+  return stream.get();
+}
+
+Status RunWatchStream::Open(const State& state) {
+  LWQ_ASSIGN_OR_RETURN(const RunId id, FindRun(state, request_.run_id()));
+  if (!request_.resume_token().empty()) {
+    LWQ_ASSIGN_OR_RETURN(const ResumeToken token, ParseResumeToken(request_.resume_token(), id.value));
+    if (!request_.changes_only()) {
+      return absl::InvalidArgumentError("resume_token: only with changes_only, which it goes on with");
+    }
+    if (token.term == runtime_->term()) known_ = token.revision;
+  }
+  run_ = id;
+  return absl::OkStatus();
+}
+
+StatusOr<Watcher::News> RunWatchStream::Look(const State& state) {
+  if (!run_.has_value()) LWQ_RETURN_IF_ERROR(Open(state));
+  const RunEntry& run = state.runs.at(*run_);
+  if (!spoken_ || known_ != run.revision) return News::kSome;
+  return IsTerminal(run.record.state) ? News::kOver : News::kNone;
+}
+
+void RunWatchStream::Send(const State& state, Instant now) {
+  const RunEntry& run = state.runs.at(*run_);
+  WatchMessages::UpTo next = request_.changes_only() && known_.has_value()
+                                 ? messages_->Changes(state, run, now, *known_)
+                                 : messages_->Whole(state, run, now);
+  known_ = next.revision;
+  spoken_ = true;
+  Post(std::move(next.message));
+}
+
+SweepWatchStream* SweepWatchStream::Start(Runtime* runtime, WatchMessages* messages,
+                                          const lwqat::v1::WatchSweepRequest& request) {
+  const std::shared_ptr<SweepWatchStream> stream(new SweepWatchStream(runtime, messages, request));
+  stream->Begin();
+  return stream.get();
+}
+
+Status SweepWatchStream::Open(const State& state) {
+  LWQ_ASSIGN_OR_RETURN(const SweepId id, FindSweep(state, request_.sweep_id()));
+  if (!request_.resume_token().empty()) {
+    LWQ_ASSIGN_OR_RETURN(const ResumeToken token, ParseResumeToken(request_.resume_token(), id.value));
+    if (token.term == runtime_->term()) known_ = token.revision;
+  }
+  sweep_ = id;
+  return absl::OkStatus();
+}
+
+StatusOr<Watcher::News> SweepWatchStream::Look(const State& state) {
+  if (!sweep_.has_value()) LWQ_RETURN_IF_ERROR(Open(state));
+  if (!spoken_ || known_ != state.sweep_revisions.at(*sweep_)) return News::kSome;
+  return HasEnded(state, *sweep_) ? News::kOver : News::kNone;
+}
+
+void SweepWatchStream::Send(const State& state, Instant now) {
+  WatchMessages::SweepUpTo next = messages_->OfSweep(state, *sweep_, now, known_);
+  known_ = next.revision;
+  spoken_ = true;
+  Post(std::move(next.message));
 }
 
 }  // namespace lwq::coordinator

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One WatchRun call: a stream of whole runs or, after the first, of changes; at most one message in flight.
+// One call of WatchRun or WatchSweep: a stream of messages, at most one in flight.
 //
 // Between three threads: gRPC's (writes done, the client gone), the loop's (news) and the one that sends. Lives until
 // all have let go.
@@ -7,21 +7,22 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "common/sync/mutex.h"
 #include "coordinator/loop/runtime.h"
 #include "coordinator/service/watch_messages.h"
 #include "lwqat/v1/run_service.grpc.pb.h"
+#include "lwqat/v1/sweep_service.grpc.pb.h"
 
 namespace lwq::coordinator {
 
-class WatchStream final : public grpc::ServerWriteReactor<lwqat::v1::WatchRunResponse>,
-                          public RunWatcher,
-                          public std::enable_shared_from_this<WatchStream> {
+// What the streams have in common: all but what is looked at and what is sent.
+template <typename Response>
+class WatchStream : public grpc::ServerWriteReactor<Response>,
+                    public Watcher,
+                    public std::enable_shared_from_this<WatchStream<Response>> {
  public:
-  // Runtime and messages must outlive the call. The stream belongs to itself.
-  static WatchStream* Start(Runtime* runtime, WatchMessages* messages, const lwqat::v1::WatchRunRequest& request);
-
   // gRPC's thread.
   void OnWriteDone(bool ok) override;
   void OnCancel() override;
@@ -29,13 +30,20 @@ class WatchStream final : public grpc::ServerWriteReactor<lwqat::v1::WatchRunRes
 
   // The loop's thread.
   bool Ready() override;
-  uint64_t Send(const State& state, const RunEntry& run, Instant now) override;
   void End(const Status& status) override;
   bool Closed() override;
 
+ protected:
+  WatchStream(Runtime* runtime, WatchMessages* messages) : runtime_(runtime), messages_(messages) {}
+  // Begins the watch; the stream belongs to itself from now on.
+  void Begin();
+  // The loop's thread. Requires Ready.
+  void Post(std::shared_ptr<const Response> message);
+
+  Runtime* const runtime_;
+  WatchMessages* const messages_;
+
  private:
-  WatchStream(Runtime* runtime, WatchMessages* messages, bool changes_only)
-      : runtime_(runtime), messages_(messages), changes_only_(changes_only) {}
   // The sending thread. The lock is not held while it writes: the loop asks for it, and this thread may be made to
   // wait.
   void Write();
@@ -43,17 +51,57 @@ class WatchStream final : public grpc::ServerWriteReactor<lwqat::v1::WatchRunRes
   void FinishOnce(const grpc::Status& status);
   void FinishIfTold();
 
-  Runtime* const runtime_;
-  WatchMessages* const messages_;
-  const bool changes_only_;
-  std::optional<uint64_t> sent_revision_;  // the loop's thread alone
-  std::shared_ptr<WatchStream> self_;      // until OnDone
+  std::shared_ptr<WatchStream> self_;  // until OnDone
   Mutex mutex_;
-  bool writing_ ABSL_GUARDED_BY(mutex_) = false;   // from Send to OnWriteDone
-  bool starting_ ABSL_GUARDED_BY(mutex_) = false;  // from Send until StartWrite has returned
+  bool writing_ ABSL_GUARDED_BY(mutex_) = false;   // from Post to OnWriteDone
+  bool starting_ ABSL_GUARDED_BY(mutex_) = false;  // from Post until StartWrite has returned
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
   std::optional<grpc::Status> finish_ ABSL_GUARDED_BY(mutex_);  // what Finish is still to be called with
-  WatchMessages::Message message_;                              // of the write in flight
+  std::shared_ptr<const Response> message_;                     // of the write in flight
+};
+
+// Whole runs or, after the first message, changes.
+class RunWatchStream final : public WatchStream<lwqat::v1::WatchRunResponse> {
+ public:
+  // Runtime and messages must outlive the call.
+  static RunWatchStream* Start(Runtime* runtime, WatchMessages* messages, const lwqat::v1::WatchRunRequest& request);
+
+  StatusOr<News> Look(const State& state) override;
+  void Send(const State& state, Instant now) override;
+
+ private:
+  RunWatchStream(Runtime* runtime, WatchMessages* messages, const lwqat::v1::WatchRunRequest& request)
+      : WatchStream(runtime, messages), request_(request) {}
+  // The run that is meant, and what the client knows of it.
+  Status Open(const State& state);
+
+  const lwqat::v1::WatchRunRequest request_;
+  // The loop's thread alone.
+  std::optional<RunId> run_;
+  std::optional<uint64_t> known_;  // the client knows it up to this revision
+  bool spoken_ = false;            // a client that goes on is answered at once, too
+};
+
+// The runs of a sweep that changed, in the order of their changes.
+class SweepWatchStream final : public WatchStream<lwqat::v1::WatchSweepResponse> {
+ public:
+  // Runtime and messages must outlive the call.
+  static SweepWatchStream* Start(Runtime* runtime, WatchMessages* messages,
+                                 const lwqat::v1::WatchSweepRequest& request);
+
+  StatusOr<News> Look(const State& state) override;
+  void Send(const State& state, Instant now) override;
+
+ private:
+  SweepWatchStream(Runtime* runtime, WatchMessages* messages, const lwqat::v1::WatchSweepRequest& request)
+      : WatchStream(runtime, messages), request_(request) {}
+  Status Open(const State& state);
+
+  const lwqat::v1::WatchSweepRequest request_;
+  // The loop's thread alone.
+  std::optional<SweepId> sweep_;
+  std::optional<uint64_t> known_;
+  bool spoken_ = false;
 };
 
 }  // namespace lwq::coordinator

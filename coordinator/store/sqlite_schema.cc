@@ -168,6 +168,9 @@ CREATE TABLE sweeps (
 );
 ALTER TABLE runs ADD COLUMN paused INTEGER NOT NULL DEFAULT 0;
 )sql",
+    R"sql(
+ALTER TABLE actions ADD COLUMN finished_unix_ms INTEGER NOT NULL DEFAULT 0;  -- 0 = not known
+)sql",
 };
 
 }  // namespace

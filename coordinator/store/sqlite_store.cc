@@ -171,7 +171,7 @@ class SqliteStore : public Store {
                      "UPDATE tasks SET divergence_retries=?2, state=?3, action_key=?4, token=?5, reported_token=?6, "
                      "worker=?7, worker_name=?8, attempts=?9, failures=?10, lr_halvings=?11, from_cache=?12, error=?13 "
                      "WHERE number=?1"};
-  Prepared put_action_{*database_, "INSERT OR REPLACE INTO actions VALUES (?,?,?,?,?,?,?)"};
+  Prepared put_action_{*database_, "INSERT OR REPLACE INTO actions VALUES (?,?,?,?,?,?,?,?)"};
   Prepared drop_action_{*database_, "DELETE FROM actions WHERE number=?"};
   Prepared put_discarded_{*database_, "INSERT OR REPLACE INTO discarded VALUES (?,?,?)"};
   Prepared drop_discarded_{*database_, "DELETE FROM discarded WHERE digest=?"};
@@ -265,6 +265,7 @@ Status SqliteStore::LoadActions(Records& records) {
     action.seconds = query.getColumn(4).getDouble();
     action.peak_memory_bytes = Integer(query.getColumn(5));
     action.peak_rss_bytes = Integer(query.getColumn(6));
+    action.finished_unix_ms = Integer(query.getColumn(7));
     action_numbers_.Note(action.key, Integer(query.getColumn(0)));
     records.actions.push_back(std::move(action));
   }
@@ -423,7 +424,8 @@ void SqliteStore::Apply(const PutTask& change) {
 void SqliteStore::Apply(const PutAction& change) {
   const ActionRecord& action = change.action;
   put_action_.Execute(action_numbers_.OfNew(action.key), action.key.hex(), OutputsToText(action.outputs),
-                      action.metrics_json, action.seconds, action.peak_memory_bytes, action.peak_rss_bytes);
+                      action.metrics_json, action.seconds, action.peak_memory_bytes, action.peak_rss_bytes,
+                      action.finished_unix_ms);
 }
 
 void SqliteStore::Apply(const DropAction& change) {

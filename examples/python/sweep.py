@@ -14,6 +14,7 @@ import pathlib
 import statistics
 import sys
 import tempfile
+import time
 
 import grpc
 import grpc_tools.protoc
@@ -45,18 +46,36 @@ def sweep_of(api, base, bits, seeds):
     return spec
 
 
-def wait(api, runs, sweep):
-    """Follows one run after the other: each stream ends with the run."""
-    ended = []
-    for member in sweep.members:
-        run = None
-        request = api["run_service_pb2"].WatchRunRequest(run_id=member.run_id)
-        for message in runs.WatchRun(request):
-            run = message.run
-        state = api["run_pb2"].RunState.Name(run.state).removeprefix("RUN_STATE_")
-        print(f"{run.id} {run.spec.name}: {state}" + (f": {run.error}" if run.error else ""))
-        ended.append((dict(member.labels), run))
-    return ended
+def watch(api, sweeps, sweep):
+    """Every run of the sweep whenever it changed, until all have ended. A stream that breaks goes on where it was."""
+    request = api["sweep_service_pb2"].WatchSweepRequest(sweep_id=sweep.id)
+    failures = 0
+    while True:
+        try:
+            for message in sweeps.WatchSweep(request):
+                request.resume_token = message.resume_token
+                failures = 0
+                yield from message.runs
+                if message.all_ended:
+                    return
+        except grpc.RpcError as error:
+            failures += 1
+            if error.code() != grpc.StatusCode.UNAVAILABLE or failures > 10:
+                raise
+            time.sleep(min(10, failures))
+
+
+def wait(api, runs, sweeps, sweep):
+    name_of = api["run_pb2"].RunState.Name
+    ended = set()
+    for run in watch(api, sweeps, sweep):
+        state = name_of(run.state).removeprefix("RUN_STATE_")
+        if run.HasField("finished_at") and run.id not in ended:
+            ended.add(run.id)
+            print(f"[{len(ended)}/{len(sweep.members)}] {run.id} {run.spec.name}: {state}" +
+                  (f": {run.error}" if run.error else ""))
+    request = api["run_service_pb2"].GetRunRequest
+    return [(dict(member.labels), runs.GetRun(request(run_id=member.run_id)).run) for member in sweep.members]
 
 
 def perplexity(run):
@@ -113,7 +132,7 @@ def main():
             request = api["sweep_service_pb2"].SubmitSweepRequest(spec=spec, request_id=request_id)
             sweep = sweeps.SubmitSweep(request, timeout=300).sweep
             print(f"sweep {sweep.id}")
-            ended = wait(api, runs, sweep)
+            ended = wait(api, runs, sweeps, sweep)
         except grpc.RpcError as error:
             raise SystemExit(f"sweep.py: {error.code().name}: {error.details()}") from None
     rows = table(ended)

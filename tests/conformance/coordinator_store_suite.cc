@@ -239,6 +239,7 @@ TEST_P(CoordinatorStoreConformance, ActionsWorkersRequestsLogsAndTheCounterComeB
   action.seconds = 1.25;
   action.peak_memory_bytes = 10;
   action.peak_rss_bytes = 20;
+  action.finished_unix_ms = 30;
   WorkerRecord worker = WorkerNamed("a");
   worker.id.value = "w-2";
   worker.hardware_bf16 = true;
@@ -257,6 +258,7 @@ TEST_P(CoordinatorStoreConformance, ActionsWorkersRequestsLogsAndTheCounterComeB
   EXPECT_EQ(records.actions[0].metrics_json, action.metrics_json);
   EXPECT_EQ(records.actions[0].seconds, 1.25);
   EXPECT_EQ(records.actions[0].peak_rss_bytes, 20);
+  EXPECT_EQ(records.actions[0].finished_unix_ms, 30);
   ASSERT_EQ(records.workers.size(), 1u);
   EXPECT_EQ(records.workers[0].id, worker.id);
   EXPECT_TRUE(records.workers[0].hardware_bf16);

@@ -120,6 +120,7 @@ struct ActionRecord {
   double seconds = 0;
   int64_t peak_memory_bytes = 0;
   int64_t peak_rss_bytes = 0;
+  int64_t finished_unix_ms = 0;  // when a worker reported it; 0: found done, or by a version that did not say
 };
 
 struct WorkerRecord {

@@ -160,7 +160,7 @@ StatusOr<State> RestoreState(Records records, const SchedulerOptions& options, I
   LWQ_RETURN_IF_ERROR(IndexTasks(state, now));
   for (auto& [id, run] : state.runs) {
     run.counts = CountTasks(state, run);
-    run.task_revisions.assign(run.tasks.size(), run.revision);
+    run.task_revisions.assign(run.tasks.size(), Revise(state, run));
   }
   LearnFromStored(state);
   for (const auto& [id, worker] : state.workers) {

@@ -44,6 +44,12 @@ StatusOr<SweepId> FindSweep(const State& state, const std::string& id_or_prefix)
   return FindByPrefix<SweepId>(state.sweeps, "sweep", id_or_prefix);
 }
 
+uint64_t Revise(State& state, RunEntry& run) {
+  run.revision = ++state.revision;
+  if (!run.sweep.value.empty()) state.sweep_revisions[run.sweep] = run.revision;
+  return run.revision;
+}
+
 void IndexSweep(State& state, SweepRecord sweep) {
   const SweepId id = sweep.id;
   for (size_t position = 0; position < sweep.members.size(); ++position) {
@@ -54,7 +60,15 @@ void IndexSweep(State& state, SweepRecord sweep) {
   state.sweeps_by_sequence[sweep.sequence] = id;
   if (!sweep.request_id.empty()) state.sweeps_by_request[sweep.request_id] = id;
   state.next_sweep_sequence = std::max(state.next_sweep_sequence, sweep.sequence + 1);
+  state.sweep_revisions[id] = ++state.revision;
   state.sweeps[id] = std::move(sweep);
+}
+
+bool HasEnded(const State& state, const SweepId& sweep) {
+  const std::vector<SweepRecord::Member>& members = state.sweeps.at(sweep).members;
+  return std::all_of(members.begin(), members.end(), [&state](const SweepRecord::Member& member) {
+    return IsTerminal(state.runs.at(member.run).record.state);
+  });
 }
 
 const std::map<std::string, std::string>& LabelsOf(const State& state, const RunEntry& run) {

@@ -70,7 +70,7 @@ struct RunEntry {
   TaskCounts counts;                          // kept while RUNNING; then as they were at its end
   size_t held = 0;                            // first tasks whose results are kept for tasks to come (garbage.h)
   std::string waiting_reason;                 // not ended: why it stands still, as last logged; "" = not known
-  uint64_t revision = 0;                      // grows with every change a watcher could see
+  uint64_t revision = 0;                      // State::revision when a watcher could last see a change
   uint64_t plan_revision = 0;                 // at which the plan last changed
   std::vector<uint64_t> task_revisions;       // at which each of `tasks` last changed
   std::deque<LogRecord> logs;
@@ -117,6 +117,8 @@ struct State {
   std::map<SweepId, SweepRecord> sweeps;
   std::map<int64_t, SweepId> sweeps_by_sequence;
   std::map<std::string, SweepId> sweeps_by_request;
+  uint64_t revision = 0;                        // grows with every change of a run that a watcher could see
+  std::map<SweepId, uint64_t> sweep_revisions;  // the latest of each sweep's runs
   // By model and kind, the bases that runs are pinned to.
   std::map<Digest, std::map<TaskKind, std::set<std::string>>> bases_of_model;
   // RUNNING, with other tasks than this version of the program would give them: the next step begins them again.
@@ -158,8 +160,14 @@ void CountRunning(State& state, const RunRecord& run, int64_t delta);
 // As FindRun.
 StatusOr<SweepId> FindSweep(const State& state, const std::string& id_or_prefix);
 
+// A watcher could see the run change: its revision from now on.
+uint64_t Revise(State& state, RunEntry& run);
+
 // Takes the sweep in. Its runs are there already.
 void IndexSweep(State& state, SweepRecord sweep);
+
+// Whether all runs of the sweep have ended.
+bool HasEnded(const State& state, const SweepId& sweep);
 
 // The labels of a run in its sweep; none where it is in none.
 const std::map<std::string, std::string>& LabelsOf(const State& state, const RunEntry& run);

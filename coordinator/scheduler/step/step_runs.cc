@@ -123,7 +123,7 @@ bool Stepper::ExpandGraph(RunEntry& run) {
 
 void Stepper::TakeGraph(RunEntry& run, const PreparedGraph& graph) {
   run.plan = graph.plan;
-  run.plan_revision = ++run.revision;
+  run.plan_revision = Revise(state_, run);
   run.pending = graph.pending;
   TakeTasks(run, graph.tasks);
 }
@@ -174,7 +174,7 @@ void Stepper::TakeTasks(RunEntry& run, const std::vector<PreparedTask>& tasks) {
   run.counts = TaskCounts();
   for (size_t i = 0; i < all.size(); ++i) CountTask(run.tasks[i], all[i]->record, run.counts);
   IndexResults(run);
-  run.task_revisions.assign(run.tasks.size(), ++run.revision);
+  run.task_revisions.assign(run.tasks.size(), Revise(state_, run));
   // All tasks know the run now, so what follows from each is decided with the whole run in view.
   for (TaskEntry* task : added) {
     if (IsAbandoned(task->record)) Apply(*task, WantedAgain{});
@@ -236,7 +236,7 @@ void Stepper::NoteMissingWorkers(bool may_begin) {
     if (reason == run.waiting_reason) continue;
     if (!reason.empty()) LogRun(run, "", "", reason);
     run.waiting_reason = std::move(reason);
-    ++run.revision;
+    Revise(state_, run);
   }
 }
 
@@ -273,7 +273,7 @@ void Stepper::BeginAgain(RunEntry& run) {
   if (!prepared.ok()) return FailRun(run, std::string(MessageOf(prepared.status())));
   record.recipe = std::move(prepared->resolved.recipe);
   run.plan = std::move(prepared->plan);
-  run.plan_revision = ++run.revision;
+  run.plan_revision = Revise(state_, run);
   state_.pending_runs.insert(record.sequence);
   SaveRun(run);
 }
@@ -315,7 +315,7 @@ void Stepper::EndRun(RunEntry& run, RunState state) {
   run.record.paused = false;
   SaveRun(run);
   LetGoOfTasks(run);
-  run.task_revisions.assign(run.tasks.size(), ++run.revision);
+  run.task_revisions.assign(run.tasks.size(), Revise(state_, run));
 }
 
 void Stepper::SaveRun(RunEntry& run) {
@@ -324,7 +324,7 @@ void Stepper::SaveRun(RunEntry& run) {
 }
 
 void Stepper::LogRun(RunEntry& run, std::string_view task, std::string_view worker, std::string_view text) {
-  ++run.revision;
+  Revise(state_, run);
   LogRecord line{.run = run.record.id,
                  .sequence = state_.next_log++,
                  .time_unix_ms = now_.unix_ms,

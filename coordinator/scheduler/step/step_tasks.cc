@@ -38,7 +38,7 @@ void Stepper::Replace(TaskEntry& task, TaskStep step) {
   const int done_change = (after == TaskState::kSucceeded ? 1 : 0) - (before == TaskState::kSucceeded ? 1 : 0);
   for (const auto& [sequence, position] : task.wanted_by) {
     RunEntry& run = RunAt(sequence);
-    run.task_revisions[position] = ++run.revision;
+    run.task_revisions[position] = Revise(state_, run);
     run.counts.done += done_change;
     if (!run.tasks[position].shared) {
       run.counts.not_executed += (task.record.from_cache ? 1 : 0) - (from_cache_before ? 1 : 0);

@@ -224,7 +224,7 @@ Status Stepper::On(const Heartbeat& event) {
     task.progress.stage = OneLine(task.progress.stage, kMaxFieldBytes);
     for (const auto& [sequence, position] : task.wanted_by) {
       RunEntry& run = RunAt(sequence);
-      run.task_revisions[position] = ++run.revision;
+      run.task_revisions[position] = Revise(state_, run);
     }
     for (size_t i = 0; i < std::min(reported.log_lines.size(), kMaxLinesPerMessage); ++i) {
       LogTask(task, record.worker_name, reported.log_lines[i]);
@@ -321,7 +321,8 @@ void Stepper::RecordResult(const TaskEntry& task, const ReportTask& report, cons
                       .metrics_json = success.metrics_json,
                       .seconds = report.seconds,
                       .peak_memory_bytes = report.peak_memory_bytes,
-                      .peak_rss_bytes = report.peak_rss_bytes};
+                      .peak_rss_bytes = report.peak_rss_bytes,
+                      .finished_unix_ms = success.from_cache ? 0 : now_.unix_ms};
   effects_.changes.push_back(PutAction{action});
   state_.actions[task.record.action_key] = std::move(action);
   if (!success.from_cache) LearnFrom(state_, task, report.seconds);

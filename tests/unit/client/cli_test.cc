@@ -112,7 +112,7 @@ const BadLine kBadLines[] = {
     {"BaselineWithoutFile",
      {"report", "aaaa", "--baseline", "bbbb"},
      "--baseline and --title belong to files; give --html, --csv, --json-file or --parquet"},
-    {"RunThatIsNotUtf8", {"watch", "aaaa", "\xff"}, "RUN: is not UTF-8; lwq list shows the runs"},
+    {"RunThatIsNotUtf8", {"watch", "aaaa", "\xff"}, "ID: is not UTF-8; lwq list shows the runs"},
     {"EmptyState",
      {"local", "--model", "m", "--method", "rtn", "--state", ""},
      "--state: expected a folder, got an empty text; leave it out for lwq-state"},

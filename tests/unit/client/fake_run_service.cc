@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "common/rpc/channel.h"
+#include "common/text/name_pattern.h"
 #include "reporting/run_facts.h"
 
 namespace lwq::test {
@@ -16,9 +17,11 @@ grpc::Status NoRun(const std::string& id) {
 }  // namespace
 
 lwqat::v1::Run* FakeRunService::Find(const std::string& prefix) {
-  const auto found =
-      std::find_if(runs.begin(), runs.end(), [&](const auto& run) { return run.id().rfind(prefix, 0) == 0; });
-  return found == runs.end() ? nullptr : &*found;
+  const auto is_it = [&](const lwqat::v1::Run& run) { return run.id().rfind(prefix, 0) == 0; };
+  const auto found = std::find_if(runs.begin(), runs.end(), is_it);
+  if (found != runs.end()) return &*found;
+  const bool watched = !watch_calls.empty() && !watch_calls.front().empty() && is_it(watch_calls.front().front());
+  return watched ? &watch_calls.front().front() : nullptr;
 }
 
 grpc::Status FakeRunService::GetServerInfo(grpc::ServerContext*, const lwqat::v1::GetServerInfoRequest*,
@@ -95,7 +98,9 @@ grpc::Status FakeRunService::ListRuns(grpc::ServerContext*, const lwqat::v1::Lis
   std::lock_guard lock(mutex_);
   size_t next = request->page_token().empty() ? 0 : std::stoul(request->page_token());
   const size_t page = std::min<size_t>(page_lines, static_cast<size_t>(request->page_size()));
-  for (size_t i = 0; i < page && next < runs.size(); ++i) *response->add_runs() = runs[next++];
+  for (size_t i = 0; i < page && next < runs.size(); ++i, ++next) {
+    if (MatchesPattern(runs[next].spec().name(), request->name())) *response->add_runs() = runs[next];
+  }
   if (next < runs.size()) response->set_next_page_token(std::to_string(next));
   return grpc::Status::OK;
 }
@@ -188,6 +193,35 @@ grpc::Status FakeSweepService::SubmitSweep(grpc::ServerContext* context, const l
     *member->mutable_labels() = run.labels();
   }
   return grpc::Status::OK;
+}
+
+grpc::Status FakeSweepService::WatchSweep(grpc::ServerContext*, const lwqat::v1::WatchSweepRequest* request,
+                                          grpc::ServerWriter<lwqat::v1::WatchSweepResponse>* writer) {
+  const size_t call = resume_tokens.size();
+  resume_tokens.push_back(request->resume_token());
+  lwqat::v1::WatchSweepResponse response;
+  runs_->With([&](FakeRunService& service) {
+    for (lwqat::v1::Run& run : service.runs) {
+      run.set_state(watch_calls.at(call));
+      *response.add_runs() = run;
+    }
+  });
+  const bool last = call + 1 == watch_calls.size();
+  response.set_all_again(call == 0);
+  response.set_all_ended(last);
+  response.set_resume_token("token " + std::to_string(call));
+  writer->Write(response);
+  return last ? grpc::Status::OK : grpc::Status(grpc::StatusCode::UNAVAILABLE, "lost");
+}
+
+grpc::Status FakeSweepService::GetSweep(grpc::ServerContext*, const lwqat::v1::GetSweepRequest*,
+                                        lwqat::v1::GetSweepResponse*) {
+  return {grpc::StatusCode::NOT_FOUND, "no sweep"};
+}
+
+grpc::Status FakeSweepService::CancelSweep(grpc::ServerContext*, const lwqat::v1::CancelSweepRequest*,
+                                           lwqat::v1::CancelSweepResponse*) {
+  return {grpc::StatusCode::NOT_FOUND, "no sweep"};
 }
 
 FakeServer::FakeServer(grpc::Service* service, grpc::Service* other) {

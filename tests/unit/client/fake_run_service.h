@@ -88,14 +88,24 @@ class FakeSweepService final : public lwqat::v1::SweepService::Service {
 
   // What PlanSweep answers, with the plan of `runs` for each run.
   lwqat::v1::SweepPlan plan;
+  // What the n-th WatchSweep call sends, of every run of `runs` whose state is set to that; a call before the last then
+  // breaks as a lost server does.
+  std::vector<lwqat::v1::RunState> watch_calls;
   // What clients sent.
   std::vector<lwqat::v1::SubmitSweepRequest> submitted;
   std::vector<lwqat::v1::SweepSpec> planned;
+  std::vector<std::string> resume_tokens;
 
   grpc::Status PlanSweep(grpc::ServerContext*, const lwqat::v1::PlanSweepRequest* request,
                          lwqat::v1::PlanSweepResponse* response) override;
   grpc::Status SubmitSweep(grpc::ServerContext*, const lwqat::v1::SubmitSweepRequest* request,
                            lwqat::v1::SubmitSweepResponse* response) override;
+  grpc::Status WatchSweep(grpc::ServerContext*, const lwqat::v1::WatchSweepRequest* request,
+                          grpc::ServerWriter<lwqat::v1::WatchSweepResponse>* writer) override;
+  // NOT_FOUND.
+  grpc::Status GetSweep(grpc::ServerContext*, const lwqat::v1::GetSweepRequest*, lwqat::v1::GetSweepResponse*) override;
+  grpc::Status CancelSweep(grpc::ServerContext*, const lwqat::v1::CancelSweepRequest*,
+                           lwqat::v1::CancelSweepResponse*) override;
 
  private:
   FakeRunService* runs_;

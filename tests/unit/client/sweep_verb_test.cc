@@ -10,6 +10,7 @@ namespace lwq::client {
 namespace {
 
 using testing::AllOf;
+using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::StartsWith;
 
@@ -52,13 +53,11 @@ TEST_F(SweepVerbTest, SweepNamesTheArmThatWouldBeRefusedAndUploadsNothing) {
 TEST_F(SweepVerbTest, SweepWatchEndsAsItsRunsDoWithALineForEach) {
   WriteInputs();
   test::WriteFile(At("sweep.yaml"), "base: run.yaml\nseeds: [1, 2, 3, 4, 5, 6, 7]\n");
-  lwqat::v1::Run ended;
-  ended.set_id("feed0000-0000");
-  ended.mutable_spec()->set_name("an arm");
-  ended.set_state(lwqat::v1::RUN_STATE_SUCCEEDED);
-  for (int i = 0; i < 7; ++i) service_.watch_calls.push_back({ended});
+  sweeps_.watch_calls = {lwqat::v1::RUN_STATE_RUNNING, lwqat::v1::RUN_STATE_SUCCEEDED};
   EXPECT_EQ(cli_.Run({"sweep", At("sweep.yaml"), "--watch", "--json"}), 0) << cli_.err();
-  EXPECT_THAT(cli_.err(), AllOf(HasSubstr("[7/7] an arm feed0000: succeeded"), HasSubstr("7 of 7 runs ended")));
+  EXPECT_THAT(cli_.err(),
+              AllOf(HasSubstr("[7/7] "), HasSubstr("seed=1 feed0000: succeeded"), HasSubstr("7 of 7 runs ended")));
+  EXPECT_THAT(sweeps_.resume_tokens, ElementsAre("", "token 0")) << "one stream, which goes on where it broke";
   const auto printed = ParseJson(cli_.out(), "sweep");
   ASSERT_TRUE(printed.ok()) << cli_.out();
   EXPECT_EQ((*printed)["sweep_id"], "5eed00000000");

@@ -241,18 +241,27 @@ TEST_F(RuntimeTest, TimersFireWithoutAnyEvent) {
 }
 
 // Collects what a watcher is sent.
-class RecordingWatcher : public RunWatcher {
+class RecordingWatcher : public Watcher {
  public:
+  explicit RecordingWatcher(const RunId& run) : run_(run) {}
+
+  StatusOr<News> Look(const State& state) override {
+    LWQ_ASSIGN_OR_RETURN(const RunId id, FindRun(state, run_.value));
+    const RunEntry& run = state.runs.at(id);
+    if (known_ != run.revision) return News::kSome;
+    return IsTerminal(run.record.state) ? News::kOver : News::kNone;
+  }
   bool Ready() override {
     const MutexLock lock(&mutex_);
     return ready_ && !ended_;
   }
-  uint64_t Send(const State&, const RunEntry& run, Instant now) override {
+  void Send(const State& state, Instant now) override {
+    const RunEntry& run = state.runs.at(run_);
     const MutexLock lock(&mutex_);
     states_.push_back(run.record.state);
     moments_ms_.push_back(now.steady_ms);
     changed_.NotifyAll();
-    return run.revision - std::exchange(behind_, 0);
+    known_ = run.revision - std::exchange(behind_, 0);
   }
   void End(const Status& status) override {
     const MutexLock lock(&mutex_);
@@ -290,6 +299,8 @@ class RecordingWatcher : public RunWatcher {
   }
 
  private:
+  const RunId run_;
+  uint64_t known_ = 0;  // the loop's thread alone
   Mutex mutex_;
   CondVar changed_;
   bool ready_ = true;
@@ -303,8 +314,8 @@ class RecordingWatcher : public RunWatcher {
 TEST_F(RuntimeTest, AWatcherIsSentTheRunAtOnceAndTheTerminalStateLast) {
   const WorkerId worker = Register("a");
   const RunId run = Submit(NoopSpec(1));
-  auto watcher = std::make_shared<RecordingWatcher>();
-  runtime_->Watch(run.value, watcher);
+  auto watcher = std::make_shared<RecordingWatcher>(run);
+  runtime_->Watch(watcher);
   watcher->AwaitMessages(1);
   EXPECT_EQ(watcher->states().back(), RunState::kRunning);
   const Lease lease = *LeaseIn(WaitForLease(worker, 0).get());
@@ -317,8 +328,8 @@ TEST_F(RuntimeTest, AWatcherIsSentTheRunAtOnceAndTheTerminalStateLast) {
 TEST_F(RuntimeTest, AWatcherIsSentAtMostOneMessageInItsInterval) {
   const WorkerId worker = Register("a");
   const RunId run = Submit(NoopSpec(50));
-  auto watcher = std::make_shared<RecordingWatcher>();
-  runtime_->Watch(run.value, watcher);
+  auto watcher = std::make_shared<RecordingWatcher>(run);
+  runtime_->Watch(watcher);
   watcher->AwaitMessages(1);
   for (int i = 0; i < 50; ++i) Post(Success(worker, *LeaseIn(WaitForLease(worker, 0).get()))).get();
   Sync();
@@ -332,12 +343,12 @@ TEST_F(RuntimeTest, WhoWatchARunAreServedTogetherWheneverTheyCame) {
   const WorkerId worker = Register("a");
   const RunId run = Submit(NoopSpec(10));
   const auto work = [&] { Post(Success(worker, *LeaseIn(WaitForLease(worker, 0).get()))).get(); };
-  const auto early = std::make_shared<RecordingWatcher>();
-  const auto late = std::make_shared<RecordingWatcher>();
-  runtime_->Watch(run.value, early);
+  const auto early = std::make_shared<RecordingWatcher>(run);
+  const auto late = std::make_shared<RecordingWatcher>(run);
+  runtime_->Watch(early);
   early->AwaitMessages(1);
   clock_.Advance(40);
-  runtime_->Watch(run.value, late);
+  runtime_->Watch(late);
   late->AwaitMessages(1);
   for (size_t message = 2; message <= 4; ++message) {
     work();
@@ -350,9 +361,9 @@ TEST_F(RuntimeTest, WhoWatchARunAreServedTogetherWheneverTheyCame) {
 
 TEST_F(RuntimeTest, AWatcherThatWasSentAnOlderRevisionIsSentTheRestThoughNothingMoreHappens) {
   const RunId run = Submit(NoopSpec(1));
-  auto watcher = std::make_shared<RecordingWatcher>();
+  auto watcher = std::make_shared<RecordingWatcher>(run);
   watcher->SetBehind(1);
-  runtime_->Watch(run.value, watcher);
+  runtime_->Watch(watcher);
   watcher->AwaitMessages(1);
   Sync();
   EXPECT_EQ(watcher->states().size(), 1u);
@@ -363,9 +374,9 @@ TEST_F(RuntimeTest, AWatcherThatWasSentAnOlderRevisionIsSentTheRestThoughNothing
 TEST_F(RuntimeTest, AWatcherThatIsNotReadyMissesNothingThatMatters) {
   const WorkerId worker = Register("a");
   const RunId run = Submit(NoopSpec(1));
-  auto watcher = std::make_shared<RecordingWatcher>();
+  auto watcher = std::make_shared<RecordingWatcher>(run);
   watcher->SetReady(false);
-  runtime_->Watch(run.value, watcher);
+  runtime_->Watch(watcher);
   Post(Success(worker, *LeaseIn(WaitForLease(worker, 0).get()))).get();
   EXPECT_TRUE(watcher->states().empty());
   watcher->SetReady(true);
@@ -375,8 +386,8 @@ TEST_F(RuntimeTest, AWatcherThatIsNotReadyMissesNothingThatMatters) {
 }
 
 TEST_F(RuntimeTest, WatchingARunThatDoesNotExistEndsWithNotFound) {
-  auto watcher = std::make_shared<RecordingWatcher>();
-  runtime_->Watch("ffffffff", watcher);
+  auto watcher = std::make_shared<RecordingWatcher>(RunId{"ffffffff"});
+  runtime_->Watch(watcher);
   EXPECT_EQ(watcher->AwaitEnd().code(), absl::StatusCode::kNotFound);
 }
 
@@ -389,8 +400,8 @@ TEST_F(RuntimeTest, StopAnswersEveryoneWhoWaits) {
   (void)held;
   const WorkerId idle = Register("b");
   std::future<Answer> waiting = WaitForLease(idle, 60'000);
-  auto watcher = std::make_shared<RecordingWatcher>();
-  runtime_->Watch(other.value, watcher);
+  auto watcher = std::make_shared<RecordingWatcher>(other);
+  runtime_->Watch(watcher);
   Sync();
   runtime_->Stop();
   EXPECT_EQ(waiting.get().status.code(), absl::StatusCode::kUnavailable);

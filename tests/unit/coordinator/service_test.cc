@@ -335,6 +335,38 @@ TEST_F(ServiceTest, AWatchSendsTheRunAtOnceAndEndsAfterTheTerminalState) {
   EXPECT_TRUE(stream->Finish().ok());
 }
 
+TEST_F(ServiceTest, AWatchOfChangesGoesOnAtItsToken) {
+  const std::string worker = Register("a");
+  const std::string id = Submit(testing::NoopSpec(3));
+  const auto first = [&](const std::string& token, bool changes_only, wire::WatchRunResponse* message) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + kFar);
+    wire::WatchRunRequest request;
+    request.set_run_id(id);
+    request.set_changes_only(changes_only);
+    request.set_resume_token(token);
+    const auto stream = runs_->WatchRun(&context, request);
+    const bool read = stream->Read(message);
+    if (read) context.TryCancel();
+    const grpc::Status status = stream->Finish();
+    return read ? StatusCode::OK : status.error_code();
+  };
+  wire::WatchRunResponse whole, change;
+  ASSERT_EQ(first("", true, &whole), StatusCode::OK);
+  EXPECT_FALSE(whole.is_change());
+  ASSERT_EQ(first(whole.resume_token(), true, &change), StatusCode::OK);
+  EXPECT_TRUE(change.is_change());
+  EXPECT_EQ(change.run().tasks_size(), 0) << "nothing has changed";
+  LeaseTo(worker);
+  ASSERT_EQ(first(whole.resume_token(), true, &change), StatusCode::OK);
+  EXPECT_TRUE(change.is_change());
+  EXPECT_EQ(change.run().tasks_size(), 1);
+  ASSERT_EQ(first(absl::StrCat(id, ".0.1"), true, &change), StatusCode::OK);
+  EXPECT_FALSE(change.is_change()) << "of an earlier start of the coordinator";
+  EXPECT_EQ(first(whole.resume_token(), false, &change), StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(first("ffffffffffff.1.1", true, &change), StatusCode::INVALID_ARGUMENT);
+}
+
 TEST_F(ServiceTest, AWatcherThatHangsUpIsLetGo) {
   const std::string id = Submit(testing::NoopSpec(1));
   for (int i = 0; i < 20; ++i) {

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // SweepService, and pausing, over real gRPC.
+#include <map>
+#include <string>
+#include <vector>
+
 #include "gmock/gmock.h"
 #include "tests/unit/coordinator/service_fixture.h"
 
@@ -72,6 +76,137 @@ TEST_F(ServiceTest, ASweepIsPlannedSubmittedListedPausedAndCancelled) {
   unknown.set_sweep_id("nothing");
   wire::GetSweepResponse none;
   EXPECT_EQ(Call(*sweeps_, &wire::SweepService::Stub::GetSweep, unknown, &none).error_code(), StatusCode::NOT_FOUND);
+}
+
+class WatchSweepServiceTest : public ServiceTest {
+ protected:
+  std::string SubmitSweepOf(int runs) {
+    wire::SubmitSweepRequest request;
+    request.mutable_spec()->set_name("noops");
+    for (int i = 0; i < runs; ++i) {
+      RunSpec spec = testing::NoopSpec(2);
+      spec.name = absl::StrCat("run ", i);
+      *request.mutable_spec()->add_runs()->mutable_spec() = Submission(spec).spec();
+    }
+    wire::SubmitSweepResponse response;
+    const grpc::Status status = Call(*sweeps_, &wire::SweepService::Stub::SubmitSweep, request, &response);
+    LWQ_CHECK(status.ok(), status.error_message());
+    return response.sweep().id();
+  }
+  // The first message of a watch that goes on at the token.
+  grpc::Status First(const std::string& sweep, const std::string& token, wire::WatchSweepResponse* message) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + kFar);
+    wire::WatchSweepRequest request;
+    request.set_sweep_id(sweep);
+    request.set_resume_token(token);
+    const auto stream = sweeps_->WatchSweep(&context, request);
+    const bool read = stream->Read(message);
+    if (read) context.TryCancel();
+    const grpc::Status status = stream->Finish();
+    return read ? grpc::Status::OK : status;
+  }
+};
+
+TEST_F(WatchSweepServiceTest, AWatchSendsAllRunsThenWhatChangedAndEndsWithTheLastRun) {
+  const std::string worker = Register("a");
+  const std::string sweep = SubmitSweepOf(3);
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kFar);
+  wire::WatchSweepRequest request;
+  request.set_sweep_id(sweep.substr(0, 6));
+  const auto stream = sweeps_->WatchSweep(&context, request);
+  wire::WatchSweepResponse message;
+  ASSERT_TRUE(stream->Read(&message));
+  EXPECT_TRUE(message.all_again());
+  ASSERT_EQ(message.runs_size(), 3);
+  EXPECT_EQ(message.runs(2).spec().name(), "run 2");
+  EXPECT_EQ(message.runs(2).tasks_total(), 2);
+  std::map<std::string, wire::Run> runs;
+  RunToEnd(worker);
+  clock_.Advance(100);
+  while (stream->Read(&message)) {
+    EXPECT_FALSE(message.all_again());
+    for (const wire::Run& run : message.runs()) runs[run.id()] = run;
+    clock_.Advance(100);
+  }
+  EXPECT_TRUE(stream->Finish().ok());
+  EXPECT_TRUE(message.all_ended());
+  EXPECT_EQ(runs.size(), 3u);
+  for (const auto& [id, run] : runs) EXPECT_EQ(run.state(), wire::RUN_STATE_SUCCEEDED);
+}
+
+TEST_F(WatchSweepServiceTest, ATokenGoesOnWhereItsMessageWas) {
+  const std::string sweep = SubmitSweepOf(3);
+  wire::WatchSweepResponse first, again;
+  ASSERT_TRUE(First(sweep, "", &first).ok());
+  ASSERT_TRUE(First(sweep, first.resume_token(), &again).ok());
+  EXPECT_FALSE(again.all_again());
+  EXPECT_EQ(again.runs_size(), 0) << "nothing has changed";
+  wire::CancelRunRequest cancel;
+  cancel.set_run_id(first.runs(1).id());
+  wire::CancelRunResponse cancelled;
+  ASSERT_TRUE(Call(*runs_, &wire::RunService::Stub::CancelRun, cancel, &cancelled).ok());
+  ASSERT_TRUE(First(sweep, first.resume_token(), &again).ok());
+  ASSERT_EQ(again.runs_size(), 1);
+  EXPECT_EQ(again.runs(0).id(), cancel.run_id());
+  EXPECT_EQ(again.runs(0).state(), wire::RUN_STATE_CANCELLED);
+
+  const std::string before_a_restart = absl::StrCat(sweep, ".0.7");
+  ASSERT_TRUE(First(sweep, before_a_restart, &again).ok());
+  EXPECT_TRUE(again.all_again());
+  EXPECT_EQ(again.runs_size(), 3);
+
+  const std::string other = SubmitSweepOf(1);
+  EXPECT_EQ(First(other, first.resume_token(), &again).error_code(), StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(First(sweep, "nonsense", &again).error_code(), StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(First("ffffffff", "", &again).error_code(), StatusCode::NOT_FOUND);
+}
+
+TEST_F(WatchSweepServiceTest, RunsAndSweepsAreListedByWhatIsAskedFor) {
+  const std::string sweep = SubmitSweepOf(3);
+  RunSpec spec = testing::NoopSpec(1);
+  spec.name = "alone";
+  spec.project = "lab";
+  const std::string alone = Submit(spec);
+  RunToEnd(Register("a"));
+  spec.name = "later";
+  spec.project = "";
+  const std::string later = Submit(testing::BlockApSpec(2));
+  const auto names = [&](const wire::ListRunsRequest& request) {
+    wire::ListRunsResponse response;
+    const grpc::Status status = Call(*runs_, &wire::RunService::Stub::ListRuns, request, &response);
+    if (!status.ok()) return std::vector<std::string>{absl::StrCat("error ", status.error_code())};
+    std::vector<std::string> found;
+    for (const wire::Run& run : response.runs()) found.push_back(run.spec().name());
+    return found;
+  };
+  wire::ListRunsRequest request;
+  EXPECT_EQ(names(request).size(), 5u);
+  request.add_states(wire::RUN_STATE_SUCCEEDED);
+  EXPECT_EQ(names(request), (std::vector<std::string>{"alone", "run 2", "run 1", "run 0"}));
+  request.set_project("lab");
+  EXPECT_EQ(names(request), (std::vector<std::string>{"alone"}));
+  request.clear_project();
+  request.set_name("run [01]");
+  EXPECT_EQ(names(request), (std::vector<std::string>{"run 1", "run 0"}));
+  request.set_name("");
+  request.set_sweep_id(sweep.substr(0, 5));
+  EXPECT_EQ(names(request).size(), 3u);
+  request.set_sweep_id("ffffffff");
+  EXPECT_EQ(names(request), (std::vector<std::string>{absl::StrCat("error ", StatusCode::NOT_FOUND)}));
+  request.clear_sweep_id();
+  request.add_states(static_cast<wire::RunState>(99));
+  EXPECT_EQ(names(request), (std::vector<std::string>{absl::StrCat("error ", StatusCode::INVALID_ARGUMENT)}));
+
+  wire::ListSweepsRequest list;
+  list.set_name("no*");
+  wire::ListSweepsResponse sweeps;
+  ASSERT_TRUE(Call(*sweeps_, &wire::SweepService::Stub::ListSweeps, list, &sweeps).ok());
+  EXPECT_EQ(sweeps.sweeps_size(), 1);
+  list.set_name("x*");
+  ASSERT_TRUE(Call(*sweeps_, &wire::SweepService::Stub::ListSweeps, list, &sweeps).ok());
+  EXPECT_EQ(sweeps.sweeps_size(), 0);
 }
 
 }  // namespace

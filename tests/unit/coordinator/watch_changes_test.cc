@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a watcher of changes puts together is what a reader of the whole run is told, whatever happens to the run.
+#include <map>
+#include <random>
+
 #include "client/rpc/take_changes.h"
 #include "coordinator/service/convert_run.h"
 #include "coordinator/service/watch_messages.h"
@@ -133,6 +136,137 @@ TEST(WatchMessagesTest, WhoKnowsTheSameOfARunIsSentOneMessage) {
   EXPECT_NE(later.message, first.message);
   harness.Do(CancelRun{id.value});
   EXPECT_EQ(whole().message->run().state(), wire::RUN_STATE_CANCELLED) << "how a run is is never old";
+}
+
+// A client of WatchSweep that hangs up and goes on at any time.
+class SweepClient {
+ public:
+  SweepClient(const SchedulerHarness& harness, WatchMessages* messages, SweepId sweep)
+      : harness_(harness), messages_(messages), sweep_(std::move(sweep)) {}
+
+  // One message. How many runs came that had not changed since they came last.
+  int Take() {
+    const WatchMessages::SweepUpTo next = messages_->OfSweep(harness_.state(), sweep_, harness_.now(), known_);
+    EXPECT_LE(next.message->runs_size(), static_cast<int>(WatchMessages::kRunsInMessage));
+    EXPECT_EQ(next.message->all_again(), !known_.has_value());
+    if (next.message->all_again()) runs_.clear();
+    int repeated = 0;
+    for (const wire::Run& run : next.message->runs()) {
+      const uint64_t revision = harness_.run(RunId{run.id()}).revision;
+      EXPECT_GE(revision, latest_) << "in the order of their changes";
+      latest_ = revision;
+      Seen& seen = runs_[run.id()];
+      if (seen.revision == revision) ++repeated;
+      seen = {run, revision};
+    }
+    known_ = next.revision;
+    return repeated;
+  }
+  bool IsUpToDate() const { return known_ == harness_.state().sweep_revisions.at(sweep_); }
+  // "" or how what came differs from what is. What a run that has ended is told of tasks that go on for others is news
+  // to nobody.
+  std::string Difference() const {
+    google::protobuf::util::MessageDifferencer differencer;
+    std::string difference;
+    differencer.ReportDifferencesToString(&difference);
+    for (const SweepRecord::Member& member : harness_.state().sweeps.at(sweep_).members) {
+      wire::Run now;
+      RunOfSweepToWire(harness_.state(), harness_.run(member.run), harness_.now(), &now);
+      const auto seen = runs_.find(member.run.value);
+      if (seen == runs_.end()) return "a run never came";
+      wire::Run then = seen->second.run;
+      for (wire::Run* run : {&now, &then}) {
+        if (IsTerminal(harness_.run(member.run).record.state)) run->clear_measured();
+        for (wire::Task& task : *run->mutable_tasks()) task.clear_seconds();
+      }
+      if (!differencer.Compare(now, then)) return difference;
+    }
+    return "";
+  }
+  void HangUpAndForget() {
+    known_.reset();
+    latest_ = 0;
+  }
+
+ private:
+  struct Seen {
+    wire::Run run;
+    uint64_t revision = 0;
+  };
+  const SchedulerHarness& harness_;
+  WatchMessages* messages_;
+  const SweepId sweep_;
+  std::optional<uint64_t> known_;
+  uint64_t latest_ = 0;
+  std::map<std::string, Seen> runs_;
+};
+
+SubmitSweep SweepOf(int runs) {
+  SubmitSweep sweep{.name = "sweep", .runs = {}, .labels = {}, .request_id = ""};
+  for (int i = 0; i < runs; ++i) {
+    RunSpec spec = BlockApSpec(2);
+    spec.name = absl::StrCat("run ", i);
+    spec.recipe.seed = i;
+    sweep.runs.push_back({spec, ""});
+    sweep.labels.push_back({{"seed", absl::StrCat(i)}});
+  }
+  return sweep;
+}
+
+TEST(WatchSweepTest, WhoeverGoesOnAtItsTokenMissesNothingAndIsToldNothingTwice) {
+  testing::ManualClock clock;
+  const auto runtime = Runtime::Start({}, std::make_unique<MemoryStore>(), &clock);
+  ASSERT_TRUE(runtime.ok()) << runtime.status();
+  WatchMessages messages(runtime->get());
+  for (uint32_t seed = 1; seed <= 20; ++seed) {
+    std::mt19937 random(seed);
+    const auto one_of = [&random](uint32_t n) { return random() % n; };
+    SchedulerHarness harness;
+    const SweepId sweep = std::get<SweepReply>(harness.Do(SweepOf(5)).reply).sweep;
+    const WorkerId worker = harness.Register("a");
+    SweepClient client(harness, &messages, sweep);
+    for (int step = 0; !HasEnded(harness.state(), sweep); ++step) {
+      ASSERT_LT(step, 2000);
+      const std::optional<Lease> lease = harness.LeaseTo(worker);
+      if (lease.has_value() && one_of(5) > 0) {
+        ASSERT_TRUE(harness.Succeed(worker, *lease).ok());
+      } else if (lease.has_value()) {
+        ASSERT_TRUE(harness.Fail(worker, *lease, FailureCause::kInfrastructure).ok());
+      }
+      harness.Advance(1 + one_of(500));
+      if (one_of(40) == 0) {
+        const auto& members = harness.state().sweeps.at(sweep).members;
+        harness.Do(CancelRun{members[one_of(5)].run.value});
+      }
+      if (one_of(3) == 0) {
+        ASSERT_EQ(client.Take(), 0);
+        ASSERT_TRUE(client.IsUpToDate());
+        ASSERT_EQ(client.Difference(), "") << "seed " << seed << ", step " << step;
+      }
+      if (one_of(50) == 0) client.HangUpAndForget();
+    }
+    client.Take();
+    EXPECT_EQ(client.Difference(), "") << "seed " << seed;
+    EXPECT_EQ(client.Take(), 0);
+  }
+}
+
+TEST(WatchSweepTest, AllRunsOfALargeSweepComeInSeveralMessages) {
+  testing::ManualClock clock;
+  const auto runtime = Runtime::Start({}, std::make_unique<MemoryStore>(), &clock);
+  ASSERT_TRUE(runtime.ok()) << runtime.status();
+  WatchMessages messages(runtime->get());
+  SchedulerHarness harness;
+  const SweepId sweep = std::get<SweepReply>(harness.Do(SweepOf(450)).reply).sweep;
+  SweepClient client(harness, &messages, sweep);
+  client.Take();
+  EXPECT_FALSE(client.IsUpToDate());
+  // The first run, which has come, changes; it comes again at the end.
+  harness.Do(CancelRun{harness.state().sweeps.at(sweep).members.front().run.value});
+  EXPECT_EQ(client.Take(), 0);
+  EXPECT_EQ(client.Take(), 0);
+  EXPECT_TRUE(client.IsUpToDate());
+  EXPECT_EQ(client.Difference(), "");
 }
 
 }  // namespace
