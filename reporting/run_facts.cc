@@ -69,6 +69,10 @@ bool IsTerminal(lwqat::v1::TaskState state) {
          state == lwqat::v1::TASK_STATE_CANCELLED;
 }
 
+double UnixSeconds(const google::protobuf::Timestamp& time) {
+  return static_cast<double>(time.seconds()) + static_cast<double>(time.nanos()) * 1e-9;
+}
+
 std::string ShortId(const std::string& id) {
   return id.substr(0, 8);
 }

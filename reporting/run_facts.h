@@ -19,6 +19,8 @@ std::string TaskStateName(lwqat::v1::TaskState state);
 bool IsTerminal(lwqat::v1::RunState state);
 bool IsTerminal(lwqat::v1::TaskState state);
 
+double UnixSeconds(const google::protobuf::Timestamp& time);
+
 // The first 8 characters of a run's id.
 std::string ShortId(const std::string& id);
 

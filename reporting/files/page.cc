@@ -183,6 +183,22 @@ Section CostSection(const SweepReport& report) {
   return section;
 }
 
+Section TimelineSection(const Timeline& timeline) {
+  Section section{.id = "timeline", .title = "Handoff over time", .html = {}, .link = "Timeline"};
+  section.html += Figure(
+      "timeline", 0, "When each worker executed which task",
+      "Every task that was executed for these runs, on its worker's lane; within a lane each purpose has a row of its "
+      "own. Gaps are waits: for the activations of the block before, or for other runs.");
+  if (timeline.left_out > 0) {
+    section.html += Paragraph(absl::StrCat("The ", IntegerText(static_cast<int64_t>(timeline.tasks.size())),
+                                           " longest tasks are shown; ", IntegerText(timeline.left_out),
+                                           " shorter ones are not, but count in the table."));
+  }
+  section.html += RenderHtmlTable(TimelineWorkersTable(timeline));
+  section.html += Folded("Tasks in the order in which they began", RenderHtmlTable(TimelineTasksTable(timeline)));
+  return section;
+}
+
 Section MethodSection() {
   Section section{.id = "method", .title = "How the numbers are made", .html = {}, .link = "Methods"};
   section.html +=
@@ -209,6 +225,7 @@ std::vector<Section> SectionsOf(const SweepRuns& sweep, const SweepReport& repor
   }
   if (!report.sensitivity.empty()) sections.push_back(SensitivitySection(report));
   sections.push_back(CostSection(report));
+  if (!report.timeline.tasks.empty()) sections.push_back(TimelineSection(report.timeline));
   if (!report.without_result.empty()) {
     sections.push_back(
         {"without-result", "Runs without a result", RenderHtmlTable(WithoutResultTable(report)), "Failures"});

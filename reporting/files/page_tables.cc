@@ -220,6 +220,45 @@ HtmlTable WorkersTable(const SweepReport& report) {
   return table;
 }
 
+HtmlTable TimelineWorkersTable(const Timeline& timeline) {
+  HtmlTable table{.caption = "Workers over time",
+                  .columns = {{"worker"},
+                              {"tasks", true},
+                              {"first start, s", true, "since the first task began"},
+                              {"last end, s", true},
+                              {"busy, s", true, "sum of its tasks"},
+                              {"busy, %", true, "of the time between its first start and its last end"}},
+                  .rows = {}};
+  for (const TimelineWorker& worker : timeline.workers) {
+    std::vector<HtmlCell> row = {{.text = worker.name, .is_heading = true},
+                                 NumberCell(IntegerText(worker.tasks), static_cast<double>(worker.tasks))};
+    for (const double seconds : {worker.first_start, worker.last_end, worker.busy_seconds}) {
+      row.push_back(NumberCell(FixedText(seconds, 1), seconds));
+    }
+    const double whole = worker.last_end - worker.first_start;
+    const double share = whole > 0 ? 100 * worker.busy_seconds / whole : 100;
+    row.push_back(NumberCell(FixedText(share, 0), share));
+    table.rows.push_back(std::move(row));
+  }
+  return table;
+}
+
+HtmlTable TimelineTasksTable(const Timeline& timeline) {
+  HtmlTable table{
+      .caption = "Tasks in the order in which they began",
+      .columns = {{"task"}, {"for"}, {"worker"}, {"start, s", true}, {"end, s", true}, {"first of the runs"}},
+      .rows = {}};
+  for (const TimelineTask& task : timeline.tasks) {
+    table.rows.push_back({{.text = task.title, .is_heading = true},
+                          {.text = TimelineGroupName(task.group)},
+                          {.text = timeline.workers[task.worker].name},
+                          NumberCell(FixedText(task.start, 1), task.start),
+                          NumberCell(FixedText(task.end, 1), task.end),
+                          {.text = task.run}});
+  }
+  return table;
+}
+
 HtmlTable WithoutResultTable(const SweepReport& report) {
   HtmlTable table{.caption = "Runs without a result",
                   .shows_caption = false,

@@ -14,6 +14,8 @@ HtmlTable ScoresTable(const ModelDepthScores& model);
 HtmlTable CorrelationTable(const ModelDepthScores& model);
 HtmlTable ArmCostTable(const SweepReport& report);
 HtmlTable WorkersTable(const SweepReport& report);
+HtmlTable TimelineWorkersTable(const Timeline& timeline);
+HtmlTable TimelineTasksTable(const Timeline& timeline);
 HtmlTable WithoutResultTable(const SweepReport& report);
 HtmlTable RemarksTable(const SweepReport& report);
 HtmlTable AllRunsTable(const SweepReport& report, const SweepRuns& sweep);

@@ -14,10 +14,6 @@ namespace {
 
 using lwqat::v1::Run;
 
-double UnixSeconds(const google::protobuf::Timestamp& time) {
-  return static_cast<double>(time.seconds()) + static_cast<double>(time.nanos()) * 1e-9;
-}
-
 void AddTimes(const Run& run, SweepReport* report) {
   if (run.has_submitted_at()) {
     const double at = UnixSeconds(run.submitted_at());
@@ -170,6 +166,30 @@ Json CostToJson(const SweepCost& cost) {
           {"workers", std::move(workers)}};
 }
 
+Json TimelineToJson(const Timeline& timeline) {
+  Json workers = Json::array();
+  for (const TimelineWorker& worker : timeline.workers) {
+    workers.push_back({{"worker", worker.name},
+                       {"tasks", worker.tasks},
+                       {"busy_seconds", worker.busy_seconds},
+                       {"first_start", worker.first_start},
+                       {"last_end", worker.last_end}});
+  }
+  Json tasks = Json::array();
+  for (const TimelineTask& task : timeline.tasks) {
+    tasks.push_back({{"worker", task.worker},
+                     {"group", TimelineGroupName(task.group)},
+                     {"title", task.title},
+                     {"run", task.run},
+                     {"start", task.start},
+                     {"end", task.end}});
+  }
+  return {{"from_unix_seconds", timeline.from_unix_s},
+          {"workers", std::move(workers)},
+          {"tasks", std::move(tasks)},
+          {"left_out", timeline.left_out}};
+}
+
 Json WithoutResultToJson(const std::vector<RunWithoutResult>& runs) {
   Json json = Json::array();
   for (const RunWithoutResult& run : runs) {
@@ -209,6 +229,7 @@ StatusOr<SweepReport> BuildSweepReport(const SweepRuns& sweep, std::optional<siz
   }
   report.sensitivity = DepthScoresOf(sweep);
   report.cost = CostOf(sweep, report.arms.arms);
+  report.timeline = TimelineOf(sweep);
   for (const Run& run : runs) {
     AddTimes(run, &report);
     if (run.state() != lwqat::v1::RUN_STATE_SUCCEEDED) report.without_result.push_back(WithoutResult(run));
@@ -243,6 +264,7 @@ Json SweepReportToJson(const SweepReport& report) {
           {"effects", std::move(effects)},
           {"sensitivity", SensitivityToJson(report.sensitivity)},
           {"cost", CostToJson(report.cost)},
+          {"timeline", TimelineToJson(report.timeline)},
           {"without_result", WithoutResultToJson(report.without_result)},
           {"remarks", report.arms.remarks}};
 }

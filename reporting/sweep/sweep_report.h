@@ -11,6 +11,7 @@
 #include "reporting/sweep/arms.h"
 #include "reporting/sweep/depth_scores.h"
 #include "reporting/sweep/sweep_cost.h"
+#include "reporting/sweep/timeline.h"
 
 namespace lwq::reporting {
 
@@ -43,6 +44,7 @@ struct SweepReport {
   std::vector<std::vector<AxisEffect>> effects = {};  // by column
   std::vector<ModelDepthScores> sensitivity = {};
   SweepCost cost = {};
+  Timeline timeline = {};
   std::vector<RunWithoutResult> without_result = {};
   std::optional<double> first_submitted_unix_s = {};
   std::optional<double> last_finished_unix_s = {};

@@ -293,7 +293,35 @@
     };
   };
 
-  const plots = {front, differences, effects, depth, correlation, cost};
+  // Which worker had which task when. Purposes are told apart by their row within the worker's lane, besides colour.
+  const timeline = (_, width) => {
+    const {workers, tasks} = report.timeline;
+    const groups = ["handoff", "training", "sensitivity", "evaluation", "other"]
+      .filter((group) => tasks.some((task) => task.group === group));
+    const rows = tasks.map((task) => ({
+      worker: workers[task.worker].worker, group: task.group, start: task.start, end: task.end,
+      tip: `${task.title}\n${task.run}\n${workers[task.worker].worker}, ${digits(task.start)} s to ${digits(task.end)} s`,
+    }));
+    const names = workers.map((worker) => worker.worker);
+    const lane = Math.max(8 * groups.length, 18);
+    return {
+      legend: groups.map((text, i) => ({text, path: outline.square, fill: colourAt(i)})),
+      spec: {
+        width: besideNames(names, width), height: {step: lane + 8, for: "position"}, data: {values: rows},
+        mark: {type: "bar", height: Math.floor(lane / groups.length) - 1, aria: false},
+        encoding: {
+          y: {field: "worker", type: "nominal", sort: null, scale: {domain: names}, title: null, axis: {grid: true}},
+          yOffset: {field: "group", type: "nominal", scale: {domain: groups}},
+          x: {field: "start", type: "quantitative", title: "seconds since the first task began", axis: {tickCount: 7}},
+          x2: {field: "end"},
+          color: {field: "group", type: "nominal", scale: colours(groups), legend: null},
+          tooltip: {field: "tip"},
+        },
+      },
+    };
+  };
+
+  const plots = {front, differences, effects, depth, correlation, cost, timeline};
 
   const tip = document.createElement("div");
   tip.className = "tip";

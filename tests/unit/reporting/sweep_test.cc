@@ -83,6 +83,71 @@ TEST(SweepLabelsTest, ModelsOfOneNameAndOtherBytesAreToldApart) {
               ElementsAre(ElementsAre(Pair("model", "tiny aaaaaaaa")), ElementsAre(Pair("model", "tiny bbbbbbbb"))));
 }
 
+lwqat::v1::Task TimedTask(const std::string& key, const std::string& kind, const std::string& worker, double start,
+                          double end) {
+  lwqat::v1::Task task;
+  task.set_key(key);
+  task.set_kind(kind);
+  task.set_title(absl::StrCat(kind, " ", key));
+  task.set_worker(worker);
+  task.set_state(lwqat::v1::TASK_STATE_SUCCEEDED);
+  for (const auto& [time, seconds] : {std::pair(task.mutable_started_at(), start), {task.mutable_finished_at(), end}}) {
+    time->set_seconds(static_cast<int64_t>(seconds));
+    time->set_nanos(static_cast<int32_t>((seconds - std::floor(seconds)) * 1e9));
+  }
+  return task;
+}
+
+SweepRuns TimedSweep() {
+  SweepRuns sweep;
+  sweep.runs.resize(2);
+  RunMessage& first = sweep.runs[0].run;
+  RunMessage& second = sweep.runs[1].run;
+  first.mutable_spec()->set_name("first");
+  second.mutable_spec()->set_name("second");
+  *first.add_tasks() = TimedTask("a", "advance", "w-2", 1000.5, 1001);
+  *first.add_tasks() = TimedTask("b", "train_block", "w-1", 1001, 1005);
+  *second.add_tasks() = TimedTask("a", "advance", "w-2", 1000.5, 1001);
+  second.mutable_tasks(0)->set_from_cache(true);
+  *second.add_tasks() = TimedTask("c", "evaluate_ppl", "w-1", 1006, 1008);
+  *second.add_tasks() = TimedTask("d", "train_block", "w-1", 10, 20);
+  second.mutable_tasks(2)->set_from_cache(true);  // long before, for others
+  *second.add_tasks() = TimedTask("e", "hessian", "w-2", 1002, 1003);
+  second.mutable_tasks(3)->clear_finished_at();
+  return sweep;
+}
+
+TEST(TimelineTest, EachTaskThatWasExecutedForTheRunsIsOnItsWorkersLaneOnce) {
+  const Timeline timeline = TimelineOf(TimedSweep());
+  EXPECT_EQ(timeline.from_unix_s, 1000.5);
+  ASSERT_EQ(timeline.tasks.size(), 3u);
+  EXPECT_EQ(timeline.tasks[0].title, "advance a");
+  EXPECT_EQ(timeline.tasks[0].run, "first");
+  EXPECT_EQ(timeline.tasks[0].group, TimelineGroup::kHandoff);
+  EXPECT_EQ(timeline.tasks[1].group, TimelineGroup::kTraining);
+  EXPECT_EQ(timeline.tasks[1].start, 0.5);
+  EXPECT_EQ(timeline.tasks[1].end, 4.5);
+  EXPECT_EQ(timeline.tasks[2].group, TimelineGroup::kEvaluation);
+  EXPECT_EQ(timeline.tasks[2].run, "second");
+  ASSERT_EQ(timeline.workers.size(), 2u);
+  EXPECT_EQ(timeline.workers[0].name, "w-1");
+  EXPECT_EQ(timeline.workers[0].tasks, 2);
+  EXPECT_EQ(timeline.workers[0].busy_seconds, 6);
+  EXPECT_EQ(timeline.workers[0].first_start, 0.5);
+  EXPECT_EQ(timeline.workers[0].last_end, 7.5);
+  EXPECT_EQ(timeline.left_out, 0);
+}
+
+TEST(TimelineTest, OfTooManyTasksTheLongestStayAndAllCount) {
+  const Timeline timeline = TimelineOf(TimedSweep(), 2);
+  ASSERT_EQ(timeline.tasks.size(), 2u);
+  EXPECT_EQ(timeline.tasks[0].title, "train_block b");
+  EXPECT_EQ(timeline.tasks[1].title, "evaluate_ppl c");
+  EXPECT_EQ(timeline.left_out, 1);
+  EXPECT_EQ(timeline.workers[1].tasks, 1);
+  EXPECT_TRUE(TimelineOf(SampleSweep()).tasks.empty()) << "of runs that note no times";
+}
+
 TEST(SweepReportTest, AnArmIsTheRunsThatAreEqualInAllLabelsButTheSeed) {
   const SweepReport report = Built(SampleSweep());
   ASSERT_EQ(report.arms.arms.size(), 4u);
