@@ -10,6 +10,7 @@
 #include "coordinator/plan/policy/mixed_precision.h"
 #include "coordinator/plan/policy/scores.h"
 #include "coordinator/plan/policy/training_policy.h"
+#include "coordinator/plan/recipe/block_bits.h"
 #include "coordinator/plan/recipe/policies.h"
 
 namespace lwq::coordinator {
@@ -286,6 +287,18 @@ void FillBlocks(const Recipe& policies, const PolicyInputs& inputs, const std::v
   plan.average_bits /= static_cast<double>(choices.size());
 }
 
+Status TakeGivenBits(const Recipe& policies, std::vector<QuantChoice>& choices) {
+  LWQ_ASSIGN_OR_RETURN(const auto bits_of, ParseBlockBits(policies.block_bits));
+  for (const auto& [layer, bits] : bits_of) {
+    if (layer >= static_cast<int64_t>(choices.size())) {
+      return absl::InvalidArgumentError(absl::StrCat("block_bits has block ", layer, ", but the model has ",
+                                                     choices.size(), " blocks, the last is ", choices.size() - 1));
+    }
+    choices[static_cast<size_t>(layer)].bits = bits;
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 StatusOr<PolicyPlan> PlanBlocks(const Recipe& policies, const PolicyInputs& inputs) {
@@ -298,6 +311,8 @@ StatusOr<PolicyPlan> PlanBlocks(const Recipe& policies, const PolicyInputs& inpu
     LWQ_RETURN_IF_ERROR(AllocateExactly(policies, inputs, choices, plan));
   } else if (policies.use_mixed_precision) {
     AllocateByScore(policies, scores, choices, plan);
+  } else {
+    LWQ_RETURN_IF_ERROR(TakeGivenBits(policies, choices));
   }
   LWQ_RETURN_IF_ERROR(CheckStorable(policies, inputs, choices));
   plan.units = UnitsFor(policies, static_cast<int64_t>(inputs.block_shapes.size()), scores);

@@ -32,6 +32,20 @@ TEST(SweepPlanTest, EveryShippedSweepIsPlannedAndItsRunsShareTasks) {
   }
 }
 
+TEST(SweepPlanTest, OneBlockAtATimeTrainsAtMostTheBaselineAndWhatFollowsEachBlock) {
+  TemporaryDirectory scratch;
+  const Finished planned = Plan(std::string(LWQ_SOURCE_DIR) + "/examples/sweeps/one-block.yaml", scratch.path());
+  ASSERT_EQ(planned.exit_code, 0) << planned.err;
+  const auto sweep = ParseJson(planned.out, "plan");
+  ASSERT_TRUE(sweep.ok()) << sweep.status();
+  EXPECT_EQ((*sweep)["arms"].size(), 13u);
+  int64_t distinct = 0;
+  for (const Json& kind : (*sweep)["plan"]["kinds"]) {
+    if (kind["kind"] == "train_block") distinct = Number(kind, "distinct");
+  }
+  EXPECT_EQ(distinct, 12 + 12 * 13 / 2) << "of 13 x 12";
+}
+
 TEST(SweepPlanTest, AnArmThatCannotBePlannedIsNamedWithTheReason) {
   TemporaryDirectory scratch;
   const std::string file = scratch.path() + "/sweep.yaml";

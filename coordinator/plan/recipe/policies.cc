@@ -10,6 +10,7 @@
 #include "absl/strings/numbers.h"
 #include "common/recipe/method.h"
 #include "coordinator/plan/policy/mixed_precision.h"
+#include "coordinator/plan/recipe/block_bits.h"
 
 namespace lwq::coordinator {
 namespace {
@@ -66,6 +67,11 @@ Status CheckPolicies(const Recipe& recipe) {
   if (!(recipe.target_size_mb >= 0 && recipe.target_size_mb < 1e9)) {
     return absl::InvalidArgumentError(
         absl::StrCat("target_size_mb is ", recipe.target_size_mb, "; it must be a positive number of megabytes"));
+  }
+  LWQ_ASSIGN_OR_RETURN(const auto block_bits, ParseBlockBits(recipe.block_bits));
+  if (recipe.use_mixed_precision && !block_bits.empty()) {
+    return absl::InvalidArgumentError(
+        "block_bits says the bits that use_mixed_precision would choose: give one of them");
   }
   if (optimal && recipe.mpq_group_size == MpqGroupSize::kByScore) {
     return absl::InvalidArgumentError(

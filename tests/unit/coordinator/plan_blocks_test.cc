@@ -260,6 +260,27 @@ TEST(PlanBlocksTest, BadScoresAndUnknownNamesAreRefused) {
   EXPECT_THAT(Refused({}, PolicyInputs()), HasSubstr("no block"));
 }
 
+TEST(PlanBlocksTest, BlocksThatBlockBitsNamesHaveTheseBitsAndTheOthersWbits) {
+  PolicyInputs inputs = InputsOf({});
+  inputs.block_shapes.assign(4, {kLinear});
+  const PolicyPlan plan = Planned({.wbits = 2, .block_bits = "3:8, 1:4"}, inputs);
+  std::vector<int> bits;
+  for (const BlockPlan& block : plan.blocks) bits.push_back(block.bit_width);
+  EXPECT_THAT(bits, ElementsAre(2, 4, 2, 8));
+  EXPECT_EQ(plan.average_bits, 4);
+  EXPECT_EQ(Refused({.block_bits = "4:2"}, inputs),
+            "block_bits has block 4, but the model has 4 blocks, the last is 3");
+  EXPECT_EQ(Refused({.block_bits = "1:7"}, inputs), "block_bits has 7 for block 1, can have 2, 3, 4, 5, 6, 8");
+  EXPECT_EQ(Refused({.block_bits = "1:2,1:3"}, inputs), "block_bits has block 1 twice");
+  for (const char* text : {"1", "1:", "1:2,", "-1:2", "1:2:3", "a:2", ",", ""}) {
+    EXPECT_THAT(Refused({.block_bits = text}, inputs), HasSubstr("give LAYER:BITS")) << text;
+  }
+  EXPECT_THAT(Refused({.use_mixed_precision = true, .block_bits = "1:3"}, InputsOf({1, 2})),
+              HasSubstr("block_bits says the bits that use_mixed_precision would choose"));
+  EXPECT_EQ(Refused({.block_bits = "1:5", .export_format = "gptq_v2"}, inputs, absl::StatusCode::kFailedPrecondition),
+            "block 1 gets 5 bits, which export_format gptq_v2 cannot hold; fake_quant or none can");
+}
+
 TEST(PlanBlocksTest, TheShapesOfAModelAreItsSevenLinearsPerBlock) {
   const LlamaConfig model = testing::TinyConfig(3);
   const std::vector<std::vector<LinearShape>> shapes = BlockShapesOf(model);

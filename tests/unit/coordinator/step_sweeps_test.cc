@@ -71,6 +71,23 @@ TEST(SubmitSweepTest, OneImpossibleRunRefusesAllAndLeavesNothing) {
   EXPECT_THAT(harness.state().sweeps, IsEmpty());
 }
 
+TEST(SubmitSweepTest, AnAblationOfOneBlockAtATimeTrainsWhatFollowsTheBlockAndNothingTwice) {
+  constexpr int64_t kBlocks = 12;
+  std::vector<RunSpec> specs = {BlockApSpec(kBlocks)};
+  specs[0].recipe.wbits = 2;
+  for (int64_t block = 0; block < kBlocks; ++block) {
+    specs.push_back(specs[0]);
+    specs.back().recipe.block_bits = absl::StrCat(block, ":4");
+  }
+  SchedulerHarness harness;
+  const WorkerId worker = harness.Register("a");
+  Accepted(harness, SweepOf(specs));
+  int64_t trained = 0;
+  for (const std::string& title : harness.RunToEnd(worker)) trained += title.starts_with("train block ") ? 1 : 0;
+  EXPECT_EQ(trained, kBlocks + kBlocks * (kBlocks + 1) / 2)
+      << "each alone they would train " << (kBlocks + 1) * kBlocks;
+}
+
 TEST(SubmitSweepTest, LabelsThatAreNoLinesOrNotThoseOfTheRunsAreRefused) {
   SchedulerHarness harness;
   SubmitSweep sweep = SweepOf({NoopSpec(1)});
