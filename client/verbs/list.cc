@@ -35,7 +35,9 @@ StatusOr<ExitCode> List(const CliContext& context, const ListOptions& options) {
   LWQ_ASSIGN_OR_RETURN(const std::vector<lwqat::v1::Run> runs,
                        connection->api()->ListRuns(options.limit, options.filter));
   if (!options.json) {
-    context.console->OutText(RenderRunList(runs, NowUnixSeconds()));
+    const bool none_matches = runs.empty() && options.filter.ByteSizeLong() > 0;
+    context.console->OutText(none_matches ? "no run matches; lwq list shows all\n"
+                                          : RenderRunList(runs, NowUnixSeconds()));
     return ExitCode::kOk;
   }
   Json list = Json::array();

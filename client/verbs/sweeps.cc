@@ -25,7 +25,8 @@ StatusOr<ExitCode> Sweeps(const CliContext& context, const SweepsOptions& option
   LWQ_ASSIGN_OR_RETURN(const std::vector<lwqat::v1::Sweep> sweeps,
                        connection->api()->ListSweeps(options.limit, options.name));
   if (!options.json) {
-    context.console->OutText(RenderSweepList(sweeps));
+    const bool none_matches = sweeps.empty() && !options.name.empty();
+    context.console->OutText(none_matches ? "no sweep's name matches\n" : RenderSweepList(sweeps));
     return ExitCode::kOk;
   }
   Json list = Json::array();
