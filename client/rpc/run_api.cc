@@ -205,6 +205,14 @@ StatusOr<lwqat::v1::Sweep> RunApi::SubmitSweep(const lwqat::v1::SweepSpec& spec,
   return std::move(*response.mutable_sweep());
 }
 
+Status RunApi::ValidateSweep(const lwqat::v1::SweepSpec& spec) {
+  lwqat::v1::SubmitSweepRequest request;
+  *request.mutable_spec() = spec;
+  request.set_validate_only(true);
+  lwqat::v1::SubmitSweepResponse response;
+  return Call(&SweepService::Stub::SubmitSweep, request, &response);
+}
+
 StatusOr<lwqat::v1::SweepPlan> RunApi::PlanSweep(const lwqat::v1::SweepSpec& spec) {
   lwqat::v1::PlanSweepRequest request;
   *request.mutable_spec() = spec;
@@ -373,7 +381,7 @@ StatusOr<Run> RunApi::WatchRun(const std::string& run_id, const std::function<vo
       connected = answered = ever_connected = true;
       TakeChanges(response, &run);
       on_run(run);
-      if (reporting::IsTerminal(run.state())) {
+      if (reporting::HasEnded(run)) {
         context.TryCancel();
         stream->Finish();
         return run;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "coordinator/scheduler/choose/task_choice.h"
+#include "coordinator/scheduler/state/run_rungs.h"
 #include "spdlog/spdlog.h"
 
 namespace lwq::coordinator {
@@ -246,7 +247,7 @@ void Runtime::ServeWatchers(Instant now) {
     const RunEntry& run = state_.runs.at(watched->run);
     const bool news = !watched->sent || run.revision != watched->sent_revision;
     const bool soon = watched->sent && IntervalAt(now) <= watched->sent_interval;
-    const bool terminal = IsTerminal(run.record.state);
+    const bool terminal = HasEnded(state_, run);
     // Of a watcher that is not ready, Wake says when it is.
     if (watched->watcher->Ready()) {
       // The terminal state has gone out: the stream ends once that message is on its way.

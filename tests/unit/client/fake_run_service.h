@@ -88,8 +88,11 @@ class FakeSweepService final : public lwqat::v1::SweepService::Service {
 
   // What PlanSweep answers, with the plan of `runs` for each run.
   lwqat::v1::SweepPlan plan;
+  // What SubmitSweep answers before anything else, unless it is OK.
+  grpc::Status refused = grpc::Status::OK;
   // What clients sent.
-  std::vector<lwqat::v1::SubmitSweepRequest> submitted;
+  std::vector<lwqat::v1::SubmitSweepRequest> submitted;   // to be stored, each request id once
+  std::map<std::string, lwqat::v1::Sweep> by_request_id;  // what was answered
   std::vector<lwqat::v1::SweepSpec> planned;
 
   grpc::Status PlanSweep(grpc::ServerContext*, const lwqat::v1::PlanSweepRequest* request,
