@@ -86,6 +86,7 @@ ReportRow RowOf(const Run& run, double now_unix_s) {
   row.run_id = run.id();
   row.name = run.spec().name();
   row.state = RunStateName(run.state());
+  row.stopped = StoppedText(run);
   row.method = recipe.method();
   row.preset = recipe.preset();
   const bool quantizes = !run.plan().blocks().empty();
@@ -259,6 +260,7 @@ Json ReportToJson(const Report& report) {
                     {"measured", std::move(measured)},
                     {"recipe", row.recipe},
                     {"remarks", row.remarks}});
+    if (!row.stopped.empty()) rows.back()["stopped"] = row.stopped;
   }
   return {{"columns", columns}, {"rows", rows}};
 }

@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <cmath>
 #include <map>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 
 namespace lwq::reporting {
 namespace {
@@ -62,6 +64,17 @@ std::string TaskStateName(lwqat::v1::TaskState state) {
 bool IsTerminal(lwqat::v1::RunState state) {
   return state == lwqat::v1::RUN_STATE_SUCCEEDED || state == lwqat::v1::RUN_STATE_FAILED ||
          state == lwqat::v1::RUN_STATE_CANCELLED;
+}
+
+bool HasEnded(const Run& run) {
+  return IsTerminal(run.state()) || (run.state() == lwqat::v1::RUN_STATE_STOPPED && run.halving().decided());
+}
+
+std::string StoppedText(const Run& run) {
+  if (run.state() != lwqat::v1::RUN_STATE_STOPPED || run.halving().rungs().empty()) return "";
+  const auto& rung = *run.halving().rungs().rbegin();
+  return absl::StrCat("after ", rung.blocks(), rung.blocks() == 1 ? " block, " : " blocks, ", run.halving().metric(),
+                      " ", std::isfinite(rung.value()) ? absl::StrFormat("%.6g", rung.value()) : "no number");
 }
 
 bool IsTerminal(lwqat::v1::TaskState state) {

@@ -19,6 +19,13 @@ std::string TaskStateName(lwqat::v1::TaskState state);
 bool IsTerminal(lwqat::v1::RunState state);
 bool IsTerminal(lwqat::v1::TaskState state);
 
+// Whether nothing happens to the run any more unless somebody asks for it: it is in a terminal state, or stopped by
+// its sweep's halving for good.
+bool HasEnded(const lwqat::v1::Run& run);
+
+// Of a run that halving has stopped: "after 3 blocks, block_loss 0.0123"; "" of any other.
+std::string StoppedText(const lwqat::v1::Run& run);
+
 double UnixSeconds(const google::protobuf::Timestamp& time);
 
 // The first 8 characters of a run's id.

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/local/submit_once.h"
 
+#include <algorithm>
 #include <optional>
 #include <string>
 
 #include "common/digest/digest.h"
+#include "google/protobuf/io/coded_stream.h"
+#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "reporting/run_facts.h"
 
 namespace lwq::client {
@@ -80,6 +83,43 @@ StatusOr<std::vector<Submitted>> SubmitOnce(RunApi* api, const StateDirectory& s
   std::vector<Submitted> submitted;
   for (size_t i = 0; i < specs.size(); ++i) submitted.push_back({*std::move(runs[i]), resumed[i]});
   return submitted;
+}
+
+namespace {
+
+// Labels are a map, which has no order of its own.
+std::string DeterministicBytes(const lwqat::v1::SweepSpec& spec) {
+  std::string bytes;
+  google::protobuf::io::StringOutputStream stream(&bytes);
+  google::protobuf::io::CodedOutputStream coded(&stream);
+  coded.SetSerializationDeterministic(true);
+  spec.SerializeToCodedStream(&coded);
+  coded.Trim();
+  return bytes;
+}
+
+bool IsUnfinished(const lwqat::v1::Sweep& sweep) {
+  return std::any_of(sweep.members().begin(), sweep.members().end(), [](const auto& member) {
+    return member.state() == lwqat::v1::RUN_STATE_PENDING || member.state() == lwqat::v1::RUN_STATE_RUNNING;
+  });
+}
+
+}  // namespace
+
+StatusOr<SubmittedSweepOnce> SubmitSweepOnce(RunApi* api, const StateDirectory& state,
+                                             const lwqat::v1::SweepSpec& spec) {
+  const std::string memory =
+      state.Below(absl::StrCat("requests/", DigestOf(std::string_view(DeterministicBytes(spec))).hex()));
+  if (const auto before = ReadSmallFile(memory); before.ok() && !before->empty()) {
+    StatusOr<lwqat::v1::Sweep> sweep = api->SubmitSweep(spec, *before);
+    // The coordinator's store may have been exchanged: then the id is another sweep's.
+    if (!sweep.ok() && !absl::IsAlreadyExists(sweep.status())) return sweep.status();
+    if (sweep.ok() && IsUnfinished(*sweep)) return SubmittedSweepOnce{*std::move(sweep), true};
+  }
+  const std::string request_id = NewRequestId();
+  LWQ_RETURN_IF_ERROR(WriteSmallFile(memory, request_id));
+  LWQ_ASSIGN_OR_RETURN(lwqat::v1::Sweep sweep, api->SubmitSweep(spec, request_id));
+  return SubmittedSweepOnce{std::move(sweep), false};
 }
 
 }  // namespace lwq::client

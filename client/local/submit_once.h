@@ -22,4 +22,13 @@ struct Submitted {
 StatusOr<std::vector<Submitted>> SubmitOnce(RunApi* api, const StateDirectory& state,
                                             const std::vector<lwqat::v1::RunSpec>& specs);
 
+struct SubmittedSweepOnce {
+  lwqat::v1::Sweep sweep;
+  bool resumed = false;  // as Submitted's
+};
+
+// The same of a whole sweep: it is unfinished while one of its runs is pending or running.
+StatusOr<SubmittedSweepOnce> SubmitSweepOnce(RunApi* api, const StateDirectory& state,
+                                             const lwqat::v1::SweepSpec& spec);
+
 }  // namespace lwq::client

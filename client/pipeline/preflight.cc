@@ -64,12 +64,17 @@ Status ExplainRefusal(RunApi* api, const std::vector<CheckedRun>& runs, const Sp
   return refused;
 }
 
-Status Preflight(RunApi* api, const std::vector<CheckedRun>& runs) {
+StatusOr<Specs> NameRuns(const std::vector<CheckedRun>& runs) {
   Specs specs;
   for (const CheckedRun& run : runs) {
     LWQ_ASSIGN_OR_RETURN(lwqat::v1::RunSpec spec, NameRun(run));
     specs.push_back(std::move(spec));
   }
+  return specs;
+}
+
+Status Preflight(RunApi* api, const std::vector<CheckedRun>& runs) {
+  LWQ_ASSIGN_OR_RETURN(const Specs specs, NameRuns(runs));
   return ExplainRefusal(api, runs, specs, api->ValidateRuns(specs).status());
 }
 

@@ -14,6 +14,8 @@ namespace lwq::client {
 // no other run's inputs.
 StatusOr<lwqat::v1::RunSpec> NameRun(const CheckedRun& run);
 
+StatusOr<std::vector<lwqat::v1::RunSpec>> NameRuns(const std::vector<CheckedRun>& runs);
+
 // Why a coordinator that refused the specs together did so: the error of the first run that it refuses, annotated with
 // its origin; `refused` where it is not one of them, or no bad input.
 Status ExplainRefusal(RunApi* api, const std::vector<CheckedRun>& runs, const std::vector<lwqat::v1::RunSpec>& specs,

@@ -37,6 +37,10 @@ Status RunPipeline::CheckWeights() {
 
 StatusOr<Runs> RunPipeline::Execute(const PipelineOptions& options) {
   LWQ_RETURN_IF_ERROR(Preflight(options.api, checked_));
+  if (options.also_ask) {
+    LWQ_ASSIGN_OR_RETURN(const RunSpecs named, NameRuns(checked_));
+    LWQ_RETURN_IF_ERROR(options.also_ask(named));
+  }
   LWQ_RETURN_IF_ERROR(CheckWeights());
   LWQ_ASSIGN_OR_RETURN(const auto objects, options.open_objects());
   LWQ_ASSIGN_OR_RETURN(const RunSpecs specs, Upload(objects.get()));

@@ -35,6 +35,9 @@ StatusOr<Runs> SubmitAnew(RunApi* api, const RunSpecs& specs);
 
 struct PipelineOptions {
   RunApi* api = nullptr;
+  // Asks more of the coordinator before anything is uploaded, of specs that are named as in the preflight; absent:
+  // nothing. Called when each of the runs would be accepted.
+  std::function<Status(const RunSpecs& named)> also_ask;
   // Opens the object store of the coordinator and its workers; called once, when the coordinator would accept the runs.
   std::function<StatusOr<std::unique_ptr<ObjectStore>>()> open_objects;
   // Begins the runs and says so to the user; all or none, in the order given.

@@ -6,12 +6,12 @@
 #include <vector>
 
 #include "client/pipeline/run_pipeline.h"
-#include "common/sweep/sweep.h"
+#include "client/run_file/sweep_runs.h"
 
 namespace lwq::client {
 
 // The sweep as the wire has it. `specs` has one for each arm, in their order.
-lwqat::v1::SweepSpec SpecOfSweep(const std::string& name, const std::vector<SweepArm>& arms, const RunSpecs& specs);
+lwqat::v1::SweepSpec SpecOfSweep(const SweepRuns& sweep, const RunSpecs& specs);
 
 struct SubmittedSweep {
   std::string id;
@@ -20,5 +20,8 @@ struct SubmittedSweep {
 
 // Begins all runs of the sweep under a request id of its own, or none.
 StatusOr<SubmittedSweep> SubmitSweepAnew(RunApi* api, const lwqat::v1::SweepSpec& spec);
+
+// The sweep that the coordinator answered with. `spec` is what it was submitted as.
+SubmittedSweep SubmittedAs(const lwqat::v1::Sweep& sweep, const lwqat::v1::SweepSpec& spec);
 
 }  // namespace lwq::client

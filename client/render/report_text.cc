@@ -109,7 +109,7 @@ std::string RenderReport(const Report& report) {
     cells.push_back(row.steps > 0 ? absl::StrCat(row.steps) : "");
     cells.push_back(row.run_id.empty() ? "" : FormatSeconds(row.seconds));
     cells.push_back(row.result_digest.substr(0, 12));
-    cells.push_back(all_succeeded ? "" : row.state);
+    cells.push_back(all_succeeded ? "" : row.stopped.empty() ? row.state : absl::StrCat(row.state, " ", row.stopped));
     table.AddRow(std::move(cells));
     if (!row.recipe.empty()) absl::StrAppend(&recipes, row.name, ": ", row.recipe, "\n");
     for (const std::string& remark : row.remarks) absl::StrAppend(&remarks, row.name, ": ", remark, "\n");

@@ -128,6 +128,18 @@ std::string SensitivityLines(const Run& run) {
   return text;
 }
 
+// Where its sweep's halving has measured it, and how far it may go.
+std::string HalvingLines(const Run& run) {
+  if (!run.has_halving()) return "";
+  const auto& halving = run.halving();
+  std::string text =
+      absl::StrCat("halving      may train ", halving.promoted_blocks(), " of ", run.plan().blocks_size(), " blocks");
+  for (const auto& rung : halving.rungs()) {
+    absl::StrAppend(&text, "; ", halving.metric(), " after ", rung.blocks(), ": ", FormatSignificant(rung.value(), 6));
+  }
+  return text + "\n";
+}
+
 std::string BitsText(const Plan& plan) {
   if (plan.blocks().empty()) return "";
   return absl::StrCat(FormatSignificant(plan.average_bits(), 4), "/", plan.blocks(0).group_size());
@@ -142,6 +154,7 @@ std::string RenderRun(const Run& run, double now_unix_s) {
   if (run.tasks_shared() > 0) absl::StrAppend(&text, ", ", run.tasks_shared(), " of them shared");
   absl::StrAppend(&text, "\n");
   if (!run.error().empty()) absl::StrAppend(&text, "error        ", OneLine(run.error()), "\n");
+  absl::StrAppend(&text, HalvingLines(run));
   if (!run.waiting_reason().empty()) absl::StrAppend(&text, "waits        ", OneLine(run.waiting_reason()), "\n");
   if (run.has_submitted_at()) absl::StrAppend(&text, "submitted    ", TimeText(run.submitted_at()), "\n");
   absl::StrAppend(&text, "time         ", FormatSeconds(reporting::ElapsedSeconds(run, now_unix_s)), "\n");

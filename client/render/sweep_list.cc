@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/render/sweep_list.h"
 
+#include <algorithm>
+#include <cmath>
 #include <map>
 
 #include "absl/strings/str_join.h"
@@ -19,6 +21,18 @@ std::map<std::string, std::string> Sorted(const lwqat::v1::Sweep::Member& member
 
 std::string StateText(const lwqat::v1::Sweep::Member& member) {
   return absl::StrCat(reporting::RunStateName(member.state()), member.paused() ? ", paused" : "");
+}
+
+std::string HalvingText(const lwqat::v1::Halving& halving) {
+  return absl::StrCat(halving.order(), ", by ", halving.metric(), ": from ", halving.min_blocks(),
+                      halving.min_blocks() == 1 ? " block on, one in " : " blocks on, one in ", halving.eta(),
+                      " goes on");
+}
+
+size_t MostRungs(const lwqat::v1::Sweep& sweep) {
+  int most = 0;
+  for (const auto& member : sweep.members()) most = std::max(most, member.rung_values_size());
+  return static_cast<size_t>(most);
 }
 
 }  // namespace
@@ -41,8 +55,22 @@ std::string RenderSweep(const lwqat::v1::Sweep& sweep) {
   std::string text = absl::StrCat("sweep        ", sweep.id(), " ", OneLine(sweep.name()), "\nsubmitted    ",
                                   TimeText(sweep.submitted_at()), "\ntasks        ", sweep.tasks_done(), "/",
                                   sweep.tasks(), " done, each counted once\n");
-  Table table({{"run"}, {"labels"}, {"state"}});
-  for (const auto& member : sweep.members()) table.AddRow({member.run_id(), LabelsText(member), StateText(member)});
+  if (sweep.has_halving()) absl::StrAppend(&text, "halving      ", HalvingText(sweep.halving()), "\n");
+  std::vector<Table::Column> columns = {{"run"}, {"labels"}, {"state"}};
+  if (sweep.has_halving()) {
+    columns.push_back({"blocks", true});
+    for (size_t rung = 0; rung < MostRungs(sweep); ++rung) {
+      columns.push_back({absl::StrCat(sweep.halving().metric(), " at rung ", rung), true});
+    }
+  }
+  Table table(columns);
+  for (const auto& member : sweep.members()) {
+    std::vector<std::string> cells = {member.run_id(), LabelsText(member), StateText(member)};
+    if (sweep.has_halving()) cells.push_back(absl::StrCat(member.promoted_blocks()));
+    for (const double value : member.rung_values()) cells.push_back(FormatSignificant(value, 6));
+    cells.resize(columns.size());
+    table.AddRow(std::move(cells));
+  }
   return text + table.Render();
 }
 
@@ -58,6 +86,18 @@ Json SweepToJson(const lwqat::v1::Sweep& sweep) {
                             {"labels", Sorted(member)},
                             {"state", reporting::RunStateName(member.state())},
                             {"paused", member.paused()}});
+    if (!sweep.has_halving()) continue;
+    Json values = Json::array();
+    for (const double value : member.rung_values()) values.push_back(std::isfinite(value) ? Json(value) : Json());
+    json["runs"].back()["promoted_blocks"] = member.promoted_blocks();
+    json["runs"].back()["rung_values"] = std::move(values);
+  }
+  if (sweep.has_halving()) {
+    const lwqat::v1::Halving& halving = sweep.halving();
+    json["halving"] = {{"metric", halving.metric()},
+                       {"min_blocks", halving.min_blocks()},
+                       {"eta", halving.eta()},
+                       {"order", halving.order()}};
   }
   return json;
 }

@@ -75,6 +75,23 @@ std::string Share(double part, double whole) {
   return absl::StrCat(FormatFixed(whole > 0 ? 100 * part / whole : 0, 0), " %");
 }
 
+// What halving leaves of the trainings and of the device time.
+std::string HalvingLines(const SweepPlan::Halved& halving, double device_seconds) {
+  std::string text = "halving      ";
+  for (int i = 0; i < halving.rungs_size(); ++i) {
+    const auto& rung = halving.rungs(i);
+    absl::StrAppend(&text, i == 0 ? "" : ", ", rung.runs(), rung.runs() == 1 ? " run to " : " runs to ", rung.blocks());
+  }
+  absl::StrAppend(&text, halving.rungs(halving.rungs_size() - 1).blocks() == 1 ? " block\n" : " blocks\n");
+  absl::StrAppend(&text, "             trains ", halving.least_trainings(), " to ", halving.most_trainings(), " of ",
+                  halving.trainings(), " distinct blocks");
+  if (halving.has_least_device_seconds() && halving.has_most_device_seconds()) {
+    absl::StrAppend(&text, "; device time ", FormatSeconds(halving.least_device_seconds()), " to ",
+                    FormatSeconds(halving.most_device_seconds()), " of ", FormatSeconds(device_seconds));
+  }
+  return text + "\n";
+}
+
 std::string CostLines(const SweepPlan& plan) {
   std::string text = absl::StrCat(
       "tasks        ", plan.tasks(), " of all runs, ", plan.distinct_tasks(),
@@ -100,6 +117,8 @@ std::string CostLines(const SweepPlan& plan) {
   if (plan.has_estimated_seconds())
     absl::StrAppend(&text, "time         about ", FormatSeconds(plan.estimated_seconds()),
                     " with the workers there are\n");
+  if (plan.has_halving() && !plan.halving().rungs().empty())
+    absl::StrAppend(&text, HalvingLines(plan.halving(), plan.device_seconds()));
   if (plan.has_peak_activation_bytes())
     absl::StrAppend(&text, "activations  ", FormatBytes(plan.peak_activation_bytes()), " stored at once at most\n");
   return text;

@@ -310,7 +310,9 @@ std::vector<std::string> DescribeChanges(const Run& before, const Run& after) {
   }
   if (!before.id().empty() && before.state() != after.state()) {
     const std::string why = after.error().empty() ? "" : absl::StrCat(": ", OneLine(after.error()));
-    lines.push_back(absl::StrCat(prefix, ": ", reporting::RunStateName(after.state()), why));
+    const std::string stopped = reporting::StoppedText(after);
+    lines.push_back(absl::StrCat(prefix, ": ", reporting::RunStateName(after.state()), why,
+                                 stopped.empty() ? "" : absl::StrCat(" by halving ", stopped)));
   }
   return lines;
 }

@@ -205,6 +205,14 @@ StatusOr<lwqat::v1::Sweep> RunApi::SubmitSweep(const lwqat::v1::SweepSpec& spec,
   return std::move(*response.mutable_sweep());
 }
 
+Status RunApi::ValidateSweep(const lwqat::v1::SweepSpec& spec) {
+  lwqat::v1::SubmitSweepRequest request;
+  *request.mutable_spec() = spec;
+  request.set_validate_only(true);
+  lwqat::v1::SubmitSweepResponse response;
+  return Call(&SweepService::Stub::SubmitSweep, request, &response);
+}
+
 StatusOr<lwqat::v1::SweepPlan> RunApi::PlanSweep(const lwqat::v1::SweepSpec& spec) {
   lwqat::v1::PlanSweepRequest request;
   *request.mutable_spec() = spec;
@@ -396,7 +404,7 @@ StatusOr<Run> RunApi::WatchRun(const std::string& run_id, const std::function<vo
   const auto take = [&](lwqat::v1::WatchRunResponse& response) {
     TakeChanges(response, &run);
     on_run(run);
-    return reporting::IsTerminal(run.state());
+    return reporting::HasEnded(run);
   };
   LWQ_RETURN_IF_ERROR((Follow<lwqat::v1::WatchRunRequest, lwqat::v1::WatchRunResponse>(&RunService::Stub::WatchRun,
                                                                                        request, take, on_connection)));

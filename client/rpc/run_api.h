@@ -47,6 +47,8 @@ class RunApi {
   StatusOr<std::vector<lwqat::v1::Plan>> ValidateRuns(const std::vector<lwqat::v1::RunSpec>& specs);
   // All runs of the sweep are accepted or none is.
   StatusOr<lwqat::v1::Sweep> SubmitSweep(const lwqat::v1::SweepSpec& spec, const std::string& request_id);
+  // What SubmitSweep would say; nothing is stored, and artifacts need not exist.
+  Status ValidateSweep(const lwqat::v1::SweepSpec& spec);
   // What it would cost, and the runs' plans; nothing is stored, and artifacts need not exist.
   StatusOr<lwqat::v1::SweepPlan> PlanSweep(const lwqat::v1::SweepSpec& spec);
   StatusOr<lwqat::v1::Run> GetRun(const std::string& run_id);
@@ -67,7 +69,7 @@ class RunApi {
   StatusOr<lwqat::v1::ListWorkersResponse> ListWorkers();
   StatusOr<lwqat::v1::ScheduleRunResponse> ScheduleRun(const std::string& run_id, const std::vector<int>& workers);
 
-  // Calls `on_run` with every state the coordinator sends until a terminal one, which it returns. `on_connection` is
+  // Calls `on_run` with every state the coordinator sends until the run has ended, which it returns. `on_connection` is
   // told when the coordinator stops answering (false) and answers again (true).
   StatusOr<lwqat::v1::Run> WatchRun(const std::string& run_id, const std::function<void(const lwqat::v1::Run&)>& on_run,
                                     const std::function<void(bool)>& on_connection);

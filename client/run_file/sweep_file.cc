@@ -7,6 +7,7 @@
 #include <set>
 #include <string_view>
 
+#include "absl/strings/numbers.h"
 #include "client/base/format.h"
 #include "client/run_file/read_run_file.h"
 #include "client/run_file/run_entry.h"
@@ -23,7 +24,7 @@ using Kind = AxisNode::Kind;
 constexpr char kModelKey[] = "model";
 
 // What no run file has.
-constexpr std::array<std::string_view, 3> kSweepMarks = {"axes", "arms", "seeds"};
+constexpr std::array<std::string_view, 4> kSweepMarks = {"axes", "arms", "seeds", "halving"};
 
 // Whether a line begins with "key:".
 bool HasLine(std::string_view text, std::string_view key) {
@@ -33,7 +34,7 @@ bool HasLine(std::string_view text, std::string_view key) {
 
 const std::vector<std::string>& SweepKeys() {
   static const auto* const kKeys =
-      new std::vector<std::string>{"name", "base", "models", "arms", "axes", "seeds", "exclude", "only_if"};
+      new std::vector<std::string>{"name", "base", "models", "arms", "axes", "seeds", "exclude", "only_if", "halving"};
   return *kKeys;
 }
 
@@ -64,6 +65,7 @@ class SweepReader {
     LWQ_RETURN_IF_ERROR(ReadIf("seeds", &SweepReader::ReadSeeds));
     LWQ_RETURN_IF_ERROR(ReadIf("exclude", &SweepReader::ReadExclude));
     LWQ_RETURN_IF_ERROR(ReadIf("only_if", &SweepReader::ReadOnlyIf));
+    LWQ_RETURN_IF_ERROR(ReadIf("halving", &SweepReader::ReadHalving));
     for (const auto& [name, path] : models_) {
       if (used_models_.contains(name)) continue;
       file_->remarks.push_back(absl::StrCat(what_, ": no run uses the model \"", OneLine(name), "\" of models"));
@@ -97,7 +99,7 @@ class SweepReader {
     return Invalid(key,
                    UnknownNameMessage(absl::StrCat("key ", DescribeNode(key)), {"", NearestName(key.text, keys)}, "",
                                       "the keys of a sweep are name, base, models, arms, axes, seeds, "
-                                      "exclude and only_if"));
+                                      "exclude, only_if and halving"));
   }
 
   Status ReadName(const YamlEntry& entry) {
@@ -371,6 +373,47 @@ class SweepReader {
       file_->sweep.only_if.emplace(field->name, std::move(condition));
     }
     return absl::OkStatus();
+  }
+
+  Status ReadHalving(const YamlEntry& entry) {
+    if (entry.value->kind != YamlNode::Kind::kMap) {
+      return Expected(entry, "a mapping of metric, min_blocks, eta and order");
+    }
+    LWQ_ASSIGN_OR_RETURN(const std::vector<YamlEntry> entries, EntriesOf(what_, *entry.value));
+    lwqat::v1::Halving& halving = file_->halving.emplace();
+    for (const YamlEntry& one : entries) {
+      const std::string& key = one.key->text;
+      if (key == "metric") {
+        LWQ_ASSIGN_OR_RETURN(*halving.mutable_metric(), ReadWord(one, "block_loss", "perplexity"));
+      } else if (key == "order") {
+        LWQ_ASSIGN_OR_RETURN(*halving.mutable_order(), ReadWord(one, "synchronous", "asynchronous"));
+      } else if (key == "min_blocks") {
+        LWQ_ASSIGN_OR_RETURN(const int64_t blocks, ReadWhole(one, 1));
+        halving.set_min_blocks(blocks);
+      } else if (key == "eta") {
+        LWQ_ASSIGN_OR_RETURN(const int64_t eta, ReadWhole(one, 2));
+        halving.set_eta(eta);
+      } else {
+        return Invalid(*one.key, UnknownNameMessage(absl::StrCat("key ", DescribeNode(*one.key)),
+                                                    {"", NearestName(key, {"metric", "min_blocks", "eta", "order"})},
+                                                    "", "the keys of halving are metric, min_blocks, eta and order"));
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  StatusOr<std::string> ReadWord(const YamlEntry& entry, std::string_view one, std::string_view other) const {
+    const std::string& text = entry.value->text;
+    if (entry.value->kind == YamlNode::Kind::kScalar && (text == one || text == other)) return text;
+    return Expected(entry, absl::StrCat(one, " or ", other));
+  }
+
+  StatusOr<int64_t> ReadWhole(const YamlEntry& entry, int64_t least) const {
+    int64_t number = 0;
+    const bool is_whole = entry.value->kind == YamlNode::Kind::kScalar && !entry.value->quoted &&
+                          absl::SimpleAtoi(entry.value->text, &number);
+    if (!is_whole || number < least) return Expected(entry, absl::StrCat("a whole number of at least ", least));
+    return number;
   }
 
   const std::string what_;

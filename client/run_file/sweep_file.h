@@ -6,6 +6,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "client/run_file/run_request.h"
 #include "common/status/status.h"
 #include "common/sweep/sweep.h"
+#include "lwqat/v1/sweep.pb.h"
 
 namespace lwq::client {
 
@@ -22,11 +24,12 @@ struct SweepFile {
   RunRequest base;                                 // without a name
   Sweep sweep;                                     // without its base
   std::map<std::string, std::string> model_names;  // path → its name under `models`
+  std::optional<lwqat::v1::Halving> halving;       // what the file leaves open is left out
   std::vector<std::string> remarks;
 };
 
-// Whether the file has one of the keys `axes`, `arms` and `seeds`, which no run file has; where it is no valid YAML,
-// whether a line begins with one. False for what cannot be read: whoever reads it as a run file says why.
+// Whether the file has one of the keys `axes`, `arms`, `seeds` and `halving`, which no run file has; where it is no
+// valid YAML, whether a line begins with one. False for what cannot be read: whoever reads it as a run file says why.
 bool IsSweepFile(const std::string& path);
 // Whether a key of this name makes a file a sweep.
 bool IsSweepKey(std::string_view key);

@@ -45,6 +45,7 @@ StatusOr<SweepRuns> RunsOfSweep(const SweepFile& file, bool config_only) {
   runs.name = file.name;
   runs.combinations = expanded->combinations;
   runs.remarks = file.remarks;
+  runs.halving = file.halving;
   runs.remarks.insert(runs.remarks.end(), expanded->remarks.begin(), expanded->remarks.end());
   std::set<std::string> folders;
   for (SweepArm& arm : expanded->arms) {

@@ -21,6 +21,7 @@ struct SweepRuns {
   std::vector<SweepArm> arms;        // one for each run, in order
   std::vector<RunRequest> requests;  // complete; named by sweep and arm
   std::vector<std::string> remarks;
+  std::optional<lwqat::v1::Halving> halving;
 };
 
 // Errors: those of ExpandSweep, with the file; those of CompleteRunRequest, with file and arm; arms that would put

@@ -20,10 +20,20 @@ struct LocalOptions {
   std::shared_ptr<RunFlags> runs;
 };
 
-// The runs of all files, those of sweeps among them.
-StatusOr<std::vector<RunRequest>> LoadRunsAndSweeps(const CliContext& context, const RunFlags& flags) {
-  if (flags.files.empty()) return LoadRuns(flags);
-  std::vector<RunRequest> runs;
+struct LocalRuns {
+  std::vector<RunRequest> requests;
+  std::vector<LocalSweep> sweeps;
+};
+
+// The runs of all files, those of sweeps among them. A sweep with halving is submitted as one; the runs of others are
+// as if each had a file of its own.
+StatusOr<LocalRuns> LoadRunsAndSweeps(const CliContext& context, const RunFlags& flags) {
+  LocalRuns all;
+  std::vector<RunRequest>& runs = all.requests;
+  if (flags.files.empty()) {
+    LWQ_ASSIGN_OR_RETURN(runs, LoadRuns(flags));
+    return all;
+  }
   RunFlags one = flags;
   for (const std::string& file : flags.files) {
     one.files = {file};
@@ -34,19 +44,22 @@ StatusOr<std::vector<RunRequest>> LoadRunsAndSweeps(const CliContext& context, c
     }
     LWQ_ASSIGN_OR_RETURN(SweepRuns sweep, LoadSweep(file, flags));
     for (const std::string& remark : sweep.remarks) context.console->Err(remark);
+    const size_t first = runs.size();
     std::move(sweep.requests.begin(), sweep.requests.end(), std::back_inserter(runs));
+    sweep.requests.clear();
+    if (sweep.halving.has_value()) all.sweeps.push_back({first, std::move(sweep)});
   }
-  return runs;
+  return all;
 }
 
 StatusOr<ExitCode> Local(const CliContext& context, const LocalOptions& options) {
   if (options.session.state.empty()) {  // a session would take a temporary folder and remove the exports with it
     return absl::InvalidArgumentError("--state: expected a folder, got an empty text; leave it out for lwq-state");
   }
-  LWQ_ASSIGN_OR_RETURN(const std::vector<RunRequest> requests, LoadRunsAndSweeps(context, *options.runs));
+  LWQ_ASSIGN_OR_RETURN(const LocalRuns all, LoadRunsAndSweeps(context, *options.runs));
   LocalSessionOptions session = options.session;
   session.binary_directory = options.bin_dir.empty() ? context.binary_directory : options.bin_dir;
-  LWQ_ASSIGN_OR_RETURN(const Runs runs, RunLocalSession(context, session, requests));
+  LWQ_ASSIGN_OR_RETURN(const Runs runs, RunLocalSession(context, session, all.requests, all.sweeps));
   const reporting::Report report = reporting::BuildReport(runs, NowUnixSeconds());
   Json list = Json::array();
   for (const lwqat::v1::Run& run : runs) {

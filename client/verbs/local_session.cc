@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "client/local/submit_once.h"
+#include "client/pipeline/submit_sweep.h"
 #include "client/transfer/fetch_export.h"
 #include "client/transfer/interruptible_store.h"
 #include "common/file/posix_file.h"
@@ -49,7 +50,7 @@ Status CancelLeftovers(const CliContext& context, RunApi* api, const Runs& wante
   for (const Run& run : runs) {
     const bool is_wanted =
         std::any_of(wanted.begin(), wanted.end(), [&](const Run& other) { return other.id() == run.id(); });
-    if (is_wanted || reporting::IsTerminal(run.state())) continue;
+    if (is_wanted || reporting::HasEnded(run)) continue;
     LWQ_RETURN_IF_ERROR(api->CancelRun(run.id()));
     context.console->Err(
         absl::StrCat("run ", reporting::ShortId(run.id()), " (", run.spec().name(),
@@ -60,7 +61,8 @@ Status CancelLeftovers(const CliContext& context, RunApi* api, const Runs& wante
 
 class Session {
  public:
-  Session(const CliContext& context, const LocalSessionOptions& options) : context_(context), options_(options) {}
+  Session(const CliContext& context, const LocalSessionOptions& options, const std::vector<LocalSweep>& sweeps)
+      : context_(context), options_(options), sweeps_(sweeps) {}
 
   StatusOr<Runs> Execute(RunPipeline* pipeline, const std::vector<RunRequest>& requests, int max_threads) {
     auto state = options_.state.empty() ? StateDirectory::OpenTemporary() : StateDirectory::Open(options_.state);
@@ -110,6 +112,12 @@ class Session {
   PipelineOptions Steps() {
     PipelineOptions steps;
     steps.api = api_.get();
+    if (!sweeps_.empty()) {
+      steps.also_ask = [this](const RunSpecs& named) -> Status {
+        for (const LocalSweep& sweep : sweeps_) LWQ_RETURN_IF_ERROR(api_->ValidateSweep(SpecOf(sweep, named)));
+        return absl::OkStatus();
+      };
+    }
     steps.open_objects = [this] { return OpenObjects(); };
     steps.submit = [this](const RunSpecs& specs) { return SubmitAndTell(specs); };
     steps.watch = ChooseProgressStyle(*context_.console, /*out_is_taken=*/true);
@@ -126,15 +134,43 @@ class Session {
 
   // Goes on with the runs that are unfinished, begins the others, and stops what nobody asks for.
   StatusOr<Runs> SubmitAndTell(const RunSpecs& specs) {
-    LWQ_ASSIGN_OR_RETURN(std::vector<Submitted> submitted, SubmitOnce(api_.get(), *state_, specs));
-    Runs runs;
-    for (Submitted& one : submitted) {
-      context_.console->Err(absl::StrCat(one.resumed ? "resuming run " : "submitted run ",
-                                         reporting::ShortId(one.run.id()), " (", one.run.spec().name(), ")"));
-      runs.push_back(std::move(one.run));
+    Runs runs(specs.size());
+    for (const LocalSweep& sweep : sweeps_) {
+      const lwqat::v1::SweepSpec spec = SpecOf(sweep, specs);
+      LWQ_ASSIGN_OR_RETURN(const SubmittedSweepOnce once, SubmitSweepOnce(api_.get(), *state_, spec));
+      SubmittedSweep submitted = SubmittedAs(once.sweep, spec);
+      context_.console->Err(absl::StrCat(once.resumed ? "resuming sweep " : "submitted sweep ", submitted.id, " (",
+                                         spec.name(), "): ", submitted.runs.size(), " runs"));
+      std::move(submitted.runs.begin(), submitted.runs.end(), runs.begin() + static_cast<ptrdiff_t>(sweep.first));
     }
+    LWQ_RETURN_IF_ERROR(SubmitLoose(specs, &runs));
     LWQ_RETURN_IF_ERROR(CancelLeftovers(context_, api_.get(), runs));
     return runs;
+  }
+
+  // Those that are of no sweep.
+  Status SubmitLoose(const RunSpecs& specs, Runs* runs) {
+    RunSpecs loose;
+    std::vector<size_t> places;
+    for (size_t i = 0; i < specs.size(); ++i) {
+      if (!(*runs)[i].id().empty()) continue;
+      loose.push_back(specs[i]);
+      places.push_back(i);
+    }
+    if (loose.empty()) return absl::OkStatus();
+    LWQ_ASSIGN_OR_RETURN(std::vector<Submitted> submitted, SubmitOnce(api_.get(), *state_, loose));
+    for (size_t i = 0; i < places.size(); ++i) {
+      Submitted& one = submitted[i];
+      context_.console->Err(absl::StrCat(one.resumed ? "resuming run " : "submitted run ",
+                                         reporting::ShortId(one.run.id()), " (", one.run.spec().name(), ")"));
+      (*runs)[places[i]] = std::move(one.run);
+    }
+    return absl::OkStatus();
+  }
+
+  static lwqat::v1::SweepSpec SpecOf(const LocalSweep& sweep, const RunSpecs& specs) {
+    const auto first = specs.begin() + static_cast<ptrdiff_t>(sweep.first);
+    return SpecOfSweep(sweep.sweep, RunSpecs(first, first + std::ssize(sweep.sweep.arms)));
   }
 
   std::string ExportDirectory(const RunRequest& request) const {
@@ -156,6 +192,7 @@ class Session {
 
   const CliContext& context_;
   const LocalSessionOptions& options_;
+  const std::vector<LocalSweep>& sweeps_;
   std::unique_ptr<StateDirectory> state_;
   std::unique_ptr<LocalCluster> cluster_;
   std::unique_ptr<RunApi> api_;
@@ -164,14 +201,15 @@ class Session {
 }  // namespace
 
 StatusOr<Runs> RunLocalSession(const CliContext& context, const LocalSessionOptions& options,
-                               const std::vector<RunRequest>& requests) {
+                               const std::vector<RunRequest>& requests, const std::vector<LocalSweep>& sweeps) {
   LWQ_RETURN_IF_ERROR(CheckNames(requests));
   RunPipeline pipeline(context.console, context.interrupt);
   LWQ_RETURN_IF_ERROR(pipeline.Check(requests));
   const Status weights = pipeline.CheckWeights();  // before processes are started for nothing
-  auto runs = weights.ok()
-                  ? Session(context, options).Execute(&pipeline, requests, MaxThreads(options.cluster, requests))
-                  : StatusOr<Runs>(weights);
+  auto runs =
+      weights.ok()
+          ? Session(context, options, sweeps).Execute(&pipeline, requests, MaxThreads(options.cluster, requests))
+          : StatusOr<Runs>(weights);
   const bool interrupted = !runs.ok() && ExitCodeOf(runs.status()) == ExitCode::kInterrupted;
   if (interrupted && !options.state.empty()) {
     return WithExit(absl::CancelledError(absl::StrCat(

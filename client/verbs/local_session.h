@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "client/pipeline/run_pipeline.h"
+#include "client/run_file/sweep_runs.h"
 #include "client/verbs/verb.h"
 
 namespace lwq::client {
@@ -19,10 +20,16 @@ struct LocalSessionOptions {
   std::string binary_directory;
 };
 
+// Runs among those of a session that are submitted together, as a sweep: `sweep` has an arm for each, and no requests.
+struct LocalSweep {
+  size_t first = 0;
+  SweepRuns sweep;
+};
+
 // Starts the cluster, submits the runs (or goes on with those that an earlier session left unfinished), shows their
-// progress, fetches exports and stops the cluster. The runs in their terminal states. Errors: as the parts'; when
+// progress, fetches exports and stops the cluster. The runs as they ended. Errors: as the parts'; when
 // interrupted CANCELLED (exit code 130), with a line that says how to resume.
 StatusOr<Runs> RunLocalSession(const CliContext& context, const LocalSessionOptions& options,
-                               const std::vector<RunRequest>& requests);
+                               const std::vector<RunRequest>& requests, const std::vector<LocalSweep>& sweeps = {});
 
 }  // namespace lwq::client

@@ -45,7 +45,7 @@ StatusOr<ExitCode> Logs(const CliContext& context, const LogsOptions& options) {
     bool ended = true;
     if (options.follow) {  // asked before the lines, so that none written until the end is missed
       LWQ_ASSIGN_OR_RETURN(const lwqat::v1::Run run, connection->api()->GetRun(options.run_ids.front()));
-      ended = reporting::IsTerminal(run.state());
+      ended = reporting::HasEnded(run);
     }
     LWQ_RETURN_IF_ERROR(PrintNew(context, options, connection->api(), &after));
     if (ended) return ExitCode::kOk;

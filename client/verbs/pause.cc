@@ -15,6 +15,10 @@ StatusOr<ExitCode> SetPaused(const CliContext& context, const RunIdOptions& opti
   return ForRunsOrSweeps(context, options, set_run, set_sweep, [paused](lwqat::v1::RunState state, bool is_paused) {
     if (reporting::IsTerminal(state))
       return absl::StrCat(reporting::RunStateName(state), ", nothing to ", paused ? "pause" : "resume");
+    if (state == lwqat::v1::RUN_STATE_STOPPED) {
+      return std::string(paused ? "stopped by halving; paused, should it go on"
+                                : "stopped by halving; lwq resume with its id trains it through");
+    }
     return is_paused ? std::string("paused") : absl::StrCat(reporting::RunStateName(state), paused ? "" : ", resumed");
   });
 }
@@ -34,8 +38,11 @@ void AddPauseVerb(CLI::App* root, const CliContext& context, VerbAction* action)
 
 void AddResumeVerb(CLI::App* root, const CliContext& context, VerbAction* action) {
   auto options = std::make_shared<RunIdOptions>();
-  CLI::App* verb = AddVerb(root, {"resume", "Let paused runs, or the runs of a sweep, go on", "lwq resume 3f2a9c1e"},
-                           &options->json);
+  CLI::App* verb =
+      AddVerb(root,
+              {"resume", "Let runs, or the runs of a sweep, go on: paused ones, or a run that halving stopped",
+               "lwq resume 3f2a9c1e"},
+              &options->json);
   AddRunsOrSweeps(verb, &options->run_ids);
   AddServerFlags(verb, &options->server);
   verb->callback([=, &context] { *action = [=, &context] { return SetPaused(context, *options, false); }; });

@@ -42,12 +42,7 @@ StatusOr<RunSpecs> NameRuns(const CliContext& context, const PlanOptions& option
                             const std::vector<CheckedRun>& checked) {
   if (!options.server.state.empty() || !CoordinatorAddress(context, options.server).empty())
     return HashRuns(context, checked);
-  RunSpecs specs;
-  for (const CheckedRun& run : checked) {
-    LWQ_ASSIGN_OR_RETURN(lwqat::v1::RunSpec spec, NameRun(run));
-    specs.push_back(std::move(spec));
-  }
-  return specs;
+  return client::NameRuns(checked);
 }
 
 StatusOr<ExitCode> ShowSweep(const CliContext& context, const PlanOptions& options) {
@@ -62,7 +57,7 @@ StatusOr<ExitCode> ShowSweep(const CliContext& context, const PlanOptions& optio
   LWQ_ASSIGN_OR_RETURN(const RunSpecs specs, NameRuns(context, options, checked));
   LWQ_ASSIGN_OR_RETURN(const auto connection,
                        ServerConnection::Open(context, options.server, ServerConnection::Makes::kTemporaryToo));
-  const auto plan = connection->api()->PlanSweep(SpecOfSweep(sweep.name, sweep.arms, specs));
+  const auto plan = connection->api()->PlanSweep(SpecOfSweep(sweep, specs));
   if (!plan.ok()) return ExplainRefusal(connection->api(), checked, specs, plan.status());
   const SweepView view = {sweep.name, sweep.combinations, sweep.arms, *plan, sweep.remarks};
   context.console->OutText(options.json ? reporting::PrettyJson(SweepToJson(view)) : RenderSweep(view));

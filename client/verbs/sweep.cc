@@ -64,9 +64,13 @@ StatusOr<ExitCode> RunSweep(const CliContext& context, const SweepOptions& optio
   steps.api = connection->api();
   steps.open_objects = [&] { return connection->OpenObjects(); };
   steps.submit = [&](const RunSpecs& specs) {
-    return SubmitAndTellSweep(context, options.json, connection->api(), SpecOfSweep(sweep.name, sweep.arms, specs),
-                              &sweep_id);
+    return SubmitAndTellSweep(context, options.json, connection->api(), SpecOfSweep(sweep, specs), &sweep_id);
   };
+  if (sweep.halving.has_value()) {
+    steps.also_ask = [&](const RunSpecs& named) {
+      return Annotate(connection->api()->ValidateSweep(SpecOfSweep(sweep, named)), options.file);
+    };
+  }
   if (options.watch) steps.watch = ChooseProgressStyle(*context.console, /*out_is_taken=*/options.json);
   steps.folder_of = [](const RunRequest& request, const lwqat::v1::Run&) { return request.save_quant_dir; };
   LWQ_ASSIGN_OR_RETURN(const Runs runs, pipeline.Execute(steps));
@@ -82,7 +86,7 @@ void AddSweepVerb(CLI::App* root, const CliContext& context, VerbAction* action)
                            {"sweep", "Upload and submit all runs of a sweep file; prints their ids",
                             "lwq sweep ablation.yaml --coordinator node0:7070 --watch"},
                            &options->json);
-  verb->add_option("SWEEP.yaml", options->file, "a sweep file: base, axes, arms, seeds, conditions")
+  verb->add_option("SWEEP.yaml", options->file, "a sweep file: base, axes, arms, seeds, conditions, halving")
       ->required()
       ->type_name("");
   verb->add_flag("--watch", options->watch, "show progress and wait for the end");

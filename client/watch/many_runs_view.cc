@@ -25,14 +25,14 @@ std::string EndText(const Run& run) {
   std::string text =
       absl::StrCat(run.spec().name(), " ", reporting::ShortId(run.id()), ": ", reporting::RunStateName(run.state()));
   if (!run.error().empty()) absl::StrAppend(&text, ": ", OneLine(run.error()));
+  if (const std::string stopped = reporting::StoppedText(run); !stopped.empty()) absl::StrAppend(&text, " ", stopped);
   return text;
 }
 
 }  // namespace
 
 std::string ManyRunsText(const std::vector<Run>& runs) {
-  const auto ended =
-      std::count_if(runs.begin(), runs.end(), [](const Run& run) { return reporting::IsTerminal(run.state()); });
+  const auto ended = std::count_if(runs.begin(), runs.end(), [](const Run& run) { return reporting::HasEnded(run); });
   std::string text = absl::StrCat(ended, " of ", runs.size(), " runs ended");
   const auto add = [&](lwqat::v1::RunState state, std::string_view separator) {
     const int count = CountInState(runs, state);
@@ -40,6 +40,7 @@ std::string ManyRunsText(const std::vector<Run>& runs) {
   };
   add(lwqat::v1::RUN_STATE_FAILED, ", ");
   add(lwqat::v1::RUN_STATE_CANCELLED, ", ");
+  add(lwqat::v1::RUN_STATE_STOPPED, ", ");
   add(lwqat::v1::RUN_STATE_RUNNING, "; ");
   add(lwqat::v1::RUN_STATE_PENDING, "; ");
   int64_t tasks = 0;
@@ -57,7 +58,7 @@ void ManyRunsView::Print(const std::string& line) {
 }
 
 void ManyRunsView::OnChange(const std::vector<Run>& runs, size_t changed) {
-  if (reporting::IsTerminal(runs[changed].state()) && ended_.insert(changed).second) {
+  if (reporting::HasEnded(runs[changed]) && ended_.insert(changed).second) {
     Print(absl::StrCat("[", ended_.size(), "/", runs.size(), "] ", EndText(runs[changed])));
   }
   if (lines_ == Lines::kLive) Draw(runs);

@@ -77,6 +77,9 @@ class GraphBuilder {
                   .model = *current_,
                   .tasks = tasks_,
                   .add_pilot = [this](int64_t block, const QuantChoice& choice) { return AddPilot(block, choice); }});
+    // What comes before every training is measured at once, what comes between two for the second of them.
+    const int64_t needed_from = request.trained_blocks == 0 ? 0 : request.trained_blocks + 1;
+    for (const PendingMeasurement::Part& part : measuring.parts) tasks_.NeedFrom(part.task, needed_from);
     if (measurements_used_ == measurements_.size()) {
       pending_ = std::move(measuring);
       return false;
@@ -191,6 +194,23 @@ class GraphBuilder {
     const Digest key = tasks_.Add(std::move(task), unit.block_count);
     for (int64_t i = 0; i < unit.block_count; ++i)
       trained_.push_back({unit.first_block + i, {key, UnitRole("block", i)}});
+    if (start.keep_latent) return;
+    tasks_.NeedFrom(key, std::ssize(quantized_) + 1);
+    for (const auto& [block, checkpoint] : trained_) quantized_.emplace(block, checkpoint);
+    EvaluateAtRungs();
+  }
+
+  // Evaluates the model as it is after the trainings so far, for every rung that they have reached.
+  void EvaluateAtRungs() {
+    const auto trained = std::ssize(quantized_);
+    for (; rungs_evaluated_ < spec_.rung_evaluations.size(); ++rungs_evaluated_) {
+      const int64_t rung = spec_.rung_evaluations[rungs_evaluated_];
+      if (rung > trained) return;
+      const TextSource& text = spec_.eval_texts.front();
+      const std::string label = absl::StrCat(trained, " quantized ", trained == 1 ? "block" : "blocks");
+      const Digest key = AddEvaluation(text, TokenizeText(text), label, TaskPurpose::kRungEvaluation, quantized_);
+      tasks_.NeedFrom(key, rung);
+    }
   }
 
   // What was trained since the last call is what the model is from now on.
@@ -266,21 +286,34 @@ class GraphBuilder {
       task.title = absl::StrCat("round block ", block.layer_idx, " to nearest");
       task.block = block.layer_idx;
       task.purpose = TaskPurpose::kCheckpoint;
-      current_->Quantize(block.layer_idx, {tasks_.Add(std::move(task)), "block"});
+      const TaskOutputRef checkpoint{tasks_.Add(std::move(task)), "block"};
+      current_->Quantize(block.layer_idx, checkpoint);
+      tasks_.NeedFrom(checkpoint.derivation_key, std::ssize(quantized_) + 1);
+      quantized_.emplace(block.layer_idx, checkpoint);
+      EvaluateAtRungs();
     }
   }
 
-  void AddCheckpointInputs(TaskDef& def) const {
-    for (const BlockPlan& block : plan_.blocks) {
-      def.inputs[absl::StrCat("block.", block.layer_idx)] = *current_->checkpoint(block.layer_idx);
-    }
+  // By block; those that are not there are at full precision.
+  using Checkpoints = std::map<int64_t, TaskOutputRef>;
+
+  static void AddCheckpointInputs(const Checkpoints& blocks, TaskDef& def) {
+    for (const auto& [block, checkpoint] : blocks) def.inputs[absl::StrCat("block.", block)] = checkpoint;
   }
 
-  void AddEvaluation(const TextSource& text, const Digest& tokens, const std::string& label, bool full_precision) {
+  // Of every block, as it came out.
+  Checkpoints AllCheckpoints() const {
+    Checkpoints blocks;
+    for (const BlockPlan& block : plan_.blocks) blocks.emplace(block.layer_idx, *current_->checkpoint(block.layer_idx));
+    return blocks;
+  }
+
+  Digest AddEvaluation(const TextSource& text, const Digest& tokens, const std::string& label, TaskPurpose purpose,
+                       const Checkpoints& blocks) {
     PlannedTask reduce;
     reduce.def.kind = TaskKind::kReducePpl;
     reduce.title = absl::StrCat("perplexity of ", label, " on ", text.name);
-    reduce.purpose = TaskPurpose::kEvaluation;
+    reduce.purpose = purpose;
     reduce.evaluated_model = label;
     reduce.evaluated_text = text.name;
     const int64_t shards = EvalShards(recipe_, text.files.size_bytes);
@@ -290,24 +323,29 @@ class GraphBuilder {
       task.def.kind = TaskKind::kEvaluatePpl;
       task.def.params = EvaluatePplParams{.micro_batch = recipe_.batch_size, .shard = shard, .shards = shards}.ToJson();
       task.def.inputs = {{"model", spec_.model->files}, {"tokens", TaskOutputRef{tokens, "tokens"}}};
-      if (!full_precision) AddCheckpointInputs(task.def);
+      AddCheckpointInputs(blocks, task.def);
       task.title = absl::StrCat("evaluate ", label, " on ", text.name,
                                 shards == 1 ? "" : absl::StrCat(" (", shard + 1, "/", shards, ")"));
       task.evaluated_text = text.name;
       reduce.def.inputs[absl::StrCat("losses.", shard)] = TaskOutputRef{tasks_.Add(std::move(task)), "losses"};
     }
-    tasks_.Add(std::move(reduce));
+    return tasks_.Add(std::move(reduce));
+  }
+
+  Digest TokenizeText(const TextSource& text) {
+    return AddTokenize(text, {.mode = "stream", .seqlen = recipe_.ppl_seqlen}, absl::StrCat("tokenize ", text.name));
   }
 
   void AddEvaluations() {
     if (!TraitsOf(recipe_.method).evaluates) return;
     for (const TextSource& text : spec_.eval_texts) {
-      const Digest tokens =
-          AddTokenize(text, {.mode = "stream", .seqlen = recipe_.ppl_seqlen}, absl::StrCat("tokenize ", text.name));
+      const Digest tokens = TokenizeText(text);
       // A model without quantized blocks is measured once, under the name that is true of it.
       const bool quantizes = TraitsOf(recipe_.method).quantizes;
-      if (recipe_.eval_fp || !quantizes) AddEvaluation(text, tokens, "fp", true);
-      if (quantizes && !pending_.has_value()) AddEvaluation(text, tokens, std::string(WordOf(recipe_.method)), false);
+      if (recipe_.eval_fp || !quantizes) AddEvaluation(text, tokens, "fp", TaskPurpose::kEvaluation, {});
+      if (quantizes && !pending_.has_value()) {
+        AddEvaluation(text, tokens, std::string(WordOf(recipe_.method)), TaskPurpose::kEvaluation, AllCheckpoints());
+      }
     }
   }
 
@@ -318,7 +356,7 @@ class GraphBuilder {
     task.def.inputs = {{"model", spec_.model->files}};
     if (!spec_.model->tokenizer.digest.is_zero()) task.def.inputs.emplace("tokenizer", spec_.model->tokenizer);
     if (!spec_.model->companions.digest.is_zero()) task.def.inputs.emplace("companions", spec_.model->companions);
-    AddCheckpointInputs(task.def);
+    AddCheckpointInputs(AllCheckpoints(), task.def);
     task.title = absl::StrCat("export ", WordOf(recipe_.export_format));
     task.purpose = TaskPurpose::kExport;
     tasks_.Add(std::move(task));
@@ -336,6 +374,8 @@ class GraphBuilder {
   std::optional<ModelState> full_precision_;
   std::optional<ModelState> current_;
   std::vector<std::pair<int64_t, TaskOutputRef>> trained_;
+  std::map<int64_t, TaskOutputRef> quantized_;  // by block: those that are as they will be in the end
+  size_t rungs_evaluated_ = 0;
   std::optional<PendingMeasurement> pending_;
 };
 

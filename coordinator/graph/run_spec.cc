@@ -173,6 +173,13 @@ StatusOr<RunSpec> ParseSpec(const Json& json) {
   if (json.contains("kind_classes")) {
     LWQ_ASSIGN_OR_RETURN(spec.kind_classes, KindBasesFromJson(json["kind_classes"]));
   }
+  if (json.contains("rung_evaluations")) {
+    if (!json["rung_evaluations"].is_array()) return absl::DataLossError("'rung_evaluations' is not a list");
+    for (const Json& blocks : json["rung_evaluations"]) {
+      if (!blocks.is_number_integer()) return absl::DataLossError("'rung_evaluations' has an entry that is no number");
+      spec.rung_evaluations.push_back(blocks.get<int64_t>());
+    }
+  }
   return spec;
 }
 
@@ -241,6 +248,7 @@ Json RunSpecToJson(const RunSpec& spec) {
   }
   if (!spec.sensitivity_scores.empty()) json["sensitivity_scores"] = spec.sensitivity_scores;
   if (!spec.kind_classes.empty()) json["kind_classes"] = KindBasesToJson(spec.kind_classes);
+  if (!spec.rung_evaluations.empty()) json["rung_evaluations"] = spec.rung_evaluations;
   if (spec.calibration.has_value()) json["calibration"] = TextToJson(*spec.calibration);
   for (const TextSource& text : spec.eval_texts) json["eval_texts"].push_back(TextToJson(text));
   return json;

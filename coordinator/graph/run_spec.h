@@ -46,6 +46,9 @@ struct RunSpec {
   std::string project = "";    // whose share of the device time it takes
   std::string numerics_class;  // base to pin to; "" = chosen
   KindBases kind_classes;      // bases to pin single kinds to: these win over numerics_class
+  // Numbers of trained blocks, rising, after which the model as it is then is evaluated on the first text: its sweep's
+  // halving goes by that. Not a client's to say.
+  std::vector<int64_t> rung_evaluations = {};
 };
 
 // A spec that passed every check, with what was derived from it.

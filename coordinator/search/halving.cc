@@ -115,6 +115,11 @@ HalvingPlace HalvingSweep::PlaceOf(int64_t index) const {
   return {waits ? HalvingDecision::kWait : HalvingDecision::kStop, run.rung};
 }
 
+bool HalvingSweep::MayYetBePromoted(int64_t run) const {
+  return !ended() && PlaceOf(run).decision == HalvingDecision::kStop &&
+         std::isfinite(runs_[static_cast<size_t>(run)].value);
+}
+
 StatusOr<HalvingSweep> ReplayHalving(const HalvingRule& rule, std::span<const RungResult> results) {
   LWQ_RETURN_IF_ERROR(CheckHalving(rule));
   HalvingSweep sweep(rule);

@@ -37,6 +37,7 @@ struct HalvingRule {
   int64_t min_blocks = 1;  // of rung 0
   int64_t blocks = 0;      // of the model: the last rung
   int64_t eta = 3;
+  friend bool operator==(const HalvingRule&, const HalvingRule&) = default;
 };
 
 // INVALID_ARGUMENT, one line, where a number is out of its range: runs, min_blocks >= 1; blocks >= min_blocks; eta
@@ -83,7 +84,10 @@ class HalvingSweep {
   StatusOr<std::vector<Promotion>> Record(const RungResult& result);
 
   HalvingPlace PlaceOf(int64_t run) const;  // requires 0 <= run < runs
+  // Nothing is promoted any more: no run goes on to be recorded.
   bool ended() const { return going_on_ == 0; }
+  // Whether the run is stopped and a result that may still come could promote it. Requires as PlaceOf.
+  bool MayYetBePromoted(int64_t run) const;
 
  private:
   struct Entry {

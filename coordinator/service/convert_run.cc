@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "coordinator/scheduler/state/run_rungs.h"
+
 namespace lwq::coordinator {
 
 void SetTime(int64_t unix_ms, google::protobuf::Timestamp* message) {
@@ -101,6 +103,8 @@ wire::RunState ToWire(RunState state) {
       return wire::RUN_STATE_FAILED;
     case RunState::kCancelled:
       return wire::RUN_STATE_CANCELLED;
+    case RunState::kStopped:
+      return wire::RUN_STATE_STOPPED;
   }
   return wire::RUN_STATE_UNSPECIFIED;
 }
@@ -187,6 +191,30 @@ void ToWire(const RunPreview& preview, wire::Plan* message) {
 
 namespace {
 
+// Where the run stands in its sweep's halving; nothing where there is none.
+void HalvingToWire(const State& state, const RunEntry& run, wire::Run* message) {
+  const auto found = state.halvings.find(run.sweep);
+  if (found == state.halvings.end()) return;
+  const SweepRecord& sweep = state.sweeps.at(run.sweep);
+  const HalvingRule& rule = sweep.halving->rule;
+  wire::HalvingProgress* out = message->mutable_halving();
+  out->set_metric(std::string(WordOf(sweep.halving->metric)));
+  out->set_promoted_blocks(std::min(PromotedBlocks(*sweep.halving, found->second, run), rule.blocks));
+  const std::vector<int64_t> blocks = RungBlocks(rule);
+  for (const RungResult& result : sweep.rung_results) {
+    if (result.run != static_cast<int64_t>(run.sweep_position)) continue;
+    wire::HalvingProgress::Rung* rung = out->add_rungs();
+    rung->set_blocks(blocks[static_cast<size_t>(result.rung)]);
+    rung->set_value(result.value);
+  }
+  out->set_decided(run.record.state == RunState::kStopped && HasEnded(state, run));
+  if (run.waiting_reason.empty() && WaitsAtRung(state, run)) {
+    message->set_waiting_reason(absl::StrCat("has trained the ", out->promoted_blocks(),
+                                             out->promoted_blocks() == 1 ? " block" : " blocks",
+                                             " that halving lets it, and waits until the sweep's other runs have"));
+  }
+}
+
 // What is sent whole every time.
 void SummaryToWire(const State& state, const RunEntry& run, wire::Run* message) {
   const RunRecord& record = run.record;
@@ -208,6 +236,7 @@ void SummaryToWire(const State& state, const RunEntry& run, wire::Run* message) 
     (*message->mutable_kind_classes())[std::string(TaskKindName(kind))] =
         ClassOf(record.kind_bases, kind, record.recipe);
   }
+  HalvingToWire(state, run, message);
   if (record.state == RunState::kSucceeded) {
     ResultToWire(record.result, message);
     message->set_result_digest(record.result.result_digest);

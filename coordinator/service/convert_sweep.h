@@ -11,9 +11,12 @@
 
 namespace lwq::coordinator {
 
-// INVALID_ARGUMENT: a run cannot be one, which ("run 3 of 500 (its name): …"), or there are none or too many.
+// INVALID_ARGUMENT: a run cannot be one, which ("run 3 of 500 (its name): …"), or there are none or too many; halving
+// that cannot be, or not of such runs (ResolveHalving).
 StatusOr<SubmitSweep> FromWire(const wire::SubmitSweepRequest& request);
 StatusOr<std::vector<SubmitRun>> FromWire(const wire::SweepSpec& spec);
+// Not resolved; none where there is none.
+StatusOr<std::optional<SweepHalving>> HalvingFromWire(const wire::SweepSpec& spec);
 
 // Requires the sweep to be there.
 void SweepToWire(const State& state, const SweepId& id, wire::Sweep* message);

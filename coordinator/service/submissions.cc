@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "common/rpc/grpc_status.h"
+#include "coordinator/scheduler/step/halved_sweep.h"
 #include "coordinator/scheduler/step/submission.h"
 #include "coordinator/service/convert_run.h"
 #include "coordinator/service/convert_sweep.h"
@@ -42,6 +43,14 @@ Status Validate(StateReader& reader, const std::vector<SubmitRun>& submissions, 
   LWQ_ASSIGN_OR_RETURN(const std::vector<PreparedRun> prepared, ValidateRuns(reader, submissions));
   for (const PreparedRun& run : prepared) ToWire(run.plan, run.resolved.recipe, response->add_plans());
   return absl::OkStatus();
+}
+
+Status Validate(StateReader& reader, const SubmitSweep& sweep) {
+  LWQ_ASSIGN_OR_RETURN(const std::vector<PreparedRun> prepared, ValidateRuns(reader, sweep.runs));
+  if (!sweep.halving.has_value()) return absl::OkStatus();
+  std::vector<const ResolvedSpec*> compared;
+  for (const PreparedRun& run : prepared) compared.push_back(&run.resolved);
+  return CheckHalved(*sweep.halving, compared);
 }
 
 }  // namespace
@@ -110,9 +119,10 @@ grpc::ServerUnaryReactor* Submissions::SubmitSweep(grpc::CallbackServerContext* 
                                                    const wire::SubmitSweepRequest* request,
                                                    wire::SubmitSweepResponse* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  const bool taken = background_.Post([this, reactor, request, response](StateReader&) {
+  const bool taken = background_.Post([this, reactor, request, response](StateReader& reader) {
     StatusOr<coordinator::SubmitSweep> sweep = FromWire(*request);
     if (!sweep.ok()) return reactor->Finish(ToGrpc(sweep.status()));
+    if (request->validate_only()) return reactor->Finish(ToGrpc(Validate(reader, *sweep)));
     std::vector<coordinator::SubmitRun> runs = std::move(sweep->runs);
     PrepareAndPost(std::move(runs), [this, reactor, response,
                                      sweep = *std::move(sweep)](std::vector<coordinator::SubmitRun> prepared) mutable {

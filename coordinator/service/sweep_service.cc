@@ -14,9 +14,12 @@ grpc::ServerUnaryReactor* SweepServiceImpl::PlanSweep(grpc::CallbackServerContex
                                                       const wire::PlanSweepRequest* request,
                                                       wire::PlanSweepResponse* response) {
   return ComputeAnswer(*previews_, context, [request, response](StateReader& reader) -> Status {
-    LWQ_ASSIGN_OR_RETURN(const std::vector<coordinator::SubmitRun> runs, FromWire(request->spec()));
-    LWQ_ASSIGN_OR_RETURN(const SweepPreview preview, PreviewSweep(reader, runs));
-    ToWire(preview, response->mutable_plan());
+    LWQ_ASSIGN_OR_RETURN(std::vector<coordinator::SubmitRun> runs, FromWire(request->spec()));
+    LWQ_ASSIGN_OR_RETURN(const std::optional<SweepHalving> halving, HalvingFromWire(request->spec()));
+    const StatusOr<SweepPreview> preview =
+        halving.has_value() ? PreviewHalvedSweep(reader, std::move(runs), *halving) : PreviewSweep(reader, runs);
+    LWQ_RETURN_IF_ERROR(preview.status());
+    ToWire(*preview, response->mutable_plan());
     return absl::OkStatus();
   });
 }

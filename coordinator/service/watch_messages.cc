@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "coordinator/scheduler/state/run_rungs.h"
 #include "coordinator/service/convert_run.h"
 #include "coordinator/service/resume_token.h"
 #include "google/protobuf/arena.h"

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/rpc/grpc_status.h"
+#include "coordinator/scheduler/state/run_rungs.h"
 #include "coordinator/service/resume_token.h"
 
 namespace lwq::coordinator {
@@ -132,7 +133,7 @@ StatusOr<Watcher::News> RunWatchStream::Look(const State& state) {
   if (!run_.has_value()) LWQ_RETURN_IF_ERROR(Open(state));
   const RunEntry& run = state.runs.at(*run_);
   if (!spoken_ || known_ != run.revision) return News::kSome;
-  return IsTerminal(run.record.state) ? News::kOver : News::kNone;
+  return HasEnded(state, run) ? News::kOver : News::kNone;
 }
 
 void RunWatchStream::Send(const State& state, Instant now) {

@@ -17,7 +17,12 @@ StatusOr<Records> MemoryStore::Load() {
   for (const auto& [digest, discarded] : discarded_) records.discarded.push_back(discarded);
   for (const auto& [id, worker] : workers_) records.workers.push_back(worker);
   for (const auto& [id, request] : requests_) records.requests.push_back(request);
-  for (const auto& [sequence, sweep] : sweeps_) records.sweeps.push_back(sweep);
+  for (const auto& [sequence, sweep] : sweeps_) {
+    SweepRecord& record = records.sweeps.emplace_back(sweep);
+    const auto results = rung_results_.find(sweep.id);
+    if (results == rung_results_.end()) continue;
+    for (const auto& [number, result] : results->second) record.rung_results.push_back(result);
+  }
   for (const auto& [sequence, line] : logs_) records.logs.push_back(line);
   records.next_worker = next_worker_;
   return records;
@@ -64,7 +69,12 @@ void MemoryStore::Apply(const PutRequest& change) {
   requests_[change.request.request_id] = change.request;
 }
 void MemoryStore::Apply(const PutSweep& change) {
-  sweeps_[change.sweep.sequence] = change.sweep;
+  SweepRecord& sweep = sweeps_[change.sweep.sequence];
+  sweep = change.sweep;
+  sweep.rung_results.clear();
+}
+void MemoryStore::Apply(const AppendRungResult& change) {
+  rung_results_[change.sweep][change.number] = change.result;
 }
 void MemoryStore::Apply(const AppendLog& change) {
   logs_[change.line.sequence] = change.line;

@@ -32,6 +32,7 @@ class MemoryStore : public Store {
   void Apply(const PutNextWorker& change);
   void Apply(const PutRequest& change);
   void Apply(const PutSweep& change);
+  void Apply(const AppendRungResult& change);
   void Apply(const AppendLog& change);
   void Apply(const DropLogs& change);
 
@@ -43,7 +44,8 @@ class MemoryStore : public Store {
   std::map<Digest, DiscardedRecord> discarded_;
   std::map<WorkerId, WorkerRecord> workers_;
   std::map<std::string, RequestRecord> requests_;
-  std::map<int64_t, SweepRecord> sweeps_;
+  std::map<int64_t, SweepRecord> sweeps_;                          // by sequence; without results
+  std::map<SweepId, std::map<int64_t, RungResult>> rung_results_;  // by number
   std::map<int64_t, LogRecord> logs_;
   int64_t next_worker_ = 1;
   Status commit_status_;

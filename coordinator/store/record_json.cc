@@ -13,7 +13,7 @@ Status Damaged(std::string_view what) {
 }
 
 constexpr TaskPurpose kPurposes[] = {TaskPurpose::kStep, TaskPurpose::kCheckpoint, TaskPurpose::kExport,
-                                     TaskPurpose::kEvaluation};
+                                     TaskPurpose::kEvaluation, TaskPurpose::kRungEvaluation};
 
 Json ArtifactToJson(const ArtifactRef& artifact) {
   return Json{{"digest", artifact.digest.hex()}, {"size_bytes", artifact.size_bytes}};
@@ -80,6 +80,8 @@ std::string_view TaskPurposeName(TaskPurpose purpose) {
       return "export";
     case TaskPurpose::kEvaluation:
       return "evaluation";
+    case TaskPurpose::kRungEvaluation:
+      return "rung evaluation";
   }
   return "step";
 }
@@ -213,6 +215,34 @@ StatusOr<std::vector<SweepRecord::Member>> MembersFromText(std::string_view text
     }
   }
   return members;
+}
+
+std::string HalvingToText(const std::optional<SweepHalving>& halving) {
+  if (!halving.has_value()) return "";
+  const HalvingRule& rule = halving->rule;
+  return CanonicalJson(Json{{"metric", WordOf(halving->metric)},
+                            {"order", WordOf(rule.order)},
+                            {"runs", rule.runs},
+                            {"min_blocks", rule.min_blocks},
+                            {"blocks", rule.blocks},
+                            {"eta", rule.eta}});
+}
+
+StatusOr<std::optional<SweepHalving>> HalvingFromText(std::string_view text) {
+  if (text.empty()) return std::optional<SweepHalving>();
+  const StatusOr<Json> json = ParseJson(text, "halving");
+  if (!json.ok() || !json->is_object()) return Damaged("halving");
+  const StatusOr<std::string> metric = JsonString(*json, "metric", "halving");
+  const StatusOr<std::string> order = JsonString(*json, "order", "halving");
+  const auto known_metric = metric.ok() ? ParseHalvingMetric(*metric) : std::nullopt;
+  const auto known_order = order.ok() ? ParseHalvingOrder(*order) : std::nullopt;
+  if (!known_metric.has_value() || !known_order.has_value()) return Damaged("halving");
+  SweepHalving halving{.metric = *known_metric, .rule = {.order = *known_order}};
+  LWQ_ASSIGN_OR_RETURN(halving.rule.runs, JsonInt(*json, "runs", "stored halving"));
+  LWQ_ASSIGN_OR_RETURN(halving.rule.min_blocks, JsonInt(*json, "min_blocks", "stored halving"));
+  LWQ_ASSIGN_OR_RETURN(halving.rule.blocks, JsonInt(*json, "blocks", "stored halving"));
+  LWQ_ASSIGN_OR_RETURN(halving.rule.eta, JsonInt(*json, "eta", "stored halving"));
+  return std::optional(halving);
 }
 
 std::string KindsToText(const std::vector<TaskKind>& kinds) {

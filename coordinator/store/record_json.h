@@ -5,6 +5,7 @@
 
 #include <array>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -41,6 +42,10 @@ StatusOr<KindBases> KindBasesFromText(std::string_view text);
 
 std::string MembersToText(const std::vector<SweepRecord::Member>& members);
 StatusOr<std::vector<SweepRecord::Member>> MembersFromText(std::string_view text);
+
+// "" for none.
+std::string HalvingToText(const std::optional<SweepHalving>& halving);
+StatusOr<std::optional<SweepHalving>> HalvingFromText(std::string_view text);
 
 std::string KindsToText(const std::vector<TaskKind>& kinds);
 StatusOr<std::vector<TaskKind>> KindsFromText(std::string_view text);

@@ -171,6 +171,21 @@ ALTER TABLE runs ADD COLUMN paused INTEGER NOT NULL DEFAULT 0;
     R"sql(
 ALTER TABLE actions ADD COLUMN finished_unix_ms INTEGER NOT NULL DEFAULT 0;  -- 0 = not known
 )sql",
+    // Sweeps with halving, and the journal of what their runs measured at rungs; which tasks come before a rung; runs
+    // that were resumed after halving had stopped them.
+    R"sql(
+ALTER TABLE sweeps ADD COLUMN halving TEXT NOT NULL DEFAULT '';  -- JSON; '' = none
+CREATE TABLE rung_results (
+  sweep_id TEXT NOT NULL,
+  number INTEGER NOT NULL,       -- place in the journal of the sweep
+  run INTEGER NOT NULL,          -- place among its members
+  rung INTEGER NOT NULL,
+  value REAL,                    -- NULL: no number
+  PRIMARY KEY (sweep_id, number)
+) WITHOUT ROWID;
+ALTER TABLE run_tasks ADD COLUMN needs_blocks INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN left_halving INTEGER NOT NULL DEFAULT 0;
+)sql",
 };
 
 }  // namespace

@@ -2,6 +2,8 @@
 #include "coordinator/store/sqlite_store.h"
 
 #include <algorithm>
+#include <limits>
+#include <map>
 #include <optional>
 #include <unordered_map>
 #include <utility>
@@ -143,6 +145,7 @@ class SqliteStore : public Store {
   Status LoadTasks(Records& records);
   Status LoadActions(Records& records);
   Status LoadRest(Records& records);
+  void LoadRungResults(std::vector<SweepRecord>& sweeps);
 
   void Apply(const PutRun& change);
   void Apply(const PutRunTasks& change);
@@ -156,6 +159,7 @@ class SqliteStore : public Store {
   void Apply(const PutNextWorker& change) { put_meta_.Execute(kNextWorker, change.number); }
   void Apply(const PutRequest& change);
   void Apply(const PutSweep& change);
+  void Apply(const AppendRungResult& change);
   void Apply(const AppendLog& change);
   void Apply(const DropLogs& change) { drop_logs_.Execute(change.run.value, change.up_to); }
 
@@ -163,9 +167,9 @@ class SqliteStore : public Store {
   const std::string where_;
   RowNumbers task_numbers_{"tasks"};
   RowNumbers action_numbers_{"actions"};
-  Prepared put_run_{*database_, "INSERT OR REPLACE INTO runs VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"};
+  Prepared put_run_{*database_, "INSERT OR REPLACE INTO runs VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"};
   Prepared drop_run_tasks_{*database_, "DELETE FROM run_tasks WHERE run_id=? AND position>=?"};
-  Prepared put_run_task_{*database_, "INSERT OR REPLACE INTO run_tasks VALUES (?,?,?,?,?,?,?,?,?,?)"};
+  Prepared put_run_task_{*database_, "INSERT OR REPLACE INTO run_tasks VALUES (?,?,?,?,?,?,?,?,?,?,?)"};
   Prepared new_task_{*database_, "INSERT OR REPLACE INTO tasks VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"};
   Prepared put_task_{*database_,
                      "UPDATE tasks SET divergence_retries=?2, state=?3, action_key=?4, token=?5, reported_token=?6, "
@@ -180,7 +184,8 @@ class SqliteStore : public Store {
   Prepared put_meta_{*database_, "INSERT OR REPLACE INTO meta VALUES (?,?)"};
   Prepared get_meta_{*database_, "SELECT value FROM meta WHERE name=?"};
   Prepared put_request_{*database_, "INSERT OR REPLACE INTO requests VALUES (?,?,?)"};
-  Prepared put_sweep_{*database_, "INSERT OR REPLACE INTO sweeps VALUES (?,?,?,?,?,?,?)"};
+  Prepared put_sweep_{*database_, "INSERT OR REPLACE INTO sweeps VALUES (?,?,?,?,?,?,?,?)"};
+  Prepared append_rung_result_{*database_, "INSERT OR REPLACE INTO rung_results VALUES (?,?,?,?,?)"};
   Prepared append_log_{*database_, "INSERT OR REPLACE INTO log_lines VALUES (?,?,?,?,?,?)"};
   Prepared drop_logs_{*database_, "DELETE FROM log_lines WHERE run_id=? AND sequence<=?"};
 };
@@ -205,6 +210,7 @@ Status SqliteStore::LoadRuns(Records& records) {
     LWQ_ASSIGN_OR_RETURN(run.measurements, MeasurementsFromText(Text(query.getColumn(10))));
     LWQ_ASSIGN_OR_RETURN(run.kind_bases, KindBasesFromText(Text(query.getColumn(11))));
     run.paused = query.getColumn(12).getInt() != 0;
+    run.left_halving = query.getColumn(13).getInt() != 0;
     records.runs.push_back(std::move(run));
   }
   return absl::OkStatus();
@@ -222,6 +228,7 @@ Status SqliteStore::LoadRunTasks(Records& records) {
     task.evaluated_model = Text(query.getColumn(7));
     task.evaluated_text = Text(query.getColumn(8));
     task.shared = query.getColumn(9).getInt() != 0;
+    task.needs_blocks = Integer(query.getColumn(10));
     records.run_tasks[RunId{Text(query.getColumn(0))}].push_back(std::move(task));
   }
   return absl::OkStatus();
@@ -314,8 +321,10 @@ Status SqliteStore::LoadRest(Records& records) {
     LWQ_ASSIGN_OR_RETURN(sweep.spec_digest, ParseDigestText(Text(sweeps.getColumn(4))));
     sweep.submitted_unix_ms = Integer(sweeps.getColumn(5));
     LWQ_ASSIGN_OR_RETURN(sweep.members, MembersFromText(Text(sweeps.getColumn(6))));
+    LWQ_ASSIGN_OR_RETURN(sweep.halving, HalvingFromText(Text(sweeps.getColumn(7))));
     records.sweeps.push_back(std::move(sweep));
   }
+  LoadRungResults(records.sweeps);
   SQLite::Statement logs(*database_, "SELECT * FROM log_lines ORDER BY sequence");
   while (logs.executeStep()) {
     records.logs.push_back({.run = RunId{Text(logs.getColumn(1))},
@@ -327,6 +336,21 @@ Status SqliteStore::LoadRest(Records& records) {
   }
   records.next_worker = get_meta_.First(kNextWorker).value_or(records.next_worker);
   return absl::OkStatus();
+}
+
+void SqliteStore::LoadRungResults(std::vector<SweepRecord>& sweeps) {
+  std::map<std::string, SweepRecord*> by_id;
+  for (SweepRecord& sweep : sweeps) by_id[sweep.id.value] = &sweep;
+  SQLite::Statement results(*database_, "SELECT * FROM rung_results ORDER BY sweep_id, number");
+  while (results.executeStep()) {
+    const auto sweep = by_id.find(Text(results.getColumn(0)));
+    if (sweep == by_id.end()) continue;
+    const SQLite::Column value = results.getColumn(4);
+    sweep->second->rung_results.push_back(
+        {.run = Integer(results.getColumn(2)),
+         .rung = Integer(results.getColumn(3)),
+         .value = value.isNull() ? std::numeric_limits<double>::quiet_NaN() : value.getDouble()});
+  }
 }
 
 StatusOr<Records> SqliteStore::Load() {
@@ -388,7 +412,8 @@ void SqliteStore::Apply(const PutRun& change) {
   put_run_.Execute(run.sequence, run.id.value, CanonicalJson(RunSpecToJson(*run.spec)),
                    CanonicalJson(RecipeToJson(run.recipe)), std::string(RunStateName(run.state)), run.numerics_class,
                    run.error, run.submitted_unix_ms, run.finished_unix_ms, ResultToText(run.result),
-                   MeasurementsToText(run.measurements), KindBasesToText(run.kind_bases), static_cast<int>(run.paused));
+                   MeasurementsToText(run.measurements), KindBasesToText(run.kind_bases), static_cast<int>(run.paused),
+                   static_cast<int>(run.left_halving));
 }
 
 void SqliteStore::Apply(const PutRunTasks& change) {
@@ -396,7 +421,7 @@ void SqliteStore::Apply(const PutRunTasks& change) {
   for (const RunTaskRecord& task : change.tasks) {
     put_run_task_.Execute(change.run.value, position++, task.key.hex(), task.title, task.block, task.depth,
                           std::string(TaskPurposeName(task.purpose)), task.evaluated_model, task.evaluated_text,
-                          static_cast<int>(task.shared));
+                          static_cast<int>(task.shared), task.needs_blocks);
   }
   drop_run_tasks_.Execute(change.run.value, position);
 }
@@ -452,7 +477,13 @@ void SqliteStore::Apply(const PutRequest& change) {
 void SqliteStore::Apply(const PutSweep& change) {
   const SweepRecord& sweep = change.sweep;
   put_sweep_.Execute(sweep.sequence, sweep.id.value, sweep.name, sweep.request_id, sweep.spec_digest.hex(),
-                     sweep.submitted_unix_ms, MembersToText(sweep.members));
+                     sweep.submitted_unix_ms, MembersToText(sweep.members), HalvingToText(sweep.halving));
+}
+
+// SQLite has no NaN: it stores NULL in its place.
+void SqliteStore::Apply(const AppendRungResult& change) {
+  append_rung_result_.Execute(change.sweep.value, change.number, change.result.run, change.result.rung,
+                              change.result.value);
 }
 
 void SqliteStore::Apply(const AppendLog& change) {

@@ -304,10 +304,11 @@ HtmlTable AllRunsTable(const SweepReport& report, const SweepRuns& sweep) {
                        {{"steps", true}, {"wall time", true, "from submission to end"}, {"result"}});
   for (size_t i = 0; i < report.runs.rows.size(); ++i) {
     const ReportRow& row = report.runs.rows[i];
-    std::vector<HtmlCell> cells = {{.text = row.name, .is_heading = true},
-                                   {.text = ShortId(row.run_id), .style_class = "code"},
-                                   {.text = row.state},
-                                   {.text = LabelsText(sweep.runs[i].labels), .style_class = "labels"}};
+    std::vector<HtmlCell> cells = {
+        {.text = row.name, .is_heading = true},
+        {.text = ShortId(row.run_id), .style_class = "code"},
+        {.text = row.stopped.empty() ? row.state : absl::StrCat(row.state, " ", row.stopped)},
+        {.text = LabelsText(sweep.runs[i].labels), .style_class = "labels"}};
     const double bits = row.stored_bits_per_weight;
     cells.push_back(bits > 0 ? NumberCell(FixedText(bits, 3), bits) : NoCell());
     cells.push_back(row.size_bytes > 0 ? NumberCell(BytesText(row.size_bytes), static_cast<double>(row.size_bytes))

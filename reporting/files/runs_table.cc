@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reporting/files/runs_table.h"
 
+#include <algorithm>
+#include <cmath>
 #include <set>
 
 namespace lwq::reporting {
@@ -53,6 +55,16 @@ DataTable RunsTable(const SweepRuns& sweep, const SweepReport& report) {
   add("name", DataType::kText, [&](size_t i) { return DataCell(row(i).name); });
   add("arm", DataType::kText, [&](size_t i) { return DataCell(arm_names[i]); });
   add("state", DataType::kText, [&](size_t i) { return DataCell(row(i).state); });
+  if (std::any_of(sweep.runs.begin(), sweep.runs.end(), [](const SweepRun& one) { return one.run.has_halving(); })) {
+    // Where halving has measured the run last.
+    const auto measured = [&](size_t i) { return !run(i).halving().rungs().empty(); };
+    add("halving_blocks", DataType::kInteger,
+        [&](size_t i) { return measured(i) ? DataCell(run(i).halving().rungs().rbegin()->blocks()) : DataCell(); });
+    add("halving_value", DataType::kReal, [&](size_t i) {
+      const double value = measured(i) ? run(i).halving().rungs().rbegin()->value() : std::nan("");
+      return std::isfinite(value) ? DataCell(value) : DataCell();
+    });
+  }
   add("error", DataType::kText, [&](size_t i) { return TextOrAbsent(run(i).error()); });
   add("model", DataType::kText, [&](size_t i) { return TextOrAbsent(run(i).spec().model().name()); });
   add("method", DataType::kText, [&](size_t i) { return TextOrAbsent(row(i).method); });

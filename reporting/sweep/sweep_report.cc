@@ -28,6 +28,7 @@ void AddTimes(const Run& run, SweepReport* report) {
 std::string ReasonOf(const Run& run) {
   if (!run.error().empty()) return run.error();
   if (run.state() == lwqat::v1::RUN_STATE_CANCELLED) return "cancelled";
+  if (run.state() == lwqat::v1::RUN_STATE_STOPPED) return absl::StrCat("stopped by halving ", StoppedText(run));
   return run.waiting_reason().empty() ? "has not ended" : run.waiting_reason();
 }
 

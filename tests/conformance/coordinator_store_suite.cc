@@ -2,6 +2,8 @@
 #include "tests/conformance/coordinator_store_suite.h"
 #include "coordinator/scheduler/state/restore.h"
 
+#include <cmath>
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -135,6 +137,7 @@ TEST_P(CoordinatorStoreConformance, EveryFieldOfARunAndItsTasksComesBack) {
   run.state = RunState::kSucceeded;
   run.numerics_class = "a|b|c|bf16|t2";
   run.paused = true;
+  run.left_halving = true;
   run.kind_bases = {{TaskKind::kTrainBlock, "a|b|c"}, {TaskKind::kAdvance, "d|\"e\"|f"}};
   run.error = "none";
   run.submitted_unix_ms = 1'700'000'000'123;
@@ -158,6 +161,7 @@ TEST_P(CoordinatorStoreConformance, EveryFieldOfARunAndItsTasksComesBack) {
   RunTaskRecord second = task;
   second.title = "another";
   second.purpose = TaskPurpose::kExport;
+  second.needs_blocks = 7;
   Commit({PutRun{run}, PutRunTasks{run.id, {task, second}}});
   const Records records = Reload();
   ASSERT_EQ(records.runs.size(), 1u);
@@ -173,6 +177,7 @@ TEST_P(CoordinatorStoreConformance, EveryFieldOfARunAndItsTasksComesBack) {
   EXPECT_EQ(again.kind_bases, run.kind_bases);
   EXPECT_EQ(again.error, "none");
   EXPECT_TRUE(again.paused);
+  EXPECT_TRUE(again.left_halving);
   EXPECT_EQ(again.submitted_unix_ms, run.submitted_unix_ms);
   EXPECT_EQ(again.finished_unix_ms, run.finished_unix_ms);
   EXPECT_EQ(again.result, run.result) << "values to the last bit";
@@ -186,7 +191,9 @@ TEST_P(CoordinatorStoreConformance, EveryFieldOfARunAndItsTasksComesBack) {
   EXPECT_EQ(tasks[0].evaluated_model, "fp");
   EXPECT_EQ(tasks[0].evaluated_text, "held-out");
   EXPECT_TRUE(tasks[0].shared);
+  EXPECT_EQ(tasks[0].needs_blocks, 0);
   EXPECT_EQ(tasks[1].purpose, TaskPurpose::kExport);
+  EXPECT_EQ(tasks[1].needs_blocks, 7);
 }
 
 TEST_P(CoordinatorStoreConformance, ARunThatBeginsAgainKeepsNoTaskOfBefore) {
@@ -229,6 +236,40 @@ TEST_P(CoordinatorStoreConformance, EveryFieldOfASweepComesBackAndSweepsInTheOrd
   EXPECT_EQ(again.spec_digest, sweep.spec_digest);
   EXPECT_EQ(again.submitted_unix_ms, sweep.submitted_unix_ms);
   EXPECT_EQ(again.members, sweep.members);
+  EXPECT_EQ(again.halving, std::nullopt);
+}
+
+TEST_P(CoordinatorStoreConformance, AHalvingAndItsJournalComeBackInTheOrderTheyWereRecordedToTheLastBit) {
+  SweepRecord sweep;
+  sweep.id.value = "0123456789ab";
+  sweep.sequence = 1;
+  sweep.members = {{RunId{"a"}, {}}, {RunId{"b"}, {}}, {RunId{"c"}, {}}};
+  sweep.halving =
+      SweepHalving{.metric = HalvingMetric::kPerplexity,
+                   .rule = {.order = HalvingOrder::kAsynchronous, .runs = 3, .min_blocks = 2, .blocks = 12, .eta = 4}};
+  SweepRecord other = sweep;
+  other.id.value = "ba9876543210";
+  other.sequence = 2;
+  const double no_number = std::numeric_limits<double>::quiet_NaN();
+  const double infinity = std::numeric_limits<double>::infinity();
+  Commit({PutSweep{sweep}, PutSweep{other}, AppendRungResult{sweep.id, 0, {2, 0, 1.0 / 3}}});
+  // Eleven more, so that the order is that of numbers, not of texts.
+  for (int64_t number = 1; number < 10; ++number) {
+    Commit({AppendRungResult{sweep.id, number, {number, 0, static_cast<double>(number)}}});
+  }
+  Commit({AppendRungResult{sweep.id, 10, {0, 0, no_number}}, AppendRungResult{sweep.id, 11, {1, 1, infinity}},
+          AppendRungResult{other.id, 0, {1, 0, -0.5}}});
+  const Records records = Reload();
+  ASSERT_EQ(records.sweeps.size(), 2u);
+  EXPECT_EQ(records.sweeps[0].halving, sweep.halving);
+  const std::vector<RungResult>& journal = records.sweeps[0].rung_results;
+  ASSERT_EQ(journal.size(), 12u);
+  EXPECT_EQ(journal[0], (RungResult{2, 0, 1.0 / 3}));
+  EXPECT_EQ(journal[9], (RungResult{9, 0, 9}));
+  EXPECT_EQ(journal[10].run, 0);
+  EXPECT_TRUE(std::isnan(journal[10].value));
+  EXPECT_EQ(journal[11], (RungResult{1, 1, infinity}));
+  EXPECT_EQ(records.sweeps[1].rung_results, (std::vector<RungResult>{{1, 0, -0.5}}));
 }
 
 TEST_P(CoordinatorStoreConformance, ActionsWorkersRequestsLogsAndTheCounterComeBackAndGoWhenDropped) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "coordinator/scheduler/state/indexing.h"
 #include "coordinator/scheduler/state/task_machine.h"
 #include "tests/unit/coordinator/scheduler_harness.h"
 
@@ -38,7 +39,9 @@ void Checker::AfterStep(const State& state, const Event& event, const std::optio
   const auto* report = std::get_if<ReportTask>(&event);
   if (report != nullptr && before.has_value()) CheckReport(state, *report, *before, effects, now_ms);
   CheckChanges(effects, now_ms);
+  CheckHalvedLease(state, effects, now_ms);
   CheckRuns(state, now_ms);
+  CheckJournals(state, now_ms);
   if (++steps_ % kWholeStateEvery == 0) {
     const std::string wrong = testing::CheckIndexes(state);
     if (!wrong.empty()) Fail(now_ms, wrong);
@@ -97,6 +100,7 @@ void Checker::AfterCommit(const State& state, const Effects& effects, int64_t no
   for (const auto& [id, run] : state.runs) {
     if (IsTerminal(run.record.state)) terminal_.emplace(id, run.record.state);
   }
+  for (const auto& [id, sweep] : state.sweeps) journals_[id] = sweep.rung_results.size();
 }
 
 void Checker::CheckDiscards(const State& state, const Effects& effects, int64_t now_ms) {
@@ -127,6 +131,52 @@ void Checker::CheckDiscards(const State& state, const Effects& effects, int64_t 
     if (discarded_.contains(input.digest)) {
       Fail(now_ms, absl::StrCat(reply->lease->title, " was leased with input '", role, "', which was discarded"));
     }
+  }
+}
+
+void Checker::CheckHalvedLease(const State& state, const Effects& effects, int64_t now_ms) {
+  const auto* reply = std::get_if<LeaseReply>(&effects.reply);
+  if (reply == nullptr || !reply->lease.has_value()) return;
+  const Digest& key = reply->lease->task;
+  const bool granted_now = std::any_of(effects.changes.begin(), effects.changes.end(), [&](const Change& change) {
+    const auto* task = std::get_if<PutTask>(&change);
+    return task != nullptr && task->task.key == key && task->task.state == TaskState::kLeased;
+  });
+  if (!granted_now) return;
+  if (!PlaceOf(state, state.tasks.at(key)).has_value()) {
+    Fail(now_ms, absl::StrCat(reply->lease->title, " was leased, but no run may begin it"));
+  }
+}
+
+void Checker::CheckJournals(const State& state, int64_t now_ms) {
+  for (const auto& [id, stored] : journals_) {
+    const auto sweep = state.sweeps.find(id);
+    if (sweep == state.sweeps.end() || sweep->second.rung_results.size() < stored) {
+      Fail(now_ms, absl::StrCat("sweep ", id.value, " has lost what was recorded"));
+    }
+  }
+}
+
+void Checker::SweepEnded(const State& state, const SweepId& id, const EndedSweep& reference, bool touched,
+                         int64_t now_ms) {
+  const SweepRecord& sweep = state.sweeps.at(id);
+  bool budget_used_up = false;
+  std::vector<RunState> states;
+  for (const SweepRecord::Member& member : sweep.members) {
+    const RunRecord& run = state.runs.at(member.run).record;
+    states.push_back(run.state);
+    budget_used_up = budget_used_up || run.error.find(" times)") != std::string::npos;
+  }
+  const bool is_synchronous = sweep.halving->rule.order == HalvingOrder::kSynchronous;
+  if (touched || budget_used_up || !is_synchronous) return;
+  const auto sorted = [](std::vector<RungResult> results) {
+    std::vector<std::string> lines;
+    for (const RungResult& one : results) lines.push_back(absl::StrCat(one.run, " ", one.rung, " ", one.value));
+    std::sort(lines.begin(), lines.end());
+    return lines;
+  };
+  if (states != reference.states || sorted(sweep.rung_results) != sorted(reference.results)) {
+    Fail(now_ms, absl::StrCat("sweep ", id.value, " promoted others than an undisturbed one"));
   }
 }
 
@@ -177,6 +227,7 @@ void Checker::RunEnded(const State& state, const RunId& id, const RunRecord& ref
   switch (run.state) {
     case RunState::kPending:
     case RunState::kRunning:
+    case RunState::kStopped:  // It is of no sweep.
       Fail(now_ms, absl::StrCat("run ", id.value, " did not end, it is ", RunStateName(run.state)));
       return;
     case RunState::kSucceeded:

@@ -12,6 +12,10 @@
 //   indexes                  every index of the state agrees with the records
 //   restarts                 what is restored is what was committed
 //   equal results            a run ends as an undisturbed one does, with the same digest
+//   rungs hold back          no task is leased that every run that wants it is held back from by its sweep's halving
+//   journals are kept        no rung result is lost; each sweep is where the replay of its journal has it
+//   equal promotions         a synchronous halving ends as an undisturbed one does, unless runs failed or clients
+//   meddled
 //
 // Thread-safety: none. The first violation is kept, with the time it was seen.
 #pragma once
@@ -19,10 +23,17 @@
 #include <map>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "coordinator/scheduler/step/step.h"
 
 namespace lwq::coordinator::simulation {
+
+// How a sweep with halving ended.
+struct EndedSweep {
+  std::vector<RungResult> results;  // its journal
+  std::vector<RunState> states;     // of its runs
+};
 
 class Checker {
  public:
@@ -40,6 +51,8 @@ class Checker {
   void Restarted(const std::string& restored, const std::string& committed, int64_t now_ms);
   // `reference` is how an undisturbed world ended the same spec.
   void RunEnded(const State& state, const RunId& run, const RunRecord& reference, bool cancel_asked, int64_t now_ms);
+  // `reference` is how an undisturbed world ended it; `touched`: a client changed what it is to come to.
+  void SweepEnded(const State& state, const SweepId& sweep, const EndedSweep& reference, bool touched, int64_t now_ms);
   void Fail(int64_t now_ms, const std::string& what);
 
  private:
@@ -48,12 +61,15 @@ class Checker {
   void CheckChanges(const Effects& effects, int64_t now_ms);
   void CheckDiscards(const State& state, const Effects& effects, int64_t now_ms);
   void CheckRuns(const State& state, int64_t now_ms);
+  void CheckHalvedLease(const State& state, const Effects& effects, int64_t now_ms);
+  void CheckJournals(const State& state, int64_t now_ms);
 
   std::string violation_;
   std::set<Digest> made_;
   std::set<Digest> results_;                   // actions with a stored result
   std::set<Digest> discarded_;                 // artifacts that were discarded and not made again since
   std::map<RunId, RunState> terminal_;         // runs seen to end
+  std::map<SweepId, size_t> journals_;         // how many rung results were stored
   std::map<std::string, RunId> acknowledged_;  // by request id
   std::map<std::pair<Digest, uint64_t>, WorkerId> granted_;
   int64_t steps_ = 0;

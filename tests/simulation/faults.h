@@ -64,6 +64,7 @@ enum class Mutant {
   kDiscardWhatIsRead,    // an activation is discarded although a ready task reads it
   kLoseDiscard,          // that an artifact was discarded is not stored
   kOfferDeleted,         // a deleted activation is taken for one that is there
+  kForgetRungResult,     // what halving goes by is not stored
 };
 
 }  // namespace lwq::coordinator::simulation

@@ -31,13 +31,13 @@ TEST(SimulationTest, EveryPromiseHoldsInEveryWorld) {
     sum.kills += report.kills;
     sum.discards += report.discards;
     sum.remakes += report.remakes;
+    sum.runs_stopped += report.runs_stopped;
   }
   std::printf(
       "%lld worlds: %lld steps, %lld executions, %d coordinator restarts, %d workers killed, %d artifacts discarded, "
-      "%d of "
-      "them made again, %d of %d runs succeeded\n",
+      "%d of them made again, %d of %d runs succeeded, %d stopped by halving\n",
       static_cast<long long>(count), static_cast<long long>(sum.steps), static_cast<long long>(sum.executions),
-      sum.restarts, sum.kills, sum.discards, sum.remakes, sum.runs_succeeded, sum.runs);
+      sum.restarts, sum.kills, sum.discards, sum.remakes, sum.runs_succeeded, sum.runs, sum.runs_stopped);
   // The worlds must be wild, and yet mostly end well: otherwise the checks above see nothing.
   if (count >= 100) {
     EXPECT_GT(sum.restarts, count / 4);
@@ -45,6 +45,7 @@ TEST(SimulationTest, EveryPromiseHoldsInEveryWorld) {
     EXPECT_GT(sum.discards, count);
     EXPECT_GT(sum.remakes, count / 10);
     EXPECT_GT(sum.runs_succeeded, sum.runs / 2);
+    EXPECT_GT(sum.runs_stopped, count / 4);
   }
 }
 
@@ -84,7 +85,8 @@ INSTANTIATE_TEST_SUITE_P(Each, MutantTest,
                                            MutantCase{"ForgetSubmission", Mutant::kForgetSubmission},
                                            MutantCase{"DiscardWhatIsRead", Mutant::kDiscardWhatIsRead},
                                            MutantCase{"LoseDiscard", Mutant::kLoseDiscard},
-                                           MutantCase{"OfferDeleted", Mutant::kOfferDeleted}),
+                                           MutantCase{"OfferDeleted", Mutant::kOfferDeleted},
+                                           MutantCase{"ForgetRungResult", Mutant::kForgetRungResult}),
                          [](const auto& each) { return each.param.name; });
 
 }  // namespace

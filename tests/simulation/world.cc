@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "coordinator/scheduler/state/run_rungs.h"
+#include "tests/unit/coordinator/halved_sweeps.h"
 #include "tests/unit/coordinator/scheduler_harness.h"
 
 namespace lwq::coordinator::simulation {
@@ -53,6 +55,30 @@ std::vector<RunSpec> DrawSpecs(SimRandom& random) {
   return specs;
 }
 
+// A few arms of a small model; sometimes two are equal.
+SubmitSweep DrawHalvedSweep(SimRandom& random) {
+  SweepHalving halving;
+  halving.metric = random.Chance(0.5) ? HalvingMetric::kBlockLoss : HalvingMetric::kPerplexity;
+  halving.rule.order = random.Chance(0.7) ? HalvingOrder::kSynchronous : HalvingOrder::kAsynchronous;
+  halving.rule.eta = random.Between(2, 3);
+  const int blocks = static_cast<int>(random.Between(1, 4));
+  SubmitSweep sweep = testing::HalvedSweep(random.Between(2, 5), blocks, halving, "sweep");
+  for (SubmitRun& run : sweep.runs) {
+    run.spec.recipe.wbits = random.Chance(0.5) ? 2 : 3;
+    if (halving.metric == HalvingMetric::kPerplexity) DrawMethod(random, run.spec);
+  }
+  return sweep;
+}
+
+ReportTask HonestReport(const WorkerId& worker, const Lease& lease) {
+  ReportTask report;
+  report.worker = worker;
+  report.task = lease.task;
+  report.token = lease.token;
+  report.outcome = HonestOutcome(lease);
+  return report;
+}
+
 }  // namespace
 
 std::variant<ReportReleased, ReportSuccess, ReportFailure> HonestOutcome(const Lease& lease) {
@@ -67,15 +93,21 @@ RunRecord UndisturbedRun(const RunSpec& spec) {
   const WorkerId worker = harness.Register("undisturbed");
   const RunId run = harness.Submit(spec);
   while (const std::optional<Lease> lease = harness.LeaseTo(worker)) {
-    ReportTask report;
-    report.worker = worker;
-    report.task = lease->task;
-    report.token = lease->token;
-    report.outcome = HonestOutcome(*lease);
-    const Status status = harness.Do(report).status;
+    const Status status = harness.Do(HonestReport(worker, *lease)).status;
     LWQ_CHECK(status.ok(), status.ToString());
   }
   return harness.run(run).record;
+}
+
+EndedSweep UndisturbedSweep(const SubmitSweep& sweep) {
+  testing::SchedulerHarness harness;
+  const WorkerId worker = harness.Register("undisturbed");
+  const SweepId id = testing::AcceptedSweep(harness, sweep);
+  while (const std::optional<Lease> lease = harness.LeaseTo(worker)) {
+    const Status status = harness.Do(HonestReport(worker, *lease)).status;
+    LWQ_CHECK(status.ok(), status.ToString());
+  }
+  return {harness.state().sweeps.at(id).rung_results, testing::StatesOf(harness, id)};
 }
 
 World::World(uint64_t seed, Mutant mutant) : mutant_(mutant), random_(seed) {
@@ -91,6 +123,7 @@ World::World(uint64_t seed, Mutant mutant) : mutant_(mutant), random_(seed) {
     run.request_id = absl::StrCat("request-", runs_.size());
     runs_.push_back(std::move(run));
   }
+  if (random_.Chance(0.4)) sweep_.emplace().submission = DrawHalvedSweep(random_);
   workers_.resize(static_cast<size_t>(random_.Between(1, 4)));
   for (size_t i = 0; i < workers_.size(); ++i) workers_[i].name = absl::StrCat("worker-", i);
 }
@@ -425,6 +458,45 @@ void World::SubmitUntilAnswered(size_t index) {
   After(kCallTimeoutMs, [this, index] { SubmitUntilAnswered(index); });
 }
 
+void World::SubmitSweepUntilAnswered() {
+  if (sweep_->id.has_value()) return;
+  Send(sweep_->submission, [this](const Status& status, const Reply& reply) {
+    if (!status.ok()) {
+      checker_.Fail(now_ms_, absl::StrCat("the sweep was refused: ", status.ToString()));
+      return;
+    }
+    const SweepId id = std::get<SweepReply>(reply).sweep;
+    if (sweep_->id.has_value() && *sweep_->id != id) checker_.Fail(now_ms_, "one request names two sweeps");
+    sweep_->id = id;
+  });
+  After(kCallTimeoutMs, [this] { SubmitSweepUntilAnswered(); });
+}
+
+void World::MeddleWithSweep() {
+  if (!sweep_.has_value() || !sweep_->id.has_value()) return;
+  const auto nothing = [](const Status&, const Reply&) {};
+  if (random_.Chance(faults_.pause)) Send(PauseSweep{sweep_->id->value, random_.Chance(0.5)}, nothing);
+  if (state_ == nullptr || !state_->sweeps.contains(*sweep_->id)) return;
+  for (const SweepRecord::Member& member : state_->sweeps.at(*sweep_->id).members) {
+    if (random_.Chance(faults_.cancel)) {
+      sweep_->touched = true;
+      Send(CancelRun{member.run.value}, nothing);
+    }
+    if (state_->runs.at(member.run).record.state == RunState::kStopped && random_.Chance(faults_.cancel)) {
+      sweep_->touched = true;
+      Send(PauseRun{member.run.value, false}, nothing);
+    }
+  }
+}
+
+bool World::SweepHasEnded() const {
+  if (!sweep_.has_value()) return true;
+  if (!sweep_->id.has_value() || !state_->sweeps.contains(*sweep_->id)) return false;
+  const std::vector<SweepRecord::Member>& members = state_->sweeps.at(*sweep_->id).members;
+  return std::all_of(members.begin(), members.end(),
+                     [&](const SweepRecord::Member& member) { return HasEnded(*state_, state_->runs.at(member.run)); });
+}
+
 void World::Misfortunes() {
   if (now_ms_ >= kFaultsMs) {
     healed_ = true;
@@ -451,6 +523,7 @@ void World::Misfortunes() {
     run.cancel_asked = true;
     Send(CancelRun{run.id->value}, [](const Status&, const Reply&) {});
   }
+  MeddleWithSweep();
   After(100, [this] { Misfortunes(); });
 }
 
@@ -458,6 +531,9 @@ void World::Misfortunes() {
 void World::ResumeAll() {
   for (const SimRun& run : runs_) {
     if (run.id.has_value()) Send(PauseRun{run.id->value, false}, [](const Status&, const Reply&) {});
+  }
+  if (sweep_.has_value() && sweep_->id.has_value()) {
+    Send(PauseSweep{sweep_->id->value, false}, [](const Status&, const Reply&) {});
   }
   After(2000, [this] { ResumeAll(); });
 }
@@ -491,6 +567,10 @@ void World::MutateEffects(Effects& effects) {
       if (activation.state == ActivationState::kDeleted) deleted.insert(digest);
     }
     for (const Digest& digest : deleted) state_->activations.Made(digest, effects.changes);
+  }
+  if (mutant_ == Mutant::kForgetRungResult) {
+    std::erase_if(effects.changes,
+                  [](const Change& change) { return std::holds_alternative<AppendRungResult>(change); });
   }
   if (mutant_ == Mutant::kLoseDiscard) {
     std::erase_if(effects.changes, [](const Change& change) { return std::holds_alternative<PutDiscarded>(change); });
@@ -554,13 +634,17 @@ WorldReport World::Run() {
   Boot();
   for (size_t i = 0; i < workers_.size(); ++i) After(random_.Between(0, 2000), [this, i] { StartWorker(i); });
   for (size_t i = 0; i < runs_.size(); ++i) After(random_.Between(0, 6000), [this, i] { SubmitUntilAnswered(i); });
+  if (sweep_.has_value()) After(random_.Between(0, 6000), [this] { SubmitSweepUntilAnswered(); });
   After(100, [this] { Misfortunes(); });
 
   const auto all_ended = [&] {
-    return healed_ && state_ != nullptr && std::all_of(runs_.begin(), runs_.end(), [&](const SimRun& run) {
-             return run.id.has_value() && state_->runs.contains(*run.id) &&
-                    IsTerminal(state_->runs.at(*run.id).record.state);
-           });
+    return healed_ && state_ != nullptr &&
+           std::all_of(runs_.begin(), runs_.end(),
+                       [&](const SimRun& run) {
+                         return run.id.has_value() && state_->runs.contains(*run.id) &&
+                                IsTerminal(state_->runs.at(*run.id).record.state);
+                       }) &&
+           SweepHasEnded();
   };
   while (!happenings_.empty() && now_ms_ < kDeadlineMs && checker_.violation().empty() && !all_ended()) {
     const Happening next = happenings_.top();
@@ -580,6 +664,16 @@ WorldReport World::Run() {
       checker_.RunEnded(*state_, *run.id, references.at(spec), run.cancel_asked, now_ms_);
       ++report_.runs;
       if (state_->runs.at(*run.id).record.state == RunState::kSucceeded) ++report_.runs_succeeded;
+    }
+    if (sweep_.has_value()) {
+      if (state_ == nullptr || !SweepHasEnded()) {
+        checker_.Fail(now_ms_, "the sweep did not end");
+      } else {
+        checker_.SweepEnded(*state_, *sweep_->id, UndisturbedSweep(sweep_->submission), sweep_->touched, now_ms_);
+        for (const SweepRecord::Member& member : state_->sweeps.at(*sweep_->id).members) {
+          if (state_->runs.at(member.run).record.state == RunState::kStopped) ++report_.runs_stopped;
+        }
+      }
     }
   }
   report_.violation = checker_.violation();

@@ -33,6 +33,7 @@ struct WorldReport {
   int64_t executions = 0;
   int runs_succeeded = 0;
   int runs = 0;
+  int runs_stopped = 0;  // by halving
   int restarts = 0;
   int kills = 0;
   int discards = 0;  // artifacts that workers deleted
@@ -44,6 +45,8 @@ WorldReport SimulateWorld(uint64_t seed, Mutant mutant);
 
 // How the spec ends when nothing goes wrong but what is in the tasks themselves.
 RunRecord UndisturbedRun(const RunSpec& spec);
+// The same of a sweep with halving.
+EndedSweep UndisturbedSweep(const SubmitSweep& sweep);
 
 // What executing the lease comes to, apart from faults: a pure function of the action (some trainings diverge).
 std::variant<ReportReleased, ReportSuccess, ReportFailure> HonestOutcome(const Lease& lease);
@@ -71,6 +74,12 @@ class World {
     std::string request_id;
     std::optional<RunId> id;
     bool cancel_asked = false;
+  };
+  // A sweep with halving.
+  struct SimSweep {
+    SubmitSweep submission;
+    std::optional<SweepId> id;
+    bool touched = false;  // a client cancelled a run of it, or resumed one that was stopped
   };
   struct Happening {
     int64_t time_ms;
@@ -117,6 +126,9 @@ class World {
 
   // Clients.
   void SubmitUntilAnswered(size_t run);
+  void SubmitSweepUntilAnswered();
+  void MeddleWithSweep();
+  bool SweepHasEnded() const;
   void Misfortunes();
   void ResumeAll();
 
@@ -141,6 +153,7 @@ class World {
 
   std::vector<SimWorker> workers_;
   std::vector<SimRun> runs_;
+  std::optional<SimSweep> sweep_;
   std::set<Digest> objects_;    // made by tasks and still there
   std::set<Digest> discarded_;  // deleted and not made again since
 };

@@ -5,6 +5,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "coordinator/scheduler/step/halved_sweep.h"
 #include "coordinator/scheduler/step/submission.h"
 
 namespace lwq::coordinator {
@@ -13,8 +14,9 @@ namespace {
 // Adds up what the runs need, one after the other.
 class Total {
  public:
-  Total(Fleet fleet, SweepPreview& preview) : fleet_(std::move(fleet)), preview_(preview) {
+  Total(Fleet fleet, const SweepHalving* halving, SweepPreview& preview) : fleet_(std::move(fleet)), preview_(preview) {
     preview_.alone_device_seconds = preview_.device_seconds = 0;
+    if (halving != nullptr) halved_.emplace(halving->rule);
   }
 
   void Add(const RunSpec& spec, const ForeseenRun& run, const KnownTasks& known) {
@@ -29,6 +31,14 @@ class Total {
     }
     if (run.graph.pending.has_value()) ++preview_.growing_runs;
     const auto timed = TimedTasks(fleet_, spec, run.resolved.model.get(), run.recipe, run.graph.tasks, {});
+    if (halved_.has_value()) {
+      std::optional<std::map<Digest, double>> seconds;
+      if (timed.has_value()) {
+        seconds.emplace();
+        for (const TimedTask& task : *timed) seconds->emplace(task.key, task.seconds);
+      }
+      halved_->Add(run.graph.tasks, seconds, known.done);
+    }
     if (!timed.has_value()) {
       preview_.alone_device_seconds.reset();
       preview_.device_seconds.reset();
@@ -43,6 +53,7 @@ class Total {
   }
 
   void Finish() {
+    if (halved_.has_value()) preview_.halved = halved_->Finish();
     if (!preview_.device_seconds.has_value()) return;
     const StatusOr<Makespan> makespan = SimulateMakespan(tasks_, fleet_.workers);
     if (!makespan.ok()) return;
@@ -55,16 +66,15 @@ class Total {
   SweepPreview& preview_;
   std::unordered_set<Digest> seen_;
   std::vector<TimedTask> tasks_;
+  std::optional<HalvedTotal> halved_;
 };
 
-}  // namespace
-
-StatusOr<SweepPreview> PreviewSweep(StateReader& reader, std::span<const SubmitRun> runs) {
+StatusOr<SweepPreview> Preview(StateReader& reader, std::span<const SubmitRun> runs, const SweepHalving* halving) {
   LWQ_RETURN_IF_ERROR(CheckTogether(runs));
   Fleet fleet;
   LWQ_RETURN_IF_ERROR(reader.Look([&](const State& state) { fleet = FleetOf(state); }));
   SweepPreview preview;
-  Total total(std::move(fleet), preview);
+  Total total(std::move(fleet), halving, preview);
   for (size_t i = 0; i < runs.size(); ++i) {
     StatusOr<ForeseenRun> run = ForeseeRun(reader, runs[i].spec);
     if (!run.ok()) return OfRun(run.status(), i, runs.size(), runs[i].spec.name);
@@ -75,6 +85,27 @@ StatusOr<SweepPreview> PreviewSweep(StateReader& reader, std::span<const SubmitR
   }
   total.Finish();
   return preview;
+}
+
+}  // namespace
+
+StatusOr<SweepPreview> PreviewSweep(StateReader& reader, std::span<const SubmitRun> runs) {
+  return Preview(reader, runs, nullptr);
+}
+
+StatusOr<SweepPreview> PreviewHalvedSweep(StateReader& reader, std::vector<SubmitRun> runs, SweepHalving halving) {
+  LWQ_RETURN_IF_ERROR(CheckTogether(runs));
+  if (!IsResolved(halving)) LWQ_RETURN_IF_ERROR(ResolveHalving(runs, halving));
+  std::vector<ResolvedSpec> resolved;
+  for (size_t i = 0; i < runs.size(); ++i) {
+    StatusOr<ResolvedSpec> one = ResolveSpec(runs[i].spec);
+    if (!one.ok()) return OfRun(one.status(), i, runs.size(), runs[i].spec.name);
+    resolved.push_back(*std::move(one));
+  }
+  std::vector<const ResolvedSpec*> compared;
+  for (const ResolvedSpec& one : resolved) compared.push_back(&one);
+  LWQ_RETURN_IF_ERROR(CheckHalved(halving, compared));
+  return Preview(reader, runs, &halving);
 }
 
 }  // namespace lwq::coordinator

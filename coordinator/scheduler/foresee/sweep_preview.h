@@ -10,6 +10,7 @@
 #include <span>
 #include <vector>
 
+#include "coordinator/scheduler/foresee/halved_preview.h"
 #include "coordinator/scheduler/foresee/preview.h"
 #include "coordinator/scheduler/state/events.h"
 
@@ -31,10 +32,13 @@ struct SweepPreview {
   std::optional<int64_t> peak_activation_bytes;  // makespan.h
   int growing_runs = 0;                          // count as far as their tasks are known
   std::vector<RunPreview> runs;                  // plans and counts of each, without estimates
+  std::optional<HalvedPreview> halved;           // with halving; all else is of runs that are trained through
 };
 
 // Takes short looks at the state and plans, allocates and simulates between them. Errors as SubmitRuns, of the first
 // run that is refused, and the reader's.
 StatusOr<SweepPreview> PreviewSweep(StateReader& reader, std::span<const SubmitRun> runs);
+// Of a sweep with halving, resolved or not. Errors also as ResolveHalving and CheckHalved.
+StatusOr<SweepPreview> PreviewHalvedSweep(StateReader& reader, std::vector<SubmitRun> runs, SweepHalving halving);
 
 }  // namespace lwq::coordinator

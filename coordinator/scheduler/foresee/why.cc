@@ -40,7 +40,7 @@ std::string TitleIn(const RunEntry& run, const Digest& key) {
 class Answer {
  public:
   Answer(const State& state, const RunEntry& run, size_t position, Instant now)
-      : state_(state), run_(run), task_(state.tasks.at(run.tasks[position].key)), now_(now) {}
+      : state_(state), run_(run), in_run_(run.tasks[position]), task_(state.tasks.at(in_run_.key)), now_(now) {}
 
   std::vector<std::string> Lines() {
     const TaskRecord& record = task_.record;
@@ -106,7 +106,7 @@ class Answer {
       return;
     }
     if (!task_.queued) {
-      Say("it is not begun: every run that wants it is paused (lwq resume)");
+      NotBegun();
       return;
     }
     Fitting();
@@ -119,6 +119,16 @@ class Answer {
           ")");
     }
     Ahead();
+  }
+
+  // Nobody it may be begun for wants it.
+  void NotBegun() {
+    if (run_.record.paused || in_run_.needs_blocks <= run_.promoted_blocks) {
+      Say("it is not begun: every run that wants it is paused (lwq resume)");
+      return;
+    }
+    Say("it is not begun: halving lets the run train ", run_.promoted_blocks,
+        run_.promoted_blocks == 1 ? " block" : " blocks", " so far, and the task is for those after them");
   }
 
   void Fitting() {
@@ -221,6 +231,7 @@ class Answer {
 
   const State& state_;
   const RunEntry& run_;
+  const RunTaskRecord& in_run_;
   const TaskEntry& task_;
   const Instant now_;
   std::vector<std::string> lines_;

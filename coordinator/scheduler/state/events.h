@@ -40,20 +40,21 @@ struct SubmitSweep {
   std::vector<SubmitRun> runs;                             // their request ids are not read
   std::vector<std::map<std::string, std::string>> labels;  // of each run
   std::string request_id;                                  // "" = not idempotent
+  std::optional<SweepHalving> halving = std::nullopt;
 };
 struct CancelRun {
   std::string run_id;  // an id or a unique prefix
 };
 struct PauseRun {
   std::string run_id;  // an id or a unique prefix
-  bool paused = true;  // else it is resumed
+  bool paused = true;  // else it is resumed: one that halving has STOPPED leaves the halving
 };
 struct CancelSweep {
   std::string sweep_id;  // an id or a unique prefix
 };
 struct PauseSweep {
   std::string sweep_id;  // an id or a unique prefix
-  bool paused = true;    // else it is resumed
+  bool paused = true;    // else what was paused is resumed; runs that are STOPPED stay so
 };
 struct RegisterWorker {
   WorkerRecord worker;  // its id is not read

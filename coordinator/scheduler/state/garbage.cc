@@ -97,7 +97,8 @@ void HoldResults(State& state, RunEntry& run, size_t tasks) {
 }
 
 size_t TasksToHold(const RunEntry& run) {
-  return IsTerminal(run.record.state) || GraphIsComplete(run) ? 0 : run.tasks.size();
+  const bool is_active = run.record.state == RunState::kPending || run.record.state == RunState::kRunning;
+  return !is_active || GraphIsComplete(run) ? 0 : run.tasks.size();
 }
 
 std::optional<ArtifactRef> ReadableContentOf(const State& state, const TaskInput& input) {

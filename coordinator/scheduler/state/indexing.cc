@@ -125,7 +125,7 @@ std::optional<ReadyQueue::Place> PlaceOf(const State& state, const TaskEntry& ta
   const std::string* project = nullptr;
   ForEachWanting(state, task, [&](int64_t sequence, size_t position) {
     const RunEntry& run = state.runs.at(state.runs_by_sequence.at(sequence));
-    if (run.record.paused) return;
+    if (!MayBegin(run, position)) return;
     const Urgency urgency{.negated_priority = -static_cast<int64_t>(run.record.spec->priority),
                           .run_sequence = sequence,
                           .negated_depth = -static_cast<int64_t>(run.tasks[position].depth),

@@ -9,15 +9,21 @@
 
 namespace lwq::coordinator {
 
-// Enters the task into the indexes its state belongs to: READY → queue, if somebody wants it who is not paused (or the
-// delayed set until not_before_ms),
+// Enters the task into the indexes its state belongs to: READY → queue, if it may be begun for somebody (or the delayed
+// set until not_before_ms),
 // READY and LEASED → owner of its action, LEASED → its worker's lease, SUCCEEDED → users of its action.
 void IndexTask(State& state, TaskEntry& task);
 // Takes it out of all of them.
 void UnindexTask(State& state, TaskEntry& task);
 
-// Where the task is queued for those of the runs that want it, or wait for its action, that are not paused: as urgently
-// as for the first of them, for whose project it is. None: it is not to be begun.
+// Whether the task at that position may be begun for the run: it is not paused, and may train the blocks that the task
+// is needed for.
+inline bool MayBegin(const RunEntry& run, size_t position) {
+  return !run.record.paused && run.tasks[position].needs_blocks <= run.promoted_blocks;
+}
+
+// Where the task is queued for those of the runs that want it, or wait for its action, for which it may be begun: as
+// urgently as for the first of them, for whose project it is. None: it is not to be begun.
 std::optional<ReadyQueue::Place> PlaceOf(const State& state, const TaskEntry& task);
 // Puts the task in its place in the queue after who wants it has changed, or that of the task whose action it waits
 // for.

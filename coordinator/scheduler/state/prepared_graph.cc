@@ -30,7 +30,9 @@ PreparedTask PrepareTask(PlannedTask planned) {
                  .depth = planned.depth,
                  .purpose = planned.purpose,
                  .evaluated_model = std::move(planned.evaluated_model),
-                 .evaluated_text = std::move(planned.evaluated_text)};
+                 .evaluated_text = std::move(planned.evaluated_text),
+                 .shared = false,
+                 .needs_blocks = planned.needs_blocks};
   task.def_text = std::make_shared<const std::string>(StoredText(*task.record.def));
   task.action_key = FirstActionKey(*task.record.def);
   return task;

@@ -15,6 +15,8 @@ std::string_view RunStateName(RunState state) {
       return "FAILED";
     case RunState::kCancelled:
       return "CANCELLED";
+    case RunState::kStopped:
+      return "STOPPED";
   }
   return "UNKNOWN";
 }
@@ -41,6 +43,7 @@ bool IsTerminal(RunState state) {
   switch (state) {
     case RunState::kPending:
     case RunState::kRunning:
+    case RunState::kStopped:
       return false;
     case RunState::kSucceeded:
     case RunState::kFailed:

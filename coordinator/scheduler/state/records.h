@@ -26,17 +26,20 @@
 #include "coordinator/plan/policy/measurement.h"
 #include "coordinator/scheduler/state/ids.h"
 #include "coordinator/scheduler/state/retry.h"
+#include "coordinator/scheduler/state/sweep_halving.h"
 
 namespace lwq::coordinator {
 
-enum class RunState { kPending, kRunning, kSucceeded, kFailed, kCancelled };
+// STOPPED by its sweep's halving, which may let it go on after all, as may whoever resumes it.
+enum class RunState { kPending, kRunning, kSucceeded, kFailed, kCancelled, kStopped };
 enum class TaskState { kBlocked, kReady, kLeased, kSucceeded, kFailed, kCancelled };
-inline constexpr int kRunStates = 5;
+inline constexpr int kRunStates = 6;
 inline constexpr int kTaskStates = 6;
 
 // "PENDING", … as in the proto, without the prefix.
 std::string_view RunStateName(RunState state);
 std::string_view TaskStateName(TaskState state);
+// SUCCEEDED, FAILED or CANCELLED: no event leads out of them.
 bool IsTerminal(RunState state);
 
 struct RunResult {
@@ -61,10 +64,13 @@ struct RunRecord {
   int64_t submitted_unix_ms = 0;
   int64_t finished_unix_ms = 0;
   RunResult result;     // filled when it has SUCCEEDED
-  bool paused = false;  // no task is begun for it; only while it has not ended
+  bool paused = false;  // no task is begun for it; only while it is not in a terminal state
+  // Resumed after its sweep's halving had stopped it: it is trained through, whatever halving decides of it.
+  bool left_halving = false;
 };
 
-// Runs that were submitted together to be compared.
+// Runs that were submitted together to be compared. What they are never changes; where there is halving, its journal
+// grows.
 struct SweepRecord {
   struct Member {
     RunId run;
@@ -78,6 +84,10 @@ struct SweepRecord {
   Digest spec_digest;      // of everything it was submitted with
   int64_t submitted_unix_ms = 0;
   std::vector<Member> members;  // in the order given
+  std::optional<SweepHalving> halving = std::nullopt;
+  // With halving: what runs measured at rungs, in the order it was recorded; `run` is a place among the members. Which
+  // runs go on follows from it alone (ReplayHalving).
+  std::vector<RungResult> rung_results = {};
 };
 
 // What a run knows about one of its tasks. Position and depth change when the run's graph grows.
@@ -89,7 +99,8 @@ struct RunTaskRecord {
   TaskPurpose purpose = TaskPurpose::kStep;
   std::string evaluated_model;
   std::string evaluated_text;
-  bool shared = false;  // existed, done or in flight, when the run was planned
+  bool shared = false;       // existed, done or in flight, when the run was planned
+  int64_t needs_blocks = 0;  // begun for the run only once halving lets it train so many blocks (planned_task.h)
 };
 
 struct TaskRecord {
@@ -195,9 +206,15 @@ struct PutNextWorker {
 struct PutRequest {
   RequestRecord request;
 };
-// Sweeps never change.
+// A new sweep, without rung results: those are appended.
 struct PutSweep {
   SweepRecord sweep;
+};
+// The next entry of the journal of a sweep with halving.
+struct AppendRungResult {
+  SweepId sweep;
+  int64_t number = 0;  // its place in the journal, from 0
+  RungResult result;
 };
 struct AppendLog {
   LogRecord line;
@@ -209,7 +226,7 @@ struct DropLogs {
 };
 
 using Change = std::variant<PutRun, PutRunTasks, PutTask, PutAction, DropAction, PutDiscarded, DropDiscarded, PutWorker,
-                            DropWorker, PutNextWorker, PutRequest, PutSweep, AppendLog, DropLogs>;
+                            DropWorker, PutNextWorker, PutRequest, PutSweep, AppendRungResult, AppendLog, DropLogs>;
 
 // Everything, as Load returns it. Order within each list: runs and lines by sequence, tasks of a run by position.
 struct Records {

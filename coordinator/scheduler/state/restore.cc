@@ -154,6 +154,14 @@ StatusOr<State> RestoreState(Records records, const SchedulerOptions& options, I
       return Inconsistent(
           absl::StrCat("sweep ", sweep.id.value, " has run ", member.run.value, ", which does not exist"));
     }
+    if (sweep.halving.has_value()) {
+      const Status replayed = ReplayHalving(sweep.halving->rule, sweep.rung_results).status();
+      const bool of_members = sweep.halving->rule.runs == static_cast<int64_t>(sweep.members.size());
+      if (!replayed.ok() || !of_members) {
+        return Inconsistent(absl::StrCat("halving of sweep ", sweep.id.value, ": ",
+                                         of_members ? MessageOf(replayed) : "it is of other runs"));
+      }
+    }
     IndexSweep(state, std::move(sweep));
   }
   LWQ_RETURN_IF_ERROR(LinkTasks(state));

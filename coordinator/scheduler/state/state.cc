@@ -8,6 +8,7 @@
 #include "common/task/task_outputs.h"
 #include "common/text/one_line.h"
 #include "coordinator/scheduler/state/garbage.h"
+#include "coordinator/scheduler/state/run_rungs.h"
 
 namespace lwq::coordinator {
 namespace {
@@ -57,18 +58,20 @@ void IndexSweep(State& state, SweepRecord sweep) {
     run.sweep = id;
     run.sweep_position = position;
   }
+  if (sweep.halving.has_value()) {
+    StatusOr<HalvingSweep> halving = ReplayHalving(sweep.halving->rule, sweep.rung_results);
+    LWQ_CHECK(halving.ok(), MessageOf(halving.status()));
+    for (const SweepRecord::Member& member : sweep.members) {
+      RunEntry& run = state.runs.at(member.run);
+      run.promoted_blocks = PromotedBlocks(*sweep.halving, *halving, run);
+    }
+    state.halvings.emplace(id, *std::move(halving));
+  }
   state.sweeps_by_sequence[sweep.sequence] = id;
   if (!sweep.request_id.empty()) state.sweeps_by_request[sweep.request_id] = id;
   state.next_sweep_sequence = std::max(state.next_sweep_sequence, sweep.sequence + 1);
   state.sweep_revisions[id] = ++state.revision;
   state.sweeps[id] = std::move(sweep);
-}
-
-bool HasEnded(const State& state, const SweepId& sweep) {
-  const std::vector<SweepRecord::Member>& members = state.sweeps.at(sweep).members;
-  return std::all_of(members.begin(), members.end(), [&state](const SweepRecord::Member& member) {
-    return IsTerminal(state.runs.at(member.run).record.state);
-  });
 }
 
 const std::map<std::string, std::string>& LabelsOf(const State& state, const RunEntry& run) {
@@ -210,6 +213,7 @@ RunResult CollectResult(const State& state, const RunEntry& run) {
     const ActionRecord& action = state.actions.at(task.action_key);
     switch (planned.purpose) {
       case TaskPurpose::kStep:
+      case TaskPurpose::kRungEvaluation:
         break;
       case TaskPurpose::kCheckpoint:
         AddCheckpoints(planned.block, action, checkpoints);

@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -58,10 +59,14 @@ struct TaskCounts {
   friend bool operator==(const TaskCounts&, const TaskCounts&) = default;
 };
 
+// What a run may train that no halving holds back.
+inline constexpr int64_t kAllBlocks = std::numeric_limits<int64_t>::max();
+
 struct RunEntry {
   RunRecord record;
-  SweepId sweep;              // "" = none
-  size_t sweep_position = 0;  // among its members
+  SweepId sweep;                         // "" = none
+  size_t sweep_position = 0;             // among its members
+  int64_t promoted_blocks = kAllBlocks;  // tasks that need more of them are not begun for it
   std::shared_ptr<const LlamaConfig> model;
   Plan plan;
   std::vector<RunTaskRecord> tasks;
@@ -115,6 +120,7 @@ struct State {
   std::set<int64_t> pending_runs;
   std::map<std::string, int64_t> running_on_base;  // RUNNING runs by the base of their main kind; none has 0
   std::map<SweepId, SweepRecord> sweeps;
+  std::map<SweepId, HalvingSweep> halvings;  // of those with halving: what their journals come to
   std::map<int64_t, SweepId> sweeps_by_sequence;
   std::map<std::string, SweepId> sweeps_by_request;
   uint64_t revision = 0;                        // grows with every change of a run that a watcher could see
@@ -163,11 +169,8 @@ StatusOr<SweepId> FindSweep(const State& state, const std::string& id_or_prefix)
 // A watcher could see the run change: its revision from now on.
 uint64_t Revise(State& state, RunEntry& run);
 
-// Takes the sweep in. Its runs are there already.
+// Takes the sweep in. Its runs are there already. Requires a journal that can be replayed.
 void IndexSweep(State& state, SweepRecord sweep);
-
-// Whether all runs of the sweep have ended.
-bool HasEnded(const State& state, const SweepId& sweep);
 
 // The labels of a run in its sweep; none where it is in none.
 const std::map<std::string, std::string>& LabelsOf(const State& state, const RunEntry& run);

@@ -8,6 +8,7 @@
 #include "common/text/one_line.h"
 #include "coordinator/scheduler/state/garbage.h"
 #include "coordinator/scheduler/state/indexing.h"
+#include "coordinator/scheduler/state/run_rungs.h"
 #include "coordinator/scheduler/step/stepper.h"
 
 namespace lwq::coordinator {
@@ -54,14 +55,25 @@ Status Stepper::On(const CancelRun& event) {
 Status Stepper::On(const PauseRun& event) {
   LWQ_ASSIGN_OR_RETURN(const RunId id, FindRun(state_, event.run_id));
   effects_.reply = RunReply{id};
-  SetPaused(state_.runs.at(id), event.paused);
+  RunEntry& run = state_.runs.at(id);
+  if (!event.paused && run.record.state == RunState::kStopped) {
+    LeaveHalving(run);
+  } else {
+    SetPaused(run, event.paused);
+  }
   return absl::OkStatus();
 }
 
 Status Stepper::On(const CancelSweep& event) {
   LWQ_ASSIGN_OR_RETURN(const SweepId id, FindSweep(state_, event.sweep_id));
   effects_.reply = SweepReply{id};
-  for (const SweepRecord::Member& member : state_.sweeps.at(id).members) Cancel(state_.runs.at(member.run));
+  // Also what halving might let go on in place of those that are cancelled; what it is through with is a result.
+  std::vector<RunEntry*> open;
+  for (const SweepRecord::Member& member : state_.sweeps.at(id).members) {
+    RunEntry& run = state_.runs.at(member.run);
+    if (!HasEnded(state_, run)) open.push_back(&run);
+  }
+  for (RunEntry* run : open) Cancel(*run);
   return absl::OkStatus();
 }
 
@@ -162,6 +174,7 @@ void Stepper::TakeTasks(RunEntry& run, const std::vector<PreparedTask>& tasks) {
     } else {
       in_run.shared = before->second;
       shared_before.erase(before);
+      if (IsAbandoned(task.record)) added.push_back(&task);  // the run was stopped meanwhile
     }
     task.wanted_by[record.sequence] = position;
     if (task.record.divergence_retries < record.recipe.divergence_retries) {
@@ -312,9 +325,10 @@ void Stepper::EndRun(RunEntry& run, RunState state) {
   run.record.finished_unix_ms = now_.unix_ms;
   state_.pending_runs.erase(run.record.sequence);
   run.waiting_reason.clear();
-  run.record.paused = false;
+  if (IsTerminal(state)) run.record.paused = false;
   SaveRun(run);
   LetGoOfTasks(run);
+  maybe_finished_.insert(run.record.sequence);  // its sweep's halving is told
   run.task_revisions.assign(run.tasks.size(), Revise(state_, run));
 }
 

@@ -2,6 +2,7 @@
 // New runs: alone, and several of which all are accepted or none.
 #include <utility>
 
+#include "coordinator/scheduler/step/halved_sweep.h"
 #include "coordinator/scheduler/step/stepper.h"
 
 namespace lwq::coordinator {
@@ -46,8 +47,18 @@ Status Stepper::On(const SubmitRuns& event) {
 }
 
 Status Stepper::On(const SubmitSweep& event) {
+  if (event.halving.has_value() && !IsResolved(*event.halving)) {
+    SubmitSweep resolved = event;
+    LWQ_RETURN_IF_ERROR(ResolveHalving(resolved.runs, *resolved.halving));
+    return On(resolved);
+  }
   LWQ_ASSIGN_OR_RETURN(const auto prepared, AdmitAll(event.runs));
   LWQ_RETURN_IF_ERROR(CheckSweep(event));
+  if (event.halving.has_value()) {
+    std::vector<const ResolvedSpec*> resolved;
+    for (const auto& run : prepared) resolved.push_back(&run->resolved);
+    LWQ_RETURN_IF_ERROR(CheckHalved(*event.halving, resolved));
+  }
   const Digest spec_digest = DigestOfSweep(event, prepared);
   LWQ_ASSIGN_OR_RETURN(const std::optional<SweepId> before, SweptBefore(state_, event.request_id, spec_digest));
   if (before.has_value()) {
@@ -60,14 +71,16 @@ Status Stepper::On(const SubmitSweep& event) {
                     .request_id = event.request_id,
                     .spec_digest = spec_digest,
                     .submitted_unix_ms = now_.unix_ms,
-                    .members = {}};
+                    .members = {},
+                    .halving = event.halving};
   do {
     sweep.id.value =
         DigestOf(absl::StrCat("sweep|", sweep.sequence, "|", now_.unix_ms, "|", spec_digest.hex(), "|", sweep.id.value))
             .short_hex();
   } while (state_.sweeps.contains(sweep.id));
+  const int64_t first_blocks = event.halving.has_value() ? RungBlocks(event.halving->rule).front() : kAllBlocks;
   for (size_t i = 0; i < event.runs.size(); ++i) {
-    sweep.members.push_back({Accept({event.runs[i].spec, ""}, *prepared[i]), event.labels[i]});
+    sweep.members.push_back({Accept({event.runs[i].spec, ""}, *prepared[i], first_blocks), event.labels[i]});
   }
   effects_.changes.push_back(PutSweep{sweep});
   effects_.reply = SweepReply{sweep.id};
@@ -75,7 +88,7 @@ Status Stepper::On(const SubmitSweep& event) {
   return absl::OkStatus();
 }
 
-RunId Stepper::Accept(const SubmitRun& submission, const PreparedRun& prepared) {
+RunId Stepper::Accept(const SubmitRun& submission, const PreparedRun& prepared, int64_t promoted_blocks) {
   const StatusOr<std::optional<RunId>> before = SubmittedBefore(state_, submission.request_id, prepared.spec_digest);
   LWQ_CHECK(before.ok(), MessageOf(before.status()));
   if (before->has_value()) return **before;
@@ -95,6 +108,7 @@ RunId Stepper::Accept(const SubmitRun& submission, const PreparedRun& prepared) 
   run.record.spec = std::make_shared<const RunSpec>(prepared.resolved.spec);
   run.model = prepared.resolved.model;
   run.plan = prepared.plan;
+  run.promoted_blocks = promoted_blocks;
   const RunId id = run.record.id;
   state_.runs_by_sequence[run.record.sequence] = id;
   RunEntry& entry = state_.runs.emplace(id, std::move(run)).first->second;

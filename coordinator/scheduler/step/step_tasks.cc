@@ -85,6 +85,7 @@ void Stepper::Settle() {
       const int64_t sequence = *maybe_finished_.begin();
       maybe_finished_.erase(maybe_finished_.begin());
       FinishIfDone(RunAt(sequence));
+      RecordRungs(RunAt(sequence));
       continue;
     }
     return;

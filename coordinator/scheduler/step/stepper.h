@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One step in progress: the state, the moment, and the effects as they accumulate. Private to the scheduler; its
-// methods are spread over step_submit.cc (new runs), step_runs.cc (runs), step_workers.cc (workers, leases, reports)
-// and step_tasks.cc (what follows when a task changes).
+// methods are spread over step_submit.cc (new runs), step_runs.cc (runs), step_halving.cc (runs that halving stops or
+// lets go on), step_workers.cc (workers, leases, reports) and step_tasks.cc (what follows when a task changes).
 #pragma once
 
 #include <deque>
@@ -61,7 +61,7 @@ class Stepper {
   // Of each of several runs that would be accepted together. Errors of SubmitRuns; nothing changes.
   StatusOr<std::vector<std::shared_ptr<const PreparedRun>>> AdmitAll(const std::vector<SubmitRun>& runs) const;
   // The run that an admitted submission makes, or has made. Requires that workers have not changed since.
-  RunId Accept(const SubmitRun& submission, const PreparedRun& prepared);
+  RunId Accept(const SubmitRun& submission, const PreparedRun& prepared, int64_t promoted_blocks = kAllBlocks);
 
   // step_runs.cc
   // `start` has been made for these classes, or is null.
@@ -82,7 +82,7 @@ class Stepper {
   void BeginAgain(RunEntry& run);
   // Nothing is done for the run any more but what other runs want, too.
   void LetGoOfTasks(RunEntry& run);
-  // Neither does anything to a run that has ended.
+  // Neither does anything to a run in a terminal state.
   void Cancel(RunEntry& run);
   void SetPaused(RunEntry& run, bool paused);
   void FailRun(RunEntry& run, const std::string& error);
@@ -94,6 +94,18 @@ class Stepper {
   void LogRun(RunEntry& run, std::string_view task, std::string_view worker, std::string_view text);
   // One line for every run that wants the task.
   void LogTask(const TaskEntry& task, std::string_view worker, std::string_view text);
+
+  // step_halving.cc
+  // Records what the run has measured at the rungs it has reached, and does what follows for its sweep.
+  void RecordRungs(RunEntry& run);
+  void RecordRung(SweepRecord& sweep, const RungResult& result);
+  // To what the halving says of it: trains on, or stops. No effect where it is so already.
+  void Promote(RunEntry& run, const SweepHalving& halving, const HalvingPlace& place);
+  void StopRun(RunEntry& run, const SweepHalving& halving, const HalvingPlace& place);
+  // A run that was STOPPED wants its tasks again.
+  void GoOn(RunEntry& run);
+  // A STOPPED run is trained through, whatever halving says of it.
+  void LeaveHalving(RunEntry& run);
 
   // step_workers.cc
   // The worker, known alive from now on; NOT_FOUND.
@@ -128,7 +140,7 @@ class Stepper {
   std::unordered_map<const TaskEntry*, Digest> first_actions_;
   std::deque<Digest> to_unblock_;
   std::deque<Digest> failed_;         // tasks whose runs have to fail
-  std::set<int64_t> maybe_finished_;  // runs
+  std::set<int64_t> maybe_finished_;  // runs that may have got to a rung or to their end
 };
 
 }  // namespace lwq::coordinator

@@ -121,6 +121,13 @@ Digest DigestOfSweep(const SubmitSweep& sweep, std::span<const std::shared_ptr<c
   for (size_t i = 0; i < prepared.size(); ++i) {
     text["runs"].push_back({{"spec", prepared[i]->spec_digest.hex()}, {"labels", sweep.labels[i]}});
   }
+  if (sweep.halving.has_value()) {
+    const HalvingRule& rule = sweep.halving->rule;
+    text["halving"] = {{"metric", WordOf(sweep.halving->metric)},
+                       {"order", WordOf(rule.order)},
+                       {"min_blocks", rule.min_blocks},
+                       {"eta", rule.eta}};
+  }
   return DigestOf(CanonicalJson(text));
 }
 

@@ -63,7 +63,7 @@ Status CheckTogether(std::span<const SubmitRun> runs);
 // that is too long.
 Status CheckSweep(const SubmitSweep& sweep);
 
-// Of all that the sweep is submitted with but its request_id.
+// Of all that the sweep is submitted with but its request_id; a halving resolved.
 Digest DigestOfSweep(const SubmitSweep& sweep, std::span<const std::shared_ptr<const PreparedRun>> prepared);
 
 // The sweep that was submitted with this request_id before, if any. ALREADY_EXISTS: it came with other runs.

@@ -125,7 +125,7 @@ grpc::Status FakeRunService::WatchRun(grpc::ServerContext*, const lwqat::v1::Wat
     writer->Write(response);
   }
   on_watch();
-  if (!states.empty() && reporting::IsTerminal(states.back().state())) return grpc::Status::OK;
+  if (!states.empty() && reporting::HasEnded(states.back())) return grpc::Status::OK;
   return {grpc::StatusCode::UNAVAILABLE, "lost"};
 }
 
@@ -178,6 +178,13 @@ grpc::Status FakeSweepService::PlanSweep(grpc::ServerContext* context, const lwq
 
 grpc::Status FakeSweepService::SubmitSweep(grpc::ServerContext* context, const lwqat::v1::SubmitSweepRequest* request,
                                            lwqat::v1::SubmitSweepResponse* response) {
+  if (!refused.ok()) return refused;
+  if (request->validate_only()) return grpc::Status::OK;
+  const auto before = by_request_id.find(request->request_id());
+  if (before != by_request_id.end()) {
+    *response->mutable_sweep() = before->second;
+    return grpc::Status::OK;
+  }
   submitted.push_back(*request);
   response->mutable_sweep()->set_id("5eed00000000");
   response->mutable_sweep()->set_name(request->spec().name());
@@ -192,6 +199,7 @@ grpc::Status FakeSweepService::SubmitSweep(grpc::ServerContext* context, const l
     member->set_state(submitted_one.run().state());
     *member->mutable_labels() = run.labels();
   }
+  by_request_id[request->request_id()] = response->sweep();
   return grpc::Status::OK;
 }
 

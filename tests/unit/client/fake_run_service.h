@@ -91,8 +91,11 @@ class FakeSweepService final : public lwqat::v1::SweepService::Service {
   // What the n-th WatchSweep call sends, of every run of `runs` whose state is set to that; a call before the last then
   // breaks as a lost server does.
   std::vector<lwqat::v1::RunState> watch_calls;
+  // What SubmitSweep answers before anything else, unless it is OK.
+  grpc::Status refused = grpc::Status::OK;
   // What clients sent.
-  std::vector<lwqat::v1::SubmitSweepRequest> submitted;
+  std::vector<lwqat::v1::SubmitSweepRequest> submitted;   // to be stored, each request id once
+  std::map<std::string, lwqat::v1::Sweep> by_request_id;  // what was answered
   std::vector<lwqat::v1::SweepSpec> planned;
   std::vector<std::string> resume_tokens;
 

@@ -222,7 +222,7 @@ TEST_F(LocalTest, OnlyATemporaryStateDirectoryIsRemovedBeforeItsEnd) {
 // `lwq local` with programs that only announce the address of a coordinator in this process.
 class LocalVerbTest : public LocalTest {
  protected:
-  LocalVerbTest() : server_(&service_) {
+  LocalVerbTest() : sweeps_(&service_), server_(&service_, &sweeps_) {
     cli_.binary_directory = At("bin");
     WriteProgram("lwq-coordinator",
                  "echo \"$@\"\n"
@@ -264,6 +264,7 @@ class LocalVerbTest : public LocalTest {
   }
 
   test::FakeRunService service_;
+  test::FakeSweepService sweeps_;
   test::FakeServer server_;
   test::CliHarness cli_;
 };
@@ -327,6 +328,29 @@ TEST_F(LocalVerbTest, JsonHasRunsAndReportAndNothingElse) {
   EXPECT_EQ(json["runs"].size(), 1u);
   EXPECT_EQ(json["report"]["rows"][1]["name"], "my run");
   EXPECT_TRUE(fs::exists(At("state/exports/my-run/config.json")));
+}
+
+TEST_F(LocalVerbTest, ASweepWithHalvingIsSubmittedAsOneAndTheSameCommandGoesOnWithItWhileItIsUnfinished) {
+  test::WriteFile(At("sweep.yaml"), "base: run.yaml\nseeds: [1, 2]\nhalving: {}\n");
+  const auto local = [&] { return cli_.Run({"local", At("sweep.yaml"), "--state", At("state"), "--workers", "1"}); };
+  for (int i = 0; i < 2; ++i) EndWith(lwqat::v1::RUN_STATE_SUCCEEDED);
+  ASSERT_EQ(local(), 0) << cli_.err();
+  EXPECT_THAT(cli_.err(), HasSubstr("submitted sweep 5eed00000000 (sweep): 2 runs"));
+  ASSERT_EQ(sweeps_.submitted.size(), 1u);
+  EXPECT_TRUE(sweeps_.submitted[0].spec().has_halving());
+  for (int i = 0; i < 2; ++i) EndWith(lwqat::v1::RUN_STATE_SUCCEEDED);
+  ASSERT_EQ(local(), 0) << cli_.err();
+  EXPECT_THAT(cli_.err(), HasSubstr("resuming sweep 5eed00000000"));
+  EXPECT_EQ(sweeps_.submitted.size(), 1u);
+  // One run stopped and the others ended: it is over, and the same command is a new sweep.
+  for (auto& [id, sweep] : sweeps_.by_request_id) {
+    sweep.mutable_members(0)->set_state(lwqat::v1::RUN_STATE_SUCCEEDED);
+    sweep.mutable_members(1)->set_state(lwqat::v1::RUN_STATE_STOPPED);
+  }
+  for (int i = 0; i < 2; ++i) EndWith(lwqat::v1::RUN_STATE_SUCCEEDED);
+  ASSERT_EQ(local(), 0) << cli_.err();
+  EXPECT_THAT(cli_.err(), HasSubstr("submitted sweep"));
+  EXPECT_EQ(sweeps_.submitted.size(), 2u);
 }
 
 TEST_F(LocalVerbTest, AFailedRunEndsWith1) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What lwq prints, as golden texts.
+#include <limits>
 #include <sstream>
 
 #include "client/base/format.h"
@@ -8,6 +9,7 @@
 #include "client/render/plan_text.h"
 #include "client/render/run_page.h"
 #include "client/render/run_text.h"
+#include "client/render/sweep_list.h"
 #include "client/render/table.h"
 #include "client/render/watch_frame.h"
 #include "client/watch/run_views.h"
@@ -585,6 +587,36 @@ TEST(Completion, QuotesHelpTexts) {
   const std::vector<CompletionVerb> verbs = {{"get", "A run's [state]", {{"--json", "it's JSON", false, {}}}, {}}};
   EXPECT_THAT(*CompletionScript("zsh", verbs), HasSubstr("'--json[it’s JSON]'"));
   EXPECT_THAT(*CompletionScript("fish", verbs), HasSubstr("-l json -d 'it’s JSON'"));
+}
+
+TEST(RenderSweep, ShowsHowFarHalvingLetsEachRunGoAndWhatItMeasured) {
+  lwqat::v1::Sweep sweep;
+  sweep.set_id("5eed00000000");
+  sweep.set_name("rates");
+  sweep.mutable_halving()->set_metric("block_loss");
+  sweep.mutable_halving()->set_order("synchronous");
+  sweep.mutable_halving()->set_min_blocks(1);
+  sweep.mutable_halving()->set_eta(3);
+  const auto add = [&](const char* id, lwqat::v1::RunState state, int64_t blocks, const std::vector<double>& values) {
+    auto& member = *sweep.add_members();
+    member.set_run_id(id);
+    member.set_state(state);
+    member.set_promoted_blocks(blocks);
+    member.mutable_rung_values()->Assign(values.begin(), values.end());
+  };
+  add("a", lwqat::v1::RUN_STATE_RUNNING, 3, {0.25});
+  add("b", lwqat::v1::RUN_STATE_STOPPED, 1, {0.5});
+  add("c", lwqat::v1::RUN_STATE_FAILED, 1, {std::numeric_limits<double>::quiet_NaN()});
+  EXPECT_THAT(RenderSweep(sweep),
+              HasSubstr("halving      synchronous, by block_loss: from 1 block on, one in 3 goes on\n"
+                        "run  labels  state    blocks  block_loss at rung 0\n"
+                        "a    -       running       3                  0.25\n"
+                        "b    -       stopped       1                   0.5\n"
+                        "c    -       failed        1                   nan\n"));
+  const Json json = SweepToJson(sweep);
+  EXPECT_EQ(json["halving"]["eta"], 3);
+  EXPECT_EQ(json["runs"][0]["rung_values"], Json::array({0.25}));
+  EXPECT_TRUE(json["runs"][2]["rung_values"][0].is_null());
 }
 
 }  // namespace

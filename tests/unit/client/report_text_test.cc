@@ -2,6 +2,8 @@
 // The table of runs side by side, as golden texts.
 #include "client/render/report_text.h"
 
+#include <limits>
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/unit/reporting/sample_runs.h"
@@ -67,6 +69,20 @@ TEST(ReportText, ShowsTheStateOnlyWhereARunHasNotSucceeded) {
   lwqat::v1::Run failed = MeasuredRun("ap-run", "block_ap", 2.5, 2.0);
   failed.set_state(lwqat::v1::RUN_STATE_FAILED);
   EXPECT_THAT(RenderReport(BuildReport({failed}, 0)), HasSubstr("failed\n"));
+}
+
+TEST(ReportText, ARunThatHalvingStoppedIsARowThatSaysWhenAndWithWhichValue) {
+  lwqat::v1::Run stopped = MeasuredRun("ap-run", "block_ap", 2.5, 2.0);
+  stopped.set_state(lwqat::v1::RUN_STATE_STOPPED);
+  stopped.clear_measured();
+  stopped.mutable_halving()->set_metric("block_loss");
+  auto& rung = *stopped.mutable_halving()->add_rungs();
+  rung.set_blocks(1);
+  rung.set_value(1.0 / 3);
+  EXPECT_THAT(RenderReport(BuildReport({stopped}, 0)), HasSubstr("stopped after 1 block, block_loss 0.333333\n"));
+  EXPECT_EQ(ReportToJson(BuildReport({stopped}, 0))["rows"][0]["stopped"], "after 1 block, block_loss 0.333333");
+  rung.set_value(std::numeric_limits<double>::quiet_NaN());
+  EXPECT_THAT(RenderReport(BuildReport({stopped}, 0)), HasSubstr("stopped after 1 block, block_loss no number\n"));
 }
 
 }  // namespace

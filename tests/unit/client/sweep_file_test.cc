@@ -191,6 +191,23 @@ TEST(SweepFile, FlagsArePartOfTheBaseButNoAxis) {
             "--wbits: the sweep " + path + " sets wbits itself; leave the flag out or change the file");
 }
 
+TEST(SweepFile, HalvingSaysWhatItSaysAndLeavesTheRestOpen) {
+  const auto halving = [](const std::string& text) {
+    const auto file = ParseSweepFile("seeds: [1]\n" + text, "sweep.yaml", "");
+    LWQ_CHECK(file.ok(), file.status().ToString());
+    return file->halving;
+  };
+  EXPECT_FALSE(halving("").has_value());
+  const auto open = halving("halving: {}\n");
+  ASSERT_TRUE(open.has_value());
+  EXPECT_EQ(open->ByteSizeLong(), 0u) << "the coordinator has the defaults";
+  const auto given = halving("halving: {metric: perplexity, min_blocks: 2, eta: 4, order: asynchronous}\n");
+  EXPECT_EQ(given->metric(), "perplexity");
+  EXPECT_EQ(given->min_blocks(), 2);
+  EXPECT_EQ(given->eta(), 4);
+  EXPECT_EQ(given->order(), "asynchronous");
+}
+
 struct BadSweepText {
   const char* name;
   std::string text;
@@ -220,7 +237,8 @@ const BadSweepText kBadSweepTexts[] = {
     {"NoAxes", kBase, ": has neither axes nor arms nor seeds; a file of one run is for lwq submit"},
     {"UnknownKey", "axis: {}\n", ":1:1: unknown key \"axis\"; did you mean axes?"},
     {"StrangeKey", "zebra: 1\n",
-     ":1:1: unknown key \"zebra\"; the keys of a sweep are name, base, models, arms, axes, seeds, exclude and only_if"},
+     ":1:1: unknown key \"zebra\"; the keys of a sweep are name, base, models, arms, axes, seeds, exclude, only_if and "
+     "halving"},
     {"RunKeyAtTheTop", "axes: {}\nwbits: 2\n", ":2:1: wbits is a key of a run; put it under base, or into an axis"},
     {"KeyTwice", "seeds: [1]\nseeds: [2]\n", ":2:1: key \"seeds\" is given twice, first in line 1; remove one"},
     {"AxisTwice", "axes:\n  grid:\n    wbits: [2]\n    wbits: [3]\n",
@@ -273,6 +291,27 @@ const BadSweepText kBadSweepTexts[] = {
      "axes:\n  zip:\n    of:\n    - grid: {seed: [1,2,3,4,5,6,7,8,9,10], wbits: [1,2,3,4,5,6,7,8,9,10], group_size: "
      "[1,2,3,4,5,6,7,8,9,10], train_size: [1,2,3,4,5,6,7,8,9,10], val_size: [1,2,3,4,5,6,7,8,9,10], epochs: [1,2]}\n",
      ":4:7: makes more than 100000 combinations; take values or axes out"},
+    {"HalvingAlone", std::string(kBase) + "halving: {}\n",
+     ": has neither axes nor arms nor seeds; a file of one run is for lwq submit"},
+    {"HalvingNoMapping", "seeds: [1]\nhalving: block_loss\n",
+     ":2:10: halving: expected a mapping of metric, min_blocks, eta and order, got \"block_loss\""},
+    {"UnknownKeyOfHalving", "seeds: [1]\nhalving: {min_block: 1}\n",
+     ":2:11: unknown key \"min_block\"; did you mean min_blocks?"},
+    {"StrangeKeyOfHalving", "seeds: [1]\nhalving: {brackets: 1}\n",
+     ":2:11: unknown key \"brackets\"; the keys of halving are metric, min_blocks, eta and order"},
+    {"KeyOfHalvingTwice", "seeds: [1]\nhalving: {eta: 2, eta: 3}\n",
+     ":2:19: key \"eta\" is given twice, first in line 2; remove one"},
+    {"UnknownMetric", "seeds: [1]\nhalving: {metric: accuracy}\n",
+     ":2:19: metric: expected block_loss or perplexity, got \"accuracy\""},
+    {"UnknownOrder", "seeds: [1]\nhalving: {order: [synchronous]}\n",
+     ":2:18: order: expected synchronous or asynchronous, got a list"},
+    {"NoBlocks", "seeds: [1]\nhalving: {min_blocks: 0}\n",
+     ":2:23: min_blocks: expected a whole number of at least 1, got \"0\""},
+    {"EtaOfOne", "seeds: [1]\nhalving: {eta: 1}\n", ":2:16: eta: expected a whole number of at least 2, got \"1\""},
+    {"EtaThatIsNotWhole", "seeds: [1]\nhalving: {eta: 2.5}\n",
+     ":2:16: eta: expected a whole number of at least 2, got \"2.5\""},
+    {"QuotedEta", "seeds: [1]\nhalving: {eta: \"3\"}\n",
+     ":2:16: eta: expected a whole number of at least 2, got the quoted text \"3\""},
     {"Anchor", "axes: &a {grid: {wbits: [2]}}\n",
      ":1:7: anchors and aliases are not supported in sweep files; write the value out"},
     {"TooDeep", Deep(40), ":1:71: is nested too deeply; split the sweep"},
@@ -294,8 +333,9 @@ TEST(SweepFile, GivenAsARunFileIsRefusedByName) {
 
 // Each file that is shipped, and how many runs it says it has.
 TEST(SweepFile, ExamplesHaveTheRunsTheySay) {
-  const std::map<std::string, size_t> runs = {{"ablation", 30},         {"compare-quick", 4},    {"compare-full", 84},
-                                              {"week4-validation", 18}, {"week4-ablation", 138}, {"llama-2-7b", 198}};
+  const std::map<std::string, size_t> runs = {
+      {"ablation", 30},        {"compare-quick", 4}, {"compare-full", 84}, {"week4-validation", 18},
+      {"week4-ablation", 138}, {"llama-2-7b", 198},  {"halving", 9}};
   size_t files = 0;
   for (const auto& entry : std::filesystem::directory_iterator(std::string(LWQ_SOURCE_DIR) + "/examples/sweeps")) {
     ++files;

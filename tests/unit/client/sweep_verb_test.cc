@@ -112,5 +112,59 @@ TEST_F(SweepVerbTest, WhatIsWrongWithAnInputIsSaidOfTheFirstArm) {
   EXPECT_TRUE(service_.together.empty());
 }
 
+TEST_F(SweepVerbTest, AHalvingIsAskedAboutBeforeAnythingIsUploadedAndSubmittedWithTheSweep) {
+  WriteInputs();
+  test::WriteFile(At("sweep.yaml"), "base: run.yaml\nseeds: [1, 2]\nhalving: {eta: 2}\n");
+  sweeps_.refused = {grpc::StatusCode::INVALID_ARGUMENT, "run 1 of 2 (sweep seed=1): halving: it has no block_loss"};
+  EXPECT_EQ(cli_.Run({"sweep", At("sweep.yaml")}), 2);
+  EXPECT_THAT(cli_.err(), HasSubstr("lwq: " + At("sweep.yaml") + ": run 1 of 2 (sweep seed=1): halving: it has no"));
+  EXPECT_TRUE(sweeps_.submitted.empty());
+  EXPECT_TRUE(std::filesystem::is_empty(At("objects")));
+  sweeps_.refused = grpc::Status::OK;
+  ASSERT_EQ(cli_.Run({"sweep", At("sweep.yaml")}), 0) << cli_.err();
+  ASSERT_EQ(sweeps_.submitted.size(), 1u);
+  EXPECT_EQ(sweeps_.submitted[0].spec().halving().eta(), 2);
+}
+
+TEST_F(SweepVerbTest, AStoppedRunIsNoFailureAndSaysWhenItWasStopped) {
+  WriteInputs();
+  test::WriteFile(At("sweep.yaml"), "base: run.yaml\nseeds: [1, 2, 3, 4, 5, 6, 7]\nhalving: {}\n");
+  lwqat::v1::Run stopped;
+  stopped.set_id("feed0000-0000");
+  stopped.mutable_spec()->set_name("an arm");
+  stopped.set_state(lwqat::v1::RUN_STATE_STOPPED);
+  stopped.mutable_halving()->set_metric("block_loss");
+  auto& rung = *stopped.mutable_halving()->add_rungs();
+  rung.set_blocks(3);
+  rung.set_value(0.125);
+  lwqat::v1::Run decided = stopped;
+  decided.mutable_halving()->set_decided(true);
+  for (int i = 0; i < 7; ++i) service_.watch_calls.push_back({stopped, decided});  // the first is not yet its end
+  EXPECT_EQ(cli_.Run({"sweep", At("sweep.yaml"), "--watch"}), 0) << cli_.err();
+  const std::string all = cli_.out() + cli_.err();
+  EXPECT_THAT(all, HasSubstr("an arm feed0000: stopped after 3 blocks, block_loss 0.125"));
+  EXPECT_THAT(all, HasSubstr("7 of 7 runs ended, 7 stopped"));
+}
+
+TEST_F(SweepVerbTest, PlanOfAHalvedSweepSaysWhatIsTrainedAtLeastAndAtMost) {
+  WriteInputs();
+  test::WriteFile(At("sweep.yaml"), "base: run.yaml\nseeds: [1, 2]\nhalving: {}\n");
+  sweeps_.plan.set_device_seconds(900);
+  auto& halving = *sweeps_.plan.mutable_halving();
+  for (const auto& [blocks, runs] : {std::pair<int, int>{1, 9}, {3, 3}, {12, 1}}) {
+    halving.add_rungs()->set_blocks(blocks);
+    halving.mutable_rungs()->rbegin()->set_runs(runs);
+  }
+  halving.set_trainings(108);
+  halving.set_least_trainings(20);
+  halving.set_most_trainings(24);
+  halving.set_least_device_seconds(150);
+  halving.set_most_device_seconds(180);
+  ASSERT_EQ(cli_.Run({"plan", At("sweep.yaml")}), 0) << cli_.err();
+  EXPECT_THAT(cli_.out(),
+              HasSubstr("halving      9 runs to 1, 3 runs to 3, 1 run to 12 blocks\n"
+                        "             trains 20 to 24 of 108 distinct blocks; device time 2:30 to 3:00 of 15:00\n"));
+}
+
 }  // namespace
 }  // namespace lwq::client

@@ -430,5 +430,74 @@ TEST(RunSpecJsonTest, ReadsBackEqual) {
   EXPECT_EQ(RunSpecFromJson(Json(1)).status().code(), absl::StatusCode::kDataLoss);
 }
 
+// What halving holds back of a run of three blocks, by title.
+std::map<std::string, int64_t> NeedsOf(const RunSpec& spec) {
+  std::map<std::string, int64_t> needs;
+  for (const PlannedTask& task : Graph(spec)) needs[task.title] = task.needs_blocks;
+  return needs;
+}
+
+TEST(NeedsOfTasksTest, ATaskIsNeededFromTheFirstTrainingThatIsMadeFromItAndAResultFromItsLast) {
+  RunSpec spec = BlockApSpec(3);
+  spec.eval_texts[0].files.size_bytes = 0;
+  EXPECT_EQ(NeedsOf(spec), (std::map<std::string, int64_t>{{"prepare calibration tokens", 1},
+                                                           {"embed calibration tokens", 1},
+                                                           {"advance full-precision block 0", 1},
+                                                           {"advance full-precision block 1", 2},
+                                                           {"advance full-precision block 2", 3},
+                                                           {"train block 0", 1},
+                                                           {"advance quantized block 0", 2},
+                                                           {"train block 1", 2},
+                                                           {"advance quantized block 1", 3},
+                                                           {"train block 2", 3},
+                                                           {"tokenize held-out", 0},
+                                                           {"evaluate fp on held-out", 0},
+                                                           {"perplexity of fp on held-out", 0},
+                                                           {"evaluate block_ap on held-out", 3},
+                                                           {"perplexity of block_ap on held-out", 3},
+                                                           {"export gptq_v2", 3}}));
+}
+
+TEST(NeedsOfTasksTest, InARelayABlockCountsOnceItIsTrainedOn) {
+  RunSpec spec = BlockApSpec(2);
+  spec.recipe.handoff = "relay";
+  const std::map<std::string, int64_t> needs = NeedsOf(spec);
+  EXPECT_EQ(needs.at("train block 0"), 1);
+  EXPECT_EQ(needs.at("train on block 0"), 1);
+  EXPECT_EQ(needs.at("train on block 1"), 2);
+  EXPECT_EQ(needs.at("train block 1"), 1) << "the first pass has trained every block on the others at once";
+}
+
+TEST(NeedsOfTasksTest, InAnyOrderTheTrainingsCountInTheOrderOfTheRun) {
+  RunSpec spec = BlockApSpec(3);
+  spec.recipe.layer_ordering = "random";
+  spec.recipe.handoff = "independent";
+  std::vector<int64_t> needs;
+  const std::vector<PlannedTask> graph = Graph(spec);
+  for (const PlannedTask& task : graph) {
+    if (task.purpose == TaskPurpose::kCheckpoint) needs.push_back(task.needs_blocks);
+  }
+  EXPECT_THAT(needs, ElementsAre(1, 2, 3));
+}
+
+TEST(RungEvaluationTest, TheModelIsEvaluatedWithTheBlocksTrainedSoFarAndNoOtherTaskChanges) {
+  RunSpec spec = BlockApSpec(3);
+  spec.eval_texts[0].files.size_bytes = 0;
+  const std::set<Digest> without = Keys(Graph(spec));
+  spec.rung_evaluations = {1, 2};
+  const std::vector<PlannedTask> graph = Graph(spec);
+  EXPECT_EQ(graph.size(), without.size() + 4);
+  for (const Digest& key : without) EXPECT_TRUE(Keys(graph).contains(key));
+  const PlannedTask& evaluate = Titled(graph, "evaluate 2 quantized blocks on held-out");
+  EXPECT_EQ(evaluate.def.inputs.at("block.0"), Out(Titled(graph, "train block 0"), "block"));
+  EXPECT_EQ(evaluate.def.inputs.at("block.1"), Out(Titled(graph, "train block 1"), "block"));
+  EXPECT_FALSE(evaluate.def.inputs.contains("block.2"));
+  EXPECT_EQ(evaluate.needs_blocks, 2);
+  const PlannedTask& reduce = Titled(graph, "perplexity of 1 quantized block on held-out");
+  EXPECT_EQ(reduce.purpose, TaskPurpose::kRungEvaluation);
+  EXPECT_EQ(reduce.needs_blocks, 1);
+  EXPECT_EQ(RunSpecToJson(*RunSpecFromJson(RunSpecToJson(spec))), RunSpecToJson(spec));
+}
+
 }  // namespace
 }  // namespace lwq::coordinator

@@ -11,6 +11,7 @@
 #include "coordinator/scheduler/state/garbage.h"
 #include "coordinator/scheduler/state/indexing.h"
 #include "coordinator/scheduler/state/restore.h"
+#include "coordinator/scheduler/state/run_rungs.h"
 #include "coordinator/store/record_json.h"
 
 namespace lwq::coordinator::testing {
@@ -122,9 +123,11 @@ ReportSuccess HonestSuccess(const Lease& lease) {
       break;
     case TaskKind::kEmbed:
     case TaskKind::kAdvance:
-    case TaskKind::kTrainBlock:
     case TaskKind::kRtnBlock:
     case TaskKind::kExport:
+      break;
+    case TaskKind::kTrainBlock:
+      success.metrics_json = CanonicalJson(Json{{"best_val_loss", Numbers(lease, 1)[0]}});
       break;
     case TaskKind::kEvaluatePpl:
       break;
@@ -388,6 +391,44 @@ StatusOr<double> SchedulerHarness::SecondsWithWorkers(const RunId& id, int worke
   return coordinator::SecondsWithWorkers(recorded, workers);
 }
 
+namespace {
+
+// Every sweep with halving is what the replay of its journal says, and so is each of its runs.
+std::string CheckHalvings(const State& state) {
+  size_t with_halving = 0;
+  for (const auto& [id, sweep] : state.sweeps) {
+    if (!sweep.halving.has_value()) continue;
+    ++with_halving;
+    const StatusOr<HalvingSweep> replayed = ReplayHalving(sweep.halving->rule, sweep.rung_results);
+    if (!replayed.ok()) return absl::StrCat("sweep ", id.value, ": ", MessageOf(replayed.status()));
+    for (size_t i = 0; i < sweep.members.size(); ++i) {
+      const RunEntry& run = state.runs.at(sweep.members[i].run);
+      const auto position = static_cast<int64_t>(i);
+      const HalvingPlace place = replayed->PlaceOf(position);
+      const std::string name =
+          absl::StrCat("run ", i, " of sweep ", id.value, " (", RunStateName(run.record.state), ")");
+      if (place != state.halvings.at(id).PlaceOf(position))
+        return absl::StrCat(name, " is not where the replay has it");
+      if (IsTerminal(run.record.state)) {
+        if (place.decision == HalvingDecision::kPromote) return absl::StrCat(name, " has ended and is not recorded");
+        continue;
+      }
+      const bool stopped = place.decision == HalvingDecision::kStop && !run.record.left_halving;
+      if (stopped != (run.record.state == RunState::kStopped)) return absl::StrCat(name, " is stopped wrongly");
+      if (run.promoted_blocks != PromotedBlocks(*sweep.halving, *replayed, run)) {
+        return absl::StrCat(name, " may train ", run.promoted_blocks, " blocks");
+      }
+      if (place.decision == HalvingDecision::kPromote &&
+          RungValue(state, run, *sweep.halving, place.rung).has_value()) {
+        return absl::StrCat(name, " has reached rung ", place.rung, " and is not recorded");
+      }
+    }
+  }
+  return with_halving == state.halvings.size() ? "" : "a halving is of no sweep";
+}
+
+}  // namespace
+
 std::string CheckIndexes(const State& state) {
   std::map<WorkerId, Digest> leases;
   std::map<std::string, ProjectShares::Use> uses;
@@ -457,6 +498,7 @@ std::string CheckIndexes(const State& state) {
   }
   if (running_on_base != state.running_on_base) return "runs are not counted on the bases they are pinned to";
   if (bases_of_model != state.bases_of_model) return "the bases of a model are not those its runs are pinned to";
+  if (const std::string wrong = CheckHalvings(state); !wrong.empty()) return wrong;
   for (const auto& [id, run] : state.runs) {
     if (run.task_revisions.size() != run.tasks.size()) return absl::StrCat("run ", id.value, " has a task unrevised");
     if (run.record.state == RunState::kRunning && run.counts != CountTasks(state, run)) {
@@ -476,7 +518,13 @@ std::string DescribeDurable(const State& state) {
     const RunRecord& run = state.runs.at(id).record;
     absl::StrAppend(&text, "run ", id.value, " ", RunStateName(run.state), " ", run.numerics_class, " ",
                     KindBasesToText(run.kind_bases), " ", run.error, " ", ResultToText(run.result), " ",
-                    state.runs.at(id).logs.size(), "\n");
+                    state.runs.at(id).logs.size(), run.left_halving ? " left halving" : "", "\n");
+  }
+  for (const auto& [id, sweep] : state.sweeps) {
+    absl::StrAppend(&text, "sweep ", id.value, " ", HalvingToText(sweep.halving), "\n");
+    for (const RungResult& result : sweep.rung_results) {
+      absl::StrAppend(&text, "rung ", result.run, " ", result.rung, " ", result.value, "\n");
+    }
   }
   for (const auto& [key, task] : state.tasks) {
     const TaskRecord& record = task.record;

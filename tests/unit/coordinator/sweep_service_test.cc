@@ -209,5 +209,100 @@ TEST_F(WatchSweepServiceTest, RunsAndSweepsAreListedByWhatIsAskedFor) {
   EXPECT_EQ(sweeps.sweeps_size(), 0);
 }
 
+wire::SubmitSweepRequest HalvedBits(const std::string& metric) {
+  wire::SubmitSweepRequest request;
+  request.mutable_spec()->set_name("halved");
+  for (const int bits : {2, 3, 4}) {
+    RunSpec spec = testing::BlockApSpec(3);
+    spec.name = absl::StrCat("bits ", bits);
+    spec.recipe.wbits = bits;
+    ToWire(spec, request.mutable_spec()->add_runs()->mutable_spec());
+  }
+  request.mutable_spec()->mutable_halving()->set_metric(metric);
+  return request;
+}
+
+TEST_F(ServiceTest, ASweepWithHalvingSaysHowFarItsRunsMayGoAndWhatTheyMeasured) {
+  const std::string worker = Register("a");
+  wire::SubmitSweepResponse submitted;
+  ASSERT_TRUE(Call(*sweeps_, &wire::SweepService::Stub::SubmitSweep, HalvedBits("perplexity"), &submitted).ok());
+  const wire::Halving& halving = submitted.sweep().halving();
+  EXPECT_EQ(halving.metric(), "perplexity");
+  EXPECT_EQ(halving.min_blocks(), 1);
+  EXPECT_EQ(halving.eta(), 3);
+  EXPECT_EQ(halving.order(), "synchronous");
+  EXPECT_EQ(submitted.sweep().members(2).promoted_blocks(), 1);
+  RunToEnd(worker);  // every perplexity is 2.5: the first goes on
+  wire::GetSweepRequest get;
+  get.set_sweep_id(submitted.sweep().id());
+  wire::GetSweepResponse sweep;
+  ASSERT_TRUE(Call(*sweeps_, &wire::SweepService::Stub::GetSweep, get, &sweep).ok());
+  const auto& members = sweep.sweep().members();
+  EXPECT_EQ(members[0].state(), wire::RUN_STATE_SUCCEEDED);
+  EXPECT_EQ(members[0].promoted_blocks(), 3);
+  EXPECT_THAT(members[0].rung_values(), ::testing::ElementsAre(2.5, 2.5));
+  EXPECT_EQ(members[1].state(), wire::RUN_STATE_STOPPED);
+  EXPECT_EQ(members[1].promoted_blocks(), 1);
+  EXPECT_THAT(members[1].rung_values(), ::testing::ElementsAre(2.5));
+
+  const wire::Run stopped = Get(members[1].run_id());
+  EXPECT_TRUE(stopped.halving().decided());
+  EXPECT_TRUE(stopped.has_finished_at());
+  ASSERT_EQ(stopped.halving().rungs_size(), 1);
+  EXPECT_EQ(stopped.halving().rungs(0).blocks(), 1);
+  EXPECT_EQ(stopped.halving().rungs(0).value(), 2.5);
+  // A watch ends with it.
+  grpc::ClientContext context;
+  wire::WatchRunRequest watch;
+  watch.set_run_id(stopped.id());
+  const auto stream = runs_->WatchRun(&context, watch);
+  wire::WatchRunResponse message;
+  ASSERT_TRUE(stream->Read(&message));
+  EXPECT_EQ(message.run().state(), wire::RUN_STATE_STOPPED);
+  EXPECT_FALSE(stream->Read(&message));
+  EXPECT_TRUE(stream->Finish().ok());
+
+  wire::ResumeRunRequest resume;
+  resume.set_run_id(stopped.id());
+  wire::ResumeRunResponse resumed;
+  ASSERT_TRUE(Call(*runs_, &wire::RunService::Stub::ResumeRun, resume, &resumed).ok());
+  EXPECT_EQ(resumed.run().state(), wire::RUN_STATE_RUNNING);
+  EXPECT_EQ(resumed.run().halving().promoted_blocks(), 3);
+  EXPECT_FALSE(resumed.run().has_finished_at());
+  RunToEnd(worker);
+  EXPECT_EQ(Get(stopped.id()).state(), wire::RUN_STATE_SUCCEEDED);
+}
+
+TEST_F(ServiceTest, AHalvingIsPlannedAndValidatedAndRefusedBeforeAnythingIsStored) {
+  Register("a");
+  wire::PlanSweepRequest plan;
+  *plan.mutable_spec() = HalvedBits("").spec();
+  wire::PlanSweepResponse planned;
+  ASSERT_TRUE(Call(*sweeps_, &wire::SweepService::Stub::PlanSweep, plan, &planned).ok());
+  ASSERT_EQ(planned.plan().halving().rungs_size(), 2);
+  EXPECT_EQ(planned.plan().halving().rungs(1).blocks(), 3);
+  EXPECT_EQ(planned.plan().halving().rungs(1).runs(), 1);
+  EXPECT_EQ(planned.plan().halving().trainings(), 9);
+  EXPECT_EQ(planned.plan().halving().least_trainings(), 5);
+  EXPECT_EQ(planned.plan().halving().most_trainings(), 5);
+
+  wire::SubmitSweepRequest request = HalvedBits("block_loss");
+  request.set_validate_only(true);
+  wire::SubmitSweepResponse response;
+  const auto submit = [&] { return Call(*sweeps_, &wire::SweepService::Stub::SubmitSweep, request, &response); };
+  ASSERT_TRUE(submit().ok());
+  EXPECT_FALSE(response.has_sweep());
+  request.mutable_spec()->mutable_runs(1)->mutable_spec()->mutable_recipe()->set_method("rtn");
+  EXPECT_THAT(submit().error_message(), ::testing::HasSubstr("run 2 of 3 (bits 3): halving: method rtn"));
+  request = HalvedBits("loss");
+  EXPECT_EQ(submit().error_message(), "halving: metric is 'loss', must be block_loss or perplexity");
+  request.mutable_spec()->mutable_halving()->set_metric("");
+  request.mutable_spec()->mutable_halving()->set_order("sorted");
+  EXPECT_EQ(submit().error_message(), "halving: order is 'sorted', must be synchronous or asynchronous");
+  wire::ListSweepsResponse list;
+  ASSERT_TRUE(Call(*sweeps_, &wire::SweepService::Stub::ListSweeps, {}, &list).ok());
+  EXPECT_EQ(list.sweeps_size(), 0);
+}
+
 }  // namespace
 }  // namespace lwq::coordinator

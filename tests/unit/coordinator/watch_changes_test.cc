@@ -4,6 +4,7 @@
 #include <random>
 
 #include "client/rpc/take_changes.h"
+#include "coordinator/scheduler/state/run_rungs.h"
 #include "coordinator/service/convert_run.h"
 #include "coordinator/service/watch_messages.h"
 #include "google/protobuf/util/message_differencer.h"

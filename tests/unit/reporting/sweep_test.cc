@@ -325,6 +325,11 @@ TEST(SweepReportTest, RunsWithoutAResultAreNamedWithTheirReasons) {
   ASSERT_EQ(report.without_result[0].tasks.size(), 1u);
   EXPECT_EQ(report.without_result[0].tasks[0].error, "not finite");
   EXPECT_EQ(report.without_result[1].reason, "cancelled");
+  sweep.runs[1].run.set_state(lwqat::v1::RUN_STATE_STOPPED);
+  sweep.runs[1].run.mutable_halving()->set_metric("perplexity");
+  sweep.runs[1].run.mutable_halving()->add_rungs()->set_blocks(3);
+  sweep.runs[1].run.mutable_halving()->mutable_rungs(0)->set_value(21.5);
+  EXPECT_EQ(Built(sweep).without_result[1].reason, "stopped by halving after 3 blocks, perplexity 21.5");
   EXPECT_EQ(report.without_result[2].reason, "has not ended");
 }
 
