@@ -98,8 +98,16 @@ void Stepper::StopRun(RunEntry& run, const SweepHalving& halving, const HalvingP
 
 void Stepper::GoOn(RunEntry& run) {
   RunRecord& record = run.record;
-  record.state = RunState::kRunning;
   record.finished_unix_ms = 0;
+  if (run.tasks.empty()) {
+    // It was to begin again (BeginAgain), and had not, when it was stopped.
+    record.state = RunState::kPending;
+    state_.pending_runs.insert(record.sequence);
+    SaveRun(run);
+    PinPendingRuns();
+    return;
+  }
+  record.state = RunState::kRunning;
   CountRunning(state_, record, +1);
   StatusOr<RunGraph> graph = GraphOf(run);
   if (!graph.ok()) return FailRun(run, std::string(MessageOf(graph.status())));

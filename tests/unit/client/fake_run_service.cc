@@ -210,7 +210,7 @@ grpc::Status FakeSweepService::WatchSweep(grpc::ServerContext*, const lwqat::v1:
   lwqat::v1::WatchSweepResponse response;
   runs_->With([&](FakeRunService& service) {
     for (lwqat::v1::Run& run : service.runs) {
-      run.set_state(watch_calls.at(call));
+      watch_calls.at(call)(run);
       *response.add_runs() = run;
     }
   });

@@ -88,9 +88,9 @@ class FakeSweepService final : public lwqat::v1::SweepService::Service {
 
   // What PlanSweep answers, with the plan of `runs` for each run.
   lwqat::v1::SweepPlan plan;
-  // What the n-th WatchSweep call sends, of every run of `runs` whose state is set to that; a call before the last then
+  // What becomes of every run of `runs` before the n-th WatchSweep call sends them all; a call before the last then
   // breaks as a lost server does.
-  std::vector<lwqat::v1::RunState> watch_calls;
+  std::vector<std::function<void(lwqat::v1::Run& run)>> watch_calls;
   // What SubmitSweep answers before anything else, unless it is OK.
   grpc::Status refused = grpc::Status::OK;
   // What clients sent.

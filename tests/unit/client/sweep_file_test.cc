@@ -333,9 +333,9 @@ TEST(SweepFile, GivenAsARunFileIsRefusedByName) {
 
 // Each file that is shipped, and how many runs it says it has.
 TEST(SweepFile, ExamplesHaveTheRunsTheySay) {
-  const std::map<std::string, size_t> runs = {
-      {"ablation", 30},        {"compare-quick", 4}, {"compare-full", 84}, {"week4-validation", 18},
-      {"week4-ablation", 138}, {"llama-2-7b", 198},  {"halving", 9}};
+  const std::map<std::string, size_t> runs = {{"ablation", 30},         {"compare-quick", 4},    {"compare-full", 84},
+                                              {"week4-validation", 18}, {"week4-ablation", 138}, {"llama-2-7b", 198},
+                                              {"halving", 9},           {"one-block", 13}};
   size_t files = 0;
   for (const auto& entry : std::filesystem::directory_iterator(std::string(LWQ_SOURCE_DIR) + "/examples/sweeps")) {
     ++files;

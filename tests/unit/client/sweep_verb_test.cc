@@ -53,7 +53,8 @@ TEST_F(SweepVerbTest, SweepNamesTheArmThatWouldBeRefusedAndUploadsNothing) {
 TEST_F(SweepVerbTest, SweepWatchEndsAsItsRunsDoWithALineForEach) {
   WriteInputs();
   test::WriteFile(At("sweep.yaml"), "base: run.yaml\nseeds: [1, 2, 3, 4, 5, 6, 7]\n");
-  sweeps_.watch_calls = {lwqat::v1::RUN_STATE_RUNNING, lwqat::v1::RUN_STATE_SUCCEEDED};
+  sweeps_.watch_calls = {[](lwqat::v1::Run& run) { run.set_state(lwqat::v1::RUN_STATE_RUNNING); },
+                         [](lwqat::v1::Run& run) { run.set_state(lwqat::v1::RUN_STATE_SUCCEEDED); }};
   EXPECT_EQ(cli_.Run({"sweep", At("sweep.yaml"), "--watch", "--json"}), 0) << cli_.err();
   EXPECT_THAT(cli_.err(),
               AllOf(HasSubstr("[7/7] "), HasSubstr("seed=1 feed0000: succeeded"), HasSubstr("7 of 7 runs ended")));
@@ -129,20 +130,21 @@ TEST_F(SweepVerbTest, AHalvingIsAskedAboutBeforeAnythingIsUploadedAndSubmittedWi
 TEST_F(SweepVerbTest, AStoppedRunIsNoFailureAndSaysWhenItWasStopped) {
   WriteInputs();
   test::WriteFile(At("sweep.yaml"), "base: run.yaml\nseeds: [1, 2, 3, 4, 5, 6, 7]\nhalving: {}\n");
-  lwqat::v1::Run stopped;
-  stopped.set_id("feed0000-0000");
-  stopped.mutable_spec()->set_name("an arm");
-  stopped.set_state(lwqat::v1::RUN_STATE_STOPPED);
-  stopped.mutable_halving()->set_metric("block_loss");
-  auto& rung = *stopped.mutable_halving()->add_rungs();
-  rung.set_blocks(3);
-  rung.set_value(0.125);
-  lwqat::v1::Run decided = stopped;
-  decided.mutable_halving()->set_decided(true);
-  for (int i = 0; i < 7; ++i) service_.watch_calls.push_back({stopped, decided});  // the first is not yet its end
+  const auto stop = [](lwqat::v1::Run& run) {
+    run.set_state(lwqat::v1::RUN_STATE_STOPPED);
+    run.mutable_halving()->set_metric("block_loss");
+    run.mutable_halving()->clear_rungs();
+    auto& rung = *run.mutable_halving()->add_rungs();
+    rung.set_blocks(3);
+    rung.set_value(0.125);
+  };
+  sweeps_.watch_calls = {stop, [&](lwqat::v1::Run& run) {  // the first is not yet its end
+                           stop(run);
+                           run.mutable_halving()->set_decided(true);
+                         }};
   EXPECT_EQ(cli_.Run({"sweep", At("sweep.yaml"), "--watch"}), 0) << cli_.err();
   const std::string all = cli_.out() + cli_.err();
-  EXPECT_THAT(all, HasSubstr("an arm feed0000: stopped after 3 blocks, block_loss 0.125"));
+  EXPECT_THAT(all, HasSubstr("seed=1 feed0000: stopped after 3 blocks, block_loss 0.125"));
   EXPECT_THAT(all, HasSubstr("7 of 7 runs ended, 7 stopped"));
 }
 

@@ -225,6 +225,25 @@ TEST(HalvingStepTest, AStoppedRunThatIsResumedIsTrainedThroughAndTheDecisionsSta
   EXPECT_EQ(CheckIndexes(harness.state()), "");
 }
 
+TEST(HalvingStepTest, ARunThatAnotherVersionStoppedBeginsAgainWhenItIsResumed) {
+  SchedulerHarness harness;
+  const WorkerId worker = harness.Register("a");
+  const SweepId id = AcceptedSweep(harness, HalvedSweep(2, 3, HalvingBy(2)));
+  const std::vector<RunId> runs = MembersOf(harness, id);
+  RunArmsToEnd(harness, worker, Rising);
+  ASSERT_EQ(harness.run(runs[1]).record.state, kStopped);
+  // Tasks that this version would not give it: those of the other arm.
+  const std::vector<Change> changes = {PutRunTasks{runs[1], harness.run(runs[0]).tasks}};
+  ASSERT_TRUE(harness.store().Commit(harness.term(), changes).ok());
+  harness.Restart();
+  ASSERT_TRUE(harness.Do(PauseRun{runs[1].value, false}).status.ok());
+  EXPECT_EQ(harness.run(runs[1]).record.state, kRunning);
+  const std::vector<std::string> titles = RunArmsToEnd(harness, worker, Rising);
+  EXPECT_EQ(Count(titles, "train block"), 2) << "what is the same is not done again";
+  EXPECT_EQ(harness.run(runs[1]).record.state, kSucceeded);
+  EXPECT_EQ(CheckIndexes(harness.state()), "");
+}
+
 TEST(HalvingStepTest, WhatNobodyElseWantsIsTakenFromItsWorkerWhenItsRunIsStopped) {
   SchedulerHarness harness;
   const WorkerId worker = harness.Register("a");

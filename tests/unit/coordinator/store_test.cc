@@ -133,6 +133,26 @@ TEST_F(SqliteStoreTest, AFileFromBeforeTermsKeepsWhatItHasAndBeginsWithTheFirst)
   EXPECT_EQ(records->next_worker, 8);
 }
 
+TEST_F(SqliteStoreTest, SweepsOfAFileFromBeforeHalvingHaveNoneAndTheirTasksNeedNoBlocks) {
+  constexpr int kBeforeHalving = 8;
+  {
+    SQLite::Database database(path(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+    ASSERT_TRUE(MigrateSqlite(database, kBeforeHalving).ok());
+    database.exec("INSERT INTO sweeps VALUES (1, '0123456789ab', 'bits', '', '', 5, '[]')");
+    database.exec(absl::StrCat("INSERT INTO run_tasks VALUES ('run', 0, '", DigestOf("task").hex(),
+                               "', 'train block 0', 0, 1, 'checkpoint', '', '', 0)"));
+  }
+  const StatusOr<std::unique_ptr<Store>> store = OpenSqliteStore(path());
+  ASSERT_TRUE(store.ok()) << store.status();
+  const StatusOr<Records> records = (*store)->Load();
+  ASSERT_TRUE(records.ok()) << records.status();
+  ASSERT_EQ(records->sweeps.size(), 1u);
+  EXPECT_EQ(records->sweeps[0].halving, std::nullopt);
+  EXPECT_TRUE(records->sweeps[0].rung_results.empty());
+  ASSERT_EQ(records->run_tasks.at(RunId{"run"}).size(), 1u);
+  EXPECT_EQ(records->run_tasks.at(RunId{"run"})[0].needs_blocks, 0);
+}
+
 TEST_F(SqliteStoreTest, AFileThatLostItsTermIsDataLoss) {
   ASSERT_TRUE(OpenSqliteStore(path()).ok());
   {
