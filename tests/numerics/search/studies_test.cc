@@ -9,11 +9,11 @@
 #include <numbers>
 #include <numeric>
 
-#include "coordinator/search/tpe.h"
+#include "common/search/tpe.h"
 #include "gtest/gtest.h"
 #include "tests/numerics/search/search_golden.h"
 
-namespace lwq::coordinator {
+namespace lwq::search {
 namespace {
 
 using Values = std::vector<ParameterValue>;
@@ -162,4 +162,4 @@ TEST(SearchStudiesTest, OfAsManySearchesAsStudiesTheMeansDifferByLessThanThreeSt
 }
 
 }  // namespace
-}  // namespace lwq::coordinator
+}  // namespace lwq::search

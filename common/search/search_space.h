@@ -18,7 +18,7 @@
 
 #include "common/status/status.h"
 
-namespace lwq::coordinator {
+namespace lwq::search {
 
 enum class ParameterKind { kFloat, kInt, kCategorical };
 
@@ -69,4 +69,4 @@ ParameterValue ValueNearest(const SearchParameter& parameter, double coordinate)
 // without one.
 std::optional<double> GridStep(const SearchParameter& parameter);
 
-}  // namespace lwq::coordinator
+}  // namespace lwq::search

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "coordinator/search/search_space.h"
+#include "common/search/search_space.h"
 
 #include <algorithm>
 #include <cmath>
@@ -7,7 +7,7 @@
 #include <cstdlib>
 #include <set>
 
-namespace lwq::coordinator {
+namespace lwq::search {
 namespace {
 
 constexpr double kMaxWhole = 0x1p53;     // up to here a double holds every whole number
@@ -224,4 +224,4 @@ ParameterValue ValueNearest(const SearchParameter& parameter, double coordinate)
   return Number(parameter, GridValue(parameter, std::round((coordinate - parameter.low) / *step), *step));
 }
 
-}  // namespace lwq::coordinator
+}  // namespace lwq::search

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "coordinator/search/tpe.h"
+#include "common/search/tpe.h"
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <tuple>
 
-namespace lwq::coordinator {
+namespace lwq::search {
 namespace {
 
 constexpr size_t kMaxBetter = 25;
@@ -101,4 +101,4 @@ StatusOr<std::vector<ParameterValue>> SuggestByTpe(const SearchSpace& space, std
   return suggestion;
 }
 
-}  // namespace lwq::coordinator
+}  // namespace lwq::search

@@ -5,13 +5,13 @@
 #include <map>
 #include <set>
 
-#include "coordinator/search/low_discrepancy.h"
-#include "coordinator/search/tpe.h"
-#include "coordinator/search/truncated_normal.h"
+#include "common/search/low_discrepancy.h"
+#include "common/search/tpe.h"
+#include "common/search/truncated_normal.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
-namespace lwq::coordinator {
+namespace lwq::search {
 namespace {
 
 using ::testing::HasSubstr;
@@ -201,4 +201,4 @@ TEST(TpeTest, TrialsOfAnotherSpaceAndSettingsWithoutCandidatesAreRefused) {
 }
 
 }  // namespace
-}  // namespace lwq::coordinator
+}  // namespace lwq::search

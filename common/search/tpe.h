@@ -6,8 +6,8 @@
 // rest's. The first trials are random. So does Optuna 4.9.0's TPESampler with its defaults; docs/search.md says what is
 // equal to it and what is not.
 //
-// A suggestion is a function of (space, trials, seed, number) alone: a coordinator that was killed suggests what it
-// would have suggested. Trials that are still running are not looked at; two suggestions from the same trials differ by
+// A suggestion is a function of (space, trials, seed, number) alone: a search that was killed suggests what it would
+// have suggested. Trials that are still running are not looked at; two suggestions from the same trials differ by
 // their numbers. Objectives are minimised. Pure; thread-safety: values.
 #pragma once
 
@@ -17,10 +17,10 @@
 #include <span>
 #include <vector>
 
-#include "coordinator/search/parzen_estimator.h"
-#include "coordinator/search/search_space.h"
+#include "common/search/parzen_estimator.h"
+#include "common/search/search_space.h"
 
-namespace lwq::coordinator {
+namespace lwq::search {
 
 struct TpeTrial {
   std::vector<ParameterValue> values;  // of the space's parameters, in its order
@@ -54,4 +54,4 @@ double TpeAcquisition(const ParzenEstimator& better, const ParzenEstimator& rest
 StatusOr<std::vector<ParameterValue>> SuggestByTpe(const SearchSpace& space, std::span<const TpeTrial> trials,
                                                    uint64_t seed, uint64_t number, const TpeSettings& settings = {});
 
-}  // namespace lwq::coordinator
+}  // namespace lwq::search
