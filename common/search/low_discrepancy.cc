@@ -3,9 +3,9 @@
 
 #include <boost/random/sobol.hpp>
 
-#include "common/status/status.h"
 #include "common/search/random_words.h"
 #include "common/search/search_space.h"
+#include "common/status/status.h"
 
 namespace lwq::search {
 namespace {
