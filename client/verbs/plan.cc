@@ -7,6 +7,7 @@
 #include "client/render/sweep_text.h"
 #include "client/run_file/run_flags.h"
 #include "client/run_file/sweep_runs.h"
+#include "client/run_file/tune_file.h"
 #include "client/transfer/check_weights.h"
 #include "client/transfer/interruptible_store.h"
 #include "client/transfer/naming_store.h"
@@ -50,9 +51,8 @@ StatusOr<RunSpecs> NameRuns(const CliContext& context, const PlanOptions& option
   return specs;
 }
 
-StatusOr<ExitCode> ShowSweep(const CliContext& context, const PlanOptions& options) {
-  LWQ_ASSIGN_OR_RETURN(const SweepRuns sweep,
-                       LoadSweep(options.runs->files.front(), *options.runs, options.config_only));
+StatusOr<ExitCode> ShowSweep(const CliContext& context, const PlanOptions& options, const SweepRuns& sweep,
+                             const lwqat::v1::Halving* halving) {
   InputChecks checks;
   std::vector<CheckedRun> checked;
   for (const RunRequest& request : sweep.requests) {
@@ -62,15 +62,33 @@ StatusOr<ExitCode> ShowSweep(const CliContext& context, const PlanOptions& optio
   LWQ_ASSIGN_OR_RETURN(const RunSpecs specs, NameRuns(context, options, checked));
   LWQ_ASSIGN_OR_RETURN(const auto connection,
                        ServerConnection::Open(context, options.server, ServerConnection::Makes::kTemporaryToo));
-  const auto plan = connection->api()->PlanSweep(SpecOfSweep(sweep.name, sweep.arms, specs));
+  lwqat::v1::SweepSpec spec = SpecOfSweep(sweep.name, sweep.arms, specs);
+  if (halving != nullptr) *spec.mutable_halving() = *halving;
+  const auto plan = connection->api()->PlanSweep(spec);
   if (!plan.ok()) return ExplainRefusal(connection->api(), checked, specs, plan.status());
   const SweepView view = {sweep.name, sweep.combinations, sweep.arms, *plan, sweep.remarks};
   context.console->OutText(options.json ? reporting::PrettyJson(SweepToJson(view)) : RenderSweep(view));
   return ExitCode::kOk;
 }
 
+// Of a search: what it begins with.
+StatusOr<ExitCode> ShowFirstBatch(const CliContext& context, const PlanOptions& options) {
+  TuneFlags flags;
+  flags.file = options.runs->files.front();
+  LWQ_ASSIGN_OR_RETURN(TuneRequest tune, LoadTune(flags, *options.runs));
+  tune.base.config_only = options.config_only;
+  LWQ_ASSIGN_OR_RETURN(SweepRuns batch, FirstBatchRuns(tune));
+  batch.remarks.push_back("the first batch of a search: what its trials give decides the next");
+  return ShowSweep(context, options, batch, tune.halves ? &tune.halving : nullptr);
+}
+
 StatusOr<ExitCode> ShowPlan(const CliContext& context, const PlanOptions& options) {
-  if (!options.runs->files.empty() && IsSweepFile(options.runs->files.front())) return ShowSweep(context, options);
+  if (!options.runs->files.empty() && IsSweepFile(options.runs->files.front())) {
+    LWQ_ASSIGN_OR_RETURN(const SweepRuns sweep,
+                         LoadSweep(options.runs->files.front(), *options.runs, options.config_only));
+    return ShowSweep(context, options, sweep, nullptr);
+  }
+  if (!options.runs->files.empty() && IsTuneFile(options.runs->files.front())) return ShowFirstBatch(context, options);
   LWQ_ASSIGN_OR_RETURN(const std::vector<RunRequest> requests, LoadRuns(*options.runs, options.config_only));
   LWQ_ASSIGN_OR_RETURN(const CheckedRun checked, CheckRunInputs(requests.front()));
   LWQ_ASSIGN_OR_RETURN(const RunSpecs specs, NameRuns(context, options, {checked}));

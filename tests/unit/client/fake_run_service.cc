@@ -174,12 +174,18 @@ grpc::Status FakeSweepService::PlanSweep(grpc::ServerContext* context, const lwq
 grpc::Status FakeSweepService::SubmitSweep(grpc::ServerContext* context, const lwqat::v1::SubmitSweepRequest* request,
                                            lwqat::v1::SubmitSweepResponse* response) {
   submitted.push_back(*request);
-  response->mutable_sweep()->set_id("5eed00000000");
+  const std::string spec = request->spec().DebugString();  // whose maps are sorted
+  if (const auto before = requests_.find(request->request_id()); before != requests_.end()) {
+    if (before->second.first != spec) return {grpc::StatusCode::ALREADY_EXISTS, "request_id was used before"};
+    *response->mutable_sweep() = sweeps[before->second.second];
+    return grpc::Status::OK;
+  }
+  response->mutable_sweep()->set_id("5eed0000000" + std::to_string(sweeps.size()));
   response->mutable_sweep()->set_name(request->spec().name());
   for (const lwqat::v1::SweepRun& run : request->spec().runs()) {
     lwqat::v1::SubmitRunRequest one;
     *one.mutable_spec() = run.spec();
-    one.set_request_id(run.spec().name());
+    one.set_request_id(request->request_id() + " " + run.spec().name());
     lwqat::v1::SubmitRunResponse submitted_one;
     if (const grpc::Status status = runs_->SubmitRun(context, &one, &submitted_one); !status.ok()) return status;
     lwqat::v1::Sweep::Member* member = response->mutable_sweep()->add_members();
@@ -187,7 +193,21 @@ grpc::Status FakeSweepService::SubmitSweep(grpc::ServerContext* context, const l
     member->set_state(submitted_one.run().state());
     *member->mutable_labels() = run.labels();
   }
+  if (request->spec().has_halving()) *response->mutable_sweep()->mutable_halving() = request->spec().halving();
+  on_submit(request->spec(), response->mutable_sweep());
+  requests_[request->request_id()] = {spec, sweeps.size()};
+  sweeps.push_back(response->sweep());
   return grpc::Status::OK;
+}
+
+grpc::Status FakeSweepService::GetSweep(grpc::ServerContext*, const lwqat::v1::GetSweepRequest* request,
+                                        lwqat::v1::GetSweepResponse* response) {
+  for (const lwqat::v1::Sweep& sweep : sweeps) {
+    if (sweep.id() != request->sweep_id()) continue;
+    *response->mutable_sweep() = sweep;
+    return grpc::Status::OK;
+  }
+  return {grpc::StatusCode::NOT_FOUND, "no sweep \"" + request->sweep_id() + "\""};
 }
 
 FakeServer::FakeServer(grpc::Service* service, grpc::Service* other) {

@@ -88,6 +88,11 @@ class FakeSweepService final : public lwqat::v1::SweepService::Service {
 
   // What PlanSweep answers, with the plan of `runs` for each run.
   lwqat::v1::SweepPlan plan;
+  // What becomes of a sweep that was just accepted; its runs are the newest of the run service.
+  std::function<void(const lwqat::v1::SweepSpec& spec, lwqat::v1::Sweep* sweep)> on_submit =
+      [](const lwqat::v1::SweepSpec&, lwqat::v1::Sweep*) {};
+  std::vector<lwqat::v1::Sweep> sweeps;  // in the order they were accepted
+
   // What clients sent.
   std::vector<lwqat::v1::SubmitSweepRequest> submitted;
   std::vector<lwqat::v1::SweepSpec> planned;
@@ -96,9 +101,12 @@ class FakeSweepService final : public lwqat::v1::SweepService::Service {
                          lwqat::v1::PlanSweepResponse* response) override;
   grpc::Status SubmitSweep(grpc::ServerContext*, const lwqat::v1::SubmitSweepRequest* request,
                            lwqat::v1::SubmitSweepResponse* response) override;
+  grpc::Status GetSweep(grpc::ServerContext*, const lwqat::v1::GetSweepRequest* request,
+                        lwqat::v1::GetSweepResponse* response) override;
 
  private:
   FakeRunService* runs_;
+  std::map<std::string, std::pair<std::string, size_t>> requests_;  // request id → spec, place among `sweeps`
 };
 
 class FakeServer {
