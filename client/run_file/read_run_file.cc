@@ -22,6 +22,10 @@ Status ReadEntries(const YamlNode& root, std::string_view what, const std::strin
         what, *entry.key,
         absl::StrCat("key \"", entry.key->text, "\" makes this a sweep; lwq sweep, lwq plan and lwq local take it"));
   }
+  for (const YamlEntry& entry : entries) {
+    if (entry.key->text != "base" && entry.key->text != "search") continue;
+    return InvalidAt(what, *entry.key, absl::StrCat("key \"", entry.key->text, "\" is of a search; lwq tune takes it"));
+  }
   const RunEntryReader reader(what, directory);
   for (const YamlEntry& entry : entries) {
     LWQ_ASSIGN_OR_RETURN(const RunField* field, FieldOfKey(what, *entry.key));

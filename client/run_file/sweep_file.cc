@@ -12,6 +12,7 @@
 #include "client/run_file/read_run_file.h"
 #include "client/run_file/run_entry.h"
 #include "client/run_file/run_values.h"
+#include "client/run_file/sample_node.h"
 #include "client/run_file/suggestion.h"
 #include "client/run_file/yaml_file.h"
 #include "client/run_file/yaml_tree.h"
@@ -243,8 +244,8 @@ class SweepReader {
     return node;
   }
 
-  // A node: keys with one value each, grid, zip and list; every part with every other. Where `arm` is given the node is
-  // a named arm: its `name` goes there, and tables do not tell the keys that it sets.
+  // A node: keys with one value each, grid, zip, list and sample; every part with every other. Where `arm` is given the
+  // node is a named arm: its `name` goes there, and tables do not tell the keys that it sets.
   StatusOr<AxisNode> ReadNode(const YamlNode& map, std::string* arm) {
     LWQ_ASSIGN_OR_RETURN(const std::vector<YamlEntry> entries, EntriesOf(what_, map));
     AxisNode node = NodeAt(Kind::kProduct, map);
@@ -257,6 +258,12 @@ class SweepReader {
       }
       if (key == "grid" || key == "zip") {
         part = ReadParts(key == "grid" ? Kind::kProduct : Kind::kZip, entry);
+      } else if (key == "sample") {
+        part = ReadSampleNode(
+            what_, entry, [this](const YamlNode& name) { return FieldOf(name); },
+            [this](const RunField& field, const YamlNode& name, const YamlNode& value) {
+              return ReadValue(field, name, value);
+            });
       } else if (key == "list") {
         part = ReadList(entry);
       } else {
@@ -306,9 +313,9 @@ class SweepReader {
   }
 
   Status ReadAxes(const YamlEntry& entry) {
-    if (entry.value->kind != YamlNode::Kind::kMap) return Expected(entry, "a mapping with grid, zip or list");
+    if (entry.value->kind != YamlNode::Kind::kMap) return Expected(entry, "a mapping with grid, zip, list or sample");
     LWQ_ASSIGN_OR_RETURN(AxisNode axes, ReadNode(*entry.value, nullptr));
-    if (axes.parts.empty()) return Invalid(*entry.key, "axes: is empty; give it a grid, zip or list");
+    if (axes.parts.empty()) return Invalid(*entry.key, "axes: is empty; give it a grid, zip, list or sample");
     file_->sweep.axes.parts.push_back(std::move(axes));
     return absl::OkStatus();
   }

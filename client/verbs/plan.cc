@@ -7,6 +7,7 @@
 #include "client/render/sweep_text.h"
 #include "client/run_file/run_flags.h"
 #include "client/run_file/sweep_runs.h"
+#include "client/run_file/tune_file.h"
 #include "client/transfer/check_weights.h"
 #include "client/transfer/interruptible_store.h"
 #include "client/transfer/naming_store.h"
@@ -45,9 +46,7 @@ StatusOr<RunSpecs> NameRuns(const CliContext& context, const PlanOptions& option
   return client::NameRuns(checked);
 }
 
-StatusOr<ExitCode> ShowSweep(const CliContext& context, const PlanOptions& options) {
-  LWQ_ASSIGN_OR_RETURN(const SweepRuns sweep,
-                       LoadSweep(options.runs->files.front(), *options.runs, options.config_only));
+StatusOr<ExitCode> ShowSweep(const CliContext& context, const PlanOptions& options, const SweepRuns& sweep) {
   InputChecks checks;
   std::vector<CheckedRun> checked;
   for (const RunRequest& request : sweep.requests) {
@@ -64,8 +63,25 @@ StatusOr<ExitCode> ShowSweep(const CliContext& context, const PlanOptions& optio
   return ExitCode::kOk;
 }
 
+// Of a search: what it begins with.
+StatusOr<ExitCode> ShowFirstBatch(const CliContext& context, const PlanOptions& options) {
+  TuneFlags flags;
+  flags.file = options.runs->files.front();
+  LWQ_ASSIGN_OR_RETURN(TuneRequest tune, LoadTune(flags, *options.runs));
+  tune.base.config_only = options.config_only;
+  LWQ_ASSIGN_OR_RETURN(SweepRuns batch, FirstBatchRuns(tune));
+  batch.remarks.push_back("the first batch of a search: what its trials give decides the next");
+  if (tune.halves) batch.halving = tune.halving;
+  return ShowSweep(context, options, batch);
+}
+
 StatusOr<ExitCode> ShowPlan(const CliContext& context, const PlanOptions& options) {
-  if (!options.runs->files.empty() && IsSweepFile(options.runs->files.front())) return ShowSweep(context, options);
+  if (!options.runs->files.empty() && IsSweepFile(options.runs->files.front())) {
+    LWQ_ASSIGN_OR_RETURN(const SweepRuns sweep,
+                         LoadSweep(options.runs->files.front(), *options.runs, options.config_only));
+    return ShowSweep(context, options, sweep);
+  }
+  if (!options.runs->files.empty() && IsTuneFile(options.runs->files.front())) return ShowFirstBatch(context, options);
   LWQ_ASSIGN_OR_RETURN(const std::vector<RunRequest> requests, LoadRuns(*options.runs, options.config_only));
   LWQ_ASSIGN_OR_RETURN(const CheckedRun checked, CheckRunInputs(requests.front()));
   LWQ_ASSIGN_OR_RETURN(const RunSpecs specs, NameRuns(context, options, {checked}));

@@ -71,6 +71,7 @@ void Describe(const recipe::Range<V>& range, RecipeFieldText& text) {
     return std::is_integral_v<V> ? absl::StrCat(value) : NumberText(static_cast<double>(value));
   };
   text.allowed = absl::StrCat(number(range.low), " to ", number(range.high));
+  text.range = {static_cast<double>(range.low), static_cast<double>(range.high)};
 }
 template <typename T>
 void Describe(const recipe::AnyOfItsType&, RecipeFieldText& text) {
@@ -84,6 +85,7 @@ void Describe(const recipe::AnyOfItsType&, RecipeFieldText& text) {
 template <typename T>
 void Describe(const recipe::WeightBits&, RecipeFieldText& text) {
   text.choices = WordsText(recipe::kWeightBits);
+  text.only_choices = true;
   text.allowed =
       absl::StrCat(absl::StrJoin(text.choices.begin(), text.choices.end() - 1, ", "), " or ", text.choices.back());
 }

@@ -3,8 +3,10 @@
 // thread-safe; built once.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "common/recipe/recipe_rules.h"
@@ -21,6 +23,9 @@ struct RecipeFieldText {
   std::string allowed;               // "1 to 4096", "one of cosine, chained_cosine", …
   std::string help;                  // for the command line: the meaning, with the default
   std::vector<std::string> choices;  // values that the command line completes
+  bool only_choices = false;         // a number that is one of them, and none between
+  std::optional<std::pair<double, double>>
+      range;  // the least and the largest number, both allowed; absent: no such rule
   recipe::Readers readers;
 };
 

@@ -46,6 +46,20 @@ TEST(SweepPlanTest, OneBlockAtATimeTrainsAtMostTheBaselineAndWhatFollowsEachBloc
   EXPECT_EQ(distinct, 12 + 12 * 13 / 2) << "of 13 x 12";
 }
 
+TEST(SweepPlanTest, TheShippedSearchIsPlannedByItsFirstBatch) {
+  TemporaryDirectory scratch;
+  const Finished planned = Plan(std::string(LWQ_SOURCE_DIR) + "/examples/tune.yaml", scratch.path());
+  ASSERT_EQ(planned.exit_code, 0) << planned.err;
+  const auto batch = ParseJson(planned.out, "plan");
+  ASSERT_TRUE(batch.ok()) << batch.status();
+  ASSERT_EQ((*batch)["arms"].size(), 9u);
+  for (const Json& arm : (*batch)["arms"]) {
+    EXPECT_GT(arm["plan"]["blocks"].size(), 0u);
+    EXPECT_EQ(arm["plan"]["recipe"]["export_format"], "none");
+  }
+  EXPECT_LT(Number((*batch)["plan"], "distinct_tasks"), Number((*batch)["plan"], "tasks"));
+}
+
 TEST(SweepPlanTest, AnArmThatCannotBePlannedIsNamedWithTheReason) {
   TemporaryDirectory scratch;
   const std::string file = scratch.path() + "/sweep.yaml";

@@ -125,6 +125,9 @@ const std::map<std::string, std::vector<std::string>>& AllowedArrows() {
       {"client/pipeline/",
        {"common/", "reporting/", "client/base/", "client/run_file/", "client/rpc/", "client/transfer/", "client/watch/",
         "client/pipeline/", "lwqat/v1/"}},
+      {"client/tune/",
+       {"common/", "reporting/", "client/base/", "client/run_file/", "client/rpc/", "client/render/", "client/watch/",
+        "client/tune/", "lwqat/v1/"}},
       {"client/verbs/", {"common/", "reporting/", "client/", "lwqat/v1/"}},
       {"client/main.cc", {"client/verbs/", "client/base/"}},
   };

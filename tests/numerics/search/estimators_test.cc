@@ -3,11 +3,11 @@
 // (golden/search/estimators.json), to 1e-9.
 #include <cmath>
 
-#include "coordinator/search/tpe.h"
+#include "common/search/tpe.h"
 #include "gtest/gtest.h"
 #include "tests/numerics/search/search_golden.h"
 
-namespace lwq::coordinator {
+namespace lwq::search {
 namespace {
 
 using testing::CoordinatesOf;
@@ -92,4 +92,4 @@ TEST(SearchEstimatorsTest, SplitsAndAcquisitionValuesAreOptunasAlsoWithStoppedTr
 }
 
 }  // namespace
-}  // namespace lwq::coordinator
+}  // namespace lwq::search

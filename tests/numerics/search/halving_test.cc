@@ -12,7 +12,7 @@ namespace {
 TEST(SearchHalvingTest, TheNewestRunGoesOnWhereOptunaLetsItGoOn) {
   size_t promoted = 0;
   size_t compared = 0;
-  for (const Json& golden : testing::SearchGolden("halving")["first_rung"]) {
+  for (const Json& golden : search::testing::SearchGolden("halving")["first_rung"]) {
     const Json& values = golden["values"];
     HalvingSweep sweep({HalvingOrder::kAsynchronous, static_cast<int64_t>(values.size()) + 1, 1, 1000, golden["eta"]});
     for (size_t i = 0; i < values.size(); ++i, ++compared) {

@@ -6,7 +6,7 @@
 
 #include "common/status/status.h"
 
-namespace lwq::coordinator::testing {
+namespace lwq::search::testing {
 
 const Json& SearchGolden(const std::string& name) {
   static auto* const files = new std::map<std::string, Json>();
@@ -60,4 +60,4 @@ std::vector<double> CoordinatesOf(const SearchParameter& parameter, const Json& 
   return coordinates;
 }
 
-}  // namespace lwq::coordinator::testing
+}  // namespace lwq::search::testing

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // The numbers of golden/search, which scripts/make_search_golden took from Optuna, SciPy and NumPy, as values of
-// coordinator/search.
+// common/search.
 #pragma once
 
 #include <string>
 #include <vector>
 
 #include "common/json/json.h"
-#include "coordinator/search/search_space.h"
+#include "common/search/search_space.h"
 
-namespace lwq::coordinator::testing {
+namespace lwq::search::testing {
 
 // The file golden/search/NAME.json.
 const Json& SearchGolden(const std::string& name);
@@ -21,4 +21,4 @@ ParameterValue ValueOf(const SearchParameter& parameter, const Json& json);
 // Coordinates of a list of values.
 std::vector<double> CoordinatesOf(const SearchParameter& parameter, const Json& json);
 
-}  // namespace lwq::coordinator::testing
+}  // namespace lwq::search::testing

@@ -4,12 +4,12 @@
 #include <cmath>
 #include <string>
 
-#include "coordinator/search/low_discrepancy.h"
-#include "coordinator/search/random_words.h"
+#include "common/search/low_discrepancy.h"
+#include "common/search/random_words.h"
 #include "gtest/gtest.h"
 #include "tests/numerics/search/search_golden.h"
 
-namespace lwq::coordinator {
+namespace lwq::search {
 namespace {
 
 using testing::SearchGolden;
@@ -91,4 +91,4 @@ TEST(SearchSequencesTest, ScrambledPointsAreAsEvenAsSciPys) {
 }
 
 }  // namespace
-}  // namespace lwq::coordinator
+}  // namespace lwq::search

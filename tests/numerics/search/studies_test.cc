@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whole searches by TPE against 120 studies of Optuna 4.9.0 (golden/search/studies.json). Their random numbers differ,
-// so means are compared: of 30 seeds, 60 trials each, on three objectives.
+// so means are compared: of 30 seeds, 60 trials each, on three objectives. Searches in batches of ten are compared with
+// 40 studies that are asked for ten trials at a time, with constant_liar (golden/search/batches.json).
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -9,11 +10,12 @@
 #include <numbers>
 #include <numeric>
 
-#include "coordinator/search/tpe.h"
+#include "common/search/plan_search.h"
+#include "common/search/tpe.h"
 #include "gtest/gtest.h"
 #include "tests/numerics/search/search_golden.h"
 
-namespace lwq::coordinator {
+namespace lwq::search {
 namespace {
 
 using Values = std::vector<ParameterValue>;
@@ -161,5 +163,45 @@ TEST(SearchStudiesTest, OfAsManySearchesAsStudiesTheMeansDifferByLessThanThreeSt
   }
 }
 
+// Of a search in batches, `startup` of whose trials are points of the sequence.
+double BestInBatches(const Objective& objective, uint64_t seed, int64_t batch, int64_t startup) {
+  SearchSettings settings;
+  settings.space = objective.space;
+  settings.seed = seed;
+  settings.batch = batch;
+  settings.startup_trials = startup;
+  settings.trials = static_cast<int64_t>(kTrials);
+  std::vector<SearchTrial> trials;
+  while (true) {
+    const auto step = PlanSearch(settings, trials, std::nullopt);
+    LWQ_CHECK(step.ok(), step.status().ToString());
+    if (step->kind != SearchStep::Kind::kTry) break;
+    for (const Values& values : step->batch) {
+      trials.push_back({values, TrialOutcome::kEnded, objective.value(values), 0, 0});
+    }
+  }
+  return trials[*BestTrial(trials)].objective;
+}
+
+TEST(SearchStudiesTest, SearchesInBatchesAreNoWorseThanOptunasAndBetterThanTheSequenceAlone) {
+  for (const Objective& objective : Objectives()) {
+    const Json& golden = testing::SearchGolden("batches");
+    const Json& optuna = golden["constant_liar"][objective.name];
+    ASSERT_EQ(optuna["trials"], kTrials);
+    std::vector<double> best;
+    std::vector<double> points;
+    for (uint64_t seed = 0; seed < 30; ++seed) {
+      best.push_back(BestInBatches(objective, seed, golden["batch"], 10));
+      points.push_back(BestInBatches(objective, seed, golden["batch"], static_cast<int64_t>(kTrials)));
+    }
+    const double deviation = optuna["deviation"];
+    const double error = std::sqrt(VarianceOf(best) / 30 + deviation * deviation / optuna["studies"].get<double>());
+    EXPECT_LT(MeanOf(best), optuna["mean"].get<double>() + 3 * error) << objective.name;
+    EXPECT_LT(MeanOf(best), MeanOf(points)) << objective.name;
+    RecordProperty(objective.name, absl::StrCat("mean ", MeanOf(best), " ± ", std::sqrt(VarianceOf(best) / 30),
+                                                ", of points alone ", MeanOf(points)));
+  }
+}
+
 }  // namespace
-}  // namespace lwq::coordinator
+}  // namespace lwq::search

@@ -180,18 +180,19 @@ grpc::Status FakeSweepService::SubmitSweep(grpc::ServerContext* context, const l
                                            lwqat::v1::SubmitSweepResponse* response) {
   if (!refused.ok()) return refused;
   if (request->validate_only()) return grpc::Status::OK;
-  const auto before = by_request_id.find(request->request_id());
-  if (before != by_request_id.end()) {
-    *response->mutable_sweep() = before->second;
+  const std::string spec = request->spec().DebugString();  // whose maps are sorted
+  if (const auto before = requests_.find(request->request_id()); before != requests_.end()) {
+    if (before->second.first != spec) return {grpc::StatusCode::ALREADY_EXISTS, "request_id was used before"};
+    *response->mutable_sweep() = sweeps[before->second.second];
     return grpc::Status::OK;
   }
   submitted.push_back(*request);
-  response->mutable_sweep()->set_id("5eed00000000");
+  response->mutable_sweep()->set_id("5eed0000000" + std::to_string(sweeps.size()));
   response->mutable_sweep()->set_name(request->spec().name());
   for (const lwqat::v1::SweepRun& run : request->spec().runs()) {
     lwqat::v1::SubmitRunRequest one;
     *one.mutable_spec() = run.spec();
-    one.set_request_id(run.spec().name());
+    one.set_request_id(request->request_id() + " " + run.spec().name());
     lwqat::v1::SubmitRunResponse submitted_one;
     if (const grpc::Status status = runs_->SubmitRun(context, &one, &submitted_one); !status.ok()) return status;
     lwqat::v1::Sweep::Member* member = response->mutable_sweep()->add_members();
@@ -199,8 +200,21 @@ grpc::Status FakeSweepService::SubmitSweep(grpc::ServerContext* context, const l
     member->set_state(submitted_one.run().state());
     *member->mutable_labels() = run.labels();
   }
-  by_request_id[request->request_id()] = response->sweep();
+  if (request->spec().has_halving()) *response->mutable_sweep()->mutable_halving() = request->spec().halving();
+  on_submit(request->spec(), response->mutable_sweep());
+  requests_[request->request_id()] = {spec, sweeps.size()};
+  sweeps.push_back(response->sweep());
   return grpc::Status::OK;
+}
+
+grpc::Status FakeSweepService::GetSweep(grpc::ServerContext*, const lwqat::v1::GetSweepRequest* request,
+                                        lwqat::v1::GetSweepResponse* response) {
+  for (const lwqat::v1::Sweep& sweep : sweeps) {
+    if (sweep.id() != request->sweep_id()) continue;
+    *response->mutable_sweep() = sweep;
+    return grpc::Status::OK;
+  }
+  return {grpc::StatusCode::NOT_FOUND, "no sweep \"" + request->sweep_id() + "\""};
 }
 
 grpc::Status FakeSweepService::WatchSweep(grpc::ServerContext*, const lwqat::v1::WatchSweepRequest* request,
@@ -220,11 +234,6 @@ grpc::Status FakeSweepService::WatchSweep(grpc::ServerContext*, const lwqat::v1:
   response.set_resume_token("token " + std::to_string(call));
   writer->Write(response);
   return last ? grpc::Status::OK : grpc::Status(grpc::StatusCode::UNAVAILABLE, "lost");
-}
-
-grpc::Status FakeSweepService::GetSweep(grpc::ServerContext*, const lwqat::v1::GetSweepRequest*,
-                                        lwqat::v1::GetSweepResponse*) {
-  return {grpc::StatusCode::NOT_FOUND, "no sweep"};
 }
 
 grpc::Status FakeSweepService::CancelSweep(grpc::ServerContext*, const lwqat::v1::CancelSweepRequest*,

@@ -93,9 +93,13 @@ class FakeSweepService final : public lwqat::v1::SweepService::Service {
   std::vector<std::function<void(lwqat::v1::Run& run)>> watch_calls;
   // What SubmitSweep answers before anything else, unless it is OK.
   grpc::Status refused = grpc::Status::OK;
+  // What becomes of a sweep that was just accepted; its runs are the newest of the run service.
+  std::function<void(const lwqat::v1::SweepSpec& spec, lwqat::v1::Sweep* sweep)> on_submit =
+      [](const lwqat::v1::SweepSpec&, lwqat::v1::Sweep*) {};
+  std::vector<lwqat::v1::Sweep> sweeps;  // in the order they were accepted
+
   // What clients sent.
-  std::vector<lwqat::v1::SubmitSweepRequest> submitted;   // to be stored, each request id once
-  std::map<std::string, lwqat::v1::Sweep> by_request_id;  // what was answered
+  std::vector<lwqat::v1::SubmitSweepRequest> submitted;  // to be stored, each request id once
   std::vector<lwqat::v1::SweepSpec> planned;
   std::vector<std::string> resume_tokens;
 
@@ -105,13 +109,15 @@ class FakeSweepService final : public lwqat::v1::SweepService::Service {
                            lwqat::v1::SubmitSweepResponse* response) override;
   grpc::Status WatchSweep(grpc::ServerContext*, const lwqat::v1::WatchSweepRequest* request,
                           grpc::ServerWriter<lwqat::v1::WatchSweepResponse>* writer) override;
+  grpc::Status GetSweep(grpc::ServerContext*, const lwqat::v1::GetSweepRequest* request,
+                        lwqat::v1::GetSweepResponse* response) override;
   // NOT_FOUND.
-  grpc::Status GetSweep(grpc::ServerContext*, const lwqat::v1::GetSweepRequest*, lwqat::v1::GetSweepResponse*) override;
   grpc::Status CancelSweep(grpc::ServerContext*, const lwqat::v1::CancelSweepRequest*,
                            lwqat::v1::CancelSweepResponse*) override;
 
  private:
   FakeRunService* runs_;
+  std::map<std::string, std::pair<std::string, size_t>> requests_;  // request id → spec, place among `sweeps`
 };
 
 class FakeServer {

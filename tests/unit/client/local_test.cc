@@ -343,7 +343,7 @@ TEST_F(LocalVerbTest, ASweepWithHalvingIsSubmittedAsOneAndTheSameCommandGoesOnWi
   EXPECT_THAT(cli_.err(), HasSubstr("resuming sweep 5eed00000000"));
   EXPECT_EQ(sweeps_.submitted.size(), 1u);
   // One run stopped and the others ended: it is over, and the same command is a new sweep.
-  for (auto& [id, sweep] : sweeps_.by_request_id) {
+  for (auto& sweep : sweeps_.sweeps) {
     sweep.mutable_members(0)->set_state(lwqat::v1::RUN_STATE_SUCCEEDED);
     sweep.mutable_members(1)->set_state(lwqat::v1::RUN_STATE_STOPPED);
   }

@@ -3,6 +3,7 @@
 #include "client/run_file/sweep_file.h"
 
 #include <filesystem>
+#include <set>
 
 #include "client/run_file/read_run_file.h"
 #include "client/run_file/run_fields.h"
@@ -98,6 +99,90 @@ TEST(SweepFile, EveryKeyOfARunCanBeAnAxisWithTheValueARunFileGives) {
     ASSERT_TRUE(SetRunValue(field, value, &request).ok()) << field.name;
     EXPECT_EQ(RunValue(field, request), RunValue(field, *file)) << field.name;
   }
+}
+
+TEST(SweepFile, ASampleIsSoManyPointsOfASpace) {
+  const std::string text = std::string(kBase) +
+                           "name: s\n"
+                           "axes:\n"
+                           "  grid:\n"
+                           "    wbits: [2, 3]\n"
+                           "    of:\n"
+                           "    - sample:\n"
+                           "        count: 4\n"
+                           "        seed: 1\n"
+                           "        from:\n"
+                           "          quant_lr: {low: 1e-5, high: 1e-3, log: true}\n"
+                           "          epochs: {low: 1, high: 4, int: true}\n"
+                           "          lr_schedule: {choice: [cosine, chained_cosine]}\n";
+  EXPECT_THAT(RunNames(Expand(text)), ElementsAre("s wbits=2 quant_lr=6.859e-05 epochs=4 lr_schedule=chained_cosine",
+                                                  "s wbits=2 quant_lr=0.0005953 epochs=1 lr_schedule=cosine",
+                                                  "s wbits=2 quant_lr=0.0002871 epochs=3 lr_schedule=chained_cosine",
+                                                  "s wbits=2 quant_lr=1.469e-05 epochs=2 lr_schedule=cosine",
+                                                  "s wbits=3 quant_lr=6.859e-05 epochs=4 lr_schedule=chained_cosine",
+                                                  "s wbits=3 quant_lr=0.0005953 epochs=1 lr_schedule=cosine",
+                                                  "s wbits=3 quant_lr=0.0002871 epochs=3 lr_schedule=chained_cosine",
+                                                  "s wbits=3 quant_lr=1.469e-05 epochs=2 lr_schedule=cosine"));
+}
+
+TEST(SweepFile, WhatASamplePrintsIsExactlyWhatItsRunsGet) {
+  const auto sweep =
+      Expand(std::string(kBase) +
+             "axes: {sample: {count: 64, from: {quant_lr: {low: 1e-5, high: 1e-3, log: true}, weight_lr: "
+             "{low: 2e-6, high: 3e-6}, batch_size: {low: 1, high: 16}}}}\n");
+  ASSERT_TRUE(sweep.ok()) << sweep.status();
+  ASSERT_EQ(sweep->requests.size(), 64u);
+  std::set<double> rates;
+  for (size_t i = 0; i < sweep->arms.size(); ++i) {
+    for (const auto& [key, label] : sweep->arms[i].labels) {
+      RunRequest read;
+      ASSERT_TRUE(SetRunField(*FindRunField(key), label, &read).ok()) << key << " " << label;
+      EXPECT_EQ(RunValue(*FindRunField(key), read), RunValue(*FindRunField(key), sweep->requests[i])) << key;
+      EXPECT_LE(label.size(), 10u) << key << " " << label;
+    }
+    const double rate = sweep->requests[i].spec.recipe().quant_lr();
+    EXPECT_TRUE(rate >= 1e-5 && rate <= 1e-3) << rate;
+    rates.insert(rate);
+  }
+  EXPECT_EQ(rates.size(), 64u);
+}
+
+TEST(SweepFile, ALargerSampleKeepsTheRunsOfASmallerOne) {
+  const auto names = [](int count) {
+    return RunNames(Expand(std::string(kBase) + "name: s\naxes: {sample: {count: " + std::to_string(count) +
+                           ", seed: 7, from: {quant_lr: {low: 1e-5, high: 1e-3, log: true}}}}\n"));
+  };
+  const std::vector<std::string> few = names(5);
+  std::vector<std::string> many = names(12);
+  ASSERT_EQ(many.size(), 12u);
+  many.resize(5);
+  EXPECT_EQ(many, few);
+}
+
+TEST(SweepFile, EachMistakeInASampleIsOneLineWithItsPlace) {
+  const std::string from = "axes: {sample: {count: 4, from: {quant_lr: ";
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"axes: {sample: [1]}\n", "s:1:16: sample: expected a mapping of count, seed and from, got a list"},
+      {"axes: {sample: {count: 4}}\n", "s:1:8: sample: has no from; give it keys with ranges"},
+      {"axes: {sample: {from: {quant_lr: [1e-4, 1e-3]}}}\n",
+       "s:1:8: sample: has no count; say how many points are drawn"},
+      {"axes: {sample: {cuont: 4}}\n", "s:1:17: sample: unknown key \"cuont\"; did you mean count?"},
+      {"axes: {sample: {count: -1}}\n", "s:1:24: count: -1 is not within 1 to 100000"},
+      {"axes: {sample: {count: 4, from: {name: [a, b]}}}\n",
+       "s:1:34: name: runs of a sweep are named by their arms; the sweep's own name stands beside base"},
+      {from + "[1e-4, much]}}}\n", "s:1:51: quant_lr: expected a number, got \"much\""},
+      {from + "[1e-4, 0.0001]}}}\n", "s:1:44: quant_lr: the value \"0.0001\" is given twice; remove one"},
+      {from + "{low: -1, high: 1}}}}\n", "s:1:44: quant_lr: low -1 is not within 0 to 10; give a narrower range"},
+      {from + "{low: 1, high: 2, step: 0.3}}}}\n",
+       "s:1:44: quant_lr: step 0.3 does not divide the range from 1 to 2; the nearest end it reaches is 1.9"},
+  };
+  for (const auto& [text, error] : cases) {
+    EXPECT_EQ(MessageOf(ParseSweepFile(text, "s", "dir").status()), error) << text;
+  }
+  EXPECT_EQ(MessageOf(Expand(std::string(kBase) + "axes: {grid: {quant_lr: [1e-4], of: [{sample: {count: 2, from: "
+                                                  "{quant_lr: {low: 1e-5, high: 1e-3}}}}]}}\n")
+                          .status()),
+            "sweep.yaml:2:38: key \"quant_lr\" is set by two axes at once; remove one");
 }
 
 TEST(SweepFile, NodesNest) {
@@ -258,7 +343,7 @@ const BadSweepText kBadSweepTexts[] = {
      ":1:22: wbits: expected a list of values; one value for all runs belongs under base, got \"2\""},
     {"ListInsteadOfValue", "axes: {wbits: [2, 3]}\n",
      ":1:15: wbits: expected an integer, got a list; several values belong into a grid, zip or list of axes"},
-    {"EmptyAxes", "axes: {}\n", ":1:1: axes: is empty; give it a grid, zip or list"},
+    {"EmptyAxes", "axes: {}\n", ":1:1: axes: is empty; give it a grid, zip, list or sample"},
     {"EmptyGrid", "axes:\n  grid: {}\n", ":2:3: grid: is empty; give it axes"},
     {"EmptyList", "axes:\n  list: []\n", ":2:3: list: is empty; give it alternatives or remove it"},
     {"EmptyArms", "arms: []\n", ":1:1: arms: is empty; give it arms or remove it"},
@@ -335,7 +420,7 @@ TEST(SweepFile, GivenAsARunFileIsRefusedByName) {
 TEST(SweepFile, ExamplesHaveTheRunsTheySay) {
   const std::map<std::string, size_t> runs = {{"ablation", 30},         {"compare-quick", 4},    {"compare-full", 84},
                                               {"week4-validation", 18}, {"week4-ablation", 138}, {"llama-2-7b", 198},
-                                              {"halving", 9},           {"one-block", 13}};
+                                              {"halving", 9},           {"one-block", 13},       {"range", 18}};
   size_t files = 0;
   for (const auto& entry : std::filesystem::directory_iterator(std::string(LWQ_SOURCE_DIR) + "/examples/sweeps")) {
     ++files;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "coordinator/search/search_space.h"
+#include "common/search/search_space.h"
 
 #include <cmath>
 #include <limits>
@@ -8,7 +8,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
-namespace lwq::coordinator {
+namespace lwq::search {
 namespace {
 
 using ::testing::HasSubstr;
@@ -187,4 +187,4 @@ TEST(SearchSpaceTest, AValueBesideItsRangeGridOrKindIsRefused) {
 }
 
 }  // namespace
-}  // namespace lwq::coordinator
+}  // namespace lwq::search

@@ -16,10 +16,10 @@
 
 #include <vector>
 
-#include "coordinator/search/random_words.h"
-#include "coordinator/search/search_space.h"
+#include "common/search/random_words.h"
+#include "common/search/search_space.h"
 
-namespace lwq::coordinator {
+namespace lwq::search {
 
 // What the n observations weigh, oldest first, before the prior's 1: 1 each below 25; from 25 on the newest 25 weigh 1,
 // older ones rise evenly from 1/n.
@@ -61,4 +61,4 @@ class ParzenEstimator {
   std::vector<double> choice_masses_;
 };
 
-}  // namespace lwq::coordinator
+}  // namespace lwq::search

@@ -5,13 +5,13 @@
 #include <map>
 #include <set>
 
-#include "coordinator/search/low_discrepancy.h"
-#include "coordinator/search/tpe.h"
-#include "coordinator/search/truncated_normal.h"
+#include "common/search/low_discrepancy.h"
+#include "common/search/tpe.h"
+#include "common/search/truncated_normal.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
-namespace lwq::coordinator {
+namespace lwq::search {
 namespace {
 
 using ::testing::HasSubstr;
@@ -200,5 +200,23 @@ TEST(TpeTest, TrialsOfAnotherSpaceAndSettingsWithoutCandidatesAreRefused) {
   EXPECT_FALSE(SuggestByTpe({}, {}, 0, 0).ok());
 }
 
+TEST(TpeTest, RunningTrialsAreOfTheRestAreNotCountedAndKeepTheNextOnesAway) {
+  SearchParameter x;
+  x.name = "x";
+  x.high = 1;
+  std::vector<TpeTrial> trials;
+  for (int i = 0; i < 10; ++i) trials.push_back({{(i + 0.5) / 10}, std::abs(i - 3.0), std::nullopt});
+  const auto next = *SuggestByTpe({x}, trials, 7, 10);
+  for (int i = 0; i < 5; ++i) trials.push_back({next, 0, std::nullopt, /*running=*/true});
+  const TpeSplit split = SplitTrials(trials);
+  EXPECT_EQ(split.better, std::vector<size_t>{3}) << "one of ten, not two of fifteen";
+  EXPECT_EQ(split.rest.size(), 14U);
+  EXPECT_EQ(split.rest.back(), 14U);
+  const double near = std::abs(std::get<double>(next[0]) - std::get<double>((*SuggestByTpe({x}, trials, 7, 10))[0]));
+  EXPECT_GT(near, 0.02);
+  EXPECT_EQ(*SuggestByTpe({x}, std::span(trials).subspan(10), 7, 10), *SuggestByTpe({x}, {}, 7, 10))
+      << "nothing is known of trials that run";
+}
+
 }  // namespace
-}  // namespace lwq::coordinator
+}  // namespace lwq::search

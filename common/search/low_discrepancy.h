@@ -17,7 +17,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace lwq::coordinator {
+namespace lwq::search {
 
 // Each coordinate in [0, 1). Requires 1 to kMaxParameters (search_space.h) dimensions.
 std::vector<double> ScrambledSobolPoint(uint64_t seed, uint32_t index, size_t dimensions);
@@ -25,4 +25,4 @@ std::vector<double> ScrambledSobolPoint(uint64_t seed, uint32_t index, size_t di
 // The point before scrambling, as multiples of 2^−32.
 std::vector<uint32_t> SobolDigits(uint32_t index, size_t dimensions);
 
-}  // namespace lwq::coordinator
+}  // namespace lwq::search

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "coordinator/search/truncated_normal.h"
+#include "common/search/truncated_normal.h"
 
 #include <algorithm>
 #include <boost/math/special_functions/erf.hpp>
 #include <cmath>
 #include <numbers>
 
-namespace lwq::coordinator {
+namespace lwq::search {
 namespace {
 
 constexpr double kLogSqrtTwoPi = 0.91893853320467274178;
@@ -61,4 +61,4 @@ double TruncatedNormalQuantile(double q, double a, double b) {
   return std::clamp(x, a, b);
 }
 
-}  // namespace lwq::coordinator
+}  // namespace lwq::search

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "coordinator/search/search_space.h"
+#include "common/search/search_space.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <iterator>
 #include <set>
 
-namespace lwq::coordinator {
+namespace lwq::search {
 namespace {
 
 constexpr double kMaxWhole = 0x1p53;     // up to here a double holds every whole number
@@ -120,6 +122,26 @@ Spread SpreadOf(const SearchParameter& parameter) {
   return spread;
 }
 
+// 10 to this power is the largest that is not above a positive number; by its decimal digits, which no logarithm
+// rounds.
+int ExponentOf(double number) {
+  char text[32];
+  const auto end = std::to_chars(std::begin(text), std::end(text), number, std::chars_format::scientific).ptr;
+  int exponent = 0;
+  const char* digits = std::find(std::begin(text), end, 'e') + 1;
+  std::from_chars(*digits == '+' ? digits + 1 : digits, end, exponent);
+  return exponent;
+}
+
+// To so many digits after the decimal point.
+double Rounded(double number, int decimals) {
+  char text[400];
+  const auto end = std::to_chars(std::begin(text), std::end(text), number, std::chars_format::fixed, decimals).ptr;
+  double rounded = number;
+  std::from_chars(std::begin(text), end, rounded);
+  return rounded;
+}
+
 }  // namespace
 
 Status CheckSearchSpace(const SearchSpace& space) {
@@ -192,6 +214,15 @@ ParameterValue ValueAt(const SearchParameter& parameter, double unit) {
   return ValueNearest(parameter, parameter.log ? std::exp(place) : place);
 }
 
+ParameterValue Shortened(const SearchParameter& parameter, const ParameterValue& value) {
+  const auto* number = std::get_if<double>(&value);
+  if (number == nullptr || GridStep(parameter).has_value()) return value;
+  constexpr int kDigits = 3;  // after the first digit of what is told apart
+  const double width = parameter.high - parameter.low;
+  const int decimals = kDigits - ExponentOf(parameter.log ? std::min(*number, width) : width);
+  return std::clamp(Rounded(*number, std::max(0, decimals)), parameter.low, parameter.high);
+}
+
 double UnitOf(const SearchParameter& parameter, const ParameterValue& value) {
   const double number = CoordinateOf(parameter, value);
   if (parameter.kind == ParameterKind::kCategorical) {
@@ -224,4 +255,4 @@ ParameterValue ValueNearest(const SearchParameter& parameter, double coordinate)
   return Number(parameter, GridValue(parameter, std::round((coordinate - parameter.low) / *step), *step));
 }
 
-}  // namespace lwq::coordinator
+}  // namespace lwq::search

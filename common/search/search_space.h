@@ -18,7 +18,7 @@
 
 #include "common/status/status.h"
 
-namespace lwq::coordinator {
+namespace lwq::search {
 
 enum class ParameterKind { kFloat, kInt, kCategorical };
 
@@ -61,6 +61,11 @@ ParameterValue ValueAt(const SearchParameter& parameter, double unit);
 // The middle of the part of [0, 1) that becomes `value`, or the place of a float that is not on a grid.
 double UnitOf(const SearchParameter& parameter, const ParameterValue& value);
 
+// The value with no more digits than tell about a thousand values of the range apart (with log: of each decade), within
+// the range: what people read is exactly what is tried, and rounding hides what C libraries make of exp and log. Values
+// of grids and choices are themselves.
+ParameterValue Shortened(const SearchParameter& parameter, const ParameterValue& value);
+
 // A value as a number: itself, or the index of its choice. And the value nearest to a number.
 double CoordinateOf(const SearchParameter& parameter, const ParameterValue& value);
 ParameterValue ValueNearest(const SearchParameter& parameter, double coordinate);
@@ -69,4 +74,4 @@ ParameterValue ValueNearest(const SearchParameter& parameter, double coordinate)
 // without one.
 std::optional<double> GridStep(const SearchParameter& parameter);
 
-}  // namespace lwq::coordinator
+}  // namespace lwq::search

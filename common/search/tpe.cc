@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "coordinator/search/tpe.h"
+#include "common/search/tpe.h"
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <tuple>
 
-namespace lwq::coordinator {
+namespace lwq::search {
 namespace {
 
 constexpr size_t kMaxBetter = 25;
@@ -62,15 +62,19 @@ ParameterValue BestCandidate(const SearchParameter& parameter, const ParzenEstim
 
 TpeSplit SplitTrials(std::span<const TpeTrial> trials) {
   std::vector<size_t> order;
+  TpeSplit split;
   for (size_t i = 0; i < trials.size(); ++i) {
-    if (!IsLeftOut(trials[i])) order.push_back(i);
+    if (trials[i].running) {
+      split.rest.push_back(i);
+    } else if (!IsLeftOut(trials[i])) {
+      order.push_back(i);
+    }
   }
   std::stable_sort(order.begin(), order.end(),
                    [&](size_t a, size_t b) { return RankOf(trials[a]) < RankOf(trials[b]); });
   const size_t better = std::min((order.size() + 9) / 10, kMaxBetter);
-  TpeSplit split;
   split.better.assign(order.begin(), order.begin() + static_cast<ptrdiff_t>(better));
-  split.rest.assign(order.begin() + static_cast<ptrdiff_t>(better), order.end());
+  split.rest.insert(split.rest.end(), order.begin() + static_cast<ptrdiff_t>(better), order.end());
   std::sort(split.better.begin(), split.better.end());
   std::sort(split.rest.begin(), split.rest.end());
   return split;
@@ -86,7 +90,9 @@ StatusOr<std::vector<ParameterValue>> SuggestByTpe(const SearchSpace& space, std
   LWQ_RETURN_IF_ERROR(CheckTrials(space, trials));
   if (settings.candidates == 0) return absl::InvalidArgumentError("candidates is 0; draw at least 1 value");
   const TpeSplit split = SplitTrials(trials);
-  const size_t known = split.better.size() + split.rest.size();
+  const auto running = static_cast<size_t>(
+      std::count_if(trials.begin(), trials.end(), [](const TpeTrial& trial) { return trial.running; }));
+  const size_t known = split.better.size() + split.rest.size() - running;
   std::vector<ParameterValue> suggestion;
   for (size_t p = 0; p < space.size(); ++p) {
     RandomRow row(seed, RandomPurpose::kTpe, number, p);
@@ -101,4 +107,4 @@ StatusOr<std::vector<ParameterValue>> SuggestByTpe(const SearchSpace& space, std
   return suggestion;
 }
 
-}  // namespace lwq::coordinator
+}  // namespace lwq::search

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "coordinator/search/low_discrepancy.h"
+#include "common/search/low_discrepancy.h"
 
 #include <boost/random/sobol.hpp>
 
+#include "common/search/random_words.h"
+#include "common/search/search_space.h"
 #include "common/status/status.h"
-#include "coordinator/search/random_words.h"
-#include "coordinator/search/search_space.h"
 
-namespace lwq::coordinator {
+namespace lwq::search {
 namespace {
 
 static_assert(kMaxParameters <= boost::random::detail::qrng_tables::sobol::max_dimension);
@@ -52,4 +52,4 @@ std::vector<double> ScrambledSobolPoint(uint64_t seed, uint32_t index, size_t di
   return point;
 }
 
-}  // namespace lwq::coordinator
+}  // namespace lwq::search

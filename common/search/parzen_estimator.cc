@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "coordinator/search/parzen_estimator.h"
+#include "common/search/parzen_estimator.h"
 
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 
-#include "coordinator/search/truncated_normal.h"
+#include "common/search/truncated_normal.h"
 
-namespace lwq::coordinator {
+namespace lwq::search {
 namespace {
 
 constexpr double kPriorWeight = 1;
@@ -147,4 +147,4 @@ double ParzenEstimator::Draw(RandomRow& row) const {
   return CoordinateOf(parameter_, ValueNearest(parameter_, parameter_.log ? std::exp(place) : place));
 }
 
-}  // namespace lwq::coordinator
+}  // namespace lwq::search

@@ -9,7 +9,7 @@
 #include <array>
 #include <cstdint>
 
-namespace lwq::coordinator {
+namespace lwq::search {
 
 // What a draw is for: draws for different purposes share no words, whatever their seeds and counters are.
 enum class RandomPurpose : uint64_t { kScrambling = 1, kTpe = 2 };
@@ -36,4 +36,4 @@ class RandomRow {
   uint64_t drawn_ = 0;
 };
 
-}  // namespace lwq::coordinator
+}  // namespace lwq::search

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "coordinator/search/random_words.h"
+#include "common/search/random_words.h"
 
-namespace lwq::coordinator {
+namespace lwq::search {
 namespace {
 
 constexpr int kPhiloxRounds = 10;
@@ -42,4 +42,4 @@ double RandomRow::Next() {
   return UnitOfWord(RandomWords(counter, seed_, static_cast<uint64_t>(purpose_))[0]);
 }
 
-}  // namespace lwq::coordinator
+}  // namespace lwq::search

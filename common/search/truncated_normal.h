@@ -4,7 +4,7 @@
 // Pure; thread-safety: values.
 #pragma once
 
-namespace lwq::coordinator {
+namespace lwq::search {
 
 // log φ(x), of the density.
 double LogNormalDensity(double x);
@@ -22,4 +22,4 @@ double LogNormalCellMass(double middle, double below, double above);
 // The x in [a, b] with Φ(x) = Φ(a) + q·(Φ(b) − Φ(a)), for q in [0, 1] and a < b.
 double TruncatedNormalQuantile(double q, double a, double b);
 
-}  // namespace lwq::coordinator
+}  // namespace lwq::search

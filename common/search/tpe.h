@@ -6,9 +6,9 @@
 // rest's. The first trials are random. So does Optuna 4.9.0's TPESampler with its defaults; docs/search.md says what is
 // equal to it and what is not.
 //
-// A suggestion is a function of (space, trials, seed, number) alone: a coordinator that was killed suggests what it
-// would have suggested. Trials that are still running are not looked at; two suggestions from the same trials differ by
-// their numbers. Objectives are minimised. Pure; thread-safety: values.
+// A suggestion is a function of (space, trials, seed, number) alone: a search that was killed suggests what it would
+// have suggested. Trials that are still running may be left out, and then two suggestions from the same trials differ
+// by their numbers alone, or be given as running. Objectives are minimised. Pure; thread-safety: values.
 #pragma once
 
 #include <cstddef>
@@ -17,10 +17,10 @@
 #include <span>
 #include <vector>
 
-#include "coordinator/search/parzen_estimator.h"
-#include "coordinator/search/search_space.h"
+#include "common/search/parzen_estimator.h"
+#include "common/search/search_space.h"
 
-namespace lwq::coordinator {
+namespace lwq::search {
 
 struct TpeTrial {
   std::vector<ParameterValue> values;  // of the space's parameters, in its order
@@ -28,6 +28,7 @@ struct TpeTrial {
   // what failed; give infinity for one that diverged and is to be learned from.
   double objective = 0;
   std::optional<int64_t> stopped_at;  // the resource an early-stopped trial reached (Optuna: pruned at this step)
+  bool running = false;               // not measured yet: what is near it is shunned (Optuna's constant_liar)
 };
 
 struct TpeSettings {
@@ -41,8 +42,9 @@ struct TpeSplit {
   std::vector<size_t> rest;
 };
 
-// The better ones are the first min(⌈n/10⌉, 25) of n: trials that ended before stopped ones, those by objective,
-// stopped ones by how far they came and then by objective, NaN last; equal ones by number.
+// The better ones are the first min(⌈n/10⌉, 25) of the n that do not run: trials that ended before stopped ones, those
+// by objective, stopped ones by how far they came and then by objective, NaN last; equal ones by number. Running ones
+// are of the rest.
 TpeSplit SplitTrials(std::span<const TpeTrial> trials);
 
 // The logarithm of the better ones' density over the rest's; the value with the largest is tried.
@@ -54,4 +56,4 @@ double TpeAcquisition(const ParzenEstimator& better, const ParzenEstimator& rest
 StatusOr<std::vector<ParameterValue>> SuggestByTpe(const SearchSpace& space, std::span<const TpeTrial> trials,
                                                    uint64_t seed, uint64_t number, const TpeSettings& settings = {});
 
-}  // namespace lwq::coordinator
+}  // namespace lwq::search

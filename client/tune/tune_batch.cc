@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "client/tune/tune_batch.h"
+
+#include <algorithm>
+
+#include "common/json/json.h"
+#include "google/protobuf/io/coded_stream.h"
+#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
+
+namespace lwq::client {
+namespace {
+
+// The same bytes for the same message, maps included.
+std::string BytesOf(const google::protobuf::MessageLite& message) {
+  std::string bytes;
+  {
+    google::protobuf::io::StringOutputStream out(&bytes);
+    google::protobuf::io::CodedOutputStream coded(&out);
+    coded.SetSerializationDeterministic(true);
+    message.SerializeToCodedStream(&coded);
+  }
+  return bytes;
+}
+
+Json JsonOf(const SearchAxis& axis) {
+  const search::SearchParameter& parameter = axis.parameter;
+  Json json = {{"key", parameter.name}, {"kind", static_cast<int>(parameter.kind)}};
+  if (parameter.kind == search::ParameterKind::kCategorical) {
+    json["choices"] = parameter.choices;
+    return json;
+  }
+  json["low"] = parameter.low;
+  json["high"] = parameter.high;
+  json["log"] = parameter.log;
+  if (parameter.step.has_value()) json["step"] = *parameter.step;
+  return json;
+}
+
+}  // namespace
+
+Digest IdentityOf(const TuneRequest& tune, const lwqat::v1::RunSpec& base) {
+  Json axes = Json::array();
+  for (const SearchAxis& axis : tune.axes) axes.push_back(JsonOf(axis));
+  lwqat::v1::RunSpec inputs = base;
+  *inputs.mutable_recipe() = tune.base.spec.recipe();
+  inputs.clear_name();
+  const Json settings = {{"search", axes},       {"name", tune.name},       {"seed", tune.seed},
+                         {"batch", tune.batch},  {"startup", tune.startup}, {"metric", tune.metric},
+                         {"halves", tune.halves}};
+  Sha256 hasher;
+  hasher.Update("lwq tune 1\n");
+  hasher.Update(CanonicalJson(settings));
+  if (tune.halves) hasher.Update(absl::StrCat("\n", BytesOf(tune.halving)));
+  hasher.Update(absl::StrCat("\n", BytesOf(inputs)));
+  return hasher.Finish();
+}
+
+StatusOr<lwqat::v1::SweepSpec> SweepOf(const TuneRequest& tune, const lwqat::v1::RunSpec& base,
+                                       const TuneBatch& batch) {
+  lwqat::v1::SweepSpec sweep;
+  sweep.set_name(absl::StrCat(tune.name, " batch ", batch.number + 1));
+  if (tune.halves) *sweep.mutable_halving() = tune.halving;
+  for (size_t i = 0; i < batch.trials.size(); ++i) {
+    LWQ_ASSIGN_OR_RETURN(const RunRequest request, TrialRequest(tune, batch.trials[i]));
+    lwqat::v1::SweepRun* const run = sweep.add_runs();
+    *run->mutable_spec() = base;
+    *run->mutable_spec()->mutable_recipe() = request.spec.recipe();
+    const int64_t trial = batch.first_trial + static_cast<int64_t>(i) + 1;
+    run->mutable_spec()->set_name(absl::StrCat(tune.name, " trial ", trial));
+    (*run->mutable_labels())["trial"] = absl::StrCat(trial);
+    for (size_t a = 0; a < tune.axes.size(); ++a) {
+      const SearchAxis& axis = tune.axes[a];
+      (*run->mutable_labels())[axis.field->name] = ValueOfAxis(axis, batch.trials[i][a]).label;
+    }
+  }
+  return sweep;
+}
+
+std::string RequestIdOf(const Digest& identity, const TuneBatch& batch) {
+  std::string hex =
+      DigestOf(absl::StrCat(identity.hex(), " ", batch.number, " ", batch.first_trial, " ", batch.trials.size())).hex();
+  hex[12] = '8';                    // the version: of nobody's scheme but ours
+  hex[16] = "89ab"[(hex[16] & 3)];  // the variant of RFC 9562
+  return absl::StrCat(hex.substr(0, 8), "-", hex.substr(8, 4), "-", hex.substr(12, 4), "-", hex.substr(16, 4), "-",
+                      hex.substr(20, 12));
+}
+
+std::vector<int64_t> RungsOf(const lwqat::v1::Halving& halving, int64_t blocks) {
+  const int64_t eta = halving.eta() > 0 ? halving.eta() : 3;
+  std::vector<int64_t> rungs;
+  for (int64_t rung = halving.min_blocks() > 0 ? halving.min_blocks() : 1; rung < blocks; rung *= eta) {
+    rungs.push_back(rung);
+    if (rung > blocks / eta) break;  // rung · eta may leave the range of integers
+  }
+  rungs.push_back(blocks);
+  return rungs;
+}
+
+double HalvingShare(const TuneRequest& tune, int64_t trials, int64_t blocks) {
+  if (!tune.halves || trials < 1 || blocks < 1) return 1;
+  const int64_t eta = tune.halving.eta() > 0 ? tune.halving.eta() : 3;
+  int64_t trained = 0;
+  int64_t before = 0;
+  int64_t runs = trials;
+  for (const int64_t rung : RungsOf(tune.halving, blocks)) {
+    trained += runs * (rung - before);
+    before = rung;
+    runs = std::max<int64_t>(1, runs / eta);
+  }
+  return static_cast<double>(trained) / static_cast<double>(trials * blocks);
+}
+
+}  // namespace lwq::client
