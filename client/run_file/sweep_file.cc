@@ -87,8 +87,15 @@ class SweepReader {
   // Where `value` should have been something else; nothing has no place of its own.
   Status Expected(const YamlEntry& entry, std::string_view expected) const {
     const bool is_null = entry.value->kind == YamlNode::Kind::kNull;
+    // A number in quotes is a text, which is not seen where it is shown in quotes.
+    const bool is_quoted_number = entry.value->quoted && IsNumber(entry.value->text);
     return Invalid(is_null ? *entry.key : *entry.value,
-                   absl::StrCat(entry.key->text, ": expected ", expected, ", got ", DescribeNode(*entry.value)));
+                   absl::StrCat(entry.key->text, ": expected ", expected, ", got ",
+                                is_quoted_number ? "the quoted text " : "", DescribeNode(*entry.value)));
+  }
+  static bool IsNumber(const std::string& text) {
+    double number = 0;
+    return absl::SimpleAtod(text, &number);
   }
 
   Status CheckSweepKey(const YamlNode& key) const {

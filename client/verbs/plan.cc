@@ -57,7 +57,12 @@ StatusOr<ExitCode> ShowSweep(const CliContext& context, const PlanOptions& optio
   LWQ_ASSIGN_OR_RETURN(const auto connection,
                        ServerConnection::Open(context, options.server, ServerConnection::Makes::kTemporaryToo));
   const auto plan = connection->api()->PlanSweep(SpecOfSweep(sweep, specs));
-  if (!plan.ok()) return ExplainRefusal(connection->api(), checked, specs, plan.status());
+  if (!plan.ok()) {
+    const Status refused = ExplainRefusal(connection->api(), checked, specs, plan.status());
+    // What is wrong with the halving is no single run's fault.
+    const bool of_halving = refused == plan.status() && ExitCodeOf(refused) == ExitCode::kUsage;
+    return of_halving ? Annotate(refused, options.runs->files.front()) : refused;
+  }
   const SweepView view = {sweep.name, sweep.combinations, sweep.arms, *plan, sweep.remarks};
   context.console->OutText(options.json ? reporting::PrettyJson(SweepToJson(view)) : RenderSweep(view));
   return ExitCode::kOk;

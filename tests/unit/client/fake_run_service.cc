@@ -180,6 +180,7 @@ grpc::Status FakeSweepService::SubmitSweep(grpc::ServerContext* context, const l
                                            lwqat::v1::SubmitSweepResponse* response) {
   if (!refused.ok()) return refused;
   if (request->validate_only()) return grpc::Status::OK;
+  request_ids.push_back(request->request_id());
   const std::string spec = request->spec().DebugString();  // whose maps are sorted
   if (const auto before = requests_.find(request->request_id()); before != requests_.end()) {
     if (before->second.first != spec) return {grpc::StatusCode::ALREADY_EXISTS, "request_id was used before"};

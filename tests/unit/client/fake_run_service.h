@@ -100,6 +100,7 @@ class FakeSweepService final : public lwqat::v1::SweepService::Service {
 
   // What clients sent.
   std::vector<lwqat::v1::SubmitSweepRequest> submitted;  // to be stored, each request id once
+  std::vector<std::string> request_ids;                  // of every submission, those that were there already included
   std::vector<lwqat::v1::SweepSpec> planned;
   std::vector<std::string> resume_tokens;
 

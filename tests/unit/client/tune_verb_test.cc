@@ -74,12 +74,6 @@ class TuneVerbTest : public VerbTest {
     }
   }
 
-  std::vector<std::string> RequestIds() const {
-    std::vector<std::string> ids;
-    for (const auto& request : sweeps_.submitted) ids.push_back(request.request_id());
-    return ids;
-  }
-
   std::vector<std::string> Arguments(std::vector<std::string> more) const {
     more.insert(more.begin(), {"tune", At("tune.yaml")});
     return more;
@@ -127,7 +121,7 @@ TEST_F(TuneVerbTest, TheBestTrialIsPrintedAsLinesOfARunFileAndWrittenAsOne) {
 TEST_F(TuneVerbTest, TheSameCommandGoesOnWithTheTrialsItHad) {
   ASSERT_EQ(cli_.Run(Arguments({})), 0) << cli_.err();
   ASSERT_EQ(cli_.Run(Arguments({"--trials", "27"})), 0) << cli_.err();
-  const std::vector<std::string> ids = RequestIds();
+  const std::vector<std::string> ids = sweeps_.request_ids;
   ASSERT_EQ(ids.size(), 4u);
   EXPECT_EQ(ids[0], ids[1]);
   EXPECT_EQ(sweeps_.sweeps.size(), 3u) << "the first batch was there";
