@@ -350,6 +350,14 @@ StatusOr<lwqat::v1::ListWorkersResponse> RunApi::ListWorkers() {
   return response;
 }
 
+StatusOr<lwqat::v1::WorkerInfo> RunApi::ReleaseWorker(const std::string& worker) {
+  lwqat::v1::ReleaseWorkerRequest request;
+  request.set_worker(worker);
+  lwqat::v1::ReleaseWorkerResponse response;
+  LWQ_RETURN_IF_ERROR(Call(&RunService::Stub::ReleaseWorker, request, &response));
+  return std::move(*response.mutable_worker());
+}
+
 StatusOr<Run> RunApi::WatchRun(const std::string& run_id, const std::function<void(const Run&)>& on_run,
                                const std::function<void(bool)>& on_connection) {
   lwqat::v1::WatchRunRequest request;

@@ -35,8 +35,10 @@ struct WorldReport {
   int runs = 0;
   int restarts = 0;
   int kills = 0;
-  int discards = 0;  // artifacts that workers deleted
-  int remakes = 0;   // discarded artifacts that were made again
+  int discards = 0;     // artifacts that workers deleted
+  int remakes = 0;      // discarded artifacts that were made again
+  int duplicates = 0;   // leases beside another of the same task
+  int quarantines = 0;  // begun
 };
 
 // One life of a world.
