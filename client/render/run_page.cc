@@ -185,6 +185,21 @@ std::string RenderRunList(const std::vector<Run>& runs, double now_unix_s) {
   return table.empty() ? "no runs\n" : table.Render();
 }
 
+namespace {
+
+// What has failed on the worker, and what follows from it.
+std::string FailuresNote(const lwqat::v1::WorkerInfo& worker) {
+  if (worker.has_quarantine()) {
+    return absl::StrCat(worker.name(), " is given nothing for ",
+                        FormatSeconds(static_cast<double>(worker.quarantine().seconds()) + 1),
+                        " yet: ", worker.failures(), " (lwq workers --release ", worker.name(), ")\n");
+  }
+  return absl::StrCat(worker.name(), worker.probed() ? " is tried again after a quarantine: " : ": ", worker.failures(),
+                      "\n");
+}
+
+}  // namespace
+
 std::string RenderWorkers(const lwqat::v1::ListWorkersResponse& workers) {
   Table table({{"name"},
                {"state"},
@@ -194,11 +209,14 @@ std::string RenderWorkers(const lwqat::v1::ListWorkersResponse& workers) {
                {"heartbeat", true},
                {"task"},
                {"numerics class"}});
+  std::string notes;
   for (const auto& worker : workers.workers()) {
-    const std::string state = !worker.alive()         ? "lost"
-                              : worker.draining()     ? "draining"
-                              : worker.task().empty() ? "idle"
-                                                      : "busy";
+    const std::string state = !worker.alive()           ? "lost"
+                              : worker.draining()       ? "draining"
+                              : worker.has_quarantine() ? "quarantined"
+                              : worker.task().empty()   ? "idle"
+                                                        : "busy";
+    if (!worker.failures().empty()) absl::StrAppend(&notes, FailuresNote(worker));
     const double age =
         static_cast<double>(worker.since_heartbeat().seconds()) + worker.since_heartbeat().nanos() * 1e-9;
     table.AddRow({worker.name(), state, worker.device(), absl::StrCat(worker.max_threads()),
@@ -206,7 +224,7 @@ std::string RenderWorkers(const lwqat::v1::ListWorkersResponse& workers) {
                   worker.has_since_heartbeat() ? absl::StrCat(FormatSeconds(age), " ago") : "", worker.task(),
                   worker.numerics_class()});
   }
-  return table.empty() ? "no workers\n" : table.Render();
+  return table.empty() ? "no workers\n" : table.Render() + notes;
 }
 
 }  // namespace lwq::client

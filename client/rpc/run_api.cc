@@ -351,6 +351,14 @@ StatusOr<lwqat::v1::ListWorkersResponse> RunApi::ListWorkers() {
   return response;
 }
 
+StatusOr<lwqat::v1::WorkerInfo> RunApi::ReleaseWorker(const std::string& worker) {
+  lwqat::v1::ReleaseWorkerRequest request;
+  request.set_worker(worker);
+  lwqat::v1::ReleaseWorkerResponse response;
+  LWQ_RETURN_IF_ERROR(Call(&RunService::Stub::ReleaseWorker, request, &response));
+  return std::move(*response.mutable_worker());
+}
+
 template <typename Request, typename Response, typename Method>
 Status RunApi::Follow(Method method, Request request, const std::function<bool(Response& response)>& on_response,
                       const std::function<void(bool)>& on_connection) {

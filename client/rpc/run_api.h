@@ -67,6 +67,7 @@ class RunApi {
   StatusOr<lwqat::v1::WhyTaskResponse> WhyTask(const std::string& run_id, const std::string& task);
   StatusOr<lwqat::v1::GetRunLogsResponse> GetRunLogs(const std::string& run_id, int64_t after, int page_size);
   StatusOr<lwqat::v1::ListWorkersResponse> ListWorkers();
+  StatusOr<lwqat::v1::WorkerInfo> ReleaseWorker(const std::string& worker);
   StatusOr<lwqat::v1::ScheduleRunResponse> ScheduleRun(const std::string& run_id, const std::vector<int>& workers);
 
   // Calls `on_run` with every state the coordinator sends until the run has ended, which it returns. `on_connection` is

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "coordinator/scheduler/state/run_rungs.h"
+#include "coordinator/service/convert_worker.h"
 
 namespace lwq::coordinator {
 
@@ -327,10 +328,14 @@ void WorkerToWire(const State& state, const WorkerEntry& worker, Instant now, wi
   message->set_max_threads(record.max_threads);
   message->set_draining(worker.draining);
   message->set_alive(worker.alive);
-  if (worker.lease.has_value()) message->set_task(LeaseOf(state, state.tasks.at(*worker.lease)).title);
+  if (worker.lease.has_value()) message->set_task(TitleOf(state, state.tasks.at(*worker.lease)));
   const int64_t silent_ms = std::max<int64_t>(0, now.steady_ms - worker.last_seen_ms);
-  message->mutable_since_heartbeat()->set_seconds(silent_ms / 1000);
-  message->mutable_since_heartbeat()->set_nanos(static_cast<int32_t>(silent_ms % 1000) * 1'000'000);
+  SetDuration(silent_ms, message->mutable_since_heartbeat());
+  const std::string& device = DeviceOf(record);
+  const std::optional<int64_t> until_ms = state.health.QuarantinedUntil(device);
+  if (until_ms.has_value()) SetDuration(std::max<int64_t>(0, *until_ms - now.steady_ms), message->mutable_quarantine());
+  message->set_probed(state.health.StandingOf(device) == Standing::kProbed);
+  message->set_failures(state.health.Reason(device));
 }
 
 }  // namespace lwq::coordinator

@@ -25,6 +25,8 @@ StatusOr<FailureCause> CauseFromWire(wire::FailureCause cause) {
       return FailureCause::kInfrastructure;
     case wire::FAILURE_CAUSE_INPUT_LOST:
       return FailureCause::kInputLost;
+    case wire::FAILURE_CAUSE_DEVICE:
+      return FailureCause::kDevice;
     default:  // the wire's enum is open: a newer worker may send more
       return absl::InvalidArgumentError(
           absl::StrCat("failure.cause ", static_cast<int>(cause), " is not known to this version"));

@@ -33,6 +33,8 @@ struct Flags {
   double lease_seconds = 8;
   double heartbeat_seconds = 2;
   double execution_factor = SchedulerOptions().execution_factor;
+  double straggler_factor = SchedulerOptions().straggler_factor;
+  double quarantine_seconds = static_cast<double>(SchedulerOptions().quarantine_ms) / 1000;
   int64_t activation_bytes = SchedulerOptions().activation_bytes;
   std::vector<std::string> projects;
   std::string address_file;
@@ -49,6 +51,12 @@ Status CheckFlags(const Flags& flags) {
   }
   if (!(flags.execution_factor == 0 || (flags.execution_factor >= 2 && flags.execution_factor <= 1e6))) {
     return absl::InvalidArgumentError("--execution-factor must be 0 (never) or between 2 and 1e6");
+  }
+  if (!(flags.straggler_factor == 0 || (flags.straggler_factor >= 1.5 && flags.straggler_factor <= 1e6))) {
+    return absl::InvalidArgumentError("--straggler-factor must be 0 (never) or between 1.5 and 1e6");
+  }
+  if (!(flags.quarantine_seconds == 0 || (flags.quarantine_seconds >= 1 && flags.quarantine_seconds <= 3600))) {
+    return absl::InvalidArgumentError("--quarantine-seconds must be 0 (never) or between 1 and 3600");
   }
   if (flags.activation_bytes < 0) return absl::InvalidArgumentError("--activation-bytes must not be negative");
   return absl::OkStatus();
@@ -93,6 +101,8 @@ Status Serve(const Flags& flags, const sigset_t& end_signals) {
   RuntimeOptions runtime_options;
   runtime_options.scheduler.lease_ms = static_cast<int64_t>(flags.lease_seconds * 1000);
   runtime_options.scheduler.execution_factor = flags.execution_factor;
+  runtime_options.scheduler.straggler_factor = flags.straggler_factor;
+  runtime_options.scheduler.quarantine_ms = static_cast<int64_t>(flags.quarantine_seconds * 1000);
   runtime_options.scheduler.activation_bytes = flags.activation_bytes;
   runtime_options.scheduler.projects = std::move(projects);
   runtime_options.on_end = [] { ::kill(::getpid(), SIGTERM); };
@@ -134,15 +144,27 @@ int Main(int argc, char** argv) {
                  "a task that has run this many times as long as such tasks took, and ten minutes, is given to another "
                  "worker though its own still reports; 0: never")
       ->capture_default_str();
+  app.add_option(
+         "--straggler-factor", flags.straggler_factor,
+         "a task that a run waits for and that has run this many times as long as such tasks took, and a minute, "
+         "is executed by an idle worker of its class as well; 0: never")
+      ->capture_default_str();
+  app.add_option("--quarantine-seconds", flags.quarantine_seconds,
+                 "how long a worker on which tasks fail that others execute is given none, the first time; each time "
+                 "twice as long, up to an hour; 0: never")
+      ->capture_default_str();
   app.add_option("--activation-bytes", flags.activation_bytes,
                  "what activations may occupy, as 64GiB: beyond it those that no task needs any more are deleted, and "
                  "chains wait for the trainings they feed; 0: at once")
       ->transform(CLI::AsSizeValue(true).description(""))
       ->type_name("SIZE")
       ->capture_default_str();
-  app.add_option("--project", flags.projects,
-                 "NAME=WEIGHT or NAME=WEIGHT:MAX_RUNNING, may be repeated: that project's share of the device time "
-                 "beside others (default 1), and how many tasks are executed for it at once (default any number)")
+  app.add_option(
+         "--project", flags.projects,
+         "NAME=WEIGHT[:MAX_RUNNING[:MAX_STORED]], may be repeated: that project's share of the device time beside "
+         "others (default 1), how many tasks are executed for it at once (default any number), and what "
+         "activations made for it and still to be read may occupy, as 200GiB, before its chains wait (default any "
+         "number of bytes); NAME=WEIGHT::MAX_STORED says only the last")
       ->type_name("TEXT");
   app.add_option("--address-file", flags.address_file, "written with HOST:PORT once serving");
   app.add_option("--log-level", flags.log_level, "trace, debug, info, warn, error or off")->capture_default_str();

@@ -3,7 +3,9 @@
 
 #include <cmath>
 
+#include "CLI/CLI.hpp"
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_split.h"
 #include "common/text/one_line.h"
 
 namespace lwq::coordinator {
@@ -11,21 +13,28 @@ namespace lwq::coordinator {
 StatusOr<std::pair<std::string, ProjectOptions>> ParseProjectFlag(std::string_view text) {
   constexpr size_t kShownBytes = 80;
   const auto bad = [&](std::string_view what) {
-    return absl::InvalidArgumentError(absl::StrCat("--project ", OneLine(text, kShownBytes), ": ", what,
-                                                   "; write NAME=WEIGHT or NAME=WEIGHT:MAX_RUNNING, as nightly=0.5:8"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("--project ", OneLine(text, kShownBytes), ": ", what,
+                     "; write NAME=WEIGHT[:MAX_RUNNING[:MAX_STORED]], as nightly=0.5:8 or "
+                     "nightly=0.5::200GiB"));
   };
   const size_t equals = text.rfind('=');
   if (equals == std::string_view::npos) return bad("there is no '='");
-  std::string_view weight = text.substr(equals + 1);
+  const std::vector<std::string> parts = absl::StrSplit(std::string(text.substr(equals + 1)), ':');
   ProjectOptions options;
-  const size_t colon = weight.find(':');
-  if (colon != std::string_view::npos) {
-    if (!absl::SimpleAtoi(std::string(weight.substr(colon + 1)), &options.max_running) || options.max_running < 1) {
-      return bad("MAX_RUNNING must be a whole number of at least 1");
-    }
-    weight = weight.substr(0, colon);
+  if (parts.size() > 3) return bad("there are too many ':'");
+  const bool any_running = parts.size() < 2 || (parts.size() == 3 && parts[1].empty());
+  if (!any_running && (!absl::SimpleAtoi(parts[1], &options.max_running) || options.max_running < 1)) {
+    return bad("MAX_RUNNING must be a whole number of at least 1");
   }
-  if (!absl::SimpleAtod(std::string(weight), &options.weight) || !(options.weight >= 1e-3 && options.weight <= 1e6)) {
+  if (parts.size() == 3) {
+    std::string bytes = parts[2];
+    const std::string problem = CLI::AsSizeValue(/*kb_is_1000=*/true)(bytes);
+    if (!problem.empty() || !absl::SimpleAtoi(bytes, &options.max_stored_bytes) || options.max_stored_bytes < 1) {
+      return bad("MAX_STORED must be a size of at least 1 byte, as 200GiB");
+    }
+  }
+  if (!absl::SimpleAtod(parts[0], &options.weight) || !(options.weight >= 1e-3 && options.weight <= 1e6)) {
     return bad("WEIGHT must be between 0.001 and 1e6");
   }
   return std::pair(std::string(text.substr(0, equals)), options);

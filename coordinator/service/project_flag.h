@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What --project says of one project: "NAME=WEIGHT" or "NAME=WEIGHT:MAX_RUNNING". Pure; thread-safe.
+// What --project says of one project: "NAME=WEIGHT[:MAX_RUNNING[:MAX_STORED]]", where MAX_RUNNING may be left out
+// between its colons, and MAX_STORED is a size as 200GiB. Pure; thread-safe.
 #pragma once
 
 #include <string_view>

@@ -118,11 +118,19 @@ grpc::ServerUnaryReactor* RunServiceImpl::Change(grpc::CallbackServerContext* co
 grpc::ServerUnaryReactor* RunServiceImpl::ExplainRuns(grpc::CallbackServerContext* context,
                                                       const wire::ExplainRunsRequest* request,
                                                       wire::ExplainRunsResponse* response) {
-  return ReadAnswer(runtime_, context, [request, response](const State& state, Instant) -> Status {
-    LWQ_ASSIGN_OR_RETURN(const RunId a, FindRun(state, request->run_a()));
-    LWQ_ASSIGN_OR_RETURN(const RunId b, FindRun(state, request->run_b()));
-    LWQ_ASSIGN_OR_RETURN(const Explanation explanation, Explain(state, state.runs.at(a), state.runs.at(b)));
-    ToWire(explanation, response);
+  return ComputeAnswer(*previews_, context, [request, response](StateReader& reader) -> Status {
+    StatusOr<std::pair<TasksOfRun, TasksOfRun>> runs = std::pair<TasksOfRun, TasksOfRun>();
+    LWQ_RETURN_IF_ERROR(reader.Look([&](const State& state) {
+      runs = [&]() -> StatusOr<std::pair<TasksOfRun, TasksOfRun>> {
+        LWQ_ASSIGN_OR_RETURN(const RunId a, FindRun(state, request->run_a()));
+        LWQ_ASSIGN_OR_RETURN(const RunId b, FindRun(state, request->run_b()));
+        LWQ_ASSIGN_OR_RETURN(TasksOfRun tasks_a, TasksToExplain(state, state.runs.at(a)));
+        LWQ_ASSIGN_OR_RETURN(TasksOfRun tasks_b, TasksToExplain(state, state.runs.at(b)));
+        return std::pair(std::move(tasks_a), std::move(tasks_b));
+      }();
+    }));
+    LWQ_RETURN_IF_ERROR(runs.status());
+    ToWire(Explain(runs->first, runs->second), response);
     return absl::OkStatus();
   });
 }
@@ -189,6 +197,22 @@ grpc::ServerUnaryReactor* RunServiceImpl::ListWorkers(grpc::CallbackServerContex
     for (const auto& [id, worker] : state.workers) WorkerToWire(state, worker, now, response->add_workers());
     return absl::OkStatus();
   });
+}
+
+grpc::ServerUnaryReactor* RunServiceImpl::ReleaseWorker(grpc::CallbackServerContext* context,
+                                                        const wire::ReleaseWorkerRequest* request,
+                                                        wire::ReleaseWorkerResponse* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  runtime_->Post(coordinator::ReleaseWorker{request->worker()},
+                 [reactor, response](const Status& status, const Reply& reply, const State* state) {
+                   if (status.ok()) {
+                     const WorkerEntry& worker = state->workers.at(std::get<WorkerReply>(reply).worker);
+                     WorkerToWire(*state, worker, Instant{.steady_ms = state->now_ms, .unix_ms = 0},
+                                  response->mutable_worker());
+                   }
+                   reactor->Finish(ToGrpc(status));
+                 });
+  return reactor;
 }
 
 }  // namespace lwq::coordinator

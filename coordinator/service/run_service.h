@@ -60,6 +60,9 @@ class RunServiceImpl final : public lwqat::v1::RunService::CallbackService {
   grpc::ServerUnaryReactor* ListWorkers(grpc::CallbackServerContext* context,
                                         const lwqat::v1::ListWorkersRequest* request,
                                         lwqat::v1::ListWorkersResponse* response) override;
+  grpc::ServerUnaryReactor* ReleaseWorker(grpc::CallbackServerContext* context,
+                                          const lwqat::v1::ReleaseWorkerRequest* request,
+                                          lwqat::v1::ReleaseWorkerResponse* response) override;
 
  private:
   // Posts the event, whose reply names a run, and answers with the run as it is then.

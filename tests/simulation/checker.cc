@@ -50,9 +50,8 @@ void Checker::AfterStep(const State& state, const Event& event, const std::optio
 
 void Checker::CheckReport(const State& state, const ReportTask& report, const TaskRecord& before,
                           const Effects& effects, int64_t now_ms) {
-  const bool current =
-      before.state == TaskState::kLeased && before.token == report.token && before.worker == report.worker;
-  if (current) return;
+  const WorkerId* holder = HolderOf(before, report.token);
+  if (holder != nullptr && *holder == report.worker) return;
   const TaskRecord& after = state.tasks.at(report.task).record;
   // The same call may have leased the task anew; nothing else may have come of it.
   const bool leased_anew = after.state == TaskState::kLeased && after.token > before.token;
@@ -84,7 +83,7 @@ void Checker::CheckChanges(const Effects& effects, int64_t now_ms) {
         const int failures = task->task.failures[static_cast<size_t>(i)];
         // One more failure than retries: the last.
         const bool beyond =
-            failures > 1 && DecideRetry(cause, failures - 1, LimitsOf(task->task)).action == RetryAction::kGiveUp;
+            failures > 1 && DecideRetry(cause, failures - 1, 1, LimitsOf(task->task)).action == RetryAction::kGiveUp;
         if (beyond) Fail(now_ms, absl::StrCat("task ", task->task.key.short_hex(), " was tried beyond its budget"));
       }
     }
@@ -238,7 +237,7 @@ void Checker::RunEnded(const State& state, const RunId& id, const RunRecord& ref
       return;
     case RunState::kFailed:
       // Either it fails undisturbed as well, or a budget was used up, which its error says.
-      if (reference.state == RunState::kSucceeded && run.error.find(" times)") == std::string::npos) {
+      if (reference.state == RunState::kSucceeded && run.error.find(" times") == std::string::npos) {
         Fail(now_ms, absl::StrCat("run ", id.value, " failed: ", run.error));
       }
       return;

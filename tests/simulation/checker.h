@@ -3,7 +3,8 @@
 //
 //   one result per action    a second one only after the first was dropped, and only under the current lease
 //   stale tokens are nothing a report that is not of the current lease changes no task and stores no result
-//   tokens fence             a (task, token) pair is given to one worker, and tokens of a task grow, over restarts too
+//   tokens fence             a (task, token) pair is given to one worker, and tokens of a task grow, over restarts and
+//                            beside each other, too
 //   inputs first             a lease names the content of every input, and that content was made or uploaded before
 //   discards are safe        nothing that a task reads is discarded, and nothing discarded is leased as an input
 //   terminal states absorb   of runs, over restarts too

@@ -21,10 +21,12 @@ struct Faults {
   double crash_after_commit = 0;   // and before its reply leaves
   double infrastructure = 0;       // an attempt fails for no reason of its own
   double memory = 0;
-  double release = 0;  // a worker drains and gives back
-  double evict = 0;    // an object that a task made disappears
-  double cancel = 0;   // a client cancels its run
-  double pause = 0;    // a client pauses a run or resumes it
+  double release = 0;      // a worker drains and gives back
+  double evict = 0;        // an object that a task made disappears
+  double cancel = 0;       // a client cancels its run
+  double pause = 0;        // a client pauses a run or resumes it
+  double device = 0;       // an attempt on the first of several workers fails: its device is bad
+  bool slow_last = false;  // the last of several workers takes ten times as long
 };
 
 // Each kind of fault is on or off, and harder or softer: swarm testing.
@@ -46,6 +48,8 @@ inline Faults DrawFaults(SimRandom& random) {
   faults.evict = draw(0.05);
   faults.cancel = draw(0.01);
   faults.pause = draw(0.03);
+  faults.device = random.Chance(0.3) ? 0.5 + random.Fraction() / 2 : 0;
+  faults.slow_last = random.Chance(0.5);
   return faults;
 }
 

@@ -31,19 +31,24 @@ TEST(SimulationTest, EveryPromiseHoldsInEveryWorld) {
     sum.kills += report.kills;
     sum.discards += report.discards;
     sum.remakes += report.remakes;
+    sum.duplicates += report.duplicates;
+    sum.quarantines += report.quarantines;
     sum.runs_stopped += report.runs_stopped;
   }
   std::printf(
       "%lld worlds: %lld steps, %lld executions, %d coordinator restarts, %d workers killed, %d artifacts discarded, "
-      "%d of them made again, %d of %d runs succeeded, %d stopped by halving\n",
+      "%d of them made again, %d duplicates, %d quarantines, %d of %d runs succeeded, %d stopped by halving\n",
       static_cast<long long>(count), static_cast<long long>(sum.steps), static_cast<long long>(sum.executions),
-      sum.restarts, sum.kills, sum.discards, sum.remakes, sum.runs_succeeded, sum.runs, sum.runs_stopped);
+      sum.restarts, sum.kills, sum.discards, sum.remakes, sum.duplicates, sum.quarantines, sum.runs_succeeded, sum.runs,
+      sum.runs_stopped);
   // The worlds must be wild, and yet mostly end well: otherwise the checks above see nothing.
   if (count >= 100) {
     EXPECT_GT(sum.restarts, count / 4);
     EXPECT_GT(sum.kills, count / 2);
     EXPECT_GT(sum.discards, count);
     EXPECT_GT(sum.remakes, count / 10);
+    EXPECT_GT(sum.duplicates, count / 10);
+    EXPECT_GT(sum.quarantines, count / 10);
     EXPECT_GT(sum.runs_succeeded, sum.runs / 2);
     EXPECT_GT(sum.runs_stopped, count / 4);
   }

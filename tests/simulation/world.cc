@@ -117,6 +117,10 @@ World::World(uint64_t seed, Mutant mutant) : mutant_(mutant), random_(seed) {
   // An activation has some 75 bytes here.
   constexpr int64_t kBudgets[] = {0, 200, 600, 1 << 20};
   options_.activation_bytes = kBudgets[random_.Between(0, 3)];
+  options_.quarantine_ms = random_.Chance(0.3) ? 0 : kLeaseMs;
+  options_.straggler_factor = random_.Chance(0.3) ? 0 : 2;
+  options_.straggler_least_ms = kLeaseMs / 2;
+  options_.projects[""].max_stored_bytes = random_.Chance(0.3) ? kBudgets[random_.Between(1, 2)] : 0;
   for (const RunSpec& spec : DrawSpecs(random_)) {
     SimRun run;
     run.spec = spec;
@@ -191,8 +195,15 @@ void World::Deliver(const Event& original, const OnReply& reply) {
     const auto task = state_->tasks.find(report->task);
     if (task != state_->tasks.end()) before = task->second.record;
   }
+  const size_t quarantined = state_->health.ends().size();
   Effects effects = Step(*state_, event, Now());
   ++report_.steps;
+  if (state_->health.ends().size() > quarantined) ++report_.quarantines;
+  const auto* given = std::get_if<LeaseReply>(&effects.reply);
+  if (given != nullptr && given->lease.has_value()) {
+    const TaskRecord& leased = state_->tasks.at(given->lease->task).record;
+    if (IsDuplicated(leased) && leased.token == given->lease->token) ++report_.duplicates;
+  }
   Log(absl::StrCat("step ", event.index(), " ", effects.changes.size(), " ", effects.status.ToString()));
   checker_.AfterStep(*state_, original, before, effects, now_ms_);
   MutateState();
@@ -344,7 +355,8 @@ void World::Take(size_t index, const Lease& lease) {
     if (other.up && !other.id.value.empty()) checker_.LeaseDelivered(other.id, lease, now_ms_);
   }
   const int incarnation = worker.incarnation;
-  After(random_.Between(5, 600), [=, this, token = lease.token] {
+  const bool slow = !healed_ && faults_.slow_last && index > 0 && index + 1 == workers_.size();
+  After(random_.Between(5, 600) * (slow ? 10 : 1), [=, this, token = lease.token] {
     InWorker(index, incarnation, [=, this] { FinishExecution(index, incarnation, token); });
   });
 }
@@ -370,6 +382,9 @@ void World::FinishExecution(size_t index, int /*incarnation*/, uint64_t token) {
       report.outcome = ReportFailure{FailureCause::kInfrastructure, "disk", ""};
     if (random_.Chance(faults_.memory)) report.outcome = ReportFailure{FailureCause::kMemory, "out of memory", ""};
     if (random_.Chance(faults_.release)) report.outcome = ReportReleased();
+    if (index == 0 && workers_.size() > 1 && random_.Chance(faults_.device)) {
+      report.outcome = ReportFailure{FailureCause::kDevice, "ECC error", ""};
+    }
   }
   if (const auto* success = std::get_if<ReportSuccess>(&report.outcome)) {
     for (const auto& [role, output] : success->outputs) {
@@ -622,7 +637,7 @@ void World::MutateState() {
       state_->action_owner[task.record.action_key] = key;
       task.queued = true;
       task.place = {DemandOf(task.record), "", {}};
-      state_->ready.Insert(task.place, key);
+      state_->ready.Insert(task.place, key, now_ms_);
       return;
     }
   }

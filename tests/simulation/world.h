@@ -36,8 +36,10 @@ struct WorldReport {
   int runs_stopped = 0;  // by halving
   int restarts = 0;
   int kills = 0;
-  int discards = 0;  // artifacts that workers deleted
-  int remakes = 0;   // discarded artifacts that were made again
+  int discards = 0;     // artifacts that workers deleted
+  int remakes = 0;      // discarded artifacts that were made again
+  int duplicates = 0;   // leases beside another of the same task
+  int quarantines = 0;  // begun
 };
 
 // One life of a world.

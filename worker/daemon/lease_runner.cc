@@ -85,6 +85,8 @@ pb::FailureCause WireCause(FailureCause cause) {
       return pb::FAILURE_CAUSE_INFRASTRUCTURE;
     case FailureCause::kInputLost:
       return pb::FAILURE_CAUSE_INPUT_LOST;
+    case FailureCause::kDevice:
+      return pb::FAILURE_CAUSE_DEVICE;
     case FailureCause::kReleased:
       break;
   }

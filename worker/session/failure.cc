@@ -17,8 +17,10 @@ FailureCause CauseOf(const Status& status) {
     case absl::StatusCode::kNotFound:
     case absl::StatusCode::kDataLoss:
       return FailureCause::kInputLost;
-    case absl::StatusCode::kOk:
     case absl::StatusCode::kUnknown:
+    case absl::StatusCode::kInternal:
+      return FailureCause::kDevice;
+    case absl::StatusCode::kOk:
     case absl::StatusCode::kInvalidArgument:
     case absl::StatusCode::kAlreadyExists:
     case absl::StatusCode::kPermissionDenied:
@@ -26,7 +28,6 @@ FailureCause CauseOf(const Status& status) {
     case absl::StatusCode::kFailedPrecondition:
     case absl::StatusCode::kOutOfRange:
     case absl::StatusCode::kUnimplemented:
-    case absl::StatusCode::kInternal:
     case absl::StatusCode::kUnauthenticated:
     default:
       return FailureCause::kTask;

@@ -7,11 +7,12 @@
 
 namespace lwq::worker {
 
-enum class FailureCause { kTask, kMemory, kInfrastructure, kInputLost, kReleased };
+enum class FailureCause { kTask, kMemory, kInfrastructure, kInputLost, kDevice, kReleased };
 
 // CANCELLED → released (drained or not wanted any more); RESOURCE_EXHAUSTED → memory, or infrastructure where a disk is
 // full (out_of_storage.h); UNAVAILABLE, DEADLINE_EXCEEDED → infrastructure; NOT_FOUND, DATA_LOSS → an input is gone or
-// damaged (the caller finds out which, and calls it the task's own fault when every input is intact); everything else →
+// damaged (the caller finds out which, and calls it the task's own fault when every input is intact); INTERNAL, UNKNOWN
+// → the device, or what drives it, might be the reason: LibTorch's errors that nothing else explains; everything else →
 // the task.
 FailureCause CauseOf(const Status& status);
 

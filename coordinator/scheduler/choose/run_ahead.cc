@@ -5,24 +5,13 @@
 #include <vector>
 
 #include "coordinator/scheduler/state/garbage.h"
+#include "coordinator/scheduler/state/learning.h"
 
 namespace lwq::coordinator {
 namespace {
 
 bool IsChainStep(const TaskEntry& task) {
   return task.record.def->kind == TaskKind::kEmbed || task.record.def->kind == TaskKind::kAdvance;
-}
-
-// Activations are as large as those they are made from. 0 where a task has none as its input: a chain's beginning.
-int64_t BytesMade(const State& state, const TaskEntry& task) {
-  int64_t bytes = 0;
-  for (const auto& [role, input] : task.record.def->inputs) {
-    const auto* made = std::get_if<TaskOutputRef>(&input);
-    if (made == nullptr || !IsDisposable(state.tasks.at(made->derivation_key).record.def->kind, made->output)) continue;
-    const std::optional<ArtifactRef> content = ContentOf(state, input);
-    if (content.has_value()) bytes = std::max(bytes, content->size_bytes);
-  }
-  return bytes;
 }
 
 // Whether all inputs of the task are there or being made, if `made` will be.
@@ -42,6 +31,16 @@ bool SomebodyWorksFor(const State& state, const TaskEntry& task) {
     return std::any_of(task.wanted_by.begin(), task.wanted_by.end(),
                        [&](const auto& run) { return served.contains(run.first); });
   });
+}
+
+// Of activations: made for it and still to be read, or being made.
+int64_t BytesOfProject(const State& state, const std::string& project) {
+  return state.activations.needed_bytes_of(project) + state.activations.expected_bytes_of(project);
+}
+
+bool WorksForProject(const State& state, const std::string& project) {
+  const auto use = state.shares.all().find(project);
+  return use != state.shares.all().end() && use->second.running > 0;
 }
 
 // Whether a result, not only activations, soon follows from what the task makes.
@@ -66,10 +65,28 @@ bool ResultFollows(const State& state, const TaskEntry& task) {
 
 bool ExceedsBudget(const State& state, const TaskEntry& task) {
   if (!IsChainStep(task)) return false;
-  return BytesMade(state, task) > state.options.activation_bytes - state.activations.needed_bytes();
+  // A chain's beginning counts for nothing: everything hangs on it.
+  const int64_t bytes = task.record.def->kind == TaskKind::kEmbed ? 0 : ExpectedActivationBytes(state, task);
+  return bytes > state.options.activation_bytes - state.activations.needed_bytes();
+}
+
+bool AreHeldByProject(const State& state, TaskKind kind, const std::string& project) {
+  if (kind != TaskKind::kEmbed) return false;
+  const int64_t budget = state.shares.OptionsOf(project).max_stored_bytes;
+  return budget > 0 && BytesOfProject(state, project) >= budget && WorksForProject(state, project);
+}
+
+bool IsHeldByProject(const State& state, const TaskEntry& task) {
+  const std::string& project = task.place.project;
+  const int64_t budget = state.shares.OptionsOf(project).max_stored_bytes;
+  if (budget == 0 || !IsChainStep(task)) return false;
+  if (ExpectedActivationBytes(state, task) <= budget - BytesOfProject(state, project)) return false;
+  const bool begins = task.record.def->kind == TaskKind::kEmbed;
+  return WorksForProject(state, project) && (begins || !ResultFollows(state, task));
 }
 
 bool IsHeldBack(const State& state, const TaskEntry& task) {
+  if (IsHeldByProject(state, task)) return true;
   return ExceedsBudget(state, task) && !ResultFollows(state, task) && SomebodyWorksFor(state, task);
 }
 

@@ -10,6 +10,12 @@
 // So the budget may be exceeded by what the trainings in progress and the next ones need. A run nobody works for is
 // never held back: what it waits for may be just this. Measurements are results, whatever they make.
 //
+// A project may have a budget of its own (ProjectOptions::max_stored_bytes), over the activations that were made for it
+// and that somebody reads, and those that are being made. Beyond it, and while anything is executed for the project, a
+// step of a chain is held back that begins a chain, or after which no result could soon follow: so runs that hold
+// activations are brought to their end, which frees them, before others begin. While nothing is executed for the
+// project, what goes first is let go on.
+//
 // Pure on State; thread-safety: none.
 #pragma once
 
@@ -20,8 +26,11 @@ namespace lwq::coordinator {
 // Whether what the READY task makes goes beyond the budget. Only a chain's steps do.
 bool ExceedsBudget(const State& state, const TaskEntry& task);
 
-// Whether it is to wait, even for an idle worker. Cost: beyond the budget, the tasks between it and its nearest
-// results.
+// Whether it is to wait, even for an idle worker. Cost: beyond a budget, the tasks between it and its nearest results.
 bool IsHeldBack(const State& state, const TaskEntry& task);
+// Whether it is for the sake of its project's budget.
+bool IsHeldByProject(const State& state, const TaskEntry& task);
+// Whether all tasks of the kind are, for the project that is charged for them: those that begin chains.
+bool AreHeldByProject(const State& state, TaskKind kind, const std::string& project);
 
 }  // namespace lwq::coordinator

@@ -40,30 +40,38 @@ std::vector<FieldDifference> Differences(const TaskDef& a, const TaskDef& b) {
 
 }  // namespace
 
-StatusOr<Explanation> Explain(const State& state, const RunEntry& a, const RunEntry& b) {
-  for (const RunEntry* run : {&a, &b}) {
-    if (!run->tasks.empty()) continue;
-    return absl::FailedPreconditionError(absl::StrCat("run ", run->record.id.value, " is ",
-                                                      RunStateName(run->record.state),
+StatusOr<TasksOfRun> TasksToExplain(const State& state, const RunEntry& run) {
+  if (run.tasks.empty()) {
+    return absl::FailedPreconditionError(absl::StrCat("run ", run.record.id.value, " is ",
+                                                      RunStateName(run.record.state),
                                                       " and has no tasks yet: ask when a worker for it is there"));
   }
+  TasksOfRun tasks;
+  tasks.reserve(run.tasks.size());
+  for (const RunTaskRecord& task : run.tasks) {
+    tasks.push_back({task.key, task.title, state.tasks.at(task.key).record.def});
+  }
+  return tasks;
+}
+
+Explanation Explain(const TasksOfRun& a, const TasksOfRun& b) {
   Explanation explanation;
-  explanation.tasks_a = static_cast<int64_t>(a.tasks.size());
-  explanation.tasks_b = static_cast<int64_t>(b.tasks.size());
+  explanation.tasks_a = static_cast<int64_t>(a.size());
+  explanation.tasks_b = static_cast<int64_t>(b.size());
   std::set<Digest> keys_a;
   std::map<std::string, std::vector<Digest>> titled_b;
-  for (const RunTaskRecord& task : a.tasks) keys_a.insert(task.key);
-  for (const RunTaskRecord& task : b.tasks) {
+  std::map<Digest, const TaskDef*> defs_b;
+  for (const TaskOfRun& task : a) keys_a.insert(task.key);
+  for (const TaskOfRun& task : b) {
+    defs_b.emplace(task.key, task.def.get());
     if (keys_a.contains(task.key)) {
       ++explanation.shared;
     } else {
       titled_b[task.title].push_back(task.key);
     }
   }
-  std::set<Digest> keys_b;
-  for (const RunTaskRecord& task : b.tasks) keys_b.insert(task.key);
-  for (const RunTaskRecord& task : a.tasks) {
-    if (keys_b.contains(task.key)) continue;
+  for (const TaskOfRun& task : a) {
+    if (defs_b.contains(task.key)) continue;
     const auto other = titled_b.find(task.title);
     if (other == titled_b.end() || other->second.empty()) {
       explanation.only_a.push_back(task.title);
@@ -71,15 +79,14 @@ StatusOr<Explanation> Explain(const State& state, const RunEntry& a, const RunEn
     }
     const Digest key = other->second.front();
     other->second.erase(other->second.begin());
-    std::vector<FieldDifference> fields =
-        Differences(*state.tasks.at(task.key).record.def, *state.tasks.at(key).record.def);
+    std::vector<FieldDifference> fields = Differences(*task.def, *defs_b.at(key));
     if (fields.empty()) {
       ++explanation.following;
     } else {
       explanation.partings.push_back({task.title, std::move(fields)});
     }
   }
-  for (const RunTaskRecord& task : b.tasks) {
+  for (const TaskOfRun& task : b) {
     const auto left = titled_b.find(task.title);
     if (left == titled_b.end()) continue;
     const bool unmatched = std::find(left->second.begin(), left->second.end(), task.key) != left->second.end();

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -35,7 +36,17 @@ struct Explanation {
   std::vector<std::string> only_b;
 };
 
-// FAILED_PRECONDITION: a run has no tasks yet, since no worker decided its classes.
-StatusOr<Explanation> Explain(const State& state, const RunEntry& a, const RunEntry& b);
+// What has to be known of a run's tasks, in its order: as much as a short look at the state can take with it.
+struct TaskOfRun {
+  Digest key;
+  std::string title;
+  std::shared_ptr<const TaskDef> def;
+};
+using TasksOfRun = std::vector<TaskOfRun>;
+
+// FAILED_PRECONDITION: the run has no tasks yet, since no worker decided its classes.
+StatusOr<TasksOfRun> TasksToExplain(const State& state, const RunEntry& run);
+
+Explanation Explain(const TasksOfRun& a, const TasksOfRun& b);
 
 }  // namespace lwq::coordinator

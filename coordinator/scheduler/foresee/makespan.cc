@@ -178,6 +178,8 @@ StatusOr<Makespan> SimulateMakespan(const std::vector<TimedTask>& tasks, const s
   SchedulerOptions options;
   options.log_lines = 1;
   options.execution_factor = 0;  // the times are given
+  options.straggler_factor = 0;
+  options.quarantine_ms = 0;
   LWQ_ASSIGN_OR_RETURN(State state, RestoreState(RecordsOf(tasks, workers), options, Instant()));
   return Simulation(std::move(state), tasks).Run();
 }

@@ -17,6 +17,7 @@ namespace {
 constexpr size_t kMinPrefix = 4;
 constexpr size_t kShownBytes = 80;
 constexpr size_t kNamed = 5;
+constexpr int64_t kCounted = 1000;  // of tasks that go before
 
 std::string SecondsText(double seconds) {
   char text[48];
@@ -110,10 +111,21 @@ class Answer {
       return;
     }
     Fitting();
-    if (IsHeldBack(state_, task_)) {
-      Say("it is held back: what it makes exceeds the activation budget (--activation-bytes), and is not read soon");
+    const std::set<std::string>* devices = state_.health.DevicesOf(task_.record.key);
+    if (devices != nullptr) {
+      Say("it has failed on ", WithMore({devices->begin(), devices->end()}),
+          ": another worker goes first, where one fits it");
     }
     const std::string& project = task_.place.project;
+    if (IsHeldByProject(state_, task_)) {
+      Say("it is held back: project '", project, "' has ",
+          HumanBytes(state_.activations.needed_bytes_of(project) + state_.activations.expected_bytes_of(project)),
+          " of activations that are being made or still to be read, and may have ",
+          HumanBytes(state_.shares.OptionsOf(project).max_stored_bytes),
+          " (--project): its runs that have some go first");
+    } else if (IsHeldBack(state_, task_)) {
+      Say("it is held back: what it makes exceeds the activation budget (--activation-bytes), and is not read soon");
+    }
     if (!state_.shares.Rank(project).has_value()) {
       Say("project '", project, "' executes as many tasks as it may (", state_.shares.OptionsOf(project).max_running,
           ")");
@@ -132,19 +144,29 @@ class Answer {
   }
 
   void Fitting() {
-    int fitting = 0, idle = 0;
-    std::map<std::string, int> against;
-    for (const auto& [id, worker] : state_.workers) {
-      const std::string reason = ReasonAgainst(worker);
+    size_t fitting = 0, idle = 0, quarantined = 0, here = 0;
+    std::map<std::string, size_t> against;
+    for (const auto& [shape, ids] : state_.here) {
+      here += ids.size();
+      const std::string reason = ReasonAgainst(state_.workers.at(*ids.begin()).record);
       if (!reason.empty()) {
-        ++against[reason];
+        against[reason] += ids.size();
         continue;
       }
-      ++fitting;
-      if (!worker.lease.has_value()) ++idle;
+      fitting += ids.size();
+      for (const WorkerId& id : ids) {
+        const WorkerEntry& worker = state_.workers.at(id);
+        if (state_.health.StandingOf(DeviceOf(worker.record)) == Standing::kQuarantined) {
+          ++quarantined;
+        } else if (!worker.lease.has_value()) {
+          ++idle;
+        }
+      }
     }
+    if (here < state_.workers.size()) against["not heard of, or ending"] = state_.workers.size() - here;
     if (fitting > 0) {
-      Say(fitting, fitting == 1 ? " worker fits it, " : " workers fit it, ", idle, " of them idle");
+      Say(fitting, fitting == 1 ? " worker fits it, " : " workers fit it, ", idle, " of them idle",
+          quarantined == 0 ? "" : absl::StrCat(", ", quarantined, " in quarantine (lwq workers)"));
       return;
     }
     std::vector<std::string> reasons;
@@ -156,28 +178,22 @@ class Answer {
     }
   }
 
-  std::string ReasonAgainst(const WorkerEntry& worker) const {
+  std::string ReasonAgainst(const WorkerRecord& worker) const {
     const Demand& demand = task_.place.demand;
-    if (!IsHere(worker)) return "not heard of";
-    if (worker.draining) return "ending";
-    if (!ExecutesKind(worker.record, demand.kind)) return absl::StrCat("without ", TaskKindName(demand.kind));
-    if (!demand.base.empty() && demand.base != worker.record.numerics_class) {
-      return absl::StrCat("of class '", worker.record.numerics_class, "' instead of '", demand.base, "'");
+    if (!ExecutesKind(worker, demand.kind)) return absl::StrCat("without ", TaskKindName(demand.kind));
+    if (!demand.base.empty() && demand.base != worker.numerics_class) {
+      return absl::StrCat("of class '", worker.numerics_class, "' instead of '", demand.base, "'");
     }
-    if (demand.threads > worker.record.max_threads) return absl::StrCat("with fewer than ", demand.threads, " threads");
-    if (demand.memory_bytes > worker.record.memory_bytes) {
+    if (demand.threads > worker.max_threads) return absl::StrCat("with fewer than ", demand.threads, " threads");
+    if (demand.memory_bytes > worker.memory_bytes) {
       return absl::StrCat("with less than ", HumanBytes(demand.memory_bytes), " of memory");
     }
-    return Fits(demand, worker.record) ? "" : "that cannot take such tasks";
+    return Fits(demand, worker) ? "" : "that cannot take such tasks";
   }
 
   void Ahead() {
-    int64_t ahead = 0;
-    for (const auto& [key, other] : state_.tasks) {
-      if (!other.queued || other.place.project != task_.place.project) continue;
-      if (std::pair(other.place.urgency, key) < std::pair(task_.place.urgency, task_.record.key)) ++ahead;
-    }
-    Say(ahead, ahead == 1 ? " task" : " tasks",
+    const int64_t ahead = state_.ready.CountBefore(task_.place, task_.record.key, kCounted);
+    Say(ahead == kCounted ? "at least " : "", ahead, ahead == 1 ? " task" : " tasks",
         " of its project wait before it, by priority, age of the run and length of "
         "the path that hangs on them");
     for (const auto& [project, use] : state_.shares.all()) {
@@ -190,6 +206,12 @@ class Answer {
   }
 
   void Leased() {
+    if (IsDuplicated(task_.record)) {
+      Say(task_.record.older->worker_name, " has had it for ",
+          SecondsText(static_cast<double>(now_.steady_ms - task_.older_leased_at_ms) / 1000),
+          ", far longer than such tasks took: ", task_.record.worker_name,
+          " executes it as well, and whoever ends first counts");
+    }
     const double seconds = static_cast<double>(now_.steady_ms - task_.leased_at_ms) / 1000;
     const std::optional<double> expected = ExpectedSeconds(state_, task_);
     Say(task_.record.worker_name, " has it for ", SecondsText(seconds),

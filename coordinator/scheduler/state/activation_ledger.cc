@@ -29,6 +29,7 @@ void ActivationLedger::DropResult(const Digest& artifact, int64_t readers, std::
     case ActivationState::kStored:
       stored_bytes_ -= activation.size_bytes;
       SetUnneeded(artifact, activation, false);
+      SetCharged(activation, false);
       break;
     case ActivationState::kDiscarded:
       return;  // until it is known to be gone
@@ -118,7 +119,34 @@ void ActivationLedger::Restore(const DiscardedRecord& record) {
 
 // Enters it among the unneeded ones, or takes it out, as its readers say.
 void ActivationLedger::Reorder(const Digest& artifact, Activation& activation) {
-  SetUnneeded(artifact, activation, activation.state == ActivationState::kStored && activation.readers == 0);
+  const bool stored = activation.state == ActivationState::kStored;
+  SetUnneeded(artifact, activation, stored && activation.readers == 0);
+  SetCharged(activation, stored && activation.readers > 0);
+}
+
+void ActivationLedger::SetCharged(Activation& activation, bool charged) {
+  if (charged == activation.charged) return;
+  activation.charged = charged;
+  const std::string project = activation.project.value_or("");
+  int64_t& bytes = charged_bytes_[project];
+  bytes += charged ? activation.size_bytes : -activation.size_bytes;
+  if (bytes == 0) charged_bytes_.erase(project);
+}
+
+void ActivationLedger::Expect(const std::string& project, int64_t delta_bytes) {
+  if (delta_bytes == 0) return;
+  int64_t& bytes = expected_bytes_[project];
+  bytes += delta_bytes;
+  if (bytes == 0) expected_bytes_.erase(project);
+}
+
+void ActivationLedger::ChargeTo(const Digest& artifact, const std::string& project) {
+  const auto it = all_.find(artifact);
+  if (it == all_.end() || it->second.project.has_value()) return;
+  const bool charged = it->second.charged;
+  SetCharged(it->second, false);
+  it->second.project = project;
+  SetCharged(it->second, charged);
 }
 
 void ActivationLedger::SetUnneeded(const Digest& artifact, Activation& activation, bool unneeded) {

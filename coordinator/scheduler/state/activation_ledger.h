@@ -20,7 +20,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -35,10 +37,12 @@ enum class ActivationState { kStored, kDiscarded, kDeleted };
 struct Activation {
   int64_t size_bytes = 0;
   ActivationState state = ActivationState::kStored;
-  int64_t results = 0;         // finished tasks that have it
-  int64_t readers = 0;         // what those results are still wanted for
-  int64_t unneeded_since = 0;  // STORED without readers: its place in the order, from 1; else 0
-  WorkerId deleter;            // DISCARDED: who deletes it; "" = nobody yet
+  int64_t results = 0;                 // finished tasks that have it
+  int64_t readers = 0;                 // what those results are still wanted for
+  int64_t unneeded_since = 0;          // STORED without readers: its place in the order, from 1; else 0
+  WorkerId deleter;                    // DISCARDED: who deletes it; "" = nobody yet
+  std::optional<std::string> project;  // for which it was made first, where that is known
+  bool charged = false;                // to its project: STORED, with readers
 };
 
 class ActivationLedger {
@@ -52,6 +56,8 @@ class ActivationLedger {
   void DropResult(const Digest& artifact, int64_t readers, std::vector<Change>& changes);
   // Readers of a result came or went. Requires the result to have been added.
   void AddReaders(const Digest& artifact, int64_t delta);
+  // It was made for the project, unless it had been made for one before. No effect on what is not known.
+  void ChargeTo(const Digest& artifact, const std::string& project);
   // A worker has just made it, or found it whole.
   void Made(const Digest& artifact, std::vector<Change>& changes);
 
@@ -72,12 +78,24 @@ class ActivationLedger {
   int64_t stored_bytes() const { return stored_bytes_; }
   // Of these, what somebody reads.
   int64_t needed_bytes() const { return stored_bytes_ - unneeded_bytes_; }
+  // What tasks that are being executed for the project are expected to make: so many bytes more, or less again.
+  void Expect(const std::string& project, int64_t delta_bytes);
+  int64_t expected_bytes_of(const std::string& project) const {
+    const auto bytes = expected_bytes_.find(project);
+    return bytes == expected_bytes_.end() ? 0 : bytes->second;
+  }
+  // Of these, what was made for the project.
+  int64_t needed_bytes_of(const std::string& project) const {
+    const auto bytes = charged_bytes_.find(project);
+    return bytes == charged_bytes_.end() ? 0 : bytes->second;
+  }
   // Still in the object store, or not known to be gone.
   int64_t discarded_bytes() const { return discarded_bytes_; }
   const std::map<Digest, Activation>& all() const { return all_; }
 
  private:
   void Reorder(const Digest& artifact, Activation& activation);
+  void SetCharged(Activation& activation, bool charged);
   void SetUnneeded(const Digest& artifact, Activation& activation, bool unneeded);
   void Withdraw(const Digest& artifact, Activation& activation);
   // Requires an unneeded one.
@@ -87,6 +105,8 @@ class ActivationLedger {
   std::set<std::pair<int64_t, Digest>> unneeded_;  // STORED without readers, longest first
   std::set<Digest> unoffered_;                     // DISCARDED that no worker deletes
   std::map<WorkerId, std::set<Digest>> offered_;
+  std::map<std::string, int64_t> charged_bytes_;   // by project
+  std::map<std::string, int64_t> expected_bytes_;  // by project
   int64_t next_place_ = 1;
   int64_t stored_bytes_ = 0;
   int64_t unneeded_bytes_ = 0;  // of unneeded_

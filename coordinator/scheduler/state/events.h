@@ -99,11 +99,16 @@ struct ReportTask {
   bool lease_next = false;
 };
 
+// An operator says that a quarantined device is well again.
+struct ReleaseWorker {
+  std::string worker;  // a name, or an id
+};
+
 // A deadline has passed.
 struct Tick {};
 
 using Event = std::variant<SubmitRun, SubmitRuns, SubmitSweep, CancelRun, PauseRun, CancelSweep, PauseSweep,
-                           RegisterWorker, LeaseTask, Heartbeat, ReportTask, Tick>;
+                           RegisterWorker, LeaseTask, Heartbeat, ReportTask, ReleaseWorker, Tick>;
 
 struct Lease {
   Digest task;
@@ -135,6 +140,9 @@ struct SweepReply {
 struct RegisterReply {
   WorkerId worker;
 };
+struct WorkerReply {
+  WorkerId worker;
+};
 struct LeaseReply {
   std::optional<Lease> lease;
 };
@@ -143,7 +151,8 @@ struct HeartbeatReply {
   std::vector<ArtifactRef> discard;  // artifacts to delete, named until they are known to be
 };
 
-using Reply = std::variant<std::monostate, RunReply, RunsReply, SweepReply, RegisterReply, LeaseReply, HeartbeatReply>;
+using Reply = std::variant<std::monostate, RunReply, RunsReply, SweepReply, RegisterReply, WorkerReply, LeaseReply,
+                           HeartbeatReply>;
 
 struct Effects {
   // To be committed before anything below leaves the process.

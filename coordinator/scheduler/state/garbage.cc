@@ -87,6 +87,7 @@ void EnterInLedger(State& state, TaskEntry& task) {
 
 void NoteMade(State& state, const TaskEntry& task, std::vector<Change>& changes) {
   for (const auto& [role, artifact] : DisposableResults(state, task.record)) {
+    state.activations.ChargeTo(artifact.digest, task.place.project);
     state.activations.Made(artifact.digest, changes);
   }
 }
@@ -112,7 +113,14 @@ void RestoreLedger(State& state, const std::vector<DiscardedRecord>& discarded) 
   for (const DiscardedRecord& record : discarded) state.activations.Restore(record);
   // Step 1: what was discarded. Step 2: results, before their readers: a reader's count goes to what it reads. Step 3:
   // the reads of tasks. Step 4: what runs hold.
-  for (const auto& [key, task] : state.tasks) AddResults(state, task);
+  for (const auto& [key, task] : state.tasks) {
+    AddResults(state, task);
+    if (task.wanted_by.empty()) continue;
+    const RunId& first = state.runs_by_sequence.at(task.wanted_by.begin()->first);
+    for (const auto& [role, artifact] : DisposableResults(state, task.record)) {
+      state.activations.ChargeTo(artifact.digest, state.runs.at(first).record.spec->project);
+    }
+  }
   for (const auto& [key, task] : state.tasks) CountReads(state, task.record, +1);
   for (auto& [id, run] : state.runs) HoldResults(state, run, TasksToHold(run));
 }

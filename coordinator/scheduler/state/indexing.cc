@@ -12,7 +12,26 @@ void SetExecutionDeadline(State& state, TaskEntry& task, int64_t deadline_ms) {
   if (deadline_ms != 0) state.execution_deadlines.emplace(deadline_ms, task.record.key);
 }
 
+void SetStragglerTime(State& state, TaskEntry& task, int64_t time_ms) {
+  if (task.straggles_at_ms != 0) state.straggler_times.erase({task.straggles_at_ms, task.record.key});
+  state.stragglers.erase(task.record.key);
+  task.straggles_at_ms = time_ms;
+  if (time_ms != 0) state.straggler_times.emplace(time_ms, task.record.key);
+}
+
+void NoteStragglers(State& state, int64_t now_ms) {
+  while (!state.straggler_times.empty() && state.straggler_times.begin()->first <= now_ms) {
+    const Digest key = state.straggler_times.begin()->second;
+    SetStragglerTime(state, state.tasks.at(key), 0);
+    state.stragglers.insert(key);
+  }
+}
+
 namespace {
+
+WorkerShape ShapeOf(const WorkerRecord& worker) {
+  return {worker.numerics_class, worker.memory_bytes, worker.max_threads, worker.kinds};
+}
 
 // Those who want it done: the runs it is for, and those of tasks that wait for the same action.
 template <typename Visit>
@@ -30,7 +49,7 @@ void Queue(State& state, TaskEntry& task) {
   if (!place.has_value()) return;
   task.place = *std::move(place);
   task.queued = true;
-  state.ready.Insert(task.place, task.record.key);
+  state.ready.Insert(task.place, task.record.key, state.now_ms);
   state.shares.Waits(task.place.project);
 }
 
@@ -74,6 +93,7 @@ void IndexTask(State& state, TaskEntry& task) {
     case TaskState::kLeased:
       state.action_owner[record.action_key] = record.key;
       state.workers.at(record.worker).lease = record.key;
+      if (record.older.has_value()) state.workers.at(record.older->worker).lease = record.key;
       return;
     case TaskState::kSucceeded:
       state.action_users[record.action_key].insert(record.key);
@@ -108,8 +128,13 @@ void UnindexTask(State& state, TaskEntry& task) {
   }
   if (record.state == TaskState::kLeased) {
     SetExecutionDeadline(state, task, 0);
-    const auto worker = state.workers.find(record.worker);
-    if (worker != state.workers.end() && worker->second.lease == record.key) worker->second.lease.reset();
+    SetStragglerTime(state, task, 0);
+    const auto let_go = [&](const WorkerId& id) {
+      const auto worker = state.workers.find(id);
+      if (worker != state.workers.end() && worker->second.lease == record.key) worker->second.lease.reset();
+    };
+    let_go(record.worker);
+    if (record.older.has_value()) let_go(record.older->worker);
   }
   if (record.state == TaskState::kSucceeded) {
     const auto users = state.action_users.find(record.action_key);
@@ -150,6 +175,22 @@ void SetWorkerDeadline(State& state, WorkerEntry& worker, int64_t deadline_ms) {
   state.worker_deadlines.erase({worker.deadline_ms, worker.record.id});
   worker.deadline_ms = deadline_ms;
   state.worker_deadlines.emplace(deadline_ms, worker.record.id);
+}
+
+void UncountWorker(State& state, WorkerEntry& worker) {
+  if (!worker.counted) return;
+  worker.counted = false;
+  const auto alike = state.here.find(ShapeOf(worker.record));
+  alike->second.erase(worker.record.id);
+  if (alike->second.empty()) state.here.erase(alike);
+}
+
+void CountWorker(State& state, WorkerEntry& worker) {
+  const bool counts = IsHere(worker) && !worker.draining;
+  if (counts == worker.counted) return;
+  if (!counts) return UncountWorker(state, worker);
+  worker.counted = true;
+  state.here[ShapeOf(worker.record)].insert(worker.record.id);
 }
 
 }  // namespace lwq::coordinator

@@ -11,7 +11,8 @@ namespace lwq::coordinator {
 
 // Enters the task into the indexes its state belongs to: READY → queue, if it may be begun for somebody (or the delayed
 // set until not_before_ms),
-// READY and LEASED → owner of its action, LEASED → its worker's lease, SUCCEEDED → users of its action.
+// READY and LEASED → owner of its action, LEASED → the lease of its worker, or of both, SUCCEEDED → users of its
+// action.
 void IndexTask(State& state, TaskEntry& task);
 // Takes it out of all of them.
 void UnindexTask(State& state, TaskEntry& task);
@@ -33,7 +34,16 @@ void RequeueTask(State& state, TaskEntry& task);
 void LinkConsumers(State& state, const TaskRecord& task);
 
 void SetWorkerDeadline(State& state, WorkerEntry& worker, int64_t deadline_ms);
+// Enters the worker into State::here, or takes it out, as it is now.
+void CountWorker(State& state, WorkerEntry& worker);
+// Takes it out whatever it is.
+void UncountWorker(State& state, WorkerEntry& worker);
+
 // 0: none.
 void SetExecutionDeadline(State& state, TaskEntry& task, int64_t deadline_ms);
+// When the LEASED task becomes a straggler; 0: it is none and does not become one.
+void SetStragglerTime(State& state, TaskEntry& task, int64_t time_ms);
+// Those whose time has come are stragglers.
+void NoteStragglers(State& state, int64_t now_ms);
 
 }  // namespace lwq::coordinator

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 
+#include "coordinator/plan/cost/memory.h"
 #include "coordinator/plan/cost/task_costs.h"
 
 namespace lwq::coordinator {
@@ -36,14 +37,43 @@ std::optional<double> ExpectedSeconds(const State& state, const TaskEntry& task)
       WorkInRun(*run.record.spec, run.model.get(), run.record.recipe, def, run.tasks[position].evaluated_text));
 }
 
-int64_t ExecutionDeadline(const State& state, const TaskEntry& task) {
-  if (state.options.execution_factor <= 0) return 0;
+int64_t ExpectedActivationBytes(const State& state, const TaskEntry& task) {
+  const TaskDef& def = *task.record.def;
+  if (def.kind == TaskKind::kEmbed && !task.wanted_by.empty()) {
+    const RunEntry& run = state.runs.at(state.runs_by_sequence.at(task.wanted_by.begin()->first));
+    return run.model == nullptr ? 0 : StoredActivationBytes(*run.model, run.record.recipe);
+  }
+  if (def.kind != TaskKind::kAdvance) return 0;
+  int64_t bytes = 0;
+  for (const auto& [role, input] : def.inputs) {
+    const auto* made = std::get_if<TaskOutputRef>(&input);
+    if (made == nullptr || !IsDisposable(state.tasks.at(made->derivation_key).record.def->kind, made->output)) continue;
+    const std::optional<ArtifactRef> content = ContentOf(state, input);
+    if (content.has_value()) bytes = std::max(bytes, content->size_bytes);
+  }
+  return bytes;
+}
+
+namespace {
+
+// So many times as long as such tasks took, at least least_ms, from a moment on; 0: no factor, or nothing was learned.
+int64_t TimesAsLong(const State& state, const TaskEntry& task, double factor, int64_t least_ms, int64_t from_ms) {
+  if (factor <= 0) return 0;
   const std::optional<double> expected = ExpectedSeconds(state, task);
   if (!expected.has_value()) return 0;
   constexpr double kMaxMs = 1e15;
-  const double ceiling_ms = std::max(1000 * *expected * state.options.execution_factor,
-                                     static_cast<double>(state.options.execution_least_ms));
-  return task.leased_at_ms + static_cast<int64_t>(std::min(ceiling_ms, kMaxMs));
+  return from_ms + static_cast<int64_t>(std::clamp(1000 * *expected * factor, static_cast<double>(least_ms), kMaxMs));
+}
+
+}  // namespace
+
+int64_t ExecutionDeadline(const State& state, const TaskEntry& task) {
+  return TimesAsLong(state, task, state.options.execution_factor, state.options.execution_least_ms,
+                     IsDuplicated(task.record) ? task.older_leased_at_ms : task.leased_at_ms);
+}
+
+int64_t StragglerTime(const State& state, const TaskEntry& task) {
+  return TimesAsLong(state, task, state.options.straggler_factor, state.options.straggler_least_ms, task.leased_at_ms);
 }
 
 void LearnFrom(State& state, const TaskEntry& task, double seconds) {

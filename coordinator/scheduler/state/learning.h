@@ -23,8 +23,14 @@ double WorkInRun(const RunSpec& spec, const LlamaConfig* model, const Recipe& re
 // How long the task would take by what was learned; absent where nothing was, or where no run wants it.
 std::optional<double> ExpectedSeconds(const State& state, const TaskEntry& task);
 
-// When the LEASED task is to be taken from its worker (SchedulerOptions::execution_factor); 0: never.
+// The bytes of the activation that the task makes, if it is a step of a chain: as many as it reads, or as many as its
+// run stores where it begins a chain. Else 0.
+int64_t ExpectedActivationBytes(const State& state, const TaskEntry& task);
+
+// When the LEASED task is to be taken from its worker, the older of two (SchedulerOptions::execution_factor); 0: never.
 int64_t ExecutionDeadline(const State& state, const TaskEntry& task);
+// When the LEASED task, which one worker has, becomes a straggler (SchedulerOptions::straggler_factor); 0: never.
+int64_t StragglerTime(const State& state, const TaskEntry& task);
 
 // The task, which a worker has executed, took this long.
 void LearnFrom(State& state, const TaskEntry& task, double seconds);

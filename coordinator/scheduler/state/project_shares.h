@@ -20,6 +20,8 @@ namespace lwq::coordinator {
 struct ProjectOptions {
   double weight = 1;        // of its share; positive
   int64_t max_running = 0;  // tasks executed at once for it; 0 = any number
+  // Activations that are being made for it, or were and are still to be read (run_ahead.h), in bytes; 0 = any number.
+  int64_t max_stored_bytes = 0;
 };
 
 class ProjectShares {

@@ -24,8 +24,17 @@ bool Fits(const Demand& demand, const WorkerRecord& worker) {
          demand.memory_bytes <= worker.memory_bytes && demand.threads <= worker.max_threads;
 }
 
-void ReadyQueue::Insert(const Place& place, const Digest& task) {
-  bases_[place.demand.base][place.demand][place.project].insert({place.urgency, task});
+void ReadyQueue::Insert(const Place& place, const Digest& task, int64_t now_ms) {
+  const auto [bucket, is_new] = bases_[place.demand.base].try_emplace(place.demand);
+  if (is_new) bucket->second.served_ms = now_ms;
+  bucket->second.projects[place.project].insert({place.urgency, task});
+}
+
+void ReadyQueue::NoteServed(const Demand& demand, int64_t now_ms) {
+  const auto base = bases_.find(demand.base);
+  if (base == bases_.end()) return;
+  const auto bucket = base->second.find(demand);
+  if (bucket != base->second.end()) bucket->second.served_ms = now_ms;
 }
 
 void ReadyQueue::Erase(const Place& place, const Digest& task) {
@@ -33,35 +42,76 @@ void ReadyQueue::Erase(const Place& place, const Digest& task) {
   if (base == bases_.end()) return;
   const auto demand = base->second.find(place.demand);
   if (demand == base->second.end()) return;
-  const auto project = demand->second.find(place.project);
-  if (project == demand->second.end()) return;
+  Projects& projects = demand->second.projects;
+  const auto project = projects.find(place.project);
+  if (project == projects.end()) return;
   project->second.erase({place.urgency, task});
   if (!project->second.empty()) return;
-  demand->second.erase(project);
-  if (!demand->second.empty()) return;
+  projects.erase(project);
+  if (!projects.empty()) return;
   base->second.erase(demand);
   if (base->second.empty()) bases_.erase(base);
 }
 
-std::vector<ReadyQueue::Found> ReadyQueue::Heads(const WorkerRecord& worker, const Order& order) const {
-  std::vector<Found> heads;
-  const auto look = [&](const Demands& demands) {
-    for (const auto& [demand, projects] : demands) {
-      if (!Fits(demand, worker)) continue;
-      for (const auto& [project, entries] : projects) {
-        const std::optional<double> rank = order.rank(project);
-        if (!rank.has_value()) continue;
-        const auto head =
-            std::find_if(entries.begin(), entries.end(), [&](const Entry& entry) { return !order.skip(entry.task); });
-        if (head != entries.end()) heads.push_back({*rank, &project, &entries, &*head});
-      }
-    }
-  };
+void ReadyQueue::AddHeads(const Demand& demand, const Projects& projects, const Order& order,
+                          std::vector<Found>& heads) {
+  for (const auto& [project, entries] : projects) {
+    const std::optional<double> rank = order.rank(project);
+    if (!rank.has_value() || (order.skip_all && order.skip_all(demand, project))) continue;
+    const auto head =
+        std::find_if(entries.begin(), entries.end(), [&](const Entry& entry) { return !order.skip(entry.task); });
+    if (head != entries.end()) heads.push_back({*rank, &project, &entries, &*head});
+  }
+}
+
+template <typename Visit>
+void ReadyQueue::ForEachFitting(const WorkerRecord& worker, Visit visit) const {
   for (const std::string& base : {std::string(), worker.numerics_class}) {
     const auto demands = bases_.find(base);
-    if (demands != bases_.end()) look(demands->second);
+    if (demands == bases_.end()) continue;
+    for (const auto& [demand, bucket] : demands->second) {
+      if (Fits(demand, worker)) visit(demand, bucket);
+    }
   }
+}
+
+std::vector<ReadyQueue::Found> ReadyQueue::Heads(const WorkerRecord& worker, const Order& order) const {
+  std::vector<Found> heads;
+  ForEachFitting(worker,
+                 [&](const Demand& demand, const Bucket& bucket) { AddHeads(demand, bucket.projects, order, heads); });
   return heads;
+}
+
+std::vector<ReadyQueue::Unserved> ReadyQueue::UnservedSince(const WorkerRecord& worker, int64_t since_ms,
+                                                            const Order& order) const {
+  std::vector<std::pair<int64_t, Unserved>> found;
+  ForEachFitting(worker, [&](const Demand& demand, const Bucket& bucket) {
+    if (bucket.served_ms > since_ms) return;
+    std::vector<Found> heads;
+    AddHeads(demand, bucket.projects, order, heads);
+    if (heads.empty()) return;
+    const Digest& first = std::min_element(heads.begin(), heads.end(), GoesBefore)->head->task;
+    found.push_back({bucket.served_ms, {&demand, first}});
+  });
+  std::stable_sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<Unserved> unserved;
+  for (const auto& [served_ms, one] : found) unserved.push_back(one);
+  return unserved;
+}
+
+int64_t ReadyQueue::CountBefore(const Place& place, const Digest& task, int64_t most) const {
+  int64_t before = 0;
+  for (const auto& [base, demands] : bases_) {
+    for (const auto& [demand, bucket] : demands) {
+      const auto entries = bucket.projects.find(place.project);
+      if (entries == bucket.projects.end()) continue;
+      for (const Entry& entry : entries->second) {
+        if (before == most || !(entry < Entry{place.urgency, task})) break;
+        ++before;
+      }
+    }
+  }
+  return before;
 }
 
 bool ReadyQueue::GoesBefore(const Found& a, const Found& b) {

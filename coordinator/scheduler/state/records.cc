@@ -53,4 +53,16 @@ bool IsTerminal(RunState state) {
   return false;
 }
 
+const WorkerId* HolderOf(const TaskRecord& task, uint64_t token) {
+  if (task.state != TaskState::kLeased || token == 0) return nullptr;
+  if (task.older.has_value() && task.older->token == token) return &task.older->worker;
+  return task.token == token && !task.only_older ? &task.worker : nullptr;
+}
+
+uint64_t TokenOf(const TaskRecord& task, const WorkerId& worker) {
+  if (task.state != TaskState::kLeased) return 0;
+  if (task.older.has_value() && task.older->worker == worker) return task.older->token;
+  return task.worker == worker && !task.only_older ? task.token : 0;
+}
+
 }  // namespace lwq::coordinator

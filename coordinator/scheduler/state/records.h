@@ -103,6 +103,13 @@ struct RunTaskRecord {
   int64_t needs_blocks = 0;  // begun for the run only once halving lets it train so many blocks (planned_task.h)
 };
 
+// The lease that a task had before it was given to a second worker as well.
+struct OlderLease {
+  uint64_t token = 0;
+  WorkerId worker;
+  std::string worker_name;
+};
+
 struct TaskRecord {
   // These three never change.
   Digest key;
@@ -112,7 +119,7 @@ struct TaskRecord {
   int divergence_retries = 0;  // the largest of the runs that asked for it
   TaskState state = TaskState::kBlocked;
   Digest action_key;            // known from READY on; names the result of a SUCCEEDED task
-  uint64_t token = 0;           // of the last lease
+  uint64_t token = 0;           // of the last lease; the largest so far
   uint64_t reported_token = 0;  // of the last report that was applied
   WorkerId worker;              // of the last lease
   std::string worker_name;
@@ -121,7 +128,20 @@ struct TaskRecord {
   int lr_halvings = 0;
   bool from_cache = false;  // its result was known without executing it
   std::string error;        // of the last failed attempt; one line
+
+  // These two are not stored: after a restart only the last lease holds.
+  std::optional<OlderLease> older;  // LEASED twice (straggler.h)
+  bool only_older = false;          // the last lease has ended, the older one goes on; `worker` is its
 };
+
+// Whether two workers execute it.
+inline bool IsDuplicated(const TaskRecord& task) {
+  return task.older.has_value() && !task.only_older;
+}
+// Who holds the lease of this token, which must not have ended; null: nobody.
+const WorkerId* HolderOf(const TaskRecord& task, uint64_t token);
+// The token under which the worker holds the task; 0: it does not.
+uint64_t TokenOf(const TaskRecord& task, const WorkerId& worker);
 
 // What an action made.
 struct ActionRecord {

@@ -113,9 +113,12 @@ Status IndexTasks(State& state, Instant now) {
             absl::StrCat("task ", key.short_hex(), " is leased by unknown worker ", record.worker.value));
       }
       task.leased_at_ms = now.steady_ms;
+      task.charged_from_ms = now.steady_ms;
       const std::optional<ReadyQueue::Place> place = PlaceOf(state, task);
       if (place.has_value()) task.place = *place;
       state.shares.Begin(task.place.project, task.charged_seconds);
+      task.expected_bytes = ExpectedActivationBytes(state, task);
+      state.activations.Expect(task.place.project, task.expected_bytes);
     }
     if (record.state == TaskState::kSucceeded && !state.actions.contains(record.action_key)) {
       return Inconsistent(absl::StrCat("task ", key.short_hex(), " succeeded but its result is missing"));
@@ -131,7 +134,9 @@ Status IndexTasks(State& state, Instant now) {
 StatusOr<State> RestoreState(Records records, const SchedulerOptions& options, Instant now) {
   State state;
   state.options = options;
+  state.now_ms = now.steady_ms;
   state.shares.Configure(options.projects);
+  state.health.Configure(options.quarantine_ms);
   LWQ_RETURN_IF_ERROR(RestoreRuns(state, records));
   RestoreWorkers(state, records, now);
   for (ActionRecord& action : records.actions) {
@@ -141,6 +146,8 @@ StatusOr<State> RestoreState(Records records, const SchedulerOptions& options, I
   for (TaskRecord& record : records.tasks) {
     TaskEntry task;
     task.record = std::move(record);
+    task.record.older.reset();
+    task.record.only_older = false;
     const Digest key = task.record.key;
     state.tasks.emplace(key, std::move(task));
   }
@@ -168,6 +175,7 @@ StatusOr<State> RestoreState(Records records, const SchedulerOptions& options, I
   LWQ_RETURN_IF_ERROR(IndexTasks(state, now));
   for (auto& [id, run] : state.runs) {
     run.counts = CountTasks(state, run);
+    run.unfinished = CountUnfinished(state, run);
     run.task_revisions.assign(run.tasks.size(), Revise(state, run));
   }
   LearnFromStored(state);
@@ -175,6 +183,7 @@ StatusOr<State> RestoreState(Records records, const SchedulerOptions& options, I
     if (!worker.lease.has_value()) continue;
     TaskEntry& task = state.tasks.at(*worker.lease);
     SetExecutionDeadline(state, task, ExecutionDeadline(state, task));
+    SetStragglerTime(state, task, StragglerTime(state, task));
   }
   RestoreLedger(state, records.discarded);
   return state;

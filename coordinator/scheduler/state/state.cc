@@ -110,12 +110,18 @@ std::optional<ArtifactRef> ContentOf(const State& state, const TaskInput& input)
   return output->second;
 }
 
-Lease LeaseOf(const State& state, const TaskEntry& task) {
+std::string TitleOf(const State& state, const TaskEntry& task) {
+  if (task.wanted_by.empty()) return "";
+  const auto& [sequence, position] = *task.wanted_by.begin();
+  return state.runs.at(state.runs_by_sequence.at(sequence)).tasks[position].title;
+}
+
+Lease LeaseOf(const State& state, const TaskEntry& task, const WorkerId& worker) {
   const TaskRecord& record = task.record;
-  LWQ_CHECK(record.state == TaskState::kLeased, "task ", record.key.short_hex(), " is not leased");
   Lease lease;
   lease.task = record.key;
-  lease.token = record.token;
+  lease.token = TokenOf(record, worker);
+  LWQ_CHECK(lease.token != 0, "task ", record.key.short_hex(), " is not leased to ", worker.value);
   lease.action_key = record.action_key;
   lease.def = record.def;
   lease.lr_halvings = record.lr_halvings;
@@ -126,10 +132,7 @@ Lease LeaseOf(const State& state, const TaskEntry& task) {
     const std::optional<ArtifactRef> content = ReadableContentOf(state, input);
     if (content.has_value()) lease.inputs[role] = *content;
   }
-  if (!task.wanted_by.empty()) {
-    const auto& [sequence, position] = *task.wanted_by.begin();
-    lease.title = state.runs.at(state.runs_by_sequence.at(sequence)).tasks[position].title;
-  }
+  lease.title = TitleOf(state, task);
   return lease;
 }
 
@@ -192,6 +195,14 @@ TaskCounts CountTasks(const State& state, const RunEntry& run) {
   // A result may be made again for another run; a run that has succeeded stays done.
   if (run.record.state == RunState::kSucceeded) counts.done = static_cast<int64_t>(run.tasks.size());
   return counts;
+}
+
+std::map<int, int> CountUnfinished(const State& state, const RunEntry& run) {
+  std::map<int, int> unfinished;
+  for (const RunTaskRecord& planned : run.tasks) {
+    if (state.tasks.at(planned.key).record.state != TaskState::kSucceeded) ++unfinished[planned.depth];
+  }
+  return unfinished;
 }
 
 void IndexResults(RunEntry& run) {

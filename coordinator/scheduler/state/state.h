@@ -23,6 +23,7 @@
 #include "common/status/status.h"
 #include "coordinator/plan/plan.h"
 #include "coordinator/scheduler/state/activation_ledger.h"
+#include "coordinator/scheduler/state/device_health.h"
 #include "coordinator/scheduler/state/durations.h"
 #include "coordinator/scheduler/state/events.h"
 #include "coordinator/scheduler/state/local_artifacts.h"
@@ -41,6 +42,16 @@ struct SchedulerOptions {
   // tasks took so far (durations.h), and at least execution_least_ms; 0: never. What was never measured has no ceiling.
   double execution_factor = 20;
   int64_t execution_least_ms = int64_t{10} * 60 * 1000;
+  // A task that a run's critical path waits for is given to an idle worker as well once it has run this many times as
+  // long as such tasks took so far, and at least straggler_least_ms (straggler.h); 0: never.
+  double straggler_factor = 3;
+  int64_t straggler_least_ms = int64_t{60} * 1000;
+  // How long a device on which tasks fail that others execute is given nothing, for the first time (device_health.h);
+  // 0: it is never held back.
+  int64_t quarantine_ms = int64_t{30} * 1000;
+  // A task of the only workers it fits goes before more urgent ones that fit others as well once none like it has been
+  // begun for so long (task_choice.h).
+  int64_t patience_ms = int64_t{10} * 60 * 1000;
   // Per run; the oldest go first.
   size_t log_lines = 5000;
   // What activations may occupy. Beyond it, those that nobody reads any more are discarded (activation_ledger.h) and
@@ -75,6 +86,7 @@ struct RunEntry {
   TaskCounts counts;                          // kept while RUNNING; then as they were at its end
   size_t held = 0;                            // first tasks whose results are kept for tasks to come (garbage.h)
   std::string waiting_reason;                 // not ended: why it stands still, as last logged; "" = not known
+  std::map<int, int> unfinished;              // RUNNING: of the tasks that have not SUCCEEDED, how many by depth
   uint64_t revision = 0;                      // State::revision when a watcher could last see a change
   uint64_t plan_revision = 0;                 // at which the plan last changed
   std::vector<uint64_t> task_revisions;       // at which each of `tasks` last changed
@@ -89,12 +101,16 @@ struct TaskEntry {
   int64_t holders = 0;                     // runs that keep its results for tasks to come
   ReadyQueue::Place place;                 // as queued; its project is the one that the lease is charged to
   bool queued = false;
-  int64_t not_before_ms = 0;  // 0 = not delayed
-  Digest waiting_for;         // BLOCKED behind an equal action of another task; zero = not
-  int64_t leased_at_ms = 0;
+  int64_t not_before_ms = 0;          // 0 = not delayed
+  Digest waiting_for;                 // BLOCKED behind an equal action of another task; zero = not
+  int64_t leased_at_ms = 0;           // to the worker that the record names
+  int64_t older_leased_at_ms = 0;     // to the older of two
+  int64_t charged_from_ms = 0;        // LEASED: since when its project pays, for one worker only
   double charged_seconds = 0;         // LEASED: to its project, in advance
-  int64_t execution_deadline_ms = 0;  // LEASED: when it is taken from its worker; 0 = never
-  Progress progress;                  // of the current lease
+  int64_t expected_bytes = 0;         // LEASED: of activations, which its project is expected to have more
+  int64_t execution_deadline_ms = 0;  // LEASED: when it is taken from its worker, the older of two; 0 = never
+  int64_t straggles_at_ms = 0;        // LEASED: when it is a straggler; 0 = never, or it is one
+  Progress progress;                  // of the last lease
 };
 
 struct WorkerEntry {
@@ -104,8 +120,19 @@ struct WorkerEntry {
   bool alive = true;
   bool heard = true;  // since the coordinator started: only then is it known to be there still
   bool draining = false;
+  bool counted = false;          // in State::here
+  int64_t next_reserved_ms = 0;  // before, it does not take a task out of turn (task_choice.h)
   std::optional<Digest> lease;
   LocalArtifacts local;
+};
+
+// What decides which tasks fit a worker.
+struct WorkerShape {
+  std::string numerics_class;
+  int64_t memory_bytes = 0;
+  int max_threads = 1;
+  std::vector<TaskKind> kinds;
+  friend auto operator<=>(const WorkerShape&, const WorkerShape&) = default;
 };
 
 // Not only remembered from before a restart: no run is pinned to a class for the sake of a worker that may be gone.
@@ -115,6 +142,7 @@ inline bool IsHere(const WorkerEntry& worker) {
 
 struct State {
   SchedulerOptions options;
+  int64_t now_ms = 0;  // of the last step
   std::map<RunId, RunEntry> runs;
   std::map<int64_t, RunId> runs_by_sequence;
   std::set<int64_t> pending_runs;
@@ -141,12 +169,16 @@ struct State {
   ActivationLedger activations;
   std::map<WorkerId, WorkerEntry> workers;
   std::map<std::string, WorkerId> workers_by_name;
+  std::map<WorkerShape, std::set<WorkerId>> here;  // workers that are here (IsHere) and not draining
+  DeviceHealth health;
   std::map<std::string, RequestRecord> requests;
   ReadyQueue ready;
   ProjectShares shares;
   std::set<std::pair<int64_t, Digest>> delayed;
   std::set<std::pair<int64_t, WorkerId>> worker_deadlines;
   std::set<std::pair<int64_t, Digest>> execution_deadlines;
+  std::set<std::pair<int64_t, Digest>> straggler_times;
+  std::set<Digest> stragglers;  // LEASED, to one worker, for longer than such tasks take
   // BLOCKED tasks whose inputs the next step must look at.
   std::set<Digest> unsettled;
   Durations durations;
@@ -184,16 +216,19 @@ std::optional<ArtifactRef> ContentOf(const State& state, const TaskInput& input)
 // Notes what the run, which is in state.runs, is pinned to.
 void IndexBases(State& state, const RunRecord& run);
 
-// The lease the task is under. Requires it to be LEASED.
-Lease LeaseOf(const State& state, const TaskEntry& task);
+// The lease under which the worker has the task. Requires it to be LEASED to the worker.
+Lease LeaseOf(const State& state, const TaskEntry& task, const WorkerId& worker);
+// What the task is called in the first of the runs that want it; "" where none does.
+std::string TitleOf(const State& state, const TaskEntry& task);
 
 // Fills result_tasks from the run's tasks.
 void IndexResults(RunEntry& run);
 
 // One task's part in the counts of its run.
 void CountTask(const RunTaskRecord& in_run, const TaskRecord& task, TaskCounts& counts);
-// The counts of a run from one look at each of its tasks: what RunEntry::counts is kept equal to.
+// The counts of a run from one look at each of its tasks: what RunEntry::counts is kept equal to, and ::unfinished.
 TaskCounts CountTasks(const State& state, const RunEntry& run);
+std::map<int, int> CountUnfinished(const State& state, const RunEntry& run);
 
 // What the run's finished tasks say. Complete once all have succeeded.
 RunResult CollectResult(const State& state, const RunEntry& run);

@@ -2,7 +2,11 @@
 #include "coordinator/scheduler/state/task_machine.h"
 
 #include <array>
+#include <span>
+#include <type_traits>
 #include <utility>
+
+#include "absl/strings/str_join.h"
 
 namespace lwq::coordinator {
 namespace {
@@ -11,6 +15,10 @@ TaskStep Unchanged(const TaskRecord& task) {
   return {.task = task};
 }
 TaskStep Changed(TaskRecord task, int64_t delay_ms = 0) {
+  if (task.state != TaskState::kLeased) {
+    task.older.reset();
+    task.only_older = false;
+  }
   return {.task = std::move(task), .changed = true, .delay_ms = delay_ms};
 }
 
@@ -20,9 +28,9 @@ Status Illegal(const TaskRecord& task, const TaskEvent& event) {
 }
 
 Status Stale(const TaskRecord& task, uint64_t token) {
-  std::string current = task.state == TaskState::kLeased
-                            ? absl::StrCat("current is ", task.token, " of ", task.worker_name)
-                            : absl::StrCat("the task is ", TaskStateName(task.state));
+  const uint64_t held = task.only_older ? task.older->token : task.token;
+  std::string current = task.state == TaskState::kLeased ? absl::StrCat("current is ", held, " of ", task.worker_name)
+                                                         : absl::StrCat("the task is ", TaskStateName(task.state));
   return absl::AbortedError(absl::StrCat("report on task ", task.key.short_hex(), ": lease token ", token,
                                          " is stale, ", current, "; drop the result and ask for new work"));
 }
@@ -43,14 +51,23 @@ RetryLimits LimitsOf(const TaskRecord& task) {
 
 namespace {
 
-TaskStep AfterFailure(TaskRecord task, FailureCause cause, const std::string& message) {
+// " (3 times, on a, b and c)"
+std::string TimesText(int failures, const std::vector<std::string>& devices) {
+  if (devices.empty()) return absl::StrCat(" (", failures, " times)");
+  const std::span<const std::string> but_last(devices.begin(), devices.end() - 1);
+  return absl::StrCat(" (", failures, " times, on ", absl::StrJoin(but_last, ", "), but_last.empty() ? "" : " and ",
+                      devices.back(), ")");
+}
+
+TaskStep AfterFailure(TaskRecord task, FailureCause cause, const std::string& message,
+                      const std::vector<std::string>& devices) {
   const int failures = ++task.failures[static_cast<size_t>(cause)];
   task.error = message;
-  const RetryDecision decision = DecideRetry(cause, failures, LimitsOf(task));
+  const RetryDecision decision = DecideRetry(cause, failures, devices.size(), LimitsOf(task));
   switch (decision.action) {
     case RetryAction::kGiveUp:
       task.state = TaskState::kFailed;
-      if (failures > 1) absl::StrAppend(&task.error, " (", failures, " times)");
+      if (failures > 1) task.error += TimesText(failures, devices);
       break;
     case RetryAction::kAgain:
       task.state = TaskState::kReady;
@@ -69,7 +86,7 @@ TaskStep AfterFailure(TaskRecord task, FailureCause cause, const std::string& me
 }
 
 TaskStep Apply(TaskRecord task, const Failed& event) {
-  return AfterFailure(std::move(task), event.cause, event.message);
+  return AfterFailure(std::move(task), event.cause, event.message, event.devices);
 }
 
 TaskStep Apply(TaskRecord task, const Released&) {
@@ -78,12 +95,30 @@ TaskStep Apply(TaskRecord task, const Released&) {
   return Changed(std::move(task));
 }
 
+// Of the two leases the one of this token has ended: the task is left to the other.
+TaskRecord WithoutLease(TaskRecord task, uint64_t token) {
+  if (token == task.older->token) {
+    task.older.reset();
+  } else {
+    task.only_older = true;
+    task.worker = task.older->worker;
+    task.worker_name = task.older->worker_name;
+  }
+  return task;
+}
+
 template <typename Report>
 StatusOr<TaskStep> OnReport(const TaskRecord& task, const Report& event) {
   if (event.token != 0 && event.token == task.reported_token) return Unchanged(task);
-  if (task.state != TaskState::kLeased || event.token != task.token) return Stale(task, event.token);
+  if (HolderOf(task, event.token) == nullptr) return Stale(task, event.token);
   TaskRecord next = task;
   next.reported_token = event.token;
+  if (IsDuplicated(task)) {
+    // What a failure means is left to the other lease, which the same happens to unless it was the device's.
+    if (std::is_same_v<Report, Released>) --next.attempts;
+    if (!std::is_same_v<Report, Succeeded>) return Changed(WithoutLease(std::move(next), event.token));
+    if (event.token == task.older->token) next = WithoutLease(std::move(next), task.token);
+  }
   return Apply(std::move(next), event);
 }
 
@@ -160,11 +195,34 @@ StatusOr<TaskStep> On(const TaskRecord& task, const Leased& event) {
   return Illegal(task, event);
 }
 
+StatusOr<TaskStep> On(const TaskRecord& task, const Duplicated& event) {
+  switch (task.state) {
+    case TaskState::kLeased: {
+      if (task.older.has_value()) return Illegal(task, event);
+      TaskRecord next = task;
+      next.older = OlderLease{task.token, task.worker, task.worker_name};
+      ++next.token;
+      ++next.attempts;
+      next.worker = event.worker;
+      next.worker_name = event.worker_name;
+      return Changed(std::move(next));
+    }
+    case TaskState::kBlocked:
+    case TaskState::kReady:
+    case TaskState::kSucceeded:
+    case TaskState::kFailed:
+    case TaskState::kCancelled:
+      return Illegal(task, event);
+  }
+  return Illegal(task, event);
+}
+
 StatusOr<TaskStep> On(const TaskRecord& task, const LeaseLost& event) {
   switch (task.state) {
     case TaskState::kLeased:
+      if (IsDuplicated(task)) return Changed(WithoutLease(task, event.token));
       return AfterFailure(task, FailureCause::kLeaseLost,
-                          absl::StrCat("worker ", task.worker_name, " fell silent while executing it"));
+                          absl::StrCat("worker ", task.worker_name, " fell silent while executing it"), event.devices);
     case TaskState::kBlocked:
     case TaskState::kReady:
     case TaskState::kSucceeded:
@@ -254,8 +312,8 @@ StatusOr<TaskStep> On(const TaskRecord& task, const WantedAgain& event) {
 }
 
 constexpr std::array<std::string_view, std::variant_size_v<TaskEvent>> kEventNames = {
-    "Unblocked", "Remembered", "Leased",    "Succeeded", "Failed",     "Released",
-    "LeaseLost", "OutputLost", "InputGone", "Unwanted",  "WantedAgain"};
+    "Unblocked", "Remembered", "Leased",     "Duplicated", "Succeeded", "Failed",
+    "Released",  "LeaseLost",  "OutputLost", "InputGone",  "Unwanted",  "WantedAgain"};
 
 }  // namespace
 

@@ -10,8 +10,10 @@
 //        InputGone                 LeaseLost         halved rates) BLOCKED
 //
 //   Unwanted: BLOCKED, READY, LEASED → CANCELLED.   WantedAgain: FAILED, CANCELLED → BLOCKED with fresh budgets.
+//   Duplicated: LEASED → LEASED, to a second worker as well. Of the two the first success counts; every other end of
+//   one leaves the task to the other: LEASED → LEASED.
 //
-// Reports (Succeeded, Failed, Released) carry the lease's token: that of the current lease is applied, one that was
+// Reports (Succeeded, Failed, Released) carry the lease's token: that of a lease that holds is applied, one that was
 // applied already changes nothing, every other is ABORTED. Other events that change nothing leave the record as it is;
 // an event that is illegal in a state is FAILED_PRECONDITION naming both.
 //
@@ -22,6 +24,7 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "common/status/status.h"
 #include "coordinator/scheduler/state/records.h"
@@ -40,6 +43,11 @@ struct Leased {
   WorkerId worker;
   std::string worker_name;
 };
+// Of a task that one worker has.
+struct Duplicated {
+  WorkerId worker;
+  std::string worker_name;
+};
 struct Succeeded {
   uint64_t token = 0;
   bool from_cache = false;
@@ -48,12 +56,16 @@ struct Failed {
   uint64_t token = 0;
   FailureCause cause = FailureCause::kTask;
   std::string message;
+  std::vector<std::string> devices = {};  // where it has failed for such causes, if it may be theirs (retry.h)
 };
 struct Released {
   uint64_t token = 0;
 };
 // The worker fell silent or was replaced.
-struct LeaseLost {};
+struct LeaseLost {
+  uint64_t token = 0;                     // of a task that two workers have; else it need not be said
+  std::vector<std::string> devices = {};  // as in Failed
+};
 // A result that was there is gone: it has to be made again.
 struct OutputLost {};
 // An input that was there is being made again.
@@ -61,8 +73,8 @@ struct InputGone {};
 struct Unwanted {};
 struct WantedAgain {};
 
-using TaskEvent = std::variant<Unblocked, Remembered, Leased, Succeeded, Failed, Released, LeaseLost, OutputLost,
-                               InputGone, Unwanted, WantedAgain>;
+using TaskEvent = std::variant<Unblocked, Remembered, Leased, Duplicated, Succeeded, Failed, Released, LeaseLost,
+                               OutputLost, InputGone, Unwanted, WantedAgain>;
 std::string_view TaskEventName(const TaskEvent& event);
 
 struct TaskStep {

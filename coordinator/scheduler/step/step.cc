@@ -9,6 +9,7 @@
 namespace lwq::coordinator {
 
 Effects Stepper::Run(const Event& event) {
+  state_.now_ms = now_.steady_ms;
   to_unblock_.assign(state_.unsettled.begin(), state_.unsettled.end());
   state_.unsettled.clear();
   BeginOutdatedRunsAgain();
@@ -35,6 +36,8 @@ std::optional<int64_t> NextDeadline(const State& state) {
   consider(state.delayed);
   consider(state.worker_deadlines);
   consider(state.execution_deadlines);
+  consider(state.straggler_times);
+  consider(state.health.ends());
   if (state.missed_workers_due_ms != 0)
     next = std::min(next.value_or(state.missed_workers_due_ms), state.missed_workers_due_ms);
   if (!state.outdated_runs.empty()) next = std::numeric_limits<int64_t>::min();

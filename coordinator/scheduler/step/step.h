@@ -17,6 +17,7 @@
 //   LeaseTask   LeaseReply (empty: nothing fits now); NOT_FOUND
 //   Heartbeat   HeartbeatReply; NOT_FOUND
 //   ReportTask  LeaseReply (empty unless lease_next); ABORTED, NOT_FOUND
+//   Release     WorkerReply; NOT_FOUND
 //   Tick        nothing
 #pragma once
 

@@ -186,6 +186,7 @@ void Stepper::TakeTasks(RunEntry& run, const std::vector<PreparedTask>& tasks) {
             shared_before.begin()->first.short_hex());
   run.counts = TaskCounts();
   for (size_t i = 0; i < all.size(); ++i) CountTask(run.tasks[i], all[i]->record, run.counts);
+  run.unfinished = CountUnfinished(state_, run);
   IndexResults(run);
   run.task_revisions.assign(run.tasks.size(), Revise(state_, run));
   // All tasks know the run now, so what follows from each is decided with the whole run in view.
@@ -274,6 +275,7 @@ void Stepper::BeginAgain(RunEntry& run) {
   run.task_revisions.clear();
   run.pending.reset();
   run.counts = TaskCounts();
+  run.unfinished.clear();
   IndexResults(run);
   RunRecord& record = run.record;
   CountRunning(state_, record, -1);

@@ -20,26 +20,36 @@ void Stepper::Replace(TaskEntry& task, TaskStep step) {
   const Digest action_before = task.record.action_key;
   const bool from_cache_before = task.record.from_cache;
   const bool owned = before == TaskState::kReady || before == TaskState::kLeased;
+  const bool newest_ended = step.task.only_older && !task.record.only_older;
 
   UnindexTask(state_, task);
   TakeFromLedger(state_, task, effects_.changes);
   task.record = std::move(step.task);
   EnterInLedger(state_, task);
   if (step.delay_ms > 0) task.not_before_ms = now_.steady_ms + step.delay_ms;
-  if (task.record.state != TaskState::kLeased) task.progress = Progress();
+  if (newest_ended) task.leased_at_ms = task.older_leased_at_ms;
+  if (newest_ended || task.record.state != TaskState::kLeased) task.progress = Progress();
   if (before == TaskState::kLeased && task.record.state != TaskState::kLeased) {
     state_.shares.End(task.place.project, task.charged_seconds,
-                      static_cast<double>(now_.steady_ms - task.leased_at_ms) / 1000);
+                      static_cast<double>(now_.steady_ms - task.charged_from_ms) / 1000);
+    state_.activations.Expect(task.place.project, -std::exchange(task.expected_bytes, 0));
   }
   IndexTask(state_, task);
   MarkChanged(task);
 
   const TaskState after = task.record.state;
+  if (before == TaskState::kLeased && after == TaskState::kLeased) Watch(task);
+  if (after == TaskState::kFailed || after == TaskState::kCancelled) state_.health.Forget(task.record.key);
   const int done_change = (after == TaskState::kSucceeded ? 1 : 0) - (before == TaskState::kSucceeded ? 1 : 0);
   for (const auto& [sequence, position] : task.wanted_by) {
     RunEntry& run = RunAt(sequence);
     run.task_revisions[position] = Revise(state_, run);
     run.counts.done += done_change;
+    if (done_change != 0) {
+      const auto alike = run.unfinished.try_emplace(run.tasks[position].depth).first;
+      alike->second -= done_change;
+      if (alike->second == 0) run.unfinished.erase(alike);
+    }
     if (!run.tasks[position].shared) {
       run.counts.not_executed += (task.record.from_cache ? 1 : 0) - (from_cache_before ? 1 : 0);
     }

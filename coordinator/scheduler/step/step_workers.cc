@@ -8,6 +8,7 @@
 #include "common/task/measured.h"
 #include "common/task/task_outputs.h"
 #include "common/text/one_line.h"
+#include "coordinator/scheduler/choose/straggler.h"
 #include "coordinator/scheduler/choose/task_choice.h"
 #include "coordinator/scheduler/state/garbage.h"
 #include "coordinator/scheduler/state/indexing.h"
@@ -20,6 +21,7 @@ namespace {
 constexpr size_t kMaxFieldBytes = 512;
 // What a lease is charged to its project in advance where nothing was learned of such tasks.
 constexpr double kUnknownSeconds = 1;
+constexpr size_t kNamedDevices = 6;
 constexpr size_t kMaxMessageBytes = 2000;
 constexpr size_t kMaxMetricsBytes = 4 << 20;
 constexpr size_t kMaxLinesPerMessage = 200;
@@ -85,6 +87,17 @@ std::string TrainingNote(const TaskDef& def, const std::string& metrics_json) {
   return useless ? absl::StrCat("; none of its ", *steps, " steps lowered the validation loss") : "";
 }
 
+std::string ReasonOfLoss(const TaskRecord& task) {
+  if (task.state == TaskState::kCancelled) return "no run wants it any more";
+  if (task.state == TaskState::kSucceeded) return "it is done: another worker was first";
+  return "the lease expired and is another worker's";
+}
+
+// Which attempt of the task the lease is.
+int AttemptOf(const TaskRecord& task, uint64_t token) {
+  return IsDuplicated(task) && token == task.older->token ? task.attempts - 1 : task.attempts;
+}
+
 std::string Seconds(double seconds) {
   char text[32];
   std::snprintf(text, sizeof(text), "%.2f s", seconds);
@@ -106,6 +119,7 @@ StatusOr<WorkerEntry*> Stepper::Hear(const WorkerId& id) {
   if (!IsHere(worker)) {
     worker.alive = true;
     worker.heard = true;
+    CountWorker(state_, worker);
     WorkerCame();
   }
   return &worker;
@@ -124,14 +138,17 @@ void Stepper::LoseLease(WorkerEntry& worker) {
   state_.activations.Release(worker.record.id);
   if (!worker.lease.has_value()) return;
   TaskEntry& task = state_.tasks.at(*worker.lease);
-  LogTask(task, worker.record.name,
-          absl::StrCat("attempt ", task.record.attempts, " lost: the worker fell silent or was replaced"));
-  Apply(task, LeaseLost{});
+  const uint64_t token = TokenOf(task.record, worker.record.id);
+  const std::string reason = "the worker fell silent or was replaced";
+  LogTask(task, DeviceOf(worker.record), absl::StrCat("attempt ", AttemptOf(task.record, token), " lost: ", reason));
+  Apply(task, LeaseLost{token, Blame(task, worker.record, FailureCause::kLeaseLost, reason)});
 }
 
-void Stepper::Forget(const WorkerId& id) {
+void Stepper::Forget(const WorkerId& id, bool replaced) {
   const auto it = state_.workers.find(id);
   LoseLease(it->second);
+  UncountWorker(state_, it->second);
+  if (!replaced) state_.health.ForgetDevice(DeviceOf(it->second.record));
   const auto named = state_.workers_by_name.find(it->second.record.name);
   if (named != state_.workers_by_name.end() && named->second == id) state_.workers_by_name.erase(named);
   state_.worker_deadlines.erase({it->second.deadline_ms, id});
@@ -145,7 +162,7 @@ Status Stepper::On(const RegisterWorker& event) {
   const std::string& name = event.worker.name;
   if (!name.empty()) {
     const auto same_name = state_.workers_by_name.find(name);
-    if (same_name != state_.workers_by_name.end()) Forget(WorkerId(same_name->second));
+    if (same_name != state_.workers_by_name.end()) Forget(WorkerId(same_name->second), /*replaced=*/true);
   }
   WorkerEntry worker;
   worker.record = event.worker;
@@ -157,6 +174,7 @@ Status Stepper::On(const RegisterWorker& event) {
   if (!name.empty()) state_.workers_by_name[name] = id;
   WorkerEntry& entry = state_.workers.emplace(id, std::move(worker)).first->second;
   SetWorkerDeadline(state_, entry, now_.steady_ms + state_.options.lease_ms);
+  CountWorker(state_, entry);
   WorkerCame();
   effects_.reply = RegisterReply{id};
   return absl::OkStatus();
@@ -166,18 +184,22 @@ std::optional<Lease> Stepper::LeaseFor(WorkerEntry& worker) {
   if (worker.lease.has_value()) {
     // The answer that carried this lease was lost: give it again.
     TaskEntry& held = state_.tasks.at(*worker.lease);
-    Lease lease = LeaseOf(state_, held);
+    Lease lease = LeaseOf(state_, held, worker.record.id);
     if (lease.inputs.size() == lease.def->inputs.size()) return lease;
-    // An input was lost meanwhile and is being made again: the task, which nobody executes, waits for it.
-    Apply(held, Released{held.record.token});
+    // An input was lost meanwhile and is being made again: the task, which it does not execute, waits for it.
+    Apply(held, Released{lease.token});
     Apply(held, InputGone{});
   }
   if (worker.draining) return std::nullopt;
   while (true) {
     Settle();  // what the event made ready is offered too
-    const std::optional<Digest> best = ChooseTask(state_, worker);
-    if (!best.has_value()) return std::nullopt;
-    TaskEntry& task = state_.tasks.at(*best);
+    const std::optional<Choice> choice = ChooseTask(state_, worker);
+    if (!choice.has_value()) {
+      const std::optional<Digest> straggler = ChooseStraggler(state_, worker);
+      if (!straggler.has_value()) return std::nullopt;
+      return Duplicate(state_.tasks.at(*straggler), worker);
+    }
+    TaskEntry& task = state_.tasks.at(choice->task);
     // A task that came back from a worker may have lost an input while it was out.
     const auto& inputs = task.record.def->inputs;
     if (!std::all_of(inputs.begin(), inputs.end(),
@@ -185,14 +207,83 @@ std::optional<Lease> Stepper::LeaseFor(WorkerEntry& worker) {
       Apply(task, InputGone{});
       continue;
     }
-    Apply(task, Leased{worker.record.id, worker.record.name.empty() ? worker.record.id.value : worker.record.name});
-    task.leased_at_ms = now_.steady_ms;
-    task.charged_seconds = ExpectedSeconds(state_, task).value_or(kUnknownSeconds);
-    state_.shares.Begin(task.place.project, task.charged_seconds);
-    SetExecutionDeadline(state_, task, ExecutionDeadline(state_, task));
-    NoteInputs(state_, *task.record.def, worker);
-    return LeaseOf(state_, task);
+    Lease lease = Begin(task, worker);
+    if (choice->out_of_turn) {
+      const auto twice_ms = static_cast<int64_t>(2000 * task.charged_seconds);
+      worker.next_reserved_ms = now_.steady_ms + std::max(state_.options.patience_ms, twice_ms);
+    }
+    return lease;
   }
+}
+
+Lease Stepper::Begin(TaskEntry& task, WorkerEntry& worker) {
+  state_.ready.NoteServed(task.place.demand, now_.steady_ms);
+  Apply(task, Leased{worker.record.id, DeviceOf(worker.record)});
+  task.leased_at_ms = now_.steady_ms;
+  task.charged_from_ms = now_.steady_ms;
+  task.charged_seconds = ExpectedSeconds(state_, task).value_or(kUnknownSeconds);
+  state_.shares.Begin(task.place.project, task.charged_seconds);
+  task.expected_bytes = ExpectedActivationBytes(state_, task);
+  state_.activations.Expect(task.place.project, task.expected_bytes);
+  Watch(task);
+  NoteInputs(state_, *task.record.def, worker);
+  return LeaseOf(state_, task, worker.record.id);
+}
+
+Lease Stepper::Duplicate(TaskEntry& task, WorkerEntry& worker) {
+  const int64_t seconds = (now_.steady_ms - task.leased_at_ms) / 1000;
+  LogTask(task, DeviceOf(worker.record),
+          absl::StrCat("attempt ", task.record.attempts + 1, " begins beside that of ", task.record.worker_name,
+                       ", which has run for ", seconds,
+                       " s, far longer than such tasks took (--straggler-factor): whoever ends first counts"));
+  task.older_leased_at_ms = std::exchange(task.leased_at_ms, now_.steady_ms);
+  task.progress = Progress();
+  Apply(task, Duplicated{worker.record.id, DeviceOf(worker.record)});
+  NoteInputs(state_, *task.record.def, worker);
+  return LeaseOf(state_, task, worker.record.id);
+}
+
+void Stepper::Watch(TaskEntry& task) {
+  SetExecutionDeadline(state_, task, ExecutionDeadline(state_, task));
+  // A lease has one duplicate at most: none while there is one, and none after it.
+  SetStragglerTime(state_, task, task.record.older.has_value() ? 0 : StragglerTime(state_, task));
+}
+
+std::vector<std::string> Stepper::Blame(const TaskEntry& task, const WorkerRecord& worker, FailureCause cause,
+                                        const std::string& message) {
+  DeviceFailure failure{.task = task.record.key,
+                        .run = task.wanted_by.empty() ? 0 : task.wanted_by.begin()->first,
+                        .kind = task.record.def->kind,
+                        .cause = cause,
+                        .message = message};
+  LogQuarantined(task, state_.health.Failed(DeviceOf(worker), failure, now_.steady_ms));
+  std::vector<std::string> devices;
+  for (const std::string& device : *state_.health.DevicesOf(task.record.key)) {
+    if (devices.size() < kNamedDevices) devices.push_back(device);
+  }
+  return devices;
+}
+
+void Stepper::LogQuarantined(const TaskEntry& task, const std::vector<std::string>& devices) {
+  for (const std::string& device : devices) {
+    const int64_t seconds = (state_.health.QuarantinedUntil(device).value_or(0) - now_.steady_ms) / 1000;
+    LogTask(task, device,
+            absl::StrCat("worker ", device, " is given nothing for ", seconds, " s: ", state_.health.Reason(device),
+                         " (lwq workers --release ", device, ")"));
+  }
+}
+
+Status Stepper::On(const ReleaseWorker& event) {
+  const auto named = state_.workers_by_name.find(event.worker);
+  const WorkerId id = named == state_.workers_by_name.end() ? WorkerId{event.worker} : named->second;
+  const auto worker = state_.workers.find(id);
+  if (worker == state_.workers.end()) {
+    return absl::NotFoundError(
+        absl::StrCat("worker '", OneLine(event.worker, 80), "' is not known: give a name as lwq workers shows it"));
+  }
+  state_.health.Release(DeviceOf(worker->second.record));
+  effects_.reply = WorkerReply{id};
+  return absl::OkStatus();
 }
 
 Status Stepper::On(const LeaseTask& event) {
@@ -204,6 +295,7 @@ Status Stepper::On(const LeaseTask& event) {
 Status Stepper::On(const Heartbeat& event) {
   LWQ_ASSIGN_OR_RETURN(WorkerEntry * worker, Hear(event.worker));
   worker->draining = event.draining;
+  CountWorker(state_, *worker);
   HeartbeatReply reply;
   for (const TaskProgress& reported : event.tasks) {
     const auto it = state_.tasks.find(reported.task);
@@ -214,20 +306,20 @@ Status Stepper::On(const Heartbeat& event) {
     TaskEntry& task = it->second;
     const TaskRecord& record = task.record;
     if (reported.token == record.reported_token) continue;  // Its report has overtaken this heartbeat.
-    if (record.state != TaskState::kLeased || record.token != reported.token || record.worker != event.worker) {
-      reply.lost.push_back({reported.task, reported.token,
-                            record.state == TaskState::kCancelled ? "no run wants it any more"
-                                                                  : "the lease expired and is another worker's"});
+    if (reported.token == 0 || TokenOf(record, event.worker) != reported.token) {
+      reply.lost.push_back({reported.task, reported.token, ReasonOfLoss(record)});
       continue;
     }
-    task.progress = reported.progress;
-    task.progress.stage = OneLine(task.progress.stage, kMaxFieldBytes);
+    if (record.worker == event.worker) {  // Of two, the last shows how far it is.
+      task.progress = reported.progress;
+      task.progress.stage = OneLine(task.progress.stage, kMaxFieldBytes);
+    }
     for (const auto& [sequence, position] : task.wanted_by) {
       RunEntry& run = RunAt(sequence);
       run.task_revisions[position] = Revise(state_, run);
     }
     for (size_t i = 0; i < std::min(reported.log_lines.size(), kMaxLinesPerMessage); ++i) {
-      LogTask(task, record.worker_name, reported.log_lines[i]);
+      LogTask(task, DeviceOf(worker->record), reported.log_lines[i]);
     }
   }
   for (const Digest& artifact : event.discarded) {
@@ -252,18 +344,20 @@ struct Outcome {
 };
 
 Outcome GivenBack(const TaskRecord& record, const ReportTask& report) {
-  return {Released{report.token}, absl::StrCat("attempt ", record.attempts, " given back"), std::nullopt};
+  return {Released{report.token}, absl::StrCat("attempt ", AttemptOf(record, report.token), " given back"),
+          std::nullopt};
 }
 
 Outcome OutcomeOf(const TaskRecord& record, const ReportTask& report, const ReportSuccess& success) {
   const std::string problem = ProblemWith(success, *record.def);
   if (!problem.empty()) {
     return {Failed{report.token, FailureCause::kTask, problem},
-            absl::StrCat("attempt ", record.attempts, " failed (TASK): ", problem), std::nullopt};
+            absl::StrCat("attempt ", AttemptOf(record, report.token), " failed (TASK): ", problem), std::nullopt};
   }
   return {Succeeded{report.token, success.from_cache},
-          absl::StrCat("attempt ", record.attempts, success.from_cache ? " found the result published" : " succeeded",
-                       " after ", Seconds(report.seconds), TrainingNote(*record.def, success.metrics_json)),
+          absl::StrCat("attempt ", AttemptOf(record, report.token),
+                       success.from_cache ? " found the result published" : " succeeded", " after ",
+                       Seconds(report.seconds), TrainingNote(*record.def, success.metrics_json)),
           std::nullopt};
 }
 
@@ -284,8 +378,8 @@ Outcome OutcomeOf(const TaskRecord& record, const ReportTask& report, const Repo
           "' is gone or damaged in the object store: submit the run again, which uploads it (", failed.message, ")");
     }
   }
-  outcome.said =
-      absl::StrCat("attempt ", record.attempts, " failed (", FailureCauseName(failed.cause), "): ", failed.message);
+  outcome.said = absl::StrCat("attempt ", AttemptOf(record, report.token), " failed (", FailureCauseName(failed.cause),
+                              "): ", failed.message);
   outcome.event = std::move(failed);
   return outcome;
 }
@@ -299,20 +393,21 @@ Outcome Interpret(const TaskRecord& record, const ReportTask& report) {
 // ABORTED: the lease that the report names is another worker's.
 Status CheckLeaseholder(const TaskRecord& record, const WorkerId& worker, const ReportTask& report) {
   const bool repeated = report.token != 0 && report.token == record.reported_token;
-  const bool of_another = record.state == TaskState::kLeased && record.token == report.token && record.worker != worker;
-  if (repeated || !of_another) return absl::OkStatus();
+  const WorkerId* holder = HolderOf(record, report.token);
+  if (repeated || holder == nullptr || *holder == worker) return absl::OkStatus();
   return absl::AbortedError(absl::StrCat("report on task ", record.key.short_hex(), ": lease token ", report.token,
-                                         " belongs to ", record.worker.value, ", not to ", worker.value,
+                                         " belongs to ", holder->value, ", not to ", worker.value,
                                          "; drop the result"));
 }
 
 }  // namespace
 
-void Stepper::LogReport(const TaskEntry& task, const ReportTask& report, const std::string& said) {
+void Stepper::LogReport(const TaskEntry& task, const WorkerEntry& worker, const ReportTask& report,
+                        const std::string& said) {
   for (size_t i = 0; i < std::min(report.log_lines.size(), kMaxLinesPerMessage); ++i) {
-    LogTask(task, task.record.worker_name, report.log_lines[i]);
+    LogTask(task, DeviceOf(worker.record), report.log_lines[i]);
   }
-  LogTask(task, task.record.worker_name, said);
+  LogTask(task, DeviceOf(worker.record), said);
 }
 
 void Stepper::RecordResult(const TaskEntry& task, const ReportTask& report, const ReportSuccess& success) {
@@ -328,14 +423,27 @@ void Stepper::RecordResult(const TaskEntry& task, const ReportTask& report, cons
   if (!success.from_cache) LearnFrom(state_, task, report.seconds);
 }
 
+void Stepper::NoteExecuted(const TaskEntry& task, const WorkerRecord& worker, const ReportSuccess& success) {
+  if (success.from_cache) return state_.health.Forget(task.record.key);
+  LogQuarantined(task,
+                 state_.health.Succeeded(DeviceOf(worker), task.record.key, task.record.def->kind, now_.steady_ms));
+}
+
 Status Stepper::ApplyReport(TaskEntry& task, const WorkerEntry& worker, const ReportTask& report) {
   LWQ_RETURN_IF_ERROR(CheckLeaseholder(task.record, worker.record.id, report));
-  const Outcome outcome = Interpret(task.record, report);
+  Outcome outcome = Interpret(task.record, report);
   LWQ_ASSIGN_OR_RETURN(TaskStep step, NextTask(task.record, outcome.event));
   if (!step.changed) return absl::OkStatus();
-  LogReport(task, report, outcome.said);
+  LogReport(task, worker, report, outcome.said);
+  auto* failed = std::get_if<Failed>(&outcome.event);
+  if (failed != nullptr && MayBeTheDevices(failed->cause)) {
+    failed->devices = Blame(task, worker.record, failed->cause, failed->message);
+    LWQ_ASSIGN_OR_RETURN(step, NextTask(task.record, outcome.event));
+  }
   if (std::holds_alternative<Succeeded>(outcome.event)) {
-    RecordResult(task, report, std::get<ReportSuccess>(report.outcome));
+    const auto& success = std::get<ReportSuccess>(report.outcome);
+    RecordResult(task, report, success);
+    NoteExecuted(task, worker.record, success);
   }
   Replace(task, std::move(step));
   NoteMade(state_, task, effects_.changes);
@@ -360,11 +468,16 @@ Status Stepper::On(const ReportTask& event) {
 }
 
 void Stepper::EndExecution(TaskEntry& task) {
-  const int64_t seconds = (now_.steady_ms - task.leased_at_ms) / 1000;
-  LogTask(task, task.record.worker_name,
-          absl::StrCat("attempt ", task.record.attempts, " taken from the worker: it has run for ", seconds,
-                       " s, far longer than such tasks took (--execution-factor)"));
-  Apply(task, LeaseLost{});
+  const TaskRecord& record = task.record;
+  const bool duplicated = IsDuplicated(record);
+  const WorkerRecord& worker = state_.workers.at(duplicated ? record.older->worker : record.worker).record;
+  const uint64_t token = TokenOf(record, worker.id);
+  const int64_t seconds = (now_.steady_ms - (duplicated ? task.older_leased_at_ms : task.leased_at_ms)) / 1000;
+  const std::string reason = absl::StrCat("it has run for ", seconds, " s, far longer than such tasks took");
+  LogTask(
+      task, DeviceOf(worker),
+      absl::StrCat("attempt ", AttemptOf(record, token), " taken from the worker: ", reason, " (--execution-factor)"));
+  Apply(task, LeaseLost{token, Blame(task, worker, FailureCause::kLeaseLost, reason)});
 }
 
 Status Stepper::On(const Tick&) {
@@ -378,6 +491,9 @@ Status Stepper::On(const Tick&) {
     for (const auto& [deadline_ms, key] : std::set(state_.execution_deadlines)) {
       SetExecutionDeadline(state_, state_.tasks.at(key), deadline_ms + stalled_ms);
     }
+    for (const auto& [time_ms, key] : std::set(state_.straggler_times)) {
+      SetStragglerTime(state_, state_.tasks.at(key), time_ms + stalled_ms);
+    }
   }
   while (!state_.delayed.empty() && state_.delayed.begin()->first <= now_.steady_ms) {
     TaskEntry& task = state_.tasks.at(state_.delayed.begin()->second);
@@ -388,10 +504,11 @@ Status Stepper::On(const Tick&) {
     const WorkerId id = state_.worker_deadlines.begin()->second;
     WorkerEntry& worker = state_.workers.at(id);
     if (!worker.alive) {
-      Forget(id);
+      Forget(id, /*replaced=*/false);
       continue;
     }
     worker.alive = false;
+    UncountWorker(state_, worker);
     WorkerWent();
     SetWorkerDeadline(state_, worker,
                       std::max(worker.last_seen_ms + state_.options.forget_worker_ms, now_.steady_ms + 1));
@@ -400,6 +517,8 @@ Status Stepper::On(const Tick&) {
   while (!state_.execution_deadlines.empty() && state_.execution_deadlines.begin()->first <= now_.steady_ms) {
     EndExecution(state_.tasks.at(state_.execution_deadlines.begin()->second));
   }
+  NoteStragglers(state_, now_.steady_ms);
+  state_.health.Advance(now_.steady_ms);
   if (state_.missed_workers_due_ms != 0 && state_.missed_workers_due_ms <= now_.steady_ms) {
     state_.missed_workers_due_ms = 0;
     NoteMissingWorkers(/*may_begin=*/true);

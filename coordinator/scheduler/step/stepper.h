@@ -38,6 +38,7 @@ class Stepper {
   Status On(const LeaseTask& event);
   Status On(const Heartbeat& event);
   Status On(const ReportTask& event);
+  Status On(const ReleaseWorker& event);
   Status On(const Tick& event);
 
   // step_tasks.cc
@@ -110,7 +111,8 @@ class Stepper {
   // step_workers.cc
   // The worker, known alive from now on; NOT_FOUND.
   StatusOr<WorkerEntry*> Hear(const WorkerId& id);
-  void Forget(const WorkerId& id);
+  // `replaced`: by a process of the same name.
+  void Forget(const WorkerId& id, bool replaced);
   // A worker came: what waited for it goes on.
   void WorkerCame();
   // A worker went: once the others had time to come back, runs that none of them can work on are told.
@@ -120,12 +122,23 @@ class Stepper {
   // Takes the worker's task away, and what it was told to delete: both go to other workers.
   void LoseLease(WorkerEntry& worker);
   std::optional<Lease> LeaseFor(WorkerEntry& worker);
+  Lease Begin(TaskEntry& task, WorkerEntry& worker);
+  // To a second worker.
+  Lease Duplicate(TaskEntry& task, WorkerEntry& worker);
   // The worker says that it lives, but the task does not end.
   void EndExecution(TaskEntry& task);
+  // Sets when the LEASED task has taken too long.
+  void Watch(TaskEntry& task);
+  // The task failed on the worker's device; the devices on which it has, a few of many.
+  std::vector<std::string> Blame(const TaskEntry& task, const WorkerRecord& worker, FailureCause cause,
+                                 const std::string& message);
+  void LogQuarantined(const TaskEntry& task, const std::vector<std::string>& devices);
   // What the report means for the task, the log, and what is remembered. ABORTED: the lease is another's, or none.
   Status ApplyReport(TaskEntry& task, const WorkerEntry& worker, const ReportTask& report);
-  void LogReport(const TaskEntry& task, const ReportTask& report, const std::string& said);
+  void LogReport(const TaskEntry& task, const WorkerEntry& worker, const ReportTask& report, const std::string& said);
   void RecordResult(const TaskEntry& task, const ReportTask& report, const ReportSuccess& success);
+  // For the sake of the device's standing.
+  void NoteExecuted(const TaskEntry& task, const WorkerRecord& worker, const ReportSuccess& success);
 
   State& state_;
   const Instant now_;

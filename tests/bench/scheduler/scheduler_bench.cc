@@ -3,8 +3,10 @@
 //
 //   lwq_bench_scheduler makespan    200 runs of 32 blocks on up to 1,000 workers of two classes, in virtual time: how
 //                                   close the end comes to what the work and the longest chain allow
+//   lwq_bench_scheduler shares      the same numbers of runs and workers, of three classes and four projects: how far
+//                                   the projects are from their shares in any hour
 //   lwq_bench_scheduler decisions   what a lease and its report cost with up to 10,000 workers and 1,000,000 queued
-//   tasks
+//                                   tasks
 //
 // Deterministic but for the times of `decisions`, which are this machine's.
 #include <algorithm>
@@ -14,6 +16,7 @@
 
 #include "coordinator/scheduler/state/restore.h"
 #include "tests/unit/coordinator/devices.h"
+#include "tests/unit/coordinator/fair_shares.h"
 #include "tests/unit/coordinator/virtual_fleet.h"
 
 namespace lwq::bench {
@@ -92,6 +95,20 @@ void Makespan() {
     std::printf("| %d | 200 | %lld | %lld | %.2f | %.2f | %.2f | %.3f |\n", workers, static_cast<long long>(tasks),
                 static_cast<long long>(fleet.executed()), makespan / 3600, chain / 3600, share / 3600,
                 makespan / std::max(chain, share));
+    std::fflush(stdout);
+  }
+}
+
+void Shares() {
+  std::printf(
+      "| workers | runs of 32 blocks | hours | windows of an hour | furthest from a share |\n"
+      "| --- | --- | --- | --- | --- |\n");
+  constexpr int hours = 3;
+  for (const int workers : {100, 300, 1000}) {
+    // The more workers, the longer the tasks: so there is work for two hours on every class.
+    testing::FairFleet fleet(workers, 200, 32, workers == 100 ? 150 : workers == 300 ? 400 : 1200);
+    const testing::Fairness fairness = fleet.Measure(hours);
+    std::printf("| %d | 200 | %d | %d | %.2f %% |\n", workers, hours, fairness.windows, 100 * fairness.largest_error);
     std::fflush(stdout);
   }
 }
@@ -184,10 +201,12 @@ int main(int argc, char** argv) {
   const std::string part = argc == 2 ? argv[1] : "";
   if (part == "makespan") {
     lwq::bench::Makespan();
+  } else if (part == "shares") {
+    lwq::bench::Shares();
   } else if (part == "decisions") {
     lwq::bench::Decisions();
   } else {
-    std::fprintf(stderr, "usage: lwq_bench_scheduler makespan|decisions\n");
+    std::fprintf(stderr, "usage: lwq_bench_scheduler makespan|shares|decisions\n");
     return 2;
   }
   return 0;

@@ -162,6 +162,19 @@ grpc::Status FakeRunService::ListWorkers(grpc::ServerContext*, const lwqat::v1::
   return grpc::Status::OK;
 }
 
+grpc::Status FakeRunService::ReleaseWorker(grpc::ServerContext*, const lwqat::v1::ReleaseWorkerRequest* request,
+                                           lwqat::v1::ReleaseWorkerResponse* response) {
+  std::lock_guard lock(mutex_);
+  for (lwqat::v1::WorkerInfo& worker : workers) {
+    if (worker.name() != request->worker()) continue;
+    worker.clear_quarantine();
+    worker.clear_failures();
+    *response->mutable_worker() = worker;
+    return grpc::Status::OK;
+  }
+  return {grpc::StatusCode::NOT_FOUND, "worker '" + request->worker() + "' is not known"};
+}
+
 grpc::Status FakeSweepService::PlanSweep(grpc::ServerContext* context, const lwqat::v1::PlanSweepRequest* request,
                                          lwqat::v1::PlanSweepResponse* response) {
   planned.push_back(request->spec());

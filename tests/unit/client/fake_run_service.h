@@ -70,6 +70,8 @@ class FakeRunService final : public lwqat::v1::RunService::Service {
                           lwqat::v1::GetRunLogsResponse* response) override;
   grpc::Status ListWorkers(grpc::ServerContext*, const lwqat::v1::ListWorkersRequest*,
                            lwqat::v1::ListWorkersResponse* response) override;
+  grpc::Status ReleaseWorker(grpc::ServerContext*, const lwqat::v1::ReleaseWorkerRequest*,
+                             lwqat::v1::ReleaseWorkerResponse* response) override;
 
  private:
   lwqat::v1::Run* Find(const std::string& prefix);

@@ -578,6 +578,25 @@ TEST(RunText, WorkersHaveAState) {
             "worker-2  lost   cpu           0       0 B\n");
 }
 
+TEST(RunText, WorkersInQuarantineSayWhyAndHowItEnds) {
+  lwqat::v1::ListWorkersResponse workers;
+  auto* bad = workers.add_workers();
+  bad->set_name("gpu-3");
+  bad->set_alive(true);
+  bad->mutable_quarantine()->set_seconds(24);
+  bad->set_failures("2 tasks of 2 runs failed on it and on no other worker; last: ECC error");
+  auto* probed = workers.add_workers();
+  probed->set_name("gpu-4");
+  probed->set_alive(true);
+  probed->set_probed(true);
+  probed->set_failures("3 tasks of 1 run failed on it and on no other worker; last: ECC error");
+  const std::string text = RenderWorkers(workers);
+  EXPECT_THAT(text, HasSubstr("gpu-3  quarantined"));
+  EXPECT_THAT(text, HasSubstr("gpu-3 is given nothing for 25.0 s yet: 2 tasks of 2 runs failed on it and on no other "
+                              "worker; last: ECC error (lwq workers --release gpu-3)\n"));
+  EXPECT_THAT(text, HasSubstr("gpu-4 is tried again after a quarantine: 3 tasks of 1 run failed on it"));
+}
+
 TEST(Completion, RefusesShellsItDoesNotKnow) {
   EXPECT_EQ(MessageOf(CompletionScript("tcsh", {}).status()),
             "completion: unknown shell \"tcsh\"; bash, zsh and fish are supported");

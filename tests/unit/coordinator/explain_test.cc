@@ -22,7 +22,7 @@ using testing::SchedulerHarness;
 using testing::WorkerOn;
 
 Explanation Of(const SchedulerHarness& harness, const RunId& a, const RunId& b) {
-  return *Explain(harness.state(), harness.run(a), harness.run(b));
+  return Explain(*TasksToExplain(harness.state(), harness.run(a)), *TasksToExplain(harness.state(), harness.run(b)));
 }
 
 TEST(ExplainTest, RunsPartWhereAParameterDiffersAndWhatFollowsIsOnlyCounted) {
@@ -71,7 +71,7 @@ TEST(ExplainTest, TasksThatOneRunHasAloneAreNamed) {
 TEST(ExplainTest, ARunWithoutTasksIsRefused) {
   SchedulerHarness harness;
   const RunId a = harness.Submit(BlockApSpec(1));
-  const auto refused = Explain(harness.state(), harness.run(a), harness.run(a));
+  const auto refused = TasksToExplain(harness.state(), harness.run(a));
   EXPECT_EQ(refused.status().code(), absl::StatusCode::kFailedPrecondition);
 }
 

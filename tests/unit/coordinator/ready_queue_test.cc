@@ -39,7 +39,7 @@ TEST(ReadyQueueTest, PriorityThenAgeOfTheRunThenDepthThenPosition) {
   };
   const Urgency order[] = {urgency(5, 9, 1, 9), urgency(0, 1, 7, 5), urgency(0, 1, 7, 6),
                            urgency(0, 1, 2, 0), urgency(0, 2, 9, 0), urgency(-1, 0, 99, 0)};
-  for (int i = 5; i >= 0; --i) queue.Insert(At(kAnywhere, order[i]), Key(i));
+  for (int i = 5; i >= 0; --i) queue.Insert(At(kAnywhere, order[i]), Key(i), 0);
   for (int i = 0; i < 6; ++i) {
     ASSERT_EQ(queue.Best(worker, kNothing), Key(i)) << i;
     queue.Erase(At(kAnywhere, order[i]), Key(i));
@@ -51,9 +51,9 @@ TEST(ReadyQueueTest, PriorityThenAgeOfTheRunThenDepthThenPosition) {
 TEST(ReadyQueueTest, TheBestOfAllBucketsThatFitIsChosen) {
   ReadyQueue queue;
   const WorkerRecord worker = WorkerNamed("w");
-  queue.Insert(At({"", TaskKind::kEmbed, 10}, {.negated_priority = -1}), Key(1));
-  queue.Insert(At({"", TaskKind::kTokenize, 0}, {.negated_priority = -2}), Key(2));
-  queue.Insert(At(Asked("other|a|b|fp32|t1", TaskKind::kAdvance, 0), {.negated_priority = -3}), Key(3));
+  queue.Insert(At({"", TaskKind::kEmbed, 10}, {.negated_priority = -1}), Key(1), 0);
+  queue.Insert(At({"", TaskKind::kTokenize, 0}, {.negated_priority = -2}), Key(2), 0);
+  queue.Insert(At(Asked("other|a|b|fp32|t1", TaskKind::kAdvance, 0), {.negated_priority = -3}), Key(3), 0);
   EXPECT_EQ(queue.Best(worker, kNothing), Key(2));
 }
 
@@ -63,17 +63,17 @@ TEST(ReadyQueueTest, EquallyUrgentTasksOfAllBucketsComeByPositionAndNoOthers) {
   const Demand other{"", TaskKind::kEmbed, 5};
   const auto urgency = [](int64_t depth, int64_t position) { return Urgency{0, 1, -depth, position}; };
   EXPECT_TRUE(queue.EquallyUrgent(worker, 4, kNothing).empty());
-  queue.Insert(At(other, urgency(3, 2)), Key(2));
-  queue.Insert(At(kAnywhere, urgency(3, 1)), Key(1));
-  queue.Insert(At(kAnywhere, urgency(3, 3)), Key(3));
-  queue.Insert(At(kAnywhere, urgency(2, 0)), Key(4));
-  queue.Insert(At({"", TaskKind::kEmbed, worker.memory_bytes + 1}, urgency(9, 0)), Key(5));
+  queue.Insert(At(other, urgency(3, 2)), Key(2), 0);
+  queue.Insert(At(kAnywhere, urgency(3, 1)), Key(1), 0);
+  queue.Insert(At(kAnywhere, urgency(3, 3)), Key(3), 0);
+  queue.Insert(At(kAnywhere, urgency(2, 0)), Key(4), 0);
+  queue.Insert(At({"", TaskKind::kEmbed, worker.memory_bytes + 1}, urgency(9, 0)), Key(5), 0);
   EXPECT_EQ(queue.EquallyUrgent(worker, 4, kNothing), (std::vector<Digest>{Key(1), Key(2), Key(3)}));
   EXPECT_EQ(queue.EquallyUrgent(worker, 2, kNothing), (std::vector<Digest>{Key(1), Key(2)}));
   const ReadyQueue::Order first{Level, [](const Digest& key) { return key == Key(1); }};
   EXPECT_EQ(queue.EquallyUrgent(worker, 4, first), (std::vector<Digest>{Key(2), Key(3)}));
   EXPECT_EQ(queue.Best(worker, first), Key(2));
-  queue.Insert(At({"", TaskKind::kTokenize, 0}, urgency(4, 9)), Key(6));
+  queue.Insert(At({"", TaskKind::kTokenize, 0}, urgency(4, 9)), Key(6), 0);
   EXPECT_EQ(queue.EquallyUrgent(worker, 4, kNothing), (std::vector<Digest>{Key(6)}));
   EXPECT_EQ(queue.Best(worker, kNothing), Key(6));
 }
@@ -81,9 +81,9 @@ TEST(ReadyQueueTest, EquallyUrgentTasksOfAllBucketsComeByPositionAndNoOthers) {
 TEST(ReadyQueueTest, TheProjectThatGoesFirstIsServedWhateverTheUrgencyAndOneThatIsPassedOverIsNot) {
   ReadyQueue queue;
   const WorkerRecord worker = WorkerNamed("w");
-  queue.Insert(At(kAnywhere, {.negated_priority = -9}, "behind"), Key(1));
-  queue.Insert(At(kAnywhere, {.position = 2}, "first"), Key(2));
-  queue.Insert(At({"", TaskKind::kEmbed, 5}, {.position = 1}, "first"), Key(3));
+  queue.Insert(At(kAnywhere, {.negated_priority = -9}, "behind"), Key(1), 0);
+  queue.Insert(At(kAnywhere, {.position = 2}, "first"), Key(2), 0);
+  queue.Insert(At({"", TaskKind::kEmbed, 5}, {.position = 1}, "first"), Key(3), 0);
   std::map<std::string, std::optional<double>> ranks = {{"behind", 2}, {"first", 1}};
   const ReadyQueue::Order order{[&](const std::string& project) { return ranks.at(project); }, kNothing.skip};
   EXPECT_EQ(queue.Best(worker, order), Key(3));

@@ -3,8 +3,10 @@
 #include "coordinator/scheduler/choose/run_ahead.h"
 
 #include <algorithm>
+#include <deque>
 
 #include "coordinator/scheduler/choose/task_choice.h"
+#include "coordinator/scheduler/foresee/why.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/unit/coordinator/scheduler_harness.h"
@@ -185,6 +187,88 @@ TEST(RunAheadTest, MeasurementsAreNotHeldBack) {
     }
     EXPECT_EQ(rounds[0], rounds[1]) << metric;
   }
+}
+
+// Four workers on six runs of project "small", of six models, and one run of another.
+class ProjectBudgetTest : public ::testing::Test {
+ protected:
+  static SchedulerOptions Options(int64_t max_stored_bytes) {
+    SchedulerOptions options = ActivationBudget(kUnlimited);
+    options.projects["small"].max_stored_bytes = max_stored_bytes;
+    return options;
+  }
+  // Runs to the end; the most runs of the project that had activations to be read at once.
+  static size_t MostBegunAtOnce(const std::string& handoff, int64_t max_stored_bytes, int workers) {
+    SchedulerHarness harness(Options(max_stored_bytes));
+    for (int i = 0; i < 7; ++i) {
+      RunSpec spec = WithHandoff(3, handoff);
+      spec.model->files = testing::NamedArtifact(absl::StrCat("model ", i));
+      spec.project = i == 6 ? "other" : "small";
+      harness.Submit(spec);
+    }
+    std::vector<WorkerId> ids;
+    for (int i = 0; i < workers; ++i) ids.push_back(harness.Register(absl::StrCat("w", i)));
+    std::deque<std::pair<WorkerId, Lease>> held;
+    size_t most = 0;
+    while (true) {
+      for (const WorkerId& id : ids) {
+        if (harness.state().workers.at(id).lease.has_value()) continue;
+        const std::optional<Lease> lease = harness.LeaseTo(id);
+        if (lease.has_value()) held.push_back({id, *lease});
+      }
+      if (held.empty()) break;
+      const auto [worker, lease] = held.front();
+      held.pop_front();
+      LWQ_CHECK(harness.Succeed(worker, lease).ok(), "");
+      most = std::max(most, BegunRuns(harness.state()));
+      LWQ_CHECK(testing::CheckIndexes(harness.state()).empty(), testing::CheckIndexes(harness.state()));
+    }
+    for (const auto& [id, run] : harness.state().runs) EXPECT_EQ(run.record.state, RunState::kSucceeded) << handoff;
+    EXPECT_EQ(harness.state().activations.needed_bytes_of("small"), 0);
+    return most;
+  }
+  static size_t BegunRuns(const State& state) {
+    size_t begun = 0;
+    for (const auto& [id, run] : state.runs) {
+      begun += run.record.spec->project == "small" && run.record.state == RunState::kRunning &&
+               std::any_of(run.tasks.begin(), run.tasks.end(), [&](const RunTaskRecord& planned) {
+                 const TaskEntry& task = state.tasks.at(planned.key);
+                 return task.record.def->kind == TaskKind::kEmbed && task.record.state == TaskState::kSucceeded;
+               });
+    }
+    return begun;
+  }
+};
+
+TEST_F(ProjectBudgetTest, BeyondItRunsThatHaveActivationsGoOnBeforeOthersBeginAndAllEnd) {
+  for (const char* handoff : {"sequential", "independent", "relay"}) {
+    EXPECT_EQ(MostBegunAtOnce(handoff, 0, 8), 6u) << handoff;
+    for (const int workers : {1, 2, 8}) {
+      EXPECT_LE(MostBegunAtOnce(handoff, 1, workers), 3u) << handoff << " on " << workers;
+    }
+  }
+}
+
+TEST_F(ProjectBudgetTest, OtherProjectsGoOnAndWhyTellsWhatIsWaitedFor) {
+  SchedulerHarness harness(Options(1));
+  const WorkerId a = harness.Register("a");
+  RunSpec spec = WithHandoff(3, "sequential");
+  spec.project = "small";
+  harness.Submit(spec);
+  harness.RunUntil(a, "train block 0");
+  spec.model->files = testing::NamedArtifact("another model");
+  const RunId waiting = harness.Submit(spec);
+  spec.project = "other";
+  spec.model->files = testing::NamedArtifact("a third model");
+  const RunId other = harness.Submit(spec);
+  const WorkerId b = harness.Register("b");
+  harness.RunToEnd(b);
+  EXPECT_EQ(harness.run(other).record.state, RunState::kSucceeded);
+  const TaskRecord& embed = harness.TaskTitled(waiting, "embed calibration tokens");
+  EXPECT_EQ(embed.state, TaskState::kReady);
+  const size_t position = harness.state().tasks.at(embed.key).wanted_by.begin()->second;
+  EXPECT_THAT(Why(harness.state(), harness.run(waiting), position, harness.now()),
+              ::testing::Contains(::testing::HasSubstr("it is held back: project 'small' has")));
 }
 
 }  // namespace

@@ -361,6 +361,7 @@ std::string CheckLedger(const State& state) {
   int64_t stored_bytes = 0;
   int64_t discarded_bytes = 0;
   int64_t needed_bytes = 0;
+  std::map<std::string, int64_t> of_projects;
   for (const auto& [digest, activation] : state.activations.all()) {
     const std::string name = absl::StrCat("activation ", digest.short_hex());
     if (activation.results != results[digest]) return absl::StrCat(name, " counts ", activation.results, " results");
@@ -368,13 +369,28 @@ std::string CheckLedger(const State& state) {
     if (activation.state == ActivationState::kStored) stored_bytes += activation.size_bytes;
     if (activation.state == ActivationState::kDiscarded) discarded_bytes += activation.size_bytes;
     const bool unneeded = activation.state == ActivationState::kStored && activation.readers == 0;
-    if (activation.state == ActivationState::kStored && !unneeded) needed_bytes += activation.size_bytes;
+    if (activation.state == ActivationState::kStored && !unneeded) {
+      needed_bytes += activation.size_bytes;
+      of_projects[activation.project.value_or("")] += activation.size_bytes;
+    }
     if (unneeded != (activation.unneeded_since != 0)) return absl::StrCat(name, " is unneeded wrongly");
     results.erase(digest);
   }
   if (!results.empty()) return absl::StrCat("activation ", results.begin()->first.short_hex(), " is not known");
   if (state.activations.stored_bytes() != stored_bytes) return "the sum of stored activations is wrong";
   if (state.activations.needed_bytes() != needed_bytes) return "the sum of needed activations is wrong";
+  std::map<std::string, int64_t> expected;
+  for (const auto& [key, task] : state.tasks) {
+    if (task.record.state == TaskState::kLeased) expected[task.place.project] += task.expected_bytes;
+  }
+  for (const auto& [project, bytes] : expected) {
+    if (state.activations.expected_bytes_of(project) != bytes)
+      return absl::StrCat("project '", project, "' expects other bytes");
+  }
+  for (const auto& [project, bytes] : of_projects) {
+    if (state.activations.needed_bytes_of(project) != bytes)
+      return absl::StrCat("project '", project, "' has other bytes");
+  }
   if (state.activations.discarded_bytes() != discarded_bytes) return "the sum of discarded activations is wrong";
   return "";
 }
@@ -454,6 +470,14 @@ std::string CheckIndexes(const State& state) {
       return absl::StrCat(name(), " is not in delayed");
     if (record.state == TaskState::kLeased) {
       if (!leases.emplace(record.worker, key).second) return absl::StrCat(record.worker.value, " holds two leases");
+      if (IsDuplicated(record) && !leases.emplace(record.older->worker, key).second) {
+        return absl::StrCat(record.older->worker.value, " holds two leases");
+      }
+    } else if (record.older.has_value() || record.only_older) {
+      return absl::StrCat(name(), " has an older lease");
+    }
+    if (state.stragglers.contains(key) && (record.state != TaskState::kLeased || record.older.has_value())) {
+      return absl::StrCat(name(), " is a straggler wrongly");
     }
     if (record.state == TaskState::kSucceeded) {
       if (!state.actions.contains(record.action_key)) return absl::StrCat(name(), " has no result");
@@ -468,12 +492,17 @@ std::string CheckIndexes(const State& state) {
       if (run.record.state != RunState::kRunning) return absl::StrCat(name(), " is wanted by a run that is over");
     }
   }
+  size_t counted = 0;
   for (const auto& [id, worker] : state.workers) {
     const auto lease = leases.find(id);
     if (worker.lease.has_value() != (lease != leases.end())) return absl::StrCat(id.value, " has a wrong lease");
     if (worker.lease.has_value() && *worker.lease != lease->second)
       return absl::StrCat(id.value, " has another's lease");
+    if (worker.counted != (IsHere(worker) && !worker.draining)) return absl::StrCat(id.value, " is counted wrongly");
+    counted += worker.counted ? 1 : 0;
   }
+  for (const auto& [shape, ids] : state.here) counted -= ids.size();
+  if (counted != 0) return "the workers that are here are not those that are counted";
   for (const auto& [action, owner] : state.action_owner) {
     if (state.tasks.at(owner).record.action_key != action) return "an action is owned by a task that does another";
     if (state.actions.contains(action)) return "an action that has a result is being done";
@@ -504,6 +533,9 @@ std::string CheckIndexes(const State& state) {
     if (run.record.state == RunState::kRunning && run.counts != CountTasks(state, run)) {
       return absl::StrCat("run ", id.value, " counts ", run.counts.done, " done and ", run.counts.not_executed,
                           " not executed");
+    }
+    if (run.record.state == RunState::kRunning && run.unfinished != CountUnfinished(state, run)) {
+      return absl::StrCat("run ", id.value, " counts its unfinished tasks wrongly");
     }
     if (run.record.state == RunState::kRunning && run.counts.done == static_cast<int64_t>(run.tasks.size())) {
       return absl::StrCat("run ", id.value, " is done but runs");

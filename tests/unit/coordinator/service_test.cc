@@ -485,6 +485,34 @@ TEST_F(ServiceTest, WorkersAreListedWithWhatTheyDo) {
   EXPECT_EQ(response.workers(0).since_heartbeat().seconds(), 1);
 }
 
+TEST_F(ServiceTest, AWorkerInQuarantineIsShownAndReleased) {
+  const std::string worker = Register("a");
+  Register("b");
+  for (int seed = 1; seed <= 2; ++seed) {
+    Submit(testing::NoopSpec(1, seed));
+    wire::ReportTaskRequest report = Success(worker, LeaseTo(worker).lease());
+    report.mutable_failure()->set_cause(wire::FAILURE_CAUSE_DEVICE);
+    report.mutable_failure()->set_message("ECC error");
+    wire::ReportTaskResponse response;
+    ASSERT_TRUE(Call(*workers_, &wire::WorkerService::Stub::ReportTask, report, &response).ok());
+  }
+  wire::ListWorkersResponse listed;
+  ASSERT_TRUE(Call(*runs_, &wire::RunService::Stub::ListWorkers, {}, &listed).ok());
+  EXPECT_EQ(listed.workers(0).quarantine().seconds(), 30);
+  EXPECT_EQ(listed.workers(0).failures(), "2 tasks of 2 runs failed on it and on no other worker; last: ECC error");
+  EXPECT_FALSE(listed.workers(1).has_quarantine());
+  wire::ReleaseWorkerRequest release;
+  release.set_worker("nobody");
+  wire::ReleaseWorkerResponse released;
+  EXPECT_EQ(Call(*runs_, &wire::RunService::Stub::ReleaseWorker, release, &released).error_code(),
+            StatusCode::NOT_FOUND);
+  release.set_worker("a");
+  ASSERT_TRUE(Call(*runs_, &wire::RunService::Stub::ReleaseWorker, release, &released).ok());
+  EXPECT_EQ(released.worker().name(), "a");
+  EXPECT_FALSE(released.worker().has_quarantine());
+  EXPECT_EQ(released.worker().failures(), "");
+}
+
 TEST_F(ServiceTest, WorkerErrorsHaveTheCodesOfTheContract) {
   wire::RegisterWorkerResponse registered;
   EXPECT_EQ(Call(*workers_, &wire::WorkerService::Stub::RegisterWorker, {}, &registered).error_code(),

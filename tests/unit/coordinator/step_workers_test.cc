@@ -208,7 +208,7 @@ TEST(ExpiryTest, ATaskThatKeepsLosingItsWorkersFailsInTheEnd) {
   }
   harness.Register("a");
   EXPECT_EQ(harness.run(run).record.state, RunState::kFailed);
-  EXPECT_THAT(harness.run(run).record.error, HasSubstr("fell silent while executing it (17 times)"));
+  EXPECT_THAT(harness.run(run).record.error, HasSubstr("fell silent while executing it (17 times, on a)"));
 }
 
 TEST(ReportTaskTest, ARepeatedReportHasNoFurtherEffect) {
@@ -334,7 +334,7 @@ TEST(ReportTaskTest, InfrastructureFailuresAreTriedAgainAfterABackOffThatDoubles
     harness.Advance(1);
   }
   ASSERT_TRUE(harness.Fail(worker, *harness.LeaseTo(worker), FailureCause::kInfrastructure, "disk full").ok());
-  EXPECT_EQ(harness.run(run).record.error, "no-op 0: disk full (6 times)");
+  EXPECT_EQ(harness.run(run).record.error, "no-op 0: disk full (6 times, on a)");
 }
 
 TEST(ReportTaskTest, ABackOffEndsWithARestart) {

@@ -63,6 +63,7 @@ const Row kTable[] = {
     {"Remembered", Remembered{kAction}, {"SUCCEEDED", "illegal", "illegal", "same", "illegal", "illegal"}},
     {"RememberedOther", Remembered{kOtherAction}, {"SUCCEEDED", "illegal", "illegal", "illegal", "illegal", "illegal"}},
     {"Leased", Leased{{"w-2"}, "two"}, {"illegal", "LEASED", "illegal", "illegal", "illegal", "illegal"}},
+    {"Duplicated", Duplicated{{"w-2"}, "two"}, {"illegal", "illegal", "LEASED", "illegal", "illegal", "illegal"}},
     {"SucceededCurrent", Succeeded{3}, {"stale", "stale", "SUCCEEDED", "same", "same", "stale"}},
     {"SucceededOld", Succeeded{1}, {"stale", "stale", "stale", "stale", "stale", "stale"}},
     {"SucceededLastReported", Succeeded{2}, {"stale", "same", "stale", "stale", "stale", "stale"}},
@@ -75,6 +76,9 @@ const Row kTable[] = {
      Failed{3, FailureCause::kInfrastructure, "m"},
      {"stale", "stale", "READY", "same", "same", "stale"}},
     {"FailedInput", Failed{3, FailureCause::kInputLost, "m"}, {"stale", "stale", "BLOCKED", "same", "same", "stale"}},
+    {"FailedDevice",
+     Failed{3, FailureCause::kDevice, "m", {"one"}},
+     {"stale", "stale", "READY", "same", "same", "stale"}},
     {"FailedOld", Failed{1, FailureCause::kTask, "m"}, {"stale", "stale", "stale", "stale", "stale", "stale"}},
     {"Released", Released{3}, {"stale", "stale", "READY", "same", "same", "stale"}},
     {"LeaseLost", LeaseLost{}, {"illegal", "illegal", "READY", "illegal", "illegal", "illegal"}},
@@ -189,11 +193,12 @@ TEST(DecideRetryTest, EachRowOfTheTableHolds) {
       {FailureCause::kInfrastructure, 5, RetryAction::kAgain, {500, 1000, 2000, 4000, 8000}},
       {FailureCause::kInputLost, 7, RetryAction::kAfterInput, {0, 0, 0, 0, 0}},
       {FailureCause::kLeaseLost, 16, RetryAction::kAgain, {0, 0, 0, 0}},
+      {FailureCause::kDevice, 2, RetryAction::kAgain, {1000, 2000}},
   };
   ASSERT_EQ(std::size(kRows), static_cast<size_t>(kFailureCauses)) << "a cause has no row";
   for (const RetryRow& row : kRows) {
     for (int failures = 1; failures <= row.retries + 2; ++failures) {
-      const RetryDecision decision = DecideRetry(row.cause, failures, {.divergence_retries = 3, .inputs = 2});
+      const RetryDecision decision = DecideRetry(row.cause, failures, 1, {.divergence_retries = 3, .inputs = 2});
       const bool again = failures <= row.retries;
       EXPECT_EQ(decision.action, again ? row.action : RetryAction::kGiveUp) << FailureCauseName(row.cause) << failures;
       if (again && static_cast<size_t>(failures) <= row.delays_ms.size()) {
@@ -204,8 +209,8 @@ TEST(DecideRetryTest, EachRowOfTheTableHolds) {
 }
 
 TEST(DecideRetryTest, DelaysStayBoundedHoweverManyFailures) {
-  EXPECT_EQ(DecideRetry(FailureCause::kLeaseLost, 16, {}).delay_ms, 0);
-  EXPECT_LE(DecideRetry(FailureCause::kInfrastructure, 5, {}).delay_ms, 8000);
+  EXPECT_EQ(DecideRetry(FailureCause::kLeaseLost, 16, 1, {}).delay_ms, 0);
+  EXPECT_LE(DecideRetry(FailureCause::kInfrastructure, 5, 1, {}).delay_ms, 8000);
 }
 
 }  // namespace

@@ -11,14 +11,17 @@
 namespace lwq::coordinator::testing {
 namespace {
 
+constexpr int64_t kForEverMs = int64_t{1} << 50;
+
 std::string TraitsText(const WorkerRecord& worker) {
   return absl::StrCat(worker.numerics_class, "|", worker.memory_bytes, "|", worker.max_threads);
 }
 
 }  // namespace
 
-VirtualFleet::VirtualFleet(SchedulerOptions options, Seconds seconds) : seconds_(std::move(seconds)) {
-  options.lease_ms = int64_t{1} << 50;  // nobody sends heartbeats
+VirtualFleet::VirtualFleet(SchedulerOptions options, Seconds seconds, Fails fails)
+    : seconds_(std::move(seconds)), fails_(std::move(fails)) {
+  options.lease_ms = kForEverMs;  // nobody sends heartbeats
   options.log_lines = 1;
   state_ = *RestoreState(Records(), options, Instant());
 }
@@ -40,42 +43,79 @@ RunId VirtualFleet::Submit(const RunSpec& spec) {
 }
 
 void VirtualFleet::Begin(const WorkerId& worker, const Lease& lease) {
-  const double seconds = seconds_(*lease.def, state_.workers.at(worker).record);
-  took_[lease.task] = seconds;
-  busy_seconds_ += seconds;
-  ++executed_;
-  running_.push({now_ + seconds, order_++, worker, lease});
+  const WorkerRecord& record = state_.workers.at(worker).record;
+  const double seconds = seconds_(*lease.def, record);
+  Running attempt{.end = now_ + seconds, .order = order_++, .worker = worker, .lease = lease, .start = now_};
+  if (fails_) attempt.failure = fails_(lease, record);
+  auto& attempts = attempts_[lease.task];
+  if (!attempts.empty()) ++duplicates_;
+  attempts.emplace(attempt.order, attempt);
+  running_.push(std::move(attempt));
 }
 
 void VirtualFleet::LeaseToIdle() {
   for (auto& [traits, workers] : idle_) {
-    while (!workers.empty()) {
-      const WorkerId worker = *workers.begin();
+    const std::set<WorkerId> all = workers;
+    for (const WorkerId& worker : all) {
       const auto lease = std::get<LeaseReply>(Do(LeaseTask{worker}).reply).lease;
-      if (!lease.has_value()) break;  // nor is there anything for its like
-      workers.erase(workers.begin());
-      Begin(worker, *lease);
+      if (lease.has_value()) {
+        workers.erase(worker);
+        Begin(worker, *lease);
+      } else if (!fails_) {
+        break;  // nor is there anything for its like
+      }
     }
   }
 }
 
-double VirtualFleet::RunToEnd() {
+void VirtualFleet::End(const Running& attempt, bool report) {
+  const WorkerRecord& worker = state_.workers.at(attempt.worker).record;
+  attempts_.at(attempt.lease.task).erase(attempt.order);
+  busy_seconds_ += now_ - attempt.start;
+  idle_[TraitsText(worker)].insert(attempt.worker);
+  if (watcher_) watcher_(worker, attempt.lease, attempt.start, now_);
+  if (!report) return;
+  ReportTask event{.worker = attempt.worker,
+                   .task = attempt.lease.task,
+                   .token = attempt.lease.token,
+                   .outcome = HonestSuccess(attempt.lease),
+                   .seconds = now_ - attempt.start,
+                   .log_lines = {}};
+  if (attempt.failure.has_value()) event.outcome = ReportFailure{*attempt.failure, "simulated", ""};
+  Do(event);
+  if (attempt.failure.has_value()) return;
+  ++executed_;
+  took_[attempt.lease.task] = event.seconds;
+  const std::map<int64_t, Running> others = attempts_.at(attempt.lease.task);
+  for (const auto& [order, other] : others) End(other, /*report=*/false);
+}
+
+bool VirtualFleet::SomethingGoesOn() const {
+  return std::any_of(state_.runs.begin(), state_.runs.end(),
+                     [](const auto& run) { return !IsTerminal(run.second.record.state); });
+}
+
+double VirtualFleet::RunToEnd(double until) {
   LeaseToIdle();
-  while (!running_.empty()) {
-    const Running next = running_.top();
-    running_.pop();
-    now_ = next.end;
-    ReportTask report{.worker = next.worker,
-                      .task = next.lease.task,
-                      .token = next.lease.token,
-                      .outcome = HonestSuccess(next.lease),
-                      .seconds = took_.at(next.lease.task),
-                      .log_lines = {}};
-    Do(report);
-    idle_[TraitsText(state_.workers.at(next.worker).record)].insert(next.worker);
+  while (true) {
+    const int64_t deadline_ms = NextDeadline(state_).value_or(kForEverMs);
+    const double deadline = static_cast<double>(deadline_ms) / 1000;
+    const bool is_due = running_.empty() || deadline <= running_.top().end;
+    if (running_.empty() && (deadline_ms >= kForEverMs || !SomethingGoesOn())) return now_;
+    if (std::min(deadline, running_.empty() ? deadline : running_.top().end) > until) return now_ = until;
+    if (is_due) {
+      now_ = std::max(now_, deadline);
+      Do(Tick{});
+    } else {
+      const Running next = running_.top();
+      running_.pop();
+      const auto attempts = attempts_.find(next.lease.task);
+      if (!attempts->second.contains(next.order)) continue;
+      now_ = next.end;
+      End(next, /*report=*/true);
+    }
     LeaseToIdle();
   }
-  return now_;
 }
 
 void VirtualFleet::ForgetTimes() {

@@ -18,7 +18,8 @@ TEST(FailureTest, EveryStatusHasTheCauseTheRetryTableExpects) {
   EXPECT_EQ(CauseOf(absl::DataLossError("")), FailureCause::kInputLost);
   EXPECT_EQ(CauseOf(absl::InvalidArgumentError("")), FailureCause::kTask);
   EXPECT_EQ(CauseOf(absl::FailedPreconditionError("")), FailureCause::kTask);
-  EXPECT_EQ(CauseOf(absl::InternalError("")), FailureCause::kTask);
+  EXPECT_EQ(CauseOf(absl::InternalError("")), FailureCause::kDevice);
+  EXPECT_EQ(CauseOf(absl::UnknownError("")), FailureCause::kDevice);
 }
 
 }  // namespace
