@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whatever the order of things: one bad task quarantines nobody, and one bad device nobody but itself.
 #include "coordinator/scheduler/state/device_health.h"
+
+#include "gtest/gtest.h"
 #include "rapidcheck/gtest.h"
 
 namespace lwq::coordinator {
