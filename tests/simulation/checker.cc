@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "coordinator/scheduler/foresee/why.h"
+#include "coordinator/scheduler/state/garbage.h"
 #include "coordinator/scheduler/state/indexing.h"
 #include "coordinator/scheduler/state/task_machine.h"
 #include "tests/unit/coordinator/scheduler_harness.h"
@@ -26,6 +28,20 @@ std::string ReaderOf(const State& state, const Digest& artifact) {
     }
   }
   return "";
+}
+
+// Of a run that did not end: the tasks that are ready or leased, and why.
+std::string WhatIsLeft(const State& state, const RunEntry& run, int64_t now_ms) {
+  std::string text = run.waiting_reason;
+  for (size_t position = 0; position < run.tasks.size(); ++position) {
+    const TaskState now = state.tasks.at(run.tasks[position].key).record.state;
+    if (now != TaskState::kReady && now != TaskState::kLeased) continue;
+    absl::StrAppend(&text, "\n  ", run.tasks[position].title, " (", TaskStateName(now), ")");
+    for (const std::string& line : Why(state, run, position, {.steady_ms = now_ms, .unix_ms = 0})) {
+      absl::StrAppend(&text, "; ", line);
+    }
+  }
+  return text;
 }
 
 }  // namespace
@@ -62,9 +78,19 @@ void Checker::CheckReport(const State& state, const ReportTask& report, const Ta
         const auto* put = std::get_if<PutRun>(&change);
         return put != nullptr && put->run.state == RunState::kRunning;
       });
+  // A repeated report asked for more while its worker held the task anew, which an input of it was lost for meanwhile.
+  const auto& inputs = before.def->inputs;
+  const bool taken_back = report.token == before.reported_token && report.lease_next &&
+                          TokenOf(before, report.worker) != 0 && after.state == TaskState::kBlocked &&
+                          !std::all_of(inputs.begin(), inputs.end(), [&](const auto& input) {
+                            return ReadableContentOf(state, input.second).has_value();
+                          });
+  if (taken_back) return;
   if (after.reported_token != before.reported_token || (after.state != before.state && !leased_anew && !wanted_again)) {
-    Fail(now_ms, absl::StrCat("a report with stale token ", report.token, " changed task ", before.key.short_hex(),
-                              " from ", TaskStateName(before.state), " to ", TaskStateName(after.state)));
+    Fail(now_ms,
+         absl::StrCat("a report with stale token ", report.token, " of ", report.worker.value, " changed task ",
+                      before.key.short_hex(), " from ", TaskStateName(before.state), " (token ", before.token, " of ",
+                      before.worker.value, ", reported ", before.reported_token, ") to ", TaskStateName(after.state)));
   }
   for (const Change& change : effects.changes) {
     if (std::holds_alternative<PutAction>(change)) Fail(now_ms, "a report with a stale token stored a result");
@@ -227,7 +253,8 @@ void Checker::RunEnded(const State& state, const RunId& id, const RunRecord& ref
     case RunState::kPending:
     case RunState::kRunning:
     case RunState::kStopped:  // It is of no sweep.
-      Fail(now_ms, absl::StrCat("run ", id.value, " did not end, it is ", RunStateName(run.state)));
+      Fail(now_ms, absl::StrCat("run ", id.value, " did not end, it is ", RunStateName(run.state), ": ",
+                                WhatIsLeft(state, state.runs.at(id), now_ms)));
       return;
     case RunState::kSucceeded:
       if (reference.state != RunState::kSucceeded)

@@ -100,7 +100,9 @@ TaskRecord WithoutLease(TaskRecord task, uint64_t token) {
   if (token == task.older->token) {
     task.older.reset();
   } else {
+    // What is stored names the older worker with a token that nobody has had: after a restart it begins again under it.
     task.only_older = true;
+    ++task.token;
     task.worker = task.older->worker;
     task.worker_name = task.older->worker_name;
   }

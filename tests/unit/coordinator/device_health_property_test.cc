@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whatever the order of things: one bad task quarantines nobody, and one bad device nobody but itself.
 #include "coordinator/scheduler/state/device_health.h"
+
 #include "gtest/gtest.h"
 #include "rapidcheck/gtest.h"
 

@@ -160,6 +160,31 @@ TEST_F(QuarantineTest, AnOperatorCanEndItAndARestartDoes) {
   EXPECT_TRUE(other.LeaseTo(bad).has_value());
 }
 
+TEST(AnotherDeviceTest, DevicesThatAreProbedDoNotLeaveATaskToEachOther) {
+  SchedulerHarness harness;
+  const WorkerId a = harness.Register("a"), b = harness.Register("b"), c = harness.Register("c");
+  for (int i = 0; i < 8; ++i) harness.Submit(NoopSpec(1, i + 1));
+  FailTwice(harness, a);
+  FailTwice(harness, b);
+  // Of the four tasks each has failed on one device only; then both are tried again, and c goes.
+  for (int i = 0; i < 6; ++i) {
+    harness.Advance(5000);
+    for (const WorkerId& worker : {a, b, c}) harness.Beat(worker);
+  }
+  ASSERT_EQ(harness.state().health.StandingOf("a"), Standing::kProbed);
+  ASSERT_EQ(harness.state().health.StandingOf("b"), Standing::kProbed);
+  Heartbeat ending;
+  ending.worker = c;
+  ending.draining = true;
+  harness.Do(ending);
+  for (int i = 0; i < 8; ++i) {
+    const WorkerId& worker = i % 2 == 0 ? a : b;
+    const std::optional<Lease> lease = harness.LeaseTo(worker);
+    ASSERT_TRUE(lease.has_value()) << i;
+    ASSERT_TRUE(harness.Succeed(worker, *lease).ok());
+  }
+}
+
 double BadIsQuick(const TaskDef& def, const WorkerRecord& worker) {
   if (worker.name == "bad") return 1;
   return def.kind == TaskKind::kTrainBlock ? 60 : 5;

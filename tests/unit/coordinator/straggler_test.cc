@@ -148,6 +148,19 @@ TEST_F(StragglerTest, AfterARestartOnlyTheLastLeaseHoldsAndTokensStillGrow) {
   EXPECT_GT(third.token, second.token);
 }
 
+TEST_F(StragglerTest, AfterARestartTheOlderLeaseAloneIsGivenAgainUnderATokenThatNobodyHasHad) {
+  harness_.Advance(4000);
+  const Lease second = *harness_.LeaseTo(fast_);
+  ASSERT_TRUE(harness_.Fail(fast_, second, FailureCause::kTask, "bug").ok());
+  harness_.Restart();
+  EXPECT_EQ(harness_.Beat(slow_, {lease_}).size(), 1u);
+  const Lease again = *harness_.LeaseTo(slow_);
+  EXPECT_EQ(again.task, lease_.task);
+  EXPECT_GT(again.token, second.token);
+  EXPECT_TRUE(harness_.Succeed(slow_, again).ok());
+  EXPECT_EQ(testing::CheckIndexes(harness_.state()), "");
+}
+
 TEST_F(StragglerTest, NothingIsDuplicatedWhileSomethingElseIsToBeDoneNorForAPausedRunNorOnAnotherClass) {
   harness_.Advance(4000);
   harness_.Submit(NoopSpec(1));
