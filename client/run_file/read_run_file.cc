@@ -23,7 +23,7 @@ Status ReadEntries(const YamlNode& root, std::string_view what, const std::strin
         absl::StrCat("key \"", entry.key->text, "\" makes this a sweep; lwq sweep, lwq plan and lwq local take it"));
   }
   for (const YamlEntry& entry : entries) {
-    if (entry.key->text != "base" && entry.key->text != "search") continue;
+    if (entry.key->text != "base" && entry.key->text != "search" && entry.key->text != "budget") continue;
     return InvalidAt(what, *entry.key, absl::StrCat("key \"", entry.key->text, "\" is of a search; lwq tune takes it"));
   }
   const RunEntryReader reader(what, directory);

@@ -193,6 +193,8 @@ class TuneReader {
       } else if (one.key->text == "order") {
         if (!IsOrder(one.value->text)) return Expected(one, "synchronous or asynchronous");
         tune_->halving.set_order(one.value->text);
+      } else if (one.key->text == "metric") {
+        return InvalidAt(what_, *one.key, "halving: metric stands beside halving; trials without it are compared, too");
       } else {
         return InvalidAt(
             what_, *one.key,
@@ -208,14 +210,19 @@ class TuneReader {
   TuneRequest* tune_;
 };
 
-// Whether the text is of a search: a run file has neither key.
+// Whether the text is of a search.
 bool IsTuneText(const std::string& text, const std::string& path) {
   const auto root = ParseYaml(text, path, kSweepFileLimits);
   if (!root.ok() || root->kind != YamlNode::Kind::kMap) return false;
+  bool has_base = false;
+  bool is_sweep = false;
   for (size_t i = 0; i + 1 < root->items.size(); i += 2) {
-    if (root->items[i].text == "base" || root->items[i].text == "search") return true;
+    const std::string& key = root->items[i].text;
+    if (key == "search" || key == "trials" || key == "budget") return true;
+    has_base = has_base || key == "base";
+    is_sweep = is_sweep || IsSweepKey(key);
   }
-  return false;
+  return has_base && !is_sweep;
 }
 
 StatusOr<TuneRequest> ReadFile(const std::string& path) {
@@ -288,7 +295,7 @@ Status CheckTune(const TuneRequest& tune, const RunFlags& run_flags) {
 
 bool IsTuneFile(const std::string& path) {
   const auto text = ReadYamlText(path, kSweepFileLimits);
-  return text.ok() && !IsSweepFile(path) && IsTuneText(*text, path);
+  return text.ok() && IsTuneText(*text, path);
 }
 
 search::SearchSettings SettingsOf(const TuneRequest& tune) {

@@ -49,13 +49,13 @@ struct TuneFlags {
   std::string metric;
 };
 
-// Whether the file is of a search: it has one of the keys `base` and `search`, and none that makes it a sweep. False
-// for what cannot be read.
+// Whether the file is of a search: it has one of the keys `search`, `trials` and `budget`, or `base` and none that
+// makes it a sweep. False for what cannot be read.
 bool IsTuneFile(const std::string& path);
 
-// Reads the file (a tune file has the key `base` or `search`; any other is read as a run file, which is the base), lays
-// the flags over it and completes it: where nothing says what is searched it is Block-AP's two learning rates. Refused
-// besides: neither trials nor a budget; a key that is searched and given as a flag; a run that trains nothing.
+// Reads the file (one that is no tune file is read as a run file, which is the base), lays the flags over it and
+// completes it: where nothing says what is searched it is Block-AP's two learning rates. Refused besides: neither
+// trials nor a budget; a key that is searched and given as a flag; a run that trains nothing.
 StatusOr<TuneRequest> LoadTune(const TuneFlags& flags, const RunFlags& run_flags);
 
 // The file alone. `what` names it in messages; relative paths are joined to `directory` ("" leaves them).

@@ -81,12 +81,12 @@ StatusOr<ExitCode> ShowFirstBatch(const CliContext& context, const PlanOptions& 
 }
 
 StatusOr<ExitCode> ShowPlan(const CliContext& context, const PlanOptions& options) {
+  if (!options.runs->files.empty() && IsTuneFile(options.runs->files.front())) return ShowFirstBatch(context, options);
   if (!options.runs->files.empty() && IsSweepFile(options.runs->files.front())) {
     LWQ_ASSIGN_OR_RETURN(const SweepRuns sweep,
                          LoadSweep(options.runs->files.front(), *options.runs, options.config_only));
     return ShowSweep(context, options, sweep);
   }
-  if (!options.runs->files.empty() && IsTuneFile(options.runs->files.front())) return ShowFirstBatch(context, options);
   LWQ_ASSIGN_OR_RETURN(const std::vector<RunRequest> requests, LoadRuns(*options.runs, options.config_only));
   LWQ_ASSIGN_OR_RETURN(const CheckedRun checked, CheckRunInputs(requests.front()));
   LWQ_ASSIGN_OR_RETURN(const RunSpecs specs, NameRuns(context, options, {checked}));

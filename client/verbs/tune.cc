@@ -5,6 +5,7 @@
 #include "client/transfer/check_weights.h"
 #include "client/transfer/fetch_export.h"
 #include "client/transfer/upload_run.h"
+#include "client/tune/tune_batch.h"
 #include "client/tune/tune_search.h"
 #include "client/tune/tune_text.h"
 #include "client/verbs/verb.h"
@@ -33,6 +34,14 @@ StatusOr<std::vector<CheckedRun>> CheckFirstBatch(const TuneRequest& tune) {
   return checked;
 }
 
+// What the coordinator says of the first batch as a sweep, its halving included, before anything is uploaded.
+Status CheckSweep(const TuneRequest& tune, const CheckedRun& first, RunApi* api) {
+  LWQ_ASSIGN_OR_RETURN(const lwqat::v1::RunSpec named, NameRun(first));
+  LWQ_ASSIGN_OR_RETURN(const auto trials, FirstBatch(tune));
+  LWQ_ASSIGN_OR_RETURN(const lwqat::v1::SweepSpec sweep, SweepOf(tune, named, {0, 0, trials}));
+  return Annotate(api->PlanSweep(sweep).status(), tune.origin);
+}
+
 // What the search found: an error where no trial was measured, else the exit code is 0.
 StatusOr<ExitCode> CodeOf(const TuneRequest& tune, const TuneOutcome& outcome) {
   if (outcome.last.kind == search::SearchStep::Kind::kAllCancelled) return ExitCode::kCancelled;
@@ -51,6 +60,7 @@ StatusOr<TuneOutcome> Search(const CliContext& context, const TuneOptions& optio
   LWQ_ASSIGN_OR_RETURN(const std::vector<CheckedRun> checked, CheckFirstBatch(tune));
   LWQ_ASSIGN_OR_RETURN(const auto connection, ServerConnection::Open(context, options.server));
   LWQ_RETURN_IF_ERROR(Preflight(connection->api(), checked));
+  LWQ_RETURN_IF_ERROR(CheckSweep(tune, checked.front(), connection->api()));
   LWQ_RETURN_IF_ERROR(CheckWeights(checked, *context.interrupt));
   LWQ_ASSIGN_OR_RETURN(const auto objects, connection->OpenObjects());
   UploadedTrees uploaded;

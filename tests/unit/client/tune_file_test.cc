@@ -83,6 +83,21 @@ TEST(TuneFile, FlagsWinOverTheFileAndALearningRateSearchIsTheDefault) {
   EXPECT_THAT(MessageOf(LoadTune(flags, run_flags).status()), HasSubstr("--epochs: the search varies epochs itself"));
 }
 
+TEST(TuneFile, IsToldFromRunFilesAndSweeps) {
+  test::TemporaryDirectory folder;
+  const auto is_tune = [&](const std::string& text) {
+    test::WriteFile(folder.path() + "/file.yaml", text);
+    return IsTuneFile(folder.path() + "/file.yaml");
+  };
+  EXPECT_TRUE(is_tune("base: run.yaml\n"));
+  EXPECT_TRUE(is_tune("base: run.yaml\nbudget: 2h\nhalving: none\n"));
+  EXPECT_TRUE(is_tune("search: {quant_lr: [1, 2]}\n"));
+  EXPECT_FALSE(is_tune("base: run.yaml\nseeds: [1]\n"));
+  EXPECT_FALSE(is_tune("model: m\n"));
+  EXPECT_FALSE(is_tune("base: [\n"));
+  EXPECT_FALSE(IsTuneFile(folder.path() + "/absent.yaml"));
+}
+
 TEST(TuneFile, ATrialTrainsAndNothingElseWhileTheTunedRunIsTheBase) {
   TuneFlags flags;
   test::TemporaryDirectory folder;
@@ -134,6 +149,8 @@ TEST(TuneFile, EachMistakeIsOneLineWithItsPlace) {
       {base + "halving: {eta: 1}\n", "tune.yaml:2:16: eta: 1 is not within 2 to 1000000"},
       {base + "halving: {rungs: 1}\n",
        "tune.yaml:2:11: halving: unknown key \"rungs\"; it has min_blocks, eta and order"},
+      {base + "halving: {metric: perplexity}\n",
+       "tune.yaml:2:11: halving: metric stands beside halving; trials without it are compared, too"},
       {base + "search: []\n", "tune.yaml:2:9: search: expected a mapping of \"key: range\", got a list"},
       {search + "  quant_rl: {low: 1, high: 2}\n", "tune.yaml:3:3: unknown key \"quant_rl\"; did you mean quant_lr?"},
       {search + "  model: [a, b]\n",

@@ -162,6 +162,14 @@ TEST_F(TuneVerbTest, AFirstBatchBeyondTheBudgetIsRefusedWithBothNumbers) {
   EXPECT_EQ(cli_.Run(Arguments({"--budget", "14m"})), 0) << cli_.err();
 }
 
+TEST_F(TuneVerbTest, ABatchThatTheCoordinatorRefusesIsRefusedBeforeAnythingIsUploaded) {
+  service_.submit_error = {grpc::StatusCode::INVALID_ARGUMENT, "epochs: 0 trains nothing"};
+  EXPECT_EQ(cli_.Run(Arguments({"--epochs", "0"})), 2);
+  EXPECT_THAT(cli_.err(), HasSubstr("tune.yaml: trial quant_lr="));
+  EXPECT_THAT(cli_.err(), HasSubstr("epochs: 0 trains nothing"));
+  EXPECT_TRUE(std::filesystem::is_empty(At("objects")));
+}
+
 TEST_F(TuneVerbTest, CtrlCLeavesTheTrialsToTheCoordinatorAndSaysHowToGoOn) {
   sweeps_.on_submit = [](const SweepSpec&, Sweep*) {};
   service_.on_watch = [this] { cli_.interrupt.Raise(InterruptedByUser()); };
