@@ -719,7 +719,7 @@ TEST_F(VerbTest, WorkersAreListed) {
   worker.set_alive(true);
   service_.workers = {worker};
   ASSERT_EQ(cli_.Run({"workers", "--release", "worker-1"}), 0);
-  EXPECT_EQ(cli_.Run({"workers", "--release", "nobody"}), 1);
+  EXPECT_EQ(cli_.Run({"workers", "--release", "nobody"}), 2);
   EXPECT_THAT(cli_.err(), HasSubstr("worker 'nobody' is not known"));
   ASSERT_EQ(cli_.Run({"workers", "--json"}), 0);
   EXPECT_EQ(Json::parse(cli_.out())["workers"][0]["name"], "worker-1");
