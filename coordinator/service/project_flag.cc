@@ -10,6 +10,21 @@
 
 namespace lwq::coordinator {
 
+namespace {
+
+// As the flags that take sizes; 0: it is none.
+int64_t ParseSize(std::string text) {
+  int64_t bytes = 0;
+  try {
+    const std::string problem = CLI::AsSizeValue(/*kb_is_1000=*/true)(text);
+    return problem.empty() && absl::SimpleAtoi(text, &bytes) ? bytes : 0;
+  } catch (const CLI::ValidationError&) {
+    return 0;
+  }
+}
+
+}  // namespace
+
 StatusOr<std::pair<std::string, ProjectOptions>> ParseProjectFlag(std::string_view text) {
   constexpr size_t kShownBytes = 80;
   const auto bad = [&](std::string_view what) {
@@ -28,9 +43,8 @@ StatusOr<std::pair<std::string, ProjectOptions>> ParseProjectFlag(std::string_vi
     return bad("MAX_RUNNING must be a whole number of at least 1");
   }
   if (parts.size() == 3) {
-    std::string bytes = parts[2];
-    const std::string problem = CLI::AsSizeValue(/*kb_is_1000=*/true)(bytes);
-    if (!problem.empty() || !absl::SimpleAtoi(bytes, &options.max_stored_bytes) || options.max_stored_bytes < 1) {
+    options.max_stored_bytes = ParseSize(parts[2]);
+    if (options.max_stored_bytes < 1) {
       return bad("MAX_STORED must be a size of at least 1 byte, as 200GiB");
     }
   }

@@ -106,7 +106,7 @@ void Shares() {
   constexpr int hours = 3;
   for (const int workers : {100, 300, 1000}) {
     // The more workers, the longer the tasks: so there is work for two hours on every class.
-    testing::FairFleet fleet(workers, 200, 32, workers == 100 ? 150 : workers == 300 ? 400 : 1200);
+    testing::FairFleet fleet(workers, 200, 32, workers == 100 ? 150 : workers == 300 ? 300 : 1200);
     const testing::Fairness fairness = fleet.Measure(hours);
     std::printf("| %d | 200 | %d | %d | %.2f %% |\n", workers, hours, fairness.windows, 100 * fairness.largest_error);
     std::fflush(stdout);

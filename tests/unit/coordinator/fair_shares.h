@@ -30,7 +30,7 @@ class FairFleet {
   FairFleet(int workers, int runs, int blocks, double train_seconds)
       : fleet_(Options(), [train_seconds](const TaskDef& def, const WorkerRecord& worker) {
           const double slower = worker.numerics_class == kL4.base ? 2.5 : worker.numerics_class == kCpu.base ? 4 : 1;
-          return (def.kind == TaskKind::kTrainBlock ? train_seconds : train_seconds / 30) * slower;
+          return (def.kind == TaskKind::kTrainBlock ? train_seconds : train_seconds / 300) * slower;
         }) {
     const Device devices[] = {kA10040, kL4, kCpu};
     for (int i = 0; i < workers; ++i) fleet_.Add(WorkerOn(devices[i % 3], absl::StrCat("w", i)));
