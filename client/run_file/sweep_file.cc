@@ -424,10 +424,13 @@ class SweepReader {
 
   StatusOr<int64_t> ReadWhole(const YamlEntry& entry, int64_t least) const {
     int64_t number = 0;
-    const bool is_whole = entry.value->kind == YamlNode::Kind::kScalar && !entry.value->quoted &&
-                          absl::SimpleAtoi(entry.value->text, &number);
-    if (!is_whole || number < least) return Expected(entry, absl::StrCat("a whole number of at least ", least));
-    return number;
+    const bool is_whole =
+        entry.value->kind == YamlNode::Kind::kScalar && absl::SimpleAtoi(entry.value->text, &number) && number >= least;
+    const std::string expected = absl::StrCat("a whole number of at least ", least);
+    if (!is_whole) return Expected(entry, expected);
+    if (!entry.value->quoted) return number;
+    return Invalid(*entry.value, absl::StrCat(entry.key->text, ": expected ", expected, ", got the quoted text ",
+                                              DescribeNode(*entry.value)));
   }
 
   const std::string what_;
