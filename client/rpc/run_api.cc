@@ -26,9 +26,12 @@ using lwqat::v1::SweepService;
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-constexpr milliseconds kCallTimeout{30'000};
 constexpr int kMaxWireMessageBytes = 64 << 20;
 constexpr int kRunsPerPage = 200;
+
+milliseconds TimeoutOf(int runs) {
+  return RunApi::kCallTimeout + runs * RunApi::kTimePerRun;
+}
 
 // A peer's words in one line.
 Status FromPeer(const grpc::Status& status) {
@@ -136,12 +139,12 @@ Status RunApi::BackOff(const Status& failure, steady_clock::time_point give_up, 
 }
 
 template <typename Method, typename Request, typename Response>
-Status RunApi::Call(Method method, const Request& request, Response* response) {
+Status RunApi::Call(Method method, const Request& request, Response* response, milliseconds timeout) {
   const auto give_up = steady_clock::now() + options_.patience;
   for (int attempt = 0;; ++attempt) {
     const std::shared_ptr<Stub> stub = CurrentStub();
     grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + kCallTimeout);
+    context.set_deadline(std::chrono::system_clock::now() + timeout);
     Status status;
     {
       const Interrupt::Hook hook(interrupt_, [&context] { context.TryCancel(); });
@@ -173,7 +176,7 @@ StatusOr<std::vector<Run>> RunApi::SubmitRuns(const std::vector<lwqat::v1::Submi
   lwqat::v1::SubmitRunsRequest request;
   request.mutable_runs()->Assign(runs.begin(), runs.end());
   lwqat::v1::SubmitRunsResponse response;
-  LWQ_RETURN_IF_ERROR(Call(&RunService::Stub::SubmitRuns, request, &response));
+  LWQ_RETURN_IF_ERROR(Call(&RunService::Stub::SubmitRuns, request, &response, TimeoutOf(request.runs_size())));
   if (response.runs_size() != request.runs_size()) {
     return absl::InternalError(absl::StrCat("the coordinator answered ", response.runs_size(), " of ",
                                             request.runs_size(), " submitted runs; lwq list shows which there are"));
@@ -187,7 +190,7 @@ StatusOr<std::vector<lwqat::v1::Plan>> RunApi::ValidateRuns(const std::vector<lw
   request.set_validate_only(true);
   for (const lwqat::v1::RunSpec& spec : specs) *request.add_runs()->mutable_spec() = spec;
   lwqat::v1::SubmitRunsResponse response;
-  LWQ_RETURN_IF_ERROR(Call(&RunService::Stub::SubmitRuns, request, &response));
+  LWQ_RETURN_IF_ERROR(Call(&RunService::Stub::SubmitRuns, request, &response, TimeoutOf(request.runs_size())));
   return std::vector<lwqat::v1::Plan>(std::make_move_iterator(response.mutable_plans()->begin()),
                                       std::make_move_iterator(response.mutable_plans()->end()));
 }
@@ -197,7 +200,7 @@ StatusOr<lwqat::v1::Sweep> RunApi::SubmitSweep(const lwqat::v1::SweepSpec& spec,
   *request.mutable_spec() = spec;
   request.set_request_id(request_id);
   lwqat::v1::SubmitSweepResponse response;
-  LWQ_RETURN_IF_ERROR(Call(&SweepService::Stub::SubmitSweep, request, &response));
+  LWQ_RETURN_IF_ERROR(Call(&SweepService::Stub::SubmitSweep, request, &response, TimeoutOf(spec.runs_size())));
   if (response.sweep().members_size() != spec.runs_size()) {
     return absl::InternalError(absl::StrCat("the coordinator answered ", response.sweep().members_size(), " of ",
                                             spec.runs_size(), " runs of a sweep; lwq list shows which there are"));
@@ -210,14 +213,14 @@ Status RunApi::ValidateSweep(const lwqat::v1::SweepSpec& spec) {
   *request.mutable_spec() = spec;
   request.set_validate_only(true);
   lwqat::v1::SubmitSweepResponse response;
-  return Call(&SweepService::Stub::SubmitSweep, request, &response);
+  return Call(&SweepService::Stub::SubmitSweep, request, &response, TimeoutOf(spec.runs_size()));
 }
 
 StatusOr<lwqat::v1::SweepPlan> RunApi::PlanSweep(const lwqat::v1::SweepSpec& spec) {
   lwqat::v1::PlanSweepRequest request;
   *request.mutable_spec() = spec;
   lwqat::v1::PlanSweepResponse response;
-  LWQ_RETURN_IF_ERROR(Call(&SweepService::Stub::PlanSweep, request, &response));
+  LWQ_RETURN_IF_ERROR(Call(&SweepService::Stub::PlanSweep, request, &response, TimeoutOf(spec.runs_size())));
   if (response.plan().plans_size() != spec.runs_size()) {
     return absl::InternalError(absl::StrCat("the coordinator planned ", response.plan().plans_size(), " of ",
                                             spec.runs_size(), " runs of a sweep; try again"));

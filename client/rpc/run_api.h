@@ -35,6 +35,10 @@ class RunApi {
     std::function<StatusOr<std::string>()> locate;
   };
 
+  // For an answer to a call. What plans or accepts many runs may take longer by so much for each.
+  static constexpr std::chrono::milliseconds kCallTimeout{30'000};
+  static constexpr std::chrono::milliseconds kTimePerRun{500};
+
   // `interrupt` must outlive this.
   RunApi(const Options& options, Interrupt* interrupt);
   ~RunApi();
@@ -85,7 +89,8 @@ class RunApi {
 
  private:
   template <typename Method, typename Request, typename Response>
-  Status Call(Method method, const Request& request, Response* response);
+  Status Call(Method method, const Request& request, Response* response,
+              std::chrono::milliseconds timeout = kCallTimeout);
   // Waits before the next try; an error when patience is over or the program is to stop.
   Status BackOff(const Status& failure, std::chrono::steady_clock::time_point give_up, int attempt);
   Status Unreachable(const Status& failure) const;

@@ -190,7 +190,7 @@ void Checker::SweepEnded(const State& state, const SweepId& id, const EndedSweep
   for (const SweepRecord::Member& member : sweep.members) {
     const RunRecord& run = state.runs.at(member.run).record;
     states.push_back(run.state);
-    budget_used_up = budget_used_up || run.error.find(" times)") != std::string::npos;
+    budget_used_up = budget_used_up || run.error.find(" times") != std::string::npos;
   }
   const bool is_synchronous = sweep.halving->rule.order == HalvingOrder::kSynchronous;
   if (touched || budget_used_up || !is_synchronous) return;

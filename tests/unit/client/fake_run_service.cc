@@ -234,19 +234,21 @@ grpc::Status FakeSweepService::GetSweep(grpc::ServerContext*, const lwqat::v1::G
 grpc::Status FakeSweepService::WatchSweep(grpc::ServerContext*, const lwqat::v1::WatchSweepRequest* request,
                                           grpc::ServerWriter<lwqat::v1::WatchSweepResponse>* writer) {
   const size_t call = resume_tokens.size();
+  const bool told = call < watch_calls.size();
   resume_tokens.push_back(request->resume_token());
   lwqat::v1::WatchSweepResponse response;
   runs_->With([&](FakeRunService& service) {
     for (lwqat::v1::Run& run : service.runs) {
-      watch_calls.at(call)(run);
+      if (told) watch_calls[call](run);
       *response.add_runs() = run;
     }
   });
-  const bool last = call + 1 == watch_calls.size();
+  const bool last = told && call + 1 == watch_calls.size();
   response.set_all_again(call == 0);
   response.set_all_ended(last);
   response.set_resume_token("token " + std::to_string(call));
   writer->Write(response);
+  runs_->on_watch();
   return last ? grpc::Status::OK : grpc::Status(grpc::StatusCode::UNAVAILABLE, "lost");
 }
 
