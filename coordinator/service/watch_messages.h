@@ -17,6 +17,7 @@
 #include "coordinator/loop/background.h"
 #include "coordinator/scheduler/state/state.h"
 #include "lwqat/v1/run_service.pb.h"
+#include "lwqat/v1/sweep_service.pb.h"
 
 namespace lwq::coordinator {
 

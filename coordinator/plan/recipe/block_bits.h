@@ -10,8 +10,8 @@
 
 namespace lwq::coordinator {
 
-// Bits by layer_idx; none for "none". INVALID_ARGUMENT naming the entry that is not LAYER:BITS, is there twice, or has a width that
-// nothing has.
+// Bits by layer_idx; none for "none". INVALID_ARGUMENT naming the entry that is not LAYER:BITS, is there twice, or has
+// a width that nothing has.
 StatusOr<std::map<int64_t, int>> ParseBlockBits(const std::string& text);
 
 }  // namespace lwq::coordinator
