@@ -243,7 +243,13 @@ void Runtime::ServeWatchers(Instant now) {
       watched = watched_.erase(watched);
       continue;
     }
-    const RunEntry& run = state_.runs.at(watched->run);
+    const auto entry = state_.runs.find(watched->run);
+    if (entry == state_.runs.end()) {
+      watched->watcher->End(absl::NotFoundError(absl::StrCat("run '", watched->run.value, "' was deleted")));
+      watched = watched_.erase(watched);
+      continue;
+    }
+    const RunEntry& run = entry->second;
     const bool news = !watched->sent || run.revision != watched->sent_revision;
     const bool soon = watched->sent && IntervalAt(now) <= watched->sent_interval;
     const bool terminal = IsTerminal(run.record.state);

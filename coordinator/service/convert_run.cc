@@ -189,6 +189,12 @@ void SummaryToWire(const State& state, const RunEntry& run, wire::Run* message) 
   message->set_error(record.error);
   message->set_waiting_reason(run.waiting_reason);
   message->set_paused(record.paused);
+  if (!record.remaking.is_zero()) {
+    for (const RunTaskRecord& planned : run.tasks) {
+      if (planned.key == record.remaking) message->set_remaking(planned.title);
+    }
+  }
+  message->set_remake_error(run.remake_error);
   message->set_sweep_id(run.sweep.value);
   const std::map<std::string, std::string>& labels = LabelsOf(state, run);
   message->mutable_labels()->insert(labels.begin(), labels.end());
@@ -232,6 +238,13 @@ void RunToWire(const State& state, const RunEntry& run, Instant now, bool with_t
   PlanToWire(run, message);
   if (!with_tasks) return;
   for (size_t i = 0; i < TasksShown(run); ++i) TaskToWire(state, run.tasks[i], now, message->add_tasks());
+}
+
+Status AnswerRun(const State& state, const RunId& id, wire::Run* message) {
+  const auto run = state.runs.find(id);
+  if (run == state.runs.end()) return absl::NotFoundError(absl::StrCat("run '", id.value, "' was deleted"));
+  RunToWire(state, run->second, Instant(), /*with_tasks=*/false, message);
+  return absl::OkStatus();
 }
 
 void ChangesToWire(const State& state, const RunEntry& run, Instant now, uint64_t since,

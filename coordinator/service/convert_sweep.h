@@ -17,6 +17,8 @@ StatusOr<std::vector<SubmitRun>> FromWire(const wire::SweepSpec& spec);
 
 // Requires the sweep to be there.
 void SweepToWire(const State& state, const SweepId& id, wire::Sweep* message);
+// NOT_FOUND: it was deleted in the commit in which it was changed.
+Status AnswerSweep(const State& state, const SweepId& id, wire::Sweep* message);
 // Without members, whose tasks need not be looked at then.
 void SweepSummaryToWire(const SweepRecord& sweep, wire::Sweep* message);
 

@@ -20,6 +20,7 @@ StatusOr<Records> MemoryStore::Load() {
   for (const auto& [sequence, sweep] : sweeps_) records.sweeps.push_back(sweep);
   for (const auto& [sequence, line] : logs_) records.logs.push_back(line);
   records.next_worker = next_worker_;
+  records.token_floor = token_floor_;
   return records;
 }
 
@@ -72,6 +73,11 @@ void MemoryStore::Apply(const AppendLog& change) {
 void MemoryStore::Apply(const DropLogs& change) {
   std::erase_if(logs_,
                 [&](const auto& entry) { return entry.second.run == change.run && entry.first <= change.up_to; });
+}
+void MemoryStore::Apply(const DropRun& change) {
+  runs_.erase(change.sequence);
+  run_tasks_.erase(change.id);
+  std::erase_if(logs_, [&](const auto& entry) { return entry.second.run == change.id; });
 }
 
 }  // namespace lwq::coordinator

@@ -168,6 +168,10 @@ CREATE TABLE sweeps (
 );
 ALTER TABLE runs ADD COLUMN paused INTEGER NOT NULL DEFAULT 0;
 )sql",
+    // A result of a run that has ended and is made again. Tokens of deleted tasks are in meta.
+    R"sql(
+ALTER TABLE runs ADD COLUMN remaking TEXT NOT NULL DEFAULT '';  -- task, '' = none
+)sql",
 };
 
 }  // namespace

@@ -97,6 +97,16 @@ void Checker::AfterCommit(const State& state, const Effects& effects, int64_t no
   for (const auto& [id, run] : state.runs) {
     if (IsTerminal(run.record.state)) terminal_.emplace(id, run.record.state);
   }
+  for (const RunId& id : deletable_) {
+    if (!state.runs.contains(id)) deleted_.insert(id);
+  }
+}
+
+void Checker::AllDeleted(const State& state, const Records& records, int64_t now_ms) {
+  const std::string left = testing::CheckEmpty(state);
+  if (!left.empty()) Fail(now_ms, absl::StrCat("all runs are deleted: ", left));
+  const std::string stored = testing::CheckStored(state, records);
+  if (!stored.empty()) Fail(now_ms, absl::StrCat("all runs are deleted: ", stored));
 }
 
 void Checker::CheckDiscards(const State& state, const Effects& effects, int64_t now_ms) {
@@ -134,13 +144,17 @@ void Checker::CheckRuns(const State& state, int64_t now_ms) {
   for (const auto& [id, ended] : terminal_) {
     const auto run = state.runs.find(id);
     if (run == state.runs.end()) {
-      Fail(now_ms, absl::StrCat("run ", id.value, " was forgotten"));
+      if (!deletable_.contains(id)) Fail(now_ms, absl::StrCat("run ", id.value, " was forgotten"));
     } else if (run->second.record.state != ended) {
       Fail(now_ms, absl::StrCat("run ", id.value, " left its terminal state"));
     }
   }
+  for (const RunId& id : deleted_) {
+    if (state.runs.contains(id)) Fail(now_ms, absl::StrCat("run ", id.value, " came back after it was deleted"));
+  }
   for (const auto& [request_id, run] : acknowledged_) {
-    if (!state.runs.contains(run)) Fail(now_ms, absl::StrCat("acknowledged run ", run.value, " was lost"));
+    if (!state.runs.contains(run) && !deletable_.contains(run))
+      Fail(now_ms, absl::StrCat("acknowledged run ", run.value, " was lost"));
   }
 }
 
@@ -164,7 +178,12 @@ void Checker::LeaseDelivered(const WorkerId& worker, const Lease& lease, int64_t
 
 void Checker::SubmissionAcknowledged(const std::string& request_id, const RunId& run, int64_t now_ms) {
   const auto [known, added] = acknowledged_.emplace(request_id, run);
-  if (!added && known->second != run) Fail(now_ms, absl::StrCat("request ", request_id, " names two runs"));
+  if (added || known->second == run) return;
+  // Asked again after a deletion, it is another run; an answer from before may come late.
+  if (!deletable_.contains(known->second) && !deletable_.contains(run)) {
+    Fail(now_ms, absl::StrCat("request ", request_id, " names two runs"));
+  }
+  if (deletable_.contains(known->second)) known->second = run;
 }
 
 void Checker::Restarted(const std::string& restored, const std::string& committed, int64_t now_ms) {

@@ -25,6 +25,8 @@ struct Faults {
   double evict = 0;    // an object that a task made disappears
   double cancel = 0;   // a client cancels its run
   double pause = 0;    // a client pauses a run or resumes it
+  double erase = 0;    // a client deletes a run, whatever its state
+  double remake = 0;   // a client finds a run's export gone
 };
 
 // Each kind of fault is on or off, and harder or softer: swarm testing.
@@ -46,6 +48,8 @@ inline Faults DrawFaults(SimRandom& random) {
   faults.evict = draw(0.05);
   faults.cancel = draw(0.01);
   faults.pause = draw(0.03);
+  faults.erase = draw(0.01);
+  faults.remake = draw(0.02);
   return faults;
 }
 
@@ -64,6 +68,8 @@ enum class Mutant {
   kDiscardWhatIsRead,    // an activation is discarded although a ready task reads it
   kLoseDiscard,          // that an artifact was discarded is not stored
   kOfferDeleted,         // a deleted activation is taken for one that is there
+  kKeepOrphans,          // tasks of a deleted run are not deleted from the store
+  kReuseTokens,          // a task that comes again after its deletion begins with the tokens it had
 };
 
 }  // namespace lwq::coordinator::simulation

@@ -31,13 +31,15 @@ TEST(SimulationTest, EveryPromiseHoldsInEveryWorld) {
     sum.kills += report.kills;
     sum.discards += report.discards;
     sum.remakes += report.remakes;
+    sum.deletions += report.deletions;
+    sum.restored += report.restored;
   }
   std::printf(
       "%lld worlds: %lld steps, %lld executions, %d coordinator restarts, %d workers killed, %d artifacts discarded, "
       "%d of "
-      "them made again, %d of %d runs succeeded\n",
+      "them made again, %d of %d runs succeeded, %d deleted, %d exports made again\n",
       static_cast<long long>(count), static_cast<long long>(sum.steps), static_cast<long long>(sum.executions),
-      sum.restarts, sum.kills, sum.discards, sum.remakes, sum.runs_succeeded, sum.runs);
+      sum.restarts, sum.kills, sum.discards, sum.remakes, sum.runs_succeeded, sum.runs, sum.deletions, sum.restored);
   // The worlds must be wild, and yet mostly end well: otherwise the checks above see nothing.
   if (count >= 100) {
     EXPECT_GT(sum.restarts, count / 4);
@@ -45,6 +47,8 @@ TEST(SimulationTest, EveryPromiseHoldsInEveryWorld) {
     EXPECT_GT(sum.discards, count);
     EXPECT_GT(sum.remakes, count / 10);
     EXPECT_GT(sum.runs_succeeded, sum.runs / 2);
+    EXPECT_GT(sum.deletions, count / 4);
+    EXPECT_GT(sum.restored, count / 4);
   }
 }
 
@@ -84,7 +88,9 @@ INSTANTIATE_TEST_SUITE_P(Each, MutantTest,
                                            MutantCase{"ForgetSubmission", Mutant::kForgetSubmission},
                                            MutantCase{"DiscardWhatIsRead", Mutant::kDiscardWhatIsRead},
                                            MutantCase{"LoseDiscard", Mutant::kLoseDiscard},
-                                           MutantCase{"OfferDeleted", Mutant::kOfferDeleted}),
+                                           MutantCase{"OfferDeleted", Mutant::kOfferDeleted},
+                                           MutantCase{"KeepOrphans", Mutant::kKeepOrphans},
+                                           MutantCase{"ReuseTokens", Mutant::kReuseTokens}),
                          [](const auto& each) { return each.param.name; });
 
 }  // namespace

@@ -35,8 +35,10 @@ struct WorldReport {
   int runs = 0;
   int restarts = 0;
   int kills = 0;
-  int discards = 0;  // artifacts that workers deleted
-  int remakes = 0;   // discarded artifacts that were made again
+  int discards = 0;   // artifacts that workers deleted
+  int remakes = 0;    // discarded artifacts that were made again
+  int deletions = 0;  // runs that were deleted while others went on
+  int restored = 0;   // results of finished runs that were asked for again and made
 };
 
 // One life of a world.
@@ -71,6 +73,7 @@ class World {
     std::string request_id;
     std::optional<RunId> id;
     bool cancel_asked = false;
+    bool delete_asked = false;
   };
   struct Happening {
     int64_t time_ms;
@@ -118,6 +121,14 @@ class World {
   // Clients.
   void SubmitUntilAnswered(size_t run);
   void Misfortunes();
+  // One run, as its client pleases.
+  void Meddle(SimRun& run);
+  // What happens next; requires that something does.
+  void Next();
+  // Everything that happens in the next so many milliseconds.
+  void Pass(int64_t ms);
+  // The end: nothing may be left of anything.
+  void DeleteAll();
   void ResumeAll();
 
   const Mutant mutant_;

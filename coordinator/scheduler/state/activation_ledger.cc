@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "coordinator/scheduler/state/activation_ledger.h"
 
+#include <algorithm>
+
 namespace lwq::coordinator {
 
 void ActivationLedger::AddResult(const ArtifactRef& artifact, int64_t readers) {
@@ -9,13 +11,15 @@ void ActivationLedger::AddResult(const ArtifactRef& artifact, int64_t readers) {
   if (is_new) {
     activation.size_bytes = artifact.size_bytes;
     stored_bytes_ += artifact.size_bytes;
+    largest_bytes_ = std::max(largest_bytes_, artifact.size_bytes);
   }
   ++activation.results;
   activation.readers += readers;
   Reorder(artifact.digest, activation);
 }
 
-void ActivationLedger::DropResult(const Digest& artifact, int64_t readers, std::vector<Change>& changes) {
+void ActivationLedger::DropResult(const Digest& artifact, int64_t readers, std::vector<Change>& changes,
+                                  Orphan orphan) {
   const auto it = all_.find(artifact);
   LWQ_CHECK(it != all_.end(), "activation ", artifact.short_hex(), " is nobody's result");
   Activation& activation = it->second;
@@ -27,6 +31,7 @@ void ActivationLedger::DropResult(const Digest& artifact, int64_t readers, std::
   }
   switch (activation.state) {
     case ActivationState::kStored:
+      if (orphan == Orphan::kDiscard) return Discard(artifact, activation, changes);
       stored_bytes_ -= activation.size_bytes;
       SetUnneeded(artifact, activation, false);
       break;
@@ -69,7 +74,8 @@ std::vector<ArtifactRef> ActivationLedger::Offer(const WorkerId& worker, int64_t
   for (; count < kMaxOffered; ++count) {
     if (unoffered_.empty()) {
       if (stored_bytes_ <= budget_bytes || unneeded_.empty()) break;
-      DiscardOldest(changes);
+      const Digest oldest = unneeded_.begin()->second;
+      Discard(oldest, all_.at(oldest), changes);
     }
     const Digest artifact = *unoffered_.begin();
     unoffered_.erase(unoffered_.begin());
@@ -147,9 +153,7 @@ void ActivationLedger::Withdraw(const Digest& artifact, Activation& activation) 
   activation.deleter = WorkerId();
 }
 
-void ActivationLedger::DiscardOldest(std::vector<Change>& changes) {
-  const Digest artifact = unneeded_.begin()->second;
-  Activation& activation = all_.at(artifact);
+void ActivationLedger::Discard(const Digest& artifact, Activation& activation, std::vector<Change>& changes) {
   activation.state = ActivationState::kDiscarded;
   Reorder(artifact, activation);
   stored_bytes_ -= activation.size_bytes;

@@ -48,8 +48,14 @@ class ActivationLedger {
 
   // A finished task has it as a result that `readers` read.
   void AddResult(const ArtifactRef& artifact, int64_t readers);
-  // The task has no result any more. One that nobody else has either is forgotten: it was lost, or is made again.
-  void DropResult(const Digest& artifact, int64_t readers, std::vector<Change>& changes);
+  // What becomes of an artifact that is nobody's result any more and still stored.
+  enum class Orphan {
+    kForget,   // it was lost, or is made again
+    kDiscard,  // it is to be deleted: who had it is deleted
+  };
+  // The task has no result any more.
+  void DropResult(const Digest& artifact, int64_t readers, std::vector<Change>& changes,
+                  Orphan orphan = Orphan::kForget);
   // Readers of a result came or went. Requires the result to have been added.
   void AddReaders(const Digest& artifact, int64_t delta);
   // A worker has just made it, or found it whole.
@@ -74,14 +80,16 @@ class ActivationLedger {
   int64_t needed_bytes() const { return stored_bytes_ - unneeded_bytes_; }
   // Still in the object store, or not known to be gone.
   int64_t discarded_bytes() const { return discarded_bytes_; }
+  // The largest that was ever entered: what one may take that nothing is known of yet.
+  int64_t largest_bytes() const { return largest_bytes_; }
   const std::map<Digest, Activation>& all() const { return all_; }
 
  private:
   void Reorder(const Digest& artifact, Activation& activation);
   void SetUnneeded(const Digest& artifact, Activation& activation, bool unneeded);
   void Withdraw(const Digest& artifact, Activation& activation);
-  // Requires an unneeded one.
-  void DiscardOldest(std::vector<Change>& changes);
+  // Requires a STORED one.
+  void Discard(const Digest& artifact, Activation& activation, std::vector<Change>& changes);
 
   std::map<Digest, Activation> all_;
   std::set<std::pair<int64_t, Digest>> unneeded_;  // STORED without readers, longest first
@@ -91,6 +99,7 @@ class ActivationLedger {
   int64_t stored_bytes_ = 0;
   int64_t unneeded_bytes_ = 0;  // of unneeded_
   int64_t discarded_bytes_ = 0;
+  int64_t largest_bytes_ = 0;
 };
 
 }  // namespace lwq::coordinator

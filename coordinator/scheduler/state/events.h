@@ -55,6 +55,19 @@ struct PauseSweep {
   std::string sweep_id;  // an id or a unique prefix
   bool paused = true;    // else it is resumed
 };
+struct DeleteRun {
+  std::string run_id;  // an id or a unique prefix
+  bool force = false;  // one that has not ended is cancelled first
+};
+struct DeleteSweep {
+  std::string sweep_id;  // an id or a unique prefix
+  bool force = false;
+};
+// A result of a run that has succeeded is gone from the object store.
+struct RemakeArtifact {
+  std::string run_id;  // an id or a unique prefix
+  Digest artifact;     // zero: the export
+};
 struct RegisterWorker {
   WorkerRecord worker;  // its id is not read
 };
@@ -101,8 +114,8 @@ struct ReportTask {
 // A deadline has passed.
 struct Tick {};
 
-using Event = std::variant<SubmitRun, SubmitRuns, SubmitSweep, CancelRun, PauseRun, CancelSweep, PauseSweep,
-                           RegisterWorker, LeaseTask, Heartbeat, ReportTask, Tick>;
+using Event = std::variant<SubmitRun, SubmitRuns, SubmitSweep, CancelRun, PauseRun, CancelSweep, PauseSweep, DeleteRun,
+                           DeleteSweep, RemakeArtifact, RegisterWorker, LeaseTask, Heartbeat, ReportTask, Tick>;
 
 struct Lease {
   Digest task;
@@ -131,6 +144,12 @@ struct RunsReply {
 struct SweepReply {
   SweepId sweep;
 };
+struct DeleteReply {
+  std::string id;  // of the run or the sweep
+  int64_t runs = 0;
+  int64_t tasks = 0;           // that no other run had
+  int64_t released_bytes = 0;  // of results that nobody has any more
+};
 struct RegisterReply {
   WorkerId worker;
 };
@@ -142,7 +161,8 @@ struct HeartbeatReply {
   std::vector<ArtifactRef> discard;  // artifacts to delete, named until they are known to be
 };
 
-using Reply = std::variant<std::monostate, RunReply, RunsReply, SweepReply, RegisterReply, LeaseReply, HeartbeatReply>;
+using Reply = std::variant<std::monostate, RunReply, RunsReply, SweepReply, DeleteReply, RegisterReply, LeaseReply,
+                           HeartbeatReply>;
 
 struct Effects {
   // To be committed before anything below leaves the process.

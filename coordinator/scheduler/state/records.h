@@ -62,6 +62,7 @@ struct RunRecord {
   int64_t finished_unix_ms = 0;
   RunResult result;     // filled when it has SUCCEEDED
   bool paused = false;  // no task is begun for it; only while it has not ended
+  Digest remaking;      // SUCCEEDED: the task whose lost result is made again for it; zero = none
 };
 
 // Runs that were submitted together to be compared.
@@ -194,9 +195,28 @@ struct PutNextWorker {
 struct PutRequest {
   RequestRecord request;
 };
-// Sweeps never change.
+// A sweep is stored once, and again when a member was deleted.
 struct PutSweep {
   SweepRecord sweep;
+};
+// With its list of tasks and its log lines.
+struct DropRun {
+  RunId id;
+  int64_t sequence = 0;
+};
+// No run has it any more.
+struct DropTask {
+  Digest key;
+};
+struct DropRequest {
+  std::string request_id;
+};
+struct DropSweep {
+  int64_t sequence = 0;
+};
+// Tokens of leases of tasks that are made from now on are larger: those of a deleted task never come again.
+struct PutTokenFloor {
+  uint64_t token = 0;
 };
 struct AppendLog {
   LogRecord line;
@@ -208,7 +228,8 @@ struct DropLogs {
 };
 
 using Change = std::variant<PutRun, PutRunTasks, PutTask, PutAction, DropAction, PutDiscarded, DropDiscarded, PutWorker,
-                            DropWorker, PutNextWorker, PutRequest, PutSweep, AppendLog, DropLogs>;
+                            DropWorker, PutNextWorker, PutRequest, PutSweep, AppendLog, DropLogs, DropRun, DropTask,
+                            DropRequest, DropSweep, PutTokenFloor>;
 
 // Everything, as Load returns it. Order within each list: runs and lines by sequence, tasks of a run by position.
 struct Records {
@@ -222,6 +243,7 @@ struct Records {
   std::vector<SweepRecord> sweeps;  // by sequence
   std::vector<LogRecord> logs;
   int64_t next_worker = 1;
+  uint64_t token_floor = 0;
 };
 
 }  // namespace lwq::coordinator

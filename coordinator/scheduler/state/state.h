@@ -24,6 +24,7 @@
 #include "coordinator/scheduler/state/activation_ledger.h"
 #include "coordinator/scheduler/state/durations.h"
 #include "coordinator/scheduler/state/events.h"
+#include "coordinator/scheduler/state/kept_artifacts.h"
 #include "coordinator/scheduler/state/local_artifacts.h"
 #include "coordinator/scheduler/state/project_shares.h"
 #include "coordinator/scheduler/state/ready_queue.h"
@@ -46,6 +47,8 @@ struct SchedulerOptions {
   // chains do not run ahead of what they feed (run_ahead.h).
   int64_t activation_bytes = int64_t{64} << 30;
   std::map<std::string, ProjectOptions> projects = {};  // by name
+  // How long after the end of its runs a result of the kind is kept; without an entry: for ever (retention.h).
+  std::map<KeptKind, int64_t> retain_ms = {};
 };
 
 // A run's tasks in numbers.
@@ -62,6 +65,7 @@ struct RunEntry {
   RunRecord record;
   SweepId sweep;              // "" = none
   size_t sweep_position = 0;  // among its members
+  std::string request_id;     // "" = none
   std::shared_ptr<const LlamaConfig> model;
   Plan plan;
   std::vector<RunTaskRecord> tasks;
@@ -70,6 +74,7 @@ struct RunEntry {
   TaskCounts counts;                          // kept while RUNNING; then as they were at its end
   size_t held = 0;                            // first tasks whose results are kept for tasks to come (garbage.h)
   std::string waiting_reason;                 // not ended: why it stands still, as last logged; "" = not known
+  std::string remake_error;                   // why the last result that was to be made again was not
   uint64_t revision = 0;                      // grows with every change a watcher could see
   uint64_t plan_revision = 0;                 // at which the plan last changed
   std::vector<uint64_t> task_revisions;       // at which each of `tasks` last changed
@@ -79,6 +84,7 @@ struct RunEntry {
 struct TaskEntry {
   TaskRecord record;
   std::map<int64_t, size_t> wanted_by;     // active runs: sequence → position in the run
+  std::set<int64_t> runs;                  // that have it, whatever their state: sequences
   std::set<Digest> consumers;              // tasks that read an output of it
   std::map<std::string, int64_t> readers;  // by disposable output: reads by tasks that are not over
   int64_t holders = 0;                     // runs that keep its results for tasks to come
@@ -87,6 +93,7 @@ struct TaskEntry {
   int64_t not_before_ms = 0;  // 0 = not delayed
   Digest waiting_for;         // BLOCKED behind an equal action of another task; zero = not
   int64_t leased_at_ms = 0;
+  int64_t leased_unix_ms = 0;         // LEASED: when; 0 = before the coordinator started
   double charged_seconds = 0;         // LEASED: to its project, in advance
   int64_t execution_deadline_ms = 0;  // LEASED: when it is taken from its worker; 0 = never
   Progress progress;                  // of the current lease
@@ -131,6 +138,13 @@ struct State {
   std::map<Digest, Digest> action_owner;
   std::map<Digest, std::set<Digest>> action_waiters;
   ActivationLedger activations;
+  KeptArtifacts kept;
+  // Tasks that no run has; the next deletion takes them along.
+  std::set<Digest> orphans;
+  // Runs with a result that is made again (step_remake.cc): sequences.
+  std::set<int64_t> remaking_runs;
+  // When results of a run that has ended are to be looked at, on the steady clock, and its sequence.
+  std::set<std::pair<int64_t, int64_t>> retention_deadlines;
   std::map<WorkerId, WorkerEntry> workers;
   std::map<std::string, WorkerId> workers_by_name;
   std::map<std::string, RequestRecord> requests;
@@ -146,6 +160,7 @@ struct State {
   int64_t next_sweep_sequence = 1;
   int64_t next_worker = 1;
   int64_t next_log = 1;
+  uint64_t token_floor = 0;  // no task that is made from now on has a lease with a token up to this
 };
 
 // By id or unique prefix of at least four characters. NOT_FOUND; INVALID_ARGUMENT where the prefix is too short or
@@ -160,6 +175,18 @@ StatusOr<SweepId> FindSweep(const State& state, const std::string& id_or_prefix)
 
 // Takes the sweep in. Its runs are there already.
 void IndexSweep(State& state, SweepRecord sweep);
+
+// Takes the run out of its sweep, if it is in one that still is.
+void LeaveSweep(State& state, RunEntry& run);
+
+// The run has its tasks no longer: those that no other has are orphans.
+void ReleaseTasks(State& state, const RunEntry& run);
+
+// Fills bases_of_model anew from all runs.
+void ReindexBases(State& state);
+
+// Whether the run's tasks are those of the graph, in its order: not where another version of the program named them.
+bool HasTasksOf(const RunEntry& run, const RunGraph& graph);
 
 // The labels of a run in its sweep; none where it is in none.
 const std::map<std::string, std::string>& LabelsOf(const State& state, const RunEntry& run);

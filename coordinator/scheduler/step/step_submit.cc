@@ -101,6 +101,7 @@ RunId Stepper::Accept(const SubmitRun& submission, const PreparedRun& prepared) 
   if (!submission.request_id.empty()) {
     const RequestRecord record{submission.request_id, prepared.spec_digest, id};
     state_.requests[submission.request_id] = record;
+    entry.request_id = submission.request_id;
     effects_.changes.push_back(PutRequest{record});
   }
   LogRun(entry, "", "", absl::StrCat("run ", id.value, " submitted"));
