@@ -13,6 +13,11 @@ void AddRunsOrSweeps(CLI::App* verb, std::vector<std::string>* ids) {
       ->check(CheckRunId);
 }
 
+Status NeitherRunNorSweep(const std::string& id) {
+  return absl::NotFoundError(
+      absl::StrCat("neither a run nor a sweep has the id '", id, "'; lwq list shows runs, lwq sweeps sweeps"));
+}
+
 StatusOr<ExitCode> ForRunsOrSweeps(const CliContext& context, const RunIdOptions& options,
                                    const std::function<StatusOr<lwqat::v1::Run>(const std::string& id)>& of_run,
                                    const std::function<StatusOr<lwqat::v1::Sweep>(const std::string& id)>& of_sweep,
@@ -29,11 +34,7 @@ StatusOr<ExitCode> ForRunsOrSweeps(const CliContext& context, const RunIdOptions
     }
     if (!absl::IsNotFound(run.status())) return run.status();
     const StatusOr<lwqat::v1::Sweep> sweep = of_sweep(id);
-    if (absl::IsNotFound(sweep.status())) {
-      return absl::NotFoundError(absl::StrCat("neither a run nor a sweep has the id '", id,
-                                              "'; lwq list shows runs, lwq "
-                                              "sweeps sweeps"));
-    }
+    if (absl::IsNotFound(sweep.status())) return NeitherRunNorSweep(id);
     LWQ_RETURN_IF_ERROR(sweep.status());
     sweeps.push_back(SweepToJson(*sweep));
     if (options.json) continue;

@@ -11,6 +11,9 @@ namespace lwq::client {
 
 void AddRunsOrSweeps(CLI::App* verb, std::vector<std::string>* ids);
 
+// NOT_FOUND, in words.
+Status NeitherRunNorSweep(const std::string& id);
+
 // Calls one of the two for each id and prints a line for each run, or JSON {"runs": […]} with "sweeps" where there are
 // some. `say` makes the line's end of a run's state and whether it is paused. NOT_FOUND: neither a run nor a sweep has
 // the id.
