@@ -2,6 +2,7 @@
 #include "coordinator/scheduler/choose/run_ahead.h"
 
 #include <algorithm>
+#include <tuple>
 #include <vector>
 
 #include "coordinator/scheduler/state/garbage.h"
@@ -13,14 +14,30 @@ bool IsChainStep(const TaskEntry& task) {
   return task.record.def->kind == TaskKind::kEmbed || task.record.def->kind == TaskKind::kAdvance;
 }
 
-// Activations are as large as those they are made from. 0 where a task has none as its input: a chain's beginning.
+bool BeginsAChain(const TaskEntry& task) {
+  return task.record.def->kind == TaskKind::kEmbed;
+}
+
+// Activations are as large as those they are made from; a chain's beginning as the largest there was so far.
 int64_t BytesMade(const State& state, const TaskEntry& task) {
+  if (BeginsAChain(task)) return state.activations.largest_bytes();
   int64_t bytes = 0;
   for (const auto& [role, input] : task.record.def->inputs) {
     const auto* made = std::get_if<TaskOutputRef>(&input);
     if (made == nullptr || !IsDisposable(state.tasks.at(made->derivation_key).record.def->kind, made->output)) continue;
     const std::optional<ArtifactRef> content = ContentOf(state, input);
     if (content.has_value()) bytes = std::max(bytes, content->size_bytes);
+  }
+  return bytes;
+}
+
+// What tasks that are being executed are about to store.
+int64_t BytesInMaking(const State& state) {
+  int64_t bytes = 0;
+  for (const auto& [id, worker] : state.workers) {
+    if (!worker.lease.has_value()) continue;
+    const TaskEntry& task = state.tasks.at(*worker.lease);
+    if (IsChainStep(task)) bytes += BytesMade(state, task);
   }
   return bytes;
 }
@@ -41,6 +58,17 @@ bool SomebodyWorksFor(const State& state, const TaskEntry& task) {
     const auto& served = state.tasks.at(*worker.second.lease).wanted_by;
     return std::any_of(task.wanted_by.begin(), task.wanted_by.end(),
                        [&](const auto& run) { return served.contains(run.first); });
+  });
+}
+
+// Whether a task is being executed for a run that goes before all of its own, in the same project: what that one reads
+// will be free before long.
+bool ARunBeforeItIsWorkedFor(const State& state, const TaskEntry& task) {
+  return std::any_of(state.workers.begin(), state.workers.end(), [&](const auto& worker) {
+    if (!worker.second.lease.has_value()) return false;
+    const ReadyQueue::Place& served = state.tasks.at(*worker.second.lease).place;
+    const auto order = [](const Urgency& urgency) { return std::tie(urgency.negated_priority, urgency.run_sequence); };
+    return served.project == task.place.project && order(served.urgency) < order(task.place.urgency);
   });
 }
 
@@ -66,11 +94,15 @@ bool ResultFollows(const State& state, const TaskEntry& task) {
 
 bool ExceedsBudget(const State& state, const TaskEntry& task) {
   if (!IsChainStep(task)) return false;
-  return BytesMade(state, task) > state.options.activation_bytes - state.activations.needed_bytes();
+  int64_t room = state.options.activation_bytes - state.activations.needed_bytes();
+  if (BeginsAChain(task)) room -= BytesInMaking(state);  // or all idle workers would begin one at once
+  return BytesMade(state, task) > room;
 }
 
 bool IsHeldBack(const State& state, const TaskEntry& task) {
-  return ExceedsBudget(state, task) && !ResultFollows(state, task) && SomebodyWorksFor(state, task);
+  if (!ExceedsBudget(state, task)) return false;
+  if (SomebodyWorksFor(state, task)) return !ResultFollows(state, task);
+  return BeginsAChain(task) && ARunBeforeItIsWorkedFor(state, task);
 }
 
 }  // namespace lwq::coordinator
