@@ -82,7 +82,12 @@ StatusOr<FetchedExport> FetchOrRemake(RunApi* api, const lwqat::v1::Run& run, Ob
   if (lost == 0) return fetched;
   const std::string who = absl::StrCat("run ", reporting::ShortId(run.id()));
   console->Err(absl::StrCat(who, ": its export is gone from the object store; a worker makes it again"));
-  LWQ_RETURN_IF_ERROR(Annotate(api->RemakeArtifact(run.id(), run.export_().digest()).status(), who));
+  const Status refused = api->RemakeArtifact(run.id(), run.export_().digest()).status();
+  if (!refused.ok()) {
+    // What was found is the error; that nobody can help is only why it stays one.
+    return Status(fetched.status().code(),
+                  absl::StrCat(MessageOf(fetched.status()), "; it is not made again: ", MessageOf(refused)));
+  }
   LWQ_RETURN_IF_ERROR(Annotate(AwaitRemade(api, run.id(), console), who));
   return FetchExport(run, objects, directory, console);
 }
