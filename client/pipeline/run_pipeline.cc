@@ -3,9 +3,9 @@
 
 #include <algorithm>
 
+#include "client/pipeline/fetch_or_remake.h"
 #include "client/pipeline/preflight.h"
 #include "client/transfer/check_weights.h"
-#include "client/transfer/fetch_export.h"
 #include "client/watch/watch_runs.h"
 
 namespace lwq::client {
@@ -83,7 +83,7 @@ Status RunPipeline::Fetch(const PipelineOptions& options, const Runs& runs, Obje
   for (size_t i = 0; i < runs.size(); ++i) {
     if (runs[i].state() != lwqat::v1::RUN_STATE_SUCCEEDED) continue;
     const std::string folder = options.folder_of(checked_[i].request, runs[i]);
-    if (!folder.empty()) LWQ_RETURN_IF_ERROR(FetchExport(runs[i], objects, folder, console_));
+    if (!folder.empty()) LWQ_RETURN_IF_ERROR(FetchOrRemake(options.api, runs[i], objects, folder, console_));
   }
   return absl::OkStatus();
 }

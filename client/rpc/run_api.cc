@@ -14,6 +14,7 @@
 #include "common/rpc/grpc_status.h"
 #include "grpcpp/grpcpp.h"
 #include "lwqat/v1/run_service.grpc.pb.h"
+#include "lwqat/v1/storage_service.grpc.pb.h"
 #include "lwqat/v1/sweep_service.grpc.pb.h"
 #include "reporting/run_facts.h"
 
@@ -22,10 +23,12 @@ namespace {
 
 using lwqat::v1::Run;
 using lwqat::v1::RunService;
+using lwqat::v1::StorageService;
 using lwqat::v1::SweepService;
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
+constexpr milliseconds kRootsTimeout{600'000};
 constexpr int kMaxWireMessageBytes = 64 << 20;
 constexpr int kRunsPerPage = 200;
 
@@ -66,6 +69,7 @@ bool IsStranger(const Status& status) {
 struct RunApi::Stub {
   std::unique_ptr<RunService::Stub> service;
   std::unique_ptr<SweepService::Stub> sweeps;
+  std::unique_ptr<StorageService::Stub> storage;
 
   // The one that a method is of.
   template <typename Result>
@@ -80,7 +84,8 @@ struct RunApi::Stub {
 
 std::shared_ptr<RunApi::Stub> RunApi::MakeStub(const std::string& address) {
   const auto channel = Connect(address);
-  return std::shared_ptr<Stub>(new Stub{RunService::NewStub(channel), SweepService::NewStub(channel)});
+  return std::shared_ptr<Stub>(
+      new Stub{RunService::NewStub(channel), SweepService::NewStub(channel), StorageService::NewStub(channel)});
 }
 
 RunApi::RunApi(const Options& options, Interrupt* interrupt)
@@ -284,6 +289,78 @@ StatusOr<Run> RunApi::PauseRun(const std::string& run_id) {
 
 StatusOr<Run> RunApi::ResumeRun(const std::string& run_id) {
   return AskForRun<lwqat::v1::ResumeRunRequest, lwqat::v1::ResumeRunResponse>(&RunService::Stub::ResumeRun, run_id);
+}
+
+StatusOr<lwqat::v1::DeleteRunResponse> RunApi::DeleteRun(const std::string& run_id, bool force) {
+  lwqat::v1::DeleteRunRequest request;
+  request.set_run_id(run_id);
+  request.set_force(force);
+  lwqat::v1::DeleteRunResponse response;
+  LWQ_RETURN_IF_ERROR(Call(&RunService::Stub::DeleteRun, request, &response));
+  return response;
+}
+
+StatusOr<lwqat::v1::DeleteSweepResponse> RunApi::DeleteSweep(const std::string& sweep_id, bool force) {
+  lwqat::v1::DeleteSweepRequest request;
+  request.set_sweep_id(sweep_id);
+  request.set_force(force);
+  lwqat::v1::DeleteSweepResponse response;
+  LWQ_RETURN_IF_ERROR(Call(&SweepService::Stub::DeleteSweep, request, &response));
+  return response;
+}
+
+StatusOr<Run> RunApi::RemakeArtifact(const std::string& run_id, const std::string& artifact) {
+  lwqat::v1::RemakeArtifactRequest request;
+  request.set_run_id(run_id);
+  request.set_artifact(artifact);
+  lwqat::v1::RemakeArtifactResponse response;
+  LWQ_RETURN_IF_ERROR(Call(&RunService::Stub::RemakeArtifact, request, &response));
+  return std::move(*response.mutable_run());
+}
+
+namespace {
+
+Status TakeRoots(const lwqat::v1::ListRootsResponse& part, bool is_first, CollectionRoots* roots) {
+  if (is_first) {
+    roots->now_unix_ms = part.now_unix_ms();
+    roots->working_since_unix_ms = part.working_since_unix_ms();
+  }
+  for (const lwqat::v1::ArtifactRef& root : part.artifacts()) {
+    LWQ_ASSIGN_OR_RETURN(const Digest digest, Digest::FromHex(root.digest()));
+    roots->artifacts.push_back({digest, root.size_bytes()});
+  }
+  for (const std::string& key : part.results()) {
+    LWQ_ASSIGN_OR_RETURN(const Digest action, Digest::FromHex(key));
+    roots->results.push_back(action);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+StatusOr<CollectionRoots> RunApi::ListRoots() {
+  const auto give_up = steady_clock::now() + options_.patience;
+  for (int attempt = 0;; ++attempt) {
+    const std::shared_ptr<Stub> stub = CurrentStub();
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + kRootsTimeout);
+    const Interrupt::Hook hook(interrupt_, [&context] { context.TryCancel(); });
+    const auto stream = stub->storage->ListRoots(&context, lwqat::v1::ListRootsRequest());
+    CollectionRoots roots;
+    lwqat::v1::ListRootsResponse part;
+    Status taken;
+    for (bool is_first = true; taken.ok() && stream->Read(&part); is_first = false) {
+      taken = TakeRoots(part, is_first, &roots);
+    }
+    if (!taken.ok()) context.TryCancel();
+    const Status status = FromPeer(stream->Finish());
+    LWQ_RETURN_IF_ERROR(taken);
+    if (status.ok()) return roots;
+    if (interrupt_->raised()) return interrupt_->reason();
+    if (IsStranger(status)) return NoCoordinator(status);
+    if (!IsSilence(status)) return status;
+    LWQ_RETURN_IF_ERROR(BackOff(status, give_up, attempt));
+  }
 }
 
 StatusOr<lwqat::v1::Sweep> RunApi::GetSweep(const std::string& sweep_id) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The coordinator's RunService and SweepService as calls that return a value or an error a user can act on.
+// The coordinator's RunService, SweepService and StorageService as calls that return a value or an error a user can act
+// on.
 //
 // A coordinator that does not answer is tried again with growing pauses until `patience` has passed, so that a restart
 // of it is not noticed; then the error ends lwq with exit code 3. Retrying is safe: every call is idempotent
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "client/base/interrupt.h"
+#include "common/artifact/collector.h"
 #include "common/status/status.h"
 #include "common/sync/mutex.h"
 #include "lwqat/v1/run_service.pb.h"
@@ -61,6 +63,15 @@ class RunApi {
   StatusOr<lwqat::v1::Run> CancelRun(const std::string& run_id);
   StatusOr<lwqat::v1::Run> PauseRun(const std::string& run_id);
   StatusOr<lwqat::v1::Run> ResumeRun(const std::string& run_id);
+  // NOT_FOUND; FAILED_PRECONDITION where it has not ended, without `force`. A deletion whose answer was lost is told as
+  // NOT_FOUND.
+  StatusOr<lwqat::v1::DeleteRunResponse> DeleteRun(const std::string& run_id, bool force);
+  StatusOr<lwqat::v1::DeleteSweepResponse> DeleteSweep(const std::string& sweep_id, bool force);
+  // A result of the run is gone from the object store ("": the export); the run, whose `remaking` says whether it is
+  // being made again.
+  StatusOr<lwqat::v1::Run> RemakeArtifact(const std::string& run_id, const std::string& artifact);
+  // What the coordinator needs in the object store.
+  StatusOr<CollectionRoots> ListRoots();
   StatusOr<lwqat::v1::Sweep> GetSweep(const std::string& sweep_id);
   // Newest first, at most `limit`, without members; whose name matches the pattern, where there is one.
   StatusOr<std::vector<lwqat::v1::Sweep>> ListSweeps(int limit, const std::string& name = "");

@@ -33,6 +33,11 @@ StatusOr<ListPage> InterruptibleStore::List(std::string_view prefix, std::string
   return store_->List(prefix, start_after, limit);
 }
 
+Status InterruptibleStore::Renew(std::string_view key) {
+  LWQ_RETURN_IF_ERROR(interrupt_->reason());
+  return store_->Renew(key);
+}
+
 Status InterruptibleStore::Delete(std::string_view key) {
   LWQ_RETURN_IF_ERROR(interrupt_->reason());
   return store_->Delete(key);

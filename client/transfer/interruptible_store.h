@@ -25,6 +25,7 @@ class InterruptibleStore : public ObjectStore {
   StatusOr<Bytes> GetRange(std::string_view key, int64_t offset, int64_t length) override;
   StatusOr<ObjectInfo> Head(std::string_view key) override;
   StatusOr<ListPage> List(std::string_view prefix, std::string_view start_after, int limit) override;
+  Status Renew(std::string_view key) override;
   Status Delete(std::string_view key) override;
   std::string Describe() const override { return store_->Describe(); }
   bool IsLocal() const override { return store_->IsLocal(); }

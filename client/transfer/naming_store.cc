@@ -73,6 +73,10 @@ StatusOr<ListPage> NamingStore::List(std::string_view prefix, std::string_view s
   return page;
 }
 
+Status NamingStore::Renew(std::string_view key) {
+  return Head(key).status();
+}
+
 Status NamingStore::Delete(std::string_view key) {
   const MutexLock lock(&mutex_);
   if (const auto found = sizes_.find(key); found != sizes_.end()) sizes_.erase(found);

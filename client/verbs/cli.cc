@@ -70,6 +70,8 @@ void AddVerbs(CLI::App* root, const CliContext& context, VerbAction* action) {
   AddPauseVerb(root, context, action);
   AddResumeVerb(root, context, action);
   AddCancelVerb(root, context, action);
+  AddDeleteVerb(root, context, action);
+  AddGcVerb(root, context, action);
   AddWorkersVerb(root, context, action);
   AddCompletionVerb(root, context, action);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // lwq fetch: brings a run's exported model and what is known about its blocks to this disk.
-#include "client/transfer/fetch_export.h"
+#include "client/pipeline/fetch_or_remake.h"
 #include "client/verbs/run_options.h"
 #include "reporting/json_text.h"
 
@@ -15,7 +15,8 @@ StatusOr<ExitCode> Fetch(const CliContext& context, const FetchOptions& options)
   LWQ_ASSIGN_OR_RETURN(const auto connection, ServerConnection::Open(context, options.server));
   LWQ_ASSIGN_OR_RETURN(const lwqat::v1::Run run, connection->api()->GetRun(options.run_ids.front()));
   LWQ_ASSIGN_OR_RETURN(const auto objects, connection->OpenObjects());
-  LWQ_ASSIGN_OR_RETURN(const FetchedExport fetched, FetchExport(run, objects.get(), options.output, context.console));
+  LWQ_ASSIGN_OR_RETURN(const FetchedExport fetched,
+                       FetchOrRemake(connection->api(), run, objects.get(), options.output, context.console));
   if (options.json) {
     context.console->OutText(reporting::PrettyJson({{"run_id", run.id()},
                                                     {"directory", fetched.directory},

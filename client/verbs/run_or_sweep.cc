@@ -34,9 +34,7 @@ StatusOr<ExitCode> ForRunsOrSweeps(const CliContext& context, const RunIdOptions
     }
     if (!absl::IsNotFound(run.status())) return run.status();
     const StatusOr<lwqat::v1::Sweep> sweep = of_sweep(id);
-    if (absl::IsNotFound(sweep.status())) {
-      return NeitherRunNorSweep(id);
-    }
+    if (absl::IsNotFound(sweep.status())) return NeitherRunNorSweep(id);
     LWQ_RETURN_IF_ERROR(sweep.status());
     sweeps.push_back(SweepToJson(*sweep));
     if (options.json) continue;

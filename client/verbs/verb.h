@@ -114,6 +114,8 @@ void AddSweepsVerb(CLI::App* root, const CliContext& context, VerbAction* action
 void AddExplainVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 void AddWhyVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 void AddCancelVerb(CLI::App* root, const CliContext& context, VerbAction* action);
+void AddDeleteVerb(CLI::App* root, const CliContext& context, VerbAction* action);
+void AddGcVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 void AddFetchVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 void AddSensitivityVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 void AddScheduleVerb(CLI::App* root, const CliContext& context, VerbAction* action);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/artifact/artifact.h"
 
+#include <chrono>
 #include <limits>
 #include <set>
 #include <utility>
@@ -42,6 +43,11 @@ StatusOr<Manifest> ParseFields(const Json& json) {
   }
   LWQ_RETURN_IF_ERROR(ContentBytes(manifest));
   return manifest;
+}
+
+int64_t SystemUnixMs() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
 }
 
 std::string BlobName(const Digest& digest) {
@@ -95,6 +101,9 @@ std::string BlobKey(const Digest& digest) {
   return absl::StrCat("blobs/", hex.substr(0, 2), "/", hex);
 }
 
+ArtifactStore::ArtifactStore(ObjectStore* store, std::function<int64_t()> now_unix_ms)
+    : store_(store), now_unix_ms_(now_unix_ms ? std::move(now_unix_ms) : SystemUnixMs) {}
+
 StatusOr<Bytes> ArtifactStore::FetchUnverified(const Digest& digest) {
   StatusOr<Bytes> bytes = store_->Get(BlobKey(digest));
   if (!bytes.ok()) return Annotate(bytes.status(), BlobName(digest));
@@ -119,7 +128,7 @@ StatusOr<Bytes> ArtifactStore::Fetch(const BlobRef& blob) {
 
 StatusOr<BlobRef> ArtifactStore::PutBlob(std::span<const std::byte> data) {
   const BlobRef blob{DigestOf(data), static_cast<int64_t>(data.size())};
-  LWQ_ASSIGN_OR_RETURN(const bool is_there, HasBlob(blob));
+  LWQ_ASSIGN_OR_RETURN(const bool is_there, KeepBlobAlive(blob));
   if (!is_there) {
     const Status put = store_->Put(BlobKey(blob.digest), data, {});
     if (!put.ok()) return Annotate(put, BlobName(blob.digest));
@@ -138,6 +147,19 @@ StatusOr<bool> ArtifactStore::HasBlob(const BlobRef& blob) {
   return blob.size_bytes == kSizeUnknown || info->size_bytes == blob.size_bytes;
 }
 
+StatusOr<bool> ArtifactStore::KeepBlobAlive(const BlobRef& blob) {
+  const std::string key = BlobKey(blob.digest);
+  const StatusOr<ObjectInfo> info = store_->Head(key);
+  if (absl::IsNotFound(info.status())) return false;
+  if (!info.ok()) return Annotate(info.status(), BlobName(blob.digest));
+  if (blob.size_bytes != kSizeUnknown && info->size_bytes != blob.size_bytes) return false;
+  if (now_unix_ms_() - info->modified_unix_ms < kRenewAfterMs) return true;
+  const Status renewed = store_->Renew(key);
+  if (absl::IsNotFound(renewed)) return false;  // it was deleted since
+  if (!renewed.ok()) return Annotate(renewed, BlobName(blob.digest));
+  return true;
+}
+
 StatusOr<ArtifactRef> ArtifactStore::Publish(const Manifest& manifest) {
   const StatusOr<int64_t> content_bytes = ContentBytes(manifest);
   if (!content_bytes.ok()) {
@@ -153,6 +175,19 @@ StatusOr<bool> ArtifactStore::IsComplete(const ArtifactRef& artifact) {
   LWQ_RETURN_IF_ERROR(manifest);
   for (const Part& part : manifest->parts) {
     LWQ_ASSIGN_OR_RETURN(const bool is_there, HasBlob(part.blob));
+    if (!is_there) return false;
+  }
+  return true;
+}
+
+StatusOr<bool> ArtifactStore::KeepAlive(const ArtifactRef& artifact) {
+  const StatusOr<Manifest> manifest = LoadManifest(*this, artifact);
+  if (absl::IsNotFound(manifest.status())) return false;
+  LWQ_RETURN_IF_ERROR(manifest);
+  LWQ_ASSIGN_OR_RETURN(const bool named, KeepBlobAlive({artifact.digest, kSizeUnknown}));
+  if (!named) return false;
+  for (const Part& part : manifest->parts) {
+    LWQ_ASSIGN_OR_RETURN(const bool is_there, KeepBlobAlive(part.blob));
     if (!is_there) return false;
   }
   return true;

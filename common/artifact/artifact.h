@@ -37,6 +37,10 @@ struct BlobRef {
   friend bool operator==(const BlobRef&, const BlobRef&) = default;
 };
 
+// An object that is relied upon without being written is renewed where it is older. Rarely enough that workers do not
+// have to verify what everybody reads again and again (docs/adr/0018-verified-once.md).
+inline constexpr int64_t kRenewAfterMs = int64_t{60} * 60 * 1000;
+
 // What messages carry instead of bytes.
 struct ArtifactRef {
   Digest digest;           // of the manifest
@@ -76,15 +80,18 @@ class BlobSource {
 
 class ArtifactStore : public BlobSource {
  public:
-  // The store must outlive this object.
-  explicit ArtifactStore(ObjectStore* store) : store_(store) {}
+  // The store must outlive this object. `now_unix_ms` says how late it is, to tell what is to be renewed; null: the
+  // system's clock.
+  explicit ArtifactStore(ObjectStore* store, std::function<int64_t()> now_unix_ms = nullptr);
 
   StatusOr<Bytes> Fetch(const BlobRef& blob) override;
   // The two halves of Fetch, for a cache that knows which bytes it has verified before: the bytes as the store gives
   // them, and DATA_LOSS unless they are the blob's.
   StatusOr<Bytes> FetchUnverified(const Digest& digest);
   Status Verify(const Digest& digest, const Bytes& bytes) const;
-  // Uploads unless the store has it (by name and size); equal bytes may be written twice, harmlessly.
+  // Uploads unless the store has it (by name and size); equal bytes may be written twice, harmlessly. What is there
+  // already is kept alive: renewed where it is older than kRenewAfterMs, so that no collection that looks at ages
+  // (collector.h) takes it from under the artifact that is being made.
   StatusOr<BlobRef> PutBlob(std::span<const std::byte> data);
   StatusOr<BlobRef> PutBlob(std::string_view text);
   StatusOr<bool> HasBlob(const BlobRef& blob);
@@ -93,6 +100,8 @@ class ArtifactStore : public BlobSource {
   StatusOr<ArtifactRef> Publish(const Manifest& manifest);
   // True when the manifest and every one of its parts are present (sizes compared, bytes not read).
   StatusOr<bool> IsComplete(const ArtifactRef& artifact);
+  // The same of an artifact that is to be relied upon from now on: what is present is kept alive, as PutBlob does.
+  StatusOr<bool> KeepAlive(const ArtifactRef& artifact);
   // Reads the blob again and deletes it if its bytes are wrong, so that whoever remakes it can store it: what to do
   // after DATA_LOSS. True when it was deleted.
   StatusOr<bool> DropIfDamaged(const Digest& digest);
@@ -105,7 +114,10 @@ class ArtifactStore : public BlobSource {
   ObjectStore* store() const { return store_; }
 
  private:
+  // Whether it is there; then it is kept alive.
+  StatusOr<bool> KeepBlobAlive(const BlobRef& blob);
   ObjectStore* store_;
+  std::function<int64_t()> now_unix_ms_;
 };
 
 // Reads a manifest through any blob source. DATA_LOSS when it is not one or its parts do not add up to size_bytes.

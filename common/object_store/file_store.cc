@@ -71,6 +71,11 @@ bool StartsWith(std::string_view text, std::string_view prefix) {
   return text.substr(0, prefix.size()) == prefix;
 }
 
+ObjectInfo InfoOf(std::string key, const struct stat& info) {
+  return {std::move(key), static_cast<int64_t>(info.st_size),
+          static_cast<int64_t>(info.st_mtim.tv_sec) * 1000 + info.st_mtim.tv_nsec / 1'000'000};
+}
+
 // Walks folders in key order, entering only those that can hold a key of the page.
 class Lister {
  public:
@@ -105,7 +110,7 @@ class Lister {
     if (page_.objects.size() == limit_) {
       page_.truncated = true;
     } else {
-      page_.objects.push_back({entry.key, static_cast<int64_t>(info.st_size)});
+      page_.objects.push_back(InfoOf(entry.key, info));
     }
   }
 
@@ -125,6 +130,7 @@ class FileStore : public ObjectStore {
   StatusOr<Bytes> GetRange(std::string_view key, int64_t offset, int64_t length) override;
   StatusOr<ObjectInfo> Head(std::string_view key) override;
   StatusOr<ListPage> List(std::string_view prefix, std::string_view start_after, int limit) override;
+  Status Renew(std::string_view key) override;
   Status Delete(std::string_view key) override;
   std::string Describe() const override { return absl::StrCat("file://", root_); }
   bool IsLocal() const override { return true; }
@@ -257,7 +263,7 @@ StatusOr<ObjectInfo> FileStore::Head(std::string_view key) {
     return errno == ENOENT ? ObjectNotFound(key, Describe()) : ErrnoStatus(errno, "stat", path);
   }
   if (!S_ISREG(info.st_mode)) return ObjectNotFound(key, Describe());
-  return ObjectInfo{std::string(key), static_cast<int64_t>(info.st_size)};
+  return InfoOf(std::string(key), info);
 }
 
 StatusOr<ListPage> FileStore::List(std::string_view prefix, std::string_view start_after, int limit) {
@@ -271,6 +277,13 @@ StatusOr<ListPage> FileStore::List(std::string_view prefix, std::string_view sta
   Lister lister(prefix, start_after, limit);
   LWQ_RETURN_IF_ERROR(lister.Walk(path, folder_key));
   return lister.TakePage();
+}
+
+Status FileStore::Renew(std::string_view key) {
+  LWQ_RETURN_IF_ERROR(ValidateObjectKey(key));
+  const std::string path = PathOfKey(root_, key);
+  if (::utimensat(AT_FDCWD, path.c_str(), nullptr, AT_SYMLINK_NOFOLLOW) == 0) return absl::OkStatus();
+  return errno == ENOENT ? ObjectNotFound(key, Describe()) : ErrnoStatus(errno, "renew", path);
 }
 
 Status FileStore::Delete(std::string_view key) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/object_store/memory_store.h"
 
+#include <chrono>
 #include <utility>
 
 #include "common/object_store/store_checks.h"
@@ -34,7 +35,19 @@ class MemoryUpload : public Upload {
   bool over_ = false;
 };
 
+int64_t SystemUnixMs() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
 }  // namespace
+
+MemoryStore::MemoryStore(int64_t capacity_bytes, std::function<int64_t()> now_unix_ms)
+    : capacity_bytes_(capacity_bytes), now_unix_ms_(now_unix_ms ? std::move(now_unix_ms) : SystemUnixMs) {}
+
+ObjectInfo MemoryStore::InfoOf(const std::string& key, const Object& object) {
+  return {key, static_cast<int64_t>(object.bytes.size()), object.modified_unix_ms};
+}
 
 Status MemoryStore::Put(std::string_view key, std::span<const std::byte> data, const PutOptions& options) {
   LWQ_RETURN_IF_ERROR(ValidateObjectKey(key));
@@ -42,14 +55,14 @@ Status MemoryStore::Put(std::string_view key, std::span<const std::byte> data, c
   const MutexLock lock(&mutex_);
   const auto it = objects_.find(key);
   if (it != objects_.end() && options.if_absent) return ObjectExists(key, Describe());
-  const int64_t replaced_bytes = it == objects_.end() ? 0 : static_cast<int64_t>(it->second.size());
+  const int64_t replaced_bytes = it == objects_.end() ? 0 : static_cast<int64_t>(it->second.bytes.size());
   const int64_t size_bytes = static_cast<int64_t>(data.size());
   if (size_bytes > capacity_bytes_ - (held_bytes_ - replaced_bytes)) {
     return OutOfStorageError(absl::StrCat("object '", key, "' of ", size_bytes, " bytes does not fit: ", Describe(),
                                           " holds ", held_bytes_, " of ", capacity_bytes_));
   }
   held_bytes_ += size_bytes - replaced_bytes;
-  objects_.insert_or_assign(std::string(key), std::move(bytes));
+  objects_.insert_or_assign(std::string(key), Object{std::move(bytes), now_unix_ms_()});
   return absl::OkStatus();
 }
 
@@ -63,7 +76,7 @@ StatusOr<Bytes> MemoryStore::Get(std::string_view key) {
   const MutexLock lock(&mutex_);
   const auto it = objects_.find(key);
   if (it == objects_.end()) return ObjectNotFound(key, Describe());
-  return it->second;
+  return it->second.bytes;
 }
 
 StatusOr<Bytes> MemoryStore::GetRange(std::string_view key, int64_t offset, int64_t length) {
@@ -73,8 +86,11 @@ StatusOr<Bytes> MemoryStore::GetRange(std::string_view key, int64_t offset, int6
 }
 
 StatusOr<ObjectInfo> MemoryStore::Head(std::string_view key) {
-  LWQ_ASSIGN_OR_RETURN(const Bytes bytes, Get(key));
-  return ObjectInfo{std::string(key), static_cast<int64_t>(bytes.size())};
+  LWQ_RETURN_IF_ERROR(ValidateObjectKey(key));
+  const MutexLock lock(&mutex_);
+  const auto it = objects_.find(key);
+  if (it == objects_.end()) return ObjectNotFound(key, Describe());
+  return InfoOf(it->first, it->second);
 }
 
 StatusOr<ListPage> MemoryStore::List(std::string_view prefix, std::string_view start_after, int limit) {
@@ -87,9 +103,18 @@ StatusOr<ListPage> MemoryStore::List(std::string_view prefix, std::string_view s
       page.truncated = true;
       break;
     }
-    page.objects.push_back({it->first, static_cast<int64_t>(it->second.size())});
+    page.objects.push_back(InfoOf(it->first, it->second));
   }
   return page;
+}
+
+Status MemoryStore::Renew(std::string_view key) {
+  LWQ_RETURN_IF_ERROR(ValidateObjectKey(key));
+  const MutexLock lock(&mutex_);
+  const auto it = objects_.find(key);
+  if (it == objects_.end()) return ObjectNotFound(key, Describe());
+  it->second.modified_unix_ms = now_unix_ms_();
+  return absl::OkStatus();
 }
 
 Status MemoryStore::Delete(std::string_view key) {
@@ -97,7 +122,7 @@ Status MemoryStore::Delete(std::string_view key) {
   const MutexLock lock(&mutex_);
   const auto it = objects_.find(key);
   if (it == objects_.end()) return absl::OkStatus();
-  held_bytes_ -= static_cast<int64_t>(it->second.size());
+  held_bytes_ -= static_cast<int64_t>(it->second.bytes.size());
   objects_.erase(it);
   return absl::OkStatus();
 }

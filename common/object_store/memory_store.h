@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <map>
 #include <string>
@@ -16,9 +17,10 @@ namespace lwq {
 
 class MemoryStore : public ObjectStore {
  public:
-  // RESOURCE_EXHAUSTED for a put that would make the objects hold more than capacity_bytes in sum.
-  explicit MemoryStore(int64_t capacity_bytes = std::numeric_limits<int64_t>::max())
-      : capacity_bytes_(capacity_bytes) {}
+  // RESOURCE_EXHAUSTED for a put that would make the objects hold more than capacity_bytes in sum. `now_unix_ms` is the
+  // store's clock; null: the system's.
+  explicit MemoryStore(int64_t capacity_bytes = std::numeric_limits<int64_t>::max(),
+                       std::function<int64_t()> now_unix_ms = nullptr);
 
   Status Put(std::string_view key, std::span<const std::byte> data, const PutOptions& options) override;
   StatusOr<std::unique_ptr<Upload>> StartUpload(std::string_view key, const PutOptions& options) override;
@@ -26,15 +28,23 @@ class MemoryStore : public ObjectStore {
   StatusOr<Bytes> GetRange(std::string_view key, int64_t offset, int64_t length) override;
   StatusOr<ObjectInfo> Head(std::string_view key) override;
   StatusOr<ListPage> List(std::string_view prefix, std::string_view start_after, int limit) override;
+  Status Renew(std::string_view key) override;
   Status Delete(std::string_view key) override;
   std::string Describe() const override { return "memory:"; }
   bool IsLocal() const override { return true; }
 
  private:
+  struct Object {
+    Bytes bytes;
+    int64_t modified_unix_ms = 0;
+  };
+  static ObjectInfo InfoOf(const std::string& key, const Object& object);
+
   const int64_t capacity_bytes_;
+  const std::function<int64_t()> now_unix_ms_;
   Mutex mutex_;
   int64_t held_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::map<std::string, Bytes, std::less<>> objects_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, Object, std::less<>> objects_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace lwq

@@ -34,6 +34,8 @@ struct PutOptions {
 struct ObjectInfo {
   std::string key;
   int64_t size_bytes = 0;
+  // By the store's clock: when it was put or renewed last; 0 where the store does not say.
+  int64_t modified_unix_ms = 0;
 };
 
 struct ListPage {
@@ -71,6 +73,9 @@ class ObjectStore {
   // Objects whose key starts with `prefix`, ascending, after `start_after` (exclusive, "" = from the first), at most
   // `limit` (1 to 1000).
   virtual StatusOr<ListPage> List(std::string_view prefix, std::string_view start_after, int limit) = 0;
+
+  // The object counts as put now; its bytes stay as they are. (In S3 it is copied onto itself.) NOT_FOUND if absent.
+  virtual Status Renew(std::string_view key) = 0;
 
   // Deleting what is not there is OK.
   virtual Status Delete(std::string_view key) = 0;

@@ -147,6 +147,9 @@ class RetryStore : public ObjectStore {
   StatusOr<ListPage> List(std::string_view prefix, std::string_view start_after, int limit) override {
     return retrier_.Run([&] { return inner_->List(prefix, start_after, limit); });
   }
+  Status Renew(std::string_view key) override {
+    return retrier_.Run([&] { return inner_->Renew(key); });
+  }
   Status Delete(std::string_view key) override {
     return retrier_.Run([&] { return inner_->Delete(key); });
   }

@@ -203,7 +203,7 @@ void HalvingToWire(const State& state, const RunEntry& run, wire::Run* message) 
   out->set_promoted_blocks(std::min(PromotedBlocks(*sweep.halving, found->second, run), rule.blocks));
   const std::vector<int64_t> blocks = RungBlocks(rule);
   for (const RungResult& result : sweep.rung_results) {
-    if (result.run != static_cast<int64_t>(run.sweep_position)) continue;
+    if (result.run != run.sweep_place) continue;
     wire::HalvingProgress::Rung* rung = out->add_rungs();
     rung->set_blocks(blocks[static_cast<size_t>(result.rung)]);
     rung->set_value(result.value);
@@ -224,6 +224,12 @@ void SummaryToWire(const State& state, const RunEntry& run, wire::Run* message) 
   message->set_error(record.error);
   message->set_waiting_reason(run.waiting_reason);
   message->set_paused(record.paused);
+  if (!record.remaking.is_zero()) {
+    for (const RunTaskRecord& planned : run.tasks) {
+      if (planned.key == record.remaking) message->set_remaking(planned.title);
+    }
+  }
+  message->set_remake_error(run.remake_error);
   message->set_sweep_id(run.sweep.value);
   const std::map<std::string, std::string>& labels = LabelsOf(state, run);
   message->mutable_labels()->insert(labels.begin(), labels.end());
@@ -268,6 +274,13 @@ void RunToWire(const State& state, const RunEntry& run, Instant now, bool with_t
   PlanToWire(run, message);
   if (!with_tasks) return;
   for (size_t i = 0; i < TasksShown(run); ++i) TaskToWire(state, run.tasks[i], now, message->add_tasks());
+}
+
+Status AnswerRun(const State& state, const RunId& id, wire::Run* message) {
+  const auto run = state.runs.find(id);
+  if (run == state.runs.end()) return absl::NotFoundError(absl::StrCat("run '", id.value, "' was deleted"));
+  RunToWire(state, run->second, Instant(), /*with_tasks=*/false, message);
+  return absl::OkStatus();
 }
 
 void ChangesToWire(const State& state, const RunEntry& run, Instant now, uint64_t since,

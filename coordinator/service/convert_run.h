@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How runs, tasks, plans, logs and workers look on the wire, read from the scheduler's state. Pure; never fails.
+// How runs, tasks, plans, logs and workers look on the wire, read from the scheduler's state. Pure.
 #pragma once
 
 #include "coordinator/scheduler/foresee/explain.h"
@@ -23,6 +23,8 @@ void ToWire(const RunPreview& preview, wire::Plan* message);
 
 // Without tasks (a line in a list) or with all of them.
 void RunToWire(const State& state, const RunEntry& run, Instant now, bool with_tasks, wire::Run* message);
+// The answer to what changed the run, without tasks. NOT_FOUND: it was deleted in the same commit.
+Status AnswerRun(const State& state, const RunId& id, wire::Run* message);
 // What changed after the run's revision `since`.
 void ChangesToWire(const State& state, const RunEntry& run, Instant now, uint64_t since,
                    wire::WatchRunResponse* message);

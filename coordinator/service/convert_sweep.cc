@@ -122,6 +122,12 @@ void SweepToWire(const State& state, const SweepId& id, wire::Sweep* message) {
   PlacesToWire(state, sweep, message);
 }
 
+Status AnswerSweep(const State& state, const SweepId& id, wire::Sweep* message) {
+  if (!state.sweeps.contains(id)) return absl::NotFoundError(absl::StrCat("sweep '", id.value, "' was deleted"));
+  SweepToWire(state, id, message);
+  return absl::OkStatus();
+}
+
 void ToWire(const SweepPreview& preview, wire::SweepPlan* message) {
   for (const auto& [kind, counts] : preview.kinds) {
     wire::SweepPlan::Kind* out = message->add_kinds();

@@ -20,6 +20,8 @@ StatusOr<std::optional<SweepHalving>> HalvingFromWire(const wire::SweepSpec& spe
 
 // Requires the sweep to be there.
 void SweepToWire(const State& state, const SweepId& id, wire::Sweep* message);
+// NOT_FOUND: it was deleted in the commit in which it was changed.
+Status AnswerSweep(const State& state, const SweepId& id, wire::Sweep* message);
 // Without members, whose tasks need not be looked at then.
 void SweepSummaryToWire(const SweepRecord& sweep, wire::Sweep* message);
 

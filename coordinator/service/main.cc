@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <fstream>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "common/log/log.h"
 #include "common/object_store/open_store.h"
 #include "coordinator/service/project_flag.h"
+#include "coordinator/service/retain_flag.h"
 #include "coordinator/service/server.h"
 #include "spdlog/spdlog.h"
 
@@ -37,6 +39,7 @@ struct Flags {
   double quarantine_seconds = static_cast<double>(SchedulerOptions().quarantine_ms) / 1000;
   int64_t activation_bytes = SchedulerOptions().activation_bytes;
   std::vector<std::string> projects;
+  std::vector<std::string> retains;
   std::string address_file;
   std::string log_level = "info";
 };
@@ -72,6 +75,19 @@ StatusOr<std::map<std::string, ProjectOptions>> ProjectsOf(const Flags& flags) {
   return projects;
 }
 
+StatusOr<std::map<KeptKind, int64_t>> RetentionOf(const Flags& flags) {
+  std::map<KeptKind, int64_t> retain_ms;
+  std::set<KeptKind> named;
+  for (const std::string& text : flags.retains) {
+    LWQ_ASSIGN_OR_RETURN(const Retention retention, ParseRetainFlag(text));
+    if (!named.insert(retention.kind).second) {
+      return absl::InvalidArgumentError(absl::StrCat("--retain names '", KeptKindName(retention.kind), "' twice"));
+    }
+    if (retention.retain_ms.has_value()) retain_ms.emplace(retention.kind, *retention.retain_ms);
+  }
+  return retain_ms;
+}
+
 // Whole or not at all: a reader never sees half an address.
 Status WriteAddressFile(const std::string& path, const std::string& address) {
   const std::string staging = absl::StrCat(path, ".", ::getpid());
@@ -95,6 +111,7 @@ Status Serve(const Flags& flags, const sigset_t& end_signals) {
   // The coordinator opens no object, but clients refuse a store that is not there: a wrong path must not swallow
   // uploads.
   LWQ_ASSIGN_OR_RETURN(auto projects, ProjectsOf(flags));
+  LWQ_ASSIGN_OR_RETURN(auto retain_ms, RetentionOf(flags));
   LWQ_RETURN_IF_ERROR(MakeSharedStore(flags.objects));
   LWQ_ASSIGN_OR_RETURN(std::unique_ptr<Store> store, OpenStore(flags.store));
   SystemClock clock;
@@ -105,6 +122,7 @@ Status Serve(const Flags& flags, const sigset_t& end_signals) {
   runtime_options.scheduler.quarantine_ms = static_cast<int64_t>(flags.quarantine_seconds * 1000);
   runtime_options.scheduler.activation_bytes = flags.activation_bytes;
   runtime_options.scheduler.projects = std::move(projects);
+  runtime_options.scheduler.retain_ms = std::move(retain_ms);
   runtime_options.on_end = [] { ::kill(::getpid(), SIGTERM); };
   LWQ_ASSIGN_OR_RETURN(const std::unique_ptr<Runtime> runtime,
                        Runtime::Start(std::move(runtime_options), std::move(store), &clock));
@@ -165,6 +183,11 @@ int Main(int argc, char** argv) {
          "others (default 1), how many tasks are executed for it at once (default any number), and what "
          "activations made for it and still to be read may occupy, as 200GiB, before its chains wait (default any "
          "number of bytes); NAME=WEIGHT::MAX_STORED says only the last")
+      ->type_name("TEXT");
+  app.add_option("--retain", flags.retains,
+                 "KIND=TIME, may be repeated: how long results of a kind (checkpoint, export, tokens, losses) are kept "
+                 "after the last run that has them has ended, as checkpoint=30d (s, m, h, d) or forever, the default; "
+                 "what is read later is made again, and lwq gc removes the bytes")
       ->type_name("TEXT");
   app.add_option("--address-file", flags.address_file, "written with HOST:PORT once serving");
   app.add_option("--log-level", flags.log_level, "trace, debug, info, warn, error or off")->capture_default_str();

@@ -104,13 +104,43 @@ grpc::ServerUnaryReactor* RunServiceImpl::ResumeRun(grpc::CallbackServerContext*
   return Change(context, coordinator::PauseRun{request->run_id(), false}, response->mutable_run());
 }
 
+grpc::ServerUnaryReactor* RunServiceImpl::DeleteRun(grpc::CallbackServerContext* context,
+                                                    const wire::DeleteRunRequest* request,
+                                                    wire::DeleteRunResponse* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  runtime_->Post(coordinator::DeleteRun{request->run_id(), request->force()},
+                 [reactor, response](const Status& status, const Reply& reply, const State* /*state*/) {
+                   if (status.ok()) {
+                     const auto& deleted = std::get<DeleteReply>(reply);
+                     response->set_run_id(deleted.id);
+                     response->set_tasks(deleted.tasks);
+                     response->set_released_bytes(deleted.released_bytes);
+                   }
+                   reactor->Finish(ToGrpc(status));
+                 });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* RunServiceImpl::RemakeArtifact(grpc::CallbackServerContext* context,
+                                                         const wire::RemakeArtifactRequest* request,
+                                                         wire::RemakeArtifactResponse* response) {
+  Digest artifact;
+  if (!request->artifact().empty()) {
+    const StatusOr<Digest> digest = Digest::FromHex(request->artifact());
+    if (!digest.ok()) {
+      grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+      reactor->Finish(ToGrpc(Annotate(digest.status(), "artifact")));
+      return reactor;
+    }
+    artifact = *digest;
+  }
+  return Change(context, coordinator::RemakeArtifact{request->run_id(), artifact}, response->mutable_run());
+}
+
 grpc::ServerUnaryReactor* RunServiceImpl::Change(grpc::CallbackServerContext* context, Event event, wire::Run* run) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   runtime_->Post(std::move(event), [reactor, run](const Status& status, const Reply& reply, const State* state) {
-    if (status.ok()) {
-      RunToWire(*state, state->runs.at(std::get<RunReply>(reply).run), Instant(), /*with_tasks=*/false, run);
-    }
-    reactor->Finish(ToGrpc(status));
+    reactor->Finish(ToGrpc(status.ok() ? AnswerRun(*state, std::get<RunReply>(reply).run, run) : status));
   });
   return reactor;
 }

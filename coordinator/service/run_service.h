@@ -46,6 +46,11 @@ class RunServiceImpl final : public lwqat::v1::RunService::CallbackService {
                                      lwqat::v1::PauseRunResponse* response) override;
   grpc::ServerUnaryReactor* ResumeRun(grpc::CallbackServerContext* context, const lwqat::v1::ResumeRunRequest* request,
                                       lwqat::v1::ResumeRunResponse* response) override;
+  grpc::ServerUnaryReactor* DeleteRun(grpc::CallbackServerContext* context, const lwqat::v1::DeleteRunRequest* request,
+                                      lwqat::v1::DeleteRunResponse* response) override;
+  grpc::ServerUnaryReactor* RemakeArtifact(grpc::CallbackServerContext* context,
+                                           const lwqat::v1::RemakeArtifactRequest* request,
+                                           lwqat::v1::RemakeArtifactResponse* response) override;
   grpc::ServerUnaryReactor* ExplainRuns(grpc::CallbackServerContext* context,
                                         const lwqat::v1::ExplainRunsRequest* request,
                                         lwqat::v1::ExplainRunsResponse* response) override;

@@ -26,6 +26,7 @@ Server::Server(const ServerOptions& options, Runtime* runtime)
       watch_messages_(runtime),
       run_service_(runtime, &submissions_, &previews_, &watch_messages_, options.objects_uri, options.version),
       sweep_service_(runtime, &submissions_, &previews_, &watch_messages_),
+      storage_service_(runtime),
       worker_service_(runtime, options.objects_uri, options.heartbeat_ms) {}
 
 Server::~Server() {
@@ -43,6 +44,7 @@ StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options, Ru
   ListenOn(options.listen, builder, &port);
   builder.RegisterService(&server->run_service_);
   builder.RegisterService(&server->sweep_service_);
+  builder.RegisterService(&server->storage_service_);
   builder.RegisterService(&server->worker_service_);
   builder.SetMaxReceiveMessageSize(kMaxReceiveBytes);
   // Two coordinators must not share a port by accident.
@@ -60,6 +62,7 @@ StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options, Ru
   auto* health = server->server_->GetHealthCheckService();
   health->SetServingStatus(std::string(lwqat::v1::RunService::service_full_name()), true);
   health->SetServingStatus(std::string(lwqat::v1::SweepService::service_full_name()), true);
+  health->SetServingStatus(std::string(lwqat::v1::StorageService::service_full_name()), true);
   health->SetServingStatus(std::string(lwqat::v1::WorkerService::service_full_name()), true);
   return server;
 }

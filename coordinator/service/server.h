@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The coordinator's gRPC server: RunService, SweepService, WorkerService, health (grpc.health.v1, "" and each service)
-// and reflection.
+// The coordinator's gRPC server: RunService, SweepService, StorageService, WorkerService, health (grpc.health.v1, ""
+// and each service) and reflection.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +10,7 @@
 #include "common/status/status.h"
 #include "coordinator/loop/runtime.h"
 #include "coordinator/service/run_service.h"
+#include "coordinator/service/storage_service.h"
 #include "coordinator/service/sweep_service.h"
 #include "coordinator/service/worker_service.h"
 #include "grpcpp/grpcpp.h"
@@ -47,6 +48,7 @@ class Server {
   WatchMessages watch_messages_;
   RunServiceImpl run_service_;
   SweepServiceImpl sweep_service_;
+  StorageServiceImpl storage_service_;
   WorkerServiceImpl worker_service_;
   std::string address_;
   std::unique_ptr<grpc::Server> server_;

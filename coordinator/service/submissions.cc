@@ -79,11 +79,8 @@ grpc::ServerUnaryReactor* Submissions::SubmitRun(grpc::CallbackServerContext* co
     const Status prepared = PrepareRuns(reader, std::span(&run, 1));
     if (!prepared.ok()) return reactor->Finish(ToGrpc(prepared));
     runtime_->Post(std::move(run), [reactor, response](const Status& status, const Reply& reply, const State* state) {
-      if (status.ok()) {
-        const RunEntry& entry = state->runs.at(std::get<RunReply>(reply).run);
-        RunToWire(*state, entry, Instant(), /*with_tasks=*/false, response->mutable_run());
-      }
-      reactor->Finish(ToGrpc(status));
+      reactor->Finish(
+          ToGrpc(status.ok() ? AnswerRun(*state, std::get<RunReply>(reply).run, response->mutable_run()) : status));
     });
   });
   if (!taken) reactor->Finish(ToGrpc(TooMany()));
@@ -101,13 +98,13 @@ grpc::ServerUnaryReactor* Submissions::SubmitRuns(grpc::CallbackServerContext* c
     PrepareAndPost(*std::move(runs), [this, reactor, response](std::vector<coordinator::SubmitRun> prepared) {
       runtime_->Post(coordinator::SubmitRuns{std::move(prepared)},
                      [reactor, response](const Status& status, const Reply& reply, const State* state) {
+                       Status answered = status;
                        if (status.ok()) {
                          for (const RunId& run : std::get<RunsReply>(reply).runs) {
-                           RunToWire(*state, state->runs.at(run), Instant(), /*with_tasks=*/false,
-                                     response->add_runs());
+                           if (answered.ok()) answered = AnswerRun(*state, run, response->add_runs());
                          }
                        }
-                       reactor->Finish(ToGrpc(status));
+                       reactor->Finish(ToGrpc(answered));
                      });
     });
   });
@@ -127,12 +124,11 @@ grpc::ServerUnaryReactor* Submissions::SubmitSweep(grpc::CallbackServerContext* 
     PrepareAndPost(std::move(runs), [this, reactor, response,
                                      sweep = *std::move(sweep)](std::vector<coordinator::SubmitRun> prepared) mutable {
       sweep.runs = std::move(prepared);
-      runtime_->Post(std::move(sweep),
-                     [reactor, response](const Status& status, const Reply& reply, const State* state) {
-                       if (status.ok())
-                         SweepToWire(*state, std::get<SweepReply>(reply).sweep, response->mutable_sweep());
-                       reactor->Finish(ToGrpc(status));
-                     });
+      runtime_->Post(std::move(sweep), [reactor, response](const Status& status, const Reply& reply,
+                                                           const State* state) {
+        reactor->Finish(ToGrpc(
+            status.ok() ? AnswerSweep(*state, std::get<SweepReply>(reply).sweep, response->mutable_sweep()) : status));
+      });
     });
   });
   if (!taken) reactor->Finish(ToGrpc(TooMany()));

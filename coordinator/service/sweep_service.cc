@@ -79,12 +79,29 @@ grpc::ServerUnaryReactor* SweepServiceImpl::ResumeSweep(grpc::CallbackServerCont
   return Change(context, coordinator::PauseSweep{request->sweep_id(), false}, response->mutable_sweep());
 }
 
+grpc::ServerUnaryReactor* SweepServiceImpl::DeleteSweep(grpc::CallbackServerContext* context,
+                                                        const wire::DeleteSweepRequest* request,
+                                                        wire::DeleteSweepResponse* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  runtime_->Post(coordinator::DeleteSweep{request->sweep_id(), request->force()},
+                 [reactor, response](const Status& status, const Reply& reply, const State* /*state*/) {
+                   if (status.ok()) {
+                     const auto& deleted = std::get<DeleteReply>(reply);
+                     response->set_sweep_id(deleted.id);
+                     response->set_runs(deleted.runs);
+                     response->set_tasks(deleted.tasks);
+                     response->set_released_bytes(deleted.released_bytes);
+                   }
+                   reactor->Finish(ToGrpc(status));
+                 });
+  return reactor;
+}
+
 grpc::ServerUnaryReactor* SweepServiceImpl::Change(grpc::CallbackServerContext* context, Event event,
                                                    wire::Sweep* sweep) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   runtime_->Post(std::move(event), [reactor, sweep](const Status& status, const Reply& reply, const State* state) {
-    if (status.ok()) SweepToWire(*state, std::get<SweepReply>(reply).sweep, sweep);
-    reactor->Finish(ToGrpc(status));
+    reactor->Finish(ToGrpc(status.ok() ? AnswerSweep(*state, std::get<SweepReply>(reply).sweep, sweep) : status));
   });
   return reactor;
 }

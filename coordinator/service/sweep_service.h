@@ -38,6 +38,9 @@ class SweepServiceImpl final : public lwqat::v1::SweepService::CallbackService {
   grpc::ServerUnaryReactor* ResumeSweep(grpc::CallbackServerContext* context,
                                         const lwqat::v1::ResumeSweepRequest* request,
                                         lwqat::v1::ResumeSweepResponse* response) override;
+  grpc::ServerUnaryReactor* DeleteSweep(grpc::CallbackServerContext* context,
+                                        const lwqat::v1::DeleteSweepRequest* request,
+                                        lwqat::v1::DeleteSweepResponse* response) override;
 
  private:
   // Posts the event, whose reply names a sweep, and answers with the sweep as it is then.

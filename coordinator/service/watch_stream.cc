@@ -131,7 +131,9 @@ Status RunWatchStream::Open(const State& state) {
 
 StatusOr<Watcher::News> RunWatchStream::Look(const State& state) {
   if (!run_.has_value()) LWQ_RETURN_IF_ERROR(Open(state));
-  const RunEntry& run = state.runs.at(*run_);
+  const auto found = state.runs.find(*run_);
+  if (found == state.runs.end()) return absl::NotFoundError(absl::StrCat("run '", run_->value, "' was deleted"));
+  const RunEntry& run = found->second;
   if (!spoken_ || known_ != run.revision) return News::kSome;
   return HasEnded(state, run) ? News::kOver : News::kNone;
 }
@@ -165,7 +167,11 @@ Status SweepWatchStream::Open(const State& state) {
 
 StatusOr<Watcher::News> SweepWatchStream::Look(const State& state) {
   if (!sweep_.has_value()) LWQ_RETURN_IF_ERROR(Open(state));
-  if (!spoken_ || known_ != state.sweep_revisions.at(*sweep_)) return News::kSome;
+  const auto revision = state.sweep_revisions.find(*sweep_);
+  if (revision == state.sweep_revisions.end()) {
+    return absl::NotFoundError(absl::StrCat("sweep '", sweep_->value, "' was deleted"));
+  }
+  if (!spoken_ || known_ != revision->second) return News::kSome;
   return HasEnded(state, *sweep_) ? News::kOver : News::kNone;
 }
 

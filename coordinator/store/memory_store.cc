@@ -25,6 +25,7 @@ StatusOr<Records> MemoryStore::Load() {
   }
   for (const auto& [sequence, line] : logs_) records.logs.push_back(line);
   records.next_worker = next_worker_;
+  records.token_floor = token_floor_;
   return records;
 }
 
@@ -76,12 +77,21 @@ void MemoryStore::Apply(const PutSweep& change) {
 void MemoryStore::Apply(const AppendRungResult& change) {
   rung_results_[change.sweep][change.number] = change.result;
 }
+void MemoryStore::Apply(const DropSweep& change) {
+  sweeps_.erase(change.sequence);
+  rung_results_.erase(change.id);
+}
 void MemoryStore::Apply(const AppendLog& change) {
   logs_[change.line.sequence] = change.line;
 }
 void MemoryStore::Apply(const DropLogs& change) {
   std::erase_if(logs_,
                 [&](const auto& entry) { return entry.second.run == change.run && entry.first <= change.up_to; });
+}
+void MemoryStore::Apply(const DropRun& change) {
+  runs_.erase(change.sequence);
+  run_tasks_.erase(change.id);
+  std::erase_if(logs_, [&](const auto& entry) { return entry.second.run == change.id; });
 }
 
 }  // namespace lwq::coordinator

@@ -35,6 +35,11 @@ class MemoryStore : public Store {
   void Apply(const AppendRungResult& change);
   void Apply(const AppendLog& change);
   void Apply(const DropLogs& change);
+  void Apply(const DropRun& change);
+  void Apply(const DropTask& change) { tasks_.erase(change.key); }
+  void Apply(const DropRequest& change) { requests_.erase(change.request_id); }
+  void Apply(const DropSweep& change);
+  void Apply(const PutTokenFloor& change) { token_floor_ = change.token; }
 
   Term term_;                          // taken last
   std::map<int64_t, RunRecord> runs_;  // by sequence
@@ -48,6 +53,7 @@ class MemoryStore : public Store {
   std::map<SweepId, std::map<int64_t, RungResult>> rung_results_;  // by number
   std::map<int64_t, LogRecord> logs_;
   int64_t next_worker_ = 1;
+  uint64_t token_floor_ = 0;
   Status commit_status_;
 };
 

@@ -192,7 +192,8 @@ StatusOr<KindBases> KindBasesFromText(std::string_view text) {
 std::string MembersToText(const std::vector<SweepRecord::Member>& members) {
   Json json = Json::array();
   for (const SweepRecord::Member& member : members) {
-    json.push_back({{"run", member.run.value}, {"labels", member.labels}});
+    Json& one = json.emplace_back(Json{{"run", member.run.value}, {"labels", member.labels}});
+    if (member.place + 1 != std::ssize(json)) one["place"] = member.place;  // others were deleted
   }
   return CanonicalJson(json);
 }
@@ -207,8 +208,11 @@ StatusOr<std::vector<SweepRecord::Member>> MembersFromText(std::string_view text
     if (run == one.end() || !run->is_string() || labels == one.end() || !labels->is_object()) {
       return Damaged("list of members");
     }
+    const auto place = one.find("place");
+    if (place != one.end() && !place->is_number_integer()) return Damaged("list of members");
     SweepRecord::Member& member = members.emplace_back();
     member.run.value = run->get<std::string>();
+    member.place = place == one.end() ? std::ssize(members) - 1 : place->get<int64_t>();
     for (const auto& [axis, value] : labels->items()) {
       if (!value.is_string()) return Damaged("list of members");
       member.labels[axis] = value.get<std::string>();

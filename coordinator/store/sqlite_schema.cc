@@ -178,13 +178,17 @@ ALTER TABLE sweeps ADD COLUMN halving TEXT NOT NULL DEFAULT '';  -- JSON; '' = n
 CREATE TABLE rung_results (
   sweep_id TEXT NOT NULL,
   number INTEGER NOT NULL,       -- place in the journal of the sweep
-  run INTEGER NOT NULL,          -- place among its members
+  run INTEGER NOT NULL,          -- place among its members as they were submitted
   rung INTEGER NOT NULL,
   value REAL,                    -- NULL: no number
   PRIMARY KEY (sweep_id, number)
 ) WITHOUT ROWID;
 ALTER TABLE run_tasks ADD COLUMN needs_blocks INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE runs ADD COLUMN left_halving INTEGER NOT NULL DEFAULT 0;
+)sql",
+    // A result of a run that has ended and is made again. Tokens of deleted tasks are in meta.
+    R"sql(
+ALTER TABLE runs ADD COLUMN remaking TEXT NOT NULL DEFAULT '';  -- task, '' = none
 )sql",
 };
 

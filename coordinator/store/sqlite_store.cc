@@ -21,6 +21,7 @@ namespace {
 constexpr int kLockWaitMs = 2000;
 constexpr const char* kNextWorker = "next_worker";
 constexpr const char* kTerm = "term";
+constexpr const char* kTokenFloor = "token_floor";
 
 Status ToStatus(const SQLite::Exception& error, const std::string& where) {
   const std::string what = absl::StrCat(where, ": ", error.what());
@@ -162,12 +163,17 @@ class SqliteStore : public Store {
   void Apply(const AppendRungResult& change);
   void Apply(const AppendLog& change);
   void Apply(const DropLogs& change) { drop_logs_.Execute(change.run.value, change.up_to); }
+  void Apply(const DropRun& change);
+  void Apply(const DropTask& change);
+  void Apply(const DropRequest& change) { drop_request_.Execute(change.request_id); }
+  void Apply(const DropSweep& change);
+  void Apply(const PutTokenFloor& change) { put_meta_.Execute(kTokenFloor, static_cast<int64_t>(change.token)); }
 
   std::unique_ptr<SQLite::Database> database_;
   const std::string where_;
   RowNumbers task_numbers_{"tasks"};
   RowNumbers action_numbers_{"actions"};
-  Prepared put_run_{*database_, "INSERT OR REPLACE INTO runs VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"};
+  Prepared put_run_{*database_, "INSERT OR REPLACE INTO runs VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"};
   Prepared drop_run_tasks_{*database_, "DELETE FROM run_tasks WHERE run_id=? AND position>=?"};
   Prepared put_run_task_{*database_, "INSERT OR REPLACE INTO run_tasks VALUES (?,?,?,?,?,?,?,?,?,?,?)"};
   Prepared new_task_{*database_, "INSERT OR REPLACE INTO tasks VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"};
@@ -188,6 +194,11 @@ class SqliteStore : public Store {
   Prepared append_rung_result_{*database_, "INSERT OR REPLACE INTO rung_results VALUES (?,?,?,?,?)"};
   Prepared append_log_{*database_, "INSERT OR REPLACE INTO log_lines VALUES (?,?,?,?,?,?)"};
   Prepared drop_logs_{*database_, "DELETE FROM log_lines WHERE run_id=? AND sequence<=?"};
+  Prepared drop_run_{*database_, "DELETE FROM runs WHERE sequence=?"};
+  Prepared drop_task_{*database_, "DELETE FROM tasks WHERE number=?"};
+  Prepared drop_request_{*database_, "DELETE FROM requests WHERE request_id=?"};
+  Prepared drop_sweep_{*database_, "DELETE FROM sweeps WHERE sequence=?"};
+  Prepared drop_rung_results_{*database_, "DELETE FROM rung_results WHERE sweep_id=?"};
 };
 
 Status SqliteStore::LoadRuns(Records& records) {
@@ -211,6 +222,7 @@ Status SqliteStore::LoadRuns(Records& records) {
     LWQ_ASSIGN_OR_RETURN(run.kind_bases, KindBasesFromText(Text(query.getColumn(11))));
     run.paused = query.getColumn(12).getInt() != 0;
     run.left_halving = query.getColumn(13).getInt() != 0;
+    LWQ_ASSIGN_OR_RETURN(run.remaking, ParseDigestText(Text(query.getColumn(14))));
     records.runs.push_back(std::move(run));
   }
   return absl::OkStatus();
@@ -335,6 +347,7 @@ Status SqliteStore::LoadRest(Records& records) {
                             .text = Text(logs.getColumn(5))});
   }
   records.next_worker = get_meta_.First(kNextWorker).value_or(records.next_worker);
+  records.token_floor = static_cast<uint64_t>(get_meta_.First(kTokenFloor).value_or(0));
   return absl::OkStatus();
 }
 
@@ -413,7 +426,18 @@ void SqliteStore::Apply(const PutRun& change) {
                    CanonicalJson(RecipeToJson(run.recipe)), std::string(RunStateName(run.state)), run.numerics_class,
                    run.error, run.submitted_unix_ms, run.finished_unix_ms, ResultToText(run.result),
                    MeasurementsToText(run.measurements), KindBasesToText(run.kind_bases), static_cast<int>(run.paused),
-                   static_cast<int>(run.left_halving));
+                   static_cast<int>(run.left_halving), DigestText(run.remaking));
+}
+
+void SqliteStore::Apply(const DropRun& change) {
+  drop_run_.Execute(change.sequence);
+  drop_run_tasks_.Execute(change.id.value, int64_t{0});
+  drop_logs_.Execute(change.id.value, std::numeric_limits<int64_t>::max());
+}
+
+void SqliteStore::Apply(const DropTask& change) {
+  drop_task_.Execute(task_numbers_.Of(change.key));
+  task_numbers_.Drop(change.key);
 }
 
 void SqliteStore::Apply(const PutRunTasks& change) {
@@ -478,6 +502,11 @@ void SqliteStore::Apply(const PutSweep& change) {
   const SweepRecord& sweep = change.sweep;
   put_sweep_.Execute(sweep.sequence, sweep.id.value, sweep.name, sweep.request_id, sweep.spec_digest.hex(),
                      sweep.submitted_unix_ms, MembersToText(sweep.members), HalvingToText(sweep.halving));
+}
+
+void SqliteStore::Apply(const DropSweep& change) {
+  drop_sweep_.Execute(change.sequence);
+  drop_rung_results_.Execute(change.id.value);
 }
 
 // SQLite has no NaN: it stores NULL in its place.

@@ -146,6 +146,7 @@ TEST_P(CoordinatorStoreConformance, EveryFieldOfARunAndItsTasksComesBack) {
                          {"block_ap", "held-out", "accuracy", 0.625, 1.0 / 3, 80, true}};
   run.result.exported = NamedArtifact("export");
   run.result.result_digest = std::string(64, 'a');
+  run.remaking = DigestOf("task");
   Measurement& measured = run.measurements.emplace_back();
   measured.metric = SensitivityMetric::kFisher;
   measured.scores = {1.0 / 3, 2};
@@ -178,6 +179,7 @@ TEST_P(CoordinatorStoreConformance, EveryFieldOfARunAndItsTasksComesBack) {
   EXPECT_EQ(again.error, "none");
   EXPECT_TRUE(again.paused);
   EXPECT_TRUE(again.left_halving);
+  EXPECT_EQ(again.remaking, run.remaking);
   EXPECT_EQ(again.submitted_unix_ms, run.submitted_unix_ms);
   EXPECT_EQ(again.finished_unix_ms, run.finished_unix_ms);
   EXPECT_EQ(again.result, run.result) << "values to the last bit";
@@ -219,7 +221,7 @@ TEST_P(CoordinatorStoreConformance, EveryFieldOfASweepComesBackAndSweepsInTheOrd
   sweep.request_id = "request";
   sweep.spec_digest = DigestOf("sweep");
   sweep.submitted_unix_ms = 1'700'000'000'123;
-  sweep.members = {{RunId{"a"}, {{"wbits", "2"}, {"seed", "3"}}}, {RunId{"b"}, {}}};
+  sweep.members = {{RunId{"a"}, {{"wbits", "2"}, {"seed", "3"}}}, {RunId{"b"}, {}, 2}};
   SweepRecord earlier;
   earlier.id.value = "ba9876543210";
   earlier.sequence = 1;
@@ -243,7 +245,7 @@ TEST_P(CoordinatorStoreConformance, AHalvingAndItsJournalComeBackInTheOrderTheyW
   SweepRecord sweep;
   sweep.id.value = "0123456789ab";
   sweep.sequence = 1;
-  sweep.members = {{RunId{"a"}, {}}, {RunId{"b"}, {}}, {RunId{"c"}, {}}};
+  sweep.members = {{RunId{"a"}, {}, 0}, {RunId{"b"}, {}, 1}, {RunId{"c"}, {}, 2}};
   sweep.halving =
       SweepHalving{.metric = HalvingMetric::kPerplexity,
                    .rule = {.order = HalvingOrder::kAsynchronous, .runs = 3, .min_blocks = 2, .blocks = 12, .eta = 4}};
@@ -341,6 +343,68 @@ TEST_P(CoordinatorStoreConformance, DiscardedArtifactsComeBackChangeAndGoWhenDro
   EXPECT_TRUE(records.discarded[0].deleted);
 }
 
+TEST_P(CoordinatorStoreConformance, ARunThatIsDroppedTakesItsTasksAndItsLogAlongAndNothingElse) {
+  std::vector<Change> changes;
+  for (int64_t sequence = 1; sequence <= 2; ++sequence) {
+    RunRecord run;
+    run.id.value = absl::StrCat("run ", sequence);
+    run.sequence = sequence;
+    run.spec = std::make_shared<const RunSpec>(BlockApSpec(2));
+    run.recipe = ResolveSpec(*run.spec)->recipe;
+    RunTaskRecord task;
+    task.key = DigestOf("task");
+    changes.push_back(PutRun{run});
+    changes.push_back(PutRunTasks{run.id, {task, task}});
+    changes.push_back(PutRequest{{absl::StrCat("request ", sequence), DigestOf("spec"), run.id}});
+    changes.push_back(AppendLog{{run.id, 2 * sequence, 0, "", "", "first line"}});
+    changes.push_back(AppendLog{{run.id, 2 * sequence + 1, 0, "", "", "second line"}});
+  }
+  Commit(changes);
+  Commit({DropRun{RunId{"run 1"}, 1}, DropRequest{"request 1"}});
+  const Records records = Reload();
+  ASSERT_EQ(records.runs.size(), 1u);
+  EXPECT_EQ(records.runs[0].id.value, "run 2");
+  ASSERT_EQ(records.run_tasks.size(), 1u);
+  EXPECT_EQ(records.run_tasks.at(RunId{"run 2"}).size(), 2u);
+  ASSERT_EQ(records.logs.size(), 2u);
+  EXPECT_EQ(records.logs[0].run.value, "run 2");
+  ASSERT_EQ(records.requests.size(), 1u);
+  EXPECT_EQ(records.requests[0].request_id, "request 2");
+}
+
+TEST_P(CoordinatorStoreConformance, TasksAndSweepsGoWhenDroppedAndTheSameTaskMayComeAgain) {
+  SweepRecord sweep;
+  sweep.id.value = "0123456789ab";
+  sweep.sequence = 1;
+  sweep.members = {{RunId{"a"}, {}, 0}, {RunId{"b"}, {}, 1}, {RunId{"c"}, {}, 2}};
+  SweepRecord other = sweep;
+  other.id.value = "ba9876543210";
+  other.sequence = 2;
+  Commit({PutTask{SomeTask("one"), true}, PutTask{SomeTask("two"), true}, PutSweep{sweep}, PutSweep{other}});
+  Commit({AppendRungResult{sweep.id, 0, {1, 0, 0.5}}, AppendRungResult{other.id, 0, {1, 0, 0.25}}});
+  sweep.members.erase(sweep.members.begin() + 1);
+  Commit({DropTask{DigestOf("one")}, PutSweep{sweep}, DropSweep{other.id, 2}, PutTokenFloor{17}});
+  Records records = Reload();
+  ASSERT_EQ(records.tasks.size(), 1u);
+  EXPECT_EQ(records.tasks[0].key, DigestOf("two"));
+  ASSERT_EQ(records.sweeps.size(), 1u);
+  EXPECT_EQ(records.sweeps[0].members, sweep.members) << "each in its place";
+  EXPECT_EQ(records.sweeps[0].rung_results, (std::vector<RungResult>{{1, 0, 0.5}}));
+  EXPECT_EQ(records.token_floor, 17u);
+  Commit({PutSweep{other}});
+  records = Reload();
+  ASSERT_EQ(records.sweeps.size(), 2u);
+  EXPECT_TRUE(records.sweeps[1].rung_results.empty()) << "a journal goes with its sweep";
+  TaskRecord again = SomeTask("one");
+  again.token = 18;
+  Commit({PutTask{again, true}, DropTask{DigestOf("never there")}});
+  records = Reload();
+  ASSERT_EQ(records.tasks.size(), 2u);
+  for (const TaskRecord& task : records.tasks) {
+    EXPECT_EQ(task.token, task.key == again.key ? 18u : 0u);
+  }
+}
+
 TEST_P(CoordinatorStoreConformance, ChangesOfOneCommitApplyInOrder) {
   ActionRecord action;
   action.key = DigestOf("action");
@@ -370,6 +434,19 @@ TEST_P(CoordinatorStoreConformance, ASchedulersWholeLifeComesBack) {
   StatusOr<State> state = RestoreState(Reload(), {}, harness.now());
   ASSERT_TRUE(state.ok()) << state.status();
   EXPECT_EQ(DescribeDurable(*state), DescribeDurable(harness.state()));
+  // And its end.
+  RunSpec other = BlockApSpec(2);
+  other.recipe.epochs = 3;
+  const RunId kept = std::get<RunReply>(mirror(SubmitRun{other, "other"}).reply).run;
+  for (const auto& [id, run] : std::map(harness.state().runs)) {
+    if (id != kept) mirror(DeleteRun{id.value, true});
+  }
+  const Records records = Reload();
+  EXPECT_EQ(CheckStored(harness.state(), records), "");
+  state = RestoreState(records, {}, harness.now());
+  ASSERT_TRUE(state.ok()) << state.status();
+  EXPECT_EQ(DescribeDurable(*state), DescribeDurable(harness.state()));
+  EXPECT_EQ(CheckIndexes(*state), "");
 }
 
 TEST_P(CoordinatorStoreConformance, EachCoordinatorThatStartsTakesTheNextTerm) {

@@ -71,6 +71,22 @@ class ObjectStoreConformance : public ::testing::TestWithParam<ObjectStoreKind> 
   std::unique_ptr<ObjectStore> store_;
 };
 
+TEST_P(ObjectStoreConformance, AnObjectSaysWhenItWasPutOrRenewedLast) {
+  ASSERT_TRUE(Put("a", "first").ok());
+  const int64_t put_ms = store_->Head("a")->modified_unix_ms;
+  EXPECT_GT(put_ms, int64_t{1'600'000'000} * 1000) << "by a clock that is about right";
+  const StatusOr<ListPage> page = store_->List("", "", 10);
+  ASSERT_TRUE(page.ok()) << page.status();
+  ASSERT_EQ(page->objects.size(), 1u);
+  EXPECT_EQ(page->objects[0].modified_unix_ms, put_ms);
+  EXPECT_TRUE(store_->Renew("a").ok());
+  EXPECT_GE(store_->Head("a")->modified_unix_ms, put_ms);
+  EXPECT_EQ(Get("a"), "first");
+  EXPECT_TRUE(absl::IsNotFound(store_->Renew("b")));
+  EXPECT_TRUE(absl::IsNotFound(store_->Head("b").status())) << "nothing was made";
+  EXPECT_TRUE(absl::IsInvalidArgument(store_->Renew("/a")));
+}
+
 TEST_P(ObjectStoreConformance, APutObjectIsReadBackWithItsSize) {
   ASSERT_TRUE(Put("a/b", "hello").ok());
   EXPECT_EQ(Get("a/b"), "hello");

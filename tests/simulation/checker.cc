@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/str_join.h"
 #include "coordinator/scheduler/foresee/why.h"
 #include "coordinator/scheduler/state/garbage.h"
 #include "coordinator/scheduler/state/indexing.h"
@@ -126,6 +127,16 @@ void Checker::AfterCommit(const State& state, const Effects& effects, int64_t no
     if (IsTerminal(run.record.state)) terminal_.emplace(id, run.record.state);
   }
   for (const auto& [id, sweep] : state.sweeps) journals_[id] = sweep.rung_results.size();
+  for (const RunId& id : deletable_) {
+    if (!state.runs.contains(id)) deleted_.insert(id);
+  }
+}
+
+void Checker::AllDeleted(const State& state, const Records& records, int64_t now_ms) {
+  const std::string left = testing::CheckEmpty(state);
+  if (!left.empty()) Fail(now_ms, absl::StrCat("all runs are deleted: ", left));
+  const std::string stored = testing::CheckStored(state, records);
+  if (!stored.empty()) Fail(now_ms, absl::StrCat("all runs are deleted: ", stored));
 }
 
 void Checker::CheckDiscards(const State& state, const Effects& effects, int64_t now_ms) {
@@ -176,6 +187,7 @@ void Checker::CheckHalvedLease(const State& state, const Effects& effects, int64
 void Checker::CheckJournals(const State& state, int64_t now_ms) {
   for (const auto& [id, stored] : journals_) {
     const auto sweep = state.sweeps.find(id);
+    if (sweep == state.sweeps.end() && deletable_sweeps_.contains(id)) continue;
     if (sweep == state.sweeps.end() || sweep->second.rung_results.size() < stored) {
       Fail(now_ms, absl::StrCat("sweep ", id.value, " has lost what was recorded"));
     }
@@ -186,10 +198,12 @@ void Checker::SweepEnded(const State& state, const SweepId& id, const EndedSweep
                          int64_t now_ms) {
   const SweepRecord& sweep = state.sweeps.at(id);
   bool budget_used_up = false;
-  std::vector<RunState> states;
+  // Of those that were not deleted.
+  std::vector<RunState> states, expected;
   for (const SweepRecord::Member& member : sweep.members) {
     const RunRecord& run = state.runs.at(member.run).record;
     states.push_back(run.state);
+    expected.push_back(reference.states[static_cast<size_t>(member.place)]);
     budget_used_up = budget_used_up || run.error.find(" times") != std::string::npos;
   }
   const bool is_synchronous = sweep.halving->rule.order == HalvingOrder::kSynchronous;
@@ -200,8 +214,13 @@ void Checker::SweepEnded(const State& state, const SweepId& id, const EndedSweep
     std::sort(lines.begin(), lines.end());
     return lines;
   };
-  if (states != reference.states || sorted(sweep.rung_results) != sorted(reference.results)) {
-    Fail(now_ms, absl::StrCat("sweep ", id.value, " promoted others than an undisturbed one"));
+  if (states != expected || sorted(sweep.rung_results) != sorted(reference.results)) {
+    const auto names = [](const std::vector<RunState>& of) {
+      return absl::StrJoin(of, " ", [](std::string* out, RunState one) { absl::StrAppend(out, RunStateName(one)); });
+    };
+    Fail(now_ms, absl::StrCat("sweep ", id.value, " promoted others than an undisturbed one: ", names(states), " for ",
+                              names(expected), "; ", absl::StrJoin(sorted(sweep.rung_results), ", "), " for ",
+                              absl::StrJoin(sorted(reference.results), ", ")));
   }
 }
 
@@ -209,13 +228,17 @@ void Checker::CheckRuns(const State& state, int64_t now_ms) {
   for (const auto& [id, ended] : terminal_) {
     const auto run = state.runs.find(id);
     if (run == state.runs.end()) {
-      Fail(now_ms, absl::StrCat("run ", id.value, " was forgotten"));
+      if (!deletable_.contains(id)) Fail(now_ms, absl::StrCat("run ", id.value, " was forgotten"));
     } else if (run->second.record.state != ended) {
       Fail(now_ms, absl::StrCat("run ", id.value, " left its terminal state"));
     }
   }
+  for (const RunId& id : deleted_) {
+    if (state.runs.contains(id)) Fail(now_ms, absl::StrCat("run ", id.value, " came back after it was deleted"));
+  }
   for (const auto& [request_id, run] : acknowledged_) {
-    if (!state.runs.contains(run)) Fail(now_ms, absl::StrCat("acknowledged run ", run.value, " was lost"));
+    if (!state.runs.contains(run) && !deletable_.contains(run))
+      Fail(now_ms, absl::StrCat("acknowledged run ", run.value, " was lost"));
   }
 }
 
@@ -239,7 +262,12 @@ void Checker::LeaseDelivered(const WorkerId& worker, const Lease& lease, int64_t
 
 void Checker::SubmissionAcknowledged(const std::string& request_id, const RunId& run, int64_t now_ms) {
   const auto [known, added] = acknowledged_.emplace(request_id, run);
-  if (!added && known->second != run) Fail(now_ms, absl::StrCat("request ", request_id, " names two runs"));
+  if (added || known->second == run) return;
+  // Asked again after a deletion, it is another run; an answer from before may come late.
+  if (!deletable_.contains(known->second) && !deletable_.contains(run)) {
+    Fail(now_ms, absl::StrCat("request ", request_id, " names two runs"));
+  }
+  if (deletable_.contains(known->second)) known->second = run;
 }
 
 void Checker::Restarted(const std::string& restored, const std::string& committed, int64_t now_ms) {

@@ -8,7 +8,8 @@
 //   inputs first             a lease names the content of every input, and that content was made or uploaded before
 //   discards are safe        nothing that a task reads is discarded, and nothing discarded is leased as an input
 //   terminal states absorb   of runs, over restarts too
-//   submissions are kept     an acknowledged run exists for ever, and its request id always names it
+//   submissions are kept     an acknowledged run exists until it is deleted, and its request id names it as long
+//   deletion is final        a run that was deleted never comes back, and leaves nothing once all are
 //   budgets                  no task fails more often than its retry table allows
 //   indexes                  every index of the state agrees with the records
 //   restarts                 what is restored is what was committed
@@ -48,6 +49,11 @@ class Checker {
   // A lease reached a worker.
   void LeaseDelivered(const WorkerId& worker, const Lease& lease, int64_t now_ms);
   void SubmissionAcknowledged(const std::string& request_id, const RunId& run, int64_t now_ms);
+  // From now on the run may be gone.
+  void DeletionAsked(const RunId& run) { deletable_.insert(run); }
+  void DeletionAsked(const SweepId& sweep) { deletable_sweeps_.insert(sweep); }
+  // All runs were deleted, and workers had time to delete what those had.
+  void AllDeleted(const State& state, const Records& records, int64_t now_ms);
   void ObjectMade(const ArtifactRef& object) { made_.insert(object.digest); }
   void Restarted(const std::string& restored, const std::string& committed, int64_t now_ms);
   // `reference` is how an undisturbed world ended the same spec.
@@ -72,6 +78,9 @@ class Checker {
   std::map<RunId, RunState> terminal_;         // runs seen to end
   std::map<SweepId, size_t> journals_;         // how many rung results were stored
   std::map<std::string, RunId> acknowledged_;  // by request id
+  std::set<RunId> deletable_;
+  std::set<SweepId> deletable_sweeps_;
+  std::set<RunId> deleted_;  // and stored so
   std::map<std::pair<Digest, uint64_t>, WorkerId> granted_;
   int64_t steps_ = 0;
 };

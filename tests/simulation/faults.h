@@ -27,6 +27,8 @@ struct Faults {
   double pause = 0;        // a client pauses a run or resumes it
   double device = 0;       // an attempt on the first of several workers fails: its device is bad
   bool slow_last = false;  // the last of several workers takes ten times as long
+  double erase = 0;        // a client deletes a run, whatever its state
+  double remake = 0;       // a client finds a run's export gone
 };
 
 // Each kind of fault is on or off, and harder or softer: swarm testing.
@@ -50,6 +52,8 @@ inline Faults DrawFaults(SimRandom& random) {
   faults.pause = draw(0.03);
   faults.device = random.Chance(0.3) ? 0.5 + random.Fraction() / 2 : 0;
   faults.slow_last = random.Chance(0.5);
+  faults.erase = draw(0.01);
+  faults.remake = draw(0.05);
   return faults;
 }
 
@@ -69,6 +73,8 @@ enum class Mutant {
   kLoseDiscard,          // that an artifact was discarded is not stored
   kOfferDeleted,         // a deleted activation is taken for one that is there
   kForgetRungResult,     // what halving goes by is not stored
+  kKeepOrphans,          // tasks of a deleted run are not deleted from the store
+  kReuseTokens,          // a task that comes again after its deletion begins with the tokens it had
 };
 
 }  // namespace lwq::coordinator::simulation

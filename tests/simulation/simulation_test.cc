@@ -34,13 +34,16 @@ TEST(SimulationTest, EveryPromiseHoldsInEveryWorld) {
     sum.duplicates += report.duplicates;
     sum.quarantines += report.quarantines;
     sum.runs_stopped += report.runs_stopped;
+    sum.deletions += report.deletions;
+    sum.restored += report.restored;
   }
   std::printf(
       "%lld worlds: %lld steps, %lld executions, %d coordinator restarts, %d workers killed, %d artifacts discarded, "
-      "%d of them made again, %d duplicates, %d quarantines, %d of %d runs succeeded, %d stopped by halving\n",
+      "%d of them made again, %d duplicates, %d quarantines, %d of %d runs succeeded, %d stopped by halving, %d "
+      "deleted, %d exports made again\n",
       static_cast<long long>(count), static_cast<long long>(sum.steps), static_cast<long long>(sum.executions),
       sum.restarts, sum.kills, sum.discards, sum.remakes, sum.duplicates, sum.quarantines, sum.runs_succeeded, sum.runs,
-      sum.runs_stopped);
+      sum.runs_stopped, sum.deletions, sum.restored);
   // The worlds must be wild, and yet mostly end well: otherwise the checks above see nothing.
   if (count >= 100) {
     EXPECT_GT(sum.restarts, count / 4);
@@ -51,6 +54,8 @@ TEST(SimulationTest, EveryPromiseHoldsInEveryWorld) {
     EXPECT_GT(sum.quarantines, count / 10);
     EXPECT_GT(sum.runs_succeeded, sum.runs / 2);
     EXPECT_GT(sum.runs_stopped, count / 4);
+    EXPECT_GT(sum.deletions, count / 4);
+    EXPECT_GT(sum.restored, count / 4);
   }
 }
 
@@ -91,7 +96,9 @@ INSTANTIATE_TEST_SUITE_P(Each, MutantTest,
                                            MutantCase{"DiscardWhatIsRead", Mutant::kDiscardWhatIsRead},
                                            MutantCase{"LoseDiscard", Mutant::kLoseDiscard},
                                            MutantCase{"OfferDeleted", Mutant::kOfferDeleted},
-                                           MutantCase{"ForgetRungResult", Mutant::kForgetRungResult}),
+                                           MutantCase{"ForgetRungResult", Mutant::kForgetRungResult},
+                                           MutantCase{"KeepOrphans", Mutant::kKeepOrphans},
+                                           MutantCase{"ReuseTokens", Mutant::kReuseTokens}),
                          [](const auto& each) { return each.param.name; });
 
 }  // namespace

@@ -16,6 +16,7 @@ constexpr int64_t kHeartbeatMs = 250;
 constexpr int64_t kFaultsMs = 20'000;     // how long things go wrong
 constexpr int64_t kDeadlineMs = 400'000;  // by when everything must have ended
 constexpr int64_t kCallTimeoutMs = 400;
+constexpr int64_t kMaxDelayMs = 4000;  // of a message
 
 // What makes a run's graph another one than the sequential handoff's, or makes it grow.
 void DrawMethod(SimRandom& random, RunSpec& spec) {
@@ -141,7 +142,7 @@ void World::Log(const std::string& line) {
 }
 
 int64_t World::MessageDelay() {
-  if (!healed_ && random_.Chance(faults_.slow)) return random_.Between(500, 4000);
+  if (!healed_ && random_.Chance(faults_.slow)) return random_.Between(500, kMaxDelayMs);
   return random_.Between(1, 20);
 }
 
@@ -493,6 +494,15 @@ void World::MeddleWithSweep() {
   if (random_.Chance(faults_.pause)) Send(PauseSweep{sweep_->id->value, random_.Chance(0.5)}, nothing);
   if (state_ == nullptr || !state_->sweeps.contains(*sweep_->id)) return;
   for (const SweepRecord::Member& member : state_->sweeps.at(*sweep_->id).members) {
+    // Refused until the halving has ended, so that no decision changes.
+    if (random_.Chance(faults_.erase / 4)) {
+      checker_.DeletionAsked(member.run);
+      checker_.DeletionAsked(*sweep_->id);  // it may be the last
+      sweep_->delete_asked = true;
+      Send(DeleteRun{member.run.value, /*force=*/true}, [this](const Status& status, const Reply&) {
+        if (status.ok()) ++report_.deletions;
+      });
+    }
     if (random_.Chance(faults_.cancel)) {
       sweep_->touched = true;
       Send(CancelRun{member.run.value}, nothing);
@@ -506,7 +516,8 @@ void World::MeddleWithSweep() {
 
 bool World::SweepHasEnded() const {
   if (!sweep_.has_value()) return true;
-  if (!sweep_->id.has_value() || !state_->sweeps.contains(*sweep_->id)) return false;
+  if (!sweep_->id.has_value()) return false;
+  if (!state_->sweeps.contains(*sweep_->id)) return sweep_->delete_asked;
   const std::vector<SweepRecord::Member>& members = state_->sweeps.at(*sweep_->id).members;
   return std::all_of(members.begin(), members.end(),
                      [&](const SweepRecord::Member& member) { return HasEnded(*state_, state_->runs.at(member.run)); });
@@ -530,16 +541,36 @@ void World::Misfortunes() {
     objects_.erase(std::next(objects_.begin(), random_.Between(0, static_cast<int64_t>(objects_.size()) - 1)));
   }
   for (SimRun& run : runs_) {
-    if (!run.id.has_value()) continue;
-    if (random_.Chance(faults_.pause)) {
-      Send(PauseRun{run.id->value, random_.Chance(0.5)}, [](const Status&, const Reply&) {});
-    }
-    if (!random_.Chance(faults_.cancel)) continue;
-    run.cancel_asked = true;
-    Send(CancelRun{run.id->value}, [](const Status&, const Reply&) {});
+    if (run.id.has_value()) Meddle(run);
   }
   MeddleWithSweep();
   After(100, [this] { Misfortunes(); });
+}
+
+void World::Meddle(SimRun& run) {
+  const std::string id = run.id->value;
+  if (random_.Chance(faults_.pause)) {
+    Send(PauseRun{id, random_.Chance(0.5)}, [](const Status&, const Reply&) {});
+  }
+  if (random_.Chance(faults_.cancel)) {
+    run.cancel_asked = true;
+    Send(CancelRun{id}, [](const Status&, const Reply&) {});
+  }
+  if (random_.Chance(faults_.erase)) {
+    run.delete_asked = true;
+    checker_.DeletionAsked(*run.id);
+    Send(DeleteRun{id, /*force=*/true}, [this](const Status& status, const Reply&) {
+      if (status.ok()) ++report_.deletions;
+    });
+  }
+  if (random_.Chance(faults_.remake) && state_ != nullptr) {
+    const auto known = state_->runs.find(*run.id);
+    if (known == state_->runs.end() || !known->second.record.result.exported.has_value()) return;
+    objects_.erase(known->second.record.result.exported->digest);
+    Send(RemakeArtifact{id, {}}, [this](const Status& status, const Reply&) {
+      if (status.ok()) ++report_.restored;
+    });
+  }
 }
 
 // Again and again: a pause may still be under way.
@@ -590,6 +621,9 @@ void World::MutateEffects(Effects& effects) {
   if (mutant_ == Mutant::kLoseDiscard) {
     std::erase_if(effects.changes, [](const Change& change) { return std::holds_alternative<PutDiscarded>(change); });
   }
+  if (mutant_ == Mutant::kKeepOrphans) {
+    std::erase_if(effects.changes, [](const Change& change) { return std::holds_alternative<DropTask>(change); });
+  }
   if (mutant_ == Mutant::kForgetSubmission) {
     std::erase_if(effects.changes, [](const Change& change) {
       return std::holds_alternative<PutRun>(change) || std::holds_alternative<PutRequest>(change) ||
@@ -616,6 +650,7 @@ void World::DiscardWhatIsRead(Effects& effects) {
 }
 
 void World::MutateState() {
+  if (mutant_ == Mutant::kReuseTokens) state_->token_floor = 0;
   if (mutant_ == Mutant::kReviveRun && random_.Chance(0.01)) {
     for (auto& [id, run] : state_->runs) {
       if (IsTerminal(run.record.state)) run.record.state = RunState::kPending;
@@ -643,6 +678,32 @@ void World::MutateState() {
   }
 }
 
+void World::Next() {
+  const Happening next = happenings_.top();
+  happenings_.pop();
+  now_ms_ = std::max(now_ms_, next.time_ms);
+  next.act();
+}
+
+void World::Pass(int64_t ms) {
+  const int64_t end_ms = now_ms_ + ms;
+  while (!happenings_.empty() && happenings_.top().time_ms <= end_ms && checker_.violation().empty()) Next();
+  now_ms_ = std::max(now_ms_, end_ms);
+}
+
+void World::DeleteAll() {
+  Pass(2 * kMaxDelayMs);  // what is under way, submissions among it, arrives
+  if (state_ == nullptr) return checker_.Fail(now_ms_, "the coordinator does not come back");
+  for (const auto& [id, run] : state_->runs) checker_.DeletionAsked(id);
+  for (const auto& [id, sweep] : state_->sweeps) checker_.DeletionAsked(id);
+  if (random_.Chance(0.5)) {
+    for (const auto& [id, sweep] : std::map(state_->sweeps)) Deliver(DeleteSweep{id.value, /*force=*/true}, nullptr);
+  }
+  for (const auto& [id, run] : std::map(state_->runs)) Deliver(DeleteRun{id.value, /*force=*/true}, nullptr);
+  Pass(20 * kHeartbeatMs + 4 * kMaxDelayMs);
+  checker_.AllDeleted(*state_, *disk_->Load(), now_ms_);
+}
+
 // --- A life ----------------------------------------------------------------------------------------------------------
 
 WorldReport World::Run() {
@@ -653,23 +714,20 @@ WorldReport World::Run() {
   After(100, [this] { Misfortunes(); });
 
   const auto all_ended = [&] {
-    return healed_ && state_ != nullptr &&
+    return healed_ && state_ != nullptr && state_->remaking_runs.empty() &&
            std::all_of(runs_.begin(), runs_.end(),
                        [&](const SimRun& run) {
-                         return run.id.has_value() && state_->runs.contains(*run.id) &&
-                                IsTerminal(state_->runs.at(*run.id).record.state);
+                         if (!run.id.has_value()) return false;
+                         const auto known = state_->runs.find(*run.id);
+                         return known == state_->runs.end() ? run.delete_asked : IsTerminal(known->second.record.state);
                        }) &&
            SweepHasEnded();
   };
-  while (!happenings_.empty() && now_ms_ < kDeadlineMs && checker_.violation().empty() && !all_ended()) {
-    const Happening next = happenings_.top();
-    happenings_.pop();
-    now_ms_ = std::max(now_ms_, next.time_ms);
-    next.act();
-  }
+  while (!happenings_.empty() && now_ms_ < kDeadlineMs && checker_.violation().empty() && !all_ended()) Next();
   if (checker_.violation().empty()) {
     static std::map<std::string, RunRecord> references;  // by spec: the same few appear in every world
     for (const SimRun& run : runs_) {
+      if (run.id.has_value() && run.delete_asked && state_ != nullptr && !state_->runs.contains(*run.id)) continue;
       if (!run.id.has_value() || state_ == nullptr || !state_->runs.contains(*run.id)) {
         checker_.Fail(now_ms_, absl::StrCat(run.request_id, " was never accepted"));
         continue;
@@ -683,7 +741,7 @@ WorldReport World::Run() {
     if (sweep_.has_value()) {
       if (state_ == nullptr || !SweepHasEnded()) {
         checker_.Fail(now_ms_, "the sweep did not end");
-      } else {
+      } else if (state_->sweeps.contains(*sweep_->id)) {
         checker_.SweepEnded(*state_, *sweep_->id, UndisturbedSweep(sweep_->submission), sweep_->touched, now_ms_);
         for (const SweepRecord::Member& member : state_->sweeps.at(*sweep_->id).members) {
           if (state_->runs.at(member.run).record.state == RunState::kStopped) ++report_.runs_stopped;
@@ -691,6 +749,8 @@ WorldReport World::Run() {
       }
     }
   }
+  if (state_ != nullptr && !state_->remaking_runs.empty()) checker_.Fail(now_ms_, "a result is still being made again");
+  if (checker_.violation().empty()) DeleteAll();
   report_.violation = checker_.violation();
   if (state_ != nullptr) log_.Update(testing::DescribeDurable(*state_));
   report_.log_digest = log_.Finish().hex();

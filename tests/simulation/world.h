@@ -40,6 +40,8 @@ struct WorldReport {
   int remakes = 0;      // discarded artifacts that were made again
   int duplicates = 0;   // leases beside another of the same task
   int quarantines = 0;  // begun
+  int deletions = 0;    // runs that were deleted while others went on
+  int restored = 0;     // results of finished runs that were asked for again and made
 };
 
 // One life of a world.
@@ -76,12 +78,14 @@ class World {
     std::string request_id;
     std::optional<RunId> id;
     bool cancel_asked = false;
+    bool delete_asked = false;
   };
   // A sweep with halving.
   struct SimSweep {
     SubmitSweep submission;
     std::optional<SweepId> id;
-    bool touched = false;  // a client cancelled a run of it, or resumed one that was stopped
+    bool touched = false;       // a client cancelled a run of it, or resumed one that was stopped
+    bool delete_asked = false;  // a run of it
   };
   struct Happening {
     int64_t time_ms;
@@ -132,6 +136,14 @@ class World {
   void MeddleWithSweep();
   bool SweepHasEnded() const;
   void Misfortunes();
+  // One run, as its client pleases.
+  void Meddle(SimRun& run);
+  // What happens next; requires that something does.
+  void Next();
+  // Everything that happens in the next so many milliseconds.
+  void Pass(int64_t ms);
+  // The end: nothing may be left of anything.
+  void DeleteAll();
   void ResumeAll();
 
   const Mutant mutant_;

@@ -107,6 +107,12 @@ StatusOr<ListPage> FaultStore::List(std::string_view prefix, std::string_view st
   return page;
 }
 
+Status FaultStore::Renew(std::string_view key) {
+  LWQ_RETURN_IF_ERROR(Before(StoreCall::kRenew, key));
+  LWQ_RETURN_IF_ERROR(inner_->Renew(key));
+  return After(StoreCall::kRenew, key);
+}
+
 Status FaultStore::Delete(std::string_view key) {
   LWQ_RETURN_IF_ERROR(Before(StoreCall::kDelete, key));
   LWQ_RETURN_IF_ERROR(inner_->Delete(key));

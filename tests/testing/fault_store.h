@@ -23,8 +23,8 @@
 
 namespace lwq::test {
 
-enum class StoreCall { kPut, kStartUpload, kWrite, kCommit, kGet, kGetRange, kHead, kList, kDelete };
-inline constexpr int kStoreCalls = 9;
+enum class StoreCall { kPut, kStartUpload, kWrite, kCommit, kGet, kGetRange, kHead, kList, kRenew, kDelete };
+inline constexpr int kStoreCalls = 10;
 
 struct FaultOptions {
   uint64_t seed = 0;
@@ -50,6 +50,7 @@ class FaultStore : public ObjectStore {
   StatusOr<Bytes> GetRange(std::string_view key, int64_t offset, int64_t length) override;
   StatusOr<ObjectInfo> Head(std::string_view key) override;
   StatusOr<ListPage> List(std::string_view prefix, std::string_view start_after, int limit) override;
+  Status Renew(std::string_view key) override;
   Status Delete(std::string_view key) override;
   std::string Describe() const override { return "fault:" + inner_->Describe(); }
   bool IsLocal() const override { return false; }

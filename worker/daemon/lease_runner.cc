@@ -33,11 +33,11 @@ StatusOr<Task> TaskFromLease(const pb::Lease& lease) {
   return task;
 }
 
-// Whether all the result names is there. A damaged manifest goes, and a record that disagrees with a good one: neither
-// would ever be written over.
+// Whether all the result names is there, and stays: it is about to be this task's result. A damaged manifest goes, and
+// a record that disagrees with a good one: neither would ever be written over.
 StatusOr<bool> IsUsable(ArtifactStore& store, const Digest& action_key, const TaskResult& result) {
   for (const auto& [role, artifact] : result.outputs) {
-    const StatusOr<bool> complete = store.IsComplete(artifact);
+    const StatusOr<bool> complete = store.KeepAlive(artifact);
     if (absl::IsDataLoss(complete.status())) {
       LWQ_ASSIGN_OR_RETURN(const bool dropped, store.DropIfDamaged(artifact.digest));
       if (!dropped) LWQ_RETURN_IF_ERROR(store.store()->Delete(ResultKey(action_key)));

@@ -154,8 +154,9 @@ std::set<std::string> MissingBases(const State& state, const RunEntry& run, cons
   if (missing.empty()) return missing;
   std::set<std::string> needed;
   for (const RunTaskRecord& planned : run.tasks) {
-    const TaskRecord& task = state.tasks.at(planned.key).record;
-    if (task.state != TaskState::kSucceeded) needed.insert(BaseOf(task.def->numerics_class));
+    const TaskEntry& task = state.tasks.at(planned.key);
+    if (task.wanted_by.contains(run.record.sequence) && task.record.state != TaskState::kSucceeded)
+      needed.insert(BaseOf(task.record.def->numerics_class));
   }
   std::erase_if(missing, [&](const std::string& base) { return !needed.contains(base); });
   return missing;

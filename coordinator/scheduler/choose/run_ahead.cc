@@ -2,6 +2,7 @@
 #include "coordinator/scheduler/choose/run_ahead.h"
 
 #include <algorithm>
+#include <tuple>
 #include <vector>
 
 #include "coordinator/scheduler/state/garbage.h"
@@ -12,6 +13,10 @@ namespace {
 
 bool IsChainStep(const TaskEntry& task) {
   return task.record.def->kind == TaskKind::kEmbed || task.record.def->kind == TaskKind::kAdvance;
+}
+
+bool BeginsAChain(const TaskEntry& task) {
+  return task.record.def->kind == TaskKind::kEmbed;
 }
 
 // Whether all inputs of the task are there or being made, if `made` will be.
@@ -30,6 +35,17 @@ bool SomebodyWorksFor(const State& state, const TaskEntry& task) {
     const auto& served = state.tasks.at(*worker.second.lease).wanted_by;
     return std::any_of(task.wanted_by.begin(), task.wanted_by.end(),
                        [&](const auto& run) { return served.contains(run.first); });
+  });
+}
+
+// Whether a task is being executed for a run that goes before all of its own, in the same project: what that one reads
+// will be free before long.
+bool ARunBeforeItIsWorkedFor(const State& state, const TaskEntry& task) {
+  return std::any_of(state.workers.begin(), state.workers.end(), [&](const auto& worker) {
+    if (!worker.second.lease.has_value()) return false;
+    const ReadyQueue::Place& served = state.tasks.at(*worker.second.lease).place;
+    const auto order = [](const Urgency& urgency) { return std::tie(urgency.negated_priority, urgency.run_sequence); };
+    return served.project == task.place.project && order(served.urgency) < order(task.place.urgency);
   });
 }
 
@@ -65,9 +81,9 @@ bool ResultFollows(const State& state, const TaskEntry& task) {
 
 bool ExceedsBudget(const State& state, const TaskEntry& task) {
   if (!IsChainStep(task)) return false;
-  // A chain's beginning counts for nothing: everything hangs on it.
-  const int64_t bytes = task.record.def->kind == TaskKind::kEmbed ? 0 : ExpectedActivationBytes(state, task);
-  return bytes > state.options.activation_bytes - state.activations.needed_bytes();
+  int64_t room = state.options.activation_bytes - state.activations.needed_bytes();
+  if (BeginsAChain(task)) room -= state.activations.expected_bytes();  // or all idle workers would begin one at once
+  return ExpectedActivationBytes(state, task) > room;
 }
 
 bool AreHeldByProject(const State& state, TaskKind kind, const std::string& project) {
@@ -81,13 +97,14 @@ bool IsHeldByProject(const State& state, const TaskEntry& task) {
   const int64_t budget = state.shares.OptionsOf(project).max_stored_bytes;
   if (budget == 0 || !IsChainStep(task)) return false;
   if (ExpectedActivationBytes(state, task) <= budget - BytesOfProject(state, project)) return false;
-  const bool begins = task.record.def->kind == TaskKind::kEmbed;
-  return WorksForProject(state, project) && (begins || !ResultFollows(state, task));
+  return WorksForProject(state, project) && (BeginsAChain(task) || !ResultFollows(state, task));
 }
 
 bool IsHeldBack(const State& state, const TaskEntry& task) {
   if (IsHeldByProject(state, task)) return true;
-  return ExceedsBudget(state, task) && !ResultFollows(state, task) && SomebodyWorksFor(state, task);
+  if (!ExceedsBudget(state, task)) return false;
+  if (SomebodyWorksFor(state, task)) return !ResultFollows(state, task);
+  return BeginsAChain(task) && ARunBeforeItIsWorkedFor(state, task);
 }
 
 }  // namespace lwq::coordinator

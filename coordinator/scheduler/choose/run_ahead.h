@@ -7,8 +7,14 @@
 //   is held back   where no result could soon follow: every reader, directly or through further such tasks, also waits
 //                  for something that nobody has begun to make (sequential: the next block waits for the one before)
 //   gives way      otherwise, to what the same run has ready that makes results (independent: trainings).
-// So the budget may be exceeded by what the trainings in progress and the next ones need. A run nobody works for is
-// never held back: what it waits for may be just this. Measurements are results, whatever they make.
+// So the budget may be exceeded by what the trainings in progress and the next ones need. Measurements are results,
+// whatever they make.
+//
+// Depth before breadth: a chain is not begun beyond the budget for a run that nobody works for while somebody works for
+// a run of the same project that goes before it; that one's end frees what it reads. Its first activation counts
+// beside those that are being made, or all idle workers would begin one at once.
+// Otherwise a run nobody works for is never held back: what it waits for may be just this. So nothing waits for ever:
+// of all runs the first goes on.
 //
 // A project may have a budget of its own (ProjectOptions::max_stored_bytes), over the activations that were made for it
 // and that somebody reads, and those that are being made. Beyond it, and while anything is executed for the project, a

@@ -15,7 +15,8 @@ void ActivationLedger::AddResult(const ArtifactRef& artifact, int64_t readers) {
   Reorder(artifact.digest, activation);
 }
 
-void ActivationLedger::DropResult(const Digest& artifact, int64_t readers, std::vector<Change>& changes) {
+void ActivationLedger::DropResult(const Digest& artifact, int64_t readers, std::vector<Change>& changes,
+                                  Orphan orphan) {
   const auto it = all_.find(artifact);
   LWQ_CHECK(it != all_.end(), "activation ", artifact.short_hex(), " is nobody's result");
   Activation& activation = it->second;
@@ -27,6 +28,7 @@ void ActivationLedger::DropResult(const Digest& artifact, int64_t readers, std::
   }
   switch (activation.state) {
     case ActivationState::kStored:
+      if (orphan == Orphan::kDiscard) return Discard(artifact, activation, changes);
       stored_bytes_ -= activation.size_bytes;
       SetUnneeded(artifact, activation, false);
       SetCharged(activation, false);
@@ -70,7 +72,8 @@ std::vector<ArtifactRef> ActivationLedger::Offer(const WorkerId& worker, int64_t
   for (; count < kMaxOffered; ++count) {
     if (unoffered_.empty()) {
       if (stored_bytes_ <= budget_bytes || unneeded_.empty()) break;
-      DiscardOldest(changes);
+      const Digest oldest = unneeded_.begin()->second;
+      Discard(oldest, all_.at(oldest), changes);
     }
     const Digest artifact = *unoffered_.begin();
     unoffered_.erase(unoffered_.begin());
@@ -135,6 +138,7 @@ void ActivationLedger::SetCharged(Activation& activation, bool charged) {
 
 void ActivationLedger::Expect(const std::string& project, int64_t delta_bytes) {
   if (delta_bytes == 0) return;
+  all_expected_bytes_ += delta_bytes;
   int64_t& bytes = expected_bytes_[project];
   bytes += delta_bytes;
   if (bytes == 0) expected_bytes_.erase(project);
@@ -175,9 +179,7 @@ void ActivationLedger::Withdraw(const Digest& artifact, Activation& activation) 
   activation.deleter = WorkerId();
 }
 
-void ActivationLedger::DiscardOldest(std::vector<Change>& changes) {
-  const Digest artifact = unneeded_.begin()->second;
-  Activation& activation = all_.at(artifact);
+void ActivationLedger::Discard(const Digest& artifact, Activation& activation, std::vector<Change>& changes) {
   activation.state = ActivationState::kDiscarded;
   Reorder(artifact, activation);
   stored_bytes_ -= activation.size_bytes;

@@ -52,8 +52,14 @@ class ActivationLedger {
 
   // A finished task has it as a result that `readers` read.
   void AddResult(const ArtifactRef& artifact, int64_t readers);
-  // The task has no result any more. One that nobody else has either is forgotten: it was lost, or is made again.
-  void DropResult(const Digest& artifact, int64_t readers, std::vector<Change>& changes);
+  // What becomes of an artifact that is nobody's result any more and still stored.
+  enum class Orphan {
+    kForget,   // it was lost, or is made again
+    kDiscard,  // it is to be deleted: who had it is deleted
+  };
+  // The task has no result any more.
+  void DropResult(const Digest& artifact, int64_t readers, std::vector<Change>& changes,
+                  Orphan orphan = Orphan::kForget);
   // Readers of a result came or went. Requires the result to have been added.
   void AddReaders(const Digest& artifact, int64_t delta);
   // It was made for the project, unless it had been made for one before. No effect on what is not known.
@@ -80,6 +86,7 @@ class ActivationLedger {
   int64_t needed_bytes() const { return stored_bytes_ - unneeded_bytes_; }
   // What tasks that are being executed for the project are expected to make: so many bytes more, or less again.
   void Expect(const std::string& project, int64_t delta_bytes);
+  int64_t expected_bytes() const { return all_expected_bytes_; }  // for all projects
   int64_t expected_bytes_of(const std::string& project) const {
     const auto bytes = expected_bytes_.find(project);
     return bytes == expected_bytes_.end() ? 0 : bytes->second;
@@ -98,8 +105,8 @@ class ActivationLedger {
   void SetCharged(Activation& activation, bool charged);
   void SetUnneeded(const Digest& artifact, Activation& activation, bool unneeded);
   void Withdraw(const Digest& artifact, Activation& activation);
-  // Requires an unneeded one.
-  void DiscardOldest(std::vector<Change>& changes);
+  // Requires a STORED one.
+  void Discard(const Digest& artifact, Activation& activation, std::vector<Change>& changes);
 
   std::map<Digest, Activation> all_;
   std::set<std::pair<int64_t, Digest>> unneeded_;  // STORED without readers, longest first
@@ -107,6 +114,7 @@ class ActivationLedger {
   std::map<WorkerId, std::set<Digest>> offered_;
   std::map<std::string, int64_t> charged_bytes_;   // by project
   std::map<std::string, int64_t> expected_bytes_;  // by project
+  int64_t all_expected_bytes_ = 0;
   int64_t next_place_ = 1;
   int64_t stored_bytes_ = 0;
   int64_t unneeded_bytes_ = 0;  // of unneeded_

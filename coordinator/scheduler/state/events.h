@@ -56,6 +56,19 @@ struct PauseSweep {
   std::string sweep_id;  // an id or a unique prefix
   bool paused = true;    // else what was paused is resumed; runs that are STOPPED stay so
 };
+struct DeleteRun {
+  std::string run_id;  // an id or a unique prefix
+  bool force = false;  // one that has not ended is cancelled first
+};
+struct DeleteSweep {
+  std::string sweep_id;  // an id or a unique prefix
+  bool force = false;
+};
+// A result of a run that has succeeded is gone from the object store.
+struct RemakeArtifact {
+  std::string run_id;  // an id or a unique prefix
+  Digest artifact;     // zero: the export
+};
 struct RegisterWorker {
   WorkerRecord worker;  // its id is not read
 };
@@ -107,8 +120,9 @@ struct ReleaseWorker {
 // A deadline has passed.
 struct Tick {};
 
-using Event = std::variant<SubmitRun, SubmitRuns, SubmitSweep, CancelRun, PauseRun, CancelSweep, PauseSweep,
-                           RegisterWorker, LeaseTask, Heartbeat, ReportTask, ReleaseWorker, Tick>;
+using Event =
+    std::variant<SubmitRun, SubmitRuns, SubmitSweep, CancelRun, PauseRun, CancelSweep, PauseSweep, DeleteRun,
+                 DeleteSweep, RemakeArtifact, RegisterWorker, LeaseTask, Heartbeat, ReportTask, ReleaseWorker, Tick>;
 
 struct Lease {
   Digest task;
@@ -137,6 +151,12 @@ struct RunsReply {
 struct SweepReply {
   SweepId sweep;
 };
+struct DeleteReply {
+  std::string id;  // of the run or the sweep
+  int64_t runs = 0;
+  int64_t tasks = 0;           // that no other run had
+  int64_t released_bytes = 0;  // of results that nobody has any more
+};
 struct RegisterReply {
   WorkerId worker;
 };
@@ -151,8 +171,8 @@ struct HeartbeatReply {
   std::vector<ArtifactRef> discard;  // artifacts to delete, named until they are known to be
 };
 
-using Reply = std::variant<std::monostate, RunReply, RunsReply, SweepReply, RegisterReply, WorkerReply, LeaseReply,
-                           HeartbeatReply>;
+using Reply = std::variant<std::monostate, RunReply, RunsReply, SweepReply, DeleteReply, RegisterReply, WorkerReply,
+                           LeaseReply, HeartbeatReply>;
 
 struct Effects {
   // To be committed before anything below leaves the process.

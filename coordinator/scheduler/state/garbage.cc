@@ -43,6 +43,12 @@ void AddResults(State& state, const TaskEntry& task) {
   }
 }
 
+void CountKept(State& state, TaskKind kind, const ActionRecord& action) {
+  for (const auto& [role, artifact] : action.outputs) {
+    if (!IsDisposable(kind, role)) state.kept.AddResult(artifact);
+  }
+}
+
 // One more run keeps the task's results, or one less.
 void CountHolder(State& state, TaskEntry& task, int64_t delta) {
   task.holders += delta;
@@ -85,10 +91,38 @@ void EnterInLedger(State& state, TaskEntry& task) {
   AddResults(state, task);
 }
 
-void NoteMade(State& state, const TaskEntry& task, std::vector<Change>& changes) {
+int64_t GiveUpResults(State& state, const TaskEntry& task, std::vector<Change>& changes) {
+  const int64_t stored_before = state.activations.stored_bytes();
   for (const auto& [role, artifact] : DisposableResults(state, task.record)) {
+    state.activations.DropResult(artifact.digest, ReadersOf(task, role), changes, ActivationLedger::Orphan::kDiscard);
+  }
+  return stored_before - state.activations.stored_bytes();
+}
+
+void RememberAction(State& state, TaskKind kind, ActionRecord action, std::vector<Change>& changes) {
+  const Digest key = action.key;
+  if (state.actions.contains(key)) ForgetAction(state, kind, key, changes);
+  changes.push_back(PutAction{action});
+  CountKept(state, kind, state.actions.emplace(key, std::move(action)).first->second);
+}
+
+int64_t ForgetAction(State& state, TaskKind kind, const Digest& action_key, std::vector<Change>& changes) {
+  int64_t bytes = 0;
+  const auto action = state.actions.find(action_key);
+  for (const auto& [role, artifact] : action->second.outputs) {
+    if (!IsDisposable(kind, role) && state.kept.DropResult(artifact.digest, changes)) bytes += artifact.size_bytes;
+  }
+  state.actions.erase(action);
+  changes.push_back(DropAction{action_key});
+  return bytes;
+}
+
+void NoteMade(State& state, const TaskEntry& task, std::vector<Change>& changes) {
+  if (task.record.state != TaskState::kSucceeded) return;
+  for (const auto& [role, artifact] : state.actions.at(task.record.action_key).outputs) {
     state.activations.ChargeTo(artifact.digest, task.place.project);
     state.activations.Made(artifact.digest, changes);
+    state.kept.Made(artifact.digest, changes);
   }
 }
 
@@ -105,12 +139,22 @@ size_t TasksToHold(const RunEntry& run) {
 std::optional<ArtifactRef> ReadableContentOf(const State& state, const TaskInput& input) {
   std::optional<ArtifactRef> content = ContentOf(state, input);
   const bool made = std::holds_alternative<TaskOutputRef>(input);
-  if (made && content.has_value() && !state.activations.IsReadable(content->digest)) return std::nullopt;
+  if (!made || !content.has_value()) return content;
+  if (!state.activations.IsReadable(content->digest) || !state.kept.IsReadable(content->digest)) return std::nullopt;
   return content;
 }
 
 void RestoreLedger(State& state, const std::vector<DiscardedRecord>& discarded) {
-  for (const DiscardedRecord& record : discarded) state.activations.Restore(record);
+  for (const auto& [key, users] : state.action_users) {
+    CountKept(state, state.tasks.at(*users.begin()).record.def->kind, state.actions.at(key));
+  }
+  for (const DiscardedRecord& record : discarded) {
+    if (state.kept.Has(record.artifact.digest)) {
+      state.kept.Restore(record.artifact.digest);
+    } else {
+      state.activations.Restore(record);
+    }
+  }
   // Step 1: what was discarded. Step 2: results, before their readers: a reader's count goes to what it reads. Step 3:
   // the reads of tasks. Step 4: what runs hold.
   for (const auto& [key, task] : state.tasks) {

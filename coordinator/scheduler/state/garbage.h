@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which outputs may be discarded and who still reads them: keeps the ledger of activations equal to what tasks and runs
-// say. docs/adr/0010-activation-garbage.md has the reasons.
+// Which outputs may be discarded and who still reads them: keeps the ledger of activations, and what is known of kept
+// results (kept_artifacts.h), equal to what tasks and runs say. docs/adr/0010-activation-garbage.md has the reasons.
 //
 // An output is read by every task that takes it as an input and is BLOCKED, READY or LEASED, hence wanted by an active
 // run; and all outputs of a run that may still get more tasks count as read. A discarded output keeps its name: what
@@ -26,6 +26,15 @@ bool GraphIsComplete(const RunEntry& run);
 // Takes the task's reads and results out of the ledger before its record changes, and enters them after.
 void TakeFromLedger(State& state, TaskEntry& task, std::vector<Change>& changes);
 void EnterInLedger(State& state, TaskEntry& task);
+
+// The task, which is not live and which no run has any more, has no results any more: those that no other has are to be
+// deleted. The bytes that so become free.
+int64_t GiveUpResults(State& state, const TaskEntry& task, std::vector<Change>& changes);
+
+// What an action of a task of that kind made is remembered from now on.
+void RememberAction(State& state, TaskKind kind, ActionRecord action, std::vector<Change>& changes);
+// It is not remembered any more. Bytes of its kept results that no other action has.
+int64_t ForgetAction(State& state, TaskKind kind, const Digest& action_key, std::vector<Change>& changes);
 
 // What the task has just reported is in the object store, whatever was discarded before.
 void NoteMade(State& state, const TaskEntry& task, std::vector<Change>& changes);

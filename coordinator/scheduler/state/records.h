@@ -67,6 +67,7 @@ struct RunRecord {
   bool paused = false;  // no task is begun for it; only while it is not in a terminal state
   // Resumed after its sweep's halving had stopped it: it is trained through, whatever halving decides of it.
   bool left_halving = false;
+  Digest remaking;  // SUCCEEDED: the task whose lost result is made again for it; zero = none
 };
 
 // Runs that were submitted together to be compared. What they are never changes; where there is halving, its journal
@@ -75,6 +76,7 @@ struct SweepRecord {
   struct Member {
     RunId run;
     std::map<std::string, std::string> labels;  // axis → value: what tells it from the others, for people
+    int64_t place = 0;                          // among the members as they were submitted: what halving knows it by
     friend bool operator==(const Member&, const Member&) = default;
   };
   SweepId id;
@@ -83,10 +85,11 @@ struct SweepRecord {
   std::string request_id;  // "" = none
   Digest spec_digest;      // of everything it was submitted with
   int64_t submitted_unix_ms = 0;
-  std::vector<Member> members;  // in the order given
+  std::vector<Member> members;  // in the order given, without those that were deleted
   std::optional<SweepHalving> halving = std::nullopt;
-  // With halving: what runs measured at rungs, in the order it was recorded; `run` is a place among the members. Which
-  // runs go on follows from it alone (ReplayHalving).
+  // With halving: what runs measured at rungs, in the order it was recorded; `run` is a member's place. Which runs go
+  // on follows from it alone (ReplayHalving). What a run measured stays when it is deleted, which it is not before the
+  // halving has ended.
   std::vector<RungResult> rung_results = {};
 };
 
@@ -226,7 +229,7 @@ struct PutNextWorker {
 struct PutRequest {
   RequestRecord request;
 };
-// A new sweep, without rung results: those are appended.
+// A sweep, without rung results: those are appended. Stored once, and again when a member was deleted.
 struct PutSweep {
   SweepRecord sweep;
 };
@@ -235,6 +238,27 @@ struct AppendRungResult {
   SweepId sweep;
   int64_t number = 0;  // its place in the journal, from 0
   RungResult result;
+};
+// With its list of tasks and its log lines.
+struct DropRun {
+  RunId id;
+  int64_t sequence = 0;
+};
+// No run has it any more.
+struct DropTask {
+  Digest key;
+};
+struct DropRequest {
+  std::string request_id;
+};
+// With the journal of its halving.
+struct DropSweep {
+  SweepId id;
+  int64_t sequence = 0;
+};
+// Tokens of leases of tasks that are made from now on are larger: those of a deleted task never come again.
+struct PutTokenFloor {
+  uint64_t token = 0;
 };
 struct AppendLog {
   LogRecord line;
@@ -246,7 +270,8 @@ struct DropLogs {
 };
 
 using Change = std::variant<PutRun, PutRunTasks, PutTask, PutAction, DropAction, PutDiscarded, DropDiscarded, PutWorker,
-                            DropWorker, PutNextWorker, PutRequest, PutSweep, AppendRungResult, AppendLog, DropLogs>;
+                            DropWorker, PutNextWorker, PutRequest, PutSweep, AppendRungResult, AppendLog, DropLogs,
+                            DropRun, DropTask, DropRequest, DropSweep, PutTokenFloor>;
 
 // Everything, as Load returns it. Order within each list: runs and lines by sequence, tasks of a run by position.
 struct Records {
@@ -260,6 +285,7 @@ struct Records {
   std::vector<SweepRecord> sweeps;  // by sequence
   std::vector<LogRecord> logs;
   int64_t next_worker = 1;
+  uint64_t token_floor = 0;
 };
 
 }  // namespace lwq::coordinator

@@ -7,6 +7,7 @@
 #include "coordinator/scheduler/state/garbage.h"
 #include "coordinator/scheduler/state/indexing.h"
 #include "coordinator/scheduler/state/learning.h"
+#include "coordinator/scheduler/state/retention.h"
 
 namespace lwq::coordinator {
 namespace {
@@ -16,9 +17,22 @@ Status Inconsistent(std::string_view what) {
       absl::StrCat("the store is inconsistent: ", what, "; restore a backup, or move the file away to start empty"));
 }
 
-bool SameTasks(const std::vector<PlannedTask>& graph, const std::vector<RunTaskRecord>& tasks) {
-  return std::equal(graph.begin(), graph.end(), tasks.begin(), tasks.end(),
-                    [](const PlannedTask& planned, const RunTaskRecord& task) { return planned.key == task.key; });
+// A run with a result that is made again wants that task, and of the tasks before it those that are not done: each of
+// them was wanted when the one after it found it missing.
+void WantForRemake(State& state, const RunEntry& run) {
+  std::map<Digest, size_t> positions;
+  for (size_t position = 0; position < run.tasks.size(); ++position) positions[run.tasks[position].key] = position;
+  std::vector<Digest> missing = {run.record.remaking};
+  while (!missing.empty()) {
+    const auto position = positions.find(missing.back());
+    missing.pop_back();
+    if (position == positions.end()) continue;
+    TaskEntry& task = state.tasks.at(position->first);
+    if (!IsLive(task.record) || !task.wanted_by.emplace(run.record.sequence, position->second).second) continue;
+    for (const auto& [role, input] : task.record.def->inputs) {
+      if (const auto* made = std::get_if<TaskOutputRef>(&input)) missing.push_back(made->derivation_key);
+    }
+  }
 }
 
 Status RestoreRuns(State& state, Records& records) {
@@ -47,7 +61,7 @@ Status RestoreRuns(State& state, Records& records) {
     if (run.record.state == RunState::kRunning) {
       CountRunning(state, run.record, +1);
       auto graph = GraphOf(run);
-      if (graph.ok() && SameTasks(graph->tasks, run.tasks)) {
+      if (graph.ok() && HasTasksOf(run, *graph)) {
         run.pending = std::move(graph->pending);
       } else {
         state.outdated_runs.insert(run.record.sequence);
@@ -81,15 +95,18 @@ void RestoreWorkers(State& state, Records& records, Instant now) {
 // Active runs want their tasks; tasks know who reads them.
 Status LinkTasks(State& state) {
   for (auto& [id, run] : state.runs) {
-    if (run.record.state != RunState::kRunning) continue;
     for (size_t position = 0; position < run.tasks.size(); ++position) {
       const auto task = state.tasks.find(run.tasks[position].key);
       if (task == state.tasks.end()) {
         return Inconsistent(absl::StrCat("run ", id.value, " has task ", run.tasks[position].key.short_hex(),
                                          ", which does not exist"));
       }
-      task->second.wanted_by[run.record.sequence] = position;
+      task->second.runs.insert(run.record.sequence);
+      if (run.record.state == RunState::kRunning) task->second.wanted_by[run.record.sequence] = position;
     }
+    if (run.record.remaking.is_zero()) continue;
+    state.remaking_runs.insert(run.record.sequence);
+    WantForRemake(state, run);
   }
   for (const auto& [key, task] : state.tasks) {
     for (const auto& [role, input] : task.record.def->inputs) {
@@ -100,6 +117,7 @@ Status LinkTasks(State& state) {
       }
     }
     LinkConsumers(state, task.record);
+    if (task.runs.empty()) state.orphans.insert(key);
   }
   return absl::OkStatus();
 }
@@ -129,6 +147,19 @@ Status IndexTasks(State& state, Instant now) {
   return absl::OkStatus();
 }
 
+// Whether the halving is of the sweep's runs: of all of them or, once it has ended, of those and others that were
+// deleted.
+bool IsOf(const HalvingSweep& halving, const SweepRecord& sweep) {
+  const std::vector<SweepRecord::Member>& members = sweep.members;
+  const int64_t runs = sweep.halving->rule.runs;
+  int64_t next = 0;
+  for (const SweepRecord::Member& member : members) {
+    if (member.place < next || member.place >= runs) return false;
+    next = member.place + 1;
+  }
+  return halving.ended() || std::ssize(members) == runs;
+}
+
 }  // namespace
 
 StatusOr<State> RestoreState(Records records, const SchedulerOptions& options, Instant now) {
@@ -137,6 +168,7 @@ StatusOr<State> RestoreState(Records records, const SchedulerOptions& options, I
   state.now_ms = now.steady_ms;
   state.shares.Configure(options.projects);
   state.health.Configure(options.quarantine_ms);
+  state.token_floor = records.token_floor;
   LWQ_RETURN_IF_ERROR(RestoreRuns(state, records));
   RestoreWorkers(state, records, now);
   for (ActionRecord& action : records.actions) {
@@ -152,6 +184,8 @@ StatusOr<State> RestoreState(Records records, const SchedulerOptions& options, I
     state.tasks.emplace(key, std::move(task));
   }
   for (RequestRecord& request : records.requests) {
+    const auto run = state.runs.find(request.run);
+    if (run != state.runs.end()) run->second.request_id = request.request_id;
     const std::string id = request.request_id;
     state.requests.emplace(id, std::move(request));
   }
@@ -162,11 +196,10 @@ StatusOr<State> RestoreState(Records records, const SchedulerOptions& options, I
           absl::StrCat("sweep ", sweep.id.value, " has run ", member.run.value, ", which does not exist"));
     }
     if (sweep.halving.has_value()) {
-      const Status replayed = ReplayHalving(sweep.halving->rule, sweep.rung_results).status();
-      const bool of_members = sweep.halving->rule.runs == static_cast<int64_t>(sweep.members.size());
-      if (!replayed.ok() || !of_members) {
+      const StatusOr<HalvingSweep> replayed = ReplayHalving(sweep.halving->rule, sweep.rung_results);
+      if (!replayed.ok() || !IsOf(*replayed, sweep)) {
         return Inconsistent(absl::StrCat("halving of sweep ", sweep.id.value, ": ",
-                                         of_members ? MessageOf(replayed) : "it is of other runs"));
+                                         replayed.ok() ? "it is of other runs" : MessageOf(replayed.status())));
       }
     }
     IndexSweep(state, std::move(sweep));
@@ -175,7 +208,7 @@ StatusOr<State> RestoreState(Records records, const SchedulerOptions& options, I
   LWQ_RETURN_IF_ERROR(IndexTasks(state, now));
   for (auto& [id, run] : state.runs) {
     run.counts = CountTasks(state, run);
-    run.unfinished = CountUnfinished(state, run);
+    if (run.record.state == RunState::kRunning) run.unfinished = CountUnfinished(state, run);
     run.task_revisions.assign(run.tasks.size(), Revise(state, run));
   }
   LearnFromStored(state);
@@ -186,6 +219,9 @@ StatusOr<State> RestoreState(Records records, const SchedulerOptions& options, I
     SetStragglerTime(state, task, StragglerTime(state, task));
   }
   RestoreLedger(state, records.discarded);
+  for (const auto& [id, run] : state.runs) {
+    if (IsTerminal(run.record.state)) ScheduleRetention(state, run, now);
+  }
   return state;
 }
 

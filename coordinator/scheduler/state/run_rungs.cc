@@ -89,7 +89,7 @@ const HalvingSweep* HalvingOf(const State& state, const RunEntry& run) {
 
 int64_t PromotedBlocks(const SweepHalving& halving, const HalvingSweep& sweep, const RunEntry& run) {
   if (run.record.left_halving) return kAllBlocks;
-  const HalvingPlace place = sweep.PlaceOf(static_cast<int64_t>(run.sweep_position));
+  const HalvingPlace place = sweep.PlaceOf(run.sweep_place);
   return RungBlocks(halving.rule)[static_cast<size_t>(place.rung)];
 }
 
@@ -113,21 +113,26 @@ std::optional<double> RungValue(const State& state, const RunEntry& run, const S
 }
 
 std::vector<std::vector<double>> RungValues(const SweepRecord& sweep) {
+  std::map<int64_t, size_t> positions;  // by place
+  for (size_t i = 0; i < sweep.members.size(); ++i) positions[sweep.members[i].place] = i;
   std::vector<std::vector<double>> values(sweep.members.size());
-  for (const RungResult& result : sweep.rung_results) values[static_cast<size_t>(result.run)].push_back(result.value);
+  for (const RungResult& result : sweep.rung_results) {
+    const auto position = positions.find(result.run);
+    if (position != positions.end()) values[position->second].push_back(result.value);
+  }
   return values;
 }
 
 bool HasEnded(const State& state, const RunEntry& run) {
   if (run.record.state != RunState::kStopped) return IsTerminal(run.record.state);
   const HalvingSweep* halving = HalvingOf(state, run);
-  return halving == nullptr || !halving->MayYetBePromoted(static_cast<int64_t>(run.sweep_position));
+  return halving == nullptr || !halving->MayYetBePromoted(run.sweep_place);
 }
 
 bool WaitsAtRung(const State& state, const RunEntry& run) {
   const HalvingSweep* halving = HalvingOf(state, run);
   return halving != nullptr && !run.record.left_halving && run.record.state == RunState::kRunning &&
-         halving->PlaceOf(static_cast<int64_t>(run.sweep_position)).decision == HalvingDecision::kWait;
+         halving->PlaceOf(run.sweep_place).decision == HalvingDecision::kWait;
 }
 
 bool HasEnded(const State& state, const SweepId& sweep) {

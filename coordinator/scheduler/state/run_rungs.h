@@ -23,7 +23,7 @@ int64_t PromotedBlocks(const SweepHalving& halving, const HalvingSweep& sweep, c
 // rung is reached with the run's end.
 std::optional<double> RungValue(const State& state, const RunEntry& run, const SweepHalving& halving, int64_t rung);
 
-// By member: its recorded values, from rung 0 on.
+// By member that there is: its recorded values, from rung 0 on.
 std::vector<std::vector<double>> RungValues(const SweepRecord& sweep);
 
 // Whether nothing happens to the run any more, unless somebody asks for it: it is in a terminal state, or STOPPED in a

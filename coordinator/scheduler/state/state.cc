@@ -57,6 +57,7 @@ void IndexSweep(State& state, SweepRecord sweep) {
     RunEntry& run = state.runs.at(sweep.members[position].run);
     run.sweep = id;
     run.sweep_position = position;
+    run.sweep_place = sweep.members[position].place;
   }
   if (sweep.halving.has_value()) {
     StatusOr<HalvingSweep> halving = ReplayHalving(sweep.halving->rule, sweep.rung_results);
@@ -72,6 +73,36 @@ void IndexSweep(State& state, SweepRecord sweep) {
   state.next_sweep_sequence = std::max(state.next_sweep_sequence, sweep.sequence + 1);
   state.sweep_revisions[id] = ++state.revision;
   state.sweeps[id] = std::move(sweep);
+}
+
+void LeaveSweep(State& state, RunEntry& run) {
+  const auto sweep = state.sweeps.find(run.sweep);
+  run.sweep = SweepId();
+  if (sweep == state.sweeps.end()) return;
+  state.sweep_revisions[sweep->first] = ++state.revision;
+  std::vector<SweepRecord::Member>& members = sweep->second.members;
+  members.erase(members.begin() + static_cast<ptrdiff_t>(run.sweep_position));
+  for (size_t position = run.sweep_position; position < members.size(); ++position) {
+    state.runs.at(members[position].run).sweep_position = position;
+  }
+}
+
+void ReleaseTasks(State& state, const RunEntry& run) {
+  for (const RunTaskRecord& planned : run.tasks) {
+    std::set<int64_t>& runs = state.tasks.at(planned.key).runs;
+    runs.erase(run.record.sequence);
+    if (runs.empty()) state.orphans.insert(planned.key);
+  }
+}
+
+void ReindexBases(State& state) {
+  state.bases_of_model.clear();
+  for (const auto& [id, run] : state.runs) IndexBases(state, run.record);
+}
+
+bool HasTasksOf(const RunEntry& run, const RunGraph& graph) {
+  return std::equal(graph.tasks.begin(), graph.tasks.end(), run.tasks.begin(), run.tasks.end(),
+                    [](const PlannedTask& planned, const RunTaskRecord& task) { return planned.key == task.key; });
 }
 
 const std::map<std::string, std::string>& LabelsOf(const State& state, const RunEntry& run) {

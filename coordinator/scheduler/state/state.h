@@ -26,6 +26,7 @@
 #include "coordinator/scheduler/state/device_health.h"
 #include "coordinator/scheduler/state/durations.h"
 #include "coordinator/scheduler/state/events.h"
+#include "coordinator/scheduler/state/kept_artifacts.h"
 #include "coordinator/scheduler/state/local_artifacts.h"
 #include "coordinator/scheduler/state/project_shares.h"
 #include "coordinator/scheduler/state/ready_queue.h"
@@ -58,6 +59,8 @@ struct SchedulerOptions {
   // chains do not run ahead of what they feed (run_ahead.h).
   int64_t activation_bytes = int64_t{64} << 30;
   std::map<std::string, ProjectOptions> projects = {};  // by name
+  // How long after the end of its runs a result of the kind is kept; without an entry: for ever (retention.h).
+  std::map<KeptKind, int64_t> retain_ms = {};
 };
 
 // A run's tasks in numbers.
@@ -76,8 +79,10 @@ inline constexpr int64_t kAllBlocks = std::numeric_limits<int64_t>::max();
 struct RunEntry {
   RunRecord record;
   SweepId sweep;                         // "" = none
-  size_t sweep_position = 0;             // among its members
+  size_t sweep_position = 0;             // among its members as they are
+  int64_t sweep_place = 0;               // among its members as they were submitted: what halving knows it by
   int64_t promoted_blocks = kAllBlocks;  // tasks that need more of them are not begun for it
+  std::string request_id;                // "" = none
   std::shared_ptr<const LlamaConfig> model;
   Plan plan;
   std::vector<RunTaskRecord> tasks;
@@ -87,6 +92,7 @@ struct RunEntry {
   size_t held = 0;                            // first tasks whose results are kept for tasks to come (garbage.h)
   std::string waiting_reason;                 // not ended: why it stands still, as last logged; "" = not known
   std::map<int, int> unfinished;              // RUNNING: of the tasks that have not SUCCEEDED, how many by depth
+  std::string remake_error;                   // why the last result that was to be made again was not
   uint64_t revision = 0;                      // State::revision when a watcher could last see a change
   uint64_t plan_revision = 0;                 // at which the plan last changed
   std::vector<uint64_t> task_revisions;       // at which each of `tasks` last changed
@@ -96,6 +102,7 @@ struct RunEntry {
 struct TaskEntry {
   TaskRecord record;
   std::map<int64_t, size_t> wanted_by;     // active runs: sequence → position in the run
+  std::set<int64_t> runs;                  // that have it, whatever their state: sequences
   std::set<Digest> consumers;              // tasks that read an output of it
   std::map<std::string, int64_t> readers;  // by disposable output: reads by tasks that are not over
   int64_t holders = 0;                     // runs that keep its results for tasks to come
@@ -105,6 +112,7 @@ struct TaskEntry {
   Digest waiting_for;                 // BLOCKED behind an equal action of another task; zero = not
   int64_t leased_at_ms = 0;           // to the worker that the record names
   int64_t older_leased_at_ms = 0;     // to the older of two
+  int64_t leased_unix_ms = 0;         // LEASED: when, to the older of two; 0 = before the coordinator started
   int64_t charged_from_ms = 0;        // LEASED: since when its project pays, for one worker only
   double charged_seconds = 0;         // LEASED: to its project, in advance
   int64_t expected_bytes = 0;         // LEASED: of activations, which its project is expected to have more
@@ -167,6 +175,13 @@ struct State {
   std::map<Digest, Digest> action_owner;
   std::map<Digest, std::set<Digest>> action_waiters;
   ActivationLedger activations;
+  KeptArtifacts kept;
+  // Tasks that no run has; the next deletion takes them along.
+  std::set<Digest> orphans;
+  // Runs with a result that is made again (step_remake.cc): sequences.
+  std::set<int64_t> remaking_runs;
+  // When results of a run that has ended are to be looked at, on the steady clock, and its sequence.
+  std::set<std::pair<int64_t, int64_t>> retention_deadlines;
   std::map<WorkerId, WorkerEntry> workers;
   std::map<std::string, WorkerId> workers_by_name;
   std::map<WorkerShape, std::set<WorkerId>> here;  // workers that are here (IsHere) and not draining
@@ -186,6 +201,7 @@ struct State {
   int64_t next_sweep_sequence = 1;
   int64_t next_worker = 1;
   int64_t next_log = 1;
+  uint64_t token_floor = 0;  // no task that is made from now on has a lease with a token up to this
 };
 
 // By id or unique prefix of at least four characters. NOT_FOUND; INVALID_ARGUMENT where the prefix is too short or
@@ -203,6 +219,18 @@ uint64_t Revise(State& state, RunEntry& run);
 
 // Takes the sweep in. Its runs are there already. Requires a journal that can be replayed.
 void IndexSweep(State& state, SweepRecord sweep);
+
+// Takes the run out of its sweep, if it is in one that still is.
+void LeaveSweep(State& state, RunEntry& run);
+
+// The run has its tasks no longer: those that no other has are orphans.
+void ReleaseTasks(State& state, const RunEntry& run);
+
+// Fills bases_of_model anew from all runs.
+void ReindexBases(State& state);
+
+// Whether the run's tasks are those of the graph, in its order: not where another version of the program named them.
+bool HasTasksOf(const RunEntry& run, const RunGraph& graph);
 
 // The labels of a run in its sweep; none where it is in none.
 const std::map<std::string, std::string>& LabelsOf(const State& state, const RunEntry& run);

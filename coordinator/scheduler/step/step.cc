@@ -38,6 +38,7 @@ std::optional<int64_t> NextDeadline(const State& state) {
   consider(state.execution_deadlines);
   consider(state.straggler_times);
   consider(state.health.ends());
+  consider(state.retention_deadlines);
   if (state.missed_workers_due_ms != 0)
     next = std::min(next.value_or(state.missed_workers_due_ms), state.missed_workers_due_ms);
   if (!state.outdated_runs.empty()) next = std::numeric_limits<int64_t>::min();

@@ -13,6 +13,9 @@
 //   SubmitRun   RunReply; INVALID_ARGUMENT, FAILED_PRECONDITION, ALREADY_EXISTS (request_id with another spec)
 //   SubmitRuns  RunsReply; as SubmitRun, of the first that is refused; INVALID_ARGUMENT (none, too many, an id twice)
 //   CancelRun   RunReply; NOT_FOUND, INVALID_ARGUMENT
+//   DeleteRun   DeleteReply; NOT_FOUND, INVALID_ARGUMENT, FAILED_PRECONDITION (it has not ended, and no force); of a
+//               sweep DeleteSweep, all or none
+//   RemakeArtifact  RunReply; NOT_FOUND, INVALID_ARGUMENT, FAILED_PRECONDITION
 //   Register    RegisterReply; INVALID_ARGUMENT
 //   LeaseTask   LeaseReply (empty: nothing fits now); NOT_FOUND
 //   Heartbeat   HeartbeatReply; NOT_FOUND

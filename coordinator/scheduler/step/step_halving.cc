@@ -40,7 +40,7 @@ void Stepper::RecordRungs(RunEntry& run) {
   const auto halving = state_.halvings.find(run.sweep);
   if (halving == state_.halvings.end()) return;
   SweepRecord& sweep = state_.sweeps.at(run.sweep);
-  const auto position = static_cast<int64_t>(run.sweep_position);
+  const int64_t position = run.sweep_place;
   // More than one where others have trained its next blocks as well.
   while (true) {
     const HalvingPlace place = halving->second.PlaceOf(position);
@@ -51,6 +51,7 @@ void Stepper::RecordRungs(RunEntry& run) {
   }
 }
 
+// Requires that no member was deleted: none is before the halving has ended, and nothing is recorded after that.
 void Stepper::RecordRung(SweepRecord& sweep, const RungResult& result) {
   HalvingSweep& halving = state_.halvings.at(sweep.id);
   const SweepHalving& rule = *sweep.halving;
@@ -69,7 +70,7 @@ void Stepper::RecordRung(SweepRecord& sweep, const RungResult& result) {
   }
   for (const SweepRecord::Member& member : sweep.members) {
     RunEntry& run = state_.runs.at(member.run);
-    const HalvingPlace place = halving.PlaceOf(static_cast<int64_t>(run.sweep_position));
+    const HalvingPlace place = halving.PlaceOf(run.sweep_place);
     if (place.decision == HalvingDecision::kStop) StopRun(run, rule, place);
     if (halving.ended()) Revise(state_, run);  // who watches a stopped run learns that this is its end
   }

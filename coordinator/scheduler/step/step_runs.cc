@@ -8,6 +8,7 @@
 #include "common/text/one_line.h"
 #include "coordinator/scheduler/state/garbage.h"
 #include "coordinator/scheduler/state/indexing.h"
+#include "coordinator/scheduler/state/retention.h"
 #include "coordinator/scheduler/state/run_rungs.h"
 #include "coordinator/scheduler/step/stepper.h"
 
@@ -67,11 +68,12 @@ Status Stepper::On(const PauseRun& event) {
 Status Stepper::On(const CancelSweep& event) {
   LWQ_ASSIGN_OR_RETURN(const SweepId id, FindSweep(state_, event.sweep_id));
   effects_.reply = SweepReply{id};
-  // Also what halving might let go on in place of those that are cancelled; what it is through with is a result.
+  // Also what halving might let go on in place of those that are cancelled; what it is through with is a result. And
+  // results that are being made again.
   std::vector<RunEntry*> open;
   for (const SweepRecord::Member& member : state_.sweeps.at(id).members) {
     RunEntry& run = state_.runs.at(member.run);
-    if (!HasEnded(state_, run)) open.push_back(&run);
+    if (!HasEnded(state_, run) || !run.record.remaking.is_zero()) open.push_back(&run);
   }
   for (RunEntry* run : open) Cancel(*run);
   return absl::OkStatus();
@@ -87,6 +89,7 @@ Status Stepper::On(const PauseSweep& event) {
 }
 
 void Stepper::Cancel(RunEntry& run) {
+  if (!run.record.remaking.is_zero()) return EndRemake(run, "cancelled");
   if (IsTerminal(run.record.state)) return;
   LogRun(run, "", "", "cancelled");
   EndRun(run, RunState::kCancelled);
@@ -146,6 +149,7 @@ TaskEntry& Stepper::FindOrCreate(const PreparedTask& prepared, bool* is_new) {
   TaskEntry& task = it->second;
   if (!added) return task;
   task.record = prepared.record;
+  task.record.token = state_.token_floor;
   LinkConsumers(state_, task.record);
   EnterInLedger(state_, task);
   created_.push_back({&task, prepared.def_text});
@@ -177,6 +181,8 @@ void Stepper::TakeTasks(RunEntry& run, const std::vector<PreparedTask>& tasks) {
       if (IsAbandoned(task.record)) added.push_back(&task);  // the run was stopped meanwhile
     }
     task.wanted_by[record.sequence] = position;
+    task.runs.insert(record.sequence);
+    if (!state_.orphans.empty()) state_.orphans.erase(task.record.key);
     if (task.record.divergence_retries < record.recipe.divergence_retries) {
       task.record.divergence_retries = record.recipe.divergence_retries;
       MarkChanged(task);
@@ -239,7 +245,8 @@ void Stepper::PinPendingRuns() {
 void Stepper::NoteMissingWorkers(bool may_begin) {
   const std::set<std::string> here = BasesHere(state_);
   for (auto& [id, run] : state_.runs) {
-    if (run.record.state != RunState::kRunning || (run.waiting_reason.empty() && !may_begin)) continue;
+    const bool works = run.record.state == RunState::kRunning || !run.record.remaking.is_zero();
+    if (!works || (run.waiting_reason.empty() && !may_begin)) continue;
     const std::set<std::string> missing = MissingBases(state_, run, here);
     std::string reason;
     if (!missing.empty()) {
@@ -258,8 +265,7 @@ void Stepper::BeginOutdatedRunsAgain() {
   if (state_.outdated_runs.empty()) return;
   for (const int64_t sequence : std::exchange(state_.outdated_runs, {})) BeginAgain(RunAt(sequence));
   // Without what these were pinned to.
-  state_.bases_of_model.clear();
-  for (const auto& [id, run] : state_.runs) IndexBases(state_, run.record);
+  ReindexBases(state_);
   PinPendingRuns();
 }
 
@@ -271,6 +277,7 @@ void Stepper::BeginAgain(RunEntry& run) {
   LogRun(run, "", "", run.waiting_reason);
   LetGoOfTasks(run);
   HoldResults(state_, run, 0);
+  ReleaseTasks(state_, run);
   run.tasks.clear();
   run.task_revisions.clear();
   run.pending.reset();
@@ -306,6 +313,7 @@ void Stepper::LetGoOfTasks(RunEntry& run) {
 }
 
 void Stepper::FailRun(RunEntry& run, const std::string& error) {
+  if (!run.record.remaking.is_zero()) return EndRemake(run, error);
   if (IsTerminal(run.record.state)) return;
   run.record.error = OneLine(error, kMaxErrorBytes);
   LogRun(run, "", "", absl::StrCat("failed: ", run.record.error));
@@ -313,6 +321,7 @@ void Stepper::FailRun(RunEntry& run, const std::string& error) {
 }
 
 void Stepper::FinishIfDone(RunEntry& run) {
+  if (!run.record.remaking.is_zero()) return FinishRemake(run);
   GrowIfMeasured(run);
   if (run.record.state != RunState::kRunning || run.pending.has_value()) return;
   if (run.counts.done != static_cast<int64_t>(run.tasks.size())) return;
@@ -330,7 +339,8 @@ void Stepper::EndRun(RunEntry& run, RunState state) {
   if (IsTerminal(state)) run.record.paused = false;
   SaveRun(run);
   LetGoOfTasks(run);
-  maybe_finished_.insert(run.record.sequence);  // its sweep's halving is told
+  if (IsTerminal(state)) ScheduleRetention(state_, run, now_);  // one that is STOPPED may go on
+  maybe_finished_.insert(run.record.sequence);                  // its sweep's halving is told
   run.task_revisions.assign(run.tasks.size(), Revise(state_, run));
 }
 

@@ -80,7 +80,9 @@ Status Stepper::On(const SubmitSweep& event) {
   } while (state_.sweeps.contains(sweep.id));
   const int64_t first_blocks = event.halving.has_value() ? RungBlocks(event.halving->rule).front() : kAllBlocks;
   for (size_t i = 0; i < event.runs.size(); ++i) {
-    sweep.members.push_back({Accept({event.runs[i].spec, ""}, *prepared[i], first_blocks), event.labels[i]});
+    sweep.members.push_back({.run = Accept({event.runs[i].spec, ""}, *prepared[i], first_blocks),
+                             .labels = event.labels[i],
+                             .place = static_cast<int64_t>(i)});
   }
   effects_.changes.push_back(PutSweep{sweep});
   effects_.reply = SweepReply{sweep.id};
@@ -115,6 +117,7 @@ RunId Stepper::Accept(const SubmitRun& submission, const PreparedRun& prepared, 
   if (!submission.request_id.empty()) {
     const RequestRecord record{submission.request_id, prepared.spec_digest, id};
     state_.requests[submission.request_id] = record;
+    entry.request_id = submission.request_id;
     effects_.changes.push_back(PutRequest{record});
   }
   LogRun(entry, "", "", absl::StrCat("run ", id.value, " submitted"));

@@ -44,6 +44,8 @@ void Stepper::Replace(TaskEntry& task, TaskStep step) {
   for (const auto& [sequence, position] : task.wanted_by) {
     RunEntry& run = RunAt(sequence);
     run.task_revisions[position] = Revise(state_, run);
+    if (done_change > 0) maybe_finished_.insert(sequence);
+    if (run.record.state != RunState::kRunning) continue;  // as it ended, whatever is made again
     run.counts.done += done_change;
     if (done_change != 0) {
       const auto alike = run.unfinished.try_emplace(run.tasks[position].depth).first;
@@ -53,7 +55,6 @@ void Stepper::Replace(TaskEntry& task, TaskStep step) {
     if (!run.tasks[position].shared) {
       run.counts.not_executed += (task.record.from_cache ? 1 : 0) - (from_cache_before ? 1 : 0);
     }
-    if (done_change > 0) maybe_finished_.insert(sequence);
   }
 
   const bool owns = after == TaskState::kReady || after == TaskState::kLeased;
@@ -126,6 +127,7 @@ void Stepper::TryUnblock(TaskEntry& task) {
   const bool known = inputs.size() == task.record.def->inputs.size();
   const Digest action_key = known ? ActionKeyOf(*task.record.def, inputs, task.record.lr_halvings) : Digest();
   if (known && Remember(task, action_key)) return;
+  if (!state_.remaking_runs.empty()) WantMissingInputs(task);
   // It will be executed, hence read them all: what was discarded is made again while the rest is still on its way.
   for (const Digest& producer : discarding) Rewind(producer);
   if (known && discarding.empty()) Enqueue(task, action_key);
@@ -161,8 +163,7 @@ void Stepper::Rewind(const Digest& producer_key) {
     Apply(user, OutputLost{});
     for (const Digest& consumer : user.consumers) Apply(state_.tasks.at(consumer), InputGone{});
   }
-  state_.actions.erase(action_key);
-  effects_.changes.push_back(DropAction{action_key});
+  ForgetAction(state_, producer.record.def->kind, action_key, effects_.changes);
 }
 
 }  // namespace lwq::coordinator

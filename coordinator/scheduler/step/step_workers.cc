@@ -13,6 +13,7 @@
 #include "coordinator/scheduler/state/garbage.h"
 #include "coordinator/scheduler/state/indexing.h"
 #include "coordinator/scheduler/state/learning.h"
+#include "coordinator/scheduler/state/retention.h"
 #include "coordinator/scheduler/step/stepper.h"
 
 namespace lwq::coordinator {
@@ -220,6 +221,7 @@ Lease Stepper::Begin(TaskEntry& task, WorkerEntry& worker) {
   state_.ready.NoteServed(task.place.demand, now_.steady_ms);
   Apply(task, Leased{worker.record.id, DeviceOf(worker.record)});
   task.leased_at_ms = now_.steady_ms;
+  task.leased_unix_ms = now_.unix_ms;
   task.charged_from_ms = now_.steady_ms;
   task.charged_seconds = ExpectedSeconds(state_, task).value_or(kUnknownSeconds);
   state_.shares.Begin(task.place.project, task.charged_seconds);
@@ -418,8 +420,7 @@ void Stepper::RecordResult(const TaskEntry& task, const ReportTask& report, cons
                       .peak_memory_bytes = report.peak_memory_bytes,
                       .peak_rss_bytes = report.peak_rss_bytes,
                       .finished_unix_ms = success.from_cache ? 0 : now_.unix_ms};
-  effects_.changes.push_back(PutAction{action});
-  state_.actions[task.record.action_key] = std::move(action);
+  RememberAction(state_, task.record.def->kind, std::move(action), effects_.changes);
   if (!success.from_cache) LearnFrom(state_, task, report.seconds);
 }
 
@@ -523,6 +524,7 @@ Status Stepper::On(const Tick&) {
     state_.missed_workers_due_ms = 0;
     NoteMissingWorkers(/*may_begin=*/true);
   }
+  RetireDue(state_, now_, effects_.changes);
   PinPendingRuns();
   return absl::OkStatus();
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // One step in progress: the state, the moment, and the effects as they accumulate. Private to the scheduler; its
 // methods are spread over step_submit.cc (new runs), step_runs.cc (runs), step_halving.cc (runs that halving stops or
-// lets go on), step_workers.cc (workers, leases, reports) and step_tasks.cc (what follows when a task changes).
+// lets go on), step_delete.cc (runs that go), step_remake.cc (results that were lost), step_workers.cc (workers,
+// leases, reports) and step_tasks.cc (what follows when a task changes).
 #pragma once
 
 #include <deque>
@@ -34,6 +35,9 @@ class Stepper {
   Status On(const PauseRun& event);
   Status On(const CancelSweep& event);
   Status On(const PauseSweep& event);
+  Status On(const DeleteRun& event);
+  Status On(const DeleteSweep& event);
+  Status On(const RemakeArtifact& event);
   Status On(const RegisterWorker& event);
   Status On(const LeaseTask& event);
   Status On(const Heartbeat& event);
@@ -107,6 +111,31 @@ class Stepper {
   void GoOn(RunEntry& run);
   // A STOPPED run is trained through, whatever halving says of it.
   void LeaveHalving(RunEntry& run);
+  // step_delete.cc
+  // FAILED_PRECONDITION where it may not be deleted as it is.
+  Status CheckDeletable(const RunEntry& run, bool force) const;
+  // FAILED_PRECONDITION where its sweep's halving needs it.
+  Status CheckLeavable(const RunEntry& run) const;
+  // Cancels those that have not ended, and forgets all of them with the tasks that no other run has.
+  void Delete(const std::vector<RunId>& runs, DeleteReply& reply);
+  // The sweep alone, not its runs.
+  void EraseSweep(const SweepId& id);
+  // Requires that nothing follows any more from the changes so far (Settle).
+  void EraseRun(RunEntry& run);
+  // All tasks that no run has.
+  void EraseOrphans(DeleteReply& reply);
+  int64_t EraseTask(TaskEntry& task);
+
+  // step_remake.cc
+  // The task whose result that is; NOT_FOUND.
+  StatusOr<size_t> FindResult(const RunEntry& run, const Digest& artifact) const;
+  // The run, which has ended, wants the task from now on.
+  void Want(RunEntry& run, size_t position);
+  // The task will be executed: a run that wants it for a remake wants the tasks whose outputs are not there, too.
+  void WantMissingInputs(const TaskEntry& task);
+  void FinishRemake(RunEntry& run);
+  // "" = it is made.
+  void EndRemake(RunEntry& run, const std::string& error);
 
   // step_workers.cc
   // The worker, known alive from now on; NOT_FOUND.

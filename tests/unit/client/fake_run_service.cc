@@ -86,8 +86,20 @@ grpc::Status FakeRunService::SubmitRuns(grpc::ServerContext* context, const lwqa
 grpc::Status FakeRunService::GetRun(grpc::ServerContext*, const lwqat::v1::GetRunRequest* request,
                                     lwqat::v1::GetRunResponse* response) {
   std::lock_guard lock(mutex_);
-  const lwqat::v1::Run* run = Find(request->run_id());
+  lwqat::v1::Run* run = Find(request->run_id());
   if (run == nullptr) return NoRun(request->run_id());
+  if (!remade.empty()) on_remake(run, ++asked_since_remake_);
+  *response->mutable_run() = *run;
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeRunService::RemakeArtifact(grpc::ServerContext*, const lwqat::v1::RemakeArtifactRequest* request,
+                                            lwqat::v1::RemakeArtifactResponse* response) {
+  std::lock_guard lock(mutex_);
+  lwqat::v1::Run* run = Find(request->run_id());
+  if (run == nullptr || !on_remake) return NoRun(request->run_id());
+  remade.push_back(*request);
+  on_remake(run, 0);
   *response->mutable_run() = *run;
   return grpc::Status::OK;
 }

@@ -42,6 +42,9 @@ class FakeRunService final : public lwqat::v1::RunService::Service {
   std::vector<lwqat::v1::RunSpec> planned;             // by PlanRun, and by SubmitRuns with validate_only
   std::vector<lwqat::v1::SubmitRunsRequest> together;  // by SubmitRuns; each of its runs is in one of the above, too
   std::vector<std::string> cancelled;
+  std::vector<lwqat::v1::RemakeArtifactRequest> remade;
+  // What becomes of the run at a RemakeArtifact, and at each GetRun after it; null: NOT_FOUND.
+  std::function<void(lwqat::v1::Run*, int asked)> on_remake;
 
   template <typename F>
   auto With(F&& f) {
@@ -66,6 +69,8 @@ class FakeRunService final : public lwqat::v1::RunService::Service {
                         grpc::ServerWriter<lwqat::v1::WatchRunResponse>* writer) override;
   grpc::Status CancelRun(grpc::ServerContext*, const lwqat::v1::CancelRunRequest* request,
                          lwqat::v1::CancelRunResponse* response) override;
+  grpc::Status RemakeArtifact(grpc::ServerContext*, const lwqat::v1::RemakeArtifactRequest* request,
+                              lwqat::v1::RemakeArtifactResponse* response) override;
   grpc::Status GetRunLogs(grpc::ServerContext*, const lwqat::v1::GetRunLogsRequest* request,
                           lwqat::v1::GetRunLogsResponse* response) override;
   grpc::Status ListWorkers(grpc::ServerContext*, const lwqat::v1::ListWorkersRequest*,
@@ -81,6 +86,7 @@ class FakeRunService final : public lwqat::v1::RunService::Service {
 
   std::mutex mutex_;
   size_t watch_calls_made_ = 0;
+  int asked_since_remake_ = 0;
 };
 
 // Sweeps of the runs of a FakeRunService, which submits and refuses them.

@@ -38,8 +38,9 @@ class DeletingCluster {
       RC_ASSERT(worker.lease->inputs.size() == worker.lease->def->inputs.size());
     }
     const Lease lease = *std::exchange(worker.lease, std::nullopt);
-    const TaskRecord& task = harness_.task(lease.task);
-    const bool current = task.state == TaskState::kLeased && task.token == lease.token;
+    const auto task = harness_.state().tasks.find(lease.task);
+    const bool current = task != harness_.state().tasks.end() && task->second.record.state == TaskState::kLeased &&
+                         task->second.record.token == lease.token;
     for (const auto& [role, input] : lease.inputs) {
       const bool uploaded = std::holds_alternative<ArtifactRef>(lease.def->inputs.at(role));
       RC_ASSERT(!current || uploaded || objects_.contains(input.digest));
@@ -108,6 +109,10 @@ RC_GTEST_PROP(GarbageProperty, NothingThatALiveTaskReadsIsEverDiscardedAndEveryR
       const RunId run = runs[static_cast<size_t>(*rc::gen::inRange<int>(0, static_cast<int>(runs.size())))];
       cancelled.insert(run);
       RC_ASSERT(harness.Do(CancelRun{run.value}).status.ok());
+    } else if (what < 98 && runs.size() > 1) {
+      const auto which = *rc::gen::inRange<int>(0, static_cast<int>(runs.size()));
+      RC_ASSERT(harness.Do(DeleteRun{runs[static_cast<size_t>(which)].value, true}).status.ok());
+      runs.erase(runs.begin() + which);
     } else {
       harness.Restart();
     }
@@ -121,6 +126,10 @@ RC_GTEST_PROP(GarbageProperty, NothingThatALiveTaskReadsIsEverDiscardedAndEveryR
   const ActivationLedger& activations = harness.state().activations;
   RC_ASSERT(activations.stored_bytes() <= std::max(budget, NeededBytes(harness.state())));
   RC_ASSERT(activations.discarded_bytes() == 0);
+  for (const RunId& run : runs) RC_ASSERT(harness.Do(DeleteRun{run.value, true}).status.ok());
+  cluster.Finish();
+  RC_ASSERT(testing::CheckEmpty(harness.state()) == "");
+  RC_ASSERT(testing::CheckStored(harness.state(), *harness.store().Load()) == "");
 }
 
 RC_GTEST_PROP(GarbageProperty, OnceWorkersHaveDeletedTheStoreHoldsTheBudgetOrWhatIsNeeded, ()) {

@@ -156,6 +156,57 @@ TEST(RunAheadTest, WhatIsStoredAtOnceDoesNotGrowWithTheNumberOfBlocks) {
   EXPECT_LE(MostNeeded("independent", 1, 0), 2);
 }
 
+// The same of several runs that share nothing, and how often a worker that could have begun one stood idle.
+struct OfSeveral {
+  int64_t most_needed = 0;  // in sizes of one activation
+  int64_t rounds = 0;
+};
+OfSeveral SeveralRuns(int runs, int workers, int64_t budget_bytes, bool projects = false) {
+  SchedulerHarness harness(ActivationBudget(budget_bytes));
+  std::map<WorkerId, std::optional<Lease>> leases;
+  const WorkerId first = harness.Register("worker 0");
+  std::vector<RunId> submitted;
+  for (int i = 0; i < runs; ++i) {
+    RunSpec spec = WithHandoff(4, "sequential");
+    spec.recipe.seed = i;  // windows of its own, hence chains
+    if (projects) spec.project = absl::StrCat("project ", i);
+    submitted.push_back(harness.Submit(spec));
+  }
+  // The first run is on when the other workers come.
+  leases[first] = harness.RunUntil(first, "train block 0");
+  for (int i = 1; i < workers; ++i) leases[harness.Register(absl::StrCat("worker ", i))];
+  OfSeveral result;
+  for (bool progress = true; progress; ++result.rounds) {
+    progress = false;
+    for (auto& [worker, lease] : leases) lease = harness.LeaseTo(worker);
+    for (auto& [worker, lease] : leases) {
+      if (!lease.has_value()) continue;
+      LWQ_CHECK(harness.Succeed(worker, *lease).ok(), lease->title);
+      progress = true;
+      result.most_needed = std::max(result.most_needed, harness.state().activations.needed_bytes());
+    }
+  }
+  for (const RunId& run : submitted) EXPECT_EQ(harness.run(run).record.state, RunState::kSucceeded);
+  result.most_needed /= ActivationBytes(harness, submitted.front());
+  return result;
+}
+
+TEST(RunAheadTest, BeyondTheBudgetTheRunsThatAreOnAreFinishedBeforeOthersAreBegun) {
+  const OfSeveral unlimited = SeveralRuns(8, 4, kUnlimited);
+  const OfSeveral limited = SeveralRuns(8, 4, 0);
+  std::printf(
+      "8 runs, 4 workers: at most %lld activations needed at once in %lld rounds without a budget, %lld in %lld "
+      "with none to spare\n",
+      static_cast<long long>(unlimited.most_needed), static_cast<long long>(unlimited.rounds),
+      static_cast<long long>(limited.most_needed), static_cast<long long>(limited.rounds));
+  EXPECT_GE(unlimited.most_needed, 6) << "or there is nothing to hold back";
+  EXPECT_LE(limited.most_needed, 4) << "about those of one run";
+}
+
+TEST(RunAheadTest, ARunOfAnotherProjectIsNotHeldBackByThisOnes) {
+  EXPECT_GT(SeveralRuns(4, 4, 0, /*projects=*/true).most_needed, SeveralRuns(4, 4, 0).most_needed);
+}
+
 TEST(RunAheadTest, MeasurementsAreNotHeldBack) {
   for (const char* metric : {"fisher", "gradient"}) {
     std::vector<std::vector<std::string>> rounds[2];

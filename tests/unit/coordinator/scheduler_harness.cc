@@ -417,13 +417,16 @@ std::string CheckHalvings(const State& state) {
     ++with_halving;
     const StatusOr<HalvingSweep> replayed = ReplayHalving(sweep.halving->rule, sweep.rung_results);
     if (!replayed.ok()) return absl::StrCat("sweep ", id.value, ": ", MessageOf(replayed.status()));
-    for (size_t i = 0; i < sweep.members.size(); ++i) {
-      const RunEntry& run = state.runs.at(sweep.members[i].run);
-      const auto position = static_cast<int64_t>(i);
-      const HalvingPlace place = replayed->PlaceOf(position);
+    if (!replayed->ended() && std::ssize(sweep.members) != sweep.halving->rule.runs) {
+      return absl::StrCat("sweep ", id.value, " has lost a run that its halving compares");
+    }
+    for (const SweepRecord::Member& member : sweep.members) {
+      const RunEntry& run = state.runs.at(member.run);
+      const HalvingPlace place = replayed->PlaceOf(member.place);
       const std::string name =
-          absl::StrCat("run ", i, " of sweep ", id.value, " (", RunStateName(run.record.state), ")");
-      if (place != state.halvings.at(id).PlaceOf(position))
+          absl::StrCat("run ", member.place, " of sweep ", id.value, " (", RunStateName(run.record.state), ")");
+      if (run.sweep_place != member.place) return absl::StrCat(name, " has another's place");
+      if (place != state.halvings.at(id).PlaceOf(member.place))
         return absl::StrCat(name, " is not where the replay has it");
       if (IsTerminal(run.record.state)) {
         if (place.decision == HalvingDecision::kPromote) return absl::StrCat(name, " has ended and is not recorded");
@@ -440,7 +443,71 @@ std::string CheckHalvings(const State& state) {
       }
     }
   }
+  if (state.sweep_revisions.size() != state.sweeps.size()) return "a revision is of no sweep";
   return with_halving == state.halvings.size() ? "" : "a halving is of no sweep";
+}
+
+// Which runs have which tasks, requests and sweeps.
+std::string CheckRunIndexes(const State& state) {
+  std::map<Digest, std::set<int64_t>> runs_of_task;
+  std::set<std::string> requests;
+  for (const auto& [id, run] : state.runs) {
+    const std::string name = absl::StrCat("run ", id.value);
+    for (const RunTaskRecord& planned : run.tasks) {
+      if (!state.tasks.contains(planned.key)) return absl::StrCat(name, " has a task that is gone: ", planned.title);
+      runs_of_task[planned.key].insert(run.record.sequence);
+    }
+    if (!run.request_id.empty()) requests.insert(run.request_id);
+    if (state.runs_by_sequence.at(run.record.sequence) != id) return absl::StrCat(name, " has another's sequence");
+    if (run.record.remaking.is_zero() == state.remaking_runs.contains(run.record.sequence)) {
+      return absl::StrCat(name, " has a result made again wrongly");
+    }
+    if (run.sweep.value.empty()) continue;
+    const auto sweep = state.sweeps.find(run.sweep);
+    if (sweep == state.sweeps.end()) return absl::StrCat(name, " is in a sweep that is gone");
+    if (sweep->second.members.at(run.sweep_position).run != id) return absl::StrCat(name, " is misplaced in its sweep");
+  }
+  if (state.runs_by_sequence.size() != state.runs.size()) return "a sequence is of no run";
+  for (const auto& [id, request] : state.requests) {
+    if (!requests.contains(id)) return absl::StrCat("request ", id, " is of no run");
+  }
+  for (const auto& [id, sweep] : state.sweeps) {
+    for (const SweepRecord::Member& member : sweep.members) {
+      if (state.runs.at(member.run).sweep != id) return absl::StrCat("sweep ", id.value, " has another's run");
+    }
+    if (sweep.members.empty()) return absl::StrCat("sweep ", id.value, " has no run");
+  }
+  for (const auto& [key, task] : state.tasks) {
+    if (task.runs != runs_of_task[key]) return absl::StrCat("task ", key.short_hex(), " does not know its runs");
+    if (task.runs.empty() != state.orphans.contains(key)) {
+      return absl::StrCat("task ", key.short_hex(), " is an orphan wrongly");
+    }
+  }
+  for (const Digest& key : state.orphans) {
+    if (!state.tasks.contains(key)) return absl::StrCat("orphan ", key.short_hex(), " is gone");
+  }
+  return "";
+}
+
+// Kept results against the actions that have them.
+std::string CheckKept(const State& state) {
+  std::map<Digest, int64_t> results;
+  for (const auto& [key, action] : state.actions) {
+    const auto users = state.action_users.find(key);
+    if (users == state.action_users.end()) return absl::StrCat("action ", key.short_hex(), " is no task's");
+    const TaskKind kind = state.tasks.at(*users->second.begin()).record.def->kind;
+    for (const auto& [role, artifact] : action.outputs) {
+      if (!IsDisposable(kind, role)) ++results[artifact.digest];
+    }
+  }
+  for (const auto& [digest, kept] : state.kept.all()) {
+    const auto counted = results.find(digest);
+    if (counted == results.end() || counted->second != kept.results) {
+      return absl::StrCat("artifact ", digest.short_hex(), " counts ", kept.results, " results");
+    }
+    results.erase(counted);
+  }
+  return results.empty() ? "" : absl::StrCat("artifact ", results.begin()->first.short_hex(), " is not known");
 }
 
 }  // namespace
@@ -489,7 +556,9 @@ std::string CheckIndexes(const State& state) {
     if (!terminal && task.wanted_by.empty()) return absl::StrCat(name(), " is wanted by no run");
     for (const auto& [sequence, position] : task.wanted_by) {
       const RunEntry& run = state.runs.at(state.runs_by_sequence.at(sequence));
-      if (run.record.state != RunState::kRunning) return absl::StrCat(name(), " is wanted by a run that is over");
+      const bool works = run.record.state == RunState::kRunning || state.remaking_runs.contains(sequence);
+      if (!works) return absl::StrCat(name(), " is wanted by a run that is over");
+      if (run.tasks[position].key != key) return absl::StrCat(name(), " is wanted in another's place");
     }
   }
   size_t counted = 0;
@@ -541,7 +610,94 @@ std::string CheckIndexes(const State& state) {
       return absl::StrCat("run ", id.value, " is done but runs");
     }
   }
-  return CheckLedger(state);
+  const std::string runs_wrong = CheckRunIndexes(state);
+  if (!runs_wrong.empty()) return runs_wrong;
+  const std::string kept_wrong = CheckKept(state);
+  return kept_wrong.empty() ? CheckLedger(state) : kept_wrong;
+}
+
+namespace {
+
+// The first key that one has and the other has not, as "what KEY is …".
+template <typename Key, typename Text>
+std::string Difference(std::string_view what, const std::set<Key>& known, const std::set<Key>& stored, Text text) {
+  for (const Key& key : known) {
+    if (!stored.contains(key)) return absl::StrCat(what, " ", text(key), " is not stored");
+  }
+  for (const Key& key : stored) {
+    if (!known.contains(key)) return absl::StrCat(what, " ", text(key), " is stored, and nobody knows it");
+  }
+  return "";
+}
+
+}  // namespace
+
+std::string CheckStored(const State& state, const Records& records) {
+  const auto hex = [](const Digest& digest) { return digest.short_hex(); };
+  const auto as_is = [](const std::string& text) { return text; };
+  std::set<std::string> runs, stored_runs, requests, stored_requests, sweeps, stored_sweeps;
+  std::set<Digest> tasks, stored_tasks, actions, stored_actions, discarded, stored_discarded;
+  for (const auto& [id, run] : state.runs) runs.insert(id.value);
+  for (const RunRecord& run : records.runs) stored_runs.insert(run.id.value);
+  for (const auto& [id, request] : state.requests) requests.insert(id);
+  for (const RequestRecord& request : records.requests) stored_requests.insert(request.request_id);
+  for (const auto& [id, sweep] : state.sweeps) {
+    sweeps.insert(absl::StrCat(id.value, " of ", MembersToText(sweep.members), " with ", sweep.rung_results.size()));
+  }
+  for (const SweepRecord& sweep : records.sweeps) {
+    stored_sweeps.insert(
+        absl::StrCat(sweep.id.value, " of ", MembersToText(sweep.members), " with ", sweep.rung_results.size()));
+  }
+  for (const auto& [key, task] : state.tasks) tasks.insert(key);
+  for (const TaskRecord& task : records.tasks) stored_tasks.insert(task.key);
+  for (const auto& [key, action] : state.actions) actions.insert(key);
+  for (const ActionRecord& action : records.actions) stored_actions.insert(action.key);
+  for (const auto& [digest, activation] : state.activations.all()) {
+    if (activation.state != ActivationState::kStored) discarded.insert(digest);
+  }
+  for (const auto& [digest, kept] : state.kept.all()) {
+    if (kept.retired) discarded.insert(digest);
+  }
+  for (const DiscardedRecord& record : records.discarded) stored_discarded.insert(record.artifact.digest);
+  std::string wrong = Difference("run", runs, stored_runs, as_is);
+  if (wrong.empty()) wrong = Difference("task", tasks, stored_tasks, hex);
+  if (wrong.empty()) wrong = Difference("action", actions, stored_actions, hex);
+  if (wrong.empty()) wrong = Difference("request", requests, stored_requests, as_is);
+  if (wrong.empty()) wrong = Difference("sweep", sweeps, stored_sweeps, as_is);
+  if (wrong.empty()) wrong = Difference("discarded artifact", discarded, stored_discarded, hex);
+  for (const auto& [run, planned] : records.run_tasks) {
+    if (wrong.empty() && !runs.contains(run.value)) wrong = absl::StrCat("tasks of run ", run.value, " are stored");
+  }
+  for (const LogRecord& line : records.logs) {
+    if (wrong.empty() && !runs.contains(line.run.value))
+      wrong = absl::StrCat("a line of ", line.run.value, " is stored");
+  }
+  return wrong;
+}
+
+std::string CheckEmpty(const State& state) {
+  const auto left = [](std::string_view what, size_t count) {
+    return count == 0 ? std::string() : absl::StrCat(count, " ", what, " left; ");
+  };
+  std::string text = absl::StrCat(left("runs", state.runs.size() + state.runs_by_sequence.size()),
+                                  left("sweeps", state.sweeps.size() + state.sweeps_by_sequence.size()),
+                                  left("halvings", state.halvings.size() + state.sweep_revisions.size()),
+                                  left("stragglers", state.stragglers.size() + state.straggler_times.size()),
+                                  left("requests", state.requests.size() + state.sweeps_by_request.size()),
+                                  left("tasks", state.tasks.size() + state.orphans.size()),
+                                  left("actions", state.actions.size() + state.action_users.size()));
+  absl::StrAppend(&text, left("owned actions", state.action_owner.size() + state.action_waiters.size()),
+                  left("kept artifacts", state.kept.all().size()), left("activations", state.activations.all().size()),
+                  left("deadlines", state.delayed.size() + state.execution_deadlines.size()),
+                  left("retentions", state.retention_deadlines.size()),
+                  left("pending runs", state.pending_runs.size() + state.remaking_runs.size()),
+                  left("bases", state.bases_of_model.size() + state.running_on_base.size()));
+  for (const auto& [project, use] : state.shares.all()) {
+    absl::StrAppend(&text, left("shares of waiting or running tasks", static_cast<size_t>(use.waiting + use.running)));
+  }
+  for (const auto& [id, worker] : state.workers)
+    absl::StrAppend(&text, left("leases", worker.lease.has_value() ? 1 : 0));
+  return text;
 }
 
 std::string DescribeDurable(const State& state) {
@@ -550,13 +706,19 @@ std::string DescribeDurable(const State& state) {
     const RunRecord& run = state.runs.at(id).record;
     absl::StrAppend(&text, "run ", id.value, " ", RunStateName(run.state), " ", run.numerics_class, " ",
                     KindBasesToText(run.kind_bases), " ", run.error, " ", ResultToText(run.result), " ",
-                    state.runs.at(id).logs.size(), run.left_halving ? " left halving" : "", "\n");
+                    state.runs.at(id).logs.size(), " ", DigestText(run.remaking),
+                    run.left_halving ? " left halving" : "", "\n");
   }
+  for (const auto& [id, request] : state.requests) absl::StrAppend(&text, "request ", id, " ", request.run.value, "\n");
   for (const auto& [id, sweep] : state.sweeps) {
-    absl::StrAppend(&text, "sweep ", id.value, " ", HalvingToText(sweep.halving), "\n");
+    absl::StrAppend(&text, "sweep ", id.value, " ", MembersToText(sweep.members), " ", HalvingToText(sweep.halving),
+                    "\n");
     for (const RungResult& result : sweep.rung_results) {
       absl::StrAppend(&text, "rung ", result.run, " ", result.rung, " ", result.value, "\n");
     }
+  }
+  for (const auto& [digest, kept] : state.kept.all()) {
+    if (kept.retired) absl::StrAppend(&text, "retired ", digest.short_hex(), " ", kept.size_bytes, "\n");
   }
   for (const auto& [key, task] : state.tasks) {
     const TaskRecord& record = task.record;
@@ -576,7 +738,7 @@ std::string DescribeDurable(const State& state) {
   }
   for (const auto& [id, worker] : state.workers)
     absl::StrAppend(&text, "worker ", id.value, " ", worker.record.name, "\n");
-  absl::StrAppend(&text, "next worker ", state.next_worker, "\n");
+  absl::StrAppend(&text, "next worker ", state.next_worker, ", tokens above ", state.token_floor, "\n");
   return text;
 }
 

@@ -107,6 +107,12 @@ class SchedulerHarness {
 // Every index of the state says what the records say; "" or the first difference.
 std::string CheckIndexes(const State& state);
 
+// The store has a row for what the state knows, and for nothing else; "" or the first difference.
+std::string CheckStored(const State& state, const Records& records);
+
+// Nothing is left of any run: "" or what is. Workers may be there.
+std::string CheckEmpty(const State& state);
+
 // One line per record, for comparing states: durable parts only.
 std::string DescribeDurable(const State& state);
 

@@ -153,6 +153,32 @@ TEST_F(SqliteStoreTest, SweepsOfAFileFromBeforeHalvingHaveNoneAndTheirTasksNeedN
   EXPECT_EQ(records->run_tasks.at(RunId{"run"})[0].needs_blocks, 0);
 }
 
+TEST_F(SqliteStoreTest, AFileFromBeforeRunsWereDeletedKeepsWhatItHas) {
+  RunRecord run;
+  run.id.value = "0123456789ab";
+  run.spec = std::make_shared<const RunSpec>(BlockApSpec(2));
+  run.recipe = ResolveSpec(*run.spec)->recipe;
+  {
+    SQLite::Database database(path(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+    ASSERT_TRUE(MigrateSqlite(database, 9).ok());
+    SQLite::Statement put_run(
+        database, "INSERT INTO runs VALUES (1, ?, ?, ?, 'SUCCEEDED', 'a|b|c|fp32|t1', '', 5, 6, ?, '[]', '{}', 0, 0)");
+    put_run.bind(1, run.id.value);
+    put_run.bind(2, CanonicalJson(RunSpecToJson(*run.spec)));
+    put_run.bind(3, CanonicalJson(RecipeToJson(run.recipe)));
+    put_run.bind(4, ResultToText(run.result));
+    put_run.exec();
+  }
+  StatusOr<std::unique_ptr<Store>> store = OpenSqliteStore(path());
+  ASSERT_TRUE(store.ok()) << store.status();
+  StatusOr<Records> records = (*store)->Load();
+  ASSERT_TRUE(records.ok()) << records.status();
+  ASSERT_EQ(records->runs.size(), 1u);
+  EXPECT_EQ(records->runs[0].finished_unix_ms, 6);
+  EXPECT_TRUE(records->runs[0].remaking.is_zero());
+  EXPECT_EQ(records->token_floor, 0u);
+}
+
 TEST_F(SqliteStoreTest, AFileThatLostItsTermIsDataLoss) {
   ASSERT_TRUE(OpenSqliteStore(path()).ok());
   {
