@@ -106,8 +106,8 @@ StatusOr<std::vector<Run>> WatchSweepRuns(RunApi* api, const std::string& sweep_
   };
   std::vector<Run> runs(run_ids.size());
   LWQ_RETURN_IF_ERROR(ShowUntilEnd(api, {read}, view, runs));
-  for (Run& run : runs) {
-    LWQ_ASSIGN_OR_RETURN(run, api->GetRun(run.id()));
+  for (size_t i = 0; i < run_ids.size(); ++i) {
+    LWQ_ASSIGN_OR_RETURN(runs[i], api->GetRun(run_ids[i]));
   }
   return runs;
 }
