@@ -77,6 +77,10 @@ std::string StoppedText(const Run& run) {
                       " ", std::isfinite(rung.value()) ? absl::StrFormat("%.6g", rung.value()) : "no number");
 }
 
+bool IsActive(lwqat::v1::RunState state) {
+  return state == lwqat::v1::RUN_STATE_PENDING || state == lwqat::v1::RUN_STATE_RUNNING;
+}
+
 bool IsTerminal(lwqat::v1::TaskState state) {
   return state == lwqat::v1::TASK_STATE_SUCCEEDED || state == lwqat::v1::TASK_STATE_FAILED ||
          state == lwqat::v1::TASK_STATE_CANCELLED;

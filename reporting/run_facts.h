@@ -19,6 +19,9 @@ std::string TaskStateName(lwqat::v1::TaskState state);
 bool IsTerminal(lwqat::v1::RunState state);
 bool IsTerminal(lwqat::v1::TaskState state);
 
+// PENDING or RUNNING: tasks of it may be begun.
+bool IsActive(lwqat::v1::RunState state);
+
 // Whether nothing happens to the run any more unless somebody asks for it: it is in a terminal state, or stopped by
 // its sweep's halving for good.
 bool HasEnded(const lwqat::v1::Run& run);

@@ -5,9 +5,8 @@
 #include <optional>
 #include <string>
 
+#include "client/base/message_bytes.h"
 #include "common/digest/digest.h"
-#include "google/protobuf/io/coded_stream.h"
-#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "reporting/run_facts.h"
 
 namespace lwq::client {
@@ -87,21 +86,9 @@ StatusOr<std::vector<Submitted>> SubmitOnce(RunApi* api, const StateDirectory& s
 
 namespace {
 
-// Labels are a map, which has no order of its own.
-std::string DeterministicBytes(const lwqat::v1::SweepSpec& spec) {
-  std::string bytes;
-  google::protobuf::io::StringOutputStream stream(&bytes);
-  google::protobuf::io::CodedOutputStream coded(&stream);
-  coded.SetSerializationDeterministic(true);
-  spec.SerializeToCodedStream(&coded);
-  coded.Trim();
-  return bytes;
-}
-
 bool IsUnfinished(const lwqat::v1::Sweep& sweep) {
-  return std::any_of(sweep.members().begin(), sweep.members().end(), [](const auto& member) {
-    return member.state() == lwqat::v1::RUN_STATE_PENDING || member.state() == lwqat::v1::RUN_STATE_RUNNING;
-  });
+  return std::any_of(sweep.members().begin(), sweep.members().end(),
+                     [](const auto& member) { return reporting::IsActive(member.state()); });
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 
+#include "absl/strings/numbers.h"
 #include "client/run_file/suggestion.h"
 
 namespace lwq::client {
@@ -18,6 +19,24 @@ std::vector<std::string> KeyNames() {
 
 Status InvalidAt(std::string_view what, const YamlNode& node, std::string_view message) {
   return absl::InvalidArgumentError(absl::StrCat(PlaceOf(what, node), ": ", message));
+}
+
+Status ExpectedAt(std::string_view what, const YamlEntry& entry, std::string_view expected) {
+  const bool is_null = entry.value->kind == YamlNode::Kind::kNull;
+  return InvalidAt(what, is_null ? *entry.key : *entry.value,
+                   absl::StrCat(entry.key->text, ": expected ", expected, ", got ", DescribeNode(*entry.value)));
+}
+
+StatusOr<int64_t> ReadWhole(std::string_view what, const YamlEntry& entry, int64_t low, int64_t high) {
+  const YamlNode& node = *entry.value;
+  int64_t value = 0;
+  if (node.kind != YamlNode::Kind::kScalar || node.quoted || !absl::SimpleAtoi(node.text, &value)) {
+    return InvalidAt(what, node.kind == YamlNode::Kind::kNull ? *entry.key : node,
+                     absl::StrCat(entry.key->text, ": expected a whole number, got ",
+                                  node.quoted ? "the quoted text " : "", DescribeNode(node)));
+  }
+  if (value >= low && value <= high) return value;
+  return InvalidAt(what, node, absl::StrCat(entry.key->text, ": ", value, " is not within ", low, " to ", high));
 }
 
 Status CheckIsKey(std::string_view what, const YamlNode& key) {

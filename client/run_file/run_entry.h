@@ -4,6 +4,7 @@
 // Pure. Errors: INVALID_ARGUMENT, one line "file:line:column: what; what to do".
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -15,6 +16,12 @@
 namespace lwq::client {
 
 Status InvalidAt(std::string_view what, const YamlNode& node, std::string_view message);
+
+// "KEY: expected …, got …", at the value, or at the key where the value is nothing.
+Status ExpectedAt(std::string_view what, const YamlEntry& entry, std::string_view expected);
+
+// "key: N" with a whole number from `low` to `high`.
+StatusOr<int64_t> ReadWhole(std::string_view what, const YamlEntry& entry, int64_t low, int64_t high);
 
 // Refuses a key that is not a scalar.
 Status CheckIsKey(std::string_view what, const YamlNode& key);

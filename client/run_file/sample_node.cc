@@ -3,31 +3,15 @@
 
 #include <limits>
 
-#include "absl/strings/numbers.h"
 #include "client/run_file/run_entry.h"
 #include "client/run_file/suggestion.h"
 
 namespace lwq::client {
 
-StatusOr<int64_t> ReadWhole(std::string_view what, const YamlEntry& entry, int64_t low, int64_t high) {
-  const YamlNode& node = *entry.value;
-  int64_t value = 0;
-  if (node.kind != YamlNode::Kind::kScalar || node.quoted || !absl::SimpleAtoi(node.text, &value)) {
-    return InvalidAt(what, node.kind == YamlNode::Kind::kNull ? *entry.key : node,
-                     absl::StrCat(entry.key->text, ": expected a whole number, got ",
-                                  node.quoted ? "the quoted text " : "", DescribeNode(node)));
-  }
-  if (value >= low && value <= high) return value;
-  return InvalidAt(what, node, absl::StrCat(entry.key->text, ": ", value, " is not within ", low, " to ", high));
-}
-
 StatusOr<AxisNode> ReadSampleNode(std::string_view what, const YamlEntry& entry, const KeyReader& read_key,
                                   const ValueReader& read_value) {
   if (entry.value->kind != YamlNode::Kind::kMap) {
-    const bool is_null = entry.value->kind == YamlNode::Kind::kNull;
-    return InvalidAt(
-        what, is_null ? *entry.key : *entry.value,
-        absl::StrCat("sample: expected a mapping of count, seed and from, got ", DescribeNode(*entry.value)));
+    return ExpectedAt(what, entry, "a mapping of count, seed and from");
   }
   LWQ_ASSIGN_OR_RETURN(const std::vector<YamlEntry> entries, EntriesOf(what, *entry.value));
   int64_t count = 0;

@@ -19,7 +19,4 @@ namespace lwq::client {
 StatusOr<AxisNode> ReadSampleNode(std::string_view what, const YamlEntry& entry, const KeyReader& read_key,
                                   const ValueReader& read_value);
 
-// "key: N" with a whole number from `low` to `high`.
-StatusOr<int64_t> ReadWhole(std::string_view what, const YamlEntry& entry, int64_t low, int64_t high);
-
 }  // namespace lwq::client

@@ -227,10 +227,7 @@ StatusOr<SearchAxis> ReadSearchAxis(std::string_view what, const RunField& field
 StatusOr<std::vector<SearchAxis>> ReadSearchAxes(std::string_view what, const YamlEntry& entry,
                                                  const KeyReader& read_key, const ValueReader& read_value) {
   if (entry.value->kind != YamlNode::Kind::kMap || entry.value->items.empty()) {
-    const bool is_null = entry.value->kind == YamlNode::Kind::kNull;
-    return InvalidAt(
-        what, is_null ? *entry.key : *entry.value,
-        absl::StrCat(entry.key->text, ": expected a mapping of \"key: range\", got ", DescribeNode(*entry.value)));
+    return ExpectedAt(what, entry, "a mapping of \"key: range\"");
   }
   LWQ_ASSIGN_OR_RETURN(const std::vector<YamlEntry> entries, EntriesOf(what, *entry.value));
   std::vector<SearchAxis> axes;

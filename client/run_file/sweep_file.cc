@@ -7,8 +7,8 @@
 #include <set>
 #include <string_view>
 
-#include "absl/strings/numbers.h"
 #include "client/base/format.h"
+#include "client/run_file/halving_node.h"
 #include "client/run_file/read_run_file.h"
 #include "client/run_file/run_entry.h"
 #include "client/run_file/run_values.h"
@@ -84,18 +84,8 @@ class SweepReader {
   }
 
   Status Invalid(const YamlNode& node, std::string_view message) const { return InvalidAt(what_, node, message); }
-  // Where `value` should have been something else; nothing has no place of its own.
   Status Expected(const YamlEntry& entry, std::string_view expected) const {
-    const bool is_null = entry.value->kind == YamlNode::Kind::kNull;
-    // A number in quotes is a text, which is not seen where it is shown in quotes.
-    const bool is_quoted_number = entry.value->quoted && IsNumber(entry.value->text);
-    return Invalid(is_null ? *entry.key : *entry.value,
-                   absl::StrCat(entry.key->text, ": expected ", expected, ", got ",
-                                is_quoted_number ? "the quoted text " : "", DescribeNode(*entry.value)));
-  }
-  static bool IsNumber(const std::string& text) {
-    double number = 0;
-    return absl::SimpleAtod(text, &number);
+    return ExpectedAt(what_, entry, expected);
   }
 
   Status CheckSweepKey(const YamlNode& key) const {
@@ -393,44 +383,7 @@ class SweepReader {
     if (entry.value->kind != YamlNode::Kind::kMap) {
       return Expected(entry, "a mapping of metric, min_blocks, eta and order");
     }
-    LWQ_ASSIGN_OR_RETURN(const std::vector<YamlEntry> entries, EntriesOf(what_, *entry.value));
-    lwqat::v1::Halving& halving = file_->halving.emplace();
-    for (const YamlEntry& one : entries) {
-      const std::string& key = one.key->text;
-      if (key == "metric") {
-        LWQ_ASSIGN_OR_RETURN(*halving.mutable_metric(), ReadWord(one, "block_loss", "perplexity"));
-      } else if (key == "order") {
-        LWQ_ASSIGN_OR_RETURN(*halving.mutable_order(), ReadWord(one, "synchronous", "asynchronous"));
-      } else if (key == "min_blocks") {
-        LWQ_ASSIGN_OR_RETURN(const int64_t blocks, ReadWhole(one, 1));
-        halving.set_min_blocks(blocks);
-      } else if (key == "eta") {
-        LWQ_ASSIGN_OR_RETURN(const int64_t eta, ReadWhole(one, 2));
-        halving.set_eta(eta);
-      } else {
-        return Invalid(*one.key, UnknownNameMessage(absl::StrCat("key ", DescribeNode(*one.key)),
-                                                    {"", NearestName(key, {"metric", "min_blocks", "eta", "order"})},
-                                                    "", "the keys of halving are metric, min_blocks, eta and order"));
-      }
-    }
-    return absl::OkStatus();
-  }
-
-  StatusOr<std::string> ReadWord(const YamlEntry& entry, std::string_view one, std::string_view other) const {
-    const std::string& text = entry.value->text;
-    if (entry.value->kind == YamlNode::Kind::kScalar && (text == one || text == other)) return text;
-    return Expected(entry, absl::StrCat(one, " or ", other));
-  }
-
-  StatusOr<int64_t> ReadWhole(const YamlEntry& entry, int64_t least) const {
-    int64_t number = 0;
-    const bool is_whole =
-        entry.value->kind == YamlNode::Kind::kScalar && absl::SimpleAtoi(entry.value->text, &number) && number >= least;
-    const std::string expected = absl::StrCat("a whole number of at least ", least);
-    if (!is_whole) return Expected(entry, expected);
-    if (!entry.value->quoted) return number;
-    return Invalid(*entry.value, absl::StrCat(entry.key->text, ": expected ", expected, ", got the quoted text ",
-                                              DescribeNode(*entry.value)));
+    return ReadHalvingNode(what_, *entry.value, /*takes_metric=*/true, &file_->halving.emplace());
   }
 
   const std::string what_;

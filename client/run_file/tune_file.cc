@@ -10,10 +10,10 @@
 
 #include "absl/time/time.h"
 #include "client/base/format.h"
+#include "client/run_file/halving_node.h"
 #include "client/run_file/read_run_file.h"
 #include "client/run_file/run_entry.h"
 #include "client/run_file/run_values.h"
-#include "client/run_file/sample_node.h"
 #include "client/run_file/suggestion.h"
 #include "client/run_file/sweep_file.h"
 #include "client/run_file/yaml_file.h"
@@ -36,10 +36,6 @@ const std::vector<std::string>& TuneKeys() {
   static const auto* const kKeys = new std::vector<std::string>{"name",  "base",    "search", "trials", "budget",
                                                                 "batch", "startup", "seed",   "metric", "halving"};
   return *kKeys;
-}
-
-bool IsOrder(std::string_view word) {
-  return word == "synchronous" || word == "asynchronous";
 }
 
 // A field of the recipe that a trial can be given.
@@ -113,9 +109,7 @@ class TuneReader {
     return Annotate(value.status(), PlaceOf(what_, node));
   }
   Status Expected(const YamlEntry& entry, std::string_view expected) const {
-    const bool is_null = entry.value->kind == YamlNode::Kind::kNull;
-    return InvalidAt(what_, is_null ? *entry.key : *entry.value,
-                     absl::StrCat(entry.key->text, ": expected ", expected, ", got ", DescribeNode(*entry.value)));
+    return ExpectedAt(what_, entry, expected);
   }
   Status UnknownKey(const YamlNode& key) const {
     if (IsSweepKey(key.text)) {
@@ -174,7 +168,7 @@ class TuneReader {
 
   Status ReadHalving(const YamlEntry& entry) {
     if (entry.value->kind == YamlNode::Kind::kScalar &&
-        (entry.value->text == kNoHalving || IsOrder(entry.value->text))) {
+        (entry.value->text == kNoHalving || IsHalvingOrder(entry.value->text))) {
       tune_->halves = entry.value->text != kNoHalving;
       if (tune_->halves) tune_->halving.set_order(entry.value->text);
       return absl::OkStatus();
@@ -182,26 +176,7 @@ class TuneReader {
     if (entry.value->kind != YamlNode::Kind::kMap) {
       return Expected(entry, "none, synchronous, asynchronous, or a mapping of min_blocks, eta and order");
     }
-    LWQ_ASSIGN_OR_RETURN(const std::vector<YamlEntry> entries, EntriesOf(what_, *entry.value));
-    for (const YamlEntry& one : entries) {
-      if (one.key->text == "min_blocks") {
-        LWQ_ASSIGN_OR_RETURN(const int64_t blocks, ReadWhole(what_, one, 1, 1'000'000));
-        tune_->halving.set_min_blocks(blocks);
-      } else if (one.key->text == "eta") {
-        LWQ_ASSIGN_OR_RETURN(const int64_t eta, ReadWhole(what_, one, 2, 1'000'000));
-        tune_->halving.set_eta(eta);
-      } else if (one.key->text == "order") {
-        if (!IsOrder(one.value->text)) return Expected(one, "synchronous or asynchronous");
-        tune_->halving.set_order(one.value->text);
-      } else if (one.key->text == "metric") {
-        return InvalidAt(what_, *one.key, "halving: metric stands beside halving; trials without it are compared, too");
-      } else {
-        return InvalidAt(
-            what_, *one.key,
-            absl::StrCat("halving: unknown key ", DescribeNode(*one.key), "; it has min_blocks, eta and order"));
-      }
-    }
-    return absl::OkStatus();
+    return ReadHalvingNode(what_, *entry.value, /*takes_metric=*/false, &tune_->halving);
   }
 
   const std::string_view what_;
@@ -261,7 +236,7 @@ Status ApplyTuneFlags(const TuneFlags& flags, TuneRequest* tune) {
   if (flags.seed.has_value()) tune->seed = static_cast<uint64_t>(*flags.seed);
   if (!flags.metric.empty()) tune->metric = flags.metric;
   if (!flags.halving.empty()) tune->halves = flags.halving != kNoHalving;
-  if (IsOrder(flags.halving)) tune->halving.set_order(flags.halving);
+  if (IsHalvingOrder(flags.halving)) tune->halving.set_order(flags.halving);
   return absl::OkStatus();
 }
 

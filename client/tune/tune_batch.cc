@@ -3,24 +3,11 @@
 
 #include <algorithm>
 
+#include "client/base/message_bytes.h"
 #include "common/json/json.h"
-#include "google/protobuf/io/coded_stream.h"
-#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 
 namespace lwq::client {
 namespace {
-
-// The same bytes for the same message, maps included.
-std::string BytesOf(const google::protobuf::MessageLite& message) {
-  std::string bytes;
-  {
-    google::protobuf::io::StringOutputStream out(&bytes);
-    google::protobuf::io::CodedOutputStream coded(&out);
-    coded.SetSerializationDeterministic(true);
-    message.SerializeToCodedStream(&coded);
-  }
-  return bytes;
-}
 
 Json JsonOf(const SearchAxis& axis) {
   const search::SearchParameter& parameter = axis.parameter;
@@ -50,8 +37,8 @@ Digest IdentityOf(const TuneRequest& tune, const lwqat::v1::RunSpec& base) {
   Sha256 hasher;
   hasher.Update("lwq tune 1\n");
   hasher.Update(CanonicalJson(settings));
-  if (tune.halves) hasher.Update(absl::StrCat("\n", BytesOf(tune.halving)));
-  hasher.Update(absl::StrCat("\n", BytesOf(inputs)));
+  if (tune.halves) hasher.Update(absl::StrCat("\n", DeterministicBytes(tune.halving)));
+  hasher.Update(absl::StrCat("\n", DeterministicBytes(inputs)));
   return hasher.Finish();
 }
 
@@ -85,27 +72,25 @@ std::string RequestIdOf(const Digest& identity, const TuneBatch& batch) {
                       hex.substr(20, 12));
 }
 
-std::vector<int64_t> RungsOf(const lwqat::v1::Halving& halving, int64_t blocks) {
-  const int64_t eta = halving.eta() > 0 ? halving.eta() : 3;
-  std::vector<int64_t> rungs;
-  for (int64_t rung = halving.min_blocks() > 0 ? halving.min_blocks() : 1; rung < blocks; rung *= eta) {
-    rungs.push_back(rung);
-    if (rung > blocks / eta) break;  // rung · eta may leave the range of integers
-  }
-  rungs.push_back(blocks);
-  return rungs;
+search::HalvingRule RuleOf(const lwqat::v1::Halving& halving, int64_t runs, int64_t blocks) {
+  search::HalvingRule rule;
+  rule.runs = runs;
+  rule.blocks = blocks;
+  if (halving.min_blocks() > 0) rule.min_blocks = std::min(halving.min_blocks(), blocks);
+  if (halving.eta() > 0) rule.eta = halving.eta();
+  return rule;
 }
 
 double HalvingShare(const TuneRequest& tune, int64_t trials, int64_t blocks) {
   if (!tune.halves || trials < 1 || blocks < 1) return 1;
-  const int64_t eta = tune.halving.eta() > 0 ? tune.halving.eta() : 3;
+  const search::HalvingRule rule = RuleOf(tune.halving, trials, blocks);
   int64_t trained = 0;
   int64_t before = 0;
   int64_t runs = trials;
-  for (const int64_t rung : RungsOf(tune.halving, blocks)) {
+  for (const int64_t rung : search::RungBlocks(rule)) {
     trained += runs * (rung - before);
     before = rung;
-    runs = std::max<int64_t>(1, runs / eta);
+    runs = std::max<int64_t>(1, runs / rule.eta);
   }
   return static_cast<double>(trained) / static_cast<double>(trials * blocks);
 }

@@ -10,6 +10,7 @@
 
 #include "client/run_file/tune_file.h"
 #include "common/digest/digest.h"
+#include "common/search/halving.h"
 #include "common/status/status.h"
 #include "lwqat/v1/sweep.pb.h"
 
@@ -36,7 +37,8 @@ std::string RequestIdOf(const Digest& identity, const TuneBatch& batch);
 // halve.
 double HalvingShare(const TuneRequest& tune, int64_t trials, int64_t blocks);
 
-// Trained blocks at each rung, the last are all: min_blocks, times eta, …; as coordinator/search has them.
-std::vector<int64_t> RungsOf(const lwqat::v1::Halving& halving, int64_t blocks);
+// The rule of a sweep of so many runs. What the message leaves out is the rule's default; rungs beyond the model are
+// the coordinator's to refuse.
+search::HalvingRule RuleOf(const lwqat::v1::Halving& halving, int64_t runs, int64_t blocks);
 
 }  // namespace lwq::client

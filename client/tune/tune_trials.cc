@@ -8,6 +8,7 @@
 #include "client/base/format.h"
 #include "client/tune/tune_batch.h"
 #include "reporting/layer_results.h"
+#include "reporting/run_facts.h"
 
 namespace lwq::client {
 namespace {
@@ -39,7 +40,7 @@ double PerplexityOf(const Run& run) {
 
 // Where halving measured it last.
 void FillFromRungs(const lwqat::v1::Sweep& sweep, const lwqat::v1::Sweep::Member& member, TuneTrial* trial) {
-  const std::vector<int64_t> rungs = RungsOf(sweep.halving(), trial->blocks);
+  const std::vector<int64_t> rungs = search::RungBlocks(RuleOf(sweep.halving(), sweep.members_size(), trial->blocks));
   const auto measured = std::min(static_cast<size_t>(member.rung_values_size()), rungs.size());
   SearchTrial& result = trial->result;
   result.resource = rungs[measured - 1];
@@ -50,8 +51,7 @@ void FillFromRungs(const lwqat::v1::Sweep& sweep, const lwqat::v1::Sweep::Member
 }  // namespace
 
 bool IsOver(lwqat::v1::RunState state) {
-  return state != lwqat::v1::RUN_STATE_UNSPECIFIED && state != lwqat::v1::RUN_STATE_PENDING &&
-         state != lwqat::v1::RUN_STATE_RUNNING;
+  return state != lwqat::v1::RUN_STATE_UNSPECIFIED && !reporting::IsActive(state);
 }
 
 double TaskLedger::Add(const Run& run) {

@@ -23,15 +23,14 @@ pb::Run Undisturbed(const std::string& directory, const std::string& run_file) {
 }
 
 // One seeded victim, killed at a seeded moment of the run and started again: the result is that of `reference`.
-void KillOnce(const std::string& directory, const std::string& run_file, const pb::Run& reference, uint32_t seed) {
+void KillOnce(const std::string& run_file, const pb::Run& reference, uint32_t seed) {
   std::mt19937 random(seed);
   const int victim = static_cast<int>(random() % 3);
   const int moment = static_cast<int>(random() % static_cast<uint32_t>(reference.tasks_total() - 1));
   SCOPED_TRACE(absl::StrCat("seed ", seed, ": ", victim == 0 ? "coordinator" : absl::StrCat("worker ", victim),
                             " killed with ", moment, " of ", reference.tasks_total(), " tasks done"));
-  const std::string home = absl::StrCat(directory, "/seed-", seed);
-  std::filesystem::create_directories(home);
-  Cluster cluster(home, {});
+  const TemporaryDirectory home;  // goes after the cluster, whose processes write into it
+  Cluster cluster(home.path(), {});
   cluster.StartAll();
   const std::string id = cluster.Submit(run_file);
   bool killed = false;
@@ -50,7 +49,6 @@ void KillOnce(const std::string& directory, const std::string& run_file, const p
   ASSERT_EQ(run->state(), pb::RUN_STATE_SUCCEEDED) << run->error() << cluster.Logs();
   EXPECT_TRUE(killed);
   EXPECT_EQ(run->result_digest(), reference.result_digest()) << cluster.Logs();
-  std::filesystem::remove_all(home);
 }
 
 TEST(KillTest, TenSeededKillsOfAnyProcessLeaveTheSamePackedWeights) {
@@ -58,7 +56,7 @@ TEST(KillTest, TenSeededKillsOfAnyProcessLeaveTheSamePackedWeights) {
   const std::string run_file = WriteSmallRun(directory.path(), "kill", {});
   const pb::Run reference = Undisturbed(directory.path() + "/reference", run_file);
   ASSERT_FALSE(reference.result_digest().empty());
-  for (uint32_t seed = 0; seed < 10; ++seed) KillOnce(directory.path(), run_file, reference, seed);
+  for (uint32_t seed = 0; seed < 10; ++seed) KillOnce(run_file, reference, seed);
 }
 
 struct KilledMethod {
@@ -76,7 +74,7 @@ TEST_P(KilledMethodTest, ThreeSeededKillsLeaveTheSameResult) {
   const std::string run_file = WriteSmallRun(directory.path(), GetParam().name, small);
   const pb::Run reference = Undisturbed(directory.path() + "/reference", run_file);
   ASSERT_FALSE(reference.result_digest().empty());
-  for (uint32_t seed = 20; seed < 23; ++seed) KillOnce(directory.path(), run_file, reference, seed);
+  for (uint32_t seed = 20; seed < 23; ++seed) KillOnce(run_file, reference, seed);
 }
 
 INSTANTIATE_TEST_SUITE_P(Each, KilledMethodTest,

@@ -17,7 +17,7 @@
 
 #include "common/digest/digest.h"
 #include "coordinator/graph/planned_task.h"
-#include "coordinator/search/halving.h"
+#include "coordinator/scheduler/state/sweep_halving.h"
 
 namespace lwq::coordinator {
 

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a sweep's halving goes by, as it is remembered. Values; what it decides: search/halving.h.
+// What a sweep's halving goes by, as it is remembered. Values; what it decides: common/search/halving.h.
 #pragma once
 
 #include <optional>
 #include <string_view>
 
-#include "coordinator/search/halving.h"
+#include "common/search/halving.h"
 
 namespace lwq::coordinator {
+
+using search::CheckHalving, search::Promotion, search::ReplayHalving, search::RungBlocks, search::RungResult;
+using search::HalvingDecision, search::HalvingOrder, search::HalvingPlace, search::HalvingRule, search::HalvingSweep;
 
 enum class HalvingMetric {
   kBlockLoss,   // the best validation loss of the last block trained

@@ -2,17 +2,17 @@
 // Asynchronous halving against Optuna 4.9.0's SuccessiveHalvingPruner (golden/search/halving.json), where both mean the
 // same: whether the run goes on that was recorded last. (Optuna never comes back to a run that it has stopped; ours
 // may.)
-#include "coordinator/search/halving.h"
+#include "common/search/halving.h"
 #include "gtest/gtest.h"
 #include "tests/numerics/search/search_golden.h"
 
-namespace lwq::coordinator {
+namespace lwq::search {
 namespace {
 
 TEST(SearchHalvingTest, TheNewestRunGoesOnWhereOptunaLetsItGoOn) {
   size_t promoted = 0;
   size_t compared = 0;
-  for (const Json& golden : search::testing::SearchGolden("halving")["first_rung"]) {
+  for (const Json& golden : testing::SearchGolden("halving")["first_rung"]) {
     const Json& values = golden["values"];
     HalvingSweep sweep({HalvingOrder::kAsynchronous, static_cast<int64_t>(values.size()) + 1, 1, 1000, golden["eta"]});
     for (size_t i = 0; i < values.size(); ++i, ++compared) {
@@ -28,4 +28,4 @@ TEST(SearchHalvingTest, TheNewestRunGoesOnWhereOptunaLetsItGoOn) {
 }
 
 }  // namespace
-}  // namespace lwq::coordinator
+}  // namespace lwq::search

@@ -148,7 +148,7 @@ TEST(TuneFile, EachMistakeIsOneLineWithItsPlace) {
        "min_blocks, eta and order, got \"maybe\""},
       {base + "halving: {eta: 1}\n", "tune.yaml:2:16: eta: 1 is not within 2 to 1000000"},
       {base + "halving: {rungs: 1}\n",
-       "tune.yaml:2:11: halving: unknown key \"rungs\"; it has min_blocks, eta and order"},
+       "tune.yaml:2:11: unknown key \"rungs\"; the keys of halving are min_blocks, eta and order"},
       {base + "halving: {metric: perplexity}\n",
        "tune.yaml:2:11: halving: metric stands beside halving; trials without it are compared, too"},
       {base + "search: []\n", "tune.yaml:2:9: search: expected a mapping of \"key: range\", got a list"},

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "coordinator/search/halving.h"
+#include "common/search/halving.h"
 
 #include <limits>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
-namespace lwq::coordinator {
+namespace lwq::search {
 namespace {
 
 using ::testing::ElementsAre;
@@ -138,4 +138,4 @@ TEST(HalvingTest, AResultThatCannotBeIsRefusedAndChangesNothing) {
 }
 
 }  // namespace
-}  // namespace lwq::coordinator
+}  // namespace lwq::search

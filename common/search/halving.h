@@ -27,7 +27,7 @@
 
 #include "common/status/status.h"
 
-namespace lwq::coordinator {
+namespace lwq::search {
 
 enum class HalvingOrder { kSynchronous, kAsynchronous };
 
@@ -117,4 +117,4 @@ class HalvingSweep {
 // The sweep after all results; Record's errors, with the result's index.
 StatusOr<HalvingSweep> ReplayHalving(const HalvingRule& rule, std::span<const RungResult> results);
 
-}  // namespace lwq::coordinator
+}  // namespace lwq::search

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "coordinator/search/halving.h"
+#include "common/search/halving.h"
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <tuple>
 
-namespace lwq::coordinator {
+namespace lwq::search {
 
 Status CheckHalving(const HalvingRule& rule) {
   if (rule.runs < 1) return absl::InvalidArgumentError("halving has no runs; give at least 1");
@@ -129,4 +129,4 @@ StatusOr<HalvingSweep> ReplayHalving(const HalvingRule& rule, std::span<const Ru
   return sweep;
 }
 
-}  // namespace lwq::coordinator
+}  // namespace lwq::search

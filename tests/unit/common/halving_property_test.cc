@@ -6,11 +6,11 @@
 #include <map>
 #include <set>
 
-#include "coordinator/search/halving.h"
+#include "common/search/halving.h"
 #include "gtest/gtest.h"
 #include "rapidcheck/gtest.h"
 
-namespace lwq::coordinator {
+namespace lwq::search {
 namespace {
 
 struct PlayedSweep {
@@ -193,4 +193,4 @@ RC_GTEST_PROP(HalvingProperty, WhatFailedIsNeverPromotedAndASweepEndsWithARunTra
 }
 
 }  // namespace
-}  // namespace lwq::coordinator
+}  // namespace lwq::search
