@@ -42,9 +42,24 @@ Status FromPeer(const grpc::Status& status) {
   return FromGrpc(grpc::Status(status.error_code(), OneLine(status.error_message())));
 }
 
-std::shared_ptr<grpc::Channel> Connect(const std::string& address) {
-  return OpenChannel(address,
-                     {.max_receive_bytes = kMaxWireMessageBytes, .min_backoff_ms = 1000, .max_backoff_ms = 2000});
+std::shared_ptr<grpc::Channel> Connect(const std::string& address, std::shared_ptr<const CallerSecurity> security) {
+  return OpenChannel(address, {.max_receive_bytes = kMaxWireMessageBytes,
+                               .min_backoff_ms = 1000,
+                               .max_backoff_ms = 2000,
+                               .security = std::move(security)});
+}
+
+// Why a handshake failed, in the words of one who can mend it; "" where none did.
+std::string HandshakeHint(const Status& failure, bool tls) {
+  const std::string_view message = MessageOf(failure);
+  if (message.find("certificate verify failed") != std::string_view::npos) {
+    return "; its certificate is not of the CA of --tls-ca, or has expired";
+  }
+  if (message.find("Hostname Verification Check failed") != std::string_view::npos) {
+    return "; its certificate is not for this address";
+  }
+  if (message.find("Socket closed") == std::string_view::npos) return "";
+  return tls ? "; if it asks for a certificate, give --tls-cert and --tls-key" : "; if it serves TLS, give --tls-ca";
 }
 
 // The coordinator did not answer, as opposed to: answered with an error.
@@ -82,8 +97,8 @@ struct RunApi::Stub {
   }
 };
 
-std::shared_ptr<RunApi::Stub> RunApi::MakeStub(const std::string& address) {
-  const auto channel = Connect(address);
+std::shared_ptr<RunApi::Stub> RunApi::MakeStub(const std::string& address) const {
+  const auto channel = Connect(address, options_.security);
   return std::shared_ptr<Stub>(
       new Stub{RunService::NewStub(channel), SweepService::NewStub(channel), StorageService::NewStub(channel)});
 }
@@ -121,9 +136,11 @@ Status RunApi::Relocate() {
 }
 
 Status RunApi::Unreachable(const Status& failure) const {
-  return WithExit(absl::UnavailableError(absl::StrCat("no coordinator answers at ", address(), " (", failure.message(),
-                                                      "); start it or check --coordinator")),
-                  ExitCode::kUnreachable);
+  const bool tls = options_.security != nullptr && options_.security->tls();
+  return WithExit(
+      absl::UnavailableError(absl::StrCat("no coordinator answers at ", address(), " (", failure.message(),
+                                          "); start it or check --coordinator", HandshakeHint(failure, tls))),
+      ExitCode::kUnreachable);
 }
 
 Status RunApi::NoCoordinator(const Status& failure) const {

@@ -16,6 +16,7 @@
 
 #include "client/base/interrupt.h"
 #include "common/artifact/collector.h"
+#include "common/rpc/caller_security.h"
 #include "common/status/status.h"
 #include "common/sync/mutex.h"
 #include "lwqat/v1/run_service.pb.h"
@@ -32,6 +33,8 @@ class RunApi {
     std::chrono::milliseconds watch_patience{600'000};  // while a stream is to be resumed
     // A watch stream is opened anew this often, so that a peer that vanished without a word is noticed.
     std::chrono::milliseconds stream_lifetime{60'000};
+    // What is shown to it and demanded of it; null: plaintext, and no token.
+    std::shared_ptr<const CallerSecurity> security;
     // Says where the coordinator is now, for the first `patience` while it does not answer; null: it does not move.
     // FAILED_PRECONDITION: that is not known yet.
     std::function<StatusOr<std::string>()> locate;
@@ -119,7 +122,7 @@ class RunApi {
   StatusOr<lwqat::v1::Sweep> AskForSweep(Method method, const std::string& sweep_id);
 
   struct Stub;  // keeps gRPC's headers out of every verb
-  static std::shared_ptr<Stub> MakeStub(const std::string& address);
+  std::shared_ptr<Stub> MakeStub(const std::string& address) const;
   std::shared_ptr<Stub> CurrentStub() const;
   // Follows a coordinator that moved.
   Status Relocate();

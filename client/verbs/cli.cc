@@ -8,6 +8,7 @@
 
 #include "client/base/format.h"
 #include "client/run_file/suggestion.h"
+#include "common/rpc/grpc_log.h"
 
 namespace lwq::client {
 namespace {
@@ -63,6 +64,7 @@ void AddVerbs(CLI::App* root, const CliContext& context, VerbAction* action) {
   AddSensitivityVerb(root, context, action);
   AddScheduleVerb(root, context, action);
   AddEvalVerb(root, context, action);
+  AddTokenVerb(root, context, action);
   AddTokensVerb(root, context, action);
   AddLogsVerb(root, context, action);
   AddWhyVerb(root, context, action);
@@ -121,6 +123,7 @@ ExitCode Dispatch(const std::vector<std::string>& arguments, const CliContext& c
 }  // namespace
 
 ExitCode RunCli(const std::vector<std::string>& arguments, const CliContext& context) {
+  SilenceLogs();
   context.console->OnOutError(
       [interrupt = context.interrupt] { interrupt->RaiseOnce(absl::AbortedError("standard output is gone")); });
   const ExitCode code = Dispatch(arguments, context);

@@ -18,6 +18,7 @@ CompletionVerb DescribeVerb(const CLI::App& verb) {
   described.name = verb.get_name();
   described.help = verb.get_description();
   if (described.name == "completion") described.words = {"bash", "zsh", "fish"};
+  if (described.name == "token") described.words = {"create", "list", "revoke"};
   for (const CLI::Option* option : verb.get_options()) {
     for (const std::string& name : option->get_lnames()) {
       CompletionFlag flag;

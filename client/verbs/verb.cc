@@ -37,6 +37,10 @@ void AddServerFlags(CLI::App* verb, ServerFlags* flags) {
       ->type_name("SECONDS")
       ->check(CLI::Range(0.0, 1e6))
       ->group("Server");
+  add("--tls-ca", flags->tls_ca, "FILE", "speak TLS and trust this CA (default: the variable LWQ_TLS_CA)");
+  add("--tls-cert", flags->tls_cert, "FILE", "certificate to show (default: the variable LWQ_TLS_CERT)");
+  add("--tls-key", flags->tls_key, "FILE", "its private key (default: the variable LWQ_TLS_KEY)");
+  add("--token-file", flags->token_file, "FILE", "bearer token to show (default: the variable LWQ_TOKEN_FILE)");
   add("--bin-dir", flags->bin_dir, "DIR", "folder of lwq-coordinator and lwq-worker (default: that of lwq)");
 }
 
@@ -71,6 +75,19 @@ std::string CoordinatorAddress(const CliContext& context, const ServerFlags& fla
   return flags.coordinator.empty() ? context.environment("LWQ_COORDINATOR") : flags.coordinator;
 }
 
+StatusOr<std::shared_ptr<const CallerSecurity>> SecurityOf(const CliContext& context, const ServerFlags& flags) {
+  const auto either = [&](const std::string& flag, const char* variable) {
+    return flag.empty() ? context.environment(variable) : flag;
+  };
+  CallerFiles files;
+  files.certificates.ca = either(flags.tls_ca, "LWQ_TLS_CA");
+  files.certificates.cert = either(flags.tls_cert, "LWQ_TLS_CERT");
+  files.certificates.key = either(flags.tls_key, "LWQ_TLS_KEY");
+  files.token = either(flags.token_file, "LWQ_TOKEN_FILE");
+  files.traceparent = context.environment("TRACEPARENT");
+  return CallerSecurity::Open(files);
+}
+
 std::string BinaryDirectory(const CliContext& context, const ServerFlags& flags) {
   return flags.bin_dir.empty() ? context.binary_directory : flags.bin_dir;
 }
@@ -88,6 +105,7 @@ StatusOr<std::unique_ptr<ServerConnection>> ServerConnection::Open(const CliCont
   RunApi::Options options;
   options.patience = TimeoutOf(flags);
   if (flags.state.empty()) options.address = CoordinatorAddress(context, flags);
+  const bool named = !options.address.empty();
   if (options.address.empty()) {
     if (flags.state.empty() && makes != Makes::kTemporaryToo) {
       return absl::InvalidArgumentError(
@@ -97,6 +115,11 @@ StatusOr<std::unique_ptr<ServerConnection>> ServerConnection::Open(const CliCont
     options.locate = [connection = connection.get()] { return connection->Locate(); };
   }
   LWQ_RETURN_IF_ERROR(ValidateAddress(options.address));
+  // One that lwq starts by itself is on loopback, and asks for nothing.
+  if (named) {
+    LWQ_ASSIGN_OR_RETURN(options.security, SecurityOf(context, flags));
+    LWQ_RETURN_IF_ERROR(options.security->CheckAddress(options.address));
+  }
   connection->api_ = std::make_unique<RunApi>(options, context.interrupt);
   return connection;
 }

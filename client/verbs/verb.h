@@ -45,6 +45,11 @@ struct ServerFlags {
   std::string objects;      // the object store as seen from here, else the coordinator's
   double timeout_s = 10;
   std::string bin_dir;
+  // Else the variables LWQ_TLS_CA, LWQ_TLS_CERT, LWQ_TLS_KEY, LWQ_TOKEN_FILE.
+  std::string tls_ca;
+  std::string tls_cert;
+  std::string tls_key;
+  std::string token_file;
 };
 void AddServerFlags(CLI::App* verb, ServerFlags* flags);
 
@@ -95,6 +100,9 @@ class ServerConnection {
 // flags.coordinator, or the environment's. "" when neither is given.
 std::string CoordinatorAddress(const CliContext& context, const ServerFlags& flags);
 
+// What is shown to the coordinator of flags and environment, TRACEPARENT with it. Errors: CallerSecurity's.
+StatusOr<std::shared_ptr<const CallerSecurity>> SecurityOf(const CliContext& context, const ServerFlags& flags);
+
 // The programs of the cluster: --bin-dir, else the folder of lwq.
 std::string BinaryDirectory(const CliContext& context, const ServerFlags& flags);
 
@@ -121,6 +129,7 @@ void AddSensitivityVerb(CLI::App* root, const CliContext& context, VerbAction* a
 void AddScheduleVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 void AddWorkersVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 void AddReportVerb(CLI::App* root, const CliContext& context, VerbAction* action);
+void AddTokenVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 void AddTokensVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 void AddCompletionVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 

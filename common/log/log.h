@@ -1,17 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
-// The daemons' log: one line per event on standard error, "time level component message key=value …".
+// The daemons' log: one line per event on standard error, as text ("time level component message key=value …") or as
+// JSON (an object with "time", "level", "component", "message", and the fields that hold where it was logged).
 //
-// Libraries log through spdlog directly; InitLog is called once, by main. Thread-safety: any thread, after InitLog.
+// Libraries log through spdlog directly; InitLog is called once, by main. No line holds a bearer token, whatever a
+// message quotes. Thread-safety: any thread, after InitLog; fields are a thread's own.
 #pragma once
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "common/status/status.h"
 
 namespace lwq {
 
-// `component` is the process's name in every line; `level` one of trace, debug, info, warn, error, off.
-// INVALID_ARGUMENT for another level.
-Status InitLog(const std::string& component, const std::string& level);
+// `component` is the process's name in every line; `level` one of trace, debug, info, warn, error, off; `format` text
+// or json. INVALID_ARGUMENT for another.
+Status InitLog(const std::string& component, const std::string& level, const std::string& format = "text");
+
+using LogFields = std::vector<std::pair<std::string, std::string>>;
+
+// While it lives, every line that its thread logs has these fields as well: task, attempt, run, trace_id, …
+class ScopedLogFields {
+ public:
+  explicit ScopedLogFields(LogFields fields);
+  ~ScopedLogFields();
+  ScopedLogFields(const ScopedLogFields&) = delete;
+  ScopedLogFields& operator=(const ScopedLogFields&) = delete;
+
+ private:
+  const size_t added_;
+};
 
 }  // namespace lwq

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/rpc/address.h"
 
+#include <arpa/inet.h>
+
 #include <charconv>
 
 #include "common/text/one_line.h"
@@ -31,6 +33,12 @@ StatusOr<HostPort> ParseHostPort(std::string_view address, bool allow_any_port) 
     }
   }
   return absl::InvalidArgumentError(absl::StrCat("expected HOST:PORT, got \"", OneLine(address, kShownBytes), "\""));
+}
+
+bool IsLoopback(std::string_view host) {
+  if (host == "localhost" || host == "[::1]") return true;
+  in_addr address{};
+  return inet_pton(AF_INET, std::string(host).c_str(), &address) == 1 && (ntohl(address.s_addr) >> 24) == 127;
 }
 
 }  // namespace lwq

@@ -17,4 +17,7 @@ struct HostPort {
 // Port 0 lets a server choose one: only where `allow_any_port`. INVALID_ARGUMENT: "expected HOST:PORT, got …".
 StatusOr<HostPort> ParseHostPort(std::string_view address, bool allow_any_port = false);
 
+// Whether the host, as of HostPort, is this machine and reached by nobody else: localhost, 127.x.x.x, [::1].
+bool IsLoopback(std::string_view host);
+
 }  // namespace lwq

@@ -4,6 +4,7 @@
 #include "grpcpp/create_channel.h"
 #include "grpcpp/security/credentials.h"
 #include "grpcpp/security/server_credentials.h"
+#include "grpcpp/security/tls_credentials_options.h"
 
 namespace lwq {
 
@@ -19,11 +20,28 @@ std::shared_ptr<grpc::Channel> OpenChannel(const std::string& address, const Cha
     arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, options.keepalive_ms);
     arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, options.keepalive_timeout_ms);
   }
-  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+  if (options.security == nullptr) {
+    return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+  }
+  std::vector<std::unique_ptr<grpc::experimental::ClientInterceptorFactoryInterface>> interceptors;
+  interceptors.push_back(CallerSecurity::Interceptor(options.security));
+  return grpc::experimental::CreateCustomChannelWithInterceptors(address, options.security->Credentials(), arguments,
+                                                                 std::move(interceptors));
 }
 
-void ListenOn(const std::string& address, grpc::ServerBuilder& builder, int* port) {
-  builder.AddListeningPort(address, grpc::InsecureServerCredentials(), port);
+void ListenOn(const std::string& address, grpc::ServerBuilder& builder, int* port,
+              const CertificateWatch* certificates) {
+  if (certificates == nullptr) {
+    builder.AddListeningPort(address, grpc::InsecureServerCredentials(), port);
+    return;
+  }
+  grpc::experimental::TlsServerCredentialsOptions options(certificates->provider());
+  options.watch_identity_key_cert_pairs();
+  if (!certificates->files().ca.empty()) {
+    options.watch_root_certs();
+    options.set_cert_request_type(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+  }
+  builder.AddListeningPort(address, grpc::experimental::TlsServerCredentials(options), port);
 }
 
 }  // namespace lwq

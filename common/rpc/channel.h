@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where connections get their credentials and their manners: the one place that knows how the two ends of a call trust
-// each other. Today they do not: what travels is neither encrypted nor authenticated.
+// each other.
 //
 // Thread-safety: free functions, any thread.
 #pragma once
@@ -9,6 +9,8 @@
 #include <memory>
 #include <string>
 
+#include "common/rpc/caller_security.h"
+#include "common/rpc/certificate_watch.h"
 #include "grpcpp/channel.h"
 #include "grpcpp/server_builder.h"
 
@@ -25,12 +27,17 @@ struct ChannelOptions {
   int keepalive_timeout_ms = 10'000;
   // Channels of one process with equal options share a connection unless they say this.
   bool own_connection = false;
+  // Null: plaintext, and nothing is shown.
+  std::shared_ptr<const CallerSecurity> security = nullptr;
 };
 
 // A channel to HOST:PORT. It connects when it is used; no proxy of the environment is asked.
 std::shared_ptr<grpc::Channel> OpenChannel(const std::string& address, const ChannelOptions& options);
 
-// Makes `builder` listen on HOST:PORT; `port` is set to the one in use when the server is built.
-void ListenOn(const std::string& address, grpc::ServerBuilder& builder, int* port);
+// Makes `builder` listen on HOST:PORT; `port` is set to the one in use when the server is built. With `certificates`,
+// which must outlive the server, only callers that speak TLS are served, and where there is a CA among them only
+// callers with a certificate of it; null: plaintext.
+void ListenOn(const std::string& address, grpc::ServerBuilder& builder, int* port,
+              const CertificateWatch* certificates = nullptr);
 
 }  // namespace lwq

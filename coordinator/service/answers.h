@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the services of clients have in common: calls that read the state or compute beside the loop, and pages.
+// Pages of lists. Pure.
 #pragma once
 
 #include <cstdint>
 #include <string>
-#include <utility>
 
-#include "common/rpc/grpc_status.h"
-#include "coordinator/loop/background.h"
-#include "coordinator/loop/runtime.h"
-#include "grpcpp/grpcpp.h"
+#include "common/status/status.h"
 
 namespace lwq::coordinator {
 
@@ -22,30 +18,6 @@ int PageSize(int asked, int by_default, int max);
 // A page token is "before-<sequence>": what has a smaller sequence follows. ParseToken: INVALID_ARGUMENT.
 std::string TokenBefore(int64_t sequence);
 StatusOr<int64_t> ParseToken(const std::string& token);
-
-// Reads state on the loop's thread and finishes the call with what `answer` returns.
-template <typename Answer>
-grpc::ServerUnaryReactor* ReadAnswer(Runtime* runtime, grpc::CallbackServerContext* context, Answer answer) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  runtime->Read([reactor, answer = std::move(answer)](const State* state, Instant now) {
-    reactor->Finish(ToGrpc(state == nullptr ? Stopping() : answer(*state, now)));
-  });
-  return reactor;
-}
-
-// Computes the answer beside the loop and finishes the call with what `answer` returns.
-template <typename Answer>
-grpc::ServerUnaryReactor* ComputeAnswer(Background& background, grpc::CallbackServerContext* context, Answer answer) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  const bool taken = background.Post([reactor, context, answer = std::move(answer)](StateReader& reader) {
-    reactor->Finish(context->IsCancelled() ? grpc::Status::CANCELLED : ToGrpc(answer(reader)));
-  });
-  if (!taken) {
-    reactor->Finish(ToGrpc(absl::ResourceExhaustedError(
-        absl::StrCat(Background::kMaxWaiting, " plans and schedules are being computed: try again"))));
-  }
-  return reactor;
-}
 
 // At how many runs or sweeps is looked for one page: a filter that nothing meets must not hold the loop.
 inline constexpr int kLookedAt = 10'000;

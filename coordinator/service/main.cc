@@ -15,10 +15,18 @@
 
 #include "CLI/CLI.hpp"
 #include "common/log/log.h"
+#include "common/metrics/metrics_server.h"
 #include "common/object_store/open_store.h"
+#include "common/rpc/address.h"
+#include "common/rpc/certificate_watch.h"
+#include "common/rpc/grpc_log.h"
+#include "coordinator/metrics/coordinator_metrics.h"
+#include "coordinator/service/call_metrics.h"
 #include "coordinator/service/project_flag.h"
 #include "coordinator/service/retain_flag.h"
 #include "coordinator/service/server.h"
+#include "coordinator/service/token_book.h"
+#include "coordinator/store/observed_store.h"
 #include "spdlog/spdlog.h"
 
 namespace lwq::coordinator {
@@ -42,7 +50,39 @@ struct Flags {
   std::vector<std::string> retains;
   std::string address_file;
   std::string log_level = "info";
+  CertificateFiles tls;
+  std::string tokens;
+  bool insecure = false;
+  std::string health_listen;
+  std::string metrics_listen;
+  std::string audit_log;
+  std::string log_format = "text";
 };
+
+// Whoever reaches an address may do everything there, unless it is asked for a certificate or a token.
+Status CheckSecurity(const Flags& flags) {
+  if (flags.tls.cert.empty() != flags.tls.key.empty()) {
+    return absl::InvalidArgumentError("--tls-cert and --tls-key go together: give both");
+  }
+  if (!flags.tls.ca.empty() && flags.tls.cert.empty()) {
+    return absl::InvalidArgumentError("--tls-client-ca needs --tls-cert and --tls-key");
+  }
+  const StatusOr<HostPort> listen = ParseHostPort(flags.listen, /*allow_any_port=*/true);
+  LWQ_RETURN_IF_ERROR(Annotate(listen.status(), "listen address (port 0 is chosen freely)"));
+  if (IsLoopback(listen->host) || flags.insecure) return absl::OkStatus();
+  if (flags.tokens.empty() && flags.tls.ca.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--listen ", flags.listen,
+        " lets anybody who reaches it do everything: give --tokens, or --tls-client-ca, or --insecure if others keep "
+        "them away"));
+  }
+  if (flags.tls.cert.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--listen ", flags.listen,
+        " would take tokens in the clear: give --tls-cert and --tls-key, or --insecure if others encrypt"));
+  }
+  return absl::OkStatus();
+}
 
 Status CheckFlags(const Flags& flags) {
   LWQ_RETURN_IF_ERROR(Annotate(CheckSharedStoreUri(flags.objects), "--objects"));
@@ -61,6 +101,7 @@ Status CheckFlags(const Flags& flags) {
   if (!(flags.quarantine_seconds == 0 || (flags.quarantine_seconds >= 1 && flags.quarantine_seconds <= 3600))) {
     return absl::InvalidArgumentError("--quarantine-seconds must be 0 (never) or between 1 and 3600");
   }
+  LWQ_RETURN_IF_ERROR(CheckSecurity(flags));
   if (flags.activation_bytes < 0) return absl::InvalidArgumentError("--activation-bytes must not be negative");
   return absl::OkStatus();
 }
@@ -113,7 +154,19 @@ Status Serve(const Flags& flags, const sigset_t& end_signals) {
   LWQ_ASSIGN_OR_RETURN(auto projects, ProjectsOf(flags));
   LWQ_ASSIGN_OR_RETURN(auto retain_ms, RetentionOf(flags));
   LWQ_RETURN_IF_ERROR(MakeSharedStore(flags.objects));
+  CoordinatorMetrics metrics(LWQ_VERSION);
   LWQ_ASSIGN_OR_RETURN(std::unique_ptr<Store> store, OpenStore(flags.store));
+  store = ObserveCommits(std::move(store), [&metrics](double seconds, size_t changes, bool ok) {
+    metrics.Committed(seconds, changes, ok);
+  });
+  std::unique_ptr<CertificateWatch> certificates;
+  if (!flags.tls.cert.empty()) {
+    LWQ_ASSIGN_OR_RETURN(certificates, CertificateWatch::Start(flags.tls));
+  }
+  std::unique_ptr<TokenBook> tokens;
+  if (!flags.tokens.empty()) {
+    LWQ_ASSIGN_OR_RETURN(tokens, TokenBook::Open(flags.tokens));
+  }
   SystemClock clock;
   RuntimeOptions runtime_options;
   runtime_options.scheduler.lease_ms = static_cast<int64_t>(flags.lease_seconds * 1000);
@@ -131,15 +184,31 @@ Status Serve(const Flags& flags, const sigset_t& end_signals) {
   server_options.objects_uri = flags.objects;
   server_options.heartbeat_ms = static_cast<int64_t>(flags.heartbeat_seconds * 1000);
   server_options.version = LWQ_VERSION;
+  server_options.certificates = certificates.get();
+  server_options.tokens = tokens.get();
+  server_options.health_listen = flags.health_listen;
+  server_options.audit_log = flags.audit_log;
+  if (!flags.metrics_listen.empty()) server_options.metrics = &metrics;
+  // What there is to be called is told to those alone who may call everything.
+  server_options.reflection = certificates == nullptr && tokens == nullptr;
   LWQ_ASSIGN_OR_RETURN(const std::unique_ptr<Server> server, Server::Start(server_options, runtime.get()));
+  metrics.SetStoreOpen(true);
+  std::unique_ptr<MetricsServer> metrics_server;
+  if (!flags.metrics_listen.empty()) {
+    LWQ_ASSIGN_OR_RETURN(metrics_server,
+                         MetricsServer::Start(flags.metrics_listen, {metrics.registry(), CollectState(runtime.get())}));
+  }
   if (!flags.address_file.empty()) LWQ_RETURN_IF_ERROR(WriteAddressFile(flags.address_file, server->address()));
   std::printf("lwq-coordinator listening on %s\n", server->address().c_str());
+  if (!server->health_address().empty()) std::printf("health on %s\n", server->health_address().c_str());
+  if (metrics_server != nullptr) std::printf("metrics on http://%s/metrics\n", metrics_server->address().c_str());
   std::fflush(stdout);
   spdlog::info("serving address={} store={} objects={} lease_s={} heartbeat_s={}", server->address(), flags.store,
                flags.objects, flags.lease_seconds, flags.heartbeat_seconds);
   int received = 0;
   sigwait(&end_signals, &received);
   spdlog::info("stopping on {}", received == SIGINT ? "SIGINT" : "SIGTERM");
+  server->Drain();
   runtime->Stop();
   server->Shutdown(kShutdownGraceMs);
   return runtime->end_status();
@@ -190,6 +259,26 @@ int Main(int argc, char** argv) {
                  "what is read later is made again, and lwq gc removes the bytes")
       ->type_name("TEXT");
   app.add_option("--address-file", flags.address_file, "written with HOST:PORT once serving");
+  app.add_option(
+         "--tls-cert", flags.tls.cert,
+         "serve TLS with this certificate (PEM, those between it and the CA after it); read again when it changes")
+      ->type_name("FILE");
+  app.add_option("--tls-key", flags.tls.key, "its private key")->type_name("FILE");
+  app.add_option("--tls-client-ca", flags.tls.ca, "serve only callers with a certificate of this CA (mutual TLS)")
+      ->type_name("FILE");
+  app.add_option("--tokens", flags.tokens,
+                 "ask every caller for a bearer token of this file, which lwq token makes (default: nobody is asked)")
+      ->type_name("FILE");
+  app.add_flag("--insecure", flags.insecure,
+               "listen on other than loopback addresses though anybody may call, or tokens come in the clear");
+  app.add_option("--health-listen", flags.health_listen,
+                 "HOST:PORT of plaintext gRPC health alone, for probes; port 0 is chosen freely");
+  app.add_option("--metrics-listen", flags.metrics_listen,
+                 "HOST:PORT of Prometheus metrics over HTTP, at /metrics; port 0 is chosen freely");
+  app.add_option("--audit-log", flags.audit_log,
+                 "append a line of JSON for every call that changes something or was refused")
+      ->type_name("FILE");
+  app.add_option("--log-format", flags.log_format, "text, or json: an object in each line")->capture_default_str();
   app.add_option("--log-level", flags.log_level, "trace, debug, info, warn, error or off")->capture_default_str();
   try {
     app.parse(argc, argv);
@@ -199,9 +288,10 @@ int Main(int argc, char** argv) {
     return Fail(absl::InvalidArgumentError(absl::StrCat(error.what(), " (see --help)")));
   }
   Status status = CheckFlags(flags);
-  if (status.ok()) status = InitLog("coordinator", flags.log_level);
+  if (status.ok()) status = InitLog("coordinator", flags.log_level, flags.log_format);
   if (!status.ok()) return Fail(status);
 
+  SendGrpcLogToSpdlog();
   // Blocked before any thread starts, so that only sigwait sees them.
   sigset_t end_signals;
   sigemptyset(&end_signals);

@@ -9,7 +9,7 @@
 
 namespace lwq::coordinator {
 
-StatusOr<RunFilter> FilterOf(const State& state, const lwqat::v1::ListRunsRequest& request) {
+StatusOr<RunFilter> FilterOf(const State& state, const Caller& caller, const lwqat::v1::ListRunsRequest& request) {
   std::set<int> states;
   for (const int asked : request.states()) {
     if (!wire::RunState_IsValid(asked) || asked == wire::RUN_STATE_UNSPECIFIED) {
@@ -19,11 +19,11 @@ StatusOr<RunFilter> FilterOf(const State& state, const lwqat::v1::ListRunsReques
   }
   SweepId sweep;
   if (!request.sweep_id().empty()) {
-    LWQ_ASSIGN_OR_RETURN(sweep, FindSweep(state, request.sweep_id()));
+    LWQ_ASSIGN_OR_RETURN(sweep, VisibleSweep(state, caller, request.sweep_id()));
   }
-  return [&request, states, sweep](const RunEntry& run) {
+  return [&request, &caller, states, sweep](const RunEntry& run) {
     const RunSpec& spec = *run.record.spec;
-    return (states.empty() || states.contains(ToWire(run.record.state))) &&
+    return caller.MaySee(spec.project) && (states.empty() || states.contains(ToWire(run.record.state))) &&
            (request.project().empty() || spec.project == request.project()) &&
            (sweep.value.empty() || run.sweep == sweep) && MatchesPattern(spec.name, request.name());
   };

@@ -23,24 +23,27 @@ constexpr int kMaxSchedules = 16;
 grpc::ServerUnaryReactor* RunServiceImpl::GetServerInfo(grpc::CallbackServerContext* context,
                                                         const wire::GetServerInfoRequest* /*request*/,
                                                         wire::GetServerInfoResponse* response) {
-  response->set_version(version_);
-  response->set_objects_uri(objects_uri_);
-  return ReadAnswer(runtime_, context, [response](const State& state, Instant) -> Status {
-    response->set_activation_bytes_stored(state.activations.stored_bytes() + state.activations.discarded_bytes());
-    response->set_activation_bytes_budget(state.options.activation_bytes);
-    return absl::OkStatus();
-  });
+  return desk_->Read(
+      context, Rpc::kGetServerInfo, [this, response](const State& state, Instant, const Caller&) -> Status {
+        response->set_version(version_);
+        response->set_objects_uri(objects_uri_);
+        response->set_activation_bytes_stored(state.activations.stored_bytes() + state.activations.discarded_bytes());
+        response->set_activation_bytes_budget(state.options.activation_bytes);
+        return absl::OkStatus();
+      });
 }
 
 grpc::ServerUnaryReactor* RunServiceImpl::PlanRun(grpc::CallbackServerContext* context,
                                                   const wire::PlanRunRequest* request,
                                                   wire::PlanRunResponse* response) {
-  return ComputeAnswer(*previews_, context, [request, response](StateReader& reader) -> Status {
-    LWQ_ASSIGN_OR_RETURN(const RunSpec spec, FromWire(request->spec()));
-    LWQ_ASSIGN_OR_RETURN(const RunPreview preview, PreviewRun(reader, spec));
-    ToWire(preview, response->mutable_plan());
-    return absl::OkStatus();
-  });
+  return desk_->Compute(context, Rpc::kPlanRun, *previews_,
+                        [request, response](StateReader& reader, const Caller& caller) -> Status {
+                          LWQ_ASSIGN_OR_RETURN(const RunSpec spec, FromWire(request->spec()));
+                          LWQ_RETURN_IF_ERROR(caller.CheckNamed(spec.project));
+                          LWQ_ASSIGN_OR_RETURN(const RunPreview preview, PreviewRun(reader, spec));
+                          ToWire(preview, response->mutable_plan());
+                          return absl::OkStatus();
+                        });
 }
 
 grpc::ServerUnaryReactor* RunServiceImpl::SubmitRun(grpc::CallbackServerContext* context,
@@ -57,191 +60,221 @@ grpc::ServerUnaryReactor* RunServiceImpl::SubmitRuns(grpc::CallbackServerContext
 
 grpc::ServerUnaryReactor* RunServiceImpl::GetRun(grpc::CallbackServerContext* context,
                                                  const wire::GetRunRequest* request, wire::GetRunResponse* response) {
-  return ReadAnswer(runtime_, context, [request, response](const State& state, Instant now) -> Status {
-    LWQ_ASSIGN_OR_RETURN(const RunId id, FindRun(state, request->run_id()));
-    RunToWire(state, state.runs.at(id), now, /*with_tasks=*/true, response->mutable_run());
-    return absl::OkStatus();
-  });
+  return desk_->Read(context, Rpc::kGetRun,
+                     [request, response](const State& state, Instant now, const Caller& caller) -> Status {
+                       LWQ_ASSIGN_OR_RETURN(const RunId id, VisibleRun(state, caller, request->run_id()));
+                       RunToWire(state, state.runs.at(id), now, /*with_tasks=*/true, response->mutable_run());
+                       return absl::OkStatus();
+                     });
 }
 
 grpc::ServerUnaryReactor* RunServiceImpl::ListRuns(grpc::CallbackServerContext* context,
                                                    const wire::ListRunsRequest* request,
                                                    wire::ListRunsResponse* response) {
-  return ReadAnswer(runtime_, context, [request, response](const State& state, Instant now) -> Status {
-    LWQ_ASSIGN_OR_RETURN(const RunFilter filter, FilterOf(state, *request));
-    const auto add = [&](const RunId& id) {
-      const RunEntry& run = state.runs.at(id);
-      if (!filter(run)) return false;
-      RunToWire(state, run, now, /*with_tasks=*/false, response->add_runs());
-      return true;
-    };
-    LWQ_ASSIGN_OR_RETURN(*response->mutable_next_page_token(),
-                         FillPage(state.runs_by_sequence, request->page_size(), request->page_token(), add));
-    return absl::OkStatus();
-  });
+  return desk_->Read(
+      context, Rpc::kListRuns, [request, response](const State& state, Instant now, const Caller& caller) -> Status {
+        LWQ_ASSIGN_OR_RETURN(const RunFilter filter, FilterOf(state, caller, *request));
+        const auto add = [&](const RunId& id) {
+          const RunEntry& run = state.runs.at(id);
+          if (!filter(run)) return false;
+          RunToWire(state, run, now, /*with_tasks=*/false, response->add_runs());
+          return true;
+        };
+        LWQ_ASSIGN_OR_RETURN(*response->mutable_next_page_token(),
+                             FillPage(state.runs_by_sequence, request->page_size(), request->page_token(), add));
+        return absl::OkStatus();
+      });
 }
 
-grpc::ServerWriteReactor<wire::WatchRunResponse>* RunServiceImpl::WatchRun(grpc::CallbackServerContext* /*context*/,
+grpc::ServerWriteReactor<wire::WatchRunResponse>* RunServiceImpl::WatchRun(grpc::CallbackServerContext* context,
                                                                            const wire::WatchRunRequest* request) {
-  return RunWatchStream::Start(runtime_, watch_messages_, *request);
+  StatusOr<Caller> caller = desk_->Enter(context, Rpc::kWatchRun);
+  if (!caller.ok()) return new RefusedStream<wire::WatchRunResponse>(caller.status());
+  return RunWatchStream::Start(*desk_, watch_messages_, *std::move(caller), *request);
 }
 
 grpc::ServerUnaryReactor* RunServiceImpl::CancelRun(grpc::CallbackServerContext* context,
                                                     const wire::CancelRunRequest* request,
                                                     wire::CancelRunResponse* response) {
-  return Change(context, coordinator::CancelRun{request->run_id()}, response->mutable_run());
+  return Change(
+      context, Rpc::kCancelRun, request->run_id(), [](const std::string& id) { return coordinator::CancelRun{id}; },
+      response->mutable_run());
 }
 
 grpc::ServerUnaryReactor* RunServiceImpl::PauseRun(grpc::CallbackServerContext* context,
                                                    const wire::PauseRunRequest* request,
                                                    wire::PauseRunResponse* response) {
-  return Change(context, coordinator::PauseRun{request->run_id(), true}, response->mutable_run());
+  return Change(
+      context, Rpc::kPauseRun, request->run_id(),
+      [](const std::string& id) {
+        return coordinator::PauseRun{id, true};
+      },
+      response->mutable_run());
 }
 
 grpc::ServerUnaryReactor* RunServiceImpl::ResumeRun(grpc::CallbackServerContext* context,
                                                     const wire::ResumeRunRequest* request,
                                                     wire::ResumeRunResponse* response) {
-  return Change(context, coordinator::PauseRun{request->run_id(), false}, response->mutable_run());
+  return Change(
+      context, Rpc::kResumeRun, request->run_id(),
+      [](const std::string& id) {
+        return coordinator::PauseRun{id, false};
+      },
+      response->mutable_run());
 }
 
 grpc::ServerUnaryReactor* RunServiceImpl::DeleteRun(grpc::CallbackServerContext* context,
                                                     const wire::DeleteRunRequest* request,
                                                     wire::DeleteRunResponse* response) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  runtime_->Post(coordinator::DeleteRun{request->run_id(), request->force()},
-                 [reactor, response](const Status& status, const Reply& reply, const State* /*state*/) {
-                   if (status.ok()) {
-                     const auto& deleted = std::get<DeleteReply>(reply);
-                     response->set_run_id(deleted.id);
-                     response->set_tasks(deleted.tasks);
-                     response->set_released_bytes(deleted.released_bytes);
-                   }
-                   reactor->Finish(ToGrpc(status));
-                 });
-  return reactor;
+  return desk_->ChangeRun(
+      context, Rpc::kDeleteRun, request->run_id(),
+      [request](const std::string& id) {
+        return coordinator::DeleteRun{id, request->force()};
+      },
+      [response](const Reply& reply, const State& /*state*/) {
+        const auto& deleted = std::get<DeleteReply>(reply);
+        response->set_run_id(deleted.id);
+        response->set_tasks(deleted.tasks);
+        response->set_released_bytes(deleted.released_bytes);
+        return absl::OkStatus();
+      });
 }
 
 grpc::ServerUnaryReactor* RunServiceImpl::RemakeArtifact(grpc::CallbackServerContext* context,
                                                          const wire::RemakeArtifactRequest* request,
                                                          wire::RemakeArtifactResponse* response) {
-  Digest artifact;
-  if (!request->artifact().empty()) {
-    const StatusOr<Digest> digest = Digest::FromHex(request->artifact());
-    if (!digest.ok()) {
-      grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-      reactor->Finish(ToGrpc(Annotate(digest.status(), "artifact")));
-      return reactor;
-    }
-    artifact = *digest;
+  const StatusOr<Digest> artifact = request->artifact().empty() ? Digest() : Digest::FromHex(request->artifact());
+  if (!artifact.ok()) {
+    const StatusOr<Caller> caller = desk_->Enter(context, Rpc::kRemakeArtifact);
+    return Desk::Refuse(context, caller.ok() ? Annotate(artifact.status(), "artifact") : caller.status());
   }
-  return Change(context, coordinator::RemakeArtifact{request->run_id(), artifact}, response->mutable_run());
+  return Change(
+      context, Rpc::kRemakeArtifact, request->run_id(),
+      [artifact = *artifact](const std::string& id) {
+        return coordinator::RemakeArtifact{id, artifact};
+      },
+      response->mutable_run());
 }
 
-grpc::ServerUnaryReactor* RunServiceImpl::Change(grpc::CallbackServerContext* context, Event event, wire::Run* run) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  runtime_->Post(std::move(event), [reactor, run](const Status& status, const Reply& reply, const State* state) {
-    reactor->Finish(ToGrpc(status.ok() ? AnswerRun(*state, std::get<RunReply>(reply).run, run) : status));
+template <typename MakeEvent>
+grpc::ServerUnaryReactor* RunServiceImpl::Change(grpc::CallbackServerContext* context, Rpc rpc,
+                                                 const std::string& run_id, MakeEvent event, wire::Run* run) {
+  return desk_->ChangeRun(context, rpc, run_id, std::move(event), [run](const Reply& reply, const State& state) {
+    return AnswerRun(state, std::get<RunReply>(reply).run, run);
   });
-  return reactor;
 }
 
 grpc::ServerUnaryReactor* RunServiceImpl::ExplainRuns(grpc::CallbackServerContext* context,
                                                       const wire::ExplainRunsRequest* request,
                                                       wire::ExplainRunsResponse* response) {
-  return ComputeAnswer(*previews_, context, [request, response](StateReader& reader) -> Status {
-    StatusOr<std::pair<TasksOfRun, TasksOfRun>> runs = std::pair<TasksOfRun, TasksOfRun>();
-    LWQ_RETURN_IF_ERROR(reader.Look([&](const State& state) {
-      runs = [&]() -> StatusOr<std::pair<TasksOfRun, TasksOfRun>> {
-        LWQ_ASSIGN_OR_RETURN(const RunId a, FindRun(state, request->run_a()));
-        LWQ_ASSIGN_OR_RETURN(const RunId b, FindRun(state, request->run_b()));
-        LWQ_ASSIGN_OR_RETURN(TasksOfRun tasks_a, TasksToExplain(state, state.runs.at(a)));
-        LWQ_ASSIGN_OR_RETURN(TasksOfRun tasks_b, TasksToExplain(state, state.runs.at(b)));
-        return std::pair(std::move(tasks_a), std::move(tasks_b));
-      }();
-    }));
-    LWQ_RETURN_IF_ERROR(runs.status());
-    ToWire(Explain(runs->first, runs->second), response);
-    return absl::OkStatus();
-  });
+  return desk_->Compute(context, Rpc::kExplainRuns, *previews_,
+                        [request, response](StateReader& reader, const Caller& caller) -> Status {
+                          StatusOr<std::pair<TasksOfRun, TasksOfRun>> runs = std::pair<TasksOfRun, TasksOfRun>();
+                          LWQ_RETURN_IF_ERROR(reader.Look([&](const State& state) {
+                            runs = [&]() -> StatusOr<std::pair<TasksOfRun, TasksOfRun>> {
+                              LWQ_ASSIGN_OR_RETURN(const RunId a, VisibleRun(state, caller, request->run_a()));
+                              LWQ_ASSIGN_OR_RETURN(const RunId b, VisibleRun(state, caller, request->run_b()));
+                              LWQ_ASSIGN_OR_RETURN(TasksOfRun tasks_a, TasksToExplain(state, state.runs.at(a)));
+                              LWQ_ASSIGN_OR_RETURN(TasksOfRun tasks_b, TasksToExplain(state, state.runs.at(b)));
+                              return std::pair(std::move(tasks_a), std::move(tasks_b));
+                            }();
+                          }));
+                          LWQ_RETURN_IF_ERROR(runs.status());
+                          ToWire(Explain(runs->first, runs->second), response);
+                          return absl::OkStatus();
+                        });
 }
 
 grpc::ServerUnaryReactor* RunServiceImpl::WhyTask(grpc::CallbackServerContext* context,
                                                   const wire::WhyTaskRequest* request,
                                                   wire::WhyTaskResponse* response) {
-  return ReadAnswer(runtime_, context, [request, response](const State& state, Instant now) -> Status {
-    LWQ_ASSIGN_OR_RETURN(const RunId id, FindRun(state, request->run_id()));
-    const RunEntry& run = state.runs.at(id);
-    LWQ_ASSIGN_OR_RETURN(const size_t position, FindTask(run, request->task()));
-    const RunTaskRecord& task = run.tasks[position];
-    response->set_title(task.title);
-    response->set_key(task.key.hex());
-    response->set_state(ToWire(state.tasks.at(task.key).record.state));
-    for (std::string& line : Why(state, run, position, now)) response->add_lines(std::move(line));
-    return absl::OkStatus();
-  });
+  return desk_->Read(context, Rpc::kWhyTask,
+                     [request, response](const State& state, Instant now, const Caller& caller) -> Status {
+                       LWQ_ASSIGN_OR_RETURN(const RunId id, VisibleRun(state, caller, request->run_id()));
+                       const RunEntry& run = state.runs.at(id);
+                       LWQ_ASSIGN_OR_RETURN(const size_t position, FindTask(run, request->task()));
+                       const RunTaskRecord& task = run.tasks[position];
+                       response->set_title(task.title);
+                       response->set_key(task.key.hex());
+                       response->set_state(ToWire(state.tasks.at(task.key).record.state));
+                       for (std::string& line : Why(state, run, position, now)) response->add_lines(std::move(line));
+                       return absl::OkStatus();
+                     });
 }
 
 grpc::ServerUnaryReactor* RunServiceImpl::GetRunLogs(grpc::CallbackServerContext* context,
                                                      const wire::GetRunLogsRequest* request,
                                                      wire::GetRunLogsResponse* response) {
-  return ReadAnswer(runtime_, context, [request, response](const State& state, Instant) -> Status {
-    LWQ_ASSIGN_OR_RETURN(const RunId id, FindRun(state, request->run_id()));
-    const std::deque<LogRecord>& logs = state.runs.at(id).logs;
-    auto line = std::upper_bound(logs.begin(), logs.end(), request->after(),
-                                 [](int64_t after, const LogRecord& record) { return after < record.sequence; });
-    const int page_size = PageSize(request->page_size(), kDefaultLogsPage, kMaxLogsPage);
-    for (int i = 0; i < page_size && line != logs.end(); ++i, ++line) ToWire(*line, response->add_lines());
-    response->set_more(line != logs.end());
-    return absl::OkStatus();
-  });
+  return desk_->Read(
+      context, Rpc::kGetRunLogs, [request, response](const State& state, Instant, const Caller& caller) -> Status {
+        LWQ_ASSIGN_OR_RETURN(const RunId id, VisibleRun(state, caller, request->run_id()));
+        const std::deque<LogRecord>& logs = state.runs.at(id).logs;
+        auto line = std::upper_bound(logs.begin(), logs.end(), request->after(),
+                                     [](int64_t after, const LogRecord& record) { return after < record.sequence; });
+        const int page_size = PageSize(request->page_size(), kDefaultLogsPage, kMaxLogsPage);
+        for (int i = 0; i < page_size && line != logs.end(); ++i, ++line) ToWire(*line, response->add_lines());
+        response->set_more(line != logs.end());
+        return absl::OkStatus();
+      });
 }
 
 grpc::ServerUnaryReactor* RunServiceImpl::ScheduleRun(grpc::CallbackServerContext* context,
                                                       const wire::ScheduleRunRequest* request,
                                                       wire::ScheduleRunResponse* response) {
-  return ComputeAnswer(*previews_, context, [request, response](StateReader& reader) -> Status {
-    StatusOr<std::vector<TimedTask>> recorded = std::vector<TimedTask>();
-    LWQ_RETURN_IF_ERROR(reader.Look([&](const State& state) {
-      const StatusOr<RunId> id = FindRun(state, request->run_id());
-      recorded = id.ok() ? RecordedTasks(state, state.runs.at(*id)) : id.status();
-    }));
-    LWQ_RETURN_IF_ERROR(recorded.status());
-    if (request->workers_size() > kMaxSchedules) {
-      return absl::InvalidArgumentError(absl::StrCat("workers has ", request->workers_size(), " numbers, at most ",
-                                                     kMaxSchedules, " are answered at once"));
-    }
-    for (const int workers : request->workers()) {
-      LWQ_ASSIGN_OR_RETURN(const double seconds, SecondsWithWorkers(*recorded, workers));
-      wire::ScheduleRunResponse::Schedule* schedule = response->add_schedules();
-      schedule->set_workers(workers);
-      schedule->set_seconds(seconds);
-    }
-    return absl::OkStatus();
-  });
+  return desk_->Compute(
+      context, Rpc::kScheduleRun, *previews_, [request, response](StateReader& reader, const Caller& caller) -> Status {
+        StatusOr<std::vector<TimedTask>> recorded = std::vector<TimedTask>();
+        LWQ_RETURN_IF_ERROR(reader.Look([&](const State& state) {
+          const StatusOr<RunId> id = VisibleRun(state, caller, request->run_id());
+          recorded = id.ok() ? RecordedTasks(state, state.runs.at(*id)) : id.status();
+        }));
+        LWQ_RETURN_IF_ERROR(recorded.status());
+        if (request->workers_size() > kMaxSchedules) {
+          return absl::InvalidArgumentError(absl::StrCat("workers has ", request->workers_size(), " numbers, at most ",
+                                                         kMaxSchedules, " are answered at once"));
+        }
+        for (const int workers : request->workers()) {
+          LWQ_ASSIGN_OR_RETURN(const double seconds, SecondsWithWorkers(*recorded, workers));
+          wire::ScheduleRunResponse::Schedule* schedule = response->add_schedules();
+          schedule->set_workers(workers);
+          schedule->set_seconds(seconds);
+        }
+        return absl::OkStatus();
+      });
 }
 
 grpc::ServerUnaryReactor* RunServiceImpl::ListWorkers(grpc::CallbackServerContext* context,
                                                       const wire::ListWorkersRequest* /*request*/,
                                                       wire::ListWorkersResponse* response) {
-  return ReadAnswer(runtime_, context, [response](const State& state, Instant now) -> Status {
-    for (const auto& [id, worker] : state.workers) WorkerToWire(state, worker, now, response->add_workers());
-    return absl::OkStatus();
-  });
+  return desk_->Read(context, Rpc::kListWorkers,
+                     [response](const State& state, Instant now, const Caller& caller) -> Status {
+                       for (const auto& [id, worker] : state.workers) {
+                         wire::WorkerInfo* info = response->add_workers();
+                         WorkerToWire(state, worker, now, info);
+                         // What others have executed is theirs to know.
+                         if (worker.lease.has_value() && !MaySee(state, caller, state.tasks.at(*worker.lease)))
+                           info->set_task("(of others)");
+                         if (!caller.projects().all()) info->clear_failures();
+                       }
+                       return absl::OkStatus();
+                     });
 }
 
 grpc::ServerUnaryReactor* RunServiceImpl::ReleaseWorker(grpc::CallbackServerContext* context,
                                                         const wire::ReleaseWorkerRequest* request,
                                                         wire::ReleaseWorkerResponse* response) {
+  const StatusOr<Caller> caller = desk_->Enter(context, Rpc::kReleaseWorker);
+  if (!caller.ok()) return Desk::Refuse(context, caller.status());
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  runtime_->Post(coordinator::ReleaseWorker{request->worker()},
-                 [reactor, response](const Status& status, const Reply& reply, const State* state) {
-                   if (status.ok()) {
-                     const WorkerEntry& worker = state->workers.at(std::get<WorkerReply>(reply).worker);
-                     WorkerToWire(*state, worker, Instant{.steady_ms = state->now_ms, .unix_ms = 0},
-                                  response->mutable_worker());
-                   }
-                   reactor->Finish(ToGrpc(status));
-                 });
+  desk_->runtime()->Post(coordinator::ReleaseWorker{request->worker()},
+                         [reactor, response](const Status& status, const Reply& reply, const State* state) {
+                           if (status.ok()) {
+                             const WorkerEntry& worker = state->workers.at(std::get<WorkerReply>(reply).worker);
+                             WorkerToWire(*state, worker, Instant{.steady_ms = state->now_ms, .unix_ms = 0},
+                                          response->mutable_worker());
+                           }
+                           reactor->Finish(ToGrpc(status));
+                         });
   return reactor;
 }
 

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "coordinator/loop/background.h"
-#include "coordinator/loop/runtime.h"
+#include "coordinator/service/desk.h"
 #include "coordinator/service/submissions.h"
 #include "coordinator/service/watch_messages.h"
 #include "lwqat/v1/run_service.grpc.pb.h"
@@ -15,9 +15,9 @@ namespace lwq::coordinator {
 
 class RunServiceImpl final : public lwqat::v1::RunService::CallbackService {
  public:
-  RunServiceImpl(Runtime* runtime, Submissions* submissions, Background* previews, WatchMessages* watch_messages,
+  RunServiceImpl(const Desk* desk, Submissions* submissions, Background* previews, WatchMessages* watch_messages,
                  std::string objects_uri, std::string version)
-      : runtime_(runtime),
+      : desk_(desk),
         submissions_(submissions),
         previews_(previews),
         watch_messages_(watch_messages),
@@ -70,10 +70,12 @@ class RunServiceImpl final : public lwqat::v1::RunService::CallbackService {
                                           lwqat::v1::ReleaseWorkerResponse* response) override;
 
  private:
-  // Posts the event, whose reply names a run, and answers with the run as it is then.
-  grpc::ServerUnaryReactor* Change(grpc::CallbackServerContext* context, Event event, lwqat::v1::Run* run);
+  // Posts event(id), whose reply names a run, and answers with the run as it is then.
+  template <typename MakeEvent>
+  grpc::ServerUnaryReactor* Change(grpc::CallbackServerContext* context, Rpc rpc, const std::string& run_id,
+                                   MakeEvent event, lwqat::v1::Run* run);
 
-  Runtime* const runtime_;
+  const Desk* const desk_;
   Submissions* const submissions_;
   Background* const previews_;
   WatchMessages* const watch_messages_;

@@ -17,35 +17,52 @@ constexpr int kMaxReceiveBytes = 16 << 20;
 constexpr int kMinPingIntervalMs = 5'000;
 constexpr int kKeepaliveMs = 30'000;
 constexpr int kKeepaliveTimeoutMs = 10'000;
+constexpr int kMaxHealthBytes = 4096;
+
+constexpr std::string_view kServices[] = {"lwqat.v1.RunService", "lwqat.v1.SweepService", "lwqat.v1.StorageService",
+                                          "lwqat.v1.WorkerService"};
+
+Status CannotListen(const std::string& address) {
+  return absl::FailedPreconditionError(
+      absl::StrCat("cannot listen on ", address, ": is the port in use, or the address another machine's?"));
+}
 
 }  // namespace
 
 Server::Server(const ServerOptions& options, Runtime* runtime)
-    : submissions_(runtime),
+    : gate_(options.tokens),
+      desk_(runtime, &gate_),
+      submissions_(&desk_),
       previews_(runtime, kPreviews),
       watch_messages_(runtime),
-      run_service_(runtime, &submissions_, &previews_, &watch_messages_, options.objects_uri, options.version),
-      sweep_service_(runtime, &submissions_, &previews_, &watch_messages_),
-      storage_service_(runtime),
-      worker_service_(runtime, options.objects_uri, options.heartbeat_ms) {}
+      run_service_(&desk_, &submissions_, &previews_, &watch_messages_, options.objects_uri, options.version),
+      sweep_service_(&desk_, &submissions_, &previews_, &watch_messages_),
+      storage_service_(&desk_),
+      worker_service_(&desk_, options.metrics, options.objects_uri, options.heartbeat_ms) {}
 
 Server::~Server() {
   Shutdown(0);
 }
 
 StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options, Runtime* runtime) {
-  const StatusOr<HostPort> listen = ParseHostPort(options.listen, /*allow_any_port=*/true);
-  LWQ_RETURN_IF_ERROR(Annotate(listen.status(), "listen address (port 0 is chosen freely)"));
   auto server = std::unique_ptr<Server>(new Server(options, runtime));
   grpc::EnableDefaultHealthCheckService(true);
-  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  LWQ_RETURN_IF_ERROR(server->StartMain(options));
+  if (!options.health_listen.empty()) LWQ_RETURN_IF_ERROR(server->StartHealth(options.health_listen));
+  return server;
+}
+
+Status Server::StartMain(const ServerOptions& options) {
+  const StatusOr<HostPort> listen = ParseHostPort(options.listen, /*allow_any_port=*/true);
+  LWQ_RETURN_IF_ERROR(Annotate(listen.status(), "listen address (port 0 is chosen freely)"));
+  if (options.reflection) grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
   int port = 0;
-  ListenOn(options.listen, builder, &port);
-  builder.RegisterService(&server->run_service_);
-  builder.RegisterService(&server->sweep_service_);
-  builder.RegisterService(&server->storage_service_);
-  builder.RegisterService(&server->worker_service_);
+  ListenOn(options.listen, builder, &port, options.certificates);
+  builder.RegisterService(&run_service_);
+  builder.RegisterService(&sweep_service_);
+  builder.RegisterService(&storage_service_);
+  builder.RegisterService(&worker_service_);
   builder.SetMaxReceiveMessageSize(kMaxReceiveBytes);
   // Two coordinators must not share a port by accident.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
@@ -53,26 +70,63 @@ StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options, Ru
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, kMinPingIntervalMs);
-  server->server_ = builder.BuildAndStart();
-  if (server->server_ == nullptr || port == 0) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("cannot listen on ", options.listen, ": is the port in use, or the address another machine's?"));
+  LWQ_RETURN_IF_ERROR(AddListeners(options, builder));
+  server_ = builder.BuildAndStart();
+  if (server_ == nullptr || port == 0) return CannotListen(options.listen);
+  address_ = absl::StrCat(listen->host, ":", port);
+  auto* health = server_->GetHealthCheckService();
+  for (const std::string_view service : kServices) health->SetServingStatus(std::string(service), true);
+  return absl::OkStatus();
+}
+
+Status Server::AddListeners(const ServerOptions& options, grpc::ServerBuilder& builder) {
+  std::vector<CallListener*> listeners;
+  if (options.metrics != nullptr) {
+    call_metrics_ = std::make_unique<CallMetrics>(options.metrics);
+    listeners.push_back(call_metrics_.get());
   }
-  server->address_ = absl::StrCat(listen->host, ":", port);
-  auto* health = server->server_->GetHealthCheckService();
-  health->SetServingStatus(std::string(lwqat::v1::RunService::service_full_name()), true);
-  health->SetServingStatus(std::string(lwqat::v1::SweepService::service_full_name()), true);
-  health->SetServingStatus(std::string(lwqat::v1::StorageService::service_full_name()), true);
-  health->SetServingStatus(std::string(lwqat::v1::WorkerService::service_full_name()), true);
-  return server;
+  if (!options.audit_log.empty()) {
+    LWQ_ASSIGN_OR_RETURN(audit_log_, AuditLog::Open(options.audit_log, &gate_));
+    listeners.push_back(audit_log_.get());
+  }
+  if (listeners.empty()) return absl::OkStatus();
+  std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> observers;
+  observers.push_back(ObserveCalls(std::move(listeners)));
+  builder.experimental().SetInterceptorCreators(std::move(observers));
+  return absl::OkStatus();
+}
+
+Status Server::StartHealth(const std::string& listen) {
+  const StatusOr<HostPort> parsed = ParseHostPort(listen, /*allow_any_port=*/true);
+  LWQ_RETURN_IF_ERROR(Annotate(parsed.status(), "health address (port 0 is chosen freely)"));
+  grpc::ServerBuilder builder;
+  int port = 0;
+  ListenOn(listen, builder, &port);
+  builder.SetMaxReceiveMessageSize(kMaxHealthBytes);
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  health_server_ = builder.BuildAndStart();
+  if (health_server_ == nullptr || port == 0) return CannotListen(listen);
+  health_address_ = absl::StrCat(parsed->host, ":", port);
+  auto* health = health_server_->GetHealthCheckService();
+  for (const std::string_view service : kServices) health->SetServingStatus(std::string(service), true);
+  return absl::OkStatus();
+}
+
+void Server::Drain() {
+  if (server_ != nullptr) server_->GetHealthCheckService()->Shutdown();
+  if (health_server_ != nullptr) health_server_->GetHealthCheckService()->Shutdown();
 }
 
 void Server::Shutdown(int64_t grace_ms) {
-  if (server_ == nullptr) return;
-  server_->GetHealthCheckService()->Shutdown();
-  server_->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(grace_ms));
-  server_->Wait();
-  server_.reset();
+  Drain();
+  const auto deadline = std::chrono::system_clock::now() + std::chrono::milliseconds(grace_ms);
+  // Health last: probes are told NOT_SERVING for as long as anything is served.
+  for (std::unique_ptr<grpc::Server>* server : {&server_, &health_server_}) {
+    if (*server == nullptr) continue;
+    (*server)->Shutdown(deadline);
+    (*server)->Wait();
+    server->reset();
+  }
 }
 
 }  // namespace lwq::coordinator

@@ -1,17 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 // The coordinator's gRPC server: RunService, SweepService, StorageService, WorkerService, health (grpc.health.v1, ""
-// and each service) and reflection.
+// and each service; never asks for a token) and, where it is wanted, reflection; and a server for health alone.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <string>
 
+#include "common/rpc/certificate_watch.h"
 #include "common/status/status.h"
 #include "coordinator/loop/runtime.h"
+#include "coordinator/service/audit_log.h"
+#include "coordinator/service/call_metrics.h"
+#include "coordinator/service/desk.h"
+#include "coordinator/service/gate.h"
 #include "coordinator/service/run_service.h"
 #include "coordinator/service/storage_service.h"
 #include "coordinator/service/sweep_service.h"
+#include "coordinator/service/token_book.h"
 #include "coordinator/service/worker_service.h"
 #include "grpcpp/grpcpp.h"
 
@@ -22,6 +28,15 @@ struct ServerOptions {
   std::string objects_uri;
   int64_t heartbeat_ms = 2000;
   std::string version;
+  // Null: plaintext. Both must outlive the server.
+  const CertificateWatch* certificates = nullptr;
+  TokenBook* tokens = nullptr;  // null: nobody is asked for a token
+  // host:port of a server of plaintext health alone: probes of Kubernetes speak neither TLS nor tokens. "": none.
+  std::string health_listen;
+  CoordinatorMetrics* metrics = nullptr;  // null: nothing is counted; must outlive the server
+  std::string audit_log;                  // file; "": none
+  // Whether any caller may ask what services there are. Once on, on for every server of the process.
+  bool reflection = true;
 };
 
 class Server {
@@ -33,16 +48,26 @@ class Server {
 
   // host:port as bound.
   const std::string& address() const { return address_; }
-  // Health says NOT_SERVING, calls in flight get up to `grace_ms`, then are cut off. Stop the runtime before, so that
-  // what waits is answered. Idempotent.
+  const std::string& health_address() const { return health_address_; }  // "": none
+  // Health says NOT_SERVING from now on, and calls are served still.
+  void Drain();
+  // Drain; calls in flight get up to `grace_ms`, then are cut off. Stop the runtime before, so that what waits is
+  // answered. Idempotent.
   void Shutdown(int64_t grace_ms);
 
  private:
   Server(const ServerOptions& options, Runtime* runtime);
+  Status StartMain(const ServerOptions& options);
+  Status AddListeners(const ServerOptions& options, grpc::ServerBuilder& builder);
+  Status StartHealth(const std::string& listen);
 
   // Whoever asks what would be can wait for those who work.
   static constexpr BackgroundOptions kPreviews = {.threads = 1, .nice = 10};
 
+  const Gate gate_;
+  const Desk desk_;
+  std::unique_ptr<AuditLog> audit_log_;        // null: none
+  std::unique_ptr<CallMetrics> call_metrics_;  // null: none
   Submissions submissions_;
   Background previews_;
   WatchMessages watch_messages_;
@@ -51,7 +76,9 @@ class Server {
   StorageServiceImpl storage_service_;
   WorkerServiceImpl worker_service_;
   std::string address_;
+  std::string health_address_;
   std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<grpc::Server> health_server_;  // null: none
 };
 
 }  // namespace lwq::coordinator

@@ -56,9 +56,11 @@ class RootsStream final : public grpc::ServerWriteReactor<lwqat::v1::ListRootsRe
 }  // namespace
 
 grpc::ServerWriteReactor<lwqat::v1::ListRootsResponse>* StorageServiceImpl::ListRoots(
-    grpc::CallbackServerContext* /*context*/, const lwqat::v1::ListRootsRequest* /*request*/) {
+    grpc::CallbackServerContext* context, const lwqat::v1::ListRootsRequest* /*request*/) {
+  const StatusOr<Caller> caller = desk_->Enter(context, Rpc::kListRoots);
+  if (!caller.ok()) return new RefusedStream<lwqat::v1::ListRootsResponse>(caller.status());
   auto* stream = new RootsStream();
-  runtime_->Read([stream](const State* state, Instant now) {
+  desk_->runtime()->Read([stream](const State* state, Instant now) {
     if (state == nullptr) return stream->Finish(ToGrpc(Stopping()));
     stream->Begin(LiveRootsOf(*state, now), now);
   });

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // StorageService: the roots of a collection. Contract: storage_service.proto.
-// Thread-safety: gRPC calls from any thread. The runtime must outlive this, and this every call.
+// Thread-safety: gRPC calls from any thread. The desk must outlive this, and this every call.
 #pragma once
 
-#include "coordinator/loop/runtime.h"
+#include "coordinator/service/desk.h"
 #include "lwqat/v1/storage_service.grpc.pb.h"
 
 namespace lwq::coordinator {
 
 class StorageServiceImpl final : public lwqat::v1::StorageService::CallbackService {
  public:
-  explicit StorageServiceImpl(Runtime* runtime) : runtime_(runtime) {}
+  explicit StorageServiceImpl(const Desk* desk) : desk_(desk) {}
 
   grpc::ServerWriteReactor<lwqat::v1::ListRootsResponse>* ListRoots(
       grpc::CallbackServerContext* context, const lwqat::v1::ListRootsRequest* request) override;
 
  private:
-  Runtime* const runtime_;
+  const Desk* const desk_;
 };
 
 }  // namespace lwq::coordinator

@@ -62,20 +62,25 @@ struct Submissions::Together {
   std::function<void(std::vector<coordinator::SubmitRun> runs)> post;
 };
 
-Submissions::Submissions(Runtime* runtime)
-    : runtime_(runtime),
-      background_(runtime,
+Submissions::Submissions(const Desk* desk)
+    : desk_(desk),
+      runtime_(desk->runtime()),
+      background_(desk->runtime(),
                   {.threads = std::clamp<int>(static_cast<int>(std::thread::hardware_concurrency()), 1, kMaxThreads),
                    .nice = kPreparingNice}) {}
 
 grpc::ServerUnaryReactor* Submissions::SubmitRun(grpc::CallbackServerContext* context,
                                                  const wire::SubmitRunRequest* request,
                                                  wire::SubmitRunResponse* response) {
+  const StatusOr<Caller> caller = desk_->Enter(context, Rpc::kSubmitRun);
+  if (!caller.ok()) return Desk::Refuse(context, caller.status());
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  const bool taken = background_.Post([this, reactor, request, response](StateReader& reader) {
+  const bool taken = background_.Post([this, caller = *caller, reactor, request, response](StateReader& reader) {
     StatusOr<RunSpec> spec = FromWire(request->spec());
     if (!spec.ok()) return reactor->Finish(ToGrpc(spec.status()));
     coordinator::SubmitRun run{*std::move(spec), request->request_id()};
+    const Status allowed = CheckProjects(caller, std::span(&run, 1));
+    if (!allowed.ok()) return reactor->Finish(ToGrpc(allowed));
     const Status prepared = PrepareRuns(reader, std::span(&run, 1));
     if (!prepared.ok()) return reactor->Finish(ToGrpc(prepared));
     runtime_->Post(std::move(run), [reactor, response](const Status& status, const Reply& reply, const State* state) {
@@ -90,10 +95,14 @@ grpc::ServerUnaryReactor* Submissions::SubmitRun(grpc::CallbackServerContext* co
 grpc::ServerUnaryReactor* Submissions::SubmitRuns(grpc::CallbackServerContext* context,
                                                   const wire::SubmitRunsRequest* request,
                                                   wire::SubmitRunsResponse* response) {
+  const StatusOr<Caller> caller = desk_->Enter(context, Rpc::kSubmitRuns);
+  if (!caller.ok()) return Desk::Refuse(context, caller.status());
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  const bool taken = background_.Post([this, reactor, request, response](StateReader& reader) {
+  const bool taken = background_.Post([this, caller = *caller, reactor, request, response](StateReader& reader) {
     StatusOr<std::vector<coordinator::SubmitRun>> runs = SubmissionsFrom(*request);
     if (!runs.ok()) return reactor->Finish(ToGrpc(runs.status()));
+    const Status allowed = CheckProjects(caller, *runs);
+    if (!allowed.ok()) return reactor->Finish(ToGrpc(allowed));
     if (request->validate_only()) return reactor->Finish(ToGrpc(Validate(reader, *runs, response)));
     PrepareAndPost(*std::move(runs), [this, reactor, response](std::vector<coordinator::SubmitRun> prepared) {
       runtime_->Post(coordinator::SubmitRuns{std::move(prepared)},
@@ -115,10 +124,14 @@ grpc::ServerUnaryReactor* Submissions::SubmitRuns(grpc::CallbackServerContext* c
 grpc::ServerUnaryReactor* Submissions::SubmitSweep(grpc::CallbackServerContext* context,
                                                    const wire::SubmitSweepRequest* request,
                                                    wire::SubmitSweepResponse* response) {
+  const StatusOr<Caller> caller = desk_->Enter(context, Rpc::kSubmitSweep);
+  if (!caller.ok()) return Desk::Refuse(context, caller.status());
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  const bool taken = background_.Post([this, reactor, request, response](StateReader& reader) {
+  const bool taken = background_.Post([this, caller = *caller, reactor, request, response](StateReader& reader) {
     StatusOr<coordinator::SubmitSweep> sweep = FromWire(*request);
     if (!sweep.ok()) return reactor->Finish(ToGrpc(sweep.status()));
+    const Status allowed = CheckProjects(caller, sweep->runs);
+    if (!allowed.ok()) return reactor->Finish(ToGrpc(allowed));
     if (request->validate_only()) return reactor->Finish(ToGrpc(Validate(reader, *sweep)));
     std::vector<coordinator::SubmitRun> runs = std::move(sweep->runs);
     PrepareAndPost(std::move(runs), [this, reactor, response,

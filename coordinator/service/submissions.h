@@ -2,7 +2,7 @@
 // Submissions on their way to the loop: converted, planned and prepared by threads of their own, several at a time; the
 // loop then accepts what is ready (docs/adr/0015-answers-beside-the-loop.md).
 //
-// Thread-safety: gRPC calls from any thread. The runtime must outlive this, and this every call.
+// Thread-safety: gRPC calls from any thread. The desk must outlive this, and this every call.
 #pragma once
 
 #include <functional>
@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "coordinator/loop/background.h"
-#include "coordinator/loop/runtime.h"
+#include "coordinator/service/desk.h"
 #include "grpcpp/grpcpp.h"
 #include "lwqat/v1/run_service.pb.h"
 #include "lwqat/v1/sweep_service.pb.h"
@@ -19,7 +19,7 @@ namespace lwq::coordinator {
 
 class Submissions {
  public:
-  explicit Submissions(Runtime* runtime);
+  explicit Submissions(const Desk* desk);
 
   // Each answers the call once, whatever comes. UNAVAILABLE: too many submissions are being prepared.
   grpc::ServerUnaryReactor* SubmitRun(grpc::CallbackServerContext* context, const lwqat::v1::SubmitRunRequest* request,
@@ -38,6 +38,7 @@ class Submissions {
                       std::function<void(std::vector<coordinator::SubmitRun> runs)> post);
   void PreparePart(StateReader& reader, const std::shared_ptr<Together>& together, size_t first);
 
+  const Desk* const desk_;
   Runtime* const runtime_;
   Background background_;
 };

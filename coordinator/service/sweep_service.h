@@ -5,7 +5,7 @@
 #pragma once
 
 #include "coordinator/loop/background.h"
-#include "coordinator/loop/runtime.h"
+#include "coordinator/service/desk.h"
 #include "coordinator/service/submissions.h"
 #include "coordinator/service/watch_messages.h"
 #include "lwqat/v1/sweep_service.grpc.pb.h"
@@ -14,8 +14,8 @@ namespace lwq::coordinator {
 
 class SweepServiceImpl final : public lwqat::v1::SweepService::CallbackService {
  public:
-  SweepServiceImpl(Runtime* runtime, Submissions* submissions, Background* previews, WatchMessages* watch_messages)
-      : runtime_(runtime), submissions_(submissions), previews_(previews), watch_messages_(watch_messages) {}
+  SweepServiceImpl(const Desk* desk, Submissions* submissions, Background* previews, WatchMessages* watch_messages)
+      : desk_(desk), submissions_(submissions), previews_(previews), watch_messages_(watch_messages) {}
 
   grpc::ServerUnaryReactor* PlanSweep(grpc::CallbackServerContext* context, const lwqat::v1::PlanSweepRequest* request,
                                       lwqat::v1::PlanSweepResponse* response) override;
@@ -43,10 +43,12 @@ class SweepServiceImpl final : public lwqat::v1::SweepService::CallbackService {
                                         lwqat::v1::DeleteSweepResponse* response) override;
 
  private:
-  // Posts the event, whose reply names a sweep, and answers with the sweep as it is then.
-  grpc::ServerUnaryReactor* Change(grpc::CallbackServerContext* context, Event event, lwqat::v1::Sweep* sweep);
+  // Posts event(id), whose reply names a sweep, and answers with the sweep as it is then.
+  template <typename MakeEvent>
+  grpc::ServerUnaryReactor* Change(grpc::CallbackServerContext* context, Rpc rpc, const std::string& sweep_id,
+                                   MakeEvent event, lwqat::v1::Sweep* sweep);
 
-  Runtime* const runtime_;
+  const Desk* const desk_;
   Submissions* const submissions_;
   Background* const previews_;
   WatchMessages* const watch_messages_;

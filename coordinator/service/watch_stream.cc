@@ -109,15 +109,15 @@ void WatchStream<Response>::FinishIfTold() {
 template class WatchStream<lwqat::v1::WatchRunResponse>;
 template class WatchStream<lwqat::v1::WatchSweepResponse>;
 
-RunWatchStream* RunWatchStream::Start(Runtime* runtime, WatchMessages* messages,
+RunWatchStream* RunWatchStream::Start(const Desk& desk, WatchMessages* messages, Caller caller,
                                       const lwqat::v1::WatchRunRequest& request) {
-  const std::shared_ptr<RunWatchStream> stream(new RunWatchStream(runtime, messages, request));
+  const std::shared_ptr<RunWatchStream> stream(new RunWatchStream(desk, messages, std::move(caller), request));
   stream->Begin();
   return stream.get();
 }
 
 Status RunWatchStream::Open(const State& state) {
-  LWQ_ASSIGN_OR_RETURN(const RunId id, FindRun(state, request_.run_id()));
+  LWQ_ASSIGN_OR_RETURN(const RunId id, VisibleRun(state, caller_, request_.run_id()));
   if (!request_.resume_token().empty()) {
     LWQ_ASSIGN_OR_RETURN(const ResumeToken token, ParseResumeToken(request_.resume_token(), id.value));
     if (!request_.changes_only()) {
@@ -130,6 +130,7 @@ Status RunWatchStream::Open(const State& state) {
 }
 
 StatusOr<Watcher::News> RunWatchStream::Look(const State& state) {
+  LWQ_RETURN_IF_ERROR(StillLet());
   if (!run_.has_value()) LWQ_RETURN_IF_ERROR(Open(state));
   const auto found = state.runs.find(*run_);
   if (found == state.runs.end()) return absl::NotFoundError(absl::StrCat("run '", run_->value, "' was deleted"));
@@ -148,15 +149,15 @@ void RunWatchStream::Send(const State& state, Instant now) {
   Post(std::move(next.message));
 }
 
-SweepWatchStream* SweepWatchStream::Start(Runtime* runtime, WatchMessages* messages,
+SweepWatchStream* SweepWatchStream::Start(const Desk& desk, WatchMessages* messages, Caller caller,
                                           const lwqat::v1::WatchSweepRequest& request) {
-  const std::shared_ptr<SweepWatchStream> stream(new SweepWatchStream(runtime, messages, request));
+  const std::shared_ptr<SweepWatchStream> stream(new SweepWatchStream(desk, messages, std::move(caller), request));
   stream->Begin();
   return stream.get();
 }
 
 Status SweepWatchStream::Open(const State& state) {
-  LWQ_ASSIGN_OR_RETURN(const SweepId id, FindSweep(state, request_.sweep_id()));
+  LWQ_ASSIGN_OR_RETURN(const SweepId id, VisibleSweep(state, caller_, request_.sweep_id()));
   if (!request_.resume_token().empty()) {
     LWQ_ASSIGN_OR_RETURN(const ResumeToken token, ParseResumeToken(request_.resume_token(), id.value));
     if (token.term == runtime_->term()) known_ = token.revision;
@@ -166,6 +167,7 @@ Status SweepWatchStream::Open(const State& state) {
 }
 
 StatusOr<Watcher::News> SweepWatchStream::Look(const State& state) {
+  LWQ_RETURN_IF_ERROR(StillLet());
   if (!sweep_.has_value()) LWQ_RETURN_IF_ERROR(Open(state));
   const auto revision = state.sweep_revisions.find(*sweep_);
   if (revision == state.sweep_revisions.end()) {

@@ -10,7 +10,7 @@
 #include <string>
 
 #include "common/sync/mutex.h"
-#include "coordinator/loop/runtime.h"
+#include "coordinator/service/desk.h"
 #include "coordinator/service/watch_messages.h"
 #include "lwqat/v1/run_service.grpc.pb.h"
 #include "lwqat/v1/sweep_service.grpc.pb.h"
@@ -34,14 +34,19 @@ class WatchStream : public grpc::ServerWriteReactor<Response>,
   bool Closed() override;
 
  protected:
-  WatchStream(Runtime* runtime, WatchMessages* messages) : runtime_(runtime), messages_(messages) {}
+  WatchStream(const Desk& desk, WatchMessages* messages, Caller caller)
+      : runtime_(desk.runtime()), gate_(desk.gate()), messages_(messages), caller_(std::move(caller)) {}
+  // UNAUTHENTICATED: the token is valid no longer.
+  Status StillLet() const { return gate_->StillLets(caller_); }
   // Begins the watch; the stream belongs to itself from now on.
   void Begin();
   // The loop's thread. Requires Ready.
   void Post(std::shared_ptr<const Response> message);
 
   Runtime* const runtime_;
+  const Gate* const gate_;
   WatchMessages* const messages_;
+  const Caller caller_;
 
  private:
   // The sending thread. The lock is not held while it writes: the loop asks for it, and this thread may be made to
@@ -63,15 +68,16 @@ class WatchStream : public grpc::ServerWriteReactor<Response>,
 // Whole runs or, after the first message, changes.
 class RunWatchStream final : public WatchStream<lwqat::v1::WatchRunResponse> {
  public:
-  // Runtime and messages must outlive the call.
-  static RunWatchStream* Start(Runtime* runtime, WatchMessages* messages, const lwqat::v1::WatchRunRequest& request);
+  // What the desk is made of, and messages, must outlive the call.
+  static RunWatchStream* Start(const Desk& desk, WatchMessages* messages, Caller caller,
+                               const lwqat::v1::WatchRunRequest& request);
 
   StatusOr<News> Look(const State& state) override;
   void Send(const State& state, Instant now) override;
 
  private:
-  RunWatchStream(Runtime* runtime, WatchMessages* messages, const lwqat::v1::WatchRunRequest& request)
-      : WatchStream(runtime, messages), request_(request) {}
+  RunWatchStream(const Desk& desk, WatchMessages* messages, Caller caller, const lwqat::v1::WatchRunRequest& request)
+      : WatchStream(desk, messages, std::move(caller)), request_(request) {}
   // The run that is meant, and what the client knows of it.
   Status Open(const State& state);
 
@@ -85,16 +91,17 @@ class RunWatchStream final : public WatchStream<lwqat::v1::WatchRunResponse> {
 // The runs of a sweep that changed, in the order of their changes.
 class SweepWatchStream final : public WatchStream<lwqat::v1::WatchSweepResponse> {
  public:
-  // Runtime and messages must outlive the call.
-  static SweepWatchStream* Start(Runtime* runtime, WatchMessages* messages,
+  // What the desk is made of, and messages, must outlive the call.
+  static SweepWatchStream* Start(const Desk& desk, WatchMessages* messages, Caller caller,
                                  const lwqat::v1::WatchSweepRequest& request);
 
   StatusOr<News> Look(const State& state) override;
   void Send(const State& state, Instant now) override;
 
  private:
-  SweepWatchStream(Runtime* runtime, WatchMessages* messages, const lwqat::v1::WatchSweepRequest& request)
-      : WatchStream(runtime, messages), request_(request) {}
+  SweepWatchStream(const Desk& desk, WatchMessages* messages, Caller caller,
+                   const lwqat::v1::WatchSweepRequest& request)
+      : WatchStream(desk, messages, std::move(caller)), request_(request) {}
   Status Open(const State& state);
 
   const lwqat::v1::WatchSweepRequest request_;

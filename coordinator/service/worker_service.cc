@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "common/rpc/grpc_status.h"
+#include "coordinator/service/call_metrics.h"
 #include "coordinator/service/convert_worker.h"
 
 namespace lwq::coordinator {
@@ -24,22 +25,44 @@ int64_t MsUntil(std::chrono::system_clock::time_point deadline) {
 
 }  // namespace
 
+grpc::ServerUnaryReactor* WorkerServiceImpl::ForOwn(grpc::CallbackServerContext* context, Rpc rpc,
+                                                    const std::string& worker_id,
+                                                    std::function<void(grpc::ServerUnaryReactor* reactor)> post) {
+  const StatusOr<Caller> caller = desk_->Enter(context, rpc);
+  if (!caller.ok()) return Desk::Refuse(context, caller.status());
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  owners_.Check(*caller, worker_id, [reactor, post = std::move(post)](const Status& status) {
+    if (!status.ok()) return reactor->Finish(ToGrpc(status));
+    post(reactor);
+  });
+  return reactor;
+}
+
 grpc::ServerUnaryReactor* WorkerServiceImpl::RegisterWorker(grpc::CallbackServerContext* context,
                                                             const wire::RegisterWorkerRequest* request,
                                                             wire::RegisterWorkerResponse* response) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  const StatusOr<Caller> caller = desk_->Enter(context, Rpc::kRegisterWorker);
+  if (!caller.ok()) return Desk::Refuse(context, caller.status());
   StatusOr<coordinator::RegisterWorker> event = FromWire(*request);
-  if (!event.ok()) {
-    reactor->Finish(ToGrpc(event.status()));
-    return reactor;
-  }
-  runtime_->Post(*std::move(event), [this, reactor, response](const Status& status, const Reply& reply, const State*) {
+  if (!event.ok()) return Desk::Refuse(context, event.status());
+  event->worker.token_sha256 = caller->token_sha256();
+  event->worker.projects = caller->projects();
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  auto done = [this, reactor, response, token = caller->token_sha256()](const Status& status, const Reply& reply,
+                                                                        const State*) {
     if (status.ok()) {
       response->set_worker_id(std::get<RegisterReply>(reply).worker.value);
       response->set_objects_uri(objects_uri_);
       SetDuration(heartbeat_ms_, response->mutable_heartbeat_interval());
+      owners_.Note(response->worker_id(), token);
     }
     reactor->Finish(ToGrpc(status));
+  };
+  desk_->runtime()->Read([runtime = desk_->runtime(), reactor, caller = *caller, event = *std::move(event),
+                          done = std::move(done)](const State* state, Instant /*now*/) {
+    const Status allowed = state == nullptr ? Stopping() : CheckWorkerName(*state, caller, event.worker.name);
+    if (!allowed.ok()) return reactor->Finish(ToGrpc(allowed));
+    runtime->Post(event, done);
   });
   return reactor;
 }
@@ -47,54 +70,57 @@ grpc::ServerUnaryReactor* WorkerServiceImpl::RegisterWorker(grpc::CallbackServer
 grpc::ServerUnaryReactor* WorkerServiceImpl::LeaseTask(grpc::CallbackServerContext* context,
                                                        const wire::LeaseTaskRequest* request,
                                                        wire::LeaseTaskResponse* response) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  const int64_t wait_ms =
-      std::min(ClampedMs(request->max_wait(), kMaxWaitMs), MsUntil(context->deadline()) - kDeadlineMarginMs);
-  runtime_->PostLease(
-      coordinator::LeaseTask{WorkerId{request->worker_id()}}, wait_ms, [context] { return context->IsCancelled(); },
-      [reactor, response](const Status& status, const Reply& reply, const State*) {
-        if (status.ok()) {
-          const auto& lease = std::get<LeaseReply>(reply).lease;
-          if (lease.has_value()) ToWire(*lease, response->mutable_lease());
-        }
-        reactor->Finish(ToGrpc(status));
-      });
-  return reactor;
+  return ForOwn(context, Rpc::kLeaseTask, request->worker_id(),
+                [this, context, request, response](grpc::ServerUnaryReactor* reactor) {
+                  const int64_t wait_ms = std::min(ClampedMs(request->max_wait(), kMaxWaitMs),
+                                                   MsUntil(context->deadline()) - kDeadlineMarginMs);
+                  desk_->runtime()->PostLease(
+                      coordinator::LeaseTask{WorkerId{request->worker_id()}}, wait_ms,
+                      [context] { return context->IsCancelled(); },
+                      [reactor, response](const Status& status, const Reply& reply, const State*) {
+                        if (status.ok()) {
+                          const auto& lease = std::get<LeaseReply>(reply).lease;
+                          if (lease.has_value()) ToWire(*lease, response->mutable_lease());
+                        }
+                        reactor->Finish(ToGrpc(status));
+                      });
+                });
 }
 
 grpc::ServerUnaryReactor* WorkerServiceImpl::Heartbeat(grpc::CallbackServerContext* context,
                                                        const wire::HeartbeatRequest* request,
                                                        wire::HeartbeatResponse* response) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  StatusOr<coordinator::Heartbeat> event = FromWire(*request);
-  if (!event.ok()) {
-    reactor->Finish(ToGrpc(event.status()));
-    return reactor;
-  }
-  runtime_->Post(*std::move(event), [reactor, response](const Status& status, const Reply& reply, const State*) {
-    if (status.ok()) ToWire(std::get<HeartbeatReply>(reply), response);
-    reactor->Finish(ToGrpc(status));
-  });
-  return reactor;
+  return ForOwn(context, Rpc::kHeartbeat, request->worker_id(),
+                [this, request, response](grpc::ServerUnaryReactor* reactor) {
+                  StatusOr<coordinator::Heartbeat> event = FromWire(*request);
+                  if (!event.ok()) return reactor->Finish(ToGrpc(event.status()));
+                  desk_->runtime()->Post(*std::move(event),
+                                         [reactor, response](const Status& status, const Reply& reply, const State*) {
+                                           if (status.ok()) ToWire(std::get<HeartbeatReply>(reply), response);
+                                           reactor->Finish(ToGrpc(status));
+                                         });
+                });
 }
 
 grpc::ServerUnaryReactor* WorkerServiceImpl::ReportTask(grpc::CallbackServerContext* context,
                                                         const wire::ReportTaskRequest* request,
                                                         wire::ReportTaskResponse* response) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  StatusOr<coordinator::ReportTask> event = FromWire(*request);
-  if (!event.ok()) {
-    reactor->Finish(ToGrpc(event.status()));
-    return reactor;
-  }
-  runtime_->Post(*std::move(event), [reactor, response](const Status& status, const Reply& reply, const State*) {
-    if (status.ok()) {
-      const auto& lease = std::get<LeaseReply>(reply).lease;
-      if (lease.has_value()) ToWire(*lease, response->mutable_next());
-    }
-    reactor->Finish(ToGrpc(status));
-  });
-  return reactor;
+  return ForOwn(
+      context, Rpc::kReportTask, request->worker_id(), [this, request, response](grpc::ServerUnaryReactor* reactor) {
+        StatusOr<coordinator::ReportTask> event = FromWire(*request);
+        if (!event.ok()) return reactor->Finish(ToGrpc(event.status()));
+        std::shared_ptr<const coordinator::ReportTask> counted;
+        if (metrics_ != nullptr) counted = std::make_shared<const coordinator::ReportTask>(*event);
+        desk_->runtime()->Post(*std::move(event), [this, reactor, response, counted](
+                                                      const Status& status, const Reply& reply, const State* state) {
+          if (status.ok()) {
+            const auto& lease = std::get<LeaseReply>(reply).lease;
+            if (lease.has_value()) ToWire(*lease, response->mutable_next());
+            if (counted != nullptr) CountReport(*state, *counted, *metrics_);
+          }
+          reactor->Finish(ToGrpc(status));
+        });
+      });
 }
 
 }  // namespace lwq::coordinator

@@ -1,20 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 // WorkerService: from messages to events and back; every decision is the scheduler's. Contract: worker_service.proto.
-// Thread-safety: gRPC calls from any thread. The runtime must outlive the server.
+// Thread-safety: gRPC calls from any thread. The desk must outlive the server.
 #pragma once
 
 #include <cstdint>
 #include <string>
 
-#include "coordinator/loop/runtime.h"
+#include "coordinator/metrics/coordinator_metrics.h"
+#include "coordinator/service/desk.h"
+#include "coordinator/service/worker_owners.h"
 #include "lwqat/v1/worker_service.grpc.pb.h"
 
 namespace lwq::coordinator {
 
 class WorkerServiceImpl final : public lwqat::v1::WorkerService::CallbackService {
  public:
-  WorkerServiceImpl(Runtime* runtime, std::string objects_uri, int64_t heartbeat_ms)
-      : runtime_(runtime), objects_uri_(std::move(objects_uri)), heartbeat_ms_(heartbeat_ms) {}
+  // `metrics`, where there are any, must outlive this.
+  WorkerServiceImpl(const Desk* desk, CoordinatorMetrics* metrics, std::string objects_uri, int64_t heartbeat_ms)
+      : desk_(desk),
+        owners_(desk->runtime()),
+        metrics_(metrics),
+        objects_uri_(std::move(objects_uri)),
+        heartbeat_ms_(heartbeat_ms) {}
 
   grpc::ServerUnaryReactor* RegisterWorker(grpc::CallbackServerContext* context,
                                            const lwqat::v1::RegisterWorkerRequest* request,
@@ -28,7 +35,13 @@ class WorkerServiceImpl final : public lwqat::v1::WorkerService::CallbackService
                                        lwqat::v1::ReportTaskResponse* response) override;
 
  private:
-  Runtime* const runtime_;
+  // Lets the caller in, and calls `post` once the worker is known to be its own.
+  grpc::ServerUnaryReactor* ForOwn(grpc::CallbackServerContext* context, Rpc rpc, const std::string& worker_id,
+                                   std::function<void(grpc::ServerUnaryReactor* reactor)> post);
+
+  const Desk* const desk_;
+  WorkerOwners owners_;
+  CoordinatorMetrics* const metrics_;  // may be null
   const std::string objects_uri_;
   const int64_t heartbeat_ms_;
 };

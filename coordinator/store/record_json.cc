@@ -268,4 +268,21 @@ StatusOr<std::vector<TaskKind>> KindsFromText(std::string_view text) {
   return kinds;
 }
 
+std::string ProjectsToText(const ProjectScope& projects) {
+  return CanonicalJson(projects.all() ? Json("*") : Json(projects.names()));
+}
+
+StatusOr<ProjectScope> ProjectsFromText(std::string_view text) {
+  const StatusOr<Json> json = ParseJson(text, "projects");
+  if (!json.ok()) return Damaged("list of projects");
+  if (*json == "*") return ProjectScope::All();
+  if (!json->is_array()) return Damaged("list of projects");
+  std::set<std::string> names;
+  for (const Json& name : *json) {
+    if (!name.is_string()) return Damaged("list of projects");
+    names.insert(name.get<std::string>());
+  }
+  return ProjectScope::Of(std::move(names));
+}
+
 }  // namespace lwq::coordinator

@@ -50,4 +50,7 @@ StatusOr<std::optional<SweepHalving>> HalvingFromText(std::string_view text);
 std::string KindsToText(const std::vector<TaskKind>& kinds);
 StatusOr<std::vector<TaskKind>> KindsFromText(std::string_view text);
 
+std::string ProjectsToText(const ProjectScope& projects);
+StatusOr<ProjectScope> ProjectsFromText(std::string_view text);
+
 }  // namespace lwq::coordinator

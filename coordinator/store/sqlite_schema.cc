@@ -190,6 +190,11 @@ ALTER TABLE runs ADD COLUMN left_halving INTEGER NOT NULL DEFAULT 0;
     R"sql(
 ALTER TABLE runs ADD COLUMN remaking TEXT NOT NULL DEFAULT '';  -- task, '' = none
 )sql",
+    // Who registered a worker, and for whom it works.
+    R"sql(
+ALTER TABLE workers ADD COLUMN token_sha256 TEXT NOT NULL DEFAULT '';  -- '' = nobody was asked for a token
+ALTER TABLE workers ADD COLUMN projects TEXT NOT NULL DEFAULT '"*"';   -- JSON: a list of names, or "*"
+)sql",
 };
 
 }  // namespace

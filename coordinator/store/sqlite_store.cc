@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "coordinator/store/sqlite_store.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <limits>
 #include <map>
@@ -185,7 +189,7 @@ class SqliteStore : public Store {
   Prepared drop_action_{*database_, "DELETE FROM actions WHERE number=?"};
   Prepared put_discarded_{*database_, "INSERT OR REPLACE INTO discarded VALUES (?,?,?)"};
   Prepared drop_discarded_{*database_, "DELETE FROM discarded WHERE digest=?"};
-  Prepared put_worker_{*database_, "INSERT OR REPLACE INTO workers VALUES (?,?,?,?,?,?,?,?,?)"};
+  Prepared put_worker_{*database_, "INSERT OR REPLACE INTO workers VALUES (?,?,?,?,?,?,?,?,?,?,?)"};
   Prepared drop_worker_{*database_, "DELETE FROM workers WHERE id=?"};
   Prepared put_meta_{*database_, "INSERT OR REPLACE INTO meta VALUES (?,?)"};
   Prepared get_meta_{*database_, "SELECT value FROM meta WHERE name=?"};
@@ -313,6 +317,8 @@ Status SqliteStore::LoadRest(Records& records) {
     worker.max_threads = workers.getColumn(6).getInt();
     LWQ_ASSIGN_OR_RETURN(worker.kinds, KindsFromText(Text(workers.getColumn(7))));
     worker.cache_bytes = Integer(workers.getColumn(8));
+    LWQ_ASSIGN_OR_RETURN(worker.token_sha256, ParseDigestText(Text(workers.getColumn(9))));
+    LWQ_ASSIGN_OR_RETURN(worker.projects, ProjectsFromText(Text(workers.getColumn(10))));
     records.workers.push_back(std::move(worker));
   }
   SQLite::Statement requests(*database_, "SELECT * FROM requests ORDER BY request_id");
@@ -491,7 +497,8 @@ void SqliteStore::Apply(const PutWorker& change) {
   const WorkerRecord& worker = change.worker;
   put_worker_.Execute(worker.id.value, worker.name, worker.device, worker.numerics_class,
                       static_cast<int>(worker.hardware_bf16), worker.memory_bytes, worker.max_threads,
-                      KindsToText(worker.kinds), worker.cache_bytes);
+                      KindsToText(worker.kinds), worker.cache_bytes, DigestText(worker.token_sha256),
+                      ProjectsToText(worker.projects));
 }
 
 void SqliteStore::Apply(const PutRequest& change) {
@@ -520,11 +527,21 @@ void SqliteStore::Apply(const AppendLog& change) {
   append_log_.Execute(line.sequence, line.run.value, line.time_unix_ms, line.task, line.worker, line.text);
 }
 
+// Makes the file, and those that SQLite makes beside it, readable by its owner alone; earlier versions did not. What
+// cannot be done is SQLite's to tell.
+void MakePrivate(const std::string& path) {
+  constexpr mode_t kMode = 0600;
+  const int made = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, kMode);
+  if (made >= 0) ::close(made);
+  for (const char* suffix : {"", "-wal", "-shm", "-journal"}) ::chmod((path + suffix).c_str(), kMode);
+}
+
 }  // namespace
 
 StatusOr<std::unique_ptr<Store>> OpenSqliteStore(const std::string& path) {
   const std::string where = absl::StrCat("store sqlite:", path);
   try {
+    MakePrivate(path);
     // Only one thread uses the connection: it needs no locks.
     const int flags = SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE | SQLite::OPEN_NOMUTEX;
     auto database = std::make_unique<SQLite::Database>(path, flags, kLockWaitMs);

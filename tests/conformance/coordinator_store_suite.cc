@@ -288,6 +288,8 @@ TEST_P(CoordinatorStoreConformance, ActionsWorkersRequestsLogsAndTheCounterComeB
   worker.hardware_bf16 = true;
   worker.kinds = {TaskKind::kExport, TaskKind::kNoop};
   worker.cache_bytes = int64_t{1} << 41;
+  worker.token_sha256 = DigestOf("token");
+  worker.projects = ProjectScope::Of({"a", "b \"quoted\""});
   const RunId run{"run"};
   std::vector<Change> changes = {PutAction{action}, PutWorker{worker}, PutNextWorker{3},
                                  PutRequest{{"request", DigestOf("spec"), run}}};
@@ -308,6 +310,8 @@ TEST_P(CoordinatorStoreConformance, ActionsWorkersRequestsLogsAndTheCounterComeB
   EXPECT_EQ(records.workers[0].memory_bytes, worker.memory_bytes);
   EXPECT_EQ(records.workers[0].kinds, worker.kinds);
   EXPECT_EQ(records.workers[0].cache_bytes, worker.cache_bytes);
+  EXPECT_EQ(records.workers[0].token_sha256, worker.token_sha256);
+  EXPECT_EQ(records.workers[0].projects, worker.projects);
   EXPECT_EQ(records.next_worker, 3);
   ASSERT_EQ(records.requests.size(), 1u);
   EXPECT_EQ(records.requests[0].spec_digest, DigestOf("spec"));

@@ -100,6 +100,10 @@ const std::map<std::string, std::vector<std::string>>& AllowedArrows() {
       {"coordinator/loop/",
        {"common/", "coordinator/plan/", "coordinator/graph/", "coordinator/scheduler/", "coordinator/store/",
         "coordinator/loop/"}},
+      {"coordinator/access/", {"common/", "coordinator/access/"}},
+      {"coordinator/metrics/",
+       {"common/", "coordinator/access/", "coordinator/plan/", "coordinator/graph/", "coordinator/scheduler/",
+        "coordinator/metrics/"}},
       {"coordinator/service/", {"common/", "coordinator/", "lwqat/v1/"}},
       {"worker/session/", {"common/", "worker/session/"}},
       {"worker/io/", {"common/", "worker/io/"}},
@@ -127,6 +131,7 @@ const std::map<std::string, std::vector<std::string>>& AllowedArrows() {
       {"client/tune/",
        {"common/", "reporting/", "client/base/", "client/run_file/", "client/rpc/", "client/render/", "client/watch/",
         "client/tune/", "lwqat/v1/"}},
+      {"client/token/", {"common/", "client/token/"}},
       {"client/verbs/", {"common/", "reporting/", "client/", "lwqat/v1/"}},
       {"client/main.cc", {"client/verbs/", "client/base/"}},
   };

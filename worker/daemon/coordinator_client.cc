@@ -24,9 +24,10 @@ struct CoordinatorClient::Waiting {
   bool stopped = false;
 };
 
-CoordinatorClient::CoordinatorClient(const std::string& address) : waiting_(std::make_shared<Waiting>()) {
+CoordinatorClient::CoordinatorClient(const std::string& address, std::shared_ptr<const CallerSecurity> security)
+    : waiting_(std::make_shared<Waiting>()) {
   // A coordinator that restarts is back within a second or two: the channel's own back-off stays below that.
-  const ChannelOptions options{.max_backoff_ms = 1000, .keepalive_ms = 30'000};
+  const ChannelOptions options{.max_backoff_ms = 1000, .keepalive_ms = 30'000, .security = std::move(security)};
   stub_ = lwqat::v1::WorkerService::NewStub(OpenChannel(address, options));
 }
 

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "common/rpc/caller_security.h"
 #include "common/status/status.h"
 #include "lwqat/v1/worker_service.grpc.pb.h"
 
@@ -15,7 +16,8 @@ namespace lwq::worker {
 
 class CoordinatorClient {
  public:
-  explicit CoordinatorClient(const std::string& address);
+  // `security`: what is shown to the coordinator and demanded of it; null: plaintext, and no token.
+  CoordinatorClient(const std::string& address, std::shared_ptr<const CallerSecurity> security);
 
   StatusOr<lwqat::v1::RegisterWorkerResponse> Register(const lwqat::v1::RegisterWorkerRequest& request);
   // Waits up to request.max_wait at the coordinator; the deadline is a little later.

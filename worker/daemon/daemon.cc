@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_replace.h"
 #include "common/artifact/artifact.h"
+#include "common/object_store/observed_store.h"
 #include "common/object_store/open_store.h"
 #include "common/rpc/address.h"
 #include "common/sync/mutex.h"
@@ -19,6 +20,7 @@
 #include "worker/daemon/coordinator_client.h"
 #include "worker/daemon/lease_runner.h"
 #include "worker/daemon/task_monitor.h"
+#include "worker/daemon/worker_metrics.h"
 #include "worker/io/blob_cache.h"
 #include "worker/io/discarder.h"
 #include "worker/io/folder_lock.h"
@@ -64,28 +66,42 @@ std::string NumericsBase(const qat::DeviceInfo& info) {
   return absl::StrCat(field(info.device_model), "|", field(info.instruction_set), "|", field(info.libraries));
 }
 
+// What tensors may take.
+int64_t MemoryBytes(const DaemonOptions& options, const qat::DeviceInfo& device) {
+  return options.memory_limit_bytes > 0 ? std::min(options.memory_limit_bytes, device.memory_bytes)
+                                        : device.memory_bytes;
+}
+
 class Daemon {
  public:
-  Daemon(const DaemonOptions& options, const qat::DeviceInfo& device)
-      : options_(options), client_(options.coordinator), session_(std::hash<std::string>()(options.name)) {
+  Daemon(const DaemonOptions& options, const qat::DeviceInfo& device, std::shared_ptr<const CallerSecurity> security,
+         UriPolicy uri_policy)
+      : options_(options),
+        client_(options.coordinator, std::move(security)),
+        uri_policy_(std::move(uri_policy)),
+        metrics_(LWQ_VERSION, MemoryBytes(options, device)),
+        session_(std::hash<std::string>()(options.name)) {
     register_.set_name(options.name);
     register_.set_device(options.device);
     register_.set_numerics_class(NumericsBase(device));
     register_.set_hardware_bf16(device.hardware_bf16);
-    register_.set_memory_bytes(options.memory_limit_bytes > 0
-                                   ? std::min(options.memory_limit_bytes, device.memory_bytes)
-                                   : device.memory_bytes);
+    register_.set_memory_bytes(MemoryBytes(options, device));
     register_.set_max_threads(options.max_threads);
     register_.set_cache_bytes(options.cache_bytes);
   }
 
   Status Run() {
+    if (!options_.metrics_listen.empty()) {
+      LWQ_RETURN_IF_ERROR(metrics_.Serve(options_.metrics_listen));
+      spdlog::info("metrics on http://{}/metrics", metrics_.address());
+    }
     std::thread heartbeats([this] { HeartbeatLoop(); });
     std::thread signals([this] { SignalLoop(); });
     const Status status = Loop();
     stopping_.Request();
     heartbeats.join();
     signals.join();
+    metrics_.WatchCache(nullptr);
     return status;
   }
 
@@ -104,7 +120,10 @@ class Daemon {
           Lease();
           break;
         case Step::kExecute:
+          metrics_.SetExecuting(true);
           report_ = RunLease(lease_, runner_, monitor_);
+          metrics_.SetExecuting(false);
+          metrics_.TaskEnded(lease_, report_);
           session_.OnExecuted();
           break;
         case Step::kReport:
@@ -140,6 +159,9 @@ class Daemon {
 
   Status OpenStore(const pb::RegisterWorkerResponse& response) {
     const std::string uri = options_.objects_uri.empty() ? response.objects_uri() : options_.objects_uri;
+    if (options_.objects_uri.empty()) {
+      LWQ_RETURN_IF_ERROR(Annotate(uri_policy_.Check(uri), absl::StrCat("object store ", uri, " of the coordinator")));
+    }
     StoreContext context;
     // A store that does not answer holds up no worker that is to end: the task is given back.
     context.wait = [this](absl::Duration wait) -> Status {
@@ -147,9 +169,12 @@ class Daemon {
       return absl::CancelledError("the worker is stopping");
     };
     LWQ_ASSIGN_OR_RETURN(store_, OpenObjectStore(uri, context));
+    store_ =
+        ObserveStore(std::move(store_), [this](const ObservedOperation& operation) { metrics_.StoreUsed(operation); });
     artifacts_ = std::make_unique<ArtifactStore>(store_.get());
     LWQ_ASSIGN_OR_RETURN(cache_, BlobCache::Open(artifacts_.get(), {.directory = options_.cache_directory + "/blobs",
                                                                     .cache_bytes = options_.cache_bytes}));
+    metrics_.WatchCache(cache_.get());
     discarder_ = std::make_unique<Discarder>(artifacts_.get());
     runner_.store = artifacts_.get();
     runner_.blobs = cache_.get();
@@ -276,6 +301,8 @@ class Daemon {
 
   const DaemonOptions& options_;
   CoordinatorClient client_;
+  const UriPolicy uri_policy_;
+  WorkerMetrics metrics_;
   Session session_;  // main loop only
   pb::RegisterWorkerRequest register_;
   pb::Lease lease_;
@@ -300,6 +327,10 @@ class Daemon {
 
 Status RunDaemon(const DaemonOptions& options) {
   LWQ_RETURN_IF_ERROR(Annotate(ParseHostPort(options.coordinator).status(), "--coordinator"));
+  LWQ_ASSIGN_OR_RETURN(const std::shared_ptr<const CallerSecurity> security, CallerSecurity::Open(options.security));
+  LWQ_RETURN_IF_ERROR(security->CheckAddress(options.coordinator));
+  StatusOr<UriPolicy> uri_policy = UriPolicy::Of(options.allowed);
+  LWQ_RETURN_IF_ERROR(uri_policy.status());
   std::error_code error;
   std::filesystem::create_directories(options.cache_directory, error);
   if (error) {
@@ -315,7 +346,7 @@ Status RunDaemon(const DaemonOptions& options) {
                device.instruction_set, device.libraries, device.gemm_gflops,
                device.hardware_bf16 ? ", bf16 in hardware" : "");
   if (!device.problem.empty()) spdlog::error("{}", device.problem);
-  return Daemon(options, device).Run();
+  return Daemon(options, device, security, *std::move(uri_policy)).Run();
 }
 
 }  // namespace lwq::worker

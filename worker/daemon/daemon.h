@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <string>
 
+#include "common/object_store/uri_policy.h"
+#include "common/rpc/caller_security.h"
 #include "common/status/status.h"
 
 namespace lwq::worker {
@@ -21,7 +23,11 @@ struct DaemonOptions {
   int max_threads = 1;
   int64_t memory_limit_bytes = 0;  // 0: none
   int64_t cache_bytes = 8LL << 30;
-  int64_t drain_ms = 20'000;  // after SIGTERM a task may go on this long, then it is given back
+  // Where the object store may be that the coordinator names; one given by objects_uri is trusted.
+  UriPolicyOptions allowed;
+  CallerFiles security;        // certificates and token, shown to the coordinator
+  std::string metrics_listen;  // HOST:PORT of Prometheus metrics over HTTP; empty: none
+  int64_t drain_ms = 20'000;   // after SIGTERM a task may go on this long, then it is given back
 };
 
 // Returns when the worker has drained (OK) or cannot go on. SIGTERM and SIGINT MUST be blocked in the calling thread.

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "common/artifact/task_result.h"
+#include "common/log/log.h"
 #include "common/task/numerics_class.h"
 #include "common/text/one_line.h"
 #include "spdlog/spdlog.h"
@@ -17,6 +18,7 @@ namespace {
 
 namespace pb = lwqat::v1;
 
+constexpr size_t kShownKeyBytes = 12;      // as ids are shown everywhere
 constexpr size_t kMaxMessageBytes = 2000;  // what the coordinator keeps of it
 
 StatusOr<Task> TaskFromLease(const pb::Lease& lease) {
@@ -170,6 +172,9 @@ pb::ReportTaskRequest RunLease(const pb::Lease& lease, const RunnerOptions& opti
   pb::ReportTaskRequest report;
   report.set_task_key(lease.task_key());
   report.set_token(lease.token());
+  const ScopedLogFields fields({{"task", lease.task_key().substr(0, kShownKeyBytes)},
+                                {"kind", lease.kind()},
+                                {"attempt", absl::StrCat(lease.attempt())}});
   monitor.Begin(lease.task_key(), lease.token());
   ResetPeakRss();
   qat::ResetPeakMemoryUse();

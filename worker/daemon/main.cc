@@ -11,6 +11,7 @@
 
 #include "CLI/CLI.hpp"
 #include "common/log/log.h"
+#include "common/rpc/grpc_log.h"
 #include "spdlog/spdlog.h"
 #include "worker/daemon/daemon.h"
 #include "worker/qat/device/library_settings.h"
@@ -37,6 +38,7 @@ int main(int argc, char** argv) {
   lwq::qat::EnsureLibrarySettings(argv);
   lwq::worker::DaemonOptions options;
   std::string log_level = "info";
+  std::string log_format = "text";
   double drain_seconds = 20;
 
   CLI::App app{
@@ -67,6 +69,27 @@ int main(int argc, char** argv) {
   app.add_option("--drain-seconds", drain_seconds, "after SIGTERM, how long a task may go on before it is given back")
       ->check(CLI::Range(0.0, 86400.0))
       ->capture_default_str();
+  app.add_option("--tls-ca", options.security.certificates.ca,
+                 "speak TLS to the coordinator and trust this CA; read again when it changes")
+      ->type_name("FILE");
+  app.add_option("--tls-cert", options.security.certificates.cert, "certificate to show to the coordinator")
+      ->type_name("FILE");
+  app.add_option("--tls-key", options.security.certificates.key, "its private key")->type_name("FILE");
+  app.add_option("--token-file", options.security.token,
+                 "bearer token of role worker to show to the coordinator; read again when it changes")
+      ->type_name("FILE");
+  app.add_option(
+         "--allow-host", options.allowed.allowed_hosts,
+         "HOST or *.DOMAIN, may be repeated: where the object store may be that the coordinator names (default: any; "
+         "never a link-local address or a metadata service)")
+      ->type_name("HOST");
+  app.add_option(
+         "--allow-root", options.allowed.allowed_roots,
+         "folder, may be repeated: below which a file:// object store may be that the coordinator names (default: any)")
+      ->type_name("DIR");
+  app.add_option("--metrics-listen", options.metrics_listen,
+                 "HOST:PORT of Prometheus metrics over HTTP, at /metrics; port 0 is chosen freely");
+  app.add_option("--log-format", log_format, "text, or json: an object in each line")->capture_default_str();
   app.add_option("--log-level", log_level, "trace, debug, info, warn, error or off")->capture_default_str();
   app.set_version_flag("--version", "lwq-worker " LWQ_VERSION);
   try {
@@ -78,10 +101,12 @@ int main(int argc, char** argv) {
   }
   if (options.name.empty()) options.name = DefaultName();
   options.drain_ms = static_cast<int64_t>(drain_seconds * 1000);
-  if (const lwq::Status status = lwq::InitLog("lwq-worker[" + options.name + "]", log_level); !status.ok()) {
+  if (const lwq::Status status = lwq::InitLog("lwq-worker[" + options.name + "]", log_level, log_format);
+      !status.ok()) {
     std::fprintf(stderr, "lwq-worker: %s\n", std::string(status.message()).c_str());
     return 2;
   }
+  lwq::SendGrpcLogToSpdlog();
   BlockSignals();
   const lwq::Status status = lwq::worker::RunDaemon(options);
   spdlog::shutdown();

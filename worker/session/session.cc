@@ -23,6 +23,9 @@ Reaction ReactionTo(Call call, absl::StatusCode code) {
       return call == Call::kRegister ? Reaction::kFatal : Reaction::kRegisterAgain;
     case absl::StatusCode::kAborted:
       return call == Call::kReport ? Reaction::kDropResult : Reaction::kRegisterAgain;
+    case absl::StatusCode::kUnauthenticated:
+      // One that was let in before has a token that is being renewed: its file is read again.
+      return call == Call::kRegister ? Reaction::kFatal : Reaction::kRetry;
     case absl::StatusCode::kOk:
     case absl::StatusCode::kUnknown:
     case absl::StatusCode::kAlreadyExists:
@@ -31,7 +34,6 @@ Reaction ReactionTo(Call call, absl::StatusCode code) {
     case absl::StatusCode::kOutOfRange:
     case absl::StatusCode::kUnimplemented:
     case absl::StatusCode::kDataLoss:
-    case absl::StatusCode::kUnauthenticated:
     default:
       // This program's bug or a version that does not fit: retrying would loop for ever, and dropping a result silently
       // would hide it.

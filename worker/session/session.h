@@ -7,10 +7,10 @@
 //
 // What each status code of each call means is one table (session.cc, tested row by row): UNAVAILABLE and
 // DEADLINE_EXCEEDED are tried again with back-off for as long as it takes, since a coordinator that restarts must not
-// cost a task; NOT_FOUND means register again; ABORTED on a report means the lease was stale and the result is dropped;
-// a report that is refused as it is (RESOURCE_EXHAUSTED: too large, INTERNAL: not readable, INVALID_ARGUMENT) is
-// replaced once by one that says so and nothing else, so that a task's odd outcome costs the task and not the worker;
-// anything else ends the process.
+// cost a task; so is UNAUTHENTICATED once the worker was registered, since its token is being renewed; NOT_FOUND means
+// register again; ABORTED on a report means the lease was stale and the result is dropped; a report that is refused as
+// it is (RESOURCE_EXHAUSTED: too large, INTERNAL: not readable, INVALID_ARGUMENT) is replaced once by one that says so
+// and nothing else, so that a task's odd outcome costs the task and not the worker; anything else ends the process.
 //
 // Thread-safety: none; the worker's main loop owns it. Determinism: back-off comes from the attempt number alone,
 // spread by a number the caller gives (`spread_seed`), no clock, no random device. Not here: gRPC, execution,

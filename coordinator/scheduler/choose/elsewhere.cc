@@ -4,12 +4,14 @@
 namespace lwq::coordinator {
 namespace {
 
-// Whether a worker other than this one fits the demand, is on none of the devices, and on one that `may` is true of.
+// Whether a worker other than this one is for the project and fits the demand, is on none of the devices, and on one
+// that `may` is true of.
 template <typename May>
-bool AnotherFits(const State& state, const WorkerEntry& worker, const Demand& demand,
+bool AnotherFits(const State& state, const WorkerEntry& worker, const Demand& demand, const std::string& project,
                  const std::set<std::string>* devices, May may) {
   for (const auto& [shape, ids] : state.here) {
-    if (!Fits(demand, state.workers.at(*ids.begin()).record)) continue;
+    const WorkerRecord& one = state.workers.at(*ids.begin()).record;
+    if (!Fits(demand, one) || !one.projects.Has(project)) continue;
     for (const WorkerId& id : ids) {
       const std::string& device = DeviceOf(state.workers.at(id).record);
       if (device == DeviceOf(worker.record) || (devices != nullptr && devices->contains(device))) continue;
@@ -35,14 +37,15 @@ bool LeavesToOthers(const State& state, const WorkerEntry& worker, const TaskEnt
   const std::set<std::string>* devices = state.health.DevicesOf(task.record.key);
   if (devices == nullptr) return false;
   const std::string& device = DeviceOf(worker.record);
-  if (devices->contains(device)) return AnotherFits(state, worker, task.place.demand, devices, IsNotQuarantined);
+  if (devices->contains(device))
+    return AnotherFits(state, worker, task.place.demand, task.place.project, devices, IsNotQuarantined);
   return state.health.StandingOf(device) != Standing::kTrusted &&
-         AnotherFits(state, worker, task.place.demand, devices, IsTrusted);
+         AnotherFits(state, worker, task.place.demand, task.place.project, devices, IsTrusted);
 }
 
-bool LeavesToOthers(const State& state, const WorkerEntry& worker, const Demand& demand) {
+bool LeavesToOthers(const State& state, const WorkerEntry& worker, const Demand& demand, const std::string& project) {
   if (state.health.StandingOf(DeviceOf(worker.record)) != Standing::kQuarantined) return false;
-  return AnotherFits(state, worker, demand, nullptr, IsNotQuarantined);
+  return AnotherFits(state, worker, demand, project, nullptr, IsNotQuarantined);
 }
 
 }  // namespace lwq::coordinator

@@ -13,6 +13,6 @@ namespace lwq::coordinator {
 
 bool LeavesToOthers(const State& state, const WorkerEntry& worker, const TaskEntry& task);
 // Every task of the demand.
-bool LeavesToOthers(const State& state, const WorkerEntry& worker, const Demand& demand);
+bool LeavesToOthers(const State& state, const WorkerEntry& worker, const Demand& demand, const std::string& project);
 
 }  // namespace lwq::coordinator

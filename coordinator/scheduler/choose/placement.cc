@@ -64,6 +64,7 @@ Candidates CandidatesFor(const State& state, const ResolvedSpec& resolved, TaskK
   for (const auto& [id, worker] : state.workers) {
     const WorkerRecord& record = worker.record;
     if (!IsHere(worker) || worker.draining || !ExecutesKind(record, kind)) continue;
+    if (!record.projects.Has(resolved.spec.project)) continue;
     if (IsPinnedKind(kind) && record.max_threads < resolved.recipe.threads) continue;
     if (!named.empty() && named != record.numerics_class) continue;
     candidates.any = true;

@@ -23,7 +23,8 @@ bool MayTake(const State& state, const WorkerEntry& worker, const TaskEntry& tas
   const TaskRecord& record = task.record;
   const WorkerRecord& holder = state.workers.at(record.worker).record;
   if (holder.id == worker.record.id || holder.numerics_class != worker.record.numerics_class) return false;
-  if (!Fits(DemandOf(record), worker.record) || !state.shares.Rank(task.place.project).has_value()) return false;
+  if (!Fits(DemandOf(record), worker.record) || !worker.record.projects.Has(task.place.project)) return false;
+  if (!state.shares.Rank(task.place.project).has_value()) return false;
   const std::set<std::string>* devices = state.health.DevicesOf(record.key);
   if (devices != nullptr && devices->contains(DeviceOf(worker.record))) return false;
   const auto& inputs = record.def->inputs;

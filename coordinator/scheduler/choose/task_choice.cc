@@ -31,7 +31,8 @@ ReadyQueue::Order OrderOf(const State& state, const WorkerEntry& worker, ReadyQu
           .skip = std::move(skip),
           .skip_all =
               [&state, &worker](const Demand& demand, const std::string& project) {
-                return AreHeldByProject(state, demand.kind, project) || LeavesToOthers(state, worker, demand);
+                return !worker.record.projects.Has(project) || AreHeldByProject(state, demand.kind, project) ||
+                       LeavesToOthers(state, worker, demand, project);
               }};
 }
 

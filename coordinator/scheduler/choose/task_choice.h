@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which of the READY tasks a worker gets: the most urgent one that fits it (ready_queue.h); of several as urgent, the
-// one most of whose input the worker has. What would exceed the budget of activations gives way or is held back
-// (run_ahead.h), and what is better done elsewhere is left to others (elsewhere.h).
+// Which of the READY tasks of its projects a worker gets: the most urgent one that fits it (ready_queue.h); of several
+// as urgent, the one most of whose input the worker has. What would exceed the budget of activations gives way or is
+// held back (run_ahead.h), and what is better done elsewhere is left to others (elsewhere.h).
 //
 // So a worker is never idle for the sake of a task that it does not fit, or that may not be begun: it takes the next
 // one that fits. That delays nobody, since a worker executes one task at a time. The other way round, tasks that fit

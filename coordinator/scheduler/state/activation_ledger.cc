@@ -91,6 +91,7 @@ void ActivationLedger::Deleted(const WorkerId& worker, const Digest& artifact, s
   if (it == all_.end() || it->second.state != ActivationState::kDiscarded || it->second.deleter != worker) return;
   Activation& activation = it->second;
   Withdraw(artifact, activation);
+  deleted_bytes_ += activation.size_bytes;
   if (activation.results > 0) {
     activation.state = ActivationState::kDeleted;
     changes.push_back(PutDiscarded{{{artifact, activation.size_bytes}, true}});

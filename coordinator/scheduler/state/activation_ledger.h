@@ -98,6 +98,8 @@ class ActivationLedger {
   }
   // Still in the object store, or not known to be gone.
   int64_t discarded_bytes() const { return discarded_bytes_; }
+  // That workers have deleted since the ledger was made.
+  int64_t deleted_bytes() const { return deleted_bytes_; }
   const std::map<Digest, Activation>& all() const { return all_; }
 
  private:
@@ -119,6 +121,7 @@ class ActivationLedger {
   int64_t stored_bytes_ = 0;
   int64_t unneeded_bytes_ = 0;  // of unneeded_
   int64_t discarded_bytes_ = 0;
+  int64_t deleted_bytes_ = 0;
 };
 
 }  // namespace lwq::coordinator

@@ -30,7 +30,7 @@ void NoteStragglers(State& state, int64_t now_ms) {
 namespace {
 
 WorkerShape ShapeOf(const WorkerRecord& worker) {
-  return {worker.numerics_class, worker.memory_bytes, worker.max_threads, worker.kinds};
+  return {worker.numerics_class, worker.memory_bytes, worker.max_threads, worker.kinds, worker.projects};
 }
 
 // Those who want it done: the runs it is for, and those of tasks that wait for the same action.

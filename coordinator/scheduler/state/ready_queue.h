@@ -84,6 +84,15 @@ class ReadyQueue {
   std::vector<Unserved> UnservedSince(const WorkerRecord& worker, int64_t since_ms, const Order& order) const;
   // How many tasks of the project go before the one in that place, whatever they ask; counted up to `most`.
   int64_t CountBefore(const Place& place, const Digest& task, int64_t most) const;
+  // Calls visit(demand, project, tasks) for all there are, in order: the number of demands and projects, not of tasks.
+  template <typename Visit>
+  void ForEach(Visit visit) const {
+    for (const auto& [base, demands] : bases_) {
+      for (const auto& [demand, bucket] : demands) {
+        for (const auto& [project, entries] : bucket.projects) visit(demand, project, entries.size());
+      }
+    }
+  }
   bool empty() const { return bases_.empty(); }
 
  private:

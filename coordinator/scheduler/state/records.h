@@ -17,6 +17,7 @@
 #include <variant>
 #include <vector>
 
+#include "common/access/project_scope.h"
 #include "common/artifact/artifact.h"
 #include "common/task/measured.h"
 #include "common/task/task_def.h"
@@ -167,6 +168,10 @@ struct WorkerRecord {
   int max_threads = 1;
   std::vector<TaskKind> kinds;  // empty: all
   int64_t cache_bytes = 0;      // of artifacts that it keeps
+  // The hash of the token it was registered with, and the projects it executes tasks for; zero and all where nobody is
+  // asked for a token.
+  Digest token_sha256;
+  ProjectScope projects = ProjectScope::All();
 };
 
 // A submission by request_id.

@@ -140,6 +140,7 @@ struct WorkerShape {
   int64_t memory_bytes = 0;
   int max_threads = 1;
   std::vector<TaskKind> kinds;
+  ProjectScope projects;
   friend auto operator<=>(const WorkerShape&, const WorkerShape&) = default;
 };
 

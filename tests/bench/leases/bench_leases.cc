@@ -4,21 +4,24 @@
 //
 // Each thread is one worker with a connection of its own. items_per_second counts finished tasks of all workers; p50_us
 // and p99_us are of a round trip, the mean over workers. scripts/compare_dispatch has Dask and Ray beside it.
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "benchmark/benchmark.h"
+#include "common/metrics/metrics_server.h"
+#include "common/rpc/address.h"
 #include "common/rpc/channel.h"
-#include "coordinator/service/server.h"
+#include "coordinator/service/call_metrics.h"
 #include "grpcpp/grpcpp.h"
-#include "lwqat/v1/run_service.grpc.pb.h"
 #include "lwqat/v1/worker_service.grpc.pb.h"
+#include "tests/bench/leases/bench_cluster.h"
 
 namespace lwq::coordinator {
 namespace {
@@ -27,56 +30,29 @@ namespace wire = ::lwqat::v1;
 
 constexpr int kTasksPerWorker = 3000;
 
-// One coordinator with a store in a folder of its own.
-class Cluster {
- public:
-  Cluster() {
-    directory_ = std::filesystem::temp_directory_path() / ("lwq-bench-leases-" + std::to_string(::getpid()));
-    std::filesystem::create_directories(directory_);
-    StatusOr<std::unique_ptr<Store>> store = OpenStore("sqlite:" + (directory_ / "state.db").string());
-    LWQ_CHECK(store.ok(), store.status().ToString());
-    RuntimeOptions options;
-    options.scheduler.lease_ms = 600'000;  // no heartbeats in the way
-    StatusOr<std::unique_ptr<Runtime>> runtime = Runtime::Start(std::move(options), *std::move(store), &clock_);
-    LWQ_CHECK(runtime.ok(), runtime.status().ToString());
-    runtime_ = *std::move(runtime);
-    ServerOptions server_options;
-    server_options.objects_uri = "file:///unused";
-    StatusOr<std::unique_ptr<Server>> server = Server::Start(server_options, runtime_.get());
-    LWQ_CHECK(server.ok(), server.status().ToString());
-    server_ = *std::move(server);
+// The whole answer of a server on this machine that closes the connection after it.
+std::string HttpGet(int port, const std::string& path) {
+  const int connection = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  LWQ_CHECK(::connect(connection, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0, "no connection");
+  const std::string request = "GET " + path + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+  LWQ_CHECK(::send(connection, request.data(), request.size(), 0) == static_cast<ssize_t>(request.size()), "not sent");
+  std::string answer;
+  char buffer[65536];
+  for (ssize_t read = 0; (read = ::recv(connection, buffer, sizeof(buffer), 0)) > 0;) {
+    answer.append(buffer, static_cast<size_t>(read));
   }
-  ~Cluster() {
-    runtime_->Stop();
-    server_->Shutdown(1000);
-    server_.reset();
-    runtime_.reset();
-    std::filesystem::remove_all(directory_);
-  }
+  ::close(connection);
+  return answer;
+}
 
-  void Submit(int tasks) {
-    wire::SubmitRunRequest request;
-    request.mutable_spec()->mutable_recipe()->set_method("noop");
-    request.mutable_spec()->mutable_recipe()->set_train_size(tasks);
-    wire::SubmitRunResponse response;
-    grpc::ClientContext context;
-    const auto channel = OpenChannel(server_->address(), {});
-    const grpc::Status status = wire::RunService::NewStub(channel)->SubmitRun(&context, request, &response);
-    LWQ_CHECK(status.ok(), status.error_message());
-  }
-  const std::string& address() const { return server_->address(); }
-
- private:
-  std::filesystem::path directory_;
-  SystemClock clock_;
-  std::unique_ptr<Runtime> runtime_;
-  std::unique_ptr<Server> server_;
-};
-
-std::unique_ptr<Cluster> cluster;
+std::unique_ptr<BenchCluster> cluster;
 
 void StartCluster(const benchmark::State& state) {
-  cluster = std::make_unique<Cluster>();
+  cluster = std::make_unique<BenchCluster>(static_cast<Doors>(state.range(0)));
   // One more for each worker: the lease that the last report brings.
   cluster->Submit((kTasksPerWorker + 1) * state.threads());
 }
@@ -87,9 +63,10 @@ void StopCluster(const benchmark::State&) {
 // One worker's connection and the task it holds.
 class BenchWorker {
  public:
-  explicit BenchWorker(const std::string& address) {
+  explicit BenchWorker(const BenchCluster& of) {
     // As workers in processes of their own.
-    stub_ = wire::WorkerService::NewStub(OpenChannel(address, {.own_connection = true}));
+    stub_ = wire::WorkerService::NewStub(
+        OpenChannel(of.address(), {.own_connection = true, .security = of.Security(/*admin=*/false)}));
     wire::RegisterWorkerRequest registration;
     registration.set_numerics_class("bench|none|none");
     registration.set_memory_bytes(1 << 30);
@@ -130,7 +107,7 @@ class BenchWorker {
 };
 
 void LeaseExecuteCommit(benchmark::State& state) {
-  BenchWorker worker(cluster->address());
+  BenchWorker worker(*cluster);
   std::vector<double> round_trips_us;
   round_trips_us.reserve(kTasksPerWorker);
   for (auto _ : state) {
@@ -150,6 +127,7 @@ void LeaseExecuteCommit(benchmark::State& state) {
 }
 BENCHMARK(LeaseExecuteCommit)
     ->Name("lease_execute_commit")
+    ->Arg(static_cast<int>(Doors::kPlain))
     ->Setup(StartCluster)
     ->Teardown(StopCluster)
     ->Iterations(kTasksPerWorker)
@@ -158,6 +136,40 @@ BENCHMARK(LeaseExecuteCommit)
     ->Threads(8)
     ->UseRealTime()
     ->Unit(benchmark::kMicrosecond);
+// What encryption costs, and all of docs/security.md. In pairs: --benchmark_filter=threads:8
+// --benchmark_repetitions=9 --benchmark_enable_random_interleaving=true
+BENCHMARK(LeaseExecuteCommit)
+    ->Name("lease_execute_commit_secured")
+    ->Arg(static_cast<int>(Doors::kTls))
+    ->Arg(static_cast<int>(Doors::kSecured))
+    ->Setup(StartCluster)
+    ->Teardown(StopCluster)
+    ->Iterations(kTasksPerWorker)
+    ->Threads(8)
+    ->UseRealTime()
+    ->Unit(benchmark::kMicrosecond);
+
+// A page of metrics over HTTP, with 100,000 tasks that wait in 20 runs and 100 workers.
+void Scrape(benchmark::State& state) {
+  constexpr int kRuns = 20;
+  constexpr int kTasksOfRun = 5000;
+  constexpr int kWorkers = 100;
+  BenchCluster scraped(Doors::kPlain);
+  for (int i = 0; i < kRuns; ++i) scraped.Submit(kTasksOfRun);
+  std::vector<std::unique_ptr<BenchWorker>> workers;
+  for (int i = 0; i < kWorkers; ++i) workers.push_back(std::make_unique<BenchWorker>(scraped));
+  auto server = MetricsServer::Start("127.0.0.1:0", {scraped.metrics().registry(), CollectState(scraped.runtime())});
+  LWQ_CHECK(server.ok(), server.status().ToString());
+  const int port = ParseHostPort((*server)->address())->port;
+  size_t bytes = 0;
+  for (auto _ : state) {
+    const std::string page = HttpGet(port, "/metrics");
+    LWQ_CHECK(page.find("lwq_tasks 10") != std::string::npos, page.substr(0, 2000));
+    bytes = page.size();
+  }
+  state.counters["page_bytes"] = static_cast<double>(bytes);
+}
+BENCHMARK(Scrape)->Name("scrape_100000_tasks")->UseRealTime()->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace lwq::coordinator

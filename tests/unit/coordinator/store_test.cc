@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What only a file can get wrong; what every store must do is tests/conformance/coordinator_store_suite.cc.
+#include <sys/stat.h>
+
 #include "coordinator/store/store.h"
 
 #include <cmath>
@@ -51,6 +53,19 @@ class SqliteStoreTest : public ::testing::Test {
   test::TemporaryDirectory directory_;
 };
 
+TEST_F(SqliteStoreTest, TheFilesAreTheirOwnersAloneAlsoWhereTheyWereNot) {
+  const auto mode_of = [](const std::string& file) {
+    struct stat info {};
+    return ::stat(file.c_str(), &info) == 0 ? info.st_mode & 0777 : 0;
+  };
+  ASSERT_TRUE(OpenSqliteStore(path()).ok());
+  ::chmod(path().c_str(), 0644);
+  const StatusOr<std::unique_ptr<Store>> store = OpenSqliteStore(path());
+  ASSERT_TRUE(store.ok()) << store.status();
+  EXPECT_EQ(mode_of(path()), 0600U);
+  EXPECT_EQ(mode_of(path() + "-wal"), 0600U);
+}
+
 TEST_F(SqliteStoreTest, ANewerSchemaIsRefused) {
   ASSERT_TRUE(OpenSqliteStore(path()).ok());
   {
@@ -88,6 +103,8 @@ TEST_F(SqliteStoreTest, AFileOfVersion1KeepsItsRunsAndWorkers) {
   ASSERT_EQ(records->workers.size(), 1u);
   EXPECT_EQ(records->workers[0].max_threads, 2);
   EXPECT_EQ(records->workers[0].cache_bytes, 0);
+  EXPECT_TRUE(records->workers[0].token_sha256.is_zero());
+  EXPECT_TRUE(records->workers[0].projects.all());
 }
 
 TEST_F(SqliteStoreTest, AFileFromBeforeArtifactsWereDiscardedIsMigratedAndKeepsWhatItHas) {

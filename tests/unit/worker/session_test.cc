@@ -79,7 +79,10 @@ INSTANTIATE_TEST_SUITE_P(
                     Row{Call::kReport, absl::StatusCode::kResourceExhausted, Step::kReportRefusal, false},
                     Row{Call::kReport, absl::StatusCode::kInternal, Step::kReportRefusal, false},
                     Row{Call::kReport, absl::StatusCode::kInvalidArgument, Step::kReportRefusal, false},
-                    Row{Call::kReport, absl::StatusCode::kUnauthenticated, Step::kExit, true}));
+                    Row{Call::kLease, absl::StatusCode::kUnauthenticated, Step::kLease, false},
+                    Row{Call::kLease, absl::StatusCode::kPermissionDenied, Step::kExit, true},
+                    Row{Call::kReport, absl::StatusCode::kUnauthenticated, Step::kReport, false},
+                    Row{Call::kReport, absl::StatusCode::kPermissionDenied, Step::kExit, true}));
 
 TEST(SessionTest, ARefusedReportIsReplacedOnceAndTheWorkerGoesOn) {
   Session session = Reporting();

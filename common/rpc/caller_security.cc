@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/rpc/caller_security.h"
+
+#include <sys/stat.h>
+
+#include <fstream>
+#include <iterator>
+
+#include "common/access/bearer_token.h"
+#include "common/rpc/address.h"
+#include "common/rpc/trace_context.h"
+#include "grpcpp/security/tls_credentials_options.h"
+
+namespace lwq {
+namespace {
+
+constexpr int64_t kMaxTokenFileBytes = 4096;
+
+class ShowingInterceptor final : public grpc::experimental::Interceptor {
+ public:
+  explicit ShowingInterceptor(const CallerSecurity* security) : security_(security) {}
+  void Intercept(grpc::experimental::InterceptorBatchMethods* methods) override {
+    if (methods->QueryInterceptionHookPoint(grpc::experimental::InterceptionHookPoints::PRE_SEND_INITIAL_METADATA)) {
+      for (auto& header : security_->Headers()) methods->GetSendInitialMetadata()->insert(std::move(header));
+    }
+    methods->Proceed();
+  }
+
+ private:
+  const CallerSecurity* const security_;
+};
+
+// The channel owns it, and calls keep the channel.
+class ShowingFactory final : public grpc::experimental::ClientInterceptorFactoryInterface {
+ public:
+  explicit ShowingFactory(std::shared_ptr<const CallerSecurity> security) : security_(std::move(security)) {}
+  grpc::experimental::Interceptor* CreateClientInterceptor(grpc::experimental::ClientRpcInfo* /*info*/) override {
+    return new ShowingInterceptor(security_.get());
+  }
+
+ private:
+  const std::shared_ptr<const CallerSecurity> security_;
+};
+
+}  // namespace
+
+StatusOr<std::unique_ptr<TokenSource>> TokenSource::Open(const std::string& path) {
+  std::unique_ptr<TokenSource> source(new TokenSource(path));
+  const MutexLock lock(&source->mutex_);
+  source->stamp_ = StampOf(path);
+  LWQ_ASSIGN_OR_RETURN(source->token_, Read(path));
+  return source;
+}
+
+StatusOr<std::string> TokenSource::Read(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::string text(std::istreambuf_iterator<char>(in), {});
+  if (!in.is_open() || in.bad() || static_cast<int64_t>(text.size()) > kMaxTokenFileBytes) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("cannot read the token file ", path, ": does it exist, and is it readable?"));
+  }
+  while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == ' ')) text.pop_back();
+  if (IsBearerToken(text)) return text;
+  // What it holds is not quoted: it may be a secret for something else.
+  return absl::FailedPreconditionError(
+      absl::StrCat("the token file ", path, " holds no token as lwq token create prints it"));
+}
+
+TokenSource::Stamp TokenSource::StampOf(const std::string& path) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0) return {};
+  return {.modified_ns = int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + info.st_mtim.tv_nsec, .inode = info.st_ino};
+}
+
+std::string TokenSource::Current() {
+  const MutexLock lock(&mutex_);
+  const Stamp stamp = StampOf(path_);
+  if (stamp != stamp_) {
+    StatusOr<std::string> token = Read(path_);
+    if (token.ok()) {
+      token_ = *std::move(token);
+      stamp_ = stamp;
+    }
+  }
+  return token_;
+}
+
+StatusOr<std::shared_ptr<const CallerSecurity>> CallerSecurity::Open(const CallerFiles& files) {
+  auto security = std::make_shared<CallerSecurity>();
+  if (files.certificates.ca.empty() && !(files.certificates.cert.empty() && files.certificates.key.empty())) {
+    return absl::InvalidArgumentError("a certificate to show needs a CA to trust: give --tls-ca, too");
+  }
+  if (!files.certificates.ca.empty()) {
+    LWQ_ASSIGN_OR_RETURN(security->certificates_, CertificateWatch::Start(files.certificates));
+  }
+  if (!files.token.empty()) {
+    LWQ_ASSIGN_OR_RETURN(security->token_, TokenSource::Open(files.token));
+  }
+  if (!files.traceparent.empty()) {
+    if (!ParseTraceparent(files.traceparent).has_value()) {
+      return absl::InvalidArgumentError("TRACEPARENT is no W3C trace context (00-<32 hex>-<16 hex>-<2 hex>)");
+    }
+    security->traceparent_ = files.traceparent;
+  }
+  return security;
+}
+
+Status CallerSecurity::CheckAddress(std::string_view address) const {
+  if (token_ == nullptr || tls()) return absl::OkStatus();
+  LWQ_ASSIGN_OR_RETURN(const HostPort parsed, ParseHostPort(address));
+  if (IsLoopback(parsed.host)) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("the token would go to ", address, " in the clear: give --tls-ca, the CA of the coordinator"));
+}
+
+std::shared_ptr<grpc::ChannelCredentials> CallerSecurity::Credentials() const {
+  if (!tls()) return grpc::InsecureChannelCredentials();
+  grpc::experimental::TlsChannelCredentialsOptions options;
+  options.set_certificate_provider(certificates_->provider());
+  options.watch_root_certs();
+  if (!certificates_->files().cert.empty()) options.watch_identity_key_cert_pairs();
+  return grpc::experimental::TlsCredentials(options);
+}
+
+std::unique_ptr<grpc::experimental::ClientInterceptorFactoryInterface> CallerSecurity::Interceptor(
+    std::shared_ptr<const CallerSecurity> security) {
+  return std::make_unique<ShowingFactory>(std::move(security));
+}
+
+std::vector<std::pair<std::string, std::string>> CallerSecurity::Headers() const {
+  std::vector<std::pair<std::string, std::string>> headers;
+  if (token_ != nullptr) headers.emplace_back("authorization", absl::StrCat("Bearer ", token_->Current()));
+  if (!traceparent_.empty()) headers.emplace_back("traceparent", traceparent_);
+  return headers;
+}
+
+}  // namespace lwq

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/rpc/certificate_watch.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <ctime>
+
+#include "spdlog/spdlog.h"
+
+namespace lwq {
+namespace {
+
+constexpr unsigned kProviderIntervalSeconds = 1;
+
+}  // namespace
+
+Status CertificateWatch::Copy::Set(const std::string& text) {
+  UniqueFd copy(::memfd_create("lwq-certificate", MFD_CLOEXEC));
+  if (!copy) return ErrnoStatus(errno, "cannot copy", "a certificate into memory");
+  LWQ_RETURN_IF_ERROR(WriteAt(copy.get(), 0, std::as_bytes(std::span(text)), "a certificate in memory"));
+  if (!fd_) {
+    fd_ = std::move(copy);
+    return absl::OkStatus();
+  }
+  // At once: whoever opens the path has the one version or the other.
+  if (::dup3(copy.get(), fd_.get(), O_CLOEXEC) < 0) return ErrnoStatus(errno, "cannot replace", "a certificate");
+  return absl::OkStatus();
+}
+
+std::string CertificateWatch::Copy::path() const {
+  return fd_ ? absl::StrCat("/proc/self/fd/", fd_.get()) : "";
+}
+
+StatusOr<std::unique_ptr<CertificateWatch>> CertificateWatch::Start(const CertificateFiles& files,
+                                                                    std::chrono::milliseconds interval) {
+  LWQ_ASSIGN_OR_RETURN(const Certificates read, ReadCertificates(files, std::time(nullptr)));
+  std::unique_ptr<CertificateWatch> watch(new CertificateWatch(files));
+  LWQ_RETURN_IF_ERROR(watch->Take(read));
+  watch->provider_ = std::make_shared<grpc::experimental::FileWatcherCertificateProvider>(
+      watch->key_.path(), watch->cert_.path(), watch->ca_.path(), kProviderIntervalSeconds);
+  watch->thread_ = std::thread([watch = watch.get(), interval] { watch->Loop(interval); });
+  return watch;
+}
+
+CertificateWatch::~CertificateWatch() {
+  {
+    const MutexLock lock(&mutex_);
+    stopping_ = true;
+  }
+  wake_.NotifyAll();
+  if (thread_.joinable()) thread_.join();
+}
+
+Status CertificateWatch::Take(const Certificates& read) {
+  if (!files_.ca.empty() && read.ca != current_.ca) LWQ_RETURN_IF_ERROR(ca_.Set(read.ca));
+  if (!files_.cert.empty() && (read.cert != current_.cert || read.key != current_.key)) {
+    LWQ_RETURN_IF_ERROR(key_.Set(read.key));
+    LWQ_RETURN_IF_ERROR(cert_.Set(read.cert));
+  }
+  current_ = read;
+  return absl::OkStatus();
+}
+
+void CertificateWatch::Loop(std::chrono::milliseconds interval) {
+  while (true) {
+    {
+      MutexLock lock(&mutex_);
+      if (wake_.WaitFor(lock, interval, [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stopping_; })) return;
+    }
+    Look();
+  }
+}
+
+void CertificateWatch::Look() {
+  const StatusOr<Certificates> read = ReadCertificates(files_, std::time(nullptr));
+  Status status = read.status();
+  if (read.ok()) {
+    if (*read == current_) {
+      problem_.clear();
+      return;
+    }
+    status = Take(*read);
+  }
+  if (status.ok()) {
+    problem_.clear();
+    spdlog::info("new certificates are in use for {}", files_.cert.empty() ? files_.ca : files_.cert);
+  } else if (problem_ != MessageOf(status)) {
+    problem_ = MessageOf(status);
+    spdlog::warn("the certificates in use so far stay so: {}", problem_);
+  }
+}
+
+}  // namespace lwq

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// W3C trace contexts (www.w3.org/TR/trace-context, level 1): the header "traceparent" as calls carry it. Pure;
+// thread-safe.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace lwq {
+
+struct TraceContext {
+  std::string trace_id;   // 32 lowercase hexadecimal digits, not all zero
+  std::string parent_id;  // 16
+  bool sampled = false;
+};
+
+// None for what is not one: as the standard has it, the trace then begins anew. Later versions than 00 are read by
+// their first four fields.
+std::optional<TraceContext> ParseTraceparent(std::string_view text);
+
+}  // namespace lwq
