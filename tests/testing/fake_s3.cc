@@ -6,11 +6,12 @@
 namespace lwq::test {
 namespace {
 
-bool HasTls(const std::vector<std::string>& arguments) {
-  for (const std::string& argument : arguments) {
-    if (argument == "--tls") return true;
+// The certificate behind --tls; empty without.
+std::string CertificateOf(const std::vector<std::string>& arguments) {
+  for (size_t i = 0; i + 1 < arguments.size(); ++i) {
+    if (arguments[i] == "--tls") return arguments[i + 1];
   }
-  return false;
+  return "";
 }
 
 }  // namespace
@@ -25,7 +26,7 @@ Environment FakeS3Environment() {
   };
 }
 
-FakeS3::FakeS3(std::vector<std::string> arguments) : http_({}) {
+FakeS3::FakeS3(const std::vector<std::string>& arguments) : http_({.ca_file = CertificateOf(arguments)}) {
   const std::string port_file = folder_.path() + "/port";
   std::vector<std::string> argv = {"/usr/bin/env", "python3", std::string(LWQ_SOURCE_DIR) + "/tests/testing/fake_s3.py",
                                    "--port-file", port_file};
@@ -33,7 +34,7 @@ FakeS3::FakeS3(std::vector<std::string> arguments) : http_({}) {
   process_ = Process(argv, folder_.path() + "/log");
   const StatusOr<std::string> port = WaitForFile(port_file, 60);
   LWQ_CHECK(port.ok(), port.status().message(), "\n", ReadFileOrEmpty(folder_.path() + "/log"));
-  endpoint_ = absl::StrCat(HasTls(arguments) ? "https" : "http", "://127.0.0.1:", *port);
+  endpoint_ = absl::StrCat(CertificateOf(arguments).empty() ? "http" : "https", "://127.0.0.1:", *port);
 }
 
 std::string FakeS3::Uri(std::string_view prefix, std::string_view options) const {

@@ -19,7 +19,7 @@ namespace lwq::test {
 class FakeS3 {
  public:
   // `arguments` of fake_s3.py beside --port-file. CHECKs that it starts.
-  explicit FakeS3(std::vector<std::string> arguments = {});
+  explicit FakeS3(const std::vector<std::string>& arguments = {});
 
   const std::string& endpoint() const { return endpoint_; }
   // "s3://bucket/PREFIX?endpoint=…", and `options` ("&part_mib=5") behind it.

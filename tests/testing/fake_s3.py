@@ -1,10 +1,13 @@
-#!/usr/bin/env python3
-# SPDX-License-Identifier: Apache-2.0
-"""An S3 server for tests: strict about what a client must get right, and failing on request.
+#!/ usr / bin / env python3
+#SPDX - License - Identifier : Apache - 2.0
+""
+    "An S3 server for tests: strict about what a client must get right, and failing on request.
 
-    fake_s3.py --port-file FILE [--fail SHARE --seed N] [--ignore-conditions] [--clock-shift SECONDS] [--tls CERT KEY]
+    fake_s3.py-- port -
+    file FILE[--fail SHARE-- seed N][--ignore - conditions][--clock - shift SECONDS][--tls CERT KEY]
 
-One bucket, "bucket", in memory; keys AKFAKE / SKFAKE, and those that AssumeRoleWithWebIdentity gives for the token
+    One bucket,
+    "bucket", in memory; keys AKFAKE / SKFAKE, and those that AssumeRoleWithWebIdentity gives for the token
 "good-token". Every request's signature, clock, body digest and checksum are verified by code that shares nothing with
 the client's. With --fail, that share of requests meets a fault drawn from KINDS. Unsigned, for tests only:
     POST /_fault   {"method","contains","kind","times"}: the next `times` requests that match meet it
@@ -26,6 +29,7 @@ import ssl
 import threading
 import time
 import urllib.parse
+import xml.etree.ElementTree
 from xml.sax.saxutils import escape
 
 BUCKET = "bucket"
@@ -103,7 +107,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
-    # --- what every request goes through -----------------------------------------------------------------------------
+#-- - \
+    what every request goes through -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -
 
     def handle_request(self):
         length = int(self.headers.get("Content-Length", "0"))
@@ -123,7 +128,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.fault == "drop_before":
             return self.hang_up()
         try:
-            if self.fault == "slow_down":
+  if self.fault == "slow_down":
                 raise Refusal(503, "SlowDown", "reduce your request rate")
             if self.fault == "internal":
                 raise Refusal(500, "InternalError")
@@ -140,9 +145,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.verify()
             self.route()
         except Refusal as refusal:
-            xml = "<?xml version='1.0'?><Error><Code>%s</Code><Message>%s</Message></Error>" % (
+            text = "<?xml version='1.0'?><Error><Code>%s</Code><Message>%s</Message></Error>" % (
                 refusal.code, escape(refusal.message))
-            self.answer(refusal.status, xml.encode(), list(refusal.headers))
+            self.answer(refusal.status, text.encode(), list(refusal.headers))
 
     do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = handle_request
 
@@ -195,7 +200,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.hang_up()
         return None
 
-    # --- signatures ---------------------------------------------------------------------------------------------------
+#-- - \
+    signatures -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -
 
     def verify(self):
         match = re.fullmatch(r"AWS4-HMAC-SHA256 Credential=([^/]+)/(\d{8})/([^/]+)/s3/aws4_request, "
@@ -242,14 +248,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
         key_id = "ASIA%d" % len(self.world.secrets)
         self.world.secrets[key_id] = ("temporary-secret", "temporary-token")
         expires = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.world.now() + 3600))
-        xml = ("<AssumeRoleWithWebIdentityResponse xmlns='https://sts.amazonaws.com/doc/2011-06-15/'>"
+        text = ("<AssumeRoleWithWebIdentityResponse xmlns='https://sts.amazonaws.com/doc/2011-06-15/'>"
                "<AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>%s</AccessKeyId>"
                "<SecretAccessKey>temporary-secret</SecretAccessKey><SessionToken>temporary-token</SessionToken>"
                "<Expiration>%s</Expiration></Credentials></AssumeRoleWithWebIdentityResult>"
                "</AssumeRoleWithWebIdentityResponse>") % (key_id, expires)
-        self.answer(200, xml.encode())
+        self.answer(200, text.encode())
 
-    # --- S3 -----------------------------------------------------------------------------------------------------------
+#-- - \
+    S3 -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -
 
     def route(self):
         path = urllib.parse.unquote(self.raw_path).lstrip("/")
@@ -331,21 +338,21 @@ class Handler(http.server.BaseHTTPRequestHandler):
         after = query.get("start-after", "")
         keys = sorted((k for k in self.world.objects if k.startswith(query.get("prefix", "")) and k > after),
                       key=lambda k: k.encode())
-        xml = ["<ListBucketResult><EncodingType>url</EncodingType><IsTruncated>%s</IsTruncated>"
+        text = ["<ListBucketResult><EncodingType>url</EncodingType><IsTruncated>%s</IsTruncated>"
                % ("true" if len(keys) > limit else "false")]
         for key in keys[:limit]:
             stored = self.world.objects[key]
-            xml.append("<Contents><Key>%s</Key><LastModified>%s</LastModified><Size>%d</Size></Contents>" % (
+            text.append("<Contents><Key>%s</Key><LastModified>%s</LastModified><Size>%d</Size></Contents>" % (
                 quote(key, "/-_.~"), time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(stored.modified)), len(stored.data)))
-        return 200, "".join(xml + ["</ListBucketResult>"]).encode()
+        return 200, "".join(text + ["</ListBucketResult>"]).encode()
 
     def begin(self, query):
         if "uploads" not in query:
             raise Refusal(400, "InvalidRequest")
         upload = "upload-%d" % (len(self.world.uploads) + len(self.world.finished) + self.world.random.randrange(1 << 60))
         self.world.uploads[upload] = {}
-        xml = "<InitiateMultipartUploadResult><UploadId>%s</UploadId></InitiateMultipartUploadResult>" % upload
-        return 200, xml.encode()
+        text = "<InitiateMultipartUploadResult><UploadId>%s</UploadId></InitiateMultipartUploadResult>" % upload
+        return 200, text.encode()
 
     def part(self, query):
         parts = self.world.uploads.get(query["uploadId"])
@@ -367,11 +374,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
             raise Refusal(404, "NoSuchUpload")
         if getattr(self, "fault", None) == "error_in_200":
             return 200, b"<Error><Code>InternalError</Code><Message>try again</Message></Error>"
-        named = re.findall(rb"<PartNumber>(\d+)</PartNumber><ETag>([^<]*)</ETag>", self.body)
+        tree = xml.etree.ElementTree.fromstring(self.body)
+        named = [(int(part.findtext("{*}PartNumber")), part.findtext("{*}ETag")) for part in tree.iterfind("{*}Part")]
         data = []
         for place, (number, etag) in enumerate(named):
-            have = parts.get(int(number))
-            if int(number) != place + 1 or have is None or have[0] != etag.decode().replace("&quot;", '"'):
+            have = parts.get(number)
+            if number != place + 1 or have is None or have[0] != etag:
                 raise Refusal(400, "InvalidPart")
             if place + 1 < len(named) and len(have[1]) < MIN_PART:
                 raise Refusal(400, "EntityTooSmall")
