@@ -43,6 +43,7 @@ struct Exchange {
   const HttpRequest* request = nullptr;
   HttpResponse response;
   size_t header_bytes = 0;
+  int sends = 0;
   Status stopped;  // why we ended it ourselves
 };
 
@@ -72,6 +73,13 @@ size_t OnHeader(char* data, size_t size, size_t count, void* context) {
   return size * count;
 }
 
+// Before the request is sent, and again before curl sends it once more by itself.
+int OnSend(void* context, char*, char*, int, int) {
+  auto* exchange = static_cast<Exchange*>(context);
+  ++exchange->sends;
+  return exchange->request->send_once && exchange->sends > 1 ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+}
+
 size_t OnBody(char* data, size_t size, size_t count, void* context) {
   auto* exchange = static_cast<Exchange*>(context);
   const size_t bytes = size * count;
@@ -93,7 +101,6 @@ Status FromCurl(CURLcode code, const char* details) {
   const std::string text = OneLine(details[0] != '\0' ? details : curl_easy_strerror(code), 300);
   switch (code) {
     case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL:
       return absl::InvalidArgumentError(text);
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
@@ -143,6 +150,7 @@ void Configure(CURL* curl, const HttpOptions& options) {
   curl_easy_setopt(curl, CURLOPT_USERAGENT, options.user_agent.c_str());
   curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, OnHeader);
   curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, OnBody);
+  curl_easy_setopt(curl, CURLOPT_PREREQFUNCTION, OnSend);
   if (!options.ca_file.empty()) curl_easy_setopt(curl, CURLOPT_CAINFO, options.ca_file.c_str());
 }
 
@@ -218,6 +226,9 @@ HttpClient::HttpClient(const HttpOptions& options) : options_(options), handles_
 HttpClient::~HttpClient() = default;
 
 StatusOr<HttpResponse> HttpClient::Send(const HttpRequest& request) {
+  if (!request.url.starts_with("http://") && !request.url.starts_with("https://")) {
+    return absl::InvalidArgumentError(absl::StrCat(OriginOf(request.url), " is neither http:// nor https://"));
+  }
   CURL* curl = handles_->Take();
   if (curl == nullptr) return absl::ResourceExhaustedError("no memory for an HTTP request");
   Exchange exchange;
@@ -229,6 +240,7 @@ StatusOr<HttpResponse> HttpClient::Send(const HttpRequest& request) {
   curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, details);
   curl_easy_setopt(curl, CURLOPT_HEADERDATA, &exchange);
   curl_easy_setopt(curl, CURLOPT_WRITEDATA, &exchange);
+  curl_easy_setopt(curl, CURLOPT_PREREQDATA, &exchange);
   const CURLcode code = curl_easy_perform(curl);
   const Status status = code == CURLE_OK ? absl::OkStatus() : FromCurl(code, details);
   handles_->Give(curl);

@@ -57,6 +57,9 @@ struct HttpRequest {
   std::vector<std::pair<std::string, std::string>> headers;
   std::span<const std::byte> body;  // must outlive the call
   int64_t max_answer_bytes = 1 << 20;
+  // A kept connection may turn out to be closed only when the request has been sent on it; then the request is sent
+  // once more on a new one, unless this says that the caller wants to know (UNAVAILABLE): it may have been carried out.
+  bool send_once = false;
   // Takes the body of an answer with status 2xx piece by piece in place of HttpResponse::body; what it answers other
   // than OK ends the call with that status. Then max_answer_bytes counts for other answers only.
   std::function<Status(const HttpHead& head, std::span<const std::byte> piece)> sink = nullptr;

@@ -147,11 +147,20 @@ Status ReadParts(S3Client& client, std::string_view key, int64_t offset, std::sp
   });
 }
 
+// Of an object that has no first byte.
+StatusOr<Bytes> ReadEmpty(S3Client& client, std::string_view key) {
+  LWQ_ASSIGN_OR_RETURN(
+      const HttpResponse head,
+      client.Call({.what = absl::StrCat("look at object '", key, "'"), .method = "HEAD", .key = std::string(key)}));
+  if (head.ContentLength() != 0) return Wrong(key, "says that it has no bytes, and that it has some");
+  return Bytes();
+}
+
 // ALREADY_EXISTS where another version came between.
 StatusOr<Bytes> ReadVersion(S3Client& client, std::string_view key) {
   const int64_t part_bytes = int64_t{client.location().part_mib} << 20;
   StatusOr<Beginning> begin = client.retrier().Run([&] { return ReadBeginning(client, key, part_bytes); });
-  if (absl::IsOutOfRange(begin.status())) return Bytes();  // empty: it has no first byte
+  if (absl::IsOutOfRange(begin.status())) return ReadEmpty(client, key);
   if (!begin.ok()) return begin.status();
   const std::span<std::byte> whole = begin->buffer.span();
   const std::span<std::byte> rest = whole.subspan(static_cast<size_t>(begin->read_bytes));

@@ -103,7 +103,8 @@ StatusOr<std::string> S3Multipart::SendPart(int64_t number, std::span<const std:
                                       .method = "PUT",
                                       .key = key_,
                                       .query = {{"partNumber", absl::StrCat(number)}, {"uploadId", upload_id_}},
-                                      .body = part}));
+                                      .body = part,
+                                      .body_digest = DigestOf(part)}));
   const std::string_view etag = response.Header("etag");
   if (etag.empty() || etag.size() > 1024) {
     return absl::UnavailableError(absl::StrCat("part ", number, " of '", key_, "' was answered without an ETag"));
@@ -140,7 +141,8 @@ Status S3Multipart::Complete() {
                           .method = "POST",
                           .key = key_,
                           .query = {{"uploadId", upload_id_}},
-                          .body = std::as_bytes(std::span(body.data(), body.size()))};
+                          .body = std::as_bytes(std::span(body.data(), body.size())),
+                          .send_once = true};
   bool was_ambiguous = false;
   const auto complete = [&]() -> Status {
     LWQ_ASSIGN_OR_RETURN(const HttpResponse response, client_->CallOnce(request));

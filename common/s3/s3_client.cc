@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/s3/s3_client.h"
 
+#include <cstdlib>
 #include <ctime>
 
 #include "common/http/percent.h"
@@ -9,6 +10,9 @@
 
 namespace lwq {
 namespace {
+
+// What is not worth a second attempt: servers take 900.
+constexpr int64_t kClockToleranceSeconds = 300;
 
 int64_t SystemUnixS() {
   return static_cast<int64_t>(::time(nullptr));
@@ -34,14 +38,19 @@ StatusOr<HttpResponse> S3Client::Call(const S3Request& request, bool* was_ambigu
 
 StatusOr<HttpResponse> S3Client::CallOnce(const S3Request& request) {
   const std::string what = absl::StrCat(location_.Describe(), ": ", request.what);
-  const Digest body_digest = DigestOf(request.body);
+  const Digest body_digest = request.body_digest.is_zero() ? DigestOf(request.body) : request.body_digest;
   for (bool is_second : {false, true}) {
     const StatusOr<AwsCredentials> credentials = credentials_.Get();
     if (!credentials.ok()) return Annotate(credentials.status(), what);
     StatusOr<HttpResponse> response = SendSigned(request, body_digest, *credentials);
     if (!response.ok()) return Annotate(response.status(), what);
     if (response->status / 100 == 2) return response;
-    if (is_second || !LearnFrom(*response, *credentials)) return StatusOfS3Error(*response, what);
+    if (!is_second && LearnFrom(*response, *credentials)) continue;
+    // An answer to HEAD has no body to say more: it may be RequestTimeout.
+    if (request.method == "HEAD" && response->status == 400) {
+      return absl::UnavailableError(absl::StrCat(what, ": the server answers 400"));
+    }
+    return StatusOfS3Error(*response, what);
   }
   return absl::InternalError("not reached");
 }
@@ -67,6 +76,7 @@ StatusOr<HttpResponse> S3Client::SendSigned(const S3Request& request, const Dige
   http.url = location_.UrlOf(absl::StrCat(to_sign.path, query.empty() ? "" : "?", query));
   http.body = request.body;
   http.max_answer_bytes = request.max_answer_bytes;
+  http.send_once = request.send_once;
   http.sink = request.sink;
   return http_.Send(http);
 }
@@ -74,14 +84,22 @@ StatusOr<HttpResponse> S3Client::SendSigned(const S3Request& request, const Dige
 bool S3Client::LearnFrom(const HttpResponse& response, const AwsCredentials& credentials) {
   if (response.status != 403 && response.status != 400) return false;
   const S3Error error = ParseS3Error(response.body);
-  if (error.code == "RequestTimeTooSkewed") {
-    const std::optional<int64_t> server_s = ParseHttpDate(response.Header("date"));
-    if (!server_s.has_value()) return false;
-    clock_shift_s_ = *server_s - now_unix_s_();
-    return true;
+  // Without words (an answer to HEAD) a clock that is far off, or credentials that have expired, are what it may be.
+  const bool has_words = !error.code.empty();
+  if (error.code == "RequestTimeTooSkewed" || !has_words) {
+    if (LearnClock(response)) return true;
   }
-  if (!IsRefusalOfCredentials(error.code)) return false;
+  if (!IsRefusalOfCredentials(error.code) && (has_words || response.status != 400)) return false;
   credentials_.Refuse(credentials);
+  return true;
+}
+
+bool S3Client::LearnClock(const HttpResponse& response) {
+  const std::optional<int64_t> server_s = ParseHttpDate(response.Header("date"));
+  if (!server_s.has_value()) return false;
+  const int64_t shift_s = *server_s - now_unix_s_();
+  if (std::abs(shift_s - clock_shift_s_.load()) < kClockToleranceSeconds) return false;
+  clock_shift_s_ = shift_s;
   return true;
 }
 

@@ -36,7 +36,9 @@ struct S3Request {
   std::map<std::string, std::string> query = {};
   std::vector<std::pair<std::string, std::string>> headers = {};  // beside those that signing adds
   std::span<const std::byte> body = {};                           // must outlive the call
+  Digest body_digest = {};                                        // of the body, where it is known
   int64_t max_answer_bytes = 1 << 20;
+  bool send_once = false;  // as HttpRequest's: whether it was carried out before must not be missed
   // As HttpRequest::sink. Called anew from the first byte where the request is repeated.
   std::function<Status(const HttpHead& head, std::span<const std::byte> piece)> sink = nullptr;
 };
@@ -67,6 +69,7 @@ class S3Client {
                                     const AwsCredentials& credentials);
   // Whether the answer says something that a second attempt takes into account.
   bool LearnFrom(const HttpResponse& response, const AwsCredentials& credentials);
+  bool LearnClock(const HttpResponse& response);
 
   const S3Location location_;
   const std::function<int64_t()> now_unix_s_;

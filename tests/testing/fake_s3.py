@@ -1,13 +1,10 @@
-#!/ usr / bin / env python3
-#SPDX - License - Identifier : Apache - 2.0
-""
-    "An S3 server for tests: strict about what a client must get right, and failing on request.
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""An S3 server for tests: strict about what a client must get right, and failing on request.
 
-    fake_s3.py-- port -
-    file FILE[--fail SHARE-- seed N][--ignore - conditions][--clock - shift SECONDS][--tls CERT KEY]
+    fake_s3.py --port-file FILE [--fail SHARE --seed N] [--ignore-conditions] [--clock-shift SECONDS] [--tls CERT KEY]
 
-    One bucket,
-    "bucket", in memory; keys AKFAKE / SKFAKE, and those that AssumeRoleWithWebIdentity gives for the token
+One bucket, "bucket", in memory; keys AKFAKE / SKFAKE, and those that AssumeRoleWithWebIdentity gives for the token
 "good-token". Every request's signature, clock, body digest and checksum are verified by code that shares nothing with
 the client's. With --fail, that share of requests meets a fault drawn from KINDS. Unsigned, for tests only:
     POST /_fault   {"method","contains","kind","times"}: the next `times` requests that match meet it
@@ -107,8 +104,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
-#-- - \
-    what every request goes through -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -
+    # --- what every request goes through -----------------------------------------------------------------------------
 
     def handle_request(self):
         length = int(self.headers.get("Content-Length", "0"))
@@ -128,7 +124,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.fault == "drop_before":
             return self.hang_up()
         try:
-  if self.fault == "slow_down":
+            if self.fault == "slow_down":
                 raise Refusal(503, "SlowDown", "reduce your request rate")
             if self.fault == "internal":
                 raise Refusal(500, "InternalError")
@@ -200,8 +196,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.hang_up()
         return None
 
-#-- - \
-    signatures -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -
+    # --- signatures ---------------------------------------------------------------------------------------------------
 
     def verify(self):
         match = re.fullmatch(r"AWS4-HMAC-SHA256 Credential=([^/]+)/(\d{8})/([^/]+)/s3/aws4_request, "
@@ -255,8 +250,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                "</AssumeRoleWithWebIdentityResponse>") % (key_id, expires)
         self.answer(200, text.encode())
 
-#-- - \
-    S3 -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -
+    # --- S3 -----------------------------------------------------------------------------------------------------------
 
     def route(self):
         path = urllib.parse.unquote(self.raw_path).lstrip("/")

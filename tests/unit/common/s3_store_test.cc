@@ -207,6 +207,15 @@ TEST_F(S3StoreTest, ABucketThatIsNotThereAndKeysThatAreWrongAreToldAtOpening) {
   EXPECT_EQ(MessageOf(secret).find("topsecret"), std::string::npos);
 }
 
+TEST_F(S3StoreTest, AnAnswerToHeadSaysNothingAndIsAskedForAgain) {
+  const auto store = Open();
+  ASSERT_TRUE(store->Put("k", AsBytes("x"), {}).ok());
+  fake_->Fail("expired", 1, "HEAD");
+  EXPECT_TRUE(store->Head("k").ok());
+  fake_->Fail("denied", 1, "HEAD");
+  EXPECT_TRUE(absl::IsFailedPrecondition(store->Head("k").status()));
+}
+
 TEST_F(S3StoreTest, AServerThatIsNotThereIsUnavailable) {
   StoreContext context = fake_->Context();
   context.retry.attempts_max = 2;
