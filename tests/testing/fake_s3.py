@@ -313,10 +313,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             headers.append(("x-amz-checksum-sha256", stored.checksum))
         if self.command == "HEAD":
             return 200, b"", headers, len(stored.data)
-        asked = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
         if not asked or getattr(self, "fault", None) == "ignores_range":
             return 200, stored.data, headers
-        begin, end = int(asked[1]), min(int(asked[2]), len(stored.data) - 1)
+        begin, end = int(asked[1]), min(int(asked[2] or len(stored.data)), len(stored.data) - 1)
         if begin >= len(stored.data):
             raise Refusal(416, "InvalidRange")
         if getattr(self, "fault", None) == "wrong_range":
