@@ -152,7 +152,8 @@ int Main(int argc, char** argv) {
   app.add_option("--listen", flags.listen, "HOST:PORT to serve on; port 0 is chosen freely")->capture_default_str();
   app.add_option("--store", flags.store, "where state is kept: sqlite:PATH")->required();
   app.add_option("--objects", flags.objects,
-                 "the object store that clients and workers use: file:///ABSOLUTE/DIR (created if absent)")
+                 "the object store that clients and workers use: file:///ABSOLUTE/DIR (created if absent) or "
+                 "s3://BUCKET/PREFIX?endpoint=… (docs/object_store.md)")
       ->required();
   app.add_option("--lease-seconds", flags.lease_seconds, "a worker silent for longer loses its task")
       ->capture_default_str();
