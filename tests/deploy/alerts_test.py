@@ -53,6 +53,11 @@ class AlertsTest(unittest.TestCase):
                 self.assertTrue(any(t["exp_alerts"] for t in tests), "it never fires")
                 self.assertTrue(any(not t["exp_alerts"] for t in tests), "it is never silent")
 
+    def test_the_manual_says_what_to_do_for_every_alert(self):
+        table = (HERE.parents[1] / "docs/deploy.md").read_text().partition("## Troubleshooting")[2]
+        for name in self.alerts:
+            self.assertIn(f"`{name}`", table)
+
     def test_every_alert_fires_and_is_silent_as_its_case_says(self):
         status, said = promtool(["test", "rules", "cases.yaml"], self.rules, self.cases)
         self.assertEqual(0, status, said)

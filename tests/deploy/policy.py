@@ -26,14 +26,19 @@ class Change:
         shown = "taken out" if self.value is GONE else "changed" if callable(self.value) else f"= {self.value!r}"
         return f"{self.target} {'.'.join(map(str, self.path))} {shown}"
 
-    def fits(self, cluster):
+    def find(self, cluster):
+        """KIND/NAME*: the one whose name begins so, such as a generated one, which ends in a hash."""
         kind, name = self.target.split("/", 1)
-        return cluster.find(kind, name) is not None
+        if name.endswith("*"):
+            return next((o for o in cluster.of(kind) if o["metadata"]["name"].startswith(name[:-1])), None)
+        return cluster.find(kind, name)
+
+    def fits(self, cluster):
+        return self.find(cluster) is not None
 
     def applied(self, cluster):
         changed = copy.deepcopy(cluster)
-        kind, name = self.target.split("/", 1)
-        node = changed.find(kind, name)
+        node = self.find(changed)
         for step in self.path[:-1]:
             node = node[int(step)] if isinstance(node, list) else node.setdefault(step, {})
         last = int(self.path[-1]) if isinstance(node, list) else self.path[-1]

@@ -2,6 +2,8 @@
 """Names and selectors that lead somewhere: what kustomize does not follow by itself, and what the API server takes all
 the same. These hold in every build, one with a name prefix too.
 """
+import urllib.parse
+
 from manifests import ManifestError, go_duration, matches
 from policy import GONE, change, policy
 
@@ -117,6 +119,28 @@ def address(cluster):
         service = cluster.find("Service", host)
         if service is None or int(port) not in [p["port"] for p in service["spec"]["ports"]]:
             yield f"LWQ_COORDINATOR is {host}:{port}, which is no port of a Service here"
+
+
+@policy("the object store is S3 without credentials in its URI, over HTTPS or at a Service of the namespace",
+        change("ConfigMap/lwq-*", "data.LWQ_OBJECTS", "s3://lwq?endpoint=http://lwq-store:7481"),
+        change("ConfigMap/lwq-*", "data.LWQ_OBJECTS", "s3://lwq?endpoint=http://s3.example.com"),
+        change("ConfigMap/lwq-*", "data.LWQ_OBJECTS", "file:///objects"),
+        change("ConfigMap/lwq-*", "data.LWQ_OBJECTS", "s3://set-in-the-overlay"),
+        change("ConfigMap/lwq-*", "data.LWQ_OBJECTS", "s3://key:secret@lwq?endpoint=http://lwq-store:7480"),
+        overlays=("dev", "gke-l4-a100", "gke-l4-a100-kueue", "eks-a100"))
+def object_store(cluster):
+    for config in cluster.of("ConfigMap"):
+        uri = config["data"].get("LWQ_OBJECTS")
+        if uri is None:
+            continue
+        parts = urllib.parse.urlsplit(uri)
+        endpoint = urllib.parse.urlsplit(urllib.parse.parse_qs(parts.query).get("endpoint", ["https://s3.amazonaws.com"])[0])
+        if parts.scheme != "s3" or "@" in parts.netloc or parts.netloc == "set-in-the-overlay":
+            yield f"LWQ_OBJECTS is {uri}"
+        if endpoint.scheme == "http":
+            service = cluster.find("Service", endpoint.hostname)
+            if service is None or endpoint.port not in [p["port"] for p in service["spec"]["ports"]]:
+                yield f"LWQ_OBJECTS is in plaintext at {endpoint.netloc}, which is no port of a Service here"
 
 
 @policy("a Certificate lasts longer than what remains when it is renewed, in durations that Go can read",
