@@ -150,14 +150,18 @@ def dns(cluster):
 
 @policy("no pod reaches the clouds' metadata service",
         change(FIREWALL + "worker", "spec.egress.1.to.0.ipBlock.except", GONE),
-        change(FIREWALL + "worker", "spec.egress.1.to.1.ipBlock.except", ["fe80::/10"]))
+        change(FIREWALL + "worker", "spec.egress.1.to.1.ipBlock.except", ["fe80::/10"]),
+        change(FIREWALL + "dns", "spec.egress.0.to.1.ipBlock.cidr", "169.254.169.254/32"),
+        change(FIREWALL + "dns", "spec.egress.0.to.1.ipBlock.cidr", "169.254.0.0/16"))
 def metadata(cluster):
-    needed = {"0.0.0.0/0": {"169.254.0.0/16"}, "::/0": {"fe80::/10", "fd00:ec2::/32"}}
+    needed = {"0.0.0.0/0": {"169.254.0.0/16"}, "::/0": {"fe80::/10", "fd00:ec2::/32"}, "169.254.20.10/32": set()}
     for p in cluster.of("NetworkPolicy"):
         for rule in p["spec"].get("egress", []):
             for peer in rule.get("to", []):
                 block = peer.get("ipBlock")
-                if block and not needed.get(block["cidr"], set()) <= set(block.get("except", [])):
+                if block and block["cidr"] not in needed:
+                    yield f"{p['metadata']['name']}: nobody has looked at {block['cidr']}"
+                elif block and not needed[block["cidr"]] <= set(block.get("except", [])):
                     yield f"{p['metadata']['name']}: {block['cidr']} without {needed[block['cidr']]}"
 
 
