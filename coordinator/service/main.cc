@@ -18,6 +18,7 @@
 #include "common/object_store/open_store.h"
 #include "coordinator/service/project_flag.h"
 #include "coordinator/service/retain_flag.h"
+#include "coordinator/service/scaler_server.h"
 #include "coordinator/service/server.h"
 #include "spdlog/spdlog.h"
 
@@ -40,6 +41,7 @@ struct Flags {
   int64_t activation_bytes = SchedulerOptions().activation_bytes;
   std::vector<std::string> projects;
   std::vector<std::string> retains;
+  std::string scaler_listen;
   std::string address_file;
   std::string log_level = "info";
 };
@@ -132,6 +134,11 @@ Status Serve(const Flags& flags, const sigset_t& end_signals) {
   server_options.heartbeat_ms = static_cast<int64_t>(flags.heartbeat_seconds * 1000);
   server_options.version = LWQ_VERSION;
   LWQ_ASSIGN_OR_RETURN(const std::unique_ptr<Server> server, Server::Start(server_options, runtime.get()));
+  std::unique_ptr<ScalerServer> scaler;
+  if (!flags.scaler_listen.empty()) {
+    LWQ_ASSIGN_OR_RETURN(scaler, ScalerServer::Start(flags.scaler_listen, runtime.get()));
+    spdlog::info("answering KEDA address={}", scaler->address());
+  }
   if (!flags.address_file.empty()) LWQ_RETURN_IF_ERROR(WriteAddressFile(flags.address_file, server->address()));
   std::printf("lwq-coordinator listening on %s\n", server->address().c_str());
   std::fflush(stdout);
@@ -141,6 +148,7 @@ Status Serve(const Flags& flags, const sigset_t& end_signals) {
   sigwait(&end_signals, &received);
   spdlog::info("stopping on {}", received == SIGINT ? "SIGINT" : "SIGTERM");
   runtime->Stop();
+  if (scaler != nullptr) scaler->Shutdown(0);
   server->Shutdown(kShutdownGraceMs);
   return runtime->end_status();
 }
@@ -190,6 +198,9 @@ int Main(int argc, char** argv) {
                  "after the last run that has them has ended, as checkpoint=30d (s, m, h, d) or forever, the default; "
                  "what is read later is made again, and lwq gc removes the bytes")
       ->type_name("TEXT");
+  app.add_option("--scaler-listen", flags.scaler_listen,
+                 "HOST:PORT on which KEDA's external scaler is answered: how much work waits for a pool of workers; "
+                 "not served by default");
   app.add_option("--address-file", flags.address_file, "written with HOST:PORT once serving");
   app.add_option("--log-level", flags.log_level, "trace, debug, info, warn, error or off")->capture_default_str();
   try {

@@ -100,7 +100,7 @@ const std::map<std::string, std::vector<std::string>>& AllowedArrows() {
       {"coordinator/loop/",
        {"common/", "coordinator/plan/", "coordinator/graph/", "coordinator/scheduler/", "coordinator/store/",
         "coordinator/loop/"}},
-      {"coordinator/service/", {"common/", "coordinator/", "lwqat/v1/"}},
+      {"coordinator/service/", {"common/", "coordinator/", "keda/", "lwqat/v1/"}},
       {"worker/session/", {"common/", "worker/session/"}},
       {"worker/io/", {"common/", "worker/io/"}},
       {"worker/windows/", {"common/", "worker/windows/"}},

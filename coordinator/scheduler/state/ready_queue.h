@@ -84,6 +84,9 @@ class ReadyQueue {
   std::vector<Unserved> UnservedSince(const WorkerRecord& worker, int64_t since_ms, const Order& order) const;
   // How many tasks of the project go before the one in that place, whatever they ask; counted up to `most`.
   int64_t CountBefore(const Place& place, const Digest& task, int64_t most) const;
+  // Calls `visit` with the tasks of every demand that `wanted` says yes to, until it says no.
+  void VisitDemands(const std::function<bool(const Demand&)>& wanted,
+                    const std::function<bool(const Digest&)>& visit) const;
   bool empty() const { return bases_.empty(); }
 
  private:
