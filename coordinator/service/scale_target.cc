@@ -16,7 +16,7 @@ Status Wrong(const std::string& key, const std::string& value, std::string_view 
       absl::StrCat("trigger metadata ", key, " \"", OneLine(value, kShownBytes), "\": ", what));
 }
 
-StatusOr<std::string> Get(const std::map<std::string, std::string>& metadata, const std::string& key) {
+StatusOr<std::string> ValueOf(const std::map<std::string, std::string>& metadata, const std::string& key) {
   const auto found = metadata.find(key);
   if (found == metadata.end()) {
     return absl::InvalidArgumentError(absl::StrCat("the trigger's metadata has no ", key));
@@ -28,11 +28,11 @@ StatusOr<std::string> Get(const std::map<std::string, std::string>& metadata, co
 
 StatusOr<ScaleTarget> ParseScaleTarget(const std::map<std::string, std::string>& metadata) {
   ScaleTarget target;
-  LWQ_ASSIGN_OR_RETURN(target.pool.device, Get(metadata, "device"));
-  LWQ_ASSIGN_OR_RETURN(const std::string memory, Get(metadata, "memory"));
+  LWQ_ASSIGN_OR_RETURN(target.pool.device, ValueOf(metadata, "device"));
+  LWQ_ASSIGN_OR_RETURN(const std::string memory, ValueOf(metadata, "memory"));
   target.pool.memory_bytes = ParseSize(memory);
   if (target.pool.memory_bytes < 1) return Wrong("memory", memory, "must be a size of at least 1 byte, as 22GiB");
-  LWQ_ASSIGN_OR_RETURN(const std::string seconds, Get(metadata, "deviceSeconds"));
+  LWQ_ASSIGN_OR_RETURN(const std::string seconds, ValueOf(metadata, "deviceSeconds"));
   if (!absl::SimpleAtod(seconds, &target.device_seconds) ||
       !(target.device_seconds >= 1 && target.device_seconds <= 1e7)) {
     return Wrong("deviceSeconds", seconds, "must be a number between 1 and 1e7");

@@ -29,7 +29,7 @@ double Measure(const State& state, const ScaleTarget& target) {
 }
 
 // The older field of KEDA's messages is whole: rounded up, so that a little work is not none.
-int64_t Whole(double value) {
+int64_t RoundedUp(double value) {
   return static_cast<int64_t>(std::ceil(value));
 }
 
@@ -190,7 +190,7 @@ grpc::ServerUnaryReactor* ScalerService::GetMetricSpec(grpc::CallbackServerConte
   if (!target.ok()) return Refuse(reactor, target.status());
   externalscaler::MetricSpec* spec = response->add_metricspecs();
   spec->set_metricname(kMetric);
-  spec->set_targetsize(Whole(target->device_seconds));
+  spec->set_targetsize(RoundedUp(target->device_seconds));
   spec->set_targetsizefloat(target->device_seconds);
   reactor->Finish(grpc::Status::OK);
   return reactor;
@@ -205,7 +205,7 @@ grpc::ServerUnaryReactor* ScalerService::GetMetrics(grpc::CallbackServerContext*
   std::make_shared<TimedCall>(reactor, *std::move(target), [response](double metric) {
     externalscaler::MetricValue* value = response->add_metricvalues();
     value->set_metricname(kMetric);
-    value->set_metricvalue(Whole(metric));
+    value->set_metricvalue(RoundedUp(metric));
     value->set_metricvaluefloat(metric);
   })->Begin(runtime_, options_.answer_ms);
   return reactor;
