@@ -25,8 +25,7 @@ struct LocalRuns {
   std::vector<LocalSweep> sweeps;
 };
 
-// The runs of all files, those of sweeps among them. A sweep with halving is submitted as one; the runs of others are
-// as if each had a file of its own.
+// The runs of all files, those of sweeps among them.
 StatusOr<LocalRuns> LoadRunsAndSweeps(const CliContext& context, const RunFlags& flags) {
   LocalRuns all;
   std::vector<RunRequest>& runs = all.requests;
@@ -47,7 +46,7 @@ StatusOr<LocalRuns> LoadRunsAndSweeps(const CliContext& context, const RunFlags&
     const size_t first = runs.size();
     std::move(sweep.requests.begin(), sweep.requests.end(), std::back_inserter(runs));
     sweep.requests.clear();
-    if (sweep.halving.has_value()) all.sweeps.push_back({first, std::move(sweep)});
+    all.sweeps.push_back({first, std::move(sweep)});
   }
   return all;
 }

@@ -3,12 +3,14 @@
 
 #include <sys/stat.h>
 
+#include <random>
 #include <string>
 #include <utility>
 
 #include "common/file/posix_file.h"
 #include "common/object_store/file_store.h"
 #include "common/object_store/memory_store.h"
+#include "common/object_store/s3_store.h"
 
 namespace lwq {
 namespace {
@@ -80,6 +82,31 @@ StatusOr<std::unique_ptr<ObjectStore>> OpenMemoryUri(std::string_view uri, const
   return std::make_unique<MemoryStore>();
 }
 
+// --- s3://bucket/prefix ---------------------------------------------------------------------------------------------
+
+Environment EnvironmentOf(const StoreContext& context) {
+  return context.environment ? context.environment : ProcessEnvironment;
+}
+
+Status CheckS3Uri(std::string_view uri) {
+  return ParseS3Uri(uri, ProcessEnvironment).status();
+}
+
+// Buckets are made by those who pay for them.
+Status MakeS3Place(std::string_view uri) {
+  return CheckS3Uri(uri);
+}
+
+StatusOr<std::unique_ptr<ObjectStore>> OpenS3Uri(std::string_view uri, const StoreContext& context) {
+  LWQ_ASSIGN_OR_RETURN(const S3Location location, ParseS3Uri(uri, EnvironmentOf(context)));
+  S3ClientOptions options;
+  options.retry = context.retry;
+  if (options.retry.seed == 0) options.retry.seed = std::random_device()();  // workers are not to retry in step
+  options.wait = context.wait;
+  options.environment = EnvironmentOf(context);
+  return OpenS3Store(location, options);
+}
+
 // --- The table ------------------------------------------------------------------------------------------------------
 
 struct StoreScheme {
@@ -94,6 +121,7 @@ struct StoreScheme {
 
 constexpr StoreScheme kSchemes[] = {
     {kFileScheme, "file:///absolute/folder", CheckFileUri, MakeFilePlace, OpenFileUri},
+    {kS3Scheme, "s3://bucket/prefix", CheckS3Uri, MakeS3Place, OpenS3Uri},
     {kMemoryScheme, "memory:", CheckMemoryUri, nullptr, OpenMemoryUri},
 };
 

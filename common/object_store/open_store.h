@@ -8,6 +8,9 @@
 //   file:///absolute/folder   shared by all processes that see the folder. "?fsync=off" behind it gives up durability
 //                             against power loss, for tests and scratch data. Transient errors of a network file
 //                             system are repeated as retry_store.h says.
+//   s3://bucket/prefix?…      an S3 bucket, Amazon's or any other server's; s3_location.h lists the options,
+//                             aws_credentials.h where credentials come from, retrier.h what is repeated. The bucket
+//                             must be there.
 //   memory:                   a new empty store of this process alone, for tests.
 //
 // Thread-safety: any thread. Errors: INVALID_ARGUMENT in one line for a URI that is none of these, naming those that
@@ -19,19 +22,22 @@
 
 #include "common/object_store/object_store.h"
 #include "common/object_store/retry_store.h"
+#include "common/s3/s3_location.h"
 #include "common/status/status.h"
 
 namespace lwq {
 
-// What a store is given by whoever opens it, beside its URI. Region, credentials and certificates of a remote store
-// belong here too, so that they need no other way to it.
+// What a store is given by whoever opens it, beside its URI.
 struct StoreContext {
   RetryOptions retry = {};
-  // How time passes between two attempts, and how a caller that must stop gives them up.
+  // How time passes between two attempts, and how a caller that must stop gives them up. Several threads may call it at
+  // once.
   RetryWait wait = WaitBySleeping;
   // Makes the store's place (the folder of file://) where it is absent. If false, that is NOT_FOUND and nothing is
   // made.
   bool create_if_absent = true;
+  // Where credentials and defaults of s3:// come from; null: the process's environment.
+  Environment environment = nullptr;
 };
 
 // FAILED_PRECONDITION, RESOURCE_EXHAUSTED or UNAVAILABLE where the place cannot be made or used.

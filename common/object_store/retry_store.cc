@@ -1,81 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/object_store/retry_store.h"
 
-#include <algorithm>
-#include <atomic>
 #include <string>
 #include <utility>
 
-#include "absl/time/clock.h"
 #include "common/digest/digest.h"
 
 namespace lwq {
 namespace {
-
-struct RetryRule {
-  absl::StatusCode code;
-  bool is_retried;
-};
-
-constexpr RetryRule kRetryTable[] = {
-    {absl::StatusCode::kOk, false},
-    {absl::StatusCode::kCancelled, false},           // the caller asked to stop
-    {absl::StatusCode::kUnknown, true},              // a fault nobody classified: a broken connection, mostly
-    {absl::StatusCode::kInvalidArgument, false},     // the call is wrong
-    {absl::StatusCode::kDeadlineExceeded, true},     // slow now, perhaps not later
-    {absl::StatusCode::kNotFound, false},            // an answer
-    {absl::StatusCode::kAlreadyExists, false},       // an answer
-    {absl::StatusCode::kPermissionDenied, false},    // until somebody changes it
-    {absl::StatusCode::kResourceExhausted, false},   // a full disk stays full for longer than we wait
-    {absl::StatusCode::kFailedPrecondition, false},  // until somebody changes it
-    {absl::StatusCode::kAborted, true},              // a conflict inside the store (S3: 409)
-    {absl::StatusCode::kOutOfRange, false},          // an answer
-    {absl::StatusCode::kUnimplemented, false},       // for ever
-    {absl::StatusCode::kInternal, false},            // a bug
-    {absl::StatusCode::kUnavailable, true},          // what the code is for
-    {absl::StatusCode::kDataLoss, false},            // reading again gives the same bytes
-    {absl::StatusCode::kUnauthenticated, false},     // until somebody changes it
-};
-
-// Spreads bits evenly (Steele, Lea and Flood's SplitMix64 finalizer).
-uint64_t Mix(uint64_t x) {
-  x += 0x9e3779b97f4a7c15;
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
-  return x ^ (x >> 31);
-}
-
-class Retrier {
- public:
-  Retrier(const RetryOptions& options, RetryWait wait) : options_(options), wait_(std::move(wait)) {}
-
-  // Calls until the answer is not one to retry, the attempts are spent, or the caller gives up. `was_ambiguous` (may be
-  // null) is set when an earlier attempt failed in a way that may have taken effect.
-  template <typename Call>
-  auto Run(const Call& call, bool* was_ambiguous = nullptr) {
-    for (int attempt = 1;; ++attempt) {
-      auto answer = call();
-      const absl::StatusCode code = internal::ToStatus(answer).code();
-      if (!IsRetried(code)) return answer;
-      if (was_ambiguous != nullptr) *was_ambiguous = true;
-      if (attempt >= options_.attempts_max) return answer;
-      const Status waited = wait_(Backoff(attempt));
-      if (!waited.ok()) return decltype(answer)(waited);
-    }
-  }
-
- private:
-  absl::Duration Backoff(int attempt) {
-    const absl::Duration whole = std::min(
-        options_.backoff_max, options_.backoff_initial * static_cast<double>(1LL << std::min(attempt - 1, 30)));
-    const double fraction = static_cast<double>(Mix(options_.seed ^ draws_.fetch_add(1)) >> 11) * 0x1p-53;
-    return whole * (0.5 + 0.5 * fraction);
-  }
-
-  const RetryOptions options_;
-  const RetryWait wait_;
-  std::atomic<uint64_t> draws_{0};
-};
 
 // After an ambiguous failure the key was taken: OK if by our own bytes.
 Status ResolveConflict(ObjectStore& store, Retrier& retrier, const std::string& key, int64_t size_bytes,
@@ -162,18 +94,6 @@ class RetryStore : public ObjectStore {
 };
 
 }  // namespace
-
-bool IsRetried(absl::StatusCode code) {
-  for (const RetryRule& rule : kRetryTable) {
-    if (rule.code == code) return rule.is_retried;
-  }
-  return false;
-}
-
-Status WaitBySleeping(absl::Duration duration) {
-  absl::SleepFor(duration);
-  return absl::OkStatus();
-}
 
 std::unique_ptr<ObjectStore> MakeRetryStore(std::unique_ptr<ObjectStore> inner, const RetryOptions& options,
                                             RetryWait wait) {

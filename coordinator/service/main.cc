@@ -24,6 +24,7 @@
 #include "coordinator/service/call_metrics.h"
 #include "coordinator/service/project_flag.h"
 #include "coordinator/service/retain_flag.h"
+#include "coordinator/service/scaler_server.h"
 #include "coordinator/service/server.h"
 #include "coordinator/service/token_book.h"
 #include "coordinator/store/observed_store.h"
@@ -48,6 +49,7 @@ struct Flags {
   int64_t activation_bytes = SchedulerOptions().activation_bytes;
   std::vector<std::string> projects;
   std::vector<std::string> retains;
+  std::string scaler_listen;
   std::string address_file;
   std::string log_level = "info";
   CertificateFiles tls;
@@ -198,6 +200,11 @@ Status Serve(const Flags& flags, const sigset_t& end_signals) {
     LWQ_ASSIGN_OR_RETURN(metrics_server,
                          MetricsServer::Start(flags.metrics_listen, {metrics.registry(), CollectState(runtime.get())}));
   }
+  std::unique_ptr<ScalerServer> scaler;
+  if (!flags.scaler_listen.empty()) {
+    LWQ_ASSIGN_OR_RETURN(scaler, ScalerServer::Start(flags.scaler_listen, runtime.get(), certificates.get()));
+    spdlog::info("answering KEDA address={}", scaler->address());
+  }
   if (!flags.address_file.empty()) LWQ_RETURN_IF_ERROR(WriteAddressFile(flags.address_file, server->address()));
   std::printf("lwq-coordinator listening on %s\n", server->address().c_str());
   if (!server->health_address().empty()) std::printf("health on %s\n", server->health_address().c_str());
@@ -210,6 +217,7 @@ Status Serve(const Flags& flags, const sigset_t& end_signals) {
   spdlog::info("stopping on {}", received == SIGINT ? "SIGINT" : "SIGTERM");
   server->Drain();
   runtime->Stop();
+  if (scaler != nullptr) scaler->Shutdown(0);
   server->Shutdown(kShutdownGraceMs);
   return runtime->end_status();
 }
@@ -221,7 +229,8 @@ int Main(int argc, char** argv) {
   app.add_option("--listen", flags.listen, "HOST:PORT to serve on; port 0 is chosen freely")->capture_default_str();
   app.add_option("--store", flags.store, "where state is kept: sqlite:PATH")->required();
   app.add_option("--objects", flags.objects,
-                 "the object store that clients and workers use: file:///ABSOLUTE/DIR (created if absent)")
+                 "the object store that clients and workers use: file:///ABSOLUTE/DIR (created if absent) or "
+                 "s3://BUCKET/PREFIX?endpoint=… (docs/object_store.md)")
       ->required();
   app.add_option("--lease-seconds", flags.lease_seconds, "a worker silent for longer loses its task")
       ->capture_default_str();
@@ -258,6 +267,9 @@ int Main(int argc, char** argv) {
                  "after the last run that has them has ended, as checkpoint=30d (s, m, h, d) or forever, the default; "
                  "what is read later is made again, and lwq gc removes the bytes")
       ->type_name("TEXT");
+  app.add_option("--scaler-listen", flags.scaler_listen,
+                 "HOST:PORT on which KEDA's external scaler is answered: how much work waits for a pool of workers; "
+                 "not served by default");
   app.add_option("--address-file", flags.address_file, "written with HOST:PORT once serving");
   app.add_option(
          "--tls-cert", flags.tls.cert,

@@ -3,27 +3,12 @@
 
 #include <cmath>
 
-#include "CLI/CLI.hpp"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
 #include "common/text/one_line.h"
+#include "coordinator/service/size_text.h"
 
 namespace lwq::coordinator {
-
-namespace {
-
-// As the flags that take sizes; 0: it is none.
-int64_t ParseSize(std::string text) {
-  int64_t bytes = 0;
-  try {
-    const std::string problem = CLI::AsSizeValue(/*kb_is_1000=*/true)(text);
-    return problem.empty() && absl::SimpleAtoi(text, &bytes) ? bytes : 0;
-  } catch (const CLI::ValidationError&) {
-    return 0;
-  }
-}
-
-}  // namespace
 
 StatusOr<std::pair<std::string, ProjectOptions>> ParseProjectFlag(std::string_view text) {
   constexpr size_t kShownBytes = 80;

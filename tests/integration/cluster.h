@@ -26,6 +26,7 @@ struct ClusterOptions {
   double lease_seconds = 1.5;
   double heartbeat_seconds = 0.2;
   int64_t activation_bytes = int64_t{1} << 40;
+  std::string objects_uri = {};  // empty: file:// and objects_directory()
 };
 
 class Cluster {

@@ -104,7 +104,7 @@ const std::map<std::string, std::vector<std::string>>& AllowedArrows() {
       {"coordinator/metrics/",
        {"common/", "coordinator/access/", "coordinator/plan/", "coordinator/graph/", "coordinator/scheduler/",
         "coordinator/metrics/"}},
-      {"coordinator/service/", {"common/", "coordinator/", "lwqat/v1/"}},
+      {"coordinator/service/", {"common/", "coordinator/", "keda/", "lwqat/v1/"}},
       {"worker/session/", {"common/", "worker/session/"}},
       {"worker/io/", {"common/", "worker/io/"}},
       {"worker/windows/", {"common/", "worker/windows/"}},

@@ -114,6 +114,20 @@ int64_t ReadyQueue::CountBefore(const Place& place, const Digest& task, int64_t 
   return before;
 }
 
+void ReadyQueue::VisitDemands(const std::function<bool(const Demand&)>& wanted,
+                              const std::function<bool(const Digest&)>& visit) const {
+  for (const auto& [base, demands] : bases_) {
+    for (const auto& [demand, bucket] : demands) {
+      if (!wanted(demand)) continue;
+      for (const auto& [project, entries] : bucket.projects) {
+        for (const Entry& entry : entries) {
+          if (!visit(entry.task)) return;
+        }
+      }
+    }
+  }
+}
+
 bool ReadyQueue::GoesBefore(const Found& a, const Found& b) {
   return std::tie(a.rank, *a.project, *a.head) < std::tie(b.rank, *b.project, *b.head);
 }

@@ -93,6 +93,9 @@ class ReadyQueue {
       }
     }
   }
+  // Calls `visit` with the tasks of every demand that `wanted` says yes to, until it says no.
+  void VisitDemands(const std::function<bool(const Demand&)>& wanted,
+                    const std::function<bool(const Digest&)>& visit) const;
   bool empty() const { return bases_.empty(); }
 
  private:

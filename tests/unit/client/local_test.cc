@@ -330,14 +330,15 @@ TEST_F(LocalVerbTest, JsonHasRunsAndReportAndNothingElse) {
   EXPECT_TRUE(fs::exists(At("state/exports/my-run/config.json")));
 }
 
-TEST_F(LocalVerbTest, ASweepWithHalvingIsSubmittedAsOneAndTheSameCommandGoesOnWithItWhileItIsUnfinished) {
-  test::WriteFile(At("sweep.yaml"), "base: run.yaml\nseeds: [1, 2]\nhalving: {}\n");
+TEST_F(LocalVerbTest, ASweepIsSubmittedAsOneAndTheSameCommandGoesOnWithItWhileItIsUnfinished) {
+  test::WriteFile(At("sweep.yaml"), "base: run.yaml\nseeds: [1, 2]\n");
   const auto local = [&] { return cli_.Run({"local", At("sweep.yaml"), "--state", At("state"), "--workers", "1"}); };
   for (int i = 0; i < 2; ++i) EndWith(lwqat::v1::RUN_STATE_SUCCEEDED);
   ASSERT_EQ(local(), 0) << cli_.err();
   EXPECT_THAT(cli_.err(), HasSubstr("submitted sweep 5eed00000000 (sweep): 2 runs"));
   ASSERT_EQ(sweeps_.submitted.size(), 1u);
-  EXPECT_TRUE(sweeps_.submitted[0].spec().has_halving());
+  EXPECT_FALSE(sweeps_.submitted[0].spec().has_halving());
+  EXPECT_EQ(sweeps_.submitted[0].spec().runs_size(), 2);
   for (int i = 0; i < 2; ++i) EndWith(lwqat::v1::RUN_STATE_SUCCEEDED);
   ASSERT_EQ(local(), 0) << cli_.err();
   EXPECT_THAT(cli_.err(), HasSubstr("resuming sweep 5eed00000000"));
@@ -351,6 +352,14 @@ TEST_F(LocalVerbTest, ASweepWithHalvingIsSubmittedAsOneAndTheSameCommandGoesOnWi
   ASSERT_EQ(local(), 0) << cli_.err();
   EXPECT_THAT(cli_.err(), HasSubstr("submitted sweep"));
   EXPECT_EQ(sweeps_.submitted.size(), 2u);
+}
+
+TEST_F(LocalVerbTest, ASweepKeepsItsHalving) {
+  test::WriteFile(At("sweep.yaml"), "base: run.yaml\nseeds: [1, 2]\nhalving: {}\n");
+  for (int i = 0; i < 2; ++i) EndWith(lwqat::v1::RUN_STATE_SUCCEEDED);
+  ASSERT_EQ(cli_.Run({"local", At("sweep.yaml"), "--state", At("state"), "--workers", "1"}), 0) << cli_.err();
+  ASSERT_EQ(sweeps_.submitted.size(), 1u);
+  EXPECT_TRUE(sweeps_.submitted[0].spec().has_halving());
 }
 
 TEST_F(LocalVerbTest, AFailedRunEndsWith1) {

@@ -20,13 +20,21 @@ namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 
 const std::vector<std::string>& BadUris() {
-  static const std::vector<std::string> uris = {
-      "",         "s3://bucket/x",         "file:/x",     "file://relative", "file://",  "http://x",
-      "file:///", "file:///x?fsync=maybe", "/plain/path", "memory:x",        "file:////"};
+  static const std::vector<std::string> uris = {"",
+                                                "s3://B/x",
+                                                "file:/x",
+                                                "file://relative",
+                                                "file://",
+                                                "http://x",
+                                                "file:///",
+                                                "file:///x?fsync=maybe",
+                                                "/plain/path",
+                                                "memory:x",
+                                                "file:////"};
   return uris;
 }
 
-TEST(OpenObjectStoreTest, OnlyFileAndMemoryAreOpened) {
+TEST(OpenObjectStoreTest, WhatIsNoStoreIsRefused) {
   EXPECT_TRUE(OpenObjectStore("memory:").ok());
   const test::TemporaryDirectory folder;
   const auto store = OpenObjectStore(absl::StrCat("file://", folder.path(), "/new/store?fsync=off"));
@@ -40,9 +48,9 @@ TEST(OpenObjectStoreTest, OnlyFileAndMemoryAreOpened) {
 
 TEST(OpenObjectStoreTest, AnUnknownSchemeIsRefusedInOneLineThatNamesTheKnownOnes) {
   EXPECT_EQ(MessageOf(OpenObjectStore("ftp://x").status()),
-            "object store 'ftp://x' is not supported; use file:///absolute/folder or memory:");
+            "object store 'ftp://x' is not supported; use file:///absolute/folder or s3://bucket/prefix or memory:");
   EXPECT_EQ(MessageOf(CheckSharedStoreUri("ftp://x")),
-            "object store 'ftp://x' is not supported; use file:///absolute/folder");
+            "object store 'ftp://x' is not supported; use file:///absolute/folder or s3://bucket/prefix");
 }
 
 TEST(OpenObjectStoreTest, AStoreThatMustBeThereIsNotMade) {
@@ -75,8 +83,10 @@ TEST(OpenObjectStoreTest, WhatTheCallerSaysAboutRetriesReachesTheStore) {
 
 TEST(SharedStoreTest, AStoreOfOneProcessAndWhatIsNoStoreAreNotShared) {
   EXPECT_TRUE(CheckSharedStoreUri("file:///data/objects?fsync=off").ok());
+  EXPECT_TRUE(CheckSharedStoreUri("s3://bucket/prefix?endpoint=https://s3.example").ok());
+  EXPECT_TRUE(MakeSharedStore("s3://bucket/prefix?endpoint=https://s3.invalid").ok()) << "nobody is asked";
   EXPECT_EQ(MessageOf(CheckSharedStoreUri("memory:")),
-            "object store 'memory:' is seen by one process alone; use file:///absolute/folder");
+            "object store 'memory:' is seen by one process alone; use file:///absolute/folder or s3://bucket/prefix");
   for (const std::string& uri : BadUris()) {
     EXPECT_TRUE(absl::IsInvalidArgument(CheckSharedStoreUri(uri))) << uri;
     EXPECT_TRUE(absl::IsInvalidArgument(MakeSharedStore(uri))) << uri;

@@ -68,6 +68,21 @@ TEST(RetryStoreTest, AttemptsAreBoundedAndTheLastAnswerIsGiven) {
   EXPECT_EQ(rig.waits.size(), 3u);
 }
 
+TEST(RetryStoreTest, RepetitionsComeFromABudgetThatSuccessesFillByHalves) {
+  Rig rig({}, {.attempts_max = 100, .budget_retries = 5});
+  rig.FailNext(1000, absl::UnavailableError("down"));
+  EXPECT_FALSE(rig.store->Head("k").ok());
+  EXPECT_EQ(rig.waits.size(), 5u) << "the whole budget";
+  EXPECT_FALSE(rig.store->Head("k").ok());
+  EXPECT_EQ(rig.waits.size(), 5u) << "nothing is left";
+  rig.FailNext(0, absl::OkStatus());
+  for (int i = 0; i < 4; ++i)
+    EXPECT_TRUE(absl::IsNotFound(rig.store->Head("k").status())) << "an answer, and no failure";
+  rig.FailNext(1000, absl::UnavailableError("down"));
+  EXPECT_FALSE(rig.store->Head("k").ok());
+  EXPECT_EQ(rig.waits.size(), 7u) << "two for four";
+}
+
 TEST(RetryStoreTest, ACallerThatStopsEndsTheCallWithItsReason) {
   Rig rig;
   rig.FailNext(100, absl::UnavailableError("down"));
@@ -153,7 +168,8 @@ TEST(RetryStoreTest, AConditionalUploadWhoseAnswerWasLostIsOurs) {
 
 TEST(RetryStoreTest, WritesOfAnUploadAreRepeatedWithoutDoublingBytes) {
   for (uint64_t seed = 0; seed < 20; ++seed) {
-    Rig rig({.seed = seed, .unavailable_before = 0.4, .unavailable_after = 0.4}, {.attempts_max = 200});
+    Rig rig({.seed = seed, .unavailable_before = 0.4, .unavailable_after = 0.4},
+            {.attempts_max = 200, .budget_retries = 100'000});
     auto upload = rig.store->StartUpload("k", {.if_absent = true});
     ASSERT_TRUE(upload.ok()) << "seed " << seed;
     std::string expected;

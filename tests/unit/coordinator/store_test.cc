@@ -177,7 +177,7 @@ TEST_F(SqliteStoreTest, AFileFromBeforeRunsWereDeletedKeepsWhatItHas) {
   run.recipe = ResolveSpec(*run.spec)->recipe;
   {
     SQLite::Database database(path(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
-    ASSERT_TRUE(MigrateSqlite(database, 9).ok());
+    ASSERT_TRUE(MigrateSqlite(database, 10).ok());
     SQLite::Statement put_run(
         database, "INSERT INTO runs VALUES (1, ?, ?, ?, 'SUCCEEDED', 'a|b|c|fp32|t1', '', 5, 6, ?, '[]', '{}', 0, 0)");
     put_run.bind(1, run.id.value);
