@@ -17,14 +17,6 @@
 
 namespace lwq::coordinator {
 
-// The stream of a call that was not let in; belongs to itself.
-template <typename Response>
-class RefusedStream final : public grpc::ServerWriteReactor<Response> {
- public:
-  explicit RefusedStream(const Status& status) { this->Finish(ToGrpc(status)); }
-  void OnDone() override { delete this; }
-};
-
 class Desk {
  public:
   Desk(Runtime* runtime, const Gate* gate) : runtime_(runtime), gate_(gate) {}

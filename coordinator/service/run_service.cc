@@ -8,6 +8,7 @@
 #include "coordinator/scheduler/foresee/why.h"
 #include "coordinator/service/answers.h"
 #include "coordinator/service/convert_run.h"
+#include "coordinator/service/refused_stream.h"
 #include "coordinator/service/run_filter.h"
 #include "coordinator/service/watch_stream.h"
 

@@ -12,6 +12,7 @@
 
 #include "common/rpc/grpc_status.h"
 #include "common/sync/mutex.h"
+#include "coordinator/service/refused_stream.h"
 #include "coordinator/service/scale_target.h"
 #include "grpcpp/alarm.h"
 
@@ -149,13 +150,6 @@ class ActiveStream final : public grpc::ServerWriteReactor<externalscaler::IsAct
   std::unique_ptr<grpc::Alarm> alarm_ ABSL_GUARDED_BY(mutex_);  // a new one for each wait
 };
 
-// A stream that ends before it begins.
-class RefusedStream final : public grpc::ServerWriteReactor<externalscaler::IsActiveResponse> {
- public:
-  explicit RefusedStream(const Status& status) { Finish(ToGrpc(status)); }
-  void OnDone() override { delete this; }
-};
-
 grpc::ServerUnaryReactor* Refuse(grpc::ServerUnaryReactor* reactor, const Status& status) {
   reactor->Finish(ToGrpc(status));
   return reactor;
@@ -178,7 +172,7 @@ grpc::ServerUnaryReactor* ScalerService::IsActive(grpc::CallbackServerContext* c
 grpc::ServerWriteReactor<externalscaler::IsActiveResponse>* ScalerService::StreamIsActive(
     grpc::CallbackServerContext* /*context*/, const externalscaler::ScaledObjectRef* request) {
   StatusOr<ScaleTarget> target = TargetOf(*request);
-  if (!target.ok()) return new RefusedStream(target.status());
+  if (!target.ok()) return new RefusedStream<externalscaler::IsActiveResponse>(target.status());
   return ActiveStream::Begin(runtime_, *std::move(target), options_.look_ms);
 }
 

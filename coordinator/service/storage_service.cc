@@ -7,6 +7,7 @@
 #include "common/rpc/grpc_status.h"
 #include "coordinator/scheduler/state/live_roots.h"
 #include "coordinator/service/convert_spec.h"
+#include "coordinator/service/refused_stream.h"
 
 namespace lwq::coordinator {
 namespace {

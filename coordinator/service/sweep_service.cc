@@ -6,6 +6,7 @@
 #include "common/text/name_pattern.h"
 #include "coordinator/service/answers.h"
 #include "coordinator/service/convert_sweep.h"
+#include "coordinator/service/refused_stream.h"
 #include "coordinator/service/watch_stream.h"
 
 namespace lwq::coordinator {

@@ -34,9 +34,9 @@ TEST(LogTest, FieldsAreThereWhileTheirScopeLives) {
   ASSERT_TRUE(InitLog("test", "info", "json").ok());
   ::testing::internal::CaptureStderr();
   {
-    const ScopedLogFields outer({{"run", "r"}});
+    const ScopedLogFields outer(LogFields{{"run", "r"}});
     {
-      const ScopedLogFields inner({{"task", "t"}});
+      const ScopedLogFields inner(LogFields{{"task", "t"}});
       spdlog::info("both");
     }
     spdlog::info("one");
