@@ -41,6 +41,7 @@ bool IsLoopback(std::string_view origin) {
 // What curl's callbacks fill while one request is under way.
 struct Exchange {
   const HttpRequest* request = nullptr;
+  const HttpOptions* options = nullptr;
   HttpResponse response;
   size_t header_bytes = 0;
   int sends = 0;
@@ -71,6 +72,14 @@ size_t OnHeader(char* data, size_t size, size_t count, void* context) {
                                             std::string(Trimmed(line.substr(colon + 1))));
   }
   return size * count;
+}
+
+// curl's own way to make a socket, behind the question whether it may lead there.
+curl_socket_t OnOpenSocket(void* context, curlsocktype, curl_sockaddr* address) {
+  auto* exchange = static_cast<Exchange*>(context);
+  exchange->stopped = exchange->options->check_address(&address->addr);
+  if (!exchange->stopped.ok()) return CURL_SOCKET_BAD;
+  return ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
 // Before the request is sent, and again before curl sends it once more by itself.
@@ -233,6 +242,7 @@ StatusOr<HttpResponse> HttpClient::Send(const HttpRequest& request) {
   if (curl == nullptr) return absl::ResourceExhaustedError("no memory for an HTTP request");
   Exchange exchange;
   exchange.request = &request;
+  exchange.options = &options_;
   char details[CURL_ERROR_SIZE] = "";
   Configure(curl, options_);
   const HeaderList headers(request);
@@ -241,6 +251,10 @@ StatusOr<HttpResponse> HttpClient::Send(const HttpRequest& request) {
   curl_easy_setopt(curl, CURLOPT_HEADERDATA, &exchange);
   curl_easy_setopt(curl, CURLOPT_WRITEDATA, &exchange);
   curl_easy_setopt(curl, CURLOPT_PREREQDATA, &exchange);
+  if (options_.check_address != nullptr) {
+    curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, OnOpenSocket);
+    curl_easy_setopt(curl, CURLOPT_OPENSOCKETDATA, &exchange);
+  }
   const CURLcode code = curl_easy_perform(curl);
   const Status status = code == CURLE_OK ? absl::OkStatus() : FromCurl(code, details);
   handles_->Give(curl);

@@ -3,16 +3,18 @@
 //
 // Every status code is an answer; an error says that there is no whole answer:
 //   UNAVAILABLE          no connection, a broken one, one on which nothing moved for stall_seconds, an answer that
-//   ended
-//                        before its Content-Length, or that is not HTTP
+//                        ended before its Content-Length, or that is not HTTP
 //   FAILED_PRECONDITION  the server's certificate is not trusted, or the CA file cannot be read
 //   INVALID_ARGUMENT     the URL is none, or is neither http nor https
 //   RESOURCE_EXHAUSTED   an answer longer than max_answer_bytes
+//   any                  what HttpOptions::check_address or the request's sink said
 // Redirects are answers, never followed: what is signed for one host must not reach another. Messages name scheme, host
 // and port, never a query, which may be secret.
 //
 // Thread-safety: any thread; calls run side by side, each on a connection of its own. After fork() use a new client.
 #pragma once
+
+#include <sys/socket.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -34,6 +36,9 @@ struct HttpOptions {
   int connect_seconds = 10;
   int stall_seconds = 30;
   std::string user_agent = "lwq";
+  // Asked of the address of every connection before it is made: what it answers other than OK is the call's error. So a
+  // name is judged by what it resolves to then. Null: every address.
+  std::function<Status(const sockaddr* address)> check_address = nullptr;
 };
 
 struct HttpHead {

@@ -104,6 +104,7 @@ StatusOr<std::unique_ptr<ObjectStore>> OpenS3Uri(std::string_view uri, const Sto
   if (options.retry.seed == 0) options.retry.seed = std::random_device()();  // workers are not to retry in step
   options.wait = context.wait;
   options.environment = EnvironmentOf(context);
+  options.check_address = context.check_address;
   return OpenS3Store(location, options);
 }
 

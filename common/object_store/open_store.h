@@ -17,6 +17,9 @@
 // are; and what the functions say.
 #pragma once
 
+#include <sys/socket.h>
+
+#include <functional>
 #include <memory>
 #include <string_view>
 
@@ -38,6 +41,9 @@ struct StoreContext {
   bool create_if_absent = true;
   // Where credentials and defaults of s3:// come from; null: the process's environment.
   Environment environment = nullptr;
+  // May refuse the address of a server of s3:// before it is connected to (UriPolicy::CheckSocketAddress); null: every
+  // address is taken.
+  std::function<Status(const sockaddr* address)> check_address = nullptr;
 };
 
 // FAILED_PRECONDITION, RESOURCE_EXHAUSTED or UNAVAILABLE where the place cannot be made or used.

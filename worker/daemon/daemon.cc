@@ -163,6 +163,9 @@ class Daemon {
       LWQ_RETURN_IF_ERROR(Annotate(uri_policy_.Check(uri), absl::StrCat("object store ", uri, " of the coordinator")));
     }
     StoreContext context;
+    if (options_.objects_uri.empty()) {
+      context.check_address = [this](const sockaddr* address) { return uri_policy_.CheckSocketAddress(address); };
+    }
     // A store that does not answer holds up no worker that is to end: the task is given back.
     context.wait = [this](absl::Duration wait) -> Status {
       if (!drain_end_.WaitFor(absl::ToChronoMilliseconds(wait))) return absl::OkStatus();

@@ -2,6 +2,8 @@
 // The S3 store against a strict server of our own that fails on request.
 #include "common/object_store/s3_store.h"
 
+#include <sys/socket.h>
+
 #include <map>
 #include <memory>
 #include <string>
@@ -10,7 +12,9 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/testing/as_bytes.h"
+#include "tests/testing/certificates.h"
 #include "tests/testing/fake_s3.h"
+#include "tests/testing/process.h"
 
 namespace lwq {
 namespace {
@@ -305,10 +309,35 @@ TEST(S3ServersTest, AStoreThatFailsAtEveryCallIsGivenUpSooner) {
   EXPECT_EQ(fake.Count("PUT") - puts, 5 + 12) << "five first attempts, and the whole budget";
 }
 
+TEST(S3ServersTest, AnAddressThatIsNotAllowedIsNotConnectedTo) {
+  FakeS3 fake;
+  StoreContext context = fake.Context();
+  std::vector<int> families;
+  context.check_address = [&](const sockaddr* address) -> Status {
+    families.push_back(address->sa_family);
+    return absl::PermissionDeniedError("not there");
+  };
+  const Status refused = OpenObjectStore(fake.Uri("x"), context).status();
+  EXPECT_TRUE(absl::IsPermissionDenied(refused)) << refused;
+  EXPECT_THAT(std::string(MessageOf(refused)), HasSubstr("not there"));
+  EXPECT_EQ(families, std::vector<int>{AF_INET}) << "and it is not tried again";
+  EXPECT_EQ(fake.Count("GET"), 0);
+
+  context.check_address = [](const sockaddr*) { return absl::OkStatus(); };
+  EXPECT_TRUE(OpenObjectStore(fake.Uri("x"), context).ok());
+}
+
 TEST(S3ServersTest, OverTlsTheServersCertificateMustBeTrusted) {
-  const std::string certificate = std::string(LWQ_SOURCE_DIR) + "/tests/testing/tls/localhost.pem";
-  FakeS3 fake({"--tls", certificate, std::string(LWQ_SOURCE_DIR) + "/tests/testing/tls/localhost.key"});
-  const auto trusted = OpenObjectStore(fake.Uri("x", absl::StrCat("&ca=", certificate)), fake.Context());
+  const test::TemporaryDirectory directory;
+  const test::CertificateAuthority ca("CA");
+  const test::KeyPair pair = ca.Sign("store");
+  const auto write = [&](const std::string& name, const std::string& text) {
+    const std::string path = absl::StrCat(directory.path(), "/", name);
+    test::WriteFile(path, text);
+    return path;
+  };
+  FakeS3 fake({"--tls", write("store.crt", pair.cert), write("store.key", pair.key)});
+  const auto trusted = OpenObjectStore(fake.Uri("x", absl::StrCat("&ca=", write("ca.crt", ca.cert()))), fake.Context());
   ASSERT_TRUE(trusted.ok()) << trusted.status();
   const std::string text = LargeText();
   EXPECT_TRUE((*trusted)->Put("large", AsBytes(text), {}).ok());
