@@ -85,6 +85,7 @@ void BenchCluster::Submit(int tasks) {
   request.mutable_spec()->mutable_recipe()->set_train_size(tasks);
   lwqat::v1::SubmitRunResponse response;
   grpc::ClientContext context;
+  context.set_wait_for_ready(true);
   const auto channel = OpenChannel(address(), {.security = Security(/*admin=*/true)});
   const grpc::Status status = lwqat::v1::RunService::NewStub(channel)->SubmitRun(&context, request, &response);
   LWQ_CHECK(status.ok(), status.error_message());
