@@ -7,7 +7,9 @@
 #include <charconv>
 #include <mutex>
 
+#include "common/rpc/address.h"
 #include "common/sync/mutex.h"
+#include "common/text/lower_case.h"
 #include "common/text/one_line.h"
 
 namespace lwq {
@@ -15,14 +17,6 @@ namespace {
 
 constexpr size_t kMaxHeaderBytes = 256 << 10;
 constexpr long kBufferBytes = 512 << 10;  // a read or write of the socket
-
-std::string LowerCase(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return lower;
-}
 
 std::string_view Trimmed(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
@@ -32,10 +26,10 @@ std::string_view Trimmed(std::string_view text) {
   return text;
 }
 
-bool IsLoopback(std::string_view origin) {
-  const size_t host = origin.find("://") + 3;
-  const std::string_view rest = origin.substr(std::min(host, origin.size()));
-  return rest.starts_with("127.") || rest.starts_with("localhost") || rest.starts_with("[::1]");
+// Of "https://host:9000", with the brackets of IPv6.
+std::string_view HostOf(std::string_view origin) {
+  origin.remove_prefix(std::min(origin.find("://") + 3, origin.size()));
+  return origin.starts_with('[') ? origin.substr(0, origin.find(']') + 1) : origin.substr(0, origin.find(':'));
 }
 
 // What curl's callbacks fill while one request is under way.
@@ -167,7 +161,7 @@ void SetRequest(CURL* curl, const HttpRequest& request, const HeaderList& header
   curl_easy_setopt(curl, CURLOPT_URL, request.url.c_str());
   curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers.list());
   // A proxy of the environment knows nothing of this machine's own servers.
-  curl_easy_setopt(curl, CURLOPT_PROXY, IsLoopback(OriginOf(request.url)) ? "" : nullptr);
+  curl_easy_setopt(curl, CURLOPT_PROXY, IsLoopback(HostOf(OriginOf(request.url))) ? "" : nullptr);
   const bool has_body = !request.body.empty() || request.method == "PUT" || request.method == "POST";
   if (request.method == "HEAD") {
     curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);

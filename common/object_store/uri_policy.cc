@@ -8,7 +8,7 @@
 #include <filesystem>
 #include <optional>
 
-#include "absl/strings/ascii.h"
+#include "common/text/lower_case.h"
 #include "common/text/one_line.h"
 
 namespace lwq {
@@ -18,10 +18,6 @@ constexpr size_t kShownBytes = 200;
 
 std::string Shown(std::string_view text) {
   return OneLine(text, kShownBytes);
-}
-
-std::string Lower(std::string_view text) {
-  return absl::AsciiStrToLower(absl::string_view(text.data(), text.size()));
 }
 
 // Names under which clouds offer their metadata, beside their addresses.
@@ -83,7 +79,7 @@ std::string_view AuthorityOf(std::string_view rest) {
 
 StatusOr<UriPolicy> UriPolicy::Of(UriPolicyOptions options) {
   for (std::string& host : options.allowed_hosts) {
-    host = Lower(host);
+    host = LowerCase(host);
     const std::string_view bare = std::string_view(host).starts_with("*.") ? std::string_view(host).substr(2) : host;
     if (bare.empty() || bare.find_first_of("*/ @?#") != std::string_view::npos) {
       return absl::InvalidArgumentError(
@@ -103,7 +99,7 @@ StatusOr<UriPolicy> UriPolicy::Of(UriPolicyOptions options) {
 }
 
 Status UriPolicy::CheckHost(std::string_view host) const {
-  std::string name = Lower(host);
+  std::string name = LowerCase(host);
   if (name.ends_with('.')) name.pop_back();
   if (name.empty()) return absl::PermissionDeniedError("a URI without a host leads nowhere");
   const std::optional<bool> forbidden = IsForbiddenAddress(name);
@@ -149,7 +145,7 @@ Status UriPolicy::CheckPath(std::string_view path) const {
 Status UriPolicy::Check(std::string_view uri) const {
   if (uri == "memory:") return absl::OkStatus();
   const size_t colon = uri.find("://");
-  const std::string scheme = Lower(uri.substr(0, std::min(colon, uri.size())));
+  const std::string scheme = LowerCase(uri.substr(0, std::min(colon, uri.size())));
   if (colon == std::string_view::npos) {
     return absl::PermissionDeniedError(absl::StrCat("'", Shown(uri), "' is no URI that may be opened"));
   }

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/rpc/caller_security.h"
 
-#include <sys/stat.h>
-
 #include <fstream>
 #include <iterator>
 
@@ -47,7 +45,7 @@ class ShowingFactory final : public grpc::experimental::ClientInterceptorFactory
 StatusOr<std::unique_ptr<TokenSource>> TokenSource::Open(const std::string& path) {
   std::unique_ptr<TokenSource> source(new TokenSource(path));
   const MutexLock lock(&source->mutex_);
-  source->stamp_ = StampOf(path);
+  source->identity_ = IdentityOfFile(path);
   LWQ_ASSIGN_OR_RETURN(source->token_, Read(path));
   return source;
 }
@@ -66,20 +64,14 @@ StatusOr<std::string> TokenSource::Read(const std::string& path) {
       absl::StrCat("the token file ", path, " holds no token as lwq token create prints it"));
 }
 
-TokenSource::Stamp TokenSource::StampOf(const std::string& path) {
-  struct stat info {};
-  if (::stat(path.c_str(), &info) != 0) return {};
-  return {.modified_ns = int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + info.st_mtim.tv_nsec, .inode = info.st_ino};
-}
-
 std::string TokenSource::Current() {
   const MutexLock lock(&mutex_);
-  const Stamp stamp = StampOf(path_);
-  if (stamp != stamp_) {
+  const std::optional<FileIdentity> identity = IdentityOfFile(path_);
+  if (identity != identity_) {
     StatusOr<std::string> token = Read(path_);
     if (token.ok()) {
       token_ = *std::move(token);
-      stamp_ = stamp;
+      identity_ = identity;
     }
   }
   return token_;

@@ -7,11 +7,13 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "common/bytes/mapped_file.h"
 #include "common/rpc/certificate_watch.h"
 #include "common/status/status.h"
 #include "common/sync/mutex.h"
@@ -36,18 +38,12 @@ class TokenSource {
   std::string Current();
 
  private:
-  struct Stamp {
-    int64_t modified_ns = 0;
-    uint64_t inode = 0;
-    friend bool operator==(const Stamp&, const Stamp&) = default;
-  };
   explicit TokenSource(std::string path) : path_(std::move(path)) {}
   static StatusOr<std::string> Read(const std::string& path);
-  static Stamp StampOf(const std::string& path);
 
   const std::string path_;
   Mutex mutex_;
-  Stamp stamp_ ABSL_GUARDED_BY(mutex_);
+  std::optional<FileIdentity> identity_ ABSL_GUARDED_BY(mutex_);  // of the file that was read
   std::string token_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -10,6 +10,7 @@
 #include "common/digest/digest.h"
 #include "common/http/percent.h"
 #include "common/status/status.h"
+#include "common/text/lower_case.h"
 
 namespace lwq {
 namespace {
@@ -42,14 +43,6 @@ std::string Hex(const Mac& mac) {
   return hex;
 }
 
-std::string Lower(std::string_view name) {
-  std::string lower(name);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return lower;
-}
-
 // Without spaces at the ends; inside, one for several.
 std::string FoldSpaces(std::string_view value) {
   std::string folded;
@@ -64,7 +57,7 @@ std::string FoldSpaces(std::string_view value) {
 std::map<std::string, std::string> CanonicalHeaders(const RequestToSign& request) {
   std::map<std::string, std::string> headers;
   for (const auto& [name, value] : request.headers) {
-    const auto [at, added] = headers.emplace(Lower(name), FoldSpaces(value));
+    const auto [at, added] = headers.emplace(LowerCase(name), FoldSpaces(value));
     if (!added) absl::StrAppend(&at->second, ",", FoldSpaces(value));
   }
   return headers;

@@ -22,11 +22,6 @@ prometheus::Family<prometheus::Histogram>& HistogramIn(prometheus::Registry& reg
   return prometheus::BuildHistogram().Name(name).Help(help).Register(registry);
 }
 
-constexpr TaskKind kAllKinds[] = {
-#define LWQ_TASK_KIND(enumerator, name, version, Params, outputs, arithmetic, main_rank) TaskKind::enumerator,
-#include "common/task/task_kinds.inc"
-#undef LWQ_TASK_KIND
-};
 // By Outcome.
 constexpr const char* kOutcomes[] = {"executed", "found_done", "released"};
 
@@ -47,9 +42,9 @@ CoordinatorMetrics::CoordinatorMetrics(std::string_view version)
   auto& failures = CounterIn(*registry_, "lwq_task_failures_total", "Attempts at tasks that failed, by cause");
   auto& bytes = CounterIn(*registry_, "lwq_task_output_bytes_total", "Bytes of artifacts that tasks made");
   auto& peak = GaugeIn(*registry_, "lwq_task_peak_memory_bytes", "The most device memory a task of the kind took");
-  for (const TaskKind kind : kAllKinds) {
-    const std::string name = Text(TaskKindName(kind));
-    OfKind& of_kind = kinds_[kind];
+  for (const TaskKindTraits& kind : AllTaskKinds()) {
+    const std::string name = Text(kind.name);
+    OfKind& of_kind = kinds_[kind.kind];
     for (size_t i = 0; i < std::size(kOutcomes); ++i) {
       of_kind.results[i] = &results.Add({{"kind", name}, {"outcome", kOutcomes[i]}});
     }

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "coordinator/service/token_book.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <fstream>
 #include <iterator>
@@ -13,21 +11,13 @@ namespace lwq::coordinator {
 
 StatusOr<std::unique_ptr<TokenBook>> TokenBook::Open(const std::string& path, std::chrono::milliseconds interval) {
   std::unique_ptr<TokenBook> book(new TokenBook(path, interval));
-  const Stamp stamp = StampOf(path);
+  const std::optional<FileIdentity> identity = IdentityOfFile(path);
   LWQ_ASSIGN_OR_RETURN(TokenFile file, Read(path));
   const MutexLock lock(&book->mutex_);
   book->file_ = std::make_shared<const TokenFile>(std::move(file));
-  book->stamp_ = stamp;
+  book->identity_ = identity;
   book->looked_ = std::chrono::steady_clock::now();
   return book;
-}
-
-TokenBook::Stamp TokenBook::StampOf(const std::string& path) {
-  struct stat info {};
-  if (::stat(path.c_str(), &info) != 0) return {};
-  return {.modified_ns = int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + info.st_mtim.tv_nsec,
-          .inode = info.st_ino,
-          .size = info.st_size};
 }
 
 StatusOr<TokenFile> TokenBook::Read(const std::string& path) {
@@ -47,9 +37,9 @@ std::shared_ptr<const TokenFile> TokenBook::Current() {
   const auto now = std::chrono::steady_clock::now();
   if (now - looked_ < interval_) return file_;
   looked_ = now;
-  const Stamp stamp = StampOf(path_);
-  if (stamp == stamp_) return file_;
-  stamp_ = stamp;
+  const std::optional<FileIdentity> identity = IdentityOfFile(path_);
+  if (identity == identity_) return file_;
+  identity_ = identity;
   StatusOr<TokenFile> file = Read(path_);
   if (file.ok()) {
     spdlog::info("tokens read again file={} tokens={}", path_, file->tokens.size());

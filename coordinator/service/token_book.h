@@ -7,10 +7,12 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "common/access/token_file.h"
+#include "common/bytes/mapped_file.h"
 #include "common/status/status.h"
 #include "common/sync/mutex.h"
 
@@ -31,14 +33,7 @@ class TokenBook {
   Status StillValid(const Digest& sha256, int64_t now_unix_s);
 
  private:
-  struct Stamp {
-    int64_t modified_ns = -1;
-    uint64_t inode = 0;
-    int64_t size = 0;
-    friend bool operator==(const Stamp&, const Stamp&) = default;
-  };
   TokenBook(std::string path, std::chrono::milliseconds interval) : path_(std::move(path)), interval_(interval) {}
-  static Stamp StampOf(const std::string& path);
   static StatusOr<TokenFile> Read(const std::string& path);
   // As read last, after a look at the file where one is due.
   std::shared_ptr<const TokenFile> Current();
@@ -47,7 +42,7 @@ class TokenBook {
   const std::chrono::milliseconds interval_;
   Mutex mutex_;
   std::shared_ptr<const TokenFile> file_ ABSL_GUARDED_BY(mutex_);
-  Stamp stamp_ ABSL_GUARDED_BY(mutex_);
+  std::optional<FileIdentity> identity_ ABSL_GUARDED_BY(mutex_);  // of the file as it was looked at last
   std::chrono::steady_clock::time_point looked_ ABSL_GUARDED_BY(mutex_);
 };
 

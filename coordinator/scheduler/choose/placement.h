@@ -2,10 +2,9 @@
 // Which classes of workers a run's kinds of tasks are pinned to. Pure; thread-safe.
 //
 // Every kind is chosen for by itself, so that a run may compute targets on L4s and train on A100s. A worker counts for
-// a kind where it is here (IsHere) and not draining, executes the kind for the run's
-// project, has the run's threads, and, where the spec
-// names a base for the kind (kind_classes, else numerics_class), has that base; it fits where it has the memory one
-// task of the kind needs as well. Among the bases of fitting workers, the kind is pinned to
+// a kind where it is here (IsHere) and not draining, executes the kind for the run's project, has the run's threads,
+// and, where the spec names a base for the kind (kind_classes, else numerics_class), has that base; it fits where it
+// has the memory one task of the kind needs as well. Among the bases of fitting workers, the kind is pinned to
 //   1. one that other runs of the same model use for the kind: so they share results;
 //   2. else the one chosen for the run's main kind (MainKindOf), which is chosen first: nothing is copied about;
 //   3. else the one where the run would end first, by how long tasks of the kind took there so far and how many running
