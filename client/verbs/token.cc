@@ -69,7 +69,12 @@ StatusOr<ExitCode> Create(const CliContext& context, const TokenOptions& options
   LWQ_ASSIGN_OR_RETURN(wanted.projects, ScopeOf(options));
   LWQ_ASSIGN_OR_RETURN(wanted.expires_unix_s, ExpiryOf(options, now));
   LWQ_ASSIGN_OR_RETURN(const MadeToken made, CreateToken(file, wanted, now));
-  if (!options.out.empty()) LWQ_RETURN_IF_ERROR(WriteSecretFile(options.out, absl::StrCat(made.secret, "\n")));
+  if (!options.out.empty()) {
+    const Status written = WriteSecretFile(options.out, absl::StrCat(made.secret, "\n"));
+    // A token that nobody has would only be in the way of its name.
+    if (!written.ok()) (void)RevokeToken(file, made.record.id());
+    LWQ_RETURN_IF_ERROR(written);
+  }
   Json json = ToJson(made.record, now);
   if (options.out.empty()) json["token"] = made.secret;
   if (options.json) {

@@ -2,9 +2,9 @@
 #include "coordinator/service/scaler_server.h"
 
 #include <chrono>
+#include <utility>
 
-#include "common/rpc/address.h"
-#include "common/rpc/channel.h"
+#include "coordinator/service/listening_server.h"
 
 namespace lwq::coordinator {
 namespace {
@@ -16,21 +16,13 @@ constexpr int kMaxQuestionBytes = 64 << 10;
 StatusOr<std::unique_ptr<ScalerServer>> ScalerServer::Start(const std::string& listen, Runtime* runtime,
                                                             const CertificateWatch* certificates,
                                                             const ScalerOptions& options) {
-  const StatusOr<HostPort> parsed = ParseHostPort(listen, /*allow_any_port=*/true);
-  LWQ_RETURN_IF_ERROR(Annotate(parsed.status(), "scaler address (port 0 is chosen freely)"));
   auto server = std::unique_ptr<ScalerServer>(new ScalerServer(runtime, options));
   grpc::ServerBuilder builder;
-  int port = 0;
-  ListenOn(listen, builder, &port, certificates);
   builder.RegisterService(&server->service_);
   builder.SetMaxReceiveMessageSize(kMaxQuestionBytes);
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-  server->server_ = builder.BuildAndStart();
-  if (server->server_ == nullptr || port == 0) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("cannot listen on ", listen, ": is the port in use, or the address another machine's?"));
-  }
-  server->address_ = absl::StrCat(parsed->host, ":", port);
+  LWQ_ASSIGN_OR_RETURN(ListeningServer listening, StartListening("scaler", listen, certificates, builder));
+  server->server_ = std::move(listening.server);
+  server->address_ = std::move(listening.address);
   return server;
 }
 

@@ -2,9 +2,9 @@
 #include "coordinator/service/server.h"
 
 #include <chrono>
+#include <utility>
 
-#include "common/rpc/address.h"
-#include "common/rpc/channel.h"
+#include "coordinator/service/listening_server.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/health_check_service_interface.h"
 
@@ -22,9 +22,9 @@ constexpr int kMaxHealthBytes = 4096;
 constexpr std::string_view kServices[] = {"lwqat.v1.RunService", "lwqat.v1.SweepService", "lwqat.v1.StorageService",
                                           "lwqat.v1.WorkerService"};
 
-Status CannotListen(const std::string& address) {
-  return absl::FailedPreconditionError(
-      absl::StrCat("cannot listen on ", address, ": is the port in use, or the address another machine's?"));
+void SayServing(grpc::Server& server) {
+  auto* health = server.GetHealthCheckService();
+  for (const std::string_view service : kServices) health->SetServingStatus(std::string(service), true);
 }
 
 }  // namespace
@@ -53,29 +53,23 @@ StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options, Ru
 }
 
 Status Server::StartMain(const ServerOptions& options) {
-  const StatusOr<HostPort> listen = ParseHostPort(options.listen, /*allow_any_port=*/true);
-  LWQ_RETURN_IF_ERROR(Annotate(listen.status(), "listen address (port 0 is chosen freely)"));
   if (options.reflection) grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
-  int port = 0;
-  ListenOn(options.listen, builder, &port, options.certificates);
   builder.RegisterService(&run_service_);
   builder.RegisterService(&sweep_service_);
   builder.RegisterService(&storage_service_);
   builder.RegisterService(&worker_service_);
   builder.SetMaxReceiveMessageSize(kMaxReceiveBytes);
-  // Two coordinators must not share a port by accident.
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, kMinPingIntervalMs);
   LWQ_RETURN_IF_ERROR(AddListeners(options, builder));
-  server_ = builder.BuildAndStart();
-  if (server_ == nullptr || port == 0) return CannotListen(options.listen);
-  address_ = absl::StrCat(listen->host, ":", port);
-  auto* health = server_->GetHealthCheckService();
-  for (const std::string_view service : kServices) health->SetServingStatus(std::string(service), true);
+  LWQ_ASSIGN_OR_RETURN(ListeningServer listening,
+                       StartListening("listen", options.listen, options.certificates, builder));
+  server_ = std::move(listening.server);
+  address_ = std::move(listening.address);
+  SayServing(*server_);
   return absl::OkStatus();
 }
 
@@ -97,18 +91,12 @@ Status Server::AddListeners(const ServerOptions& options, grpc::ServerBuilder& b
 }
 
 Status Server::StartHealth(const std::string& listen) {
-  const StatusOr<HostPort> parsed = ParseHostPort(listen, /*allow_any_port=*/true);
-  LWQ_RETURN_IF_ERROR(Annotate(parsed.status(), "health address (port 0 is chosen freely)"));
   grpc::ServerBuilder builder;
-  int port = 0;
-  ListenOn(listen, builder, &port);
   builder.SetMaxReceiveMessageSize(kMaxHealthBytes);
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-  health_server_ = builder.BuildAndStart();
-  if (health_server_ == nullptr || port == 0) return CannotListen(listen);
-  health_address_ = absl::StrCat(parsed->host, ":", port);
-  auto* health = health_server_->GetHealthCheckService();
-  for (const std::string_view service : kServices) health->SetServingStatus(std::string(service), true);
+  LWQ_ASSIGN_OR_RETURN(ListeningServer listening, StartListening("health", listen, nullptr, builder));
+  health_server_ = std::move(listening.server);
+  health_address_ = std::move(listening.address);
+  SayServing(*health_server_);
   return absl::OkStatus();
 }
 

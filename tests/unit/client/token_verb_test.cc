@@ -72,6 +72,13 @@ TEST_F(TokenVerbTest, ATokenThatIsWrittenToAFileIsNotPrinted) {
   EXPECT_THAT(cli_.err(), HasSubstr("worker for all projects, for ever; written to " + out));
 }
 
+TEST_F(TokenVerbTest, ATokenThatCannotBeHandedOverIsNotKept) {
+  EXPECT_NE(Create("pool", {"--role", "worker", "--all-projects", "--out", directory_.path() + "/none/pool.token"}), 0);
+  EXPECT_THAT(cli_.err(), HasSubstr("/none/pool.token"));
+  EXPECT_EQ(client::ReadTokens(path())->tokens.size(), 0U);
+  EXPECT_EQ(Create("pool", {"--role", "worker", "--all-projects"}), 0) << cli_.err();
+}
+
 TEST_F(TokenVerbTest, WhatIsMissingOrWrongIsToldAndMakesNothing) {
   const auto refusal = [&](std::vector<std::string> arguments) {
     arguments.insert(arguments.begin(), "token");
