@@ -82,7 +82,7 @@ Status LocalCluster::StartCoordinator() {
   }
   SupervisedProcess::Callbacks callbacks = CallbacksFor(kCoordinator);
   callbacks.arguments = [address_file](std::vector<std::string> arguments) {
-    const auto address = ReadSmallFile(address_file);  // of the one that died
+    const auto address = ReadNote(address_file);  // of the one that died
     if (address.ok() && !address->empty()) arguments[2] = *address;
     return arguments;
   };
@@ -94,7 +94,7 @@ Status LocalCluster::AwaitAddress() {
   const std::string address_file = absl::StrCat(state_path_, "/coordinator/address");
   const auto give_up = steady_clock::now() + options_.start_timeout;
   while (true) {
-    const auto address = ReadSmallFile(address_file);
+    const auto address = ReadNote(address_file);
     if (address.ok() && !address->empty()) {
       address_ = *address;
       return absl::OkStatus();

@@ -10,9 +10,9 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <sstream>
 
 #include "client/base/format.h"
+#include "common/file/small_file.h"
 
 namespace lwq::client {
 namespace {
@@ -23,15 +23,12 @@ constexpr const char* kFolders[] = {"coordinator", "objects", "logs", "requests"
 
 }  // namespace
 
-StatusOr<std::string> ReadSmallFile(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return absl::NotFoundError(absl::StrCat("no such file: ", path));
-  std::ostringstream content;
-  content << file.rdbuf();
-  return OneLine(content.str());
+StatusOr<std::string> ReadNote(const std::string& path) {
+  LWQ_ASSIGN_OR_RETURN(const std::string content, ReadSmallFile(path));
+  return OneLine(content);
 }
 
-Status WriteSmallFile(const std::string& path, const std::string& content) {
+Status WriteNote(const std::string& path, const std::string& content) {
   const std::string staging = path + ".new";
   std::ofstream file(staging, std::ios::binary | std::ios::trunc);
   file << content << '\n';
@@ -61,7 +58,7 @@ StatusOr<std::unique_ptr<StateDirectory>> StateDirectory::OpenAt(const std::stri
   }
   if (flock(lock_fd, LOCK_EX | LOCK_NB) != 0) {
     close(lock_fd);
-    const auto holder = ReadSmallFile(lock_path);
+    const auto holder = ReadNote(lock_path);
     const std::string who = holder.ok() && !holder->empty() ? absl::StrCat(" (pid ", *holder, ")") : "";
     return absl::FailedPreconditionError(absl::StrCat("state directory ", path, " is in use by another lwq", who,
                                                       "; wait for it or give another --state"));
@@ -112,7 +109,7 @@ StatusOr<std::string> StateDirectory::AddressOfHolder(const std::string& path) {
   const bool is_free = flock(lock_fd, LOCK_SH | LOCK_NB) == 0;
   close(lock_fd);  // gives it up again
   if (is_free) return absl::NotFoundError(absl::StrCat("nobody uses the state directory ", path));
-  return ReadSmallFile((fs::path(path) / "coordinator" / "address").string());
+  return ReadNote((fs::path(path) / "coordinator" / "address").string());
 }
 
 }  // namespace lwq::client

@@ -50,9 +50,9 @@ class StateDirectory {
   bool temporary_;
 };
 
-// The whole of a small file, without its last line end. NOT_FOUND or UNAVAILABLE naming it.
-StatusOr<std::string> ReadSmallFile(const std::string& path);
+// What a note of the directory says: the whole of a small file, without its last line end. Errors of ReadSmallFile.
+StatusOr<std::string> ReadNote(const std::string& path);
 // Atomic: a reader sees the old content or the new.
-Status WriteSmallFile(const std::string& path, const std::string& content);
+Status WriteNote(const std::string& path, const std::string& content);
 
 }  // namespace lwq::client

@@ -43,7 +43,7 @@ StatusOr<std::vector<std::optional<Run>>> Recall(RunApi* api, const StateDirecto
   std::vector<SubmitRunRequest> requests;
   std::vector<size_t> places;
   for (size_t i = 0; i < specs.size(); ++i) {
-    const auto request_id = ReadSmallFile(MemoryOf(state, specs[i]));
+    const auto request_id = ReadNote(MemoryOf(state, specs[i]));
     if (!request_id.ok() || request_id->empty()) continue;
     requests.push_back(RequestFor(specs[i], *request_id));
     places.push_back(i);
@@ -63,7 +63,7 @@ Status BeginOthers(RunApi* api, const StateDirectory& state, const std::vector<R
     if (resumed[i]) continue;
     requests.push_back(RequestFor(specs[i], NewRequestId()));
     places.push_back(i);
-    LWQ_RETURN_IF_ERROR(WriteSmallFile(MemoryOf(state, specs[i]), requests.back().request_id()));
+    LWQ_RETURN_IF_ERROR(WriteNote(MemoryOf(state, specs[i]), requests.back().request_id()));
   }
   return Send(api, requests, places, runs);
 }
@@ -97,14 +97,14 @@ StatusOr<SubmittedSweepOnce> SubmitSweepOnce(RunApi* api, const StateDirectory& 
                                              const lwqat::v1::SweepSpec& spec) {
   const std::string memory =
       state.Below(absl::StrCat("requests/", DigestOf(std::string_view(DeterministicBytes(spec))).hex()));
-  if (const auto before = ReadSmallFile(memory); before.ok() && !before->empty()) {
+  if (const auto before = ReadNote(memory); before.ok() && !before->empty()) {
     StatusOr<lwqat::v1::Sweep> sweep = api->SubmitSweep(spec, *before);
     // The coordinator's store may have been exchanged: then the id is another sweep's.
     if (!sweep.ok() && !absl::IsAlreadyExists(sweep.status())) return sweep.status();
     if (sweep.ok() && IsUnfinished(*sweep)) return SubmittedSweepOnce{*std::move(sweep), true};
   }
   const std::string request_id = NewRequestId();
-  LWQ_RETURN_IF_ERROR(WriteSmallFile(memory, request_id));
+  LWQ_RETURN_IF_ERROR(WriteNote(memory, request_id));
   LWQ_ASSIGN_OR_RETURN(lwqat::v1::Sweep sweep, api->SubmitSweep(spec, request_id));
   return SubmittedSweepOnce{std::move(sweep), false};
 }

@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +12,7 @@
 
 #include "common/access/bearer_token.h"
 #include "common/file/posix_file.h"
+#include "common/file/small_file.h"
 #include "common/text/one_line.h"
 
 namespace lwq::client {
@@ -28,15 +28,6 @@ StatusOr<UniqueFd> LockTokens(const std::string& path) {
     if (errno != EINTR) return ErrnoStatus(errno, "cannot lock", lock_path);
   }
   return lock;
-}
-
-StatusOr<std::string> ReadText(const std::string& path) {
-  LWQ_ASSIGN_OR_RETURN(const UniqueFd fd, OpenFile(path, O_RDONLY));
-  struct stat info {};
-  if (::fstat(fd.get(), &info) != 0) return ErrnoStatus(errno, "cannot read", path);
-  std::string text(static_cast<size_t>(info.st_size), '\0');
-  LWQ_RETURN_IF_ERROR(ReadAt(fd.get(), 0, std::as_writable_bytes(std::span(text)), path));
-  return text;
 }
 
 }  // namespace
@@ -56,7 +47,7 @@ Status WriteSecretFile(const std::string& path, std::string_view text) {
 }
 
 StatusOr<TokenFile> ReadTokens(const std::string& path) {
-  LWQ_ASSIGN_OR_RETURN(const std::string text, ReadText(path));
+  LWQ_ASSIGN_OR_RETURN(const std::string text, ReadSmallFile(path));
   return ParseTokenFile(text, path);
 }
 

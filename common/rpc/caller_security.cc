@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/rpc/caller_security.h"
 
-#include <fstream>
-#include <iterator>
-
 #include "common/access/bearer_token.h"
+#include "common/file/small_file.h"
 #include "common/rpc/address.h"
 #include "common/rpc/trace_context.h"
 #include "grpcpp/security/tls_credentials_options.h"
@@ -51,14 +49,11 @@ StatusOr<std::unique_ptr<TokenSource>> TokenSource::Open(const std::string& path
 }
 
 StatusOr<std::string> TokenSource::Read(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  std::string text(std::istreambuf_iterator<char>(in), {});
-  if (!in.is_open() || in.bad() || static_cast<int64_t>(text.size()) > kMaxTokenFileBytes) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("cannot read the token file ", path, ": does it exist, and is it readable?"));
-  }
-  while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == ' ')) text.pop_back();
-  if (IsBearerToken(text)) return text;
+  StatusOr<std::string> read = ReadSmallFile(path, kMaxTokenFileBytes);
+  if (!read.ok()) return absl::FailedPreconditionError(absl::StrCat("the token file: ", MessageOf(read.status())));
+  std::string_view text = *read;
+  while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == ' ')) text.remove_suffix(1);
+  if (IsBearerToken(text)) return std::string(text);
   // What it holds is not quoted: it may be a secret for something else.
   return absl::FailedPreconditionError(
       absl::StrCat("the token file ", path, " holds no token as lwq token create prints it"));

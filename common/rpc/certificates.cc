@@ -7,9 +7,9 @@
 #include <openssl/x509.h>
 
 #include <ctime>
-#include <fstream>
 #include <memory>
-#include <sstream>
+
+#include "common/file/small_file.h"
 
 namespace lwq {
 namespace {
@@ -42,13 +42,9 @@ X509Cert FirstCertificate(std::string_view pem) {
 }
 
 StatusOr<std::string> ReadPem(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  std::ostringstream text;
-  text << in.rdbuf();
-  if (!in || in.bad()) {
-    return absl::FailedPreconditionError(absl::StrCat("cannot read ", path, ": does it exist, and is it readable?"));
-  }
-  return text.str();
+  StatusOr<std::string> text = ReadSmallFile(path);
+  if (!text.ok()) return absl::FailedPreconditionError(absl::StrCat(MessageOf(text.status())));
+  return text;
 }
 
 }  // namespace

@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/s3/credentials_file.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <fstream>
-#include <iterator>
+
+#include "common/file/small_file.h"
 
 namespace lwq {
 namespace {
 
-constexpr off_t kMaxFileBytes = 1 << 20;
+constexpr int64_t kMaxFileBytes = 1 << 20;
 
 std::string_view WithoutSpaces(std::string_view text) {
   constexpr std::string_view kSpaces = " \t\r";
@@ -23,18 +20,9 @@ std::string_view WithoutSpaces(std::string_view text) {
 }  // namespace
 
 StatusOr<std::string> ReadSecretFile(const std::string& path) {
-  struct stat info {};
-  if (::stat(path.c_str(), &info) != 0) {
-    if (errno == ENOENT || errno == ENOTDIR) return absl::NotFoundError(absl::StrCat("there is no file ", path));
-    return absl::FailedPreconditionError(absl::StrCat("file ", path, " cannot be looked at"));
-  }
-  if (!S_ISREG(info.st_mode) || info.st_size > kMaxFileBytes) {
-    return absl::FailedPreconditionError(absl::StrCat(path, " is no file of at most 1 MiB"));
-  }
-  std::ifstream in(path, std::ios::binary);
-  std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-  if (!in) return absl::FailedPreconditionError(absl::StrCat("file ", path, " cannot be read"));
-  return text;
+  StatusOr<std::string> text = ReadSmallFile(path, kMaxFileBytes);
+  if (text.ok() || absl::IsNotFound(text.status())) return text;
+  return absl::FailedPreconditionError(absl::StrCat(MessageOf(text.status())));
 }
 
 StatusOr<AwsCredentials> ParseCredentials(std::string_view text, std::string_view profile, std::string_view what) {

@@ -2,9 +2,8 @@
 #include "coordinator/service/token_book.h"
 
 #include <algorithm>
-#include <fstream>
-#include <iterator>
 
+#include "common/file/small_file.h"
 #include "spdlog/spdlog.h"
 
 namespace lwq::coordinator {
@@ -21,13 +20,12 @@ StatusOr<std::unique_ptr<TokenBook>> TokenBook::Open(const std::string& path, st
 }
 
 StatusOr<TokenFile> TokenBook::Read(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  const std::string text(std::istreambuf_iterator<char>(in), {});
-  if (!in.is_open() || in.bad()) {
+  const StatusOr<std::string> text = ReadSmallFile(path);
+  if (!text.ok()) {
     return absl::FailedPreconditionError(
-        absl::StrCat("cannot read the tokens in ", path, ": make them with lwq token create --tokens ", path));
+        absl::StrCat("the tokens: ", MessageOf(text.status()), "; make them with lwq token create --tokens ", path));
   }
-  const StatusOr<TokenFile> file = ParseTokenFile(text, path);
+  const StatusOr<TokenFile> file = ParseTokenFile(*text, path);
   if (file.ok()) return file;
   return absl::FailedPreconditionError(file.status().message());
 }

@@ -188,7 +188,7 @@ TEST_F(LocalTest, AStateDirectoryBelongsToOneProcessAtATime) {
 TEST_F(LocalTest, TheHoldersCoordinatorCanBeFound) {
   EXPECT_TRUE(absl::IsNotFound(StateDirectory::AddressOfHolder(At("state")).status()));
   auto state = StateDirectory::Open(At("state"));
-  ASSERT_TRUE(WriteSmallFile((*state)->Below("coordinator/address"), "127.0.0.1:4711").ok());
+  ASSERT_TRUE(WriteNote((*state)->Below("coordinator/address"), "127.0.0.1:4711").ok());
   EXPECT_EQ(*StateDirectory::AddressOfHolder(At("state")), "127.0.0.1:4711");
   state->reset();
   EXPECT_TRUE(absl::IsNotFound(StateDirectory::AddressOfHolder(At("state")).status())) << "an old address is nobody's";
@@ -478,7 +478,7 @@ TEST_F(LocalVerbTest, AVerbOutlivesTheVerbWhoseCoordinatorItFound) {
     return grpc::Status(grpc::StatusCode::UNAVAILABLE, "stopping");
   };
   const test::FakeServer other_server(&other);
-  ASSERT_TRUE(WriteSmallFile((*state)->Below("coordinator/address"), other_server.address()).ok());
+  ASSERT_TRUE(WriteNote((*state)->Below("coordinator/address"), other_server.address()).ok());
   EXPECT_EQ(cli_.Run({"list", "--state", At("state")}), 0) << cli_.err();
   EXPECT_THAT(cli_.out(), HasSubstr("w2g128"));
 }

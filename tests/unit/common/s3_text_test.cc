@@ -191,8 +191,8 @@ TEST(CredentialsTest, WhatIsThereByHalvesOrNotAtAllIsToldWithWhatToSet) {
   for (const auto& [variables, what] : std::map<std::map<std::string, std::string>, std::string>{
            {{{"AWS_ACCESS_KEY_ID", "x"}}, "AWS_SECRET_ACCESS_KEY only one is set"},
            {{{"AWS_ROLE_ARN", "x"}}, "AWS_ROLE_ARN only one is set"},
-           {{{"AWS_SHARED_CREDENTIALS_FILE", "/no/such"}}, "there is no file /no/such"},
-           {{{"AWS_WEB_IDENTITY_TOKEN_FILE", "/no/such"}, {"AWS_ROLE_ARN", "r"}}, "there is no file /no/such"}}) {
+           {{{"AWS_SHARED_CREDENTIALS_FILE", "/no/such"}}, "open /no/such: No such file"},
+           {{{"AWS_WEB_IDENTITY_TOKEN_FILE", "/no/such"}, {"AWS_ROLE_ARN", "r"}}, "open /no/such: No such file"}}) {
     HttpClient http({});
     AwsCredentialsSource source(With(variables), "us-east-1", &http);
     const Status status = source.Get().status();

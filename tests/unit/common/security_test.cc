@@ -220,7 +220,7 @@ TEST_F(TlsTest, FilesThatCannotBeUsedAreToldInOneLineWhenTheProgramStarts) {
   const auto problem = [&](const CertificateFiles& files) {
     return std::string(ReadCertificates(files, now).status().message());
   };
-  EXPECT_THAT(problem({.ca = path("absent")}), HasSubstr("cannot read " + path("absent")));
+  EXPECT_THAT(problem({.ca = path("absent")}), HasSubstr("open " + path("absent") + ": No such file"));
   EXPECT_THAT(problem({.ca = path("server.key")}), HasSubstr("holds no certificate in PEM"));
   EXPECT_THAT(problem({.cert = path("server.crt")}), HasSubstr("give both"));
   EXPECT_THAT(problem({.cert = path("server.crt"), .key = path("client.key")}),
