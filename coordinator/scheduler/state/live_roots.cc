@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "coordinator/scheduler/state/live_roots.h"
 
-#include <algorithm>
-
 namespace lwq::coordinator {
 namespace {
 
@@ -34,7 +32,7 @@ LiveRoots LiveRootsOf(const State& state, Instant now) {
     }
   }
   roots.actions.reserve(state.actions.size());
-  for (const auto& [key, action] : state.actions) roots.actions.push_back(key);
+  for (const auto* action : InOrder(state.actions)) roots.actions.push_back(action->first);
   roots.working_since_unix_ms = now.unix_ms;
   for (const auto& [id, worker] : state.workers) {
     if (!worker.lease.has_value()) continue;

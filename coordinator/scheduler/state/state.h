@@ -24,6 +24,7 @@
 #include "coordinator/plan/plan.h"
 #include "coordinator/scheduler/state/activation_ledger.h"
 #include "coordinator/scheduler/state/device_health.h"
+#include "coordinator/scheduler/state/digest_map.h"
 #include "coordinator/scheduler/state/durations.h"
 #include "coordinator/scheduler/state/events.h"
 #include "coordinator/scheduler/state/kept_artifacts.h"
@@ -168,13 +169,13 @@ struct State {
   std::set<int64_t> outdated_runs;
   // When runs are to be looked for whose workers are gone; 0 = never.
   int64_t missed_workers_due_ms = 0;
-  std::map<Digest, TaskEntry> tasks;
-  std::map<Digest, ActionRecord> actions;
+  DigestMap<TaskEntry> tasks;
+  DigestTable<ActionRecord> actions;
   // SUCCEEDED tasks by the action whose result they have.
-  std::map<Digest, std::set<Digest>> action_users;
+  DigestTable<std::set<Digest>> action_users;
   // The task that is READY or LEASED for an action, and the tasks that wait for it.
-  std::map<Digest, Digest> action_owner;
-  std::map<Digest, std::set<Digest>> action_waiters;
+  DigestTable<Digest> action_owner;
+  DigestTable<std::set<Digest>> action_waiters;
   ActivationLedger activations;
   KeptArtifacts kept;
   // Tasks that no run has; the next deletion takes them along.

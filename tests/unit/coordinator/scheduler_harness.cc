@@ -727,7 +727,8 @@ std::string DescribeDurable(const State& state) {
     absl::StrAppend(&text, FailuresToText(record.failures), " ", record.lr_halvings, " ", record.from_cache, " ",
                     record.error, " ", DigestText(record.action_key), "\n");
   }
-  for (const auto& [key, action] : state.actions) {
+  for (const auto* entry : InOrder(state.actions)) {
+    const auto& [key, action] = *entry;
     absl::StrAppend(&text, "action ", key.short_hex(), " ", OutputsToText(action.outputs), " ", action.metrics_json,
                     "\n");
   }
