@@ -45,10 +45,12 @@ void Cluster::StartCoordinator() {
 
 void Cluster::StartWorker(int index) {
   const std::string name = "worker-" + std::to_string(index + 1);
-  workers_[static_cast<size_t>(index)] =
-      Process({Binary("lwq-worker"), "--coordinator", address_, "--device", "cpu", "--name", name, "--cache-dir",
-               directory_ + "/" + name, "--max-threads", std::to_string(options_.max_threads)},
-              directory_ + "/" + name + ".log");
+  std::vector<std::string> command = {"/usr/bin/env"};
+  command.insert(command.end(), options_.worker_environment.begin(), options_.worker_environment.end());
+  command.insert(command.end(),
+                 {Binary("lwq-worker"), "--coordinator", address_, "--device", "cpu", "--name", name, "--cache-dir",
+                  directory_ + "/" + name, "--max-threads", std::to_string(options_.max_threads)});
+  workers_[static_cast<size_t>(index)] = Process(std::move(command), directory_ + "/" + name + ".log");
 }
 
 void Cluster::StartAll() {

@@ -45,6 +45,8 @@ LibraryFacts GoodFacts() {
   facts.instruction_set = "avx512";
   facts.onednn_version = "2.6.3";
   facts.torch_version = "1.13.0";
+  facts.capability = "AVX2";
+  facts.libm_version = "2.36";
   facts.omp_wait_policy = "passive";
   facts.gemm_gflops = 100;
   return facts;
@@ -52,7 +54,17 @@ LibraryFacts GoodFacts() {
 
 TEST(SelfCheck, AGoodInstallationHasNoProblemAndNamesItsLibraries) {
   EXPECT_EQ(DiagnoseLibraries(GoodFacts(), 2), "");
-  EXPECT_EQ(DescribeLibraries(GoodFacts()), "torch-1.13.0 openblas-0.3.21-Haswell onednn-2.6.3");
+  EXPECT_EQ(DescribeLibraries(GoodFacts()), "torch-1.13.0-AVX2 openblas-0.3.21-Haswell onednn-2.6.3 libm-2.36");
+}
+
+TEST(SelfCheck, MklInsideLibTorchIsNamedWhateverOtherBlasIsLoadedAndIsNoReferenceBlas) {
+  LibraryFacts facts = GoodFacts();
+  facts.mkl_version = "2024.2";
+  facts.settings = {"MKL_CBWR=AVX2"};
+  EXPECT_EQ(DescribeLibraries(facts), "torch-1.13.0-AVX2 mkl-2024.2 onednn-2.6.3 libm-2.36 MKL_CBWR=AVX2");
+  facts.sgemm_path = "/opt/torch/lib/libtorch_cpu.so";
+  facts.gemm_gflops = 12;
+  EXPECT_FALSE(Has(DiagnoseLibraries(facts, 1), "reference BLAS"));
 }
 
 TEST(SelfCheck, AReferenceBlasIsNamedWithThePackageThatMendsIt) {
@@ -63,7 +75,7 @@ TEST(SelfCheck, AReferenceBlasIsNamedWithThePackageThatMendsIt) {
   EXPECT_TRUE(Has(problem, "reference BLAS") && Has(problem, facts.sgemm_path) && Has(problem, "libopenblas0-openmp"))
       << problem;
   // OpenBLAS is loaded too (facts say so), but it is not what multiplies.
-  EXPECT_EQ(DescribeLibraries(facts), "torch-1.13.0 blas-libblas.so.3.11.0 onednn-2.6.3");
+  EXPECT_EQ(DescribeLibraries(facts), "torch-1.13.0-AVX2 blas-libblas.so.3.11.0 onednn-2.6.3 libm-2.36");
 }
 
 TEST(SelfCheck, ThePthreadBuildOfOpenBlasIsNamed) {
@@ -119,6 +131,14 @@ TEST(SelfCheck, ThisBinaryMultipliesWithTheOpenMpOpenBlasWhereItIsInstalled) {
   EXPECT_TRUE(Has(facts.sgemm_path, "openblas-openmp")) << facts.sgemm_path;
   EXPECT_TRUE(Has(facts.openblas_path, "openblas-openmp")) << facts.openblas_path;
   EXPECT_GT(facts.gemm_gflops, 0);
+}
+
+TEST(SelfCheck, TheLoadedLibTorchTellsEverythingThatTheClassNeeds) {
+  const LibraryFacts facts = InspectLibraries();
+  EXPECT_FALSE(facts.torch_version.empty());
+  EXPECT_FALSE(facts.capability.empty());
+  EXPECT_FALSE(facts.onednn_version.empty());
+  EXPECT_FALSE(facts.libm_version.empty());
 }
 
 TEST(Runtime, InspectDeviceDescribesThisMachine) {

@@ -50,7 +50,9 @@ struct DeviceInfo {
   std::string device_model;  // "AMD EPYC"
   // What the fused kernels use: "scalar", "avx2", "avx512", with "+bf16" and "+amx" where the CPU has them.
   std::string instruction_set;
-  std::string libraries;  // "torch-1.13.0 openblas-0.3.21-Haswell onednn-2.6.3" (Debian's 1.13.1 calls itself 1.13.0)
+  // "torch-1.13.0-AVX2 openblas-0.3.21-Haswell onednn-2.6.3 libm-2.36" (Debian's 1.13.1 calls itself 1.13.0), and what
+  // the environment sets of them.
+  std::string libraries;
   bool hardware_bf16 = false;
   int64_t memory_bytes = 0;  // of the device
   double gemm_gflops = 0;    // measured by the self-check, one thread, fp32

@@ -10,12 +10,15 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "common/file/small_file.h"
 #include "worker/qat/api/execution.h"
 #include "worker/qat/device/cpu_allocator.h"
 #include "worker/qat/device/cpu_features.h"
 #include "worker/qat/device/device.h"
 #include "worker/qat/device/device_cuda.h"
+#include "worker/qat/device/first_calls.h"
 #include "worker/qat/device/self_check.h"
+#include "worker/qat/device/torch_config.h"
 #include "worker/qat/device/torch_guard.h"
 
 namespace lwq::qat {
@@ -41,13 +44,8 @@ std::string FirstLineOf(const char* path) {
 }
 
 std::string CpuModel() {
-  std::ifstream file("/proc/cpuinfo");
-  for (std::string line; std::getline(file, line);) {
-    if (!line.starts_with("model name")) continue;
-    const size_t colon = line.find(": ");
-    if (colon != std::string::npos) return line.substr(colon + 2);
-  }
-  return "unknown CPU";
+  const StatusOr<std::string> cpuinfo = ReadSmallFile("/proc/cpuinfo");
+  return CpuModelOf(cpuinfo.ok() ? *cpuinfo : "");
 }
 
 // The machine's memory, or the container's where that is less.
@@ -75,6 +73,7 @@ Status InitRuntime(const RuntimeOptions& options) {
     LWQ_ASSIGN_OR_RETURN(const at::Device device, OpenDevice(options.device));
     State() = {device, options.max_threads};
     InstallCpuAllocator();
+    CallVectorFunctionsOnce();
     if (device.is_cuda()) {
       SetCudaMemoryLimit(device.index(), options.memory_limit_bytes);
     } else {

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/qat/device/self_check.h"
 
+#include <ATen/Version.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/ones.h>
 #include <c10/core/GradMode.h>
 #include <dlfcn.h>
-#include <torch/version.h>
+#include <gnu/libc-version.h>
 
 #include <algorithm>
 #include <chrono>
@@ -21,6 +22,7 @@
 #include "absl/strings/str_split.h"
 #include "worker/qat/device/cpu_features.h"
 #include "worker/qat/device/threads.h"
+#include "worker/qat/device/torch_config.h"
 
 namespace lwq::qat {
 namespace {
@@ -46,17 +48,6 @@ Function Symbol(const char* name) {
 std::string VersionInConfig(const char* config) {
   const std::vector<std::string> words = absl::StrSplit(config, ' ', absl::SkipEmpty());
   return words.size() >= 2 && words[0] == "OpenBLAS" ? words[1] : "unknown";
-}
-
-struct DnnlVersion {  // dnnl_version_t of oneDNN's C interface
-  int major;
-  int minor;
-  int patch;
-};
-
-std::string OneDnnVersion() {
-  const auto version = Symbol<const DnnlVersion* (*)()>("dnnl_version");
-  return version == nullptr ? "unknown" : absl::StrCat(version()->major, ".", version()->minor, ".", version()->patch);
 }
 
 // Kernels for x86 CPUs without AVX2, by OpenBLAS's names.
@@ -89,7 +80,13 @@ double ProbeGemmGflops() {
 
 LibraryFacts InspectLibraries() {
   LibraryFacts facts;
-  facts.torch_version = TORCH_VERSION;
+  const TorchConfig torch = ParseTorchConfig(at::show_config());
+  facts.torch_version = torch.torch_version;
+  facts.capability = torch.capability;
+  facts.mkl_version = torch.mkl_version;
+  facts.onednn_version = torch.onednn_version;
+  facts.libm_version = gnu_get_libc_version();
+  facts.settings = NumericSettings([](const char* name) -> const char* { return std::getenv(name); });
   facts.sgemm_path = ObjectOf(dlsym(RTLD_DEFAULT, "sgemm_"));
   if (const auto parallel = Symbol<int (*)()>("openblas_get_parallel"); parallel != nullptr) {
     facts.openblas_parallel = parallel();
@@ -99,7 +96,6 @@ LibraryFacts InspectLibraries() {
     if (const auto core = Symbol<const char* (*)()>("openblas_get_corename")) facts.openblas_core = core();
   }
   facts.instruction_set = InstructionSetName(DetectInstructionSet());
-  facts.onednn_version = OneDnnVersion();
   const char* policy = std::getenv("OMP_WAIT_POLICY");
   facts.omp_wait_policy = policy == nullptr ? "" : absl::AsciiStrToLower(policy);
   facts.gemm_gflops = ProbeGemmGflops();
@@ -107,21 +103,26 @@ LibraryFacts InspectLibraries() {
 }
 
 std::string DescribeLibraries(const LibraryFacts& facts) {
-  std::vector<std::string> parts = {absl::StrCat("torch-", facts.torch_version)};
-  // OpenBLAS may be loaded and yet not be what LibTorch multiplies with: the reference BLAS's sgemm_ comes first then.
-  if (absl::StrContains(facts.sgemm_path, "openblas")) {
+  std::vector<std::string> parts = {absl::StrCat("torch-", facts.torch_version, "-", facts.capability)};
+  // OpenBLAS may be loaded and yet not be what LibTorch multiplies with: MKL is inside LibTorch, and a reference BLAS's
+  // sgemm_ may come first.
+  if (!facts.mkl_version.empty()) {
+    parts.push_back(absl::StrCat("mkl-", facts.mkl_version));
+  } else if (absl::StrContains(facts.sgemm_path, "openblas")) {
     parts.push_back(absl::StrCat("openblas-", facts.openblas_version, "-", facts.openblas_core,
                                  facts.openblas_parallel == kOpenblasPthread ? "-pthread" : ""));
   } else if (!facts.sgemm_path.empty()) {
     parts.push_back(absl::StrCat("blas-", facts.sgemm_path.substr(facts.sgemm_path.rfind('/') + 1)));
   }
   parts.push_back(absl::StrCat("onednn-", facts.onednn_version));
+  parts.push_back(absl::StrCat("libm-", facts.libm_version));
+  parts.insert(parts.end(), facts.settings.begin(), facts.settings.end());
   return absl::StrJoin(parts, " ");
 }
 
 std::string DiagnoseLibraries(const LibraryFacts& facts, int max_threads) {
   std::vector<std::string> problems;
-  if (!facts.sgemm_path.empty() && !absl::StrContains(facts.sgemm_path, "openblas") &&
+  if (facts.mkl_version.empty() && !facts.sgemm_path.empty() && !absl::StrContains(facts.sgemm_path, "openblas") &&
       facts.gemm_gflops < kSlowGemmGflops) {
     problems.push_back(
         absl::StrFormat("matrix products use %s at %.1f GFLOP/s, a reference BLAS: apt-get install "
