@@ -7,6 +7,7 @@
 #include "common/object_store/open_store.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/integration/waiting_sweep.h"
 #include "tests/testing/process.h"
 
 namespace lwq::test {
@@ -16,34 +17,10 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-class StorageVerbsTest : public ::testing::Test {
+class StorageVerbsTest : public WaitingSweepTest {
  protected:
-  StorageVerbsTest()
-      : coordinator_({std::string(LWQ_BINARY_DIR) + "/bin/lwq-coordinator", "--store",
-                      "sqlite:" + directory_.path() + "/state.db", "--objects", "file://" + Objects(), "--address-file",
-                      directory_.path() + "/address", "--retain", "checkpoint=30d"},
-                     directory_.path() + "/log") {
-    address_ = WaitForFile(directory_.path() + "/address", 60).value();
-    WriteFile(directory_.path() + "/sweep.yaml",
-              "name: waiting\nbase: {method: noop, train_size: 2}\naxes: {grid: {train_size: [2, 3]}}\n");
-  }
-  std::string Objects() const { return directory_.path() + "/objects"; }
-  Finished Lwq(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), std::string(LWQ_BINARY_DIR) + "/bin/lwq");
-    arguments.insert(arguments.end(), {"--coordinator", address_});
-    return RunToEnd(arguments, directory_.path());
-  }
-  Json JsonOf(std::vector<std::string> arguments) {
-    arguments.push_back("--json");
-    const Finished finished = Lwq(std::move(arguments));
-    EXPECT_EQ(finished.exit_code, 0) << finished.err;
-    return *ParseJson(finished.out, "output");
-  }
-  Json Submitted() {
-    const Finished submitted = Lwq({"sweep", directory_.path() + "/sweep.yaml"});
-    EXPECT_EQ(submitted.exit_code, 0) << submitted.err;
-    return JsonOf({"sweeps", JsonOf({"sweeps"})["sweeps"][0]["id"]});
-  }
+  StorageVerbsTest() : WaitingSweepTest({"--retain", "checkpoint=30d"}) {}
+  Json Submitted() { return JsonOf({"sweeps", Submit()}); }
   // An upload that nobody submitted, a month ago.
   ArtifactRef ForgottenUpload() {
     const auto store = OpenObjectStore("file://" + Objects()).value();
@@ -61,10 +38,6 @@ class StorageVerbsTest : public ::testing::Test {
     const auto store = OpenObjectStore("file://" + Objects()).value();
     return ArtifactStore(store.get()).IsComplete(artifact).value();
   }
-
-  TemporaryDirectory directory_;
-  Process coordinator_;
-  std::string address_;
 };
 
 TEST_F(StorageVerbsTest, RunsAndSweepsAreDeletedAndNothingOfThemIsLeft) {

@@ -3,6 +3,7 @@
 #include "common/json/json.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/integration/waiting_sweep.h"
 #include "tests/testing/process.h"
 
 namespace lwq::test {
@@ -12,39 +13,7 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-class SweepVerbsTest : public ::testing::Test {
- protected:
-  SweepVerbsTest()
-      : coordinator_({std::string(LWQ_BINARY_DIR) + "/bin/lwq-coordinator", "--store",
-                      "sqlite:" + directory_.path() + "/state.db", "--objects",
-                      "file://" + directory_.path() + "/objects", "--address-file", directory_.path() + "/address"},
-                     directory_.path() + "/log") {
-    address_ = WaitForFile(directory_.path() + "/address", 60).value();
-    WriteFile(directory_.path() + "/sweep.yaml",
-              "name: waiting\nbase: {method: noop, train_size: 2}\naxes: {grid: {train_size: [2, 3]}}\n");
-  }
-  Finished Lwq(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), std::string(LWQ_BINARY_DIR) + "/bin/lwq");
-    arguments.insert(arguments.end(), {"--coordinator", address_});
-    return RunToEnd(arguments, directory_.path());
-  }
-  Json JsonOf(std::vector<std::string> arguments) {
-    arguments.push_back("--json");
-    const Finished finished = Lwq(std::move(arguments));
-    EXPECT_EQ(finished.exit_code, 0) << finished.err;
-    return *ParseJson(finished.out, "output");
-  }
-  // Submits the sweep; its id.
-  std::string Submit() {
-    const Finished submitted = Lwq({"sweep", directory_.path() + "/sweep.yaml"});
-    EXPECT_EQ(submitted.exit_code, 0) << submitted.err;
-    return JsonOf({"sweeps"})["sweeps"][0]["id"];
-  }
-
-  TemporaryDirectory directory_;
-  Process coordinator_;
-  std::string address_;
-};
+class SweepVerbsTest : public WaitingSweepTest {};
 
 TEST_F(SweepVerbsTest, ASweepIsListedShownPausedResumedAndCancelledAsOneThing) {
   const std::string id = Submit();
