@@ -97,15 +97,19 @@ def mounted(cluster):
                 yield f"{pod.name}: {argument} is in none of {paths}"
 
 
-@policy("every namespaced object is in the overlay's namespace",
-        change("Service/lwq-coordinator", "metadata.namespace", "default"))
+# What the server keeps outside all namespaces.
+CLUSTER_WIDE = ("Namespace", "ResourceFlavor", "ClusterQueue")
+
+
+@policy("every object is in the overlay's namespace, but those of the whole cluster in none",
+        change("Service/lwq-coordinator", "metadata.namespace", "default"),
+        change("ClusterQueue/lwq", "metadata.namespace", "lwq"))
 def one_namespace(cluster):
     home = cluster.of("Namespace")[0]["metadata"]["name"]
     for o in cluster.objects:
-        if o["kind"] in ("Namespace", "ResourceFlavor", "ClusterQueue"):
-            continue
-        if o["metadata"].get("namespace") != home:
-            yield f"{o['kind']} {o['metadata']['name']}: in {o['metadata'].get('namespace')}"
+        namespace = o["metadata"].get("namespace")
+        if namespace != (None if o["kind"] in CLUSTER_WIDE else home):
+            yield f"{o['kind']} {o['metadata']['name']}: in {namespace}"
 
 
 @policy("the coordinator's address is its Service's",
