@@ -293,19 +293,32 @@ std::string Lines(int count, std::string_view every_third) {
   return text;
 }
 
+// 4358 lines, every third of them blank, whose rows have the bytes of WikiText-2's test text.
+std::string LinesOfWikiText() {
+  std::string lines = Lines(4358, " ");
+  constexpr size_t kRowBytes = 1'287'656;
+  const size_t blank_bytes = 2 * 1453;
+  lines.insert(lines.size() - 1, kRowBytes - (lines.size() - blank_bytes), 'x');
+  return lines;
+}
+
 TEST_F(SourcesTest, WikiText2IsItsRowsJoinedAsPerplexitiesAreStatedForIt) {
   environment_["LWQ_DATASETS"] = At("sets");
-  Write("sets/wikitext2/wikitext-2-raw/wiki.test.raw", Lines(4358, " "));
+  Write("sets/wikitext2/wikitext-2-raw/wiki.test.raw", LinesOfWikiText());
   Sources sources(context_);
   const auto file = sources.Text("eval_texts", "wikitext2", TextUse::kEvaluation);
   ASSERT_TRUE(file.ok()) << file.status();
   const std::string text = test::ReadFileOrEmpty(*file);
   // Rows "", " line 1 \n", " line 2 \n", "", …, joined by "\n\n".
   EXPECT_TRUE(text.starts_with("\n\n line 1 \n\n\n line 2 \n\n\n\n\n line 4 \n")) << text.substr(0, 60);
-  EXPECT_TRUE(text.ends_with("\n\n line 4357 \n")) << "the last row";
+  EXPECT_EQ(text.size(), 1'287'656U + 2 * 4357);
+  EXPECT_TRUE(text.ends_with("x\n")) << "the last row has its line end";
   EXPECT_EQ(*sources.Text("eval_texts", "wikitext2", TextUse::kEvaluation), *file);
   Write("sets/wikitext2/wikitext-2-raw/wiki.test.raw", Lines(4357, " "));
-  EXPECT_THAT(TextSaid("wikitext2", TextUse::kEvaluation), HasSubstr("has 4357 rows, and what is published has 4358"));
+  EXPECT_THAT(TextSaid("wikitext2", TextUse::kEvaluation), HasSubstr("has 4357 rows of "));
+  Write("sets/wikitext2/wikitext-2-raw/wiki.test.raw", Lines(4358, " "));
+  EXPECT_THAT(TextSaid("wikitext2", TextUse::kEvaluation),
+              HasSubstr("and what is published has 4358 of 1287656 bytes; it is another version"));
   environment_["HF_HUB_OFFLINE"] = "1";
   EXPECT_THAT(TextSaid("wikitext2", TextUse::kCalibration),
               AllOf(HasSubstr("data set Salesforce/wikitext is not in"),
@@ -327,7 +340,7 @@ std::string ParquetOfLines(const std::string& column, const std::string& lines) 
 
 TEST_F(SourcesTest, WikiText2OfTheHubIsTheSameText) {
   environment_["LWQ_DATASETS"] = At("sets");
-  const std::string lines = Lines(4358, " ");
+  const std::string lines = LinesOfWikiText();
   Write("sets/wikitext2/wiki.test.raw", lines);
   Write("hub/wikitext-2-raw-v1/test-00000-of-00001.parquet", ParquetOfLines("text", lines));
   Write("hub/wikitext-2-raw-v1/train-00000-of-00001.parquet", ParquetOfLines("text", lines));
