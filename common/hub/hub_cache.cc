@@ -63,7 +63,7 @@ std::optional<HubFile> ReadTreeJsonEntry(const std::string& path, const Json& en
 
 }  // namespace
 
-HubCache::HubCache(std::string cache_folder, const HubRepo& repo)
+HubCache::HubCache(const std::string& cache_folder, const HubRepo& repo)
     : folder_(absl::StrCat(cache_folder, "/", repo.FolderName())),
       locks_(absl::StrCat(cache_folder, "/.locks/", repo.FolderName())) {}
 

@@ -28,7 +28,7 @@ namespace lwq {
 
 class HubCache {
  public:
-  HubCache(std::string cache_folder, const HubRepo& repo);
+  HubCache(const std::string& cache_folder, const HubRepo& repo);
 
   // The commit that the revision was when it was asked for last; a commit is itself. Empty: not known.
   std::string FindCommit(std::string_view revision) const;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/parquet/thrift_value.h"
 
+#include <utility>
+
 namespace lwq {
 namespace {
 
@@ -49,12 +51,12 @@ class CompactReader {
       }
       const int type = head & 15;
       if (type == kTrue || type == kFalse) {
-        value.fields.emplace_back(id, ThriftValue{});
-        value.fields.back().second.number = type == kTrue ? 1 : 0;
+        value.fields.push_back({id, {}});
+        value.fields.back().value.number = type == kTrue ? 1 : 0;
         continue;
       }
       LWQ_ASSIGN_OR_RETURN(ThriftValue field, Value(type, depth));
-      value.fields.emplace_back(id, std::move(field));
+      value.fields.push_back({id, std::move(field)});
     }
   }
 
@@ -144,8 +146,8 @@ class CompactReader {
 }  // namespace
 
 const ThriftValue* ThriftValue::Field(int id) const {
-  for (const auto& [field, value] : fields) {
-    if (field == id) return &value;
+  for (const ThriftField& field : fields) {
+    if (field.id == id) return &field.value;
   }
   return nullptr;
 }

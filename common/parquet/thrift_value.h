@@ -8,26 +8,22 @@
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "common/status/status.h"
 
 namespace lwq {
 
+struct ThriftField;
+
 struct ThriftValue {
-  enum class Kind {
-    kNumber,
-    kReal,
-    kText,
-    kList,
-    kStruct
-  };  // numbers are truth values and integers; reals have no value here
+  // Numbers are truth values and integers; reals have no value here.
+  enum class Kind { kNumber, kReal, kText, kList, kStruct };
   Kind kind = Kind::kNumber;
   int64_t number = 0;
-  std::string_view text;           // into the bytes that were read
-  std::vector<ThriftValue> items;  // of a list
-  std::vector<std::pair<int, ThriftValue>> fields;
+  std::string_view text;            // into the bytes that were read
+  std::vector<ThriftValue> items;   // of a list
+  std::vector<ThriftField> fields;  // of a struct
 
   // Null where the struct has no such field.
   const ThriftValue* Field(int id) const;
@@ -35,6 +31,11 @@ struct ThriftValue {
   int64_t NumberOf(int id, int64_t otherwise) const;
   // The items of a list field; empty where there is none.
   const std::vector<ThriftValue>& ItemsOf(int id) const;
+};
+
+struct ThriftField {
+  int id = 0;
+  ThriftValue value;
 };
 
 // The struct at the beginning of the bytes, and in `*used_bytes` how many it takes. DATA_LOSS where there is none.
