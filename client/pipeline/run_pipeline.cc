@@ -20,7 +20,7 @@ StatusOr<Runs> SubmitAnew(RunApi* api, const RunSpecs& specs) {
 }
 
 Status RunPipeline::Check(const std::vector<RunRequest>& requests) {
-  InputChecks checks;
+  InputChecks checks(sources_);
   for (const RunRequest& request : requests) {
     LWQ_ASSIGN_OR_RETURN(CheckedRun run, checks.Check(request));
     checked_.push_back(std::move(run));

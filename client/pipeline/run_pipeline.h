@@ -3,10 +3,10 @@
 //
 //   check → preflight → weights → upload → submit → watch → fetch
 //
-// `lwq submit`, `lwq local` and `lwq eval` go it with options of their own. Check looks at this disk alone; for all
-// that follows a coordinator must answer. Of several runs all are begun or none. A run that fails is a result and no
-// error: the others go on, and its state tells. Once the interrupt is raised, every step ends with its reason; runs
-// that were begun go on at the coordinator.
+// `lwq submit`, `lwq local` and `lwq eval` go it with options of their own. Check fetches what is elsewhere and looks
+// at this disk; for all that follows a coordinator must answer. Of several runs all are begun or none. A run that fails
+// is a result and no error: the others go on, and its state tells. Once the interrupt is raised, every step ends with
+// its reason; runs that were begun go on at the coordinator.
 //
 // Thread-safety: one thread.
 #pragma once
@@ -53,10 +53,12 @@ struct PipelineOptions {
 
 class RunPipeline {
  public:
-  // Both must outlive this.
-  RunPipeline(Console* console, Interrupt* interrupt) : console_(console), interrupt_(interrupt) {}
+  // All must outlive this.
+  RunPipeline(Console* console, Interrupt* interrupt, Sources* sources)
+      : console_(console), interrupt_(interrupt), sources_(sources) {}
 
-  // Looks at the inputs of all runs, as far as that is quickly done. Errors as CheckRunInputs.
+  // Looks at the inputs of all runs, as far as that is quickly done; what is elsewhere is fetched first. Errors as
+  // CheckRunInputs.
   Status Check(const std::vector<RunRequest>& requests);
 
   // Reads the weights of all runs that were checked. Execute does it after the preflight unless it was done before: a
@@ -74,6 +76,7 @@ class RunPipeline {
 
   Console* console_;
   Interrupt* interrupt_;
+  Sources* sources_;
   std::vector<CheckedRun> checked_;
   bool weights_are_checked_ = false;
 };

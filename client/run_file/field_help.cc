@@ -11,15 +11,16 @@ using Helps = std::map<std::string, FieldHelp, std::less<>>;
 // What is no field of a recipe.
 Helps HelpsOfTheRun() {
   return {
-      {"model", {"The model's directory in Hugging Face layout"}},
+      {"model", {"The model's directory in Hugging Face layout, or hf://ORG/NAME[@REVISION], or s3://BUCKET/PREFIX"}},
       {"net", {"Names the model in reports (default: the directory's name)"}},
       {"calib_dataset",
-       {"The calibration text: plain, .json, .jsonl or .ndjson with a text field, each also as .gz; block_ap needs it, "
-        "and so does whatever measures sensitivity"}},
+       {"The calibration text: plain, .json, .jsonl or .ndjson with a text field, each also as .gz; a path, hf:// or "
+        "s3://, or wikitext2, ptb, c4, redpajama; block_ap needs it, and so does whatever measures sensitivity"}},
       {"sensitivity_file",
        {"Scores that were measured before: JSON as lwq sensitivity writes it, with sensitivity_scores, a number per "
         "block"}},
-      {"eval_texts", {"Texts whose perplexity is measured: PATH or NAME=PATH; may be repeated"}},
+      {"eval_texts",
+       {"Texts whose perplexity is measured: PATH or NAME=PATH, also hf://, s3://, wikitext2, ptb; may be repeated"}},
       {"save_quant_dir", {"The exported model is put there when the run has succeeded"}},
       {"real_quant", {"EfficientQAT's switch: true is export_format gptq_v2, false is fake_quant", {"true", "false"}}},
       {"name", {"Names the run in lists and reports (default: the run file's name)"}},

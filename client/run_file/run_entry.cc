@@ -5,9 +5,12 @@
 
 #include "absl/strings/numbers.h"
 #include "client/run_file/suggestion.h"
+#include "client/source/data_sets.h"
 
 namespace lwq::client {
 namespace {
+
+constexpr std::string_view kCalibrationKey = "calib_dataset";
 
 std::vector<std::string> KeyNames() {
   std::vector<std::string> names;
@@ -59,6 +62,10 @@ std::string ResolvePath(const std::string& directory, const std::string& path) {
   return (std::filesystem::path(directory) / path).lexically_normal().string();
 }
 
+std::string ResolveTextPath(const std::string& directory, const std::string& path) {
+  return IsDataSetName(path) ? path : ResolvePath(directory, path);
+}
+
 Status RunEntryReader::Read(const RunField& field, const YamlNode& key, const YamlNode& value,
                             RunRequest* request) const {
   if (field.type == FieldType::kTexts) return ReadTexts(field, value, request);
@@ -83,7 +90,11 @@ Status RunEntryReader::ReadScalar(const RunField& field, const YamlNode& key, co
                      absl::StrCat(field.name, ": expected ", ExpectedOf(field.type), ", got ",
                                   value.quoted ? "the quoted text " : "", DescribeNode(value)));
   }
-  const std::string text = field.type == FieldType::kPath ? ResolvePath(directory_, value.text) : value.text;
+  std::string text = value.text;
+  if (field.type == FieldType::kPath) {
+    const bool is_text = field.name == kCalibrationKey;
+    text = is_text ? ResolveTextPath(directory_, text) : ResolvePath(directory_, text);
+  }
   return Annotate(SetRunField(field, text, request), PlaceOf(what_, value));
 }
 
@@ -155,7 +166,7 @@ Status RunEntryReader::ReadText(const RunField& field, const YamlNode* name, con
     return InvalidAt(what_, bad,
                      absl::StrCat(field.name, ": expected ", ExpectedOf(field.type), ", got ", DescribeNode(bad)));
   }
-  const std::string resolved = ResolvePath(directory_, path.text);
+  const std::string resolved = ResolveTextPath(directory_, path.text);
   request->eval_texts.push_back({name != nullptr ? name->text : NameOfPath(resolved), resolved});
   return absl::OkStatus();
 }

@@ -31,6 +31,8 @@ StatusOr<const RunField*> FieldOfKey(std::string_view what, const YamlNode& key)
 
 // `path` as it stands in a file of `directory`: joined to it unless it is absolute, remote, or `directory` is "".
 std::string ResolvePath(const std::string& directory, const std::string& path);
+// The same of a text; one that is named by its data set stays as it is.
+std::string ResolveTextPath(const std::string& directory, const std::string& path);
 
 class RunEntryReader {
  public:

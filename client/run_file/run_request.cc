@@ -5,13 +5,21 @@
 #include <set>
 
 #include "client/base/format.h"
+#include "client/source/sources.h"
 #include "reporting/recipe_words.h"
 
 namespace lwq::client {
 namespace {
 
+// Of "hf://org/name@revision" and "s3://bucket/name?endpoint=…" what people call it.
+std::string WithoutOptions(const std::string& path) {
+  if (!IsRemote(path)) return path;
+  const bool is_hub_model = path.starts_with("hf://") && !path.starts_with("hf://datasets/");
+  return path.substr(0, path.find(is_hub_model ? '@' : '?'));
+}
+
 std::string LastSegment(const std::string& path) {
-  std::filesystem::path normal = std::filesystem::path(path).lexically_normal();
+  std::filesystem::path normal = std::filesystem::path(WithoutOptions(path)).lexically_normal();
   if (!normal.has_filename()) normal = normal.parent_path();
   return normal.filename().string();
 }

@@ -8,6 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "client/base/format.h"
 #include "client/run_file/run_values.h"
+#include "client/source/data_sets.h"
 
 namespace lwq::client {
 namespace {
@@ -37,6 +38,10 @@ std::string Absolute(const std::string& path) {
   return path.find("://") != std::string::npos ? path : std::filesystem::absolute(path).lexically_normal().string();
 }
 
+std::string AbsoluteText(const std::string& path) {
+  return IsDataSetName(path) ? path : Absolute(path);
+}
+
 std::string TextsOfYaml(const Json& texts) {
   std::vector<std::string> parts;
   for (const Json& text : texts) {
@@ -54,11 +59,11 @@ std::string ClassesOfYaml(const Json& classes) {
 }
 
 RunRequest WithAbsolutePaths(RunRequest request) {
-  for (std::string* const path :
-       {&request.model_path, &request.calib_dataset, &request.save_quant_dir, &request.sensitivity_file}) {
+  for (std::string* const path : {&request.model_path, &request.save_quant_dir, &request.sensitivity_file}) {
     if (!path->empty()) *path = Absolute(*path);
   }
-  for (NamedText& text : request.eval_texts) text.path = Absolute(text.path);
+  if (!request.calib_dataset.empty()) request.calib_dataset = AbsoluteText(request.calib_dataset);
+  for (NamedText& text : request.eval_texts) text.path = AbsoluteText(text.path);
   return request;
 }
 

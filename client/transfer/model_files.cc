@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/transfer/model_files.h"
 
-#include <array>
 #include <filesystem>
 #include <set>
 
 #include "client/base/format.h"
+#include "client/source/model_names.h"
 #include "client/transfer/companion_files.h"
 #include "common/bytes/bytes.h"
 #include "common/json/json.h"
@@ -18,13 +18,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr char kSingleFile[] = "model.safetensors";
-constexpr char kIndexFile[] = "model.safetensors.index.json";
-constexpr std::array<const char*, 3> kConfigFiles = {"config.json", "generation_config.json", "quantize_config.json"};
-constexpr std::array<const char*, 7> kTokenizerFiles = {
-    "tokenizer.json",    "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json", "vocab.json",
-    "added_tokens.json", "merges.txt"};
-
 bool IsFile(const fs::path& path) {
   std::error_code ignored;
   return fs::is_regular_file(path, ignored);
@@ -32,7 +25,6 @@ bool IsFile(const fs::path& path) {
 
 Status CheckDirectory(const std::string& directory) {
   std::error_code ignored;
-  LWQ_RETURN_IF_ERROR(RefuseRemotePath("model", directory, "directory in Hugging Face layout"));
   if (!fs::exists(directory, ignored))
     return absl::NotFoundError(absl::StrCat("model: no such directory: ", directory));
   if (!fs::is_directory(directory, ignored)) {
@@ -49,14 +41,14 @@ Status CheckDirectory(const std::string& directory) {
 // Names of the shards an index lists. The index has been accepted by OpenModelDirectory; names that lead out of the
 // directory are refused.
 StatusOr<std::map<std::string, std::string>> ShardsOfIndex(const fs::path& directory) {
-  const std::string what = absl::StrCat("model: ", kIndexFile);
-  LWQ_ASSIGN_OR_RETURN(const Bytes text, Bytes::MapFile((directory / kIndexFile).string()));
+  const std::string what = absl::StrCat("model: ", kWeightsIndexFile);
+  LWQ_ASSIGN_OR_RETURN(const Bytes text, Bytes::MapFile((directory / kWeightsIndexFile).string()));
   LWQ_ASSIGN_OR_RETURN(const Json index, ParseJson(text.view(), what));
   const auto map = index.is_object() ? index.find("weight_map") : index.end();
   if (!index.is_object() || map == index.end() || !map->is_object()) {
     return absl::InvalidArgumentError(absl::StrCat(what, " has no weight_map; download the model again"));
   }
-  std::map<std::string, std::string> shards = {{kIndexFile, (directory / kIndexFile).string()}};
+  std::map<std::string, std::string> shards = {{kWeightsIndexFile, (directory / kWeightsIndexFile).string()}};
   for (const auto& [tensor, shard] : map->items()) {
     if (!shard.is_string())
       return absl::InvalidArgumentError(absl::StrCat(what, ": the shard of ", OneLine(tensor), " is not a text"));
@@ -82,11 +74,6 @@ Status SayWhetherTied(TensorSource& source, ModelFiles& model) {
 }
 
 }  // namespace
-
-Status RefuseRemotePath(std::string_view what, const std::string& path, std::string_view instead) {
-  if (path.find("://") == std::string::npos) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat(what, ": ", path, " is not supported yet; give a local ", instead));
-}
 
 StatusOr<ModelFiles> InspectModelConfig(const std::string& directory) {
   LWQ_RETURN_IF_ERROR(CheckDirectory(directory));
@@ -126,15 +113,15 @@ StatusOr<ModelFiles> InspectModel(const std::string& directory) {
   LWQ_RETURN_IF_ERROR(Annotate(CheckBiases(model.config, **source), context));
   LWQ_RETURN_IF_ERROR(Annotate(SayWhetherTied(**source, model), context));
 
-  if (IsFile(root / kSingleFile)) {
-    model.files[kSingleFile] = (root / kSingleFile).string();
+  if (IsFile(root / kWeightsFile)) {
+    model.files[kWeightsFile] = (root / kWeightsFile).string();
   } else {
     LWQ_ASSIGN_OR_RETURN(model.files, ShardsOfIndex(root));
   }
-  for (const char* name : kConfigFiles) {
+  for (const char* name : kModelConfigFiles) {
     if (IsFile(root / name)) model.files[name] = (root / name).string();
   }
-  for (const char* name : kTokenizerFiles) {
+  for (const char* name : kModelTokenizerFiles) {
     if (IsFile(root / name)) model.tokenizer[name] = (root / name).string();
   }
   if (model.tokenizer.count("tokenizer.json") == 0 && model.tokenizer.count("tokenizer.model") == 0) {

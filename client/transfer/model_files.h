@@ -31,7 +31,4 @@ StatusOr<ModelFiles> InspectModel(const std::string& directory);
 // The same from config.json alone, for a plan of a model whose weights and tokenizer are not here: it stands for both.
 StatusOr<ModelFiles> InspectModelConfig(const std::string& directory);
 
-// FAILED_PRECONDITION for hf://, s3:// and other remote paths: "`what`: hf://… is not supported yet; give a local …".
-Status RefuseRemotePath(std::string_view what, const std::string& path, std::string_view instead);
-
 }  // namespace lwq::client

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/transfer/text_file.h"
 
-#include <algorithm>
-#include <array>
 #include <filesystem>
 
-#include "client/transfer/model_files.h"
 #include "common/bytes/bytes.h"
 #include "common/documents/documents.h"
 
@@ -13,8 +10,6 @@ namespace lwq::client {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr std::array<const char*, 4> kNamedDatasets = {"wikitext2", "ptb", "c4", "redpajama"};
 
 // Up to here a text is read as the worker will read it; of larger ones only the start is looked at.
 constexpr size_t kReadWhole = size_t{32} << 20;
@@ -44,15 +39,10 @@ Status CheckNoZeroBytes(const std::string& path, const TextSuffix& suffix, std::
 }  // namespace
 
 StatusOr<std::map<std::string, std::string>> InspectText(std::string_view what, const std::string& path) {
-  LWQ_RETURN_IF_ERROR(RefuseRemotePath(what, path, "text file"));
   std::error_code error;
   const fs::file_status status = fs::status(path, error);
   const std::string name = fs::path(path).filename().string();
   if (!fs::exists(status)) {
-    if (std::find(kNamedDatasets.begin(), kNamedDatasets.end(), name) != kNamedDatasets.end()) {
-      return absl::FailedPreconditionError(
-          absl::StrCat(what, ": data sets by name (", name, ") are not supported yet; give a text file"));
-    }
     return absl::NotFoundError(absl::StrCat(what, ": no such file: ", path));
   }
   if (!fs::is_regular_file(status)) {

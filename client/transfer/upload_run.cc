@@ -9,6 +9,7 @@
 #include "client/transfer/text_file.h"
 #include "common/artifact/file_tree.h"
 #include "common/object_store/open_store.h"
+#include "common/text/utf8.h"
 #include "reporting/recipe_words.h"
 
 namespace lwq::client {
@@ -83,7 +84,15 @@ bool NeedsTokenizer(const RunRequest& request) {
 
 // Whatever is wrong with an input, a damaged file included, is the caller's to mend.
 Status Refuse(const RunRequest& request, const Status& why) {
-  return WithExit(Annotate(why, request.origin), ExitCode::kUsage);
+  if (absl::IsCancelled(why)) return why;
+  const Status told = Annotate(why, request.origin);
+  return absl::IsUnavailable(why) ? told : WithExit(told, ExitCode::kUsage);  // unless a server does not answer now
+}
+
+// What was found in a folder of the cache is said of what the user wrote.
+Status SaidOf(const std::string& path, const std::string& folder, const Status& status) {
+  if (status.ok() || path == folder) return status;
+  return Status(status.code(), ReplaceAll(MessageOf(status), folder, path));
 }
 
 }  // namespace
@@ -92,14 +101,33 @@ StatusOr<const ModelFiles*> InputChecks::Model(const RunRequest& request) {
   const std::string& path = request.model_path;
   const std::pair<std::string, bool> key(path, request.config_only);
   if (const auto known = models_.find(key); known != models_.end()) return &known->second;
-  LWQ_ASSIGN_OR_RETURN(ModelFiles files, request.config_only ? InspectModelConfig(path) : InspectModel(path));
+  LWQ_ASSIGN_OR_RETURN(ModelFiles files, FetchAndInspect(path, request.config_only));
   return &models_.emplace(key, std::move(files)).first->second;
 }
 
-StatusOr<const InputChecks::Files*> InputChecks::Text(std::string_view what, const std::string& path) {
-  if (const auto known = texts_.find(path); known != texts_.end()) return &known->second;
-  LWQ_ASSIGN_OR_RETURN(Files files, InspectText(what, path));
-  return &texts_.emplace(path, std::move(files)).first->second;
+StatusOr<ModelFiles> InputChecks::FetchAndInspect(const std::string& path, bool config_only) {
+  std::string folder = path;
+  if (sources_ != nullptr && IsRemote(path)) {
+    LWQ_ASSIGN_OR_RETURN(folder, sources_->Model("model", path, ModelPart::kConfig));
+    LWQ_RETURN_IF_ERROR(SaidOf(path, folder, InspectModelConfig(folder).status()));
+    if (!config_only) {
+      LWQ_ASSIGN_OR_RETURN(folder, sources_->Model("model", path, ModelPart::kWhole));
+    }
+  }
+  StatusOr<ModelFiles> files = config_only ? InspectModelConfig(folder) : InspectModel(folder);
+  if (!files.ok()) return SaidOf(path, folder, files.status());
+  return files;
+}
+
+StatusOr<const InputChecks::Files*> InputChecks::Text(std::string_view what, const std::string& path, TextUse use) {
+  std::string file = path;
+  if (sources_ != nullptr) {
+    LWQ_ASSIGN_OR_RETURN(file, sources_->Text(what, path, use));
+  }
+  if (const auto known = texts_.find(file); known != texts_.end()) return &known->second;
+  StatusOr<Files> files = InspectText(what, file);
+  if (!files.ok()) return SaidOf(path, file, files.status());
+  return &texts_.emplace(file, *std::move(files)).first->second;
 }
 
 StatusOr<const std::vector<double>*> InputChecks::Scores(const std::string& path, const std::string& model_name,
@@ -124,7 +152,7 @@ StatusOr<CheckedRun> InputChecks::Check(const RunRequest& request) {
     run.model = **model;
   }
   if (!request.calib_dataset.empty()) {
-    const auto text = Text("calib_dataset", request.calib_dataset);
+    const auto text = Text("calib_dataset", request.calib_dataset, TextUse::kCalibration);
     if (!text.ok()) return Refuse(request, text.status());
     run.calibration = **text;
   } else if (request.config_only && run.model.has_value()) {
@@ -132,7 +160,7 @@ StatusOr<CheckedRun> InputChecks::Check(const RunRequest& request) {
     run.request.calib_dataset = "not given";
   }
   for (const NamedText& named : request.eval_texts) {
-    const auto text = Text("eval_texts", named.path);
+    const auto text = Text("eval_texts", named.path, TextUse::kEvaluation);
     if (!text.ok()) return Refuse(request, text.status());
     run.eval_texts.push_back(**text);
   }
@@ -145,8 +173,8 @@ StatusOr<CheckedRun> InputChecks::Check(const RunRequest& request) {
   return run;
 }
 
-StatusOr<CheckedRun> CheckRunInputs(const RunRequest& request) {
-  return InputChecks().Check(request);
+StatusOr<CheckedRun> CheckRunInputs(const RunRequest& request, Sources* sources) {
+  return InputChecks(sources).Check(request);
 }
 
 StatusOr<lwqat::v1::RunSpec> UploadRun(const CheckedRun& run, ObjectStore* store, Console* console,

@@ -14,6 +14,7 @@
 
 #include "client/base/console.h"
 #include "client/run_file/run_request.h"
+#include "client/source/sources.h"
 #include "client/transfer/model_files.h"
 #include "common/object_store/object_store.h"
 #include "common/status/status.h"
@@ -29,28 +30,34 @@ struct CheckedRun {
   std::vector<std::map<std::string, std::string>> eval_texts;
 };
 
-// Looks at the inputs of runs: each model, tokenizer, text and file of scores once, however many runs name it.
+// Looks at the inputs of runs: each model, tokenizer, text and file of scores once, however many runs name it. What is
+// elsewhere is brought to this disk first, of a model the configuration before anything large.
 class InputChecks {
  public:
-  // Errors are those of InspectModel, InspectText and ReadSensitivityFile, annotated with the run's origin.
+  // `sources` must outlive this; null: everything is a local path.
+  explicit InputChecks(Sources* sources) : sources_(sources) {}
+
+  // Errors are those of Sources, InspectModel, InspectText and ReadSensitivityFile, annotated with the run's origin.
   StatusOr<CheckedRun> Check(const RunRequest& request);
 
  private:
   using Files = std::map<std::string, std::string>;
 
   StatusOr<const ModelFiles*> Model(const RunRequest& request);
-  StatusOr<const Files*> Text(std::string_view what, const std::string& path);
+  StatusOr<ModelFiles> FetchAndInspect(const std::string& path, bool config_only);
+  StatusOr<const Files*> Text(std::string_view what, const std::string& path, TextUse use);
   StatusOr<const std::vector<double>*> Scores(const std::string& path, const std::string& model_name, int64_t blocks);
 
+  Sources* const sources_;
   // What was found fit, by its path and what it was looked at for.
   std::map<std::pair<std::string, bool>, ModelFiles> models_;  // true: config.json alone
   std::set<std::string> tokenizers_;                           // by the model's directory
-  std::map<std::string, Files> texts_;
+  std::map<std::string, Files> texts_;                         // by the path on this disk
   std::map<std::tuple<std::string, std::string, int64_t>, std::vector<double>> scores_;
 };
 
 // The same for one run.
-StatusOr<CheckedRun> CheckRunInputs(const RunRequest& request);
+StatusOr<CheckedRun> CheckRunInputs(const RunRequest& request, Sources* sources = nullptr);
 
 // What has been uploaded to a store, by the files (name in the tree → path on this disk): the runs of an ablation share
 // their model and their texts, which are read once.

@@ -21,7 +21,8 @@ struct EvalOptions {
 
 StatusOr<lwqat::v1::Run> EvaluateRemotely(const CliContext& context, const EvalOptions& options,
                                           const RunRequest& request) {
-  RunPipeline pipeline(context.console, context.interrupt);
+  Sources sources(SourceContextOf(context));
+  RunPipeline pipeline(context.console, context.interrupt, &sources);
   LWQ_RETURN_IF_ERROR(pipeline.Check({request}));
   LWQ_ASSIGN_OR_RETURN(const auto connection, ServerConnection::Open(context, options.server));
   PipelineOptions steps;

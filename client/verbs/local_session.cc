@@ -203,7 +203,8 @@ class Session {
 StatusOr<Runs> RunLocalSession(const CliContext& context, const LocalSessionOptions& options,
                                const std::vector<RunRequest>& requests, const std::vector<LocalSweep>& sweeps) {
   LWQ_RETURN_IF_ERROR(CheckNames(requests));
-  RunPipeline pipeline(context.console, context.interrupt);
+  Sources sources(SourceContextOf(context));
+  RunPipeline pipeline(context.console, context.interrupt, &sources);
   LWQ_RETURN_IF_ERROR(pipeline.Check(requests));
   const Status weights = pipeline.CheckWeights();  // before processes are started for nothing
   auto runs =

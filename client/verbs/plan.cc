@@ -47,7 +47,8 @@ StatusOr<RunSpecs> NameRuns(const CliContext& context, const PlanOptions& option
 }
 
 StatusOr<ExitCode> ShowSweep(const CliContext& context, const PlanOptions& options, const SweepRuns& sweep) {
-  InputChecks checks;
+  Sources sources(SourceContextOf(context));
+  InputChecks checks(&sources);
   std::vector<CheckedRun> checked;
   for (const RunRequest& request : sweep.requests) {
     LWQ_ASSIGN_OR_RETURN(CheckedRun run, checks.Check(request));
@@ -88,7 +89,8 @@ StatusOr<ExitCode> ShowPlan(const CliContext& context, const PlanOptions& option
     return ShowSweep(context, options, sweep);
   }
   LWQ_ASSIGN_OR_RETURN(const std::vector<RunRequest> requests, LoadRuns(*options.runs, options.config_only));
-  LWQ_ASSIGN_OR_RETURN(const CheckedRun checked, CheckRunInputs(requests.front()));
+  Sources sources(SourceContextOf(context));
+  LWQ_ASSIGN_OR_RETURN(const CheckedRun checked, CheckRunInputs(requests.front(), &sources));
   LWQ_ASSIGN_OR_RETURN(const RunSpecs specs, NameRuns(context, options, {checked}));
   LWQ_ASSIGN_OR_RETURN(const auto connection,
                        ServerConnection::Open(context, options.server, ServerConnection::Makes::kTemporaryToo));

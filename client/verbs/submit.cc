@@ -37,7 +37,8 @@ StatusOr<Runs> SubmitAndTell(const CliContext& context, bool json, RunApi* api, 
 StatusOr<ExitCode> Submit(const CliContext& context, const SubmitOptions& options) {
   LWQ_ASSIGN_OR_RETURN(const std::vector<RunRequest> requests, LoadRuns(*options.runs));
   LWQ_RETURN_IF_ERROR(CheckExports(requests, options.watch));
-  RunPipeline pipeline(context.console, context.interrupt);
+  Sources sources(SourceContextOf(context));
+  RunPipeline pipeline(context.console, context.interrupt, &sources);
   LWQ_RETURN_IF_ERROR(pipeline.Check(requests));
   LWQ_ASSIGN_OR_RETURN(const auto connection,
                        ServerConnection::Open(context, options.server, ServerConnection::Makes::kStateDirectory));

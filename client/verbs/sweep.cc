@@ -55,7 +55,8 @@ StatusOr<ExitCode> RunSweep(const CliContext& context, const SweepOptions& optio
   LWQ_ASSIGN_OR_RETURN(const SweepRuns sweep, LoadSweep(options.file, *options.flags));
   LWQ_RETURN_IF_ERROR(CheckSweepExports(sweep, options.watch));
   for (const std::string& remark : sweep.remarks) context.console->Err(remark);
-  RunPipeline pipeline(context.console, context.interrupt);
+  Sources sources(SourceContextOf(context));
+  RunPipeline pipeline(context.console, context.interrupt, &sources);
   LWQ_RETURN_IF_ERROR(pipeline.Check(sweep.requests));
   LWQ_ASSIGN_OR_RETURN(const auto connection,
                        ServerConnection::Open(context, options.server, ServerConnection::Makes::kStateDirectory));

@@ -58,7 +58,9 @@ std::string CountsText(const Tokenizer& tokenizer, size_t tokens, size_t bytes) 
 }
 
 StatusOr<ExitCode> Tokens(const CliContext& context, const TokensOptions& options) {
-  LWQ_ASSIGN_OR_RETURN(const auto tokenizer, OpenModelTokenizer(options.model));
+  Sources sources(SourceContextOf(context));
+  LWQ_ASSIGN_OR_RETURN(const std::string folder, sources.Model("--model", options.model, ModelPart::kTokenizer));
+  LWQ_ASSIGN_OR_RETURN(const auto tokenizer, OpenModelTokenizer(folder));
   LWQ_ASSIGN_OR_RETURN(const std::string text, ReadInput(options));
   if (options.batch) return PrintBatch(context, *tokenizer, text);
   LWQ_ASSIGN_OR_RETURN(const std::vector<int32_t> ids, tokenizer->Encode(text));
@@ -92,7 +94,8 @@ void AddTokensVerb(CLI::App* root, const CliContext& context, VerbAction* action
                            {"tokens", "Print the ids and pieces that a model's tokenizer makes of a text",
                             "lwq tokens --model models/tiny \"Hello, world\""},
                            &options->json);
-  verb->add_option("--model", options->model, "the model's directory; only its tokenizer's files are read")
+  verb->add_option("--model", options->model,
+                   "the model's directory, hf://ORG/NAME or s3://BUCKET/PREFIX; only its tokenizer's files are read")
       ->type_name("DIR")
       ->required();
   verb->add_option("TEXT", options->text, "the text");

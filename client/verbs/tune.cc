@@ -23,9 +23,10 @@ struct TuneOptions {
 };
 
 // The first batch's runs as they would be submitted, their inputs looked at once.
-StatusOr<std::vector<CheckedRun>> CheckFirstBatch(const TuneRequest& tune) {
+StatusOr<std::vector<CheckedRun>> CheckFirstBatch(const CliContext& context, const TuneRequest& tune) {
   LWQ_ASSIGN_OR_RETURN(const SweepRuns first, FirstBatchRuns(tune));
-  InputChecks checks;
+  Sources sources(SourceContextOf(context));
+  InputChecks checks(&sources);
   std::vector<CheckedRun> checked;
   for (const RunRequest& request : first.requests) {
     LWQ_ASSIGN_OR_RETURN(CheckedRun run, checks.Check(request));
@@ -57,7 +58,7 @@ StatusOr<ExitCode> CodeOf(const TuneRequest& tune, const TuneOutcome& outcome) {
 }
 
 StatusOr<TuneOutcome> Search(const CliContext& context, const TuneOptions& options, const TuneRequest& tune) {
-  LWQ_ASSIGN_OR_RETURN(const std::vector<CheckedRun> checked, CheckFirstBatch(tune));
+  LWQ_ASSIGN_OR_RETURN(const std::vector<CheckedRun> checked, CheckFirstBatch(context, tune));
   LWQ_ASSIGN_OR_RETURN(const auto connection, ServerConnection::Open(context, options.server));
   LWQ_RETURN_IF_ERROR(Preflight(connection->api(), checked));
   LWQ_RETURN_IF_ERROR(CheckSweep(tune, checked.front(), connection->api()));

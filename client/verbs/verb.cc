@@ -75,6 +75,14 @@ std::string CoordinatorAddress(const CliContext& context, const ServerFlags& fla
   return flags.coordinator.empty() ? context.environment("LWQ_COORDINATOR") : flags.coordinator;
 }
 
+SourceContext SourceContextOf(const CliContext& context) {
+  SourceContext source;
+  source.console = context.console;
+  source.interrupt = context.interrupt;
+  source.environment = context.environment;
+  return source;
+}
+
 StatusOr<std::shared_ptr<const CallerSecurity>> SecurityOf(const CliContext& context, const ServerFlags& flags) {
   const auto either = [&](const std::string& flag, const char* variable) {
     return flag.empty() ? context.environment(variable) : flag;

@@ -17,6 +17,7 @@
 #include "client/base/interrupt.h"
 #include "client/local/local_cluster.h"
 #include "client/rpc/run_api.h"
+#include "client/source/sources.h"
 #include "client/transfer/upload_run.h"
 
 namespace lwq::client {
@@ -27,6 +28,9 @@ struct CliContext {
   std::string binary_directory;                                // where lwq itself is
   std::function<std::string(const std::string&)> environment;  // "" for a variable that is not set
 };
+
+// What is needed to fetch models and texts that are elsewhere.
+SourceContext SourceContextOf(const CliContext& context);
 
 using VerbAction = std::function<StatusOr<ExitCode>()>;
 

@@ -83,9 +83,20 @@ int OnSend(void* context, char*, char*, int, int) {
   return exchange->request->send_once && exchange->sends > 1 ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
 }
 
+int OnProgress(void* context, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+  auto* exchange = static_cast<Exchange*>(context);
+  const Status status = exchange->options->keep_going();
+  if (!status.ok()) exchange->stopped = status;
+  return status.ok() ? 0 : 1;
+}
+
 size_t OnBody(char* data, size_t size, size_t count, void* context) {
   auto* exchange = static_cast<Exchange*>(context);
   const size_t bytes = size * count;
+  if (exchange->options->keep_going != nullptr) {
+    exchange->stopped = exchange->options->keep_going();
+    if (!exchange->stopped.ok()) return 0;
+  }
   HttpResponse& response = exchange->response;
   if (exchange->request->sink != nullptr && response.status / 100 == 2) {
     exchange->stopped = exchange->request->sink(response, std::as_bytes(std::span(data, bytes)));
@@ -248,6 +259,11 @@ StatusOr<HttpResponse> HttpClient::Send(const HttpRequest& request) {
   if (options_.check_address != nullptr) {
     curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, OnOpenSocket);
     curl_easy_setopt(curl, CURLOPT_OPENSOCKETDATA, &exchange);
+  }
+  if (options_.keep_going != nullptr) {
+    curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, OnProgress);
+    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, &exchange);
   }
   const CURLcode code = curl_easy_perform(curl);
   const Status status = code == CURLE_OK ? absl::OkStatus() : FromCurl(code, details);

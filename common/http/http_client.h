@@ -7,7 +7,7 @@
 //   FAILED_PRECONDITION  the server's certificate is not trusted, or the CA file cannot be read
 //   INVALID_ARGUMENT     the URL is none, or is neither http nor https
 //   RESOURCE_EXHAUSTED   an answer longer than max_answer_bytes
-//   any                  what HttpOptions::check_address or the request's sink said
+//   any                  what HttpOptions::check_address, HttpOptions::keep_going or the request's sink said
 // Redirects are answers, never followed: what is signed for one host must not reach another. Messages name scheme, host
 // and port, never a query, which may be secret.
 //
@@ -39,6 +39,9 @@ struct HttpOptions {
   // Asked of the address of every connection before it is made: what it answers other than OK is the call's error. So a
   // name is judged by what it resolves to then. Null: every address.
   std::function<Status(const sockaddr* address)> check_address = nullptr;
+  // Asked about once a second, and with every piece that arrives: what it answers other than OK ends the call with that
+  // status. Null: calls end by themselves alone.
+  std::function<Status()> keep_going = nullptr;
 };
 
 struct HttpHead {

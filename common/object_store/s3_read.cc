@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "common/digest/digest.h"
+#include "common/http/content_range.h"
 #include "common/object_store/store_checks.h"
 #include "common/s3/checksum.h"
 #include "common/s3/s3_answers.h"

@@ -63,6 +63,7 @@ StatusOr<ListedPage> ParseListing(std::string_view xml) {
     }
     object.key = *key;
     object.modified_unix_s = *modified;
+    object.etag = node.child_value("ETag");
     page.objects.push_back(std::move(object));
   }
   return page;
@@ -85,23 +86,6 @@ std::string CompleteBody(const std::vector<std::string>& etags) {
   }
   absl::StrAppend(&body, "</CompleteMultipartUpload>");
   return body;
-}
-
-std::optional<ContentRange> ParseContentRange(std::string_view text) {
-  constexpr std::string_view kUnit = "bytes ";
-  if (!text.starts_with(kUnit)) return std::nullopt;
-  text.remove_prefix(kUnit.size());
-  const size_t dash = text.find('-');
-  const size_t slash = text.find('/');
-  if (dash == std::string_view::npos || slash == std::string_view::npos || dash > slash) return std::nullopt;
-  ContentRange range;
-  if (!ParseWhole(text.substr(0, dash), &range.begin) ||
-      !ParseWhole(text.substr(dash + 1, slash - dash - 1), &range.end) ||
-      !ParseWhole(text.substr(slash + 1), &range.total)) {
-    return std::nullopt;
-  }
-  if (range.begin > range.end || range.end >= range.total) return std::nullopt;
-  return range;
 }
 
 std::optional<int64_t> ParseIsoTime(std::string_view text) {

@@ -20,6 +20,7 @@ struct ListedObject {
   std::string key;  // from the bucket's root
   int64_t size_bytes = 0;
   int64_t modified_unix_s = 0;
+  std::string etag;  // with its quotes; empty where the listing has none
 };
 
 struct ListedPage {
@@ -35,14 +36,6 @@ StatusOr<std::string> ParseUploadId(std::string_view xml);
 
 // The body of CompleteMultipartUpload; `etags` of the parts 1, 2, ….
 std::string CompleteBody(const std::vector<std::string>& etags);
-
-struct ContentRange {
-  int64_t begin = 0;
-  int64_t end = 0;    // inclusive
-  int64_t total = 0;  // bytes of the object
-};
-// "bytes 0-9/100"; none if it is not that or contradicts itself.
-std::optional<ContentRange> ParseContentRange(std::string_view text);
 
 // "2026-11-29T10:00:00.000Z" in seconds since 1970; none if it is no such time. Fractions are cut off.
 std::optional<int64_t> ParseIsoTime(std::string_view text);

@@ -30,7 +30,8 @@ S3Client::S3Client(S3Location location, const S3ClientOptions& options)
       now_unix_s_(options.now_unix_s ? options.now_unix_s : SystemUnixS),
       http_({.ca_file = location_.ca_file,
              .stall_seconds = options.stall_seconds,
-             .check_address = options.check_address}),
+             .check_address = options.check_address,
+             .keep_going = options.keep_going}),
       credentials_(options.environment, location_.region, &http_, now_unix_s_),
       retrier_(options.retry, options.wait) {}
 

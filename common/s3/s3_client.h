@@ -50,6 +50,7 @@ struct S3ClientOptions {
   std::function<int64_t()> now_unix_s = nullptr;  // the clock; null: the system's
   int stall_seconds = 30;
   std::function<Status(const sockaddr* address)> check_address = nullptr;  // as HttpOptions'
+  std::function<Status()> keep_going = nullptr;                            // as HttpOptions'
 };
 
 class S3Client {

@@ -336,8 +336,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
                % ("true" if len(keys) > limit else "false")]
         for key in keys[:limit]:
             stored = self.world.objects[key]
-            text.append("<Contents><Key>%s</Key><LastModified>%s</LastModified><Size>%d</Size></Contents>" % (
-                quote(key, "/-_.~"), time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(stored.modified)), len(stored.data)))
+            text.append("<Contents><Key>%s</Key><LastModified>%s</LastModified><ETag>%s</ETag><Size>%d</Size></Contents>" % (
+                quote(key, "/-_.~"), time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(stored.modified)),
+                escape(stored.etag, {'"': "&quot;"}), len(stored.data)))
         return 200, "".join(text + ["</ListBucketResult>"]).encode()
 
     def begin(self, query):

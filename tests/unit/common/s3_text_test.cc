@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "common/http/content_range.h"
 #include "common/s3/aws_credentials.h"
 #include "common/s3/credentials_file.h"
 #include "common/s3/s3_answers.h"
