@@ -26,7 +26,8 @@ struct ClusterOptions {
   double lease_seconds = 1.5;
   double heartbeat_seconds = 0.2;
   int64_t activation_bytes = int64_t{1} << 40;
-  std::string objects_uri = {};  // empty: file:// and objects_directory()
+  std::string objects_uri = {};              // empty: file:// and objects_directory()
+  std::vector<std::string> more_flags = {};  // of coordinator and workers
 };
 
 class Cluster {
