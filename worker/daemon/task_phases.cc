@@ -23,28 +23,28 @@ std::string LossText(double loss) {
   return text;
 }
 
-std::string StepsText(int64_t steps) {
-  return steps == 1 ? "1 step" : absl::StrCat(steps, " steps");
+std::string StepText(int64_t step, int64_t steps) {
+  return steps > 0 ? absl::StrCat("step ", step, " of ", steps) : absl::StrCat("step ", step);
 }
 
 }  // namespace
 
 std::optional<std::string> TaskPhases::OnProgress(const qat::Progress& progress, int64_t now_unix_ns) {
   std::optional<std::string> told;
-  if (open_.has_value() && (open_->name != progress.stage || progress.step < open_->steps)) told = Close();
+  if (open_.has_value() && (open_->name != progress.stage || progress.step < open_->step)) told = Close();
   if (first_unix_ns_ == 0) first_unix_ns_ = last_unix_ns_ = now_unix_ns;
   if (!open_.has_value()) {
     open_ = Phase{.name = progress.stage, .begin_unix_ns = last_unix_ns_};
     told_unix_ns_ = now_unix_ns;
   }
   open_->end_unix_ns = last_unix_ns_ = std::max(last_unix_ns_, now_unix_ns);
-  open_->steps = progress.step;
+  open_->step = progress.step;
+  open_->steps = progress.steps;
   open_->loss = progress.loss;
   const int64_t tell_every = std::max(kTellEvery, (now_unix_ns - first_unix_ns_) / kTellPart);
   if (told.has_value() || now_unix_ns - told_unix_ns_ < tell_every) return told;
   told_unix_ns_ = now_unix_ns;
-  const std::string of = progress.steps > 0 ? absl::StrCat(" of ", progress.steps) : "";
-  return absl::StrCat(progress.stage, ": step ", progress.step, of, LossText(progress.loss));
+  return absl::StrCat(progress.stage, ": ", StepText(progress.step, progress.steps), LossText(progress.loss));
 }
 
 std::optional<std::string> TaskPhases::End() {
@@ -58,7 +58,8 @@ std::optional<std::string> TaskPhases::Close() {
   if (took >= kTellWorth) {
     char seconds[32];
     std::snprintf(seconds, sizeof(seconds), "%.2f s", static_cast<double>(took) / kSecond);
-    told = absl::StrCat(phase.name, ": ", StepsText(phase.steps), " in ", seconds, LossText(phase.loss));
+    told =
+        absl::StrCat(phase.name, " took ", seconds, ", to ", StepText(phase.step, phase.steps), LossText(phase.loss));
   }
   if (phases_.size() < kMaxPhases) {
     phases_.push_back(std::move(phase));

@@ -24,12 +24,13 @@ class TaskPhases {
     std::string name;  // "train"
     int64_t begin_unix_ns = 0;
     int64_t end_unix_ns = 0;
-    int64_t steps = 0;  // done
+    int64_t step = 0;   // the last that it told of
+    int64_t steps = 0;  // of how many; 0: not known
     double loss = 0;    // NaN where it has none
   };
 
   // What the log is told, if anything: how far a long phase is, about twice a minute and less often the longer the task
-  // takes; what a phase that has ended came to, unless it took less than a second.
+  // takes; how long a phase took that has ended, unless it was less than a second, and where it was then.
   std::optional<std::string> OnProgress(const qat::Progress& progress, int64_t now_unix_ns);
   // The task has ended: so has its phase.
   std::optional<std::string> End();

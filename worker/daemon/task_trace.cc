@@ -82,7 +82,7 @@ std::vector<Span> SpansOf(const pb::Lease& lease, const pb::ReportTaskRequest& r
               .name = phase.name,
               .begin_unix_ns = phase.begin_unix_ns,
               .end_unix_ns = phase.end_unix_ns};
-    span.attributes.emplace_back("lwq.steps", phase.steps);
+    span.attributes.emplace_back("lwq.step", phase.step);
     if (!std::isnan(phase.loss)) span.attributes.emplace_back("lwq.loss", phase.loss);
     spans.push_back(std::move(span));
   }

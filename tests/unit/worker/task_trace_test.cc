@@ -25,15 +25,16 @@ TEST(TaskPhasesTest, APhaseEndsWithItsStageOrWhenItsStepsBeginAgainAndIsToldIfIt
   TaskPhases phases;
   EXPECT_EQ(phases.OnProgress({"train", 1, 4, 0.5}, kBegin), std::nullopt);
   EXPECT_EQ(phases.OnProgress({"train", 4, 4, 0.25}, kBegin + 3 * kSecond), std::nullopt);
-  EXPECT_EQ(phases.OnProgress({"validate", 1, 2, kNaN}, kBegin + 4 * kSecond), "train: 4 steps in 3.00 s, loss 0.25");
+  EXPECT_EQ(phases.OnProgress({"validate", 1, 2, kNaN}, kBegin + 4 * kSecond),
+            "train took 3.00 s, to step 4 of 4, loss 0.25");
   EXPECT_EQ(phases.OnProgress({"validate", 2, 2, kNaN}, kBegin + 4 * kSecond + 1), std::nullopt);
-  EXPECT_EQ(phases.OnProgress({"validate", 1, 2, kNaN}, kBegin + 5 * kSecond), "validate: 2 steps in 1.00 s");
+  EXPECT_EQ(phases.OnProgress({"validate", 1, 2, kNaN}, kBegin + 5 * kSecond), "validate took 1.00 s, to step 2 of 2");
   EXPECT_EQ(phases.End(), std::nullopt) << "it took less";
   EXPECT_EQ(phases.End(), std::nullopt);
   ASSERT_EQ(phases.phases().size(), 3u);
   EXPECT_EQ(phases.phases()[1].begin_unix_ns, phases.phases()[0].end_unix_ns);
   EXPECT_EQ(phases.phases()[1].end_unix_ns, kBegin + 4 * kSecond + 1);
-  EXPECT_EQ(phases.phases()[0].steps, 4);
+  EXPECT_EQ(phases.phases()[0].step, 4);
 }
 
 TEST(TaskPhasesTest, ALongPhaseSaysHowFarItIsAndLessOftenTheLongerTheTaskTakes) {
