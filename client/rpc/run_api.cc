@@ -432,9 +432,11 @@ StatusOr<lwqat::v1::WhyTaskResponse> RunApi::WhyTask(const std::string& run_id, 
   return response;
 }
 
-StatusOr<lwqat::v1::GetRunLogsResponse> RunApi::GetRunLogs(const std::string& run_id, int64_t after, int page_size) {
+StatusOr<lwqat::v1::GetRunLogsResponse> RunApi::GetRunLogs(const std::string& run_id, const std::string& task,
+                                                           int64_t after, int page_size) {
   lwqat::v1::GetRunLogsRequest request;
   request.set_run_id(run_id);
+  request.set_task(task);
   request.set_after(after);
   request.set_page_size(page_size);
   lwqat::v1::GetRunLogsResponse response;

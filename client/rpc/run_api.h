@@ -83,7 +83,9 @@ class RunApi {
   StatusOr<lwqat::v1::Sweep> ResumeSweep(const std::string& sweep_id);
   StatusOr<lwqat::v1::ExplainRunsResponse> ExplainRuns(const std::string& run_a, const std::string& run_b);
   StatusOr<lwqat::v1::WhyTaskResponse> WhyTask(const std::string& run_id, const std::string& task);
-  StatusOr<lwqat::v1::GetRunLogsResponse> GetRunLogs(const std::string& run_id, int64_t after, int page_size);
+  // `task`: only its lines, as WhyTask names it; "": all.
+  StatusOr<lwqat::v1::GetRunLogsResponse> GetRunLogs(const std::string& run_id, const std::string& task, int64_t after,
+                                                     int page_size);
   StatusOr<lwqat::v1::ListWorkersResponse> ListWorkers();
   StatusOr<lwqat::v1::WorkerInfo> ReleaseWorker(const std::string& worker);
   StatusOr<lwqat::v1::ScheduleRunResponse> ScheduleRun(const std::string& run_id, const std::vector<int>& workers);

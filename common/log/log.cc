@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/log/log.h"
 
+#include <algorithm>
 #include <chrono>
 #include <iterator>
 #include <memory>
 
+#include "common/access/bearer_token.h"
 #include "common/log/log_line.h"
 #include "spdlog/pattern_formatter.h"
+#include "spdlog/sinks/sink.h"
 #include "spdlog/sinks/stdout_sinks.h"
 #include "spdlog/spdlog.h"
 
@@ -16,6 +19,11 @@ namespace {
 LogFields& FieldsOfThread() {
   thread_local LogFields fields;
   return fields;
+}
+
+LogTap*& TapOfThread() {
+  thread_local LogTap* tap = nullptr;
+  return tap;
 }
 
 std::string_view ViewOf(spdlog::string_view_t text) {
@@ -52,6 +60,19 @@ class JsonFormatter final : public spdlog::formatter {
   std::unique_ptr<spdlog::formatter> clone() const override { return std::make_unique<JsonFormatter>(); }
 };
 
+// Passes lines on to the tap of the thread that logs them.
+class TapSink final : public spdlog::sinks::sink {
+ public:
+  void log(const spdlog::details::log_msg& event) override {
+    LogTap* const tap = TapOfThread();
+    if (tap == nullptr) return;
+    tap->OnLine(ViewOf(spdlog::level::to_string_view(event.level)), RedactTokens(ViewOf(event.payload)));
+  }
+  void flush() override {}
+  void set_pattern(const std::string& /*pattern*/) override {}
+  void set_formatter(std::unique_ptr<spdlog::formatter> /*formatter*/) override {}
+};
+
 }  // namespace
 
 Status InitLog(const std::string& component, const std::string& level, const std::string& format) {
@@ -63,13 +84,17 @@ Status InitLog(const std::string& component, const std::string& level, const std
   if (format != "text" && format != "json") {
     return absl::InvalidArgumentError(absl::StrCat("log format '", format, "' is unknown; use text or json"));
   }
-  auto logger = std::make_shared<spdlog::logger>(component, std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  const auto shown = std::make_shared<spdlog::sinks::stderr_sink_mt>();
   if (format == "json") {
-    logger->set_formatter(std::make_unique<JsonFormatter>());
+    shown->set_formatter(std::make_unique<JsonFormatter>());
   } else {
-    logger->set_formatter(std::make_unique<TextFormatter>());
+    shown->set_formatter(std::make_unique<TextFormatter>());
   }
-  logger->set_level(parsed);
+  shown->set_level(parsed);
+  const auto tapped = std::make_shared<TapSink>();
+  tapped->set_level(spdlog::level::info);
+  auto logger = std::make_shared<spdlog::logger>(component, spdlog::sinks_init_list{shown, tapped});
+  logger->set_level(std::min<spdlog::level::level_enum>(parsed, spdlog::level::info));
   logger->flush_on(spdlog::level::info);
   spdlog::set_default_logger(std::move(logger));
   return absl::OkStatus();
@@ -83,6 +108,12 @@ ScopedLogFields::ScopedLogFields(LogFields fields) : added_(fields.size()) {
 ScopedLogFields::~ScopedLogFields() {
   LogFields& all = FieldsOfThread();
   all.resize(all.size() - added_);
+}
+
+ScopedLogTap::ScopedLogTap(LogTap* tap) : before_(std::exchange(TapOfThread(), tap)) {}
+
+ScopedLogTap::~ScopedLogTap() {
+  TapOfThread() = before_;
 }
 
 }  // namespace lwq

@@ -4,7 +4,7 @@
 #include "common/access/bearer_token.h"
 #include "common/file/small_file.h"
 #include "common/rpc/address.h"
-#include "common/rpc/trace_context.h"
+#include "common/trace/trace_context.h"
 #include "grpcpp/security/tls_credentials_options.h"
 
 namespace lwq {
@@ -83,12 +83,7 @@ StatusOr<std::shared_ptr<const CallerSecurity>> CallerSecurity::Open(const Calle
   if (!files.token.empty()) {
     LWQ_ASSIGN_OR_RETURN(security->token_, TokenSource::Open(files.token));
   }
-  if (!files.traceparent.empty()) {
-    if (!ParseTraceparent(files.traceparent).has_value()) {
-      return absl::InvalidArgumentError("TRACEPARENT is no W3C trace context (00-<32 hex>-<16 hex>-<2 hex>)");
-    }
-    security->traceparent_ = files.traceparent;
-  }
+  if (ParseTraceparent(files.traceparent).has_value()) security->traceparent_ = files.traceparent;
   return security;
 }
 

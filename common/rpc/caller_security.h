@@ -26,7 +26,7 @@ namespace lwq {
 struct CallerFiles {
   CertificateFiles certificates = {};
   std::string token = {};
-  std::string traceparent = {};  // a W3C trace context, sent along as it is
+  std::string traceparent = {};  // a W3C trace context, sent along as it is; what is none is not sent
 };
 
 // The token of a file, read again when the file changes.
@@ -50,7 +50,7 @@ class TokenSource {
 class CallerSecurity {
  public:
   // FAILED_PRECONDITION, naming the file: it cannot be read or used. INVALID_ARGUMENT: a certificate without a key or
-  // without a CA; a trace context that is none.
+  // without a CA.
   static StatusOr<std::shared_ptr<const CallerSecurity>> Open(const CallerFiles& files);
 
   // FAILED_PRECONDITION where a token would go to the address, HOST:PORT, in the clear.

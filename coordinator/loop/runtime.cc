@@ -201,6 +201,7 @@ bool Runtime::Process(std::vector<Item> items) {
   }
   for (HeldReply& held : std::exchange(replies_, {})) held.done(held.status, held.reply, &state_);
   for (Reader& reader : readers) reader(&state_, now);
+  if (!changes.empty() && options_.on_committed) options_.on_committed(changes, state_);
   ServeWatchers(now);
   return true;
 }

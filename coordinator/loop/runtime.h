@@ -18,6 +18,7 @@
 #include <list>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <thread>
 #include <variant>
@@ -61,6 +62,8 @@ struct RuntimeOptions {
   int64_t watch_interval_ms = 100;
   // Called once, on the loop's thread, when the loop ends by itself because a commit failed.
   std::function<void()> on_end;
+  // Told of every commit, on the loop's thread, once its replies are out. Must not block.
+  std::function<void(std::span<const Change> changes, const State& state)> on_committed = nullptr;
 };
 
 class Runtime {

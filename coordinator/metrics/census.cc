@@ -85,6 +85,7 @@ Census TakeCensus(const State& state, int64_t now_ms) {
   census.activation_bytes_discarded = state.activations.discarded_bytes();
   census.activation_bytes_deleted = state.activations.deleted_bytes();
   census.activation_bytes_budget = state.options.activation_bytes;
+  census.input_bytes = state.inputs.total_bytes();
   return census;
 }
 
@@ -118,6 +119,7 @@ std::vector<prometheus::MetricFamily> FamiliesOf(const Census& census) {
   single("lwq_activation_stored_bytes", "Activations in the object store", census.activation_bytes_stored);
   single("lwq_activation_discarded_bytes", "Activations that workers are to delete", census.activation_bytes_discarded);
   single("lwq_activation_budget_bytes", "What activations may occupy", census.activation_bytes_budget);
+  single("lwq_input_bytes", "Models, tokenizers and texts that runs name, once for each project", census.input_bytes);
   prometheus::MetricFamily& deleted = families.emplace_back(
       CounterFamily("lwq_gc_deleted_bytes_total", "Bytes of activations that workers have deleted"));
   AddSeries(deleted, {}, static_cast<double>(census.activation_bytes_deleted));

@@ -36,6 +36,7 @@ struct Census {
   int64_t activation_bytes_discarded = 0;
   int64_t activation_bytes_budget = 0;
   int64_t activation_bytes_deleted = 0;  // since the start
+  int64_t input_bytes = 0;               // that runs name, once for each project
 
   friend bool operator==(const Census&, const Census&) = default;
 };

@@ -10,7 +10,7 @@
 #include <chrono>
 #include <utility>
 
-#include "common/rpc/trace_context.h"
+#include "coordinator/service/tracing.h"
 #include "google/protobuf/descriptor.h"
 #include "spdlog/spdlog.h"
 
@@ -95,11 +95,7 @@ AuditEntry EntryOf(const EndedCall& call, const Gate& gate) {
   if (call.response != nullptr && call.status.ok()) Collect(*call.response, 0, entry.which);
   entry.result = CodeName(call.status.error_code());
   entry.message = call.status.error_message();
-  const auto trace = call.context->client_metadata().find("traceparent");
-  if (trace != call.context->client_metadata().end()) {
-    const auto parsed = ParseTraceparent({trace->second.data(), trace->second.size()});
-    if (parsed.has_value()) entry.trace_id = parsed->trace_id;
-  }
+  if (const auto trace = TraceOf(*call.context); trace.has_value()) entry.trace_id = trace->trace_id;
   return entry;
 }
 

@@ -323,12 +323,14 @@ void ToWire(const Explanation& explanation, wire::ExplainRunsResponse* message) 
   for (const std::string& title : explanation.only_b) message->add_only_b(title);
 }
 
-void ToWire(const LogRecord& line, wire::LogLine* message) {
+void ToWire(const LogRecord& line, const std::string& task_key, wire::LogLine* message) {
   message->set_sequence(line.sequence);
   message->set_time_unix_ms(line.time_unix_ms);
   message->set_task(line.task);
   message->set_worker(line.worker);
   message->set_text(line.text);
+  message->set_attempt(line.attempt);
+  message->set_task_key(task_key);
 }
 
 void WorkerToWire(const State& state, const WorkerEntry& worker, Instant now, wire::WorkerInfo* message) {

@@ -33,7 +33,8 @@ void ChangesToWire(const State& state, const RunEntry& run, Instant now, uint64_
 void RunOfSweepToWire(const State& state, const RunEntry& run, Instant now, wire::Run* message);
 
 void ToWire(const Explanation& explanation, wire::ExplainRunsResponse* message);
-void ToWire(const LogRecord& line, wire::LogLine* message);
+// `task_key`: of the task that the line is about; "" = of none that the run has.
+void ToWire(const LogRecord& line, const std::string& task_key, wire::LogLine* message);
 void WorkerToWire(const State& state, const WorkerEntry& worker, Instant now, wire::WorkerInfo* message);
 
 }  // namespace lwq::coordinator

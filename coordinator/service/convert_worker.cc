@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "common/access/bearer_token.h"
+
 namespace lwq::coordinator {
 namespace {
 
@@ -31,6 +33,15 @@ StatusOr<FailureCause> CauseFromWire(wire::FailureCause cause) {
       return absl::InvalidArgumentError(
           absl::StrCat("failure.cause ", static_cast<int>(cause), " is not known to this version"));
   }
+}
+
+// Workers redact what they send; whoever reads a run's log relies on it here.
+template <typename Lines>
+std::vector<std::string> Redacted(const Lines& lines) {
+  std::vector<std::string> redacted;
+  redacted.reserve(static_cast<size_t>(lines.size()));
+  for (const std::string& line : lines) redacted.push_back(RedactTokens(line));
+  return redacted;
 }
 
 }  // namespace
@@ -63,7 +74,8 @@ StatusOr<Heartbeat> FromWire(const wire::HeartbeatRequest& message) {
     progress.progress.step = task.progress().step();
     progress.progress.steps = task.progress().steps();
     if (task.progress().has_loss()) progress.progress.loss = task.progress().loss();
-    progress.log_lines.assign(task.log_lines().begin(), task.log_lines().end());
+    progress.log_lines = Redacted(task.log_lines());
+    if (task.has_first_log_line()) progress.first_log_line = task.first_log_line();
     event.tasks.push_back(std::move(progress));
   }
   for (const std::string& hex : message.discarded()) {
@@ -95,7 +107,7 @@ StatusOr<ReportTask> FromWire(const wire::ReportTaskRequest& message) {
     case wire::ReportTaskRequest::kFailure: {
       ReportFailure failure;
       LWQ_ASSIGN_OR_RETURN(failure.cause, CauseFromWire(message.failure().cause()));
-      failure.message = message.failure().message();
+      failure.message = RedactTokens(message.failure().message());
       failure.input = message.failure().input();
       event.outcome = std::move(failure);
       break;
@@ -115,7 +127,8 @@ StatusOr<ReportTask> FromWire(const wire::ReportTaskRequest& message) {
   event.seconds = message.seconds();
   event.peak_memory_bytes = message.peak_memory_bytes();
   event.peak_rss_bytes = message.peak_rss_bytes();
-  event.log_lines.assign(message.log_lines().begin(), message.log_lines().end());
+  event.log_lines = Redacted(message.log_lines());
+  if (message.has_first_log_line()) event.first_log_line = message.first_log_line();
   event.lease_next = message.lease_next();
   return event;
 }
@@ -132,6 +145,8 @@ void ToWire(const Lease& lease, wire::Lease* message) {
   message->set_attempt(lease.attempt);
   message->set_title(lease.title);
   SetDuration(lease.duration_ms, message->mutable_duration());
+  message->set_run_id(lease.run.value);
+  message->set_traceparent(lease.traceparent);
 }
 
 void ToWire(const HeartbeatReply& reply, wire::HeartbeatResponse* message) {

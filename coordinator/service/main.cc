@@ -20,13 +20,16 @@
 #include "common/rpc/address.h"
 #include "common/rpc/certificate_watch.h"
 #include "common/rpc/grpc_log.h"
+#include "common/trace/otlp_exporter.h"
 #include "coordinator/metrics/coordinator_metrics.h"
 #include "coordinator/service/call_metrics.h"
+#include "coordinator/service/process_log.h"
 #include "coordinator/service/project_flag.h"
 #include "coordinator/service/retain_flag.h"
 #include "coordinator/service/scaler_server.h"
 #include "coordinator/service/server.h"
 #include "coordinator/service/token_book.h"
+#include "coordinator/service/tracing.h"
 #include "coordinator/store/observed_store.h"
 #include "spdlog/spdlog.h"
 
@@ -48,6 +51,7 @@ struct Flags {
   double quarantine_seconds = static_cast<double>(SchedulerOptions().quarantine_ms) / 1000;
   int64_t activation_bytes = SchedulerOptions().activation_bytes;
   std::vector<std::string> projects;
+  std::vector<std::string> project_inputs;
   std::vector<std::string> retains;
   std::string scaler_listen;
   std::string address_file;
@@ -58,6 +62,7 @@ struct Flags {
   std::string health_listen;
   std::string metrics_listen;
   std::string audit_log;
+  std::string otlp_endpoint;
   std::string log_format = "text";
 };
 
@@ -104,6 +109,7 @@ Status CheckFlags(const Flags& flags) {
     return absl::InvalidArgumentError("--quarantine-seconds must be 0 (never) or between 1 and 3600");
   }
   LWQ_RETURN_IF_ERROR(CheckSecurity(flags));
+  if (!flags.otlp_endpoint.empty()) LWQ_RETURN_IF_ERROR(CheckOtlpEndpoint(flags.otlp_endpoint));
   if (flags.activation_bytes < 0) return absl::InvalidArgumentError("--activation-bytes must not be negative");
   return absl::OkStatus();
 }
@@ -114,6 +120,12 @@ StatusOr<std::map<std::string, ProjectOptions>> ProjectsOf(const Flags& flags) {
     LWQ_ASSIGN_OR_RETURN(auto project, ParseProjectFlag(text));
     const auto [named, added] = projects.insert(std::move(project));
     if (!added) return absl::InvalidArgumentError(absl::StrCat("--project names '", named->first, "' twice"));
+  }
+  for (const std::string& text : flags.project_inputs) {
+    LWQ_ASSIGN_OR_RETURN(const auto inputs, ParseProjectInputsFlag(text));
+    int64_t& most = projects[inputs.first].max_input_bytes;
+    if (most != 0) return absl::InvalidArgumentError(absl::StrCat("--project-inputs names '", inputs.first, "' twice"));
+    most = inputs.second;
   }
   return projects;
 }
@@ -169,6 +181,13 @@ Status Serve(const Flags& flags, const sigset_t& end_signals) {
   if (!flags.tokens.empty()) {
     LWQ_ASSIGN_OR_RETURN(tokens, TokenBook::Open(flags.tokens));
   }
+  std::unique_ptr<OtlpExporter> spans;
+  if (!flags.otlp_endpoint.empty()) {
+    OtlpOptions otlp;
+    otlp.endpoint = flags.otlp_endpoint;
+    otlp.resource = {{"service.name", "lwq-coordinator"}, {"service.version", LWQ_VERSION}};
+    LWQ_ASSIGN_OR_RETURN(spans, OtlpExporter::Start(std::move(otlp)));
+  }
   SystemClock clock;
   RuntimeOptions runtime_options;
   runtime_options.scheduler.lease_ms = static_cast<int64_t>(flags.lease_seconds * 1000);
@@ -179,6 +198,10 @@ Status Serve(const Flags& flags, const sigset_t& end_signals) {
   runtime_options.scheduler.projects = std::move(projects);
   runtime_options.scheduler.retain_ms = std::move(retain_ms);
   runtime_options.on_end = [] { ::kill(::getpid(), SIGTERM); };
+  runtime_options.on_committed = [&spans](std::span<const Change> changes, const State& state) {
+    LogCommitted(changes, state);
+    if (spans != nullptr) SendEndedRuns(changes, *spans);
+  };
   LWQ_ASSIGN_OR_RETURN(const std::unique_ptr<Runtime> runtime,
                        Runtime::Start(std::move(runtime_options), std::move(store), &clock));
   ServerOptions server_options;
@@ -190,6 +213,7 @@ Status Serve(const Flags& flags, const sigset_t& end_signals) {
   server_options.tokens = tokens.get();
   server_options.health_listen = flags.health_listen;
   server_options.audit_log = flags.audit_log;
+  server_options.spans = spans.get();
   if (!flags.metrics_listen.empty()) server_options.metrics = &metrics;
   // What there is to be called is told to those alone who may call everything.
   server_options.reflection = certificates == nullptr && tokens == nullptr;
@@ -197,8 +221,9 @@ Status Serve(const Flags& flags, const sigset_t& end_signals) {
   metrics.SetStoreOpen(true);
   std::unique_ptr<MetricsServer> metrics_server;
   if (!flags.metrics_listen.empty()) {
-    LWQ_ASSIGN_OR_RETURN(metrics_server,
-                         MetricsServer::Start(flags.metrics_listen, {metrics.registry(), CollectState(runtime.get())}));
+    std::vector<std::shared_ptr<prometheus::Collectable>> shown = {metrics.registry(), CollectState(runtime.get())};
+    if (spans != nullptr) shown.push_back(spans->Metrics());
+    LWQ_ASSIGN_OR_RETURN(metrics_server, MetricsServer::Start(flags.metrics_listen, std::move(shown)));
   }
   std::unique_ptr<ScalerServer> scaler;
   if (!flags.scaler_listen.empty()) {
@@ -262,6 +287,10 @@ int Main(int argc, char** argv) {
          "activations made for it and still to be read may occupy, as 200GiB, before its chains wait (default any "
          "number of bytes); NAME=WEIGHT::MAX_STORED says only the last")
       ->type_name("TEXT");
+  app.add_option("--project-inputs", flags.project_inputs,
+                 "NAME=SIZE, may be repeated: what the models, tokenizers and texts that the project's runs name may "
+                 "occupy, as 200GiB; a submission that would exceed it is refused (default: any number of bytes)")
+      ->type_name("TEXT");
   app.add_option("--retain", flags.retains,
                  "KIND=TIME, may be repeated: how long results of a kind (checkpoint, export, tokens, losses) are kept "
                  "after the last run that has them has ended, as checkpoint=30d (s, m, h, d) or forever, the default; "
@@ -290,6 +319,12 @@ int Main(int argc, char** argv) {
   app.add_option("--audit-log", flags.audit_log,
                  "append a line of JSON for every call that changes something or was refused")
       ->type_name("FILE");
+  app.add_option(
+         "--otlp-endpoint", flags.otlp_endpoint,
+         "http://HOST:PORT of an OpenTelemetry collector: send spans of calls, runs and queues there by OTLP over "
+         "HTTP (default: none are sent)")
+      ->type_name("URL")
+      ->envname("OTEL_EXPORTER_OTLP_ENDPOINT");
   app.add_option("--log-format", flags.log_format, "text, or json: an object in each line")->capture_default_str();
   app.add_option("--log-level", flags.log_level, "trace, debug, info, warn, error or off")->capture_default_str();
   try {

@@ -39,4 +39,15 @@ StatusOr<std::pair<std::string, ProjectOptions>> ParseProjectFlag(std::string_vi
   return std::pair(std::string(text.substr(0, equals)), options);
 }
 
+StatusOr<std::pair<std::string, int64_t>> ParseProjectInputsFlag(std::string_view text) {
+  constexpr size_t kShownBytes = 80;
+  const size_t equals = text.rfind('=');
+  const int64_t bytes = equals == std::string_view::npos ? 0 : ParseSize(std::string(text.substr(equals + 1)));
+  if (bytes < 1) {
+    return absl::InvalidArgumentError(absl::StrCat("--project-inputs ", OneLine(text, kShownBytes),
+                                                   ": write NAME=SIZE, a size of at least 1 byte, as nightly=200GiB"));
+  }
+  return std::pair(std::string(text.substr(0, equals)), bytes);
+}
+
 }  // namespace lwq::coordinator

@@ -2,6 +2,8 @@
 #include "coordinator/service/run_service.h"
 
 #include <algorithm>
+#include <string>
+#include <unordered_map>
 
 #include "coordinator/scheduler/foresee/explain.h"
 #include "coordinator/scheduler/foresee/makespan.h"
@@ -18,6 +20,22 @@ namespace {
 constexpr int kDefaultLogsPage = 500;
 constexpr int kMaxLogsPage = 5000;
 constexpr int kMaxSchedules = 16;
+
+// The run's lines after `after`, of the task with that title where there is one.
+void FillLogPage(const RunEntry& run, int64_t after, int page_size, const std::string& only_title,
+                 wire::GetRunLogsResponse* response) {
+  const auto first = std::upper_bound(run.logs.begin(), run.logs.end(), after,
+                                      [](int64_t before, const LogRecord& line) { return before < line.sequence; });
+  if (first == run.logs.end()) return;
+  std::unordered_map<std::string, std::string> keys;  // by title
+  for (const RunTaskRecord& task : run.tasks) keys.emplace(task.title, task.key.hex());
+  for (auto line = first; line != run.logs.end(); ++line) {
+    if (!only_title.empty() && line->task != only_title) continue;
+    if (response->lines_size() == page_size) return response->set_more(true);
+    const auto key = keys.find(line->task);
+    ToWire(*line, key == keys.end() ? std::string() : key->second, response->add_lines());
+  }
+}
 
 }  // namespace
 
@@ -206,17 +224,19 @@ grpc::ServerUnaryReactor* RunServiceImpl::WhyTask(grpc::CallbackServerContext* c
 grpc::ServerUnaryReactor* RunServiceImpl::GetRunLogs(grpc::CallbackServerContext* context,
                                                      const wire::GetRunLogsRequest* request,
                                                      wire::GetRunLogsResponse* response) {
-  return desk_->Read(
-      context, Rpc::kGetRunLogs, [request, response](const State& state, Instant, const Caller& caller) -> Status {
-        LWQ_ASSIGN_OR_RETURN(const RunId id, VisibleRun(state, caller, request->run_id()));
-        const std::deque<LogRecord>& logs = state.runs.at(id).logs;
-        auto line = std::upper_bound(logs.begin(), logs.end(), request->after(),
-                                     [](int64_t after, const LogRecord& record) { return after < record.sequence; });
-        const int page_size = PageSize(request->page_size(), kDefaultLogsPage, kMaxLogsPage);
-        for (int i = 0; i < page_size && line != logs.end(); ++i, ++line) ToWire(*line, response->add_lines());
-        response->set_more(line != logs.end());
-        return absl::OkStatus();
-      });
+  return desk_->Read(context, Rpc::kGetRunLogs,
+                     [request, response](const State& state, Instant, const Caller& caller) -> Status {
+                       LWQ_ASSIGN_OR_RETURN(const RunId id, VisibleRun(state, caller, request->run_id()));
+                       const RunEntry& run = state.runs.at(id);
+                       std::string only;  // the task's title
+                       if (!request->task().empty()) {
+                         LWQ_ASSIGN_OR_RETURN(const size_t position, FindTask(run, request->task()));
+                         only = run.tasks[position].title;
+                       }
+                       const int page_size = PageSize(request->page_size(), kDefaultLogsPage, kMaxLogsPage);
+                       FillLogPage(run, request->after(), page_size, only, response);
+                       return absl::OkStatus();
+                     });
 }
 
 grpc::ServerUnaryReactor* RunServiceImpl::ScheduleRun(grpc::CallbackServerContext* context,

@@ -32,13 +32,14 @@ void SayServing(grpc::Server& server) {
 Server::Server(const ServerOptions& options, Runtime* runtime)
     : gate_(options.tokens),
       desk_(runtime, &gate_),
-      submissions_(&desk_),
+      tracing_(options.spans),
+      submissions_(&desk_, &tracing_),
       previews_(runtime, kPreviews),
       watch_messages_(runtime),
       run_service_(&desk_, &submissions_, &previews_, &watch_messages_, options.objects_uri, options.version),
       sweep_service_(&desk_, &submissions_, &previews_, &watch_messages_),
       storage_service_(&desk_),
-      worker_service_(&desk_, options.metrics, options.objects_uri, options.heartbeat_ms) {}
+      worker_service_(&desk_, options.metrics, &tracing_, options.objects_uri, options.heartbeat_ms) {}
 
 Server::~Server() {
   Shutdown(0);
@@ -79,6 +80,7 @@ Status Server::AddListeners(const ServerOptions& options, grpc::ServerBuilder& b
     call_metrics_ = std::make_unique<CallMetrics>(options.metrics);
     listeners.push_back(call_metrics_.get());
   }
+  if (options.spans != nullptr) listeners.push_back(&tracing_);
   if (!options.audit_log.empty()) {
     LWQ_ASSIGN_OR_RETURN(audit_log_, AuditLog::Open(options.audit_log, &gate_));
     listeners.push_back(audit_log_.get());

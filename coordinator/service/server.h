@@ -18,6 +18,7 @@
 #include "coordinator/service/storage_service.h"
 #include "coordinator/service/sweep_service.h"
 #include "coordinator/service/token_book.h"
+#include "coordinator/service/tracing.h"
 #include "coordinator/service/worker_service.h"
 #include "grpcpp/grpcpp.h"
 
@@ -34,6 +35,7 @@ struct ServerOptions {
   // host:port of a server of plaintext health alone: probes of Kubernetes speak neither TLS nor tokens. "": none.
   std::string health_listen;
   CoordinatorMetrics* metrics = nullptr;  // null: nothing is counted; must outlive the server
+  OtlpExporter* spans = nullptr;          // null: no spans are sent; must outlive the server
   std::string audit_log;                  // file; "": none
   // Whether any caller may ask what services there are. Once on, on for every server of the process.
   bool reflection = true;
@@ -66,6 +68,7 @@ class Server {
 
   const Gate gate_;
   const Desk desk_;
+  Tracing tracing_;
   std::unique_ptr<AuditLog> audit_log_;        // null: none
   std::unique_ptr<CallMetrics> call_metrics_;  // null: none
   Submissions submissions_;

@@ -26,6 +26,10 @@ Status TooMany() {
   return absl::UnavailableError(absl::StrCat(Background::kMaxWaiting, " submissions are being prepared: try again"));
 }
 
+void NoteTrace(const std::optional<TraceContext>& trace, std::span<SubmitRun> runs) {
+  for (SubmitRun& run : runs) run.trace = Tracing::NewRun(trace);
+}
+
 StatusOr<std::vector<SubmitRun>> SubmissionsFrom(const wire::SubmitRunsRequest& request) {
   std::vector<SubmitRun> submissions;
   const auto count = static_cast<size_t>(request.runs_size());
@@ -62,8 +66,9 @@ struct Submissions::Together {
   std::function<void(std::vector<coordinator::SubmitRun> runs)> post;
 };
 
-Submissions::Submissions(const Desk* desk)
+Submissions::Submissions(const Desk* desk, const Tracing* tracing)
     : desk_(desk),
+      tracing_(tracing),
       runtime_(desk->runtime()),
       background_(desk->runtime(),
                   {.threads = std::clamp<int>(static_cast<int>(std::thread::hardware_concurrency()), 1, kMaxThreads),
@@ -75,12 +80,14 @@ grpc::ServerUnaryReactor* Submissions::SubmitRun(grpc::CallbackServerContext* co
   const StatusOr<Caller> caller = desk_->Enter(context, Rpc::kSubmitRun);
   if (!caller.ok()) return Desk::Refuse(context, caller.status());
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  const bool taken = background_.Post([this, caller = *caller, reactor, request, response](StateReader& reader) {
+  const bool taken = background_.Post([this, caller = *caller, trace = tracing_->TraceOfSubmission(*context), reactor,
+                                       request, response](StateReader& reader) {
     StatusOr<RunSpec> spec = FromWire(request->spec());
     if (!spec.ok()) return reactor->Finish(ToGrpc(spec.status()));
     coordinator::SubmitRun run{*std::move(spec), request->request_id()};
     const Status allowed = CheckProjects(caller, std::span(&run, 1));
     if (!allowed.ok()) return reactor->Finish(ToGrpc(allowed));
+    NoteTrace(trace, std::span(&run, 1));
     const Status prepared = PrepareRuns(reader, std::span(&run, 1));
     if (!prepared.ok()) return reactor->Finish(ToGrpc(prepared));
     runtime_->Post(std::move(run), [reactor, response](const Status& status, const Reply& reply, const State* state) {
@@ -98,12 +105,14 @@ grpc::ServerUnaryReactor* Submissions::SubmitRuns(grpc::CallbackServerContext* c
   const StatusOr<Caller> caller = desk_->Enter(context, Rpc::kSubmitRuns);
   if (!caller.ok()) return Desk::Refuse(context, caller.status());
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  const bool taken = background_.Post([this, caller = *caller, reactor, request, response](StateReader& reader) {
+  const bool taken = background_.Post([this, caller = *caller, trace = tracing_->TraceOfSubmission(*context), reactor,
+                                       request, response](StateReader& reader) {
     StatusOr<std::vector<coordinator::SubmitRun>> runs = SubmissionsFrom(*request);
     if (!runs.ok()) return reactor->Finish(ToGrpc(runs.status()));
     const Status allowed = CheckProjects(caller, *runs);
     if (!allowed.ok()) return reactor->Finish(ToGrpc(allowed));
     if (request->validate_only()) return reactor->Finish(ToGrpc(Validate(reader, *runs, response)));
+    NoteTrace(trace, *runs);
     PrepareAndPost(*std::move(runs), [this, reactor, response](std::vector<coordinator::SubmitRun> prepared) {
       runtime_->Post(coordinator::SubmitRuns{std::move(prepared)},
                      [reactor, response](const Status& status, const Reply& reply, const State* state) {
@@ -127,13 +136,15 @@ grpc::ServerUnaryReactor* Submissions::SubmitSweep(grpc::CallbackServerContext* 
   const StatusOr<Caller> caller = desk_->Enter(context, Rpc::kSubmitSweep);
   if (!caller.ok()) return Desk::Refuse(context, caller.status());
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  const bool taken = background_.Post([this, caller = *caller, reactor, request, response](StateReader& reader) {
+  const bool taken = background_.Post([this, caller = *caller, trace = tracing_->TraceOfSubmission(*context), reactor,
+                                       request, response](StateReader& reader) {
     StatusOr<coordinator::SubmitSweep> sweep = FromWire(*request);
     if (!sweep.ok()) return reactor->Finish(ToGrpc(sweep.status()));
     const Status allowed = CheckProjects(caller, sweep->runs);
     if (!allowed.ok()) return reactor->Finish(ToGrpc(allowed));
     if (request->validate_only()) return reactor->Finish(ToGrpc(Validate(reader, *sweep)));
     std::vector<coordinator::SubmitRun> runs = std::move(sweep->runs);
+    NoteTrace(trace, runs);
     PrepareAndPost(std::move(runs), [this, reactor, response,
                                      sweep = *std::move(sweep)](std::vector<coordinator::SubmitRun> prepared) mutable {
       sweep.runs = std::move(prepared);

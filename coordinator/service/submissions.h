@@ -2,7 +2,7 @@
 // Submissions on their way to the loop: converted, planned and prepared by threads of their own, several at a time; the
 // loop then accepts what is ready (docs/adr/0015-answers-beside-the-loop.md).
 //
-// Thread-safety: gRPC calls from any thread. The desk must outlive this, and this every call.
+// Thread-safety: gRPC calls from any thread. Desk and tracing must outlive this, and this every call.
 #pragma once
 
 #include <functional>
@@ -11,6 +11,7 @@
 
 #include "coordinator/loop/background.h"
 #include "coordinator/service/desk.h"
+#include "coordinator/service/tracing.h"
 #include "grpcpp/grpcpp.h"
 #include "lwqat/v1/run_service.pb.h"
 #include "lwqat/v1/sweep_service.pb.h"
@@ -19,7 +20,7 @@ namespace lwq::coordinator {
 
 class Submissions {
  public:
-  explicit Submissions(const Desk* desk);
+  Submissions(const Desk* desk, const Tracing* tracing);
 
   // Each answers the call once, whatever comes. UNAVAILABLE: too many submissions are being prepared.
   grpc::ServerUnaryReactor* SubmitRun(grpc::CallbackServerContext* context, const lwqat::v1::SubmitRunRequest* request,
@@ -39,6 +40,7 @@ class Submissions {
   void PreparePart(StateReader& reader, const std::shared_ptr<Together>& together, size_t first);
 
   const Desk* const desk_;
+  const Tracing* const tracing_;
   Runtime* const runtime_;
   Background background_;
 };

@@ -67,6 +67,11 @@ grpc::ServerUnaryReactor* WorkerServiceImpl::RegisterWorker(grpc::CallbackServer
   return reactor;
 }
 
+void WorkerServiceImpl::Give(const coordinator::Lease& lease, wire::Lease* message) const {
+  ToWire(lease, message);
+  tracing_->Leased(lease);
+}
+
 grpc::ServerUnaryReactor* WorkerServiceImpl::LeaseTask(grpc::CallbackServerContext* context,
                                                        const wire::LeaseTaskRequest* request,
                                                        wire::LeaseTaskResponse* response) {
@@ -77,10 +82,10 @@ grpc::ServerUnaryReactor* WorkerServiceImpl::LeaseTask(grpc::CallbackServerConte
                   desk_->runtime()->PostLease(
                       coordinator::LeaseTask{WorkerId{request->worker_id()}}, wait_ms,
                       [context] { return context->IsCancelled(); },
-                      [reactor, response](const Status& status, const Reply& reply, const State*) {
+                      [this, reactor, response](const Status& status, const Reply& reply, const State*) {
                         if (status.ok()) {
                           const auto& lease = std::get<LeaseReply>(reply).lease;
-                          if (lease.has_value()) ToWire(*lease, response->mutable_lease());
+                          if (lease.has_value()) Give(*lease, response->mutable_lease());
                         }
                         reactor->Finish(ToGrpc(status));
                       });
@@ -115,7 +120,7 @@ grpc::ServerUnaryReactor* WorkerServiceImpl::ReportTask(grpc::CallbackServerCont
                                                       const Status& status, const Reply& reply, const State* state) {
           if (status.ok()) {
             const auto& lease = std::get<LeaseReply>(reply).lease;
-            if (lease.has_value()) ToWire(*lease, response->mutable_next());
+            if (lease.has_value()) Give(*lease, response->mutable_next());
             if (counted != nullptr) CountReport(*state, *counted, *metrics_);
           }
           reactor->Finish(ToGrpc(status));

@@ -8,6 +8,7 @@
 
 #include "coordinator/metrics/coordinator_metrics.h"
 #include "coordinator/service/desk.h"
+#include "coordinator/service/tracing.h"
 #include "coordinator/service/worker_owners.h"
 #include "lwqat/v1/worker_service.grpc.pb.h"
 
@@ -15,11 +16,13 @@ namespace lwq::coordinator {
 
 class WorkerServiceImpl final : public lwqat::v1::WorkerService::CallbackService {
  public:
-  // `metrics`, where there are any, must outlive this.
-  WorkerServiceImpl(const Desk* desk, CoordinatorMetrics* metrics, std::string objects_uri, int64_t heartbeat_ms)
+  // `tracing` and `metrics`, where there are any, must outlive this.
+  WorkerServiceImpl(const Desk* desk, CoordinatorMetrics* metrics, const Tracing* tracing, std::string objects_uri,
+                    int64_t heartbeat_ms)
       : desk_(desk),
         owners_(desk->runtime()),
         metrics_(metrics),
+        tracing_(tracing),
         objects_uri_(std::move(objects_uri)),
         heartbeat_ms_(heartbeat_ms) {}
 
@@ -35,6 +38,8 @@ class WorkerServiceImpl final : public lwqat::v1::WorkerService::CallbackService
                                        lwqat::v1::ReportTaskResponse* response) override;
 
  private:
+  // Answers with the lease.
+  void Give(const coordinator::Lease& lease, lwqat::v1::Lease* message) const;
   // Lets the caller in, and calls `post` once the worker is known to be its own.
   grpc::ServerUnaryReactor* ForOwn(grpc::CallbackServerContext* context, Rpc rpc, const std::string& worker_id,
                                    std::function<void(grpc::ServerUnaryReactor* reactor)> post);
@@ -42,6 +47,7 @@ class WorkerServiceImpl final : public lwqat::v1::WorkerService::CallbackService
   const Desk* const desk_;
   WorkerOwners owners_;
   CoordinatorMetrics* const metrics_;  // may be null
+  const Tracing* const tracing_;
   const std::string objects_uri_;
   const int64_t heartbeat_ms_;
 };

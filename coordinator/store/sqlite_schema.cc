@@ -195,6 +195,12 @@ ALTER TABLE runs ADD COLUMN remaking TEXT NOT NULL DEFAULT '';  -- task, '' = no
 ALTER TABLE workers ADD COLUMN token_sha256 TEXT NOT NULL DEFAULT '';  -- '' = nobody was asked for a token
 ALTER TABLE workers ADD COLUMN projects TEXT NOT NULL DEFAULT '"*"';   -- JSON: a list of names, or "*"
 )sql",
+    // Traces that runs are in; attempts in their logs.
+    R"sql(
+ALTER TABLE runs ADD COLUMN traceparent TEXT NOT NULL DEFAULT '';      -- '' = none
+ALTER TABLE runs ADD COLUMN trace_parent_id TEXT NOT NULL DEFAULT '';
+ALTER TABLE log_lines ADD COLUMN attempt INTEGER NOT NULL DEFAULT 0;   -- 0 = of none, or not known
+)sql",
 };
 
 }  // namespace

@@ -177,7 +177,7 @@ class SqliteStore : public Store {
   const std::string where_;
   RowNumbers task_numbers_{"tasks"};
   RowNumbers action_numbers_{"actions"};
-  Prepared put_run_{*database_, "INSERT OR REPLACE INTO runs VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"};
+  Prepared put_run_{*database_, "INSERT OR REPLACE INTO runs VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"};
   Prepared drop_run_tasks_{*database_, "DELETE FROM run_tasks WHERE run_id=? AND position>=?"};
   Prepared put_run_task_{*database_, "INSERT OR REPLACE INTO run_tasks VALUES (?,?,?,?,?,?,?,?,?,?,?)"};
   Prepared new_task_{*database_, "INSERT OR REPLACE INTO tasks VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"};
@@ -196,7 +196,7 @@ class SqliteStore : public Store {
   Prepared put_request_{*database_, "INSERT OR REPLACE INTO requests VALUES (?,?,?)"};
   Prepared put_sweep_{*database_, "INSERT OR REPLACE INTO sweeps VALUES (?,?,?,?,?,?,?,?)"};
   Prepared append_rung_result_{*database_, "INSERT OR REPLACE INTO rung_results VALUES (?,?,?,?,?)"};
-  Prepared append_log_{*database_, "INSERT OR REPLACE INTO log_lines VALUES (?,?,?,?,?,?)"};
+  Prepared append_log_{*database_, "INSERT OR REPLACE INTO log_lines VALUES (?,?,?,?,?,?,?)"};
   Prepared drop_logs_{*database_, "DELETE FROM log_lines WHERE run_id=? AND sequence<=?"};
   Prepared drop_run_{*database_, "DELETE FROM runs WHERE sequence=?"};
   Prepared drop_task_{*database_, "DELETE FROM tasks WHERE number=?"};
@@ -227,6 +227,7 @@ Status SqliteStore::LoadRuns(Records& records) {
     run.paused = query.getColumn(12).getInt() != 0;
     run.left_halving = query.getColumn(13).getInt() != 0;
     LWQ_ASSIGN_OR_RETURN(run.remaking, ParseDigestText(Text(query.getColumn(14))));
+    run.trace = {.traceparent = Text(query.getColumn(15)), .parent_id = Text(query.getColumn(16))};
     records.runs.push_back(std::move(run));
   }
   return absl::OkStatus();
@@ -350,7 +351,8 @@ Status SqliteStore::LoadRest(Records& records) {
                             .time_unix_ms = Integer(logs.getColumn(2)),
                             .task = Text(logs.getColumn(3)),
                             .worker = Text(logs.getColumn(4)),
-                            .text = Text(logs.getColumn(5))});
+                            .text = Text(logs.getColumn(5)),
+                            .attempt = logs.getColumn(6).getInt()});
   }
   records.next_worker = get_meta_.First(kNextWorker).value_or(records.next_worker);
   records.token_floor = static_cast<uint64_t>(get_meta_.First(kTokenFloor).value_or(0));
@@ -432,7 +434,8 @@ void SqliteStore::Apply(const PutRun& change) {
                    CanonicalJson(RecipeToJson(run.recipe)), std::string(RunStateName(run.state)), run.numerics_class,
                    run.error, run.submitted_unix_ms, run.finished_unix_ms, ResultToText(run.result),
                    MeasurementsToText(run.measurements), KindBasesToText(run.kind_bases), static_cast<int>(run.paused),
-                   static_cast<int>(run.left_halving), DigestText(run.remaking));
+                   static_cast<int>(run.left_halving), DigestText(run.remaking), run.trace.traceparent,
+                   run.trace.parent_id);
 }
 
 void SqliteStore::Apply(const DropRun& change) {
@@ -524,7 +527,8 @@ void SqliteStore::Apply(const AppendRungResult& change) {
 
 void SqliteStore::Apply(const AppendLog& change) {
   const LogRecord& line = change.line;
-  append_log_.Execute(line.sequence, line.run.value, line.time_unix_ms, line.task, line.worker, line.text);
+  append_log_.Execute(line.sequence, line.run.value, line.time_unix_ms, line.task, line.worker, line.text,
+                      line.attempt);
 }
 
 // Makes the file, and those that SQLite makes beside it, readable by its owner alone; earlier versions did not. What

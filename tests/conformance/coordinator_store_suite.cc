@@ -147,6 +147,7 @@ TEST_P(CoordinatorStoreConformance, EveryFieldOfARunAndItsTasksComesBack) {
   run.result.exported = NamedArtifact("export");
   run.result.result_digest = std::string(64, 'a');
   run.remaking = DigestOf("task");
+  run.trace = {"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "00f067aa0ba902b7"};
   Measurement& measured = run.measurements.emplace_back();
   measured.metric = SensitivityMetric::kFisher;
   measured.scores = {1.0 / 3, 2};
@@ -180,6 +181,7 @@ TEST_P(CoordinatorStoreConformance, EveryFieldOfARunAndItsTasksComesBack) {
   EXPECT_TRUE(again.paused);
   EXPECT_TRUE(again.left_halving);
   EXPECT_EQ(again.remaking, run.remaking);
+  EXPECT_EQ(again.trace, run.trace);
   EXPECT_EQ(again.submitted_unix_ms, run.submitted_unix_ms);
   EXPECT_EQ(again.finished_unix_ms, run.finished_unix_ms);
   EXPECT_EQ(again.result, run.result) << "values to the last bit";
@@ -294,7 +296,7 @@ TEST_P(CoordinatorStoreConformance, ActionsWorkersRequestsLogsAndTheCounterComeB
   std::vector<Change> changes = {PutAction{action}, PutWorker{worker}, PutNextWorker{3},
                                  PutRequest{{"request", DigestOf("spec"), run}}};
   for (int64_t i = 1; i <= 4; ++i)
-    changes.push_back(AppendLog{{run, i, 1000 + i, "task", "a", absl::StrCat("line ", i)}});
+    changes.push_back(AppendLog{{run, i, 1000 + i, "task", "a", absl::StrCat("line ", i), static_cast<int>(i) - 1}});
   changes.push_back(AppendLog{{RunId{"other"}, 5, 0, "", "", "kept"}});
   Commit(changes);
   Records records = Reload();
@@ -318,6 +320,8 @@ TEST_P(CoordinatorStoreConformance, ActionsWorkersRequestsLogsAndTheCounterComeB
   EXPECT_EQ(records.logs.size(), 5u);
   EXPECT_EQ(records.logs[3].text, "line 4");
   EXPECT_EQ(records.logs[3].time_unix_ms, 1004);
+  EXPECT_EQ(records.logs[3].attempt, 3);
+  EXPECT_EQ(records.logs[0].attempt, 0);
 
   Commit({DropAction{action.key}, DropWorker{worker.id}, DropLogs{run, 3}});
   records = Reload();

@@ -14,6 +14,11 @@ namespace {
 namespace pb = lwqat::v1;
 using Clock = std::chrono::steady_clock;
 
+std::vector<std::string> WithMore(std::vector<std::string> argv, const std::vector<std::string>& more) {
+  argv.insert(argv.end(), more.begin(), more.end());
+  return argv;
+}
+
 }  // namespace
 
 std::string Binary(const std::string& name) {
@@ -27,13 +32,15 @@ void Cluster::StartCoordinator() {
   const std::string address_file = directory_ + "/address";
   std::filesystem::remove(address_file);
   std::filesystem::create_directories(directory_ + "/coordinator");
-  coordinator_ = Process(
-      {Binary("lwq-coordinator"), "--listen", address_.empty() ? "127.0.0.1:0" : address_, "--store",
-       "sqlite:" + directory_ + "/coordinator/state.db", "--objects",
-       options_.objects_uri.empty() ? "file://" + objects_directory() : options_.objects_uri, "--lease-seconds",
-       std::to_string(options_.lease_seconds), "--heartbeat-seconds", std::to_string(options_.heartbeat_seconds),
-       "--activation-bytes", std::to_string(options_.activation_bytes), "--address-file", address_file},
-      directory_ + "/coordinator.log");
+  coordinator_ =
+      Process(WithMore({Binary("lwq-coordinator"), "--listen", address_.empty() ? "127.0.0.1:0" : address_, "--store",
+                        "sqlite:" + directory_ + "/coordinator/state.db", "--objects",
+                        options_.objects_uri.empty() ? "file://" + objects_directory() : options_.objects_uri,
+                        "--lease-seconds", std::to_string(options_.lease_seconds), "--heartbeat-seconds",
+                        std::to_string(options_.heartbeat_seconds), "--activation-bytes",
+                        std::to_string(options_.activation_bytes), "--address-file", address_file},
+                       options_.more_flags),
+              directory_ + "/coordinator.log");
   const StatusOr<std::string> address = WaitForFile(address_file, 60);
   LWQ_CHECK(address.ok(), address.status().message(), "\n", Logs());
   address_ = *address;
@@ -50,7 +57,8 @@ void Cluster::StartWorker(int index) {
   command.insert(command.end(),
                  {Binary("lwq-worker"), "--coordinator", address_, "--device", "cpu", "--name", name, "--cache-dir",
                   directory_ + "/" + name, "--max-threads", std::to_string(options_.max_threads)});
-  workers_[static_cast<size_t>(index)] = Process(std::move(command), directory_ + "/" + name + ".log");
+  workers_[static_cast<size_t>(index)] =
+      Process(WithMore(std::move(command), options_.more_flags), directory_ + "/" + name + ".log");
 }
 
 void Cluster::StartAll() {

@@ -59,16 +59,20 @@ StatusOr<lwqat::v1::LeaseTaskResponse> CoordinatorClient::Lease(const lwqat::v1:
   return response;
 }
 
-StatusOr<lwqat::v1::HeartbeatResponse> CoordinatorClient::Heartbeat(const lwqat::v1::HeartbeatRequest& request) {
+StatusOr<lwqat::v1::HeartbeatResponse> CoordinatorClient::Heartbeat(const lwqat::v1::HeartbeatRequest& request,
+                                                                    const std::string& traceparent) {
   grpc::ClientContext context;
+  if (!traceparent.empty()) context.AddMetadata("traceparent", traceparent);
   context.set_deadline(std::chrono::system_clock::now() + kCallTimeout);
   lwqat::v1::HeartbeatResponse response;
   LWQ_RETURN_IF_ERROR(ToStatus(stub_->Heartbeat(&context, request, &response), "heartbeat"));
   return response;
 }
 
-StatusOr<lwqat::v1::ReportTaskResponse> CoordinatorClient::Report(const lwqat::v1::ReportTaskRequest& request) {
+StatusOr<lwqat::v1::ReportTaskResponse> CoordinatorClient::Report(const lwqat::v1::ReportTaskRequest& request,
+                                                                  const std::string& traceparent) {
   grpc::ClientContext context;
+  if (!traceparent.empty()) context.AddMetadata("traceparent", traceparent);
   context.set_deadline(std::chrono::system_clock::now() + kCallTimeout);
   lwqat::v1::ReportTaskResponse response;
   LWQ_RETURN_IF_ERROR(ToStatus(stub_->ReportTask(&context, request, &response), "report task"));

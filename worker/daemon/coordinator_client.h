@@ -22,8 +22,11 @@ class CoordinatorClient {
   StatusOr<lwqat::v1::RegisterWorkerResponse> Register(const lwqat::v1::RegisterWorkerRequest& request);
   // Waits up to request.max_wait at the coordinator; the deadline is a little later.
   StatusOr<lwqat::v1::LeaseTaskResponse> Lease(const lwqat::v1::LeaseTaskRequest& request);
-  StatusOr<lwqat::v1::HeartbeatResponse> Heartbeat(const lwqat::v1::HeartbeatRequest& request);
-  StatusOr<lwqat::v1::ReportTaskResponse> Report(const lwqat::v1::ReportTaskRequest& request);
+  // `traceparent`: of the attempt that the call is about; "" = none.
+  StatusOr<lwqat::v1::HeartbeatResponse> Heartbeat(const lwqat::v1::HeartbeatRequest& request,
+                                                   const std::string& traceparent);
+  StatusOr<lwqat::v1::ReportTaskResponse> Report(const lwqat::v1::ReportTaskRequest& request,
+                                                 const std::string& traceparent);
   // Ends a waiting Lease call at once (drain); later Lease calls end at once too.
   void StopWaiting();
 

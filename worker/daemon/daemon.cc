@@ -12,14 +12,17 @@
 
 #include "absl/strings/str_replace.h"
 #include "common/artifact/artifact.h"
+#include "common/log/log.h"
 #include "common/object_store/observed_store.h"
 #include "common/object_store/open_store.h"
 #include "common/rpc/address.h"
 #include "common/sync/mutex.h"
+#include "common/trace/otlp_exporter.h"
 #include "spdlog/spdlog.h"
 #include "worker/daemon/coordinator_client.h"
 #include "worker/daemon/lease_runner.h"
 #include "worker/daemon/task_monitor.h"
+#include "worker/daemon/task_trace.h"
 #include "worker/daemon/worker_metrics.h"
 #include "worker/io/blob_cache.h"
 #include "worker/io/discarder.h"
@@ -75,11 +78,12 @@ int64_t MemoryBytes(const DaemonOptions& options, const qat::DeviceInfo& device)
 class Daemon {
  public:
   Daemon(const DaemonOptions& options, const qat::DeviceInfo& device, std::shared_ptr<const CallerSecurity> security,
-         UriPolicy uri_policy)
+         UriPolicy uri_policy, OtlpExporter* spans)
       : options_(options),
         client_(options.coordinator, std::move(security)),
         uri_policy_(std::move(uri_policy)),
         metrics_(LWQ_VERSION, MemoryBytes(options, device)),
+        spans_(spans),
         session_(std::hash<std::string>()(options.name)) {
     register_.set_name(options.name);
     register_.set_device(options.device);
@@ -92,7 +96,7 @@ class Daemon {
 
   Status Run() {
     if (!options_.metrics_listen.empty()) {
-      LWQ_RETURN_IF_ERROR(metrics_.Serve(options_.metrics_listen));
+      LWQ_RETURN_IF_ERROR(metrics_.Serve(options_.metrics_listen, spans_ == nullptr ? nullptr : spans_->Metrics()));
       spdlog::info("metrics on http://{}/metrics", metrics_.address());
     }
     std::thread heartbeats([this] { HeartbeatLoop(); });
@@ -183,6 +187,7 @@ class Daemon {
     runner_.blobs = cache_.get();
     runner_.device = options_.device;
     runner_.scratch_directory = options_.cache_directory + "/scratch";
+    runner_.spans = spans_;
     return absl::OkStatus();
   }
 
@@ -199,14 +204,18 @@ class Daemon {
   void Report() {
     report_.set_worker_id(worker_id());
     report_.set_lease_next(!drain_.requested());
-    StatusOr<pb::ReportTaskResponse> response = client_.Report(report_);
-    if (!response.ok()) return Failed(Call::kReport, response.status());
+    StatusOr<pb::ReportTaskResponse> response = client_.Report(report_, TraceparentOf(lease_));
+    if (!response.ok()) {
+      const ScopedLogFields fields(FieldsOf(lease_));
+      return Failed(Call::kReport, response.status());
+    }
     if (response->has_next()) Take(std::move(*response->mutable_next()));
     session_.OnReported(response->has_next());
   }
 
   void Take(pb::Lease lease) {
     lease_ = std::move(lease);
+    const ScopedLogFields fields(FieldsOf(lease_));
     spdlog::info("leased {} (attempt {}, token {})", lease_.title(), lease_.attempt(), lease_.token());
   }
 
@@ -246,18 +255,23 @@ class Daemon {
       progress.mutable_progress()->set_step(task->progress.step);
       progress.mutable_progress()->set_steps(task->progress.steps);
       if (!std::isnan(task->progress.loss)) progress.mutable_progress()->set_loss(task->progress.loss);
-      for (const std::string& line : task->log_lines) progress.add_log_lines(line);
+      progress.set_first_log_line(task->log.first);
+      for (const std::string& line : task->log.lines) progress.add_log_lines(line);
     }
     // The store was opened before there was a worker id, hence before the first heartbeat.
     const std::vector<Digest> deleted = discarder_->Deleted();
     for (const Digest& artifact : deleted) request.add_discarded(artifact.hex());
-    const StatusOr<pb::HeartbeatResponse> response = client_.Heartbeat(request);
+    const StatusOr<pb::HeartbeatResponse> response =
+        client_.Heartbeat(request, task.has_value() ? task->traceparent : "");
     if (!response.ok()) {
       // Not known any more: whatever is in hand cannot be reported under this id.
       if (absl::IsNotFound(response.status()) && task.has_value()) monitor_.CancelLease(task->task_key, task->token);
       return;
     }
+    if (task.has_value()) monitor_.Delivered(task->task_key, task->token, task->log.end());
     for (const pb::LeaseLost& lost : response->lost()) {
+      // The one task that was told of.
+      const ScopedLogFields fields(task.has_value() ? task->fields : LogFields());
       spdlog::warn("lease of {} lost: {}", lost.task_key().substr(0, 12), lost.reason());
       monitor_.CancelLease(lost.task_key(), lost.token());
     }
@@ -306,7 +320,8 @@ class Daemon {
   CoordinatorClient client_;
   const UriPolicy uri_policy_;
   WorkerMetrics metrics_;
-  Session session_;  // main loop only
+  OtlpExporter* const spans_;  // null: none are sent
+  Session session_;            // main loop only
   pb::RegisterWorkerRequest register_;
   pb::Lease lease_;
   pb::ReportTaskRequest report_;
@@ -334,6 +349,14 @@ Status RunDaemon(const DaemonOptions& options) {
   LWQ_RETURN_IF_ERROR(security->CheckAddress(options.coordinator));
   StatusOr<UriPolicy> uri_policy = UriPolicy::Of(options.allowed);
   LWQ_RETURN_IF_ERROR(uri_policy.status());
+  std::unique_ptr<OtlpExporter> spans;
+  if (!options.otlp_endpoint.empty()) {
+    OtlpOptions otlp;
+    otlp.endpoint = options.otlp_endpoint;
+    otlp.resource = {
+        {"service.name", "lwq-worker"}, {"service.instance.id", options.name}, {"service.version", LWQ_VERSION}};
+    LWQ_ASSIGN_OR_RETURN(spans, OtlpExporter::Start(std::move(otlp)));
+  }
   std::error_code error;
   std::filesystem::create_directories(options.cache_directory, error);
   if (error) {
@@ -349,7 +372,7 @@ Status RunDaemon(const DaemonOptions& options) {
                device.instruction_set, device.libraries, device.gemm_gflops,
                device.hardware_bf16 ? ", bf16 in hardware" : "");
   if (!device.problem.empty()) spdlog::error("{}", device.problem);
-  return Daemon(options, device, security, *std::move(uri_policy)).Run();
+  return Daemon(options, device, security, *std::move(uri_policy), spans.get()).Run();
 }
 
 }  // namespace lwq::worker

@@ -27,6 +27,7 @@ struct DaemonOptions {
   UriPolicyOptions allowed;
   CallerFiles security;        // certificates and token, shown to the coordinator
   std::string metrics_listen;  // HOST:PORT of Prometheus metrics over HTTP; empty: none
+  std::string otlp_endpoint;   // where spans are sent (OtlpOptions::endpoint); empty: nowhere
   int64_t drain_ms = 20'000;   // after SIGTERM a task may go on this long, then it is given back
 };
 

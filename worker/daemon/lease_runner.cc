@@ -10,6 +10,8 @@
 #include "common/text/one_line.h"
 #include "spdlog/spdlog.h"
 #include "worker/daemon/process_memory.h"
+#include "worker/daemon/task_phases.h"
+#include "worker/daemon/task_trace.h"
 #include "worker/session/failure.h"
 #include "worker/tasks/task.h"
 
@@ -18,8 +20,16 @@ namespace {
 
 namespace pb = lwqat::v1;
 
-constexpr size_t kShownKeyBytes = 12;      // as ids are shown everywhere
 constexpr size_t kMaxMessageBytes = 2000;  // what the coordinator keeps of it
+
+int64_t UnixNs() {
+  const auto since_1970 = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(since_1970).count();
+}
+
+void Say(const std::optional<std::string>& line) {
+  if (line.has_value()) spdlog::info("{}", *line);
+}
 
 StatusOr<Task> TaskFromLease(const pb::Lease& lease) {
   Task task;
@@ -137,11 +147,11 @@ Status PrepareScratch(const std::string& directory) {
 
 // The whole of one lease; an error here is the task's failure.
 Status RunInto(const pb::Lease& lease, const Task& task, const RunnerOptions& options, TaskMonitor& monitor,
-               pb::ReportTaskRequest& report) {
+               TaskPhases& phases, pb::ReportTaskRequest& report) {
   LWQ_ASSIGN_OR_RETURN(const Digest action_key, Digest::FromHex(lease.action_key()));
   LWQ_ASSIGN_OR_RETURN(const std::optional<TaskResult> published, PublishedResult(*options.store, action_key));
   if (published.has_value()) {
-    monitor.Log(absl::StrCat("result ", action_key.short_hex(), " was already published"));
+    spdlog::info("result {} was already published", action_key.short_hex());
     FillSuccess(*published, true, *report.mutable_success());
     return absl::OkStatus();
   }
@@ -154,9 +164,15 @@ Status RunInto(const pb::Lease& lease, const Task& task, const RunnerOptions& op
   context.execution.precision = parts.precision == Precision::kBf16 ? qat::Precision::kBF16 : qat::Precision::kF32;
   context.execution.threads = parts.threads;
   context.scratch_directory = options.scratch_directory;
-  context.progress = [&monitor](const qat::Progress& progress) { monitor.SetProgress(progress); };
+  context.progress = [&monitor, &phases](const qat::Progress& progress) {
+    monitor.SetProgress(progress);
+    Say(phases.OnProgress(progress, UnixNs()));
+  };
   context.cancel = &monitor.cancel();
-  LWQ_ASSIGN_OR_RETURN(const TaskOutcome outcome, Execute(task, context));
+  const StatusOr<TaskOutcome> executed = Execute(task, context);
+  Say(phases.End());
+  LWQ_RETURN_IF_ERROR(executed.status());
+  const TaskOutcome& outcome = *executed;
   if (outcome.diverged.has_value()) {
     SetFailure(pb::FAILURE_CAUSE_DIVERGED, outcome.diverged->message, report);
     return absl::OkStatus();
@@ -172,20 +188,23 @@ pb::ReportTaskRequest RunLease(const pb::Lease& lease, const RunnerOptions& opti
   pb::ReportTaskRequest report;
   report.set_task_key(lease.task_key());
   report.set_token(lease.token());
-  const ScopedLogFields fields({{"task", lease.task_key().substr(0, kShownKeyBytes)},
-                                {"kind", lease.kind()},
-                                {"attempt", absl::StrCat(lease.attempt())}});
-  monitor.Begin(lease.task_key(), lease.token());
+  const ScopedLogFields fields(FieldsOf(lease));
+  monitor.Begin(lease.task_key(), lease.token(), FieldsOf(lease), TraceparentOf(lease));
   ResetPeakRss();
   qat::ResetPeakMemoryUse();
+  const int64_t begin_unix_ns = UnixNs();
   const auto start = std::chrono::steady_clock::now();
 
+  TaskPhases phases;
   const StatusOr<Task> task = TaskFromLease(lease);
   if (!task.ok()) {
     SetFailure(pb::FAILURE_CAUSE_TASK, MessageOf(task.status()), report);
-  } else if (const Status status = RunInto(lease, *task, options, monitor, report); !status.ok()) {
-    report.clear_outcome();
-    FillFailure(status, *task, *options.store, monitor.cancel(), report);
+  } else {
+    const ScopedLogTap tap(&monitor);
+    if (const Status status = RunInto(lease, *task, options, monitor, phases, report); !status.ok()) {
+      report.clear_outcome();
+      FillFailure(status, *task, *options.store, monitor.cancel(), report);
+    }
   }
 
   report.set_seconds(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
@@ -193,14 +212,18 @@ pb::ReportTaskRequest RunLease(const pb::Lease& lease, const RunnerOptions& opti
   report.set_peak_rss_bytes(PeakRssBytes());
   if (report.has_failure()) {
     spdlog::warn("{} failed: {}", lease.title(), report.failure().message());
-    monitor.Log(absl::StrCat("failed: ", report.failure().message()));
   } else if (report.has_released()) {
     spdlog::info("{} given back after {:.2f} s", lease.title(), report.seconds());
   } else {
     spdlog::info("{} done in {:.2f} s", lease.title(), report.seconds());
   }
   monitor.End();
-  for (std::string& line : monitor.TakeLog()) report.add_log_lines(std::move(line));
+  TaskMonitor::Lines log = monitor.TakeLog();
+  report.set_first_log_line(log.first);
+  for (std::string& line : log.lines) report.add_log_lines(std::move(line));
+  if (options.spans != nullptr) {
+    for (Span& span : SpansOf(lease, report, phases, begin_unix_ns, UnixNs())) options.spans->Add(std::move(span));
+  }
   std::error_code ignored;
   std::filesystem::remove_all(options.scratch_directory, ignored);
   return report;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Executes one lease: an existing result if there is one, else the task, then publication. From wire message to wire
-// message.
+// message. What its thread logs meanwhile has the run, the task and the attempt as fields; what it logs while it
+// executes the task goes to the monitor as well.
 //
 // Thread-safety: the compute thread only. Errors never leave: they become the report's failure with its cause.
 #pragma once
@@ -9,6 +10,7 @@
 
 #include "common/artifact/artifact.h"
 #include "common/status/status.h"
+#include "common/trace/otlp_exporter.h"
 #include "lwqat/v1/worker_service.pb.h"
 #include "worker/daemon/task_monitor.h"
 
@@ -19,6 +21,7 @@ struct RunnerOptions {
   BlobSource* blobs = nullptr;
   std::string device = "cpu";
   std::string scratch_directory;  // emptied before each task
+  OtlpExporter* spans = nullptr;  // null: none are sent; else must outlive every call
 };
 
 // A report without worker_id and lease_next.

@@ -89,6 +89,12 @@ int main(int argc, char** argv) {
       ->type_name("DIR");
   app.add_option("--metrics-listen", options.metrics_listen,
                  "HOST:PORT of Prometheus metrics over HTTP, at /metrics; port 0 is chosen freely");
+  app.add_option(
+         "--otlp-endpoint", options.otlp_endpoint,
+         "http://HOST:PORT of an OpenTelemetry collector: send spans of tasks there by OTLP over HTTP (default: "
+         "none are sent)")
+      ->type_name("URL")
+      ->envname("OTEL_EXPORTER_OTLP_ENDPOINT");
   app.add_option("--log-format", log_format, "text, or json: an object in each line")->capture_default_str();
   app.add_option("--log-level", log_level, "trace, debug, info, warn, error or off")->capture_default_str();
   app.set_version_flag("--version", "lwq-worker " LWQ_VERSION);

@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "common/status/status.h"
 #include "common/text/one_line.h"
 
 namespace lwq::worker {
@@ -13,10 +14,12 @@ constexpr size_t kMaxLogLineBytes = 2000;
 
 }  // namespace
 
-void TaskMonitor::Begin(const std::string& task_key, uint64_t token) {
+void TaskMonitor::Begin(const std::string& task_key, uint64_t token, LogFields fields, std::string traceparent) {
   const MutexLock lock(&mutex_);
   active_ = true;
-  current_ = Snapshot{task_key, token, {}, {}};
+  current_ = Snapshot{task_key, token, std::move(fields), std::move(traceparent), {}, {}};
+  lines_.clear();
+  first_line_ = 0;
   cancel_.cancelled = false;
 }
 
@@ -31,25 +34,38 @@ void TaskMonitor::SetProgress(const qat::Progress& progress) {
   current_.progress.stage = OneLine(progress.stage, kMaxStageBytes);
 }
 
-void TaskMonitor::Log(std::string_view text) {
-  std::string line = OneLine(text, kMaxLogLineBytes);
+void TaskMonitor::OnLine(std::string_view level, std::string_view message) {
+  std::string line = level == "info" ? OneLine(message, kMaxLogLineBytes)
+                                     : OneLine(absl::StrCat(level, ": ", message), kMaxLogLineBytes);
   const MutexLock lock(&mutex_);
-  auto& lines = current_.log_lines;
-  if (lines.size() >= kMaxLogLines) lines.erase(lines.begin());
-  lines.push_back(std::move(line));
+  if (lines_.size() >= kMaxLogLines) {
+    lines_.pop_front();
+    ++first_line_;
+  }
+  lines_.push_back(std::move(line));
 }
 
-std::optional<TaskMonitor::Snapshot> TaskMonitor::Take() {
+TaskMonitor::Lines TaskMonitor::LinesLocked() const {
+  return {first_line_, std::vector<std::string>(lines_.begin(), lines_.end())};
+}
+
+std::optional<TaskMonitor::Snapshot> TaskMonitor::Take() const {
   const MutexLock lock(&mutex_);
   if (!active_) return std::nullopt;
   Snapshot snapshot = current_;
-  current_.log_lines.clear();
+  snapshot.log = LinesLocked();
   return snapshot;
 }
 
-std::vector<std::string> TaskMonitor::TakeLog() {
+void TaskMonitor::Delivered(const std::string& task_key, uint64_t token, int64_t end) {
   const MutexLock lock(&mutex_);
-  return std::exchange(current_.log_lines, {});
+  if (current_.task_key != task_key || current_.token != token) return;
+  for (; first_line_ < end && !lines_.empty(); ++first_line_) lines_.pop_front();
+}
+
+TaskMonitor::Lines TaskMonitor::TakeLog() {
+  const MutexLock lock(&mutex_);
+  return LinesLocked();
 }
 
 void TaskMonitor::CancelLease(const std::string& task_key, uint64_t token) {

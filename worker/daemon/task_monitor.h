@@ -3,6 +3,10 @@
 // the lease still holds. The border between the two threads. What it hands out may be sent as it is: stages and log
 // lines are one line of valid UTF-8 each, whatever was put in.
 //
+// Lines are numbered within the attempt, from 0, and kept until they are known to have arrived. The compute thread
+// never waits for that: of more than kMaxLogLines that have not, the oldest go, and the gap in the numbers tells how
+// many.
+//
 // Thread-safety: any thread.
 #pragma once
 
@@ -13,30 +17,43 @@
 #include <string_view>
 #include <vector>
 
+#include "common/log/log.h"
 #include "common/sync/mutex.h"
 #include "worker/qat/api/execution.h"
 
 namespace lwq::worker {
 
-class TaskMonitor {
+class TaskMonitor final : public LogTap {
  public:
+  // What of a coordinator's message the lines may be.
+  static constexpr size_t kMaxLogLines = 200;
+
+  struct Lines {
+    int64_t first = 0;  // number of the first
+    std::vector<std::string> lines;
+    int64_t end() const { return first + static_cast<int64_t>(lines.size()); }
+  };
   struct Snapshot {
     std::string task_key;
     uint64_t token = 0;
+    LogFields fields;         // of what is logged about it
+    std::string traceparent;  // of the span that it is; "" = none
     qat::Progress progress;
-    std::vector<std::string> log_lines;
+    Lines log;  // that are not known to have arrived
   };
 
-  void Begin(const std::string& task_key, uint64_t token);
+  void Begin(const std::string& task_key, uint64_t token, LogFields fields = {}, std::string traceparent = {});
   void End();
   void SetProgress(const qat::Progress& progress);
-  // Kept up to kMaxLogLines; the oldest go first.
-  void Log(std::string_view text);
+  // Kept for the coordinator, with the level in front where it is not "info".
+  void OnLine(std::string_view level, std::string_view message) override;
 
-  // The task in hand, with the log lines since the last call; nothing when idle.
-  std::optional<Snapshot> Take();
-  // Lines not yet taken, for the final report.
-  std::vector<std::string> TakeLog();
+  // The task in hand; nothing when idle.
+  std::optional<Snapshot> Take() const;
+  // Lines of that lease with numbers before `end` have arrived. Ignored when another task is in hand.
+  void Delivered(const std::string& task_key, uint64_t token, int64_t end);
+  // For the final report: those that are not known to have arrived.
+  Lines TakeLog();
   // The lease of that task was lost: its computation stops. Ignored when another task is in hand.
   void CancelLease(const std::string& task_key, uint64_t token);
   // Whatever is in hand (drain deadline).
@@ -44,10 +61,13 @@ class TaskMonitor {
   const qat::CancelToken& cancel() const { return cancel_; }
 
  private:
-  static constexpr size_t kMaxLogLines = 200;
-  Mutex mutex_;
+  Lines LinesLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  mutable Mutex mutex_;
   bool active_ ABSL_GUARDED_BY(mutex_) = false;
-  Snapshot current_ ABSL_GUARDED_BY(mutex_);
+  Snapshot current_ ABSL_GUARDED_BY(mutex_);  // without its lines
+  std::deque<std::string> lines_ ABSL_GUARDED_BY(mutex_);
+  int64_t first_line_ ABSL_GUARDED_BY(mutex_) = 0;
   qat::CancelToken cancel_;
 };
 

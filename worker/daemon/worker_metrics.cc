@@ -105,8 +105,10 @@ WorkerMetrics::WorkerMetrics(std::string_view version, int64_t device_bytes)
       .Set(1);
 }
 
-Status WorkerMetrics::Serve(const std::string& listen) {
-  LWQ_ASSIGN_OR_RETURN(server_, MetricsServer::Start(listen, {registry_, page_}));
+Status WorkerMetrics::Serve(const std::string& listen, std::shared_ptr<prometheus::Collectable> more) {
+  std::vector<std::shared_ptr<prometheus::Collectable>> shown = {registry_, page_};
+  if (more != nullptr) shown.push_back(std::move(more));
+  LWQ_ASSIGN_OR_RETURN(server_, MetricsServer::Start(listen, std::move(shown)));
   return absl::OkStatus();
 }
 

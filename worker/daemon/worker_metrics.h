@@ -27,8 +27,8 @@ class WorkerMetrics {
   // `device_bytes`: what tensors may take.
   WorkerMetrics(std::string_view version, int64_t device_bytes);
 
-  // Errors of MetricsServer.
-  Status Serve(const std::string& listen);
+  // `more` is shown, too; null: nothing. Errors of MetricsServer.
+  Status Serve(const std::string& listen, std::shared_ptr<prometheus::Collectable> more);
   // HOST:PORT; "" before Serve.
   std::string address() const { return server_ == nullptr ? "" : server_->address(); }
 

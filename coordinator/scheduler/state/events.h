@@ -29,6 +29,7 @@ struct SubmitRun {
   std::string request_id;  // "" = not idempotent
   // Of this very spec (submission.h); null: the step makes it.
   std::shared_ptr<const PreparedRun> prepared = nullptr;
+  RunTrace trace = {};
 };
 // All are accepted, in this order, or none is.
 struct SubmitRuns {
@@ -80,6 +81,7 @@ struct TaskProgress {
   uint64_t token = 0;
   Progress progress;
   std::vector<std::string> log_lines;
+  std::optional<int64_t> first_log_line = std::nullopt;  // its number within the attempt; none: all are new
 };
 struct Heartbeat {
   WorkerId worker;
@@ -110,6 +112,7 @@ struct ReportTask {
   int64_t peak_rss_bytes = 0;
   std::vector<std::string> log_lines;
   bool lease_next = false;
+  std::optional<int64_t> first_log_line = std::nullopt;  // as in TaskProgress
 };
 
 // An operator says that a quarantined device is well again.
@@ -134,6 +137,12 @@ struct Lease {
   int attempt = 1;
   std::string title;
   int64_t duration_ms = 0;
+  // For logs and traces: the first of the runs that want it, and its trace.
+  RunId run;
+  std::string traceparent;
+  // How long it waited; 0 and 0: not known, or it is another worker's as well.
+  int64_t ready_unix_ms = 0;
+  int64_t leased_unix_ms = 0;
 };
 
 struct LostLease {

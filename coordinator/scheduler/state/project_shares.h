@@ -22,6 +22,8 @@ struct ProjectOptions {
   int64_t max_running = 0;  // tasks executed at once for it; 0 = any number
   // Activations that are being made for it, or were and are still to be read (run_ahead.h), in bytes; 0 = any number.
   int64_t max_stored_bytes = 0;
+  // Models, tokenizers and texts that its runs name (project_inputs.h), in bytes; 0 = any number.
+  int64_t max_input_bytes = 0;
 };
 
 class ProjectShares {

@@ -65,4 +65,8 @@ uint64_t TokenOf(const TaskRecord& task, const WorkerId& worker) {
   return task.worker == worker && !task.only_older ? task.token : 0;
 }
 
+int AttemptOf(const TaskRecord& task, uint64_t token) {
+  return IsDuplicated(task) && token == task.older->token ? task.attempts - 1 : task.attempts;
+}
+
 }  // namespace lwq::coordinator

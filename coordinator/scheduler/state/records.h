@@ -51,6 +51,13 @@ struct RunResult {
   friend bool operator==(const RunResult&, const RunResult&) = default;
 };
 
+// Where a run is in a trace of somebody's; empty texts: in none.
+struct RunTrace {
+  std::string traceparent;  // W3C: its parent is the run's own span, which is the parent of all that is done for it
+  std::string parent_id;    // the span of whoever submitted it; "" = none
+  friend bool operator==(const RunTrace&, const RunTrace&) = default;
+};
+
 struct RunRecord {
   RunId id;
   int64_t sequence = 0;  // order of submission
@@ -69,6 +76,7 @@ struct RunRecord {
   // Resumed after its sweep's halving had stopped it: it is trained through, whatever halving decides of it.
   bool left_halving = false;
   Digest remaking;  // SUCCEEDED: the task whose lost result is made again for it; zero = none
+  RunTrace trace;
 };
 
 // Runs that were submitted together to be compared. What they are never changes; where there is halving, its journal
@@ -146,6 +154,8 @@ inline bool IsDuplicated(const TaskRecord& task) {
 const WorkerId* HolderOf(const TaskRecord& task, uint64_t token);
 // The token under which the worker holds the task; 0: it does not.
 uint64_t TokenOf(const TaskRecord& task, const WorkerId& worker);
+// Which attempt of the task the lease is.
+int AttemptOf(const TaskRecord& task, uint64_t token);
 
 // What an action made.
 struct ActionRecord {
@@ -194,6 +204,7 @@ struct LogRecord {
   std::string task;    // title
   std::string worker;  // name
   std::string text;
+  int attempt = 0;  // of the task, from 1; 0 = it is about none, or a version wrote it that did not say
 };
 
 struct PutRun {
@@ -265,8 +276,18 @@ struct DropSweep {
 struct PutTokenFloor {
   uint64_t token = 0;
 };
+// How a line appears in the log of the process as well.
+enum class LogEcho {
+  kNone,  // it is a worker's, or it is there for another run that has the task
+  kDetail,
+  kNews,
+  kProblem,
+};
 struct AppendLog {
   LogRecord line;
+  // These are not stored.
+  LogEcho echo = LogEcho::kNone;
+  Digest task = {};  // zero = it is about no task
 };
 // Lines of the run with sequence ≤ up_to.
 struct DropLogs {

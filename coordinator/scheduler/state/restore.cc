@@ -67,6 +67,7 @@ Status RestoreRuns(State& state, Records& records) {
         state.outdated_runs.insert(run.record.sequence);
       }
     }
+    state.inputs.Add(*run.record.spec);
     IndexBases(state, state.runs.emplace(id, std::move(run)).first->second.record);
   }
   for (LogRecord& line : records.logs) {

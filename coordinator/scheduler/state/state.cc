@@ -164,6 +164,15 @@ Lease LeaseOf(const State& state, const TaskEntry& task, const WorkerId& worker)
     if (content.has_value()) lease.inputs[role] = *content;
   }
   lease.title = TitleOf(state, task);
+  if (!task.wanted_by.empty()) {
+    const RunRecord& run = state.runs.at(state.runs_by_sequence.at(task.wanted_by.begin()->first)).record;
+    lease.run = run.id;
+    lease.traceparent = run.trace.traceparent;
+  }
+  if (!record.older.has_value() && task.ready_unix_ms != 0) {
+    lease.ready_unix_ms = task.ready_unix_ms;
+    lease.leased_unix_ms = task.leased_unix_ms;
+  }
   return lease;
 }
 

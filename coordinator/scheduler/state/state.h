@@ -29,6 +29,8 @@
 #include "coordinator/scheduler/state/events.h"
 #include "coordinator/scheduler/state/kept_artifacts.h"
 #include "coordinator/scheduler/state/local_artifacts.h"
+#include "coordinator/scheduler/state/log_intake.h"
+#include "coordinator/scheduler/state/project_inputs.h"
 #include "coordinator/scheduler/state/project_shares.h"
 #include "coordinator/scheduler/state/ready_queue.h"
 #include "coordinator/scheduler/state/records.h"
@@ -113,6 +115,7 @@ struct TaskEntry {
   Digest waiting_for;                 // BLOCKED behind an equal action of another task; zero = not
   int64_t leased_at_ms = 0;           // to the worker that the record names
   int64_t older_leased_at_ms = 0;     // to the older of two
+  int64_t ready_unix_ms = 0;          // when it last became READY; 0 = before the coordinator started
   int64_t leased_unix_ms = 0;         // LEASED: when, to the older of two; 0 = before the coordinator started
   int64_t charged_from_ms = 0;        // LEASED: since when its project pays, for one worker only
   double charged_seconds = 0;         // LEASED: to its project, in advance
@@ -120,6 +123,7 @@ struct TaskEntry {
   int64_t execution_deadline_ms = 0;  // LEASED: when it is taken from its worker, the older of two; 0 = never
   int64_t straggles_at_ms = 0;        // LEASED: when it is a straggler; 0 = never, or it is one
   Progress progress;                  // of the last lease
+  std::map<uint64_t, LogIntake> log;  // LEASED: lines that came of each lease, by its token
 };
 
 struct WorkerEntry {
@@ -191,6 +195,7 @@ struct State {
   std::map<std::string, RequestRecord> requests;
   ReadyQueue ready;
   ProjectShares shares;
+  ProjectInputs inputs;  // of all runs
   std::set<std::pair<int64_t, Digest>> delayed;
   std::set<std::pair<int64_t, WorkerId>> worker_deadlines;
   std::set<std::pair<int64_t, Digest>> execution_deadlines;

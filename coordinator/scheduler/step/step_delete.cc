@@ -90,6 +90,7 @@ void Stepper::EraseRun(RunEntry& run) {
   }
   std::erase_if(state_.retention_deadlines, [&](const auto& deadline) { return deadline.second == sequence; });
   state_.runs_by_sequence.erase(sequence);
+  state_.inputs.Remove(*run.record.spec);
   state_.runs.erase(id);
   effects_.changes.push_back(DropRun{id, sequence});
 }

@@ -16,7 +16,6 @@ namespace lwq::coordinator {
 namespace {
 
 constexpr size_t kMaxErrorBytes = 2000;
-constexpr size_t kMaxLogLineBytes = 2000;
 
 // "sensitivity measured (fisher, 64 samples): most sensitive are blocks 3, 1, 7"
 std::string MeasuredLine(const Measurement& measurement) {
@@ -347,33 +346,6 @@ void Stepper::EndRun(RunEntry& run, RunState state) {
 void Stepper::SaveRun(RunEntry& run) {
   HoldResults(state_, run, TasksToHold(run));
   effects_.changes.push_back(PutRun{run.record});
-}
-
-void Stepper::LogRun(RunEntry& run, std::string_view task, std::string_view worker, std::string_view text) {
-  Revise(state_, run);
-  LogRecord line{.run = run.record.id,
-                 .sequence = state_.next_log++,
-                 .time_unix_ms = now_.unix_ms,
-                 .task = std::string(task),
-                 .worker = std::string(worker),
-                 .text = OneLine(text, kMaxLogLineBytes)};
-  effects_.changes.push_back(AppendLog{line});
-  run.logs.push_back(std::move(line));
-  // Dropped a fifth at a time, so that a full log does not cost a delete per line.
-  const size_t kept = state_.options.log_lines;
-  if (run.logs.size() > kept + kept / 5 + 1) {
-    const auto end = run.logs.end() - static_cast<ptrdiff_t>(kept);
-    const int64_t up_to = (end - 1)->sequence;
-    run.logs.erase(run.logs.begin(), end);
-    effects_.changes.push_back(DropLogs{run.record.id, up_to});
-  }
-}
-
-void Stepper::LogTask(const TaskEntry& task, std::string_view worker, std::string_view text) {
-  for (const auto& [sequence, position] : task.wanted_by) {
-    RunEntry& run = RunAt(sequence);
-    LogRun(run, run.tasks[position].title, worker, text);
-  }
 }
 
 }  // namespace lwq::coordinator

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // New runs: alone, and several of which all are accepted or none.
+#include <span>
 #include <utility>
 
 #include "coordinator/scheduler/step/halved_sweep.h"
@@ -20,6 +21,8 @@ StatusOr<std::shared_ptr<const PreparedRun>> PreparedOf(const SubmitRun& submiss
 Status Stepper::On(const SubmitRun& event) {
   LWQ_ASSIGN_OR_RETURN(const std::shared_ptr<const PreparedRun> prepared, PreparedOf(event));
   LWQ_RETURN_IF_ERROR(Admit(state_, event.request_id, *prepared));
+  const RunSpec* const spec = &prepared->resolved.spec;
+  LWQ_RETURN_IF_ERROR(CheckInputs(state_, state_.inputs, std::span(&spec, 1)));
   effects_.reply = RunReply{Accept(event, *prepared)};
   return absl::OkStatus();
 }
@@ -34,6 +37,9 @@ StatusOr<std::vector<std::shared_ptr<const PreparedRun>>> Stepper::AdmitAll(cons
     if (!admitted.ok()) return OfRun(admitted, i, runs.size(), runs[i].spec.name);
     prepared.push_back(*std::move(one));
   }
+  std::vector<const RunSpec*> specs;
+  for (const auto& one : prepared) specs.push_back(&one->resolved.spec);
+  LWQ_RETURN_IF_ERROR(CheckInputs(state_, state_.inputs, specs));
   return prepared;
 }
 
@@ -80,9 +86,10 @@ Status Stepper::On(const SubmitSweep& event) {
   } while (state_.sweeps.contains(sweep.id));
   const int64_t first_blocks = event.halving.has_value() ? RungBlocks(event.halving->rule).front() : kAllBlocks;
   for (size_t i = 0; i < event.runs.size(); ++i) {
-    sweep.members.push_back({.run = Accept({event.runs[i].spec, ""}, *prepared[i], first_blocks),
-                             .labels = event.labels[i],
-                             .place = static_cast<int64_t>(i)});
+    sweep.members.push_back(
+        {.run = Accept({event.runs[i].spec, "", nullptr, event.runs[i].trace}, *prepared[i], first_blocks),
+         .labels = event.labels[i],
+         .place = static_cast<int64_t>(i)});
   }
   effects_.changes.push_back(PutSweep{sweep});
   effects_.reply = SweepReply{sweep.id};
@@ -106,8 +113,10 @@ RunId Stepper::Accept(const SubmitRun& submission, const PreparedRun& prepared, 
                               .short_hex();
   } while (state_.runs.contains(run.record.id));
   run.record.submitted_unix_ms = now_.unix_ms;
+  run.record.trace = submission.trace;
   run.record.recipe = prepared.resolved.recipe;
   run.record.spec = std::make_shared<const RunSpec>(prepared.resolved.spec);
+  state_.inputs.Add(*run.record.spec);
   run.model = prepared.resolved.model;
   run.plan = prepared.plan;
   run.promoted_blocks = promoted_blocks;

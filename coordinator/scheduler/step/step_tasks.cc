@@ -29,6 +29,8 @@ void Stepper::Replace(TaskEntry& task, TaskStep step) {
   if (step.delay_ms > 0) task.not_before_ms = now_.steady_ms + step.delay_ms;
   if (newest_ended) task.leased_at_ms = task.older_leased_at_ms;
   if (newest_ended || task.record.state != TaskState::kLeased) task.progress = Progress();
+  if (task.record.state != TaskState::kLeased) task.log.clear();
+  if (task.record.state == TaskState::kReady) task.ready_unix_ms = now_.unix_ms;
   if (before == TaskState::kLeased && task.record.state != TaskState::kLeased) {
     state_.shares.End(task.place.project, task.charged_seconds,
                       static_cast<double>(now_.steady_ms - task.charged_from_ms) / 1000);

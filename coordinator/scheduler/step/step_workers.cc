@@ -25,7 +25,6 @@ constexpr double kUnknownSeconds = 1;
 constexpr size_t kNamedDevices = 6;
 constexpr size_t kMaxMessageBytes = 2000;
 constexpr size_t kMaxMetricsBytes = 4 << 20;
-constexpr size_t kMaxLinesPerMessage = 200;
 
 Status CheckRegistration(const WorkerRecord& worker) {
   const auto bad = [](std::string_view what) {
@@ -94,11 +93,6 @@ std::string ReasonOfLoss(const TaskRecord& task) {
   return "the lease expired and is another worker's";
 }
 
-// Which attempt of the task the lease is.
-int AttemptOf(const TaskRecord& task, uint64_t token) {
-  return IsDuplicated(task) && token == task.older->token ? task.attempts - 1 : task.attempts;
-}
-
 std::string Seconds(double seconds) {
   char text[32];
   std::snprintf(text, sizeof(text), "%.2f s", seconds);
@@ -141,7 +135,10 @@ void Stepper::LoseLease(WorkerEntry& worker) {
   TaskEntry& task = state_.tasks.at(*worker.lease);
   const uint64_t token = TokenOf(task.record, worker.record.id);
   const std::string reason = "the worker fell silent or was replaced";
-  LogTask(task, DeviceOf(worker.record), absl::StrCat("attempt ", AttemptOf(task.record, token), " lost: ", reason));
+  EndLines(task, token, DeviceOf(worker.record));
+  const int attempt = AttemptOf(task.record, token);
+  LogTask(task, attempt, DeviceOf(worker.record), absl::StrCat("attempt ", attempt, " lost: ", reason),
+          LogEcho::kProblem);
   Apply(task, LeaseLost{token, Blame(task, worker.record, FailureCause::kLeaseLost, reason)});
 }
 
@@ -234,10 +231,11 @@ Lease Stepper::Begin(TaskEntry& task, WorkerEntry& worker) {
 
 Lease Stepper::Duplicate(TaskEntry& task, WorkerEntry& worker) {
   const int64_t seconds = (now_.steady_ms - task.leased_at_ms) / 1000;
-  LogTask(task, DeviceOf(worker.record),
+  LogTask(task, task.record.attempts + 1, DeviceOf(worker.record),
           absl::StrCat("attempt ", task.record.attempts + 1, " begins beside that of ", task.record.worker_name,
                        ", which has run for ", seconds,
-                       " s, far longer than such tasks took (--straggler-factor): whoever ends first counts"));
+                       " s, far longer than such tasks took (--straggler-factor): whoever ends first counts"),
+          LogEcho::kProblem);
   task.older_leased_at_ms = std::exchange(task.leased_at_ms, now_.steady_ms);
   task.progress = Progress();
   Apply(task, Duplicated{worker.record.id, DeviceOf(worker.record)});
@@ -269,9 +267,10 @@ std::vector<std::string> Stepper::Blame(const TaskEntry& task, const WorkerRecor
 void Stepper::LogQuarantined(const TaskEntry& task, const std::vector<std::string>& devices) {
   for (const std::string& device : devices) {
     const int64_t seconds = (state_.health.QuarantinedUntil(device).value_or(0) - now_.steady_ms) / 1000;
-    LogTask(task, device,
+    LogTask(task, 0, device,
             absl::StrCat("worker ", device, " is given nothing for ", seconds, " s: ", state_.health.Reason(device),
-                         " (lwq workers --release ", device, ")"));
+                         " (lwq workers --release ", device, ")"),
+            LogEcho::kProblem);
   }
 }
 
@@ -320,9 +319,7 @@ Status Stepper::On(const Heartbeat& event) {
       RunEntry& run = RunAt(sequence);
       run.task_revisions[position] = Revise(state_, run);
     }
-    for (size_t i = 0; i < std::min(reported.log_lines.size(), kMaxLinesPerMessage); ++i) {
-      LogTask(task, DeviceOf(worker->record), reported.log_lines[i]);
-    }
+    TakeLines(task, reported.token, DeviceOf(worker->record), reported.log_lines, reported.first_log_line);
   }
   for (const Digest& artifact : event.discarded) {
     state_.activations.Deleted(event.worker, artifact, effects_.changes);
@@ -404,12 +401,12 @@ Status CheckLeaseholder(const TaskRecord& record, const WorkerId& worker, const 
 
 }  // namespace
 
-void Stepper::LogReport(const TaskEntry& task, const WorkerEntry& worker, const ReportTask& report,
-                        const std::string& said) {
-  for (size_t i = 0; i < std::min(report.log_lines.size(), kMaxLinesPerMessage); ++i) {
-    LogTask(task, DeviceOf(worker.record), report.log_lines[i]);
-  }
-  LogTask(task, DeviceOf(worker.record), said);
+void Stepper::LogReport(TaskEntry& task, const WorkerEntry& worker, const ReportTask& report, const std::string& said) {
+  const std::string& device = DeviceOf(worker.record);
+  TakeLines(task, report.token, device, report.log_lines, report.first_log_line);
+  EndLines(task, report.token, device);
+  const bool failed = std::holds_alternative<ReportFailure>(report.outcome);
+  LogTask(task, AttemptOf(task.record, report.token), device, said, failed ? LogEcho::kProblem : LogEcho::kDetail);
 }
 
 void Stepper::RecordResult(const TaskEntry& task, const ReportTask& report, const ReportSuccess& success) {
@@ -475,9 +472,11 @@ void Stepper::EndExecution(TaskEntry& task) {
   const uint64_t token = TokenOf(record, worker.id);
   const int64_t seconds = (now_.steady_ms - (duplicated ? task.older_leased_at_ms : task.leased_at_ms)) / 1000;
   const std::string reason = absl::StrCat("it has run for ", seconds, " s, far longer than such tasks took");
-  LogTask(
-      task, DeviceOf(worker),
-      absl::StrCat("attempt ", AttemptOf(record, token), " taken from the worker: ", reason, " (--execution-factor)"));
+  const int attempt = AttemptOf(record, token);
+  EndLines(task, token, DeviceOf(worker));
+  LogTask(task, attempt, DeviceOf(worker),
+          absl::StrCat("attempt ", attempt, " taken from the worker: ", reason, " (--execution-factor)"),
+          LogEcho::kProblem);
   Apply(task, LeaseLost{token, Blame(task, worker, FailureCause::kLeaseLost, reason)});
 }
 

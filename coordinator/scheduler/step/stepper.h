@@ -2,7 +2,7 @@
 // One step in progress: the state, the moment, and the effects as they accumulate. Private to the scheduler; its
 // methods are spread over step_submit.cc (new runs), step_runs.cc (runs), step_halving.cc (runs that halving stops or
 // lets go on), step_delete.cc (runs that go), step_remake.cc (results that were lost), step_workers.cc (workers,
-// leases, reports) and step_tasks.cc (what follows when a task changes).
+// leases, reports), step_tasks.cc (what follows when a task changes) and step_logs.cc (what is said of all that).
 #pragma once
 
 #include <deque>
@@ -96,9 +96,18 @@ class Stepper {
   // After every change of a run's record or list of tasks.
   void SaveRun(RunEntry& run);
   RunEntry& RunAt(int64_t sequence) { return state_.runs.at(state_.runs_by_sequence.at(sequence)); }
+
+  // step_logs.cc
   void LogRun(RunEntry& run, std::string_view task, std::string_view worker, std::string_view text);
-  // One line for every run that wants the task.
-  void LogTask(const TaskEntry& task, std::string_view worker, std::string_view text);
+  // One line for every run that wants the task; attempt 0 = it is about none.
+  void LogTask(const TaskEntry& task, int attempt, std::string_view worker, std::string_view text, LogEcho echo);
+  // `line` without its number and time.
+  void AppendLine(RunEntry& run, LogRecord line, LogEcho echo, const Digest& task);
+  // What the worker logged under that lease, as far as it is new and not too much (log_intake.h).
+  void TakeLines(TaskEntry& task, uint64_t token, std::string_view worker, const std::vector<std::string>& lines,
+                 std::optional<int64_t> first);
+  // No more will come: says how many lines are missing. Before the task changes.
+  void EndLines(TaskEntry& task, uint64_t token, std::string_view worker);
 
   // step_halving.cc
   // Records what the run has measured at the rungs it has reached, and does what follows for its sweep.
@@ -164,7 +173,7 @@ class Stepper {
   void LogQuarantined(const TaskEntry& task, const std::vector<std::string>& devices);
   // What the report means for the task, the log, and what is remembered. ABORTED: the lease is another's, or none.
   Status ApplyReport(TaskEntry& task, const WorkerEntry& worker, const ReportTask& report);
-  void LogReport(const TaskEntry& task, const WorkerEntry& worker, const ReportTask& report, const std::string& said);
+  void LogReport(TaskEntry& task, const WorkerEntry& worker, const ReportTask& report, const std::string& said);
   void RecordResult(const TaskEntry& task, const ReportTask& report, const ReportSuccess& success);
   // For the sake of the device's standing.
   void NoteExecuted(const TaskEntry& task, const WorkerRecord& worker, const ReportSuccess& success);

@@ -76,6 +76,20 @@ Status Admit(const State& state, const std::string& request_id, const PreparedRu
   return ChooseClasses(state, prepared.resolved).status();
 }
 
+Status CheckInputs(const State& state, const ProjectInputs& there, std::span<const RunSpec* const> specs) {
+  for (const auto& [project, added] : there.AddedBy(specs)) {
+    const int64_t most = state.shares.OptionsOf(project).max_input_bytes;
+    const int64_t bytes = there.BytesOf(project) + added;
+    if (most == 0 || added == 0 || bytes <= most) continue;
+    return absl::ResourceExhaustedError(
+        absl::StrCat("project '", OneLine(project, kShownNameBytes), "' would have ", HumanBytes(bytes),
+                     " of models and texts in its runs, and may have ", HumanBytes(most),
+                     " (--project-inputs): delete runs that are not needed any more (lwq delete), or ask whoever runs "
+                     "the coordinator"));
+  }
+  return absl::OkStatus();
+}
+
 Status CheckTogether(std::span<const SubmitRun> runs) {
   if (runs.empty()) return absl::InvalidArgumentError("runs is empty: give at least one");
   if (runs.size() > kMaxRunsAtOnce) {
@@ -162,6 +176,10 @@ StatusOr<std::vector<PreparedRun>> ValidateRuns(StateReader& reader, std::span<c
     for (size_t i = 0; i < runs.size() && admitted.ok(); ++i) {
       admitted = OfRun(Admit(state, runs[i].request_id, prepared[i]), i, runs.size(), runs[i].spec.name);
     }
+    // Before files are uploaded their digests stand for nothing: only what they come to by themselves is known.
+    std::vector<const RunSpec*> specs;
+    for (const PreparedRun& one : prepared) specs.push_back(&one.resolved.spec);
+    if (admitted.ok()) admitted = CheckInputs(state, ProjectInputs(), specs);
   }));
   LWQ_RETURN_IF_ERROR(admitted);
   return prepared;

@@ -56,6 +56,9 @@ StatusOr<std::optional<RunId>> SubmittedBefore(const State& state, const std::st
 // Whether the run would be accepted now. Errors of SubmittedBefore; FAILED_PRECONDITION: a task fits no worker.
 Status Admit(const State& state, const std::string& request_id, const PreparedRun& prepared);
 
+// RESOURCE_EXHAUSTED: with the inputs that these add to those that are there, a project would have more than it may.
+Status CheckInputs(const State& state, const ProjectInputs& there, std::span<const RunSpec* const> specs);
+
 // INVALID_ARGUMENT: none, more than kMaxRunsAtOnce, or a request_id that is there twice.
 Status CheckTogether(std::span<const SubmitRun> runs);
 

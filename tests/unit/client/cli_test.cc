@@ -592,6 +592,12 @@ TEST_F(VerbTest, LogsTurnPagesAndFilter) {
   EXPECT_EQ(cli_.out(),
             "1970-01-01T00:00:02.000Z  train block 0  worker-1  line 2\n"
             "1970-01-01T00:00:04.000Z  train block 0  worker-1  line 4\n");
+  service_.log_lines[2].set_attempt(2);
+  ASSERT_EQ(cli_.Run({"logs", "3f2a", "tokenize"}), 0) << cli_.err();
+  EXPECT_EQ(cli_.out(),
+            "1970-01-01T00:00:01.000Z  tokenize  worker-1  line 1\n"
+            "1970-01-01T00:00:03.000Z  tokenize (attempt 2)  worker-1  line 3\n"
+            "1970-01-01T00:00:05.000Z  tokenize  worker-1  line 5\n");
   ASSERT_EQ(cli_.Run({"logs", "3f2a", "--json"}), 0);
   EXPECT_EQ(Json::parse(cli_.out().substr(0, cli_.out().find('\n')))["text"], "line 1");
 }

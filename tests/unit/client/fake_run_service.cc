@@ -158,6 +158,7 @@ grpc::Status FakeRunService::GetRunLogs(grpc::ServerContext*, const lwqat::v1::G
   if (Find(request->run_id()) == nullptr) return NoRun(request->run_id());
   for (const lwqat::v1::LogLine& line : log_lines) {
     if (line.sequence() <= request->after()) continue;
+    if (!request->task().empty() && line.task() != request->task()) continue;
     if (static_cast<size_t>(response->lines_size()) == page_lines) {
       response->set_more(true);
       break;

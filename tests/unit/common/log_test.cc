@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/log/log.h"
 
+#include <thread>
+
 #include "common/json/json.h"
 #include "common/log/log_line.h"
 #include "gmock/gmock.h"
@@ -47,6 +49,39 @@ TEST(LogTest, FieldsAreThereWhileTheirScopeLives) {
   EXPECT_THAT(log, HasSubstr(R"("message":"one","run":"r","time")"));
   EXPECT_THAT(log, HasSubstr(R"("message":"none","time")"));
   EXPECT_THAT(log, Not(HasSubstr(R"("message":"one","run":"r","task")")));
+}
+
+// What it was told, a line each.
+class NotingTap final : public LogTap {
+ public:
+  void OnLine(std::string_view level, std::string_view message) override {
+    told += std::string(level) + " " + std::string(message) + "\n";
+  }
+  std::string told;
+};
+
+TEST(LogTest, ATapIsToldWhatItsThreadLogsWhateverTheLogShows) {
+  ASSERT_TRUE(InitLog("test", "error").ok());
+  ::testing::internal::CaptureStderr();
+  NotingTap outer, inner;
+  spdlog::warn("before");
+  {
+    const ScopedLogTap taps_outer(&outer);
+    spdlog::info("token {}", kToken);
+    spdlog::debug("a detail");
+    {
+      const ScopedLogTap taps_inner(&inner);
+      spdlog::warn("within");
+    }
+    std::thread([] { spdlog::warn("of another thread"); }).join();
+    spdlog::error("an error");
+  }
+  spdlog::warn("after");
+  const std::string log = ::testing::internal::GetCapturedStderr();
+  EXPECT_EQ(outer.told, "info token lwq_[redacted]\nerror an error\n");
+  EXPECT_EQ(inner.told, "warning within\n");
+  EXPECT_THAT(log, HasSubstr("an error"));
+  EXPECT_THAT(log, Not(HasSubstr("within")));
 }
 
 TEST(LogTest, UnknownLevelsAndFormatsAreRefused) {

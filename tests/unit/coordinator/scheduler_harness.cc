@@ -610,6 +610,9 @@ std::string CheckIndexes(const State& state) {
       return absl::StrCat("run ", id.value, " is done but runs");
     }
   }
+  ProjectInputs inputs;
+  for (const auto& [id, run] : state.runs) inputs.Add(*run.record.spec);
+  if (inputs != state.inputs) return "the inputs of projects are counted wrongly";
   const std::string runs_wrong = CheckRunIndexes(state);
   if (!runs_wrong.empty()) return runs_wrong;
   const std::string kept_wrong = CheckKept(state);
@@ -691,7 +694,8 @@ std::string CheckEmpty(const State& state) {
                   left("deadlines", state.delayed.size() + state.execution_deadlines.size()),
                   left("retentions", state.retention_deadlines.size()),
                   left("pending runs", state.pending_runs.size() + state.remaking_runs.size()),
-                  left("bases", state.bases_of_model.size() + state.running_on_base.size()));
+                  left("bases", state.bases_of_model.size() + state.running_on_base.size()),
+                  left("bytes of inputs", static_cast<size_t>(state.inputs.total_bytes())));
   for (const auto& [project, use] : state.shares.all()) {
     absl::StrAppend(&text, left("shares of waiting or running tasks", static_cast<size_t>(use.waiting + use.running)));
   }

@@ -196,6 +196,36 @@ TEST_F(SqliteStoreTest, AFileFromBeforeRunsWereDeletedKeepsWhatItHas) {
   EXPECT_EQ(records->token_floor, 0u);
 }
 
+TEST_F(SqliteStoreTest, RunsAndLinesOfAFileFromBeforeTracesAreInNoneAndOfNoAttempt) {
+  RunRecord run;
+  run.id.value = "0123456789ab";
+  run.spec = std::make_shared<const RunSpec>(BlockApSpec(2));
+  run.recipe = ResolveSpec(*run.spec)->recipe;
+  constexpr int kBeforeTraces = 12;
+  {
+    SQLite::Database database(path(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+    ASSERT_TRUE(MigrateSqlite(database, kBeforeTraces).ok());
+    SQLite::Statement put_run(
+        database,
+        "INSERT INTO runs VALUES (1, ?, ?, ?, 'SUCCEEDED', 'a|b|c|fp32|t1', '', 5, 6, ?, '[]', '{}', 0, 0, '')");
+    put_run.bind(1, run.id.value);
+    put_run.bind(2, CanonicalJson(RunSpecToJson(*run.spec)));
+    put_run.bind(3, CanonicalJson(RecipeToJson(run.recipe)));
+    put_run.bind(4, ResultToText(run.result));
+    put_run.exec();
+    database.exec("INSERT INTO log_lines VALUES (1, '0123456789ab', 5, 'noop 0', 'a', 'attempt 2 succeeded')");
+  }
+  StatusOr<std::unique_ptr<Store>> store = OpenSqliteStore(path());
+  ASSERT_TRUE(store.ok()) << store.status();
+  const StatusOr<Records> records = (*store)->Load();
+  ASSERT_TRUE(records.ok()) << records.status();
+  ASSERT_EQ(records->runs.size(), 1u);
+  EXPECT_EQ(records->runs[0].trace, RunTrace());
+  ASSERT_EQ(records->logs.size(), 1u);
+  EXPECT_EQ(records->logs[0].text, "attempt 2 succeeded");
+  EXPECT_EQ(records->logs[0].attempt, 0);
+}
+
 TEST_F(SqliteStoreTest, AFileThatLostItsTermIsDataLoss) {
   ASSERT_TRUE(OpenSqliteStore(path()).ok());
   {

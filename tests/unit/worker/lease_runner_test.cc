@@ -4,12 +4,14 @@
 
 #include <filesystem>
 #include <map>
+#include <sstream>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/artifact/file_tree.h"
 #include "common/artifact/task_result.h"
+#include "common/log/log.h"
 #include "common/object_store/open_store.h"
 #include "common/task/task_def.h"
 #include "common/task/task_params.h"
@@ -24,6 +26,7 @@ namespace {
 
 namespace pb = lwqat::v1;
 using test::AsBytes;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 class LeaseRunnerTest : public testing::Test {
@@ -155,6 +158,31 @@ TEST_F(HarmedResultTest, AnOutputOfWhichAPartIsGoneOrCutShortIsRemade) {
   ExpectRemade();
   ASSERT_TRUE(store_->Put(BlobKey(part_.digest), AsBytes("short"), {}).ok());
   ExpectRemade();
+}
+
+TEST_F(LeaseRunnerTest, EveryLineOfATaskHasItsIdsAndWhatItSaysGoesToTheCoordinator) {
+  pb::Lease lease =
+      Tokenize(FixtureTokenizer(), Upload("t.txt", "The quick brown fox jumps over the lazy dog, and again."));
+  lease.set_run_id("0123456789ab");
+  lease.set_attempt(3);
+  lease.set_traceparent("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00");
+  ASSERT_TRUE(Run(lease).has_success());
+  ASSERT_TRUE(InitLog("worker", "info", "json").ok());
+  testing::internal::CaptureStderr();
+  const pb::ReportTaskRequest report = Run(lease);
+  lease.set_kind("no such kind");
+  Run(lease);
+  std::istringstream log(testing::internal::GetCapturedStderr());
+  int lines = 0;
+  for (std::string line; std::getline(log, line); ++lines) {
+    EXPECT_THAT(
+        line, AllOf(HasSubstr(R"("run":"0123456789ab")"), HasSubstr(R"("task":"task")"), HasSubstr(R"("attempt":"3")"),
+                    HasSubstr(R"("trace_id":"0af7651916cd43dd8448eb211c80319c")"), HasSubstr(R"("span_id":)")));
+  }
+  EXPECT_EQ(lines, 3) << "found, done, failed";
+  EXPECT_EQ(report.first_log_line(), 0);
+  ASSERT_EQ(report.log_lines_size(), 1);
+  EXPECT_EQ(report.log_lines(0), "result " + action_.short_hex() + " was already published");
 }
 
 TEST_F(LeaseRunnerTest, TheReportOfARefusalNamesTheTaskTheTokenAndTheReason) {
