@@ -20,7 +20,8 @@ Helps HelpsOfTheRun() {
        {"Scores that were measured before: JSON as lwq sensitivity writes it, with sensitivity_scores, a number per "
         "block"}},
       {"eval_texts", {"Texts whose perplexity is measured: PATH or NAME=PATH; may be repeated"}},
-      {"save_quant_dir", {"The exported model is put there when the run has succeeded"}},
+      {"save_quant_dir",
+       {"The exported model is put there when the run has succeeded: a directory, or s3://bucket/prefix"}},
       {"real_quant", {"EfficientQAT's switch: true is export_format gptq_v2, false is fake_quant", {"true", "false"}}},
       {"name", {"Names the run in lists and reports (default: the run file's name)"}},
       {"priority", {"Runs of the project with a higher number go first (default 0)"}},
