@@ -27,11 +27,12 @@ function(lwq_binary name)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
 endfunction()
 
-# lwq_test(NAME SUITE unit|property|conformance|simulation|numerics|integration|tidy SOURCES … DEPS … [TIMEOUT s] [SERIAL]):
-# one GoogleTest binary, one CTest entry; scripts/test adds up the cases of each suite from the binaries' own reports.
+# lwq_test(NAME SUITE unit|property|conformance|simulation|numerics|integration|tidy SOURCES … DEPS … [PROGRAMS target …]
+# [TIMEOUT s] [SERIAL]): one GoogleTest binary, one CTest entry; scripts/test adds up the cases of each suite from the
+# binaries' own reports. PROGRAMS are built before it: those that it starts. Nothing without LWQ_TESTS.
 # Test data: the macro LWQ_SOURCE_DIR is the repository's root, LWQ_BINARY_DIR the build folder.
 function(lwq_test name)
-  cmake_parse_arguments(ARG "SERIAL" "SUITE;TIMEOUT" "SOURCES;DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "SERIAL" "SUITE;TIMEOUT" "SOURCES;DEPS;PROGRAMS" ${ARGN})
   if(NOT LWQ_TESTS)
     return()
   endif()
@@ -46,6 +47,9 @@ function(lwq_test name)
     set(test_main lwq_torch_test_main)
   endif()
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gmock ${test_main} lwq_warnings)
+  if(ARG_PROGRAMS)
+    add_dependencies(${name} ${ARG_PROGRAMS})
+  endif()
   add_test(NAME ${name} COMMAND ${name} --gtest_output=json:${CMAKE_BINARY_DIR}/reports/${ARG_SUITE}/${name}.json)
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 300)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Real S3 servers for scripts/s3_conformance and scripts/s3_bench, on free ports of this machine, in scratch folders.
+"""Real S3 servers for scripts/s3_conformance, s3_bench and check_deployment, on free ports of this machine, in scratch folders.
 
-    with start("versitygw", folder) as server: …     server.endpoint; keys AKTEST / SKTEST; bucket "bucket"
+    with start("versitygw") as server: …     server.endpoint; keys AKTEST / SKTEST; bucket "bucket"
+    python3 scripts/s3_servers.py versitygw COMMAND…     runs the command meanwhile, with AWS_*; {} in it is the bucket's URI
 
 versitygw comes from the Go module proxy and moto from PyPI, pinned, under build/; radosgw from Debian's packages, as root.
 """
@@ -10,6 +11,7 @@ import os
 import pathlib
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -24,8 +26,9 @@ KEY, SECRET = "AKTEST", "SKTEST"
 
 
 class Server:
-    def __init__(self, name, version, endpoint, holds_nested_keys=True):
+    def __init__(self, name, version, endpoint, holds_nested_keys=True, files=None):
         self.name, self.version, self.endpoint, self.holds_nested_keys = name, version, endpoint, holds_nested_keys
+        self.files = files  # the folder where each object of the bucket is a file; None where objects are none
 
     def environment(self):
         return {**os.environ, "AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET}
@@ -67,7 +70,7 @@ def versitygw(folder, processes):
         [binary, "--port", f"127.0.0.1:{port}", "--access", KEY, "--secret", SECRET, "posix", folder / "data"],
         stdout=log, stderr=log))
     wait_for(port, processes[-1])
-    return Server("versitygw", VERSITYGW, f"http://127.0.0.1:{port}", holds_nested_keys=False)
+    return Server("versitygw", VERSITYGW, f"http://127.0.0.1:{port}", holds_nested_keys=False, files=folder / "data" / "bucket")
 
 
 def moto(folder, processes):
@@ -103,6 +106,7 @@ ms bind ipv6 = false
 auth allow insecure global id reclaim = false
 mon osd reporter subtree level = osd
 mon data avail warn = 1
+mon data avail crit = 0
 [mon]
 mon data = {folder}/mon
 [osd]
@@ -188,3 +192,17 @@ def start(name):
             process.kill()
             process.wait()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def main():
+    name, command = sys.argv[1], sys.argv[2:]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the server is ended all the same
+    with start(name) as server:
+        uri = f"s3://bucket?endpoint={server.endpoint}"
+        return subprocess.run([argument.replace("{}", uri) for argument in command], env=server.environment(), check=False).returncode
+
+
+if __name__ == "__main__":
+    import pinned_packages
+    pinned_packages.run_with("s3", PACKAGES)
+    sys.exit(main())

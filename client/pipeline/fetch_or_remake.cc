@@ -75,8 +75,9 @@ Status AwaitRemade(RunApi* api, const std::string& run_id, Console* console) {
 }  // namespace
 
 StatusOr<FetchedExport> FetchOrRemake(RunApi* api, const lwqat::v1::Run& run, ObjectStore* objects,
-                                      const std::string& directory, Console* console) {
-  StatusOr<FetchedExport> fetched = FetchExport(run, objects, directory, console);
+                                      const std::string& output, Console* console) {
+  LWQ_ASSIGN_OR_RETURN(const auto place, OpenExportPlace(output, api->interrupt()));
+  StatusOr<FetchedExport> fetched = FetchExport(run, objects, place.get(), console);
   if (fetched.ok() || !run.has_export_() || !IsLoss(fetched.status())) return fetched;
   LWQ_ASSIGN_OR_RETURN(const int64_t lost, DropLostBlobs(objects, run.export_()));
   if (lost == 0) return fetched;
@@ -89,7 +90,7 @@ StatusOr<FetchedExport> FetchOrRemake(RunApi* api, const lwqat::v1::Run& run, Ob
                   absl::StrCat(MessageOf(fetched.status()), "; it is not made again: ", MessageOf(refused)));
   }
   LWQ_RETURN_IF_ERROR(Annotate(AwaitRemade(api, run.id(), console), who));
-  return FetchExport(run, objects, directory, console);
+  return FetchExport(run, objects, place.get(), console);
 }
 
 }  // namespace lwq::client

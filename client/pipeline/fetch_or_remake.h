@@ -14,9 +14,10 @@
 namespace lwq::client {
 
 // FetchExport; where parts of the export turn out to be gone or damaged, the damaged ones are removed, the coordinator
-// has the export made again (RemakeArtifact), which is waited for and shown, and it is fetched once more. Errors as
-// FetchExport and RunApi; FAILED_PRECONDITION where it could not be made again.
+// has the export made again (RemakeArtifact), which is waited for and shown, and it is fetched once more. `output` is a
+// place of export_place.h. Errors as OpenExportPlace, FetchExport and RunApi; FAILED_PRECONDITION where it could not be
+// made again.
 StatusOr<FetchedExport> FetchOrRemake(RunApi* api, const lwqat::v1::Run& run, ObjectStore* objects,
-                                      const std::string& directory, Console* console);
+                                      const std::string& output, Console* console);
 
 }  // namespace lwq::client

@@ -9,6 +9,18 @@
 #include "client/watch/watch_runs.h"
 
 namespace lwq::client {
+namespace {
+
+// Where the runs themselves say that their exports go.
+std::vector<std::string> PlacesOf(const std::vector<CheckedRun>& runs) {
+  std::vector<std::string> places;
+  for (const CheckedRun& run : runs) {
+    if (!run.request.save_quant_dir.empty()) places.push_back(run.request.save_quant_dir);
+  }
+  return places;
+}
+
+}  // namespace
 
 StatusOr<Runs> SubmitAnew(RunApi* api, const RunSpecs& specs) {
   std::vector<lwqat::v1::SubmitRunRequest> requests(specs.size());
@@ -42,6 +54,8 @@ StatusOr<Runs> RunPipeline::Execute(const PipelineOptions& options) {
     LWQ_RETURN_IF_ERROR(options.also_ask(named));
   }
   LWQ_RETURN_IF_ERROR(CheckWeights());
+  // Hours later would be too late to learn that the results have nowhere to go.
+  if (options.watch.has_value()) LWQ_RETURN_IF_ERROR(CheckExportPlaces(PlacesOf(checked_), interrupt_));
   LWQ_ASSIGN_OR_RETURN(const auto objects, options.open_objects());
   LWQ_ASSIGN_OR_RETURN(const RunSpecs specs, Upload(objects.get()));
   LWQ_ASSIGN_OR_RETURN(Runs runs, options.submit(specs));

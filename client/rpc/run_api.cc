@@ -58,7 +58,10 @@ std::string HandshakeHint(const Status& failure, bool tls) {
   if (message.find("Hostname Verification Check failed") != std::string_view::npos) {
     return "; its certificate is not for this address";
   }
-  if (message.find("Socket closed") == std::string_view::npos) return "";
+  // Connected, and no word was understood. gRPC says the latter of an attempt that the end of the patience cuts short.
+  const bool was_shut = message.find("Socket closed") != std::string_view::npos ||
+                        message.find("handshaker shutdown") != std::string_view::npos;
+  if (!was_shut) return "";
   return tls ? "; if it asks for a certificate, give --tls-cert and --tls-key" : "; if it serves TLS, give --tls-ca";
 }
 

@@ -1,17 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/transfer/fetch_export.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <cctype>
-#include <cerrno>
-#include <filesystem>
 
 #include "common/artifact/file_tree.h"
-#include "common/file/posix_file.h"
-#include "common/file/staging.h"
 #include "reporting/json_text.h"
 #include "reporting/layer_results.h"
 #include "reporting/recipe_words.h"
@@ -21,74 +13,43 @@
 namespace lwq::client {
 namespace {
 
-namespace fs = std::filesystem;
-
-constexpr char kLayerStatistics[] = "layer_statistics.json";
-constexpr char kSensitivityResults[] = "sensitivity_results_";
-
-// Files of an export that a reader would take for a part of the next one in the same folder.
-bool BelongsToAnExport(const std::string& name) {
-  return name == "quantize_config.json" || name == "model.safetensors.index.json" || name.ends_with(".safetensors") ||
-         name == "chat_template.jinja" || (name.starts_with(kSensitivityResults) && name.ends_with(".json"));
+StatusOr<ExportReports> ReportsOf(const lwqat::v1::Run& run) {
+  ExportReports reports;
+  const bool measured_only = reporting::MethodOf(run.plan().recipe()) == Method::kSensitivity;
+  if (!run.plan().blocks().empty() && !measured_only) {
+    reports["layer_statistics.json"] = reporting::PrettyJson(reporting::LayerStatistics(run));
+  }
+  if (run.sensitivity().empty()) return reports;
+  LWQ_ASSIGN_OR_RETURN(const Json results, reporting::SensitivityResults(run));
+  reports[reporting::SensitivityFileName(run)] = reporting::PrettyJson(results);
+  return reports;
 }
 
-// Removes what an earlier fetch left and the new tree does not replace. A folder without statistics was not filled by a
-// fetch, and may hold a model of the user's.
-Status RemoveEarlierExport(const std::string& directory, const FileTree& tree) {
-  std::error_code error;
-  if (!fs::exists(fs::path(directory) / kLayerStatistics, error)) return absl::OkStatus();
-  std::vector<fs::path> stale;
-  for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
-    const std::string name = it->path().filename().string();
-    std::error_code ignored;
-    if (BelongsToAnExport(name) && !tree.Contains(name) && !it->is_directory(ignored)) stale.push_back(it->path());
-  }
-  for (const fs::path& path : stale) {
-    if (!error) fs::remove(path, error);
-  }
-  if (!error) return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      absl::StrCat("the earlier export in ", directory, " cannot be removed: ", error.message()));
-}
-
-// To a device, a pipe or what a link leads to: a file under that name would take its place.
-Status WriteThrough(const std::string& path, std::string_view text) {
-  LWQ_ASSIGN_OR_RETURN(const UniqueFd fd, OpenFile(path, O_WRONLY | O_CREAT | O_TRUNC));
-  while (!text.empty()) {
-    const ssize_t written = ::write(fd.get(), text.data(), text.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return ErrnoStatus(errno, "write", path);
-    text.remove_prefix(static_cast<size_t>(written));
+Status WriteReports(const ExportReports& reports, ExportPlace* place, FetchedExport* fetched) {
+  for (const auto& [name, text] : reports) {
+    fetched->reports.push_back(name);
+    LWQ_RETURN_IF_ERROR(place->WriteReport(name, text));
   }
   return absl::OkStatus();
 }
 
-Status WriteReports(const lwqat::v1::Run& run, FetchedExport* fetched) {
-  const auto write = [&](const std::string& name, const Json& content) {
-    fetched->reports.push_back(name);
-    return WriteReport(absl::StrCat(fetched->directory, "/", name), reporting::PrettyJson(content));
-  };
-  const bool measured_only = reporting::MethodOf(run.plan().recipe()) == Method::kSensitivity;
-  if (!run.plan().blocks().empty() && !measured_only) {
-    LWQ_RETURN_IF_ERROR(write(kLayerStatistics, reporting::LayerStatistics(run)));
-  }
-  if (run.sensitivity().empty()) return absl::OkStatus();
-  LWQ_ASSIGN_OR_RETURN(const Json results, reporting::SensitivityResults(run));
-  return write(reporting::SensitivityFileName(run), results);
+Status BringReports(const ExportReports& reports, ExportPlace* place, FetchedExport* fetched) {
+  LWQ_RETURN_IF_ERROR(place->Prepare(nullptr, reports));
+  return WriteReports(reports, place, fetched);
 }
 
-Status DownloadExport(const lwqat::v1::Run& run, ObjectStore* store, Console* console, FetchedExport* fetched) {
+Status BringExport(const lwqat::v1::Run& run, ObjectStore* store, const ExportReports& reports, ExportPlace* place,
+                   Console* console, FetchedExport* fetched) {
   LWQ_ASSIGN_OR_RETURN(const Digest digest, Digest::FromHex(run.export_().digest()));
   ArtifactStore artifacts(store);
   LWQ_ASSIGN_OR_RETURN(const auto tree, FileTree::Open(&artifacts, ArtifactRef{digest, run.export_().size_bytes()}));
-  LWQ_RETURN_IF_ERROR(RemoveEarlierExport(fetched->directory, tree));
-  LWQ_RETURN_IF_ERROR(WriteReports(run, fetched));  // first: they tell the next fetch whose files these are
-  TransferProgress progress(console, absl::StrCat("fetching ", run.spec().name(), " to ", fetched->directory));
-  const Status downloaded =
-      tree.Download(fetched->directory, [&](int64_t done, int64_t total) { progress.Update(done, total); });
-  if (!downloaded.ok()) {
+  LWQ_RETURN_IF_ERROR(place->Prepare(&tree, reports));
+  LWQ_RETURN_IF_ERROR(WriteReports(reports, place, fetched));  // first: they tell the next fetch whose files these are
+  TransferProgress progress(console, absl::StrCat("fetching ", run.spec().name(), " to ", place->name()));
+  const Status written = place->WriteTree([&](int64_t done, int64_t total) { progress.Update(done, total); });
+  if (!written.ok()) {
     console->ClearLive();
-    return downloaded;
+    return written;
   }
   progress.Update(run.export_().size_bytes(), run.export_().size_bytes());
   progress.Finish();
@@ -104,7 +65,7 @@ bool HasResults(const lwqat::v1::Run& run) {
   return run.has_export_() || (run.state() == lwqat::v1::RUN_STATE_SUCCEEDED && found);
 }
 
-StatusOr<FetchedExport> FetchExport(const lwqat::v1::Run& run, ObjectStore* store, const std::string& directory,
+StatusOr<FetchedExport> FetchExport(const lwqat::v1::Run& run, ObjectStore* store, ExportPlace* place,
                                     Console* console) {
   const std::string who = absl::StrCat("run ", reporting::ShortId(run.id()));
   if (!HasResults(run)) {
@@ -112,26 +73,12 @@ StatusOr<FetchedExport> FetchExport(const lwqat::v1::Run& run, ObjectStore* stor
                                                       reporting::RunStateName(run.state()), "); lwq get ",
                                                       reporting::ShortId(run.id()), " says why"));
   }
-  std::error_code ignored;
-  if (fs::exists(directory, ignored) && !fs::is_directory(directory, ignored)) {
-    return absl::InvalidArgumentError(absl::StrCat("--output ", directory, " is a file; give a directory"));
-  }
   FetchedExport fetched;
-  fetched.directory = directory;
-  LWQ_RETURN_IF_ERROR(run.has_export_() ? Annotate(DownloadExport(run, store, console, &fetched), who)
-                                        : WriteReports(run, &fetched));
+  fetched.directory = place->name();
+  LWQ_ASSIGN_OR_RETURN(const ExportReports reports, ReportsOf(run));
+  LWQ_RETURN_IF_ERROR(run.has_export_() ? Annotate(BringExport(run, store, reports, place, console, &fetched), who)
+                                        : BringReports(reports, place, &fetched));
   return fetched;
-}
-
-Status WriteReport(const std::string& path, const std::string& text) {
-  struct stat info {};
-  if (::lstat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode)) return WriteThrough(path, text);
-  const std::string folder = ParentDirectory(path);
-  LWQ_RETURN_IF_ERROR(MakeDirectories(folder));
-  LWQ_ASSIGN_OR_RETURN(const std::unique_ptr<StagingFile> out, StagingFile::Create(folder, ".partial-"));
-  LWQ_RETURN_IF_ERROR(out->Append(std::as_bytes(std::span(text.data(), text.size()))));
-  LWQ_RETURN_IF_ERROR(out->Seal(/*sync=*/false));
-  return out->RenameTo(path);
 }
 
 std::string FolderNameOf(const std::string& run_name) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// lwq fetch: brings a run's exported model and what is known about its blocks to this disk.
+// lwq fetch: brings a run's exported model and what is known about its blocks to this disk, or into a bucket.
 #include "client/pipeline/fetch_or_remake.h"
 #include "client/verbs/run_options.h"
 #include "reporting/json_text.h"
@@ -38,7 +38,8 @@ void AddFetchVerb(CLI::App* root, const CliContext& context, VerbAction* action)
                             "lwq fetch 3f2a9c1e --output model-w2g128"},
                            &options->json);
   AddRunId(verb, &options->run_ids);
-  verb->add_option("--output,--save_quant_dir", options->output, "directory to write, made if absent")
+  verb->add_option("--output,--save_quant_dir", options->output,
+                   "directory to write, made if absent, or s3://bucket/prefix")
       ->type_name("DIR")
       ->required();
   AddServerFlags(verb, &options->server);

@@ -84,8 +84,10 @@ void AddLocalVerb(CLI::App* root, const CliContext& context, VerbAction* action)
   verb->add_option("--state", options->session.state,
                    "folder of everything the cluster keeps; given again, runs resume (default lwq-state)")
       ->type_name("DIR");
-  verb->add_option("--output", options->session.output,
-                   "exported models go to DIR/<run's name> (default: exports in the state folder)")
+  verb->add_option(
+          "--output", options->session.output,
+          "exported models go to DIR/<run's name>; DIR may be s3://bucket/prefix (default: exports in the state "
+          "folder)")
       ->type_name("DIR");
   verb->add_option("--bin-dir", options->bin_dir, "folder of lwq-coordinator and lwq-worker (default: that of lwq)")
       ->type_name("DIR");

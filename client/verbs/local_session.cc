@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <set>
 #include <thread>
 
@@ -12,7 +11,6 @@
 #include "client/pipeline/submit_sweep.h"
 #include "client/transfer/fetch_export.h"
 #include "client/transfer/interruptible_store.h"
-#include "common/file/posix_file.h"
 #include "common/object_store/open_store.h"
 #include "reporting/run_facts.h"
 
@@ -68,7 +66,7 @@ class Session {
     auto state = options_.state.empty() ? StateDirectory::OpenTemporary() : StateDirectory::Open(options_.state);
     LWQ_RETURN_IF_ERROR(state);
     state_ = *std::move(state);
-    if (options_.fetch) LWQ_RETURN_IF_ERROR(PrepareExportDirectories(requests));
+    if (options_.fetch) LWQ_RETURN_IF_ERROR(CheckExportDirectories(requests));
     LWQ_RETURN_IF_ERROR(StartCluster(max_threads));
     // The second Ctrl-C waits for nothing but the end of killed processes.
     const Interrupt::Hook on_interrupt(context_.interrupt, [this] {
@@ -176,18 +174,14 @@ class Session {
   std::string ExportDirectory(const RunRequest& request) const {
     if (!request.save_quant_dir.empty()) return request.save_quant_dir;
     const std::string parent = options_.output.empty() ? state_->Below("exports") : options_.output;
-    return absl::StrCat(parent, "/", FolderNameOf(request.spec.name()));
+    return PlaceBelow(parent, FolderNameOf(request.spec.name()));
   }
 
   // Hours later would be too late to learn that the results have nowhere to go.
-  Status PrepareExportDirectories(const std::vector<RunRequest>& requests) const {
-    for (const RunRequest& request : requests) {
-      const std::string parent = ParentDirectory(ExportDirectory(request));
-      Status made = MakeDirectories(parent);
-      if (made.ok() && access(parent.c_str(), W_OK) != 0) made = ErrnoStatus(errno, "write to folder", parent);
-      if (!made.ok()) return WithExit(Annotate(made, "output"), ExitCode::kUsage);
-    }
-    return absl::OkStatus();
+  Status CheckExportDirectories(const std::vector<RunRequest>& requests) const {
+    std::vector<std::string> places;
+    for (const RunRequest& request : requests) places.push_back(ExportDirectory(request));
+    return CheckExportPlaces(places, context_.interrupt);
   }
 
   const CliContext& context_;

@@ -6,7 +6,7 @@
 
 #include "client/base/clock.h"
 #include "client/render/report_text.h"
-#include "client/transfer/fetch_export.h"
+#include "client/transfer/export_folder.h"
 #include "client/verbs/run_options.h"
 #include "reporting/files/page.h"
 #include "reporting/files/parquet.h"

@@ -2,7 +2,7 @@
 // lwq sensitivity: what a run measured about its blocks, in the shape that sensitivity_file reads.
 #include <filesystem>
 
-#include "client/transfer/fetch_export.h"
+#include "client/transfer/export_folder.h"
 #include "client/verbs/run_options.h"
 #include "reporting/json_text.h"
 #include "reporting/sensitivity_results.h"

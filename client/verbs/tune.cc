@@ -3,7 +3,7 @@
 #include "client/pipeline/preflight.h"
 #include "client/run_file/write_run_file.h"
 #include "client/transfer/check_weights.h"
-#include "client/transfer/fetch_export.h"
+#include "client/transfer/export_folder.h"
 #include "client/transfer/upload_run.h"
 #include "client/tune/tune_batch.h"
 #include "client/tune/tune_search.h"

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Prometheus text over plaintext HTTP, at /metrics: numbers alone, no secrets and nothing that users named.
 //
+// One request for each connection, two connections at once, five seconds for each: who connects and says nothing does
+// not keep others waiting for long. It is our own for its threads: those of prometheus-cpp's server have stacks of 100
+// KiB, which are smaller than what OpenBLAS and glog keep for every thread, so that a worker could not start them
+// (findings/civetweb_thread_stack.sh).
+//
 // Thread-safety: any thread. What it shows must outlive it.
 #pragma once
 
@@ -10,10 +15,6 @@
 
 #include "common/status/status.h"
 #include "prometheus/collectable.h"
-
-namespace prometheus {
-class Exposer;
-}
 
 namespace lwq {
 
@@ -29,9 +30,9 @@ class MetricsServer {
   const std::string& address() const { return address_; }
 
  private:
-  MetricsServer() = default;
-  std::vector<std::shared_ptr<prometheus::Collectable>> shown_;
-  std::unique_ptr<prometheus::Exposer> exposer_;
+  class Door;
+  MetricsServer();
+  std::unique_ptr<Door> door_;
   std::string address_;
 };
 

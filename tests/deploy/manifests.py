@@ -52,11 +52,16 @@ class Pod:
     """A pod template with what owns it."""
 
     def __init__(self, owner):
-        template = owner["spec"]["template"]
+        spec = owner["spec"]
+        template = (spec["jobTemplate"]["spec"] if owner["kind"] == "CronJob" else spec)["template"]
         self.owner = owner
         self.name = f"{owner['kind']}/{owner['metadata']['name']}"
         self.labels = template["metadata"].get("labels", {})
         self.spec = template["spec"]
+
+    @property
+    def ends_by_itself(self):
+        return self.owner["kind"] in ("Job", "CronJob")
 
     @property
     def containers(self):
@@ -102,7 +107,7 @@ class Cluster:
         return next((o for o in self.of(kind) if o["metadata"]["name"] == name), None)
 
     def pods(self):
-        return [Pod(o) for o in self.of("Deployment", "StatefulSet", "Job", "DaemonSet")]
+        return [Pod(o) for o in self.of("Deployment", "StatefulSet", "Job", "CronJob", "DaemonSet")]
 
     def pods_of(self, component):
         return [p for p in self.pods() if p.labels.get("app.kubernetes.io/component") == component]

@@ -81,11 +81,12 @@ def ends(cluster):
 def wanted(cluster):
     """Every connection that is meant to be: (source, destination, port)."""
     workers = [p.name.partition("/")[2] for p in cluster.pods_of("worker")]
-    connections = {("client", "lwq-coordinator", "grpc")}
-    connections |= {(w, "lwq-coordinator", "grpc") for w in workers}
-    connections |= {(source, "internet", 443) for source in workers + ["client"]}
+    connections = {(w, "lwq-coordinator", "grpc") for w in workers}
+    clients = ["client", "lwq-gc"]  # lwq gc lists the object store by itself
+    connections |= {(source, "lwq-coordinator", "grpc") for source in clients}
+    connections |= {(source, "internet", 443) for source in workers + clients}
     if cluster.find("Deployment", "lwq-store"):
-        connections |= {(s, "lwq-store", "s3") for s in workers + ["client"]}
+        connections |= {(s, "lwq-store", "s3") for s in workers + clients}
     if cluster.of("ServiceMonitor"):
         connections |= {("prometheus", d, "metrics") for d in workers + ["lwq-coordinator"]}
     if cluster.of("ScaledObject"):
@@ -107,7 +108,8 @@ POOL = ["spec", "ingress", "0", "from", "0", "podSelector", "matchLabels", "lwq/
         change(FIREWALL + "default-deny", "spec.podSelector", {"matchLabels": {"app.kubernetes.io/name": "lwq"}}),
         change(FIREWALL + "keda", "spec.ingress.0.ports.0.port", "grpc"),
         change(FIREWALL + "metrics", "spec.ingress.0.from.0.podSelector", GONE),
-        change("NetworkPolicy/lwq-store", "spec.ingress.0.from", lambda peers: peers[:1]))
+        change("NetworkPolicy/lwq-store", "spec.ingress.0.from", lambda peers: peers[:1]),
+        change("CronJob/lwq-gc", ["spec", "jobTemplate", "spec", "template", "metadata", "labels", "lwq/client"], GONE))
 def reach(cluster):
     found = ends(cluster)
     goal = wanted(cluster)

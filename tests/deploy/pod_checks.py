@@ -10,8 +10,11 @@ L4 = "Deployment/lwq-worker-l4"
 A100 = "Deployment/lwq-worker-a100"
 CPU = "Deployment/lwq-worker-cpu"
 STORE = "Deployment/lwq-store"
+GC = "CronJob/lwq-gc"
 POD = "spec.template.spec"
 FIRST = POD + ".containers.0"
+GC_POD = "spec.jobTemplate." + POD
+GC_FIRST = "spec.jobTemplate." + FIRST
 
 
 @policy("every pod meets PodSecurity's restricted level",
@@ -20,6 +23,8 @@ FIRST = POD + ".containers.0"
         change(STORE, POD + ".initContainers.0.securityContext", {}),
         change(COORDINATOR, POD + ".securityContext.runAsNonRoot", GONE),
         change(COORDINATOR, POD + ".securityContext.seccompProfile", GONE),
+        change(GC, GC_FIRST + ".securityContext.capabilities", GONE),
+        change(GC, GC_POD + ".securityContext.runAsNonRoot", GONE),
         change(CPU, POD + ".volumes.0", {"name": "cache", "hostPath": {"path": "/var/cache/lwq"}}),
         change(CPU, FIRST + ".ports.0.hostPort", 9464),
         change(CPU, POD + ".hostNetwork", True))
@@ -62,7 +67,8 @@ def pinned_level(cluster):
 
 
 @policy("every container has a read-only root file system",
-        change(A100, FIRST + ".securityContext.readOnlyRootFilesystem", False))
+        change(A100, FIRST + ".securityContext.readOnlyRootFilesystem", False),
+        change(GC, GC_FIRST + ".securityContext.readOnlyRootFilesystem", GONE))
 def read_only(cluster):
     for pod in cluster.pods():
         for container in pod.all_containers:
@@ -70,13 +76,13 @@ def read_only(cluster):
                 yield f"{pod.name}: {container['name']}"
 
 
-@policy("every container has a liveness probe, and the coordinator is ready by gRPC health on the plaintext health port",
+@policy("every container that serves has a liveness probe, and the coordinator is ready by gRPC health on the plaintext health port",
         change(COORDINATOR, FIRST + ".readinessProbe.grpc.port", 7070),
         change(COORDINATOR, FIRST + ".livenessProbe", GONE),
         change(L4, FIRST + ".livenessProbe", GONE))
 def probes(cluster):
     for pod in cluster.pods():
-        for container in pod.containers:
+        for container in pod.containers if not pod.ends_by_itself else []:
             if "livenessProbe" not in container:
                 yield f"{pod.name}: {container['name']} has no livenessProbe"
     pod = cluster.coordinator
@@ -112,6 +118,7 @@ def gated(cluster):
         change(COORDINATOR, FIRST + ".resources.limits.memory", GONE),
         change(STORE, POD + ".initContainers.0.resources", {}),
         change(L4, FIRST + ".resources.requests", {"nvidia.com/gpu": "1"}),
+        change(GC, GC_FIRST + ".resources.limits.ephemeral-storage", GONE),
         change(CPU, FIRST + ".resources.limits.memory", "400m"))
 def resources(cluster):
     for pod in cluster.pods():
@@ -230,6 +237,7 @@ def grace(cluster):
 @policy("no pod has a token of the Kubernetes API, and nothing has a role in it",
         change(COORDINATOR, POD + ".automountServiceAccountToken", GONE),
         change("ServiceAccount/lwq-worker", "automountServiceAccountToken", True),
+        change(GC, GC_POD + ".automountServiceAccountToken", GONE),
         added({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
                "metadata": {"name": "lwq"}, "roleRef": {}, "subjects": []}))
 def no_api_access(cluster):
@@ -253,7 +261,8 @@ SECRET_WORDS = re.compile(r"secret|password|token|access_key|credential", re.IGN
         change(L4, FIRST + ".env", lambda env: env + [{"name": "AWS_SECRET_ACCESS_KEY", "value": "abc"}]),
         change(COORDINATOR, FIRST + ".env", lambda env: env + [
             {"name": "LWQ_TOKEN", "valueFrom": {"configMapKeyRef": {"name": "lwq", "key": "token"}}}]),
-        change(L4, FIRST + ".args", lambda args: args + ["--name=$(AWS_SECRET_ACCESS_KEY)"]))
+        change(L4, FIRST + ".args", lambda args: args + ["--name=$(AWS_SECRET_ACCESS_KEY)"]),
+        change(GC, GC_FIRST + ".env", lambda env: env + [{"name": "LWQ_TOKEN", "value": "lwq_0123456789abcdef"}]))
 def secrets(cluster):
     for pod in cluster.pods():
         for container in pod.all_containers:
@@ -276,11 +285,13 @@ def secrets(cluster):
         yield "a Secret is part of the manifests"
 
 
-@policy("outside dev the coordinator has TLS, client certificates and tokens, and workers use them",
+@policy("outside dev the coordinator has TLS, client certificates and tokens, and workers and gc use them",
         change(COORDINATOR, FIRST + ".args", lambda args: args + ["--insecure"]),
         change(COORDINATOR, FIRST + ".args", lambda args: [a for a in args if not a.startswith("--tokens")]),
         change(COORDINATOR, FIRST + ".args", lambda args: [a for a in args if not a.startswith("--tls-client-ca")]),
-        change(A100, FIRST + ".args", lambda args: [a for a in args if not a.startswith("--tls-ca")]))
+        change(A100, FIRST + ".args", lambda args: [a for a in args if not a.startswith("--tls-ca")]),
+        change(GC, GC_FIRST + ".args", lambda args: [a for a in args if not a.startswith("--tls-cert")]),
+        change(GC, GC_FIRST + ".args", lambda args: [a for a in args if not a.startswith("--token-file")]))
 def secured(cluster):
     if cluster.name == "dev":
         return
@@ -290,10 +301,10 @@ def secured(cluster):
     for flag in ("tls-cert", "tls-key", "tls-client-ca", "tokens"):
         if pod.flag(flag) is None:
             yield f"{pod.name}: no --{flag}"
-    for worker in cluster.pods_of("worker"):
+    for caller in cluster.pods_of("worker") + cluster.pods_of("gc"):
         for flag in ("tls-ca", "tls-cert", "tls-key", "token-file"):
-            if worker.flag(flag) is None:
-                yield f"{worker.name}: no --{flag}"
+            if caller.flag(flag) is None:
+                yield f"{caller.name}: no --{flag}"
 
 
 @policy("every image has a fixed tag",
@@ -355,3 +366,37 @@ def one_coordinator(cluster):
     mounts = cluster.coordinator.containers[0]["volumeMounts"]
     if not any(m["name"] in claims and m["mountPath"] == folder for m in mounts):
         yield f"--store is in {folder}, which is no volume of {claims}"
+
+
+@policy("every overlay collects garbage: once a day, never twice at once, within a day, and keeps what is young",
+        change(GC, "spec.concurrencyPolicy", "Allow"),
+        change(GC, "spec.concurrencyPolicy", GONE),
+        change(GC, "spec.suspend", True),
+        change(GC, "spec.schedule", "* * * * *"),
+        change(GC, "spec.timeZone", GONE),
+        change(GC, "spec.jobTemplate.spec.activeDeadlineSeconds", GONE),
+        change(GC, "spec.jobTemplate.spec.activeDeadlineSeconds", 2 * 86400),
+        change(GC, GC_POD + ".restartPolicy", "OnFailure"),
+        change(GC, GC_FIRST + ".args", lambda args: args + ["--everything"]),
+        change(GC, GC_FIRST + ".args", lambda args: args + ["--dry-run"]),
+        change(GC, GC_FIRST + ".args", lambda args: [a for a in args if not a.startswith("--grace")] + ["--grace=5m"]))
+def collects_garbage(cluster):
+    jobs = cluster.of("CronJob")
+    if [o["metadata"]["name"] for o in jobs] != ["lwq-gc"]:
+        yield f"CronJobs {[o['metadata']['name'] for o in jobs]}"
+        return
+    spec = jobs[0]["spec"]
+    job, pod = spec["jobTemplate"]["spec"], cluster.pods_of("gc")[0]
+    if spec.get("concurrencyPolicy") != "Forbid" or spec.get("suspend") or "timeZone" not in spec:
+        yield "two at once, none at all, or at an hour of the control plane's"
+    if not re.fullmatch(r"[0-9]+ [0-9]+ \* \* \*", spec["schedule"]):
+        yield f"schedule {spec['schedule']}"
+    if not 0 < job.get("activeDeadlineSeconds", 0) <= 86400:
+        yield "may still run when the next one is due"
+    # podFailurePolicy, which ends a Job that was refused, is obeyed with this alone.
+    if pod.spec["restartPolicy"] != "Never" or "podFailurePolicy" not in job:
+        yield "a refusal is repeated"
+    if pod.containers[0]["args"][0] != "gc" or pod.flag("everything") is not None or pod.flag("dry-run") is not None:
+        yield f"args {pod.containers[0]['args']}"
+    if not re.fullmatch(r"([2-9][0-9]|[0-9]{3,})h", pod.flag("grace") or ""):
+        yield f"--grace={pod.flag('grace')}: uploads of models take hours"

@@ -11,7 +11,7 @@ L4 = "Deployment/lwq-worker-l4"
 FIRST = "spec.template.spec.containers.0"
 
 # Secrets that a person makes; docs/deploy.md says how.
-MADE_BY_HAND = {"lwq-tokens", "lwq-worker-token", "lwq-object-store"}
+MADE_BY_HAND = {"lwq-tokens", "lwq-worker-token", "lwq-gc-token", "lwq-object-store"}
 
 
 def secret_names(cluster):
@@ -24,7 +24,7 @@ def secret_names(cluster):
         change(L4, ["spec", "selector", "matchLabels", "lwq/pool"], GONE),
         change(L4, ["spec", "template", "metadata", "labels", "lwq/pool"], "a100"))
 def own_pods(cluster):
-    for pod in cluster.pods():
+    for pod in (p for p in cluster.pods() if "selector" in p.owner["spec"]):
         for other in cluster.pods():
             if matches(pod.owner["spec"]["selector"], other.labels) != (pod is other or pod.name == other.name):
                 yield f"the selector of {pod.name} and the labels of {other.name}"
@@ -51,6 +51,8 @@ def services(cluster):
             {"name": "X", "valueFrom": {"configMapKeyRef": {"name": "lwq", "key": "X"}}}]),
         change(L4, "spec.template.spec.serviceAccountName", "default"),
         change("Certificate/lwq-worker", "spec.secretName", "worker-tls"),
+        change("Certificate/lwq-gc", "spec.secretName", "worker-tls"),
+        change("CronJob/lwq-gc", "spec.jobTemplate.spec.template.spec.serviceAccountName", "lwq"),
         change("StatefulSet/lwq-coordinator", "spec.serviceName", "coordinator"),
         change("Deployment/lwq-store", "spec.template.spec.volumes.0.persistentVolumeClaim.claimName", "store"))
 def named_by_pods(cluster):
@@ -86,9 +88,10 @@ def named_by_pods(cluster):
 
 
 @policy("every file that a flag names lies in a mounted volume",
-        change(L4, FIRST + ".args", lambda args: args + ["--tls-ca=/etc/tls/ca.crt"]))
+        change(L4, FIRST + ".args", lambda args: args + ["--tls-ca=/etc/tls/ca.crt"]),
+        change("CronJob/lwq-gc", "spec.jobTemplate." + FIRST + ".volumeMounts", []))
 def mounted(cluster):
-    for pod in cluster.pods_of("coordinator") + cluster.pods_of("worker"):
+    for pod in cluster.pods_of("coordinator") + cluster.pods_of("worker") + cluster.pods_of("gc"):
         container = pod.containers[0]
         paths = [m["mountPath"] for m in container.get("volumeMounts", [])]
         for argument in container["args"]:

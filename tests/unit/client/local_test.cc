@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <condition_variable>
+#include <cstdlib>
 #include <deque>
 #include <filesystem>
 #include <mutex>
@@ -20,6 +21,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/fixtures/tiny_model.h"
+#include "tests/testing/fake_s3.h"
 #include "tests/testing/process.h"
 #include "tests/unit/client/cli_harness.h"
 #include "tests/unit/client/fake_run_service.h"
@@ -294,6 +296,21 @@ TEST_F(LocalVerbTest, AnOutputThatCannotBeWrittenIsRefusedBeforeAnythingStarts) 
   EXPECT_EQ(Local({"--workers", "1", "--output", At("a-file")}), 2);
   EXPECT_EQ(cli_.err(), "lwq: output: create folder " + At("a-file") + ": Not a directory\n");
   EXPECT_TRUE(service_.submitted.empty());
+}
+
+TEST_F(LocalVerbTest, TheOutputMayBeABucketThatIsLookedAtBeforeAnythingStarts) {
+  ::setenv("AWS_ACCESS_KEY_ID", "AKFAKE", 1);
+  ::setenv("AWS_SECRET_ACCESS_KEY", "SKFAKE", 1);
+  test::FakeS3 bucket;
+  bucket.Fail("denied", 1, "GET", "list-type");
+  EXPECT_EQ(Local({"--workers", "1", "--output", bucket.Uri("models")}), 2);
+  EXPECT_THAT(cli_.err(), AllOf(StartsWith("lwq: output: "), HasSubstr("give these credentials the right to do so")));
+  EXPECT_TRUE(service_.submitted.empty());
+  EndWith(lwqat::v1::RUN_STATE_SUCCEEDED);
+  ASSERT_EQ(Local({"--workers", "1", "--output", bucket.Uri("models")}), 0) << cli_.err();
+  EXPECT_EQ(bucket.Open("models/my-run")->Get("config.json")->view(), "{}");
+  ::unsetenv("AWS_ACCESS_KEY_ID");
+  ::unsetenv("AWS_SECRET_ACCESS_KEY");
 }
 
 TEST_F(LocalVerbTest, WorkersGetFoldersOfTheirOwnAndTheirFlags) {

@@ -13,6 +13,7 @@
 #include "client/pipeline/preflight.h"
 #include "client/transfer/check_weights.h"
 #include "client/transfer/companion_files.h"
+#include "client/transfer/export_folder.h"
 #include "client/transfer/fetch_export.h"
 #include "client/transfer/interruptible_store.h"
 #include "client/transfer/naming_store.h"
