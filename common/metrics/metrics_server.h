@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Prometheus text over plaintext HTTP, at /metrics: numbers alone, no secrets and nothing that users named.
 //
-// One request for each connection, two connections at once, five seconds for each: who connects and says nothing does
-// not keep others waiting for long. It is our own for its threads: those of prometheus-cpp's server have stacks of 100
-// KiB, which are smaller than what OpenBLAS and glog keep for every thread, so that a worker could not start them
-// (findings/civetweb_thread_stack.sh).
+// Served by cpp-httplib and not by prometheus-cpp's own server, whose threads have stacks of 100 KiB: less than what
+// OpenBLAS and glog keep for every thread, so that a worker cannot start them (findings/civetweb_thread_stack.sh).
+// A few connections at once, two seconds of patience with each: who connects and says nothing does not keep others
+// waiting for long.
 //
 // Thread-safety: any thread. What it shows must outlive it.
 #pragma once
@@ -24,15 +24,15 @@ class MetricsServer {
   // bound.
   static StatusOr<std::unique_ptr<MetricsServer>> Start(const std::string& listen,
                                                         std::vector<std::shared_ptr<prometheus::Collectable>> shown);
-  ~MetricsServer();
+  ~MetricsServer();  // ends within the patience with who is connected
 
   // HOST:PORT as bound.
   const std::string& address() const { return address_; }
 
  private:
-  class Door;
-  MetricsServer();
-  std::unique_ptr<Door> door_;
+  struct Http;
+  explicit MetricsServer(std::unique_ptr<Http> http, std::string address);
+  std::unique_ptr<Http> http_;
   std::string address_;
 };
 

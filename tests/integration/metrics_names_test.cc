@@ -157,6 +157,9 @@ std::string MetricsUrl(const std::string& log) {
   return "";
 }
 
+// So that spans are counted; none arrives.
+constexpr const char* kNobody = "http://127.0.0.1:1";
+
 // Both programs are started once, and made to do what every family needs to have a series.
 class MetricsNamesTest : public ::testing::Test {
  protected:
@@ -170,9 +173,10 @@ class MetricsNamesTest : public ::testing::Test {
   }
 
   static Process StartCoordinator(const std::string& folder, const std::string& objects) {
-    Process coordinator({Binary("lwq-coordinator"), "--store", "sqlite:" + folder + ".db", "--objects", objects,
-                         "--address-file", folder + ".address", "--metrics-listen", "127.0.0.1:0"},
-                        folder + ".log");
+    Process coordinator(
+        {Binary("lwq-coordinator"), "--store", "sqlite:" + folder + ".db", "--objects", objects, "--address-file",
+         folder + ".address", "--metrics-listen", "127.0.0.1:0", "--otlp-endpoint", kNobody},
+        folder + ".log");
     LWQ_CHECK(WaitForFile(folder + ".address", kDeadlineSeconds).ok(), ReadFileOrEmpty(folder + ".log"));
     return coordinator;
   }
@@ -211,7 +215,7 @@ class MetricsNamesTest : public ::testing::Test {
     const std::string address = *WaitForFile(folder + ".address", kDeadlineSeconds);
     bucket.Fail("internal", RetryOptions().attempts_max, "PUT", "results/");  // given up once, and tried again later
     const Process worker({Binary("lwq-worker"), "--coordinator", address, "--cache-dir", directory + "/cache",
-                          "--metrics-listen", "127.0.0.1:0"},
+                          "--metrics-listen", "127.0.0.1:0", "--otlp-endpoint", kNobody},
                          folder + "-worker.log");
     const Finished watched =
         RunToEnd({Binary("lwq"), "submit", directory + "/run.yaml", "--watch", "--coordinator", address}, directory);
