@@ -41,6 +41,7 @@ find_package(ZLIB REQUIRED)
 find_package(Boost 1.71 REQUIRED)  # headers alone, for common/search
 find_package(CURL 7.84 REQUIRED)  # common/http
 find_package(pugixml CONFIG REQUIRED)  # common/s3
+find_package(Snappy CONFIG REQUIRED)  # common/parquet
 find_package(ICU REQUIRED COMPONENTS uc)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Unpacks Snappy's raw format. https://github.com/google/snappy/blob/main/format_description.txt
+// Unpacks Snappy's raw format, as pages of Parquet hold it, within a bound.
 #pragma once
 
 #include <cstdint>
