@@ -8,8 +8,6 @@
 namespace lwq {
 namespace {
 
-constexpr int64_t kWordBits = 32;
-
 std::vector<ExportTensor> GptqTensorsOf(const QuantizedShape& linear) {
   GptqShapes shapes = GptqShapesOf(linear);
   return {{".qweight", DType::kI32, std::move(shapes.qweight)},
@@ -18,21 +16,23 @@ std::vector<ExportTensor> GptqTensorsOf(const QuantizedShape& linear) {
           {".g_idx", DType::kI32, std::move(shapes.g_idx), false}};
 }
 
+// Of versions: what was seen by running them.
 std::vector<std::string> GptqRemarks(const ServedModel& model) {
   std::vector<std::string> remarks = {
-      absl::StrCat("GPTQModel (Torch kernel) loads ", absl::StrJoin(model.widths, "/"), "-bit asymmetric gptq_v2")};
+      absl::StrCat("GPTQModel 7.7.0 (Torch kernel) loads ", absl::StrJoin(model.widths, "/"),
+                   "-bit asymmetric gptq_v2, exactly with dtype=torch.float16 (on a CPU its default is bfloat16)")};
   if (model.widths.size() > 1 || model.group_sizes.size() > 1) {
     remarks.push_back(
         "blocks differ in bits or groups: the loader must honour quantization_config's per-module \"dynamic\" "
-        "overrides, as GPTQModel and vLLM do");
+        "overrides, as GPTQModel does");
   }
   if (model.widths.contains(3)) {
     remarks.push_back("Triton kernels hold 2, 4 and 8 bits, not 3: expect the slower Torch kernel");
   }
   remarks.push_back(
-      "vLLM loads it through its gptq (exllama) kernels in releases that honour checkpoint_format gptq_v2; "
-      "older ones read the zero points wrongly");
-  remarks.push_back("Marlin kernels do not take it: they need symmetric weights, and these are asymmetric");
+      "vLLM 0.32.0 refuses asymmetric GPTQ of every width (\"Unsupported quantization config: bits=4, sym=False\"): "
+      "export compressed_tensors for it");
+  remarks.push_back("transformers 5.23.0 needs both optimum and gptqmodel to load it");
   for (const int64_t group_size : model.group_sizes) {
     if (group_size == -1 || group_size == 32 || group_size == 64 || group_size == 128) continue;
     remarks.push_back(
@@ -53,10 +53,9 @@ bool GptqHoldsBits(int bits) {
 }
 
 GptqShapes GptqShapesOf(const QuantizedShape& linear) {
-  const auto words = [&](int64_t fields) { return (fields * linear.bits + kWordBits - 1) / kWordBits; };
   const int64_t groups = (linear.in_features + linear.group_size - 1) / linear.group_size;
-  return GptqShapes{.qweight = {words(linear.in_features), linear.out_features},
-                    .qzeros = {groups, words(linear.out_features)},
+  return GptqShapes{.qweight = {StreamWords(linear.in_features, linear.bits), linear.out_features},
+                    .qzeros = {groups, StreamWords(linear.out_features, linear.bits)},
                     .scales = {groups, linear.out_features},
                     .g_idx = {linear.in_features}};
 }

@@ -16,4 +16,9 @@ ExportFormatTraits RowOf() = delete;
 LWQ_EXPORT_FORMATS(LWQ_EXPORT_FORMAT_ROW)
 #undef LWQ_EXPORT_FORMAT_ROW
 
+// Words of 32 bits that a dense stream of so many fields takes.
+inline int64_t StreamWords(int64_t fields, int bits) {
+  return (fields * bits + 31) / 32;
+}
+
 }  // namespace lwq

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "common/model/gptq_config.h"
+#include "common/model/quantization.h"
 
 namespace lwq {
 namespace {
@@ -84,7 +84,7 @@ Status CheckFiniteTensor(const HostTensor& tensor, std::string_view name) {
 }
 
 Status CheckFiniteModel(const LlamaConfig& config, TensorSource& source, const std::function<Status()>& go_on) {
-  LWQ_ASSIGN_OR_RETURN(const std::optional<GptqConfig> quantization, QuantizationOf(config));
+  LWQ_ASSIGN_OR_RETURN(const std::optional<ModuleRules> quantization, QuantizationOf(config));
   std::set<std::string> names = {EmbeddingTensorOf(config, source), HeadTensorOf(config, source)};
   for (const auto& [name, shape] : ExpectedTensors(config)) {
     if (source.entries().contains(name)) names.insert(name);  // weights of quantized linears are not
@@ -92,8 +92,12 @@ Status CheckFiniteModel(const LlamaConfig& config, TensorSource& source, const s
   for (int64_t block = 0; quantization.has_value() && block < config.num_hidden_layers; ++block) {
     for (const LinearKind kind : kAllLinears) {
       const std::string linear = absl::StrCat(BlockPrefix(block), LinearName(kind));
-      LWQ_ASSIGN_OR_RETURN(const GptqModule module, quantization->Module(linear));
-      if (module.quantized) names.insert(linear + ".scales");
+      const LinearShape shape = ShapeOf(config, kind);
+      LWQ_ASSIGN_OR_RETURN(const LinearStorage storage, StorageOf(quantization, linear, shape.in_features));
+      if (!storage.quantized) continue;
+      for (const ExportTensor& tensor : StoredTensors(storage, shape)) {
+        if (IsFloat(tensor.dtype)) names.insert(absl::StrCat(linear, tensor.suffix));
+      }
     }
   }
   for (const std::string& name : names) {

@@ -6,13 +6,14 @@
 #include <string>
 #include <vector>
 
-#include "common/export_format/gptq_v2.h"
+#include "common/model/quantization.h"
 
 namespace lwq {
 namespace {
 
+// `dtype` F16 stands for any float.
 Status CheckTensor(const TensorSource& source, std::string_view name, const std::vector<int64_t>& shape,
-                   bool is_float) {
+                   DType dtype = DType::kF16) {
   const auto found = source.entries().find(std::string(name));
   if (found == source.entries().end()) {
     return absl::InvalidArgumentError(
@@ -23,10 +24,11 @@ Status CheckTensor(const TensorSource& source, std::string_view name, const std:
     return absl::InvalidArgumentError(absl::StrCat("tensor '", name, "' has shape ", ShapeText(entry.shape),
                                                    "; its config.json asks for ", ShapeText(shape)));
   }
-  const bool fits = is_float ? IsFloat(entry.dtype) : entry.dtype == DType::kI32;
+  const bool is_float = IsFloat(dtype);
+  const bool fits = is_float ? IsFloat(entry.dtype) : entry.dtype == dtype;
   if (fits && entry.other_dtype.empty()) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat("tensor '", name, "' is ", entry.dtype_name(), "; it must be ",
-                                                 is_float ? "F32, F16, BF16 or F64" : "I32"));
+                                                 is_float ? "F32, F16, BF16 or F64" : DTypeName(dtype)));
 }
 
 bool IsLinearWeight(std::string_view name) {
@@ -39,36 +41,34 @@ bool IsLinearWeight(std::string_view name) {
 }  // namespace
 
 Status CheckFloatTensor(const TensorSource& source, std::string_view name, const std::vector<int64_t>& shape) {
-  return CheckTensor(source, name, shape, /*is_float=*/true);
+  return CheckTensor(source, name, shape);
 }
 
-Status CheckLinearTensors(const TensorSource& source, std::string_view linear, const GptqModule& storage,
+Status CheckLinearTensors(const TensorSource& source, std::string_view linear, const LinearStorage& storage,
                           const LinearShape& shape) {
-  const auto name = [linear](std::string_view tensor) { return absl::StrCat(linear, ".", tensor); };
   if (!storage.quantized) {
-    return CheckTensor(source, name("weight"), {shape.out_features, shape.in_features}, /*is_float=*/true);
+    return CheckTensor(source, absl::StrCat(linear, ".weight"), {shape.out_features, shape.in_features});
   }
-  const GptqShapes shapes = GptqShapesOf({shape.out_features, shape.in_features, storage.bits, storage.group_size});
-  LWQ_RETURN_IF_ERROR(CheckTensor(source, name("qweight"), shapes.qweight, /*is_float=*/false));
-  LWQ_RETURN_IF_ERROR(CheckTensor(source, name("qzeros"), shapes.qzeros, /*is_float=*/false));
-  LWQ_RETURN_IF_ERROR(CheckTensor(source, name("scales"), shapes.scales, /*is_float=*/true));
-  return CheckTensor(source, name("g_idx"), shapes.g_idx, /*is_float=*/false);
+  for (const ExportTensor& tensor : StoredTensors(storage, shape)) {
+    LWQ_RETURN_IF_ERROR(CheckTensor(source, absl::StrCat(linear, tensor.suffix), tensor.shape, tensor.dtype));
+  }
+  return absl::OkStatus();
 }
 
 Status CheckModelTensors(const LlamaConfig& config, const TensorSource& source) {
-  LWQ_ASSIGN_OR_RETURN(const std::optional<GptqConfig> quantization, QuantizationOf(config));
+  LWQ_ASSIGN_OR_RETURN(const std::optional<ModuleRules> quantization, QuantizationOf(config));
   for (const auto& [name, shape] : ExpectedTensors(config)) {
     if (IsLinearWeight(name) || name == kEmbeddingTensor) continue;
-    LWQ_RETURN_IF_ERROR(CheckTensor(source, name, shape, /*is_float=*/true));
+    LWQ_RETURN_IF_ERROR(CheckTensor(source, name, shape));
   }
   const std::vector<int64_t> vocabulary = {config.vocab_size, config.hidden_size};
-  LWQ_RETURN_IF_ERROR(CheckTensor(source, EmbeddingTensorOf(config, source), vocabulary, /*is_float=*/true));
-  LWQ_RETURN_IF_ERROR(CheckTensor(source, HeadTensorOf(config, source), vocabulary, /*is_float=*/true));
+  LWQ_RETURN_IF_ERROR(CheckTensor(source, EmbeddingTensorOf(config, source), vocabulary));
+  LWQ_RETURN_IF_ERROR(CheckTensor(source, HeadTensorOf(config, source), vocabulary));
   for (int64_t block = 0; block < config.num_hidden_layers; ++block) {
     for (const LinearKind kind : kAllLinears) {
       const std::string linear = absl::StrCat(BlockPrefix(block), LinearName(kind));
       const LinearShape shape = ShapeOf(config, kind);
-      LWQ_ASSIGN_OR_RETURN(const GptqModule storage, StorageOf(quantization, linear, shape.in_features));
+      LWQ_ASSIGN_OR_RETURN(const LinearStorage storage, StorageOf(quantization, linear, shape.in_features));
       LWQ_RETURN_IF_ERROR(CheckLinearTensors(source, linear, storage, shape));
     }
   }

@@ -10,19 +10,19 @@
 #include <string_view>
 #include <vector>
 
-#include "common/model/gptq_config.h"
+#include "common/model/linear_storage.h"
 #include "common/model/llama_config.h"
 #include "common/model/tensor_source.h"
 #include "common/status/status.h"
 
 namespace lwq {
 
-// Presence, shape and dtype (fp32, fp16, bf16 or fp64; of quantized linears what GPTQ stores) of every tensor that is
-// needed; the others may be anything.
+// Presence, shape and dtype (fp32, fp16, bf16 or fp64; of quantized linears what their format stores) of every tensor
+// that is needed; the others may be anything.
 Status CheckModelTensors(const LlamaConfig& config, const TensorSource& source);
 
 // Those of one linear, named without ".weight".
-Status CheckLinearTensors(const TensorSource& source, std::string_view linear, const GptqModule& storage,
+Status CheckLinearTensors(const TensorSource& source, std::string_view linear, const LinearStorage& storage,
                           const LinearShape& shape);
 // One tensor.
 Status CheckFloatTensor(const TensorSource& source, std::string_view name, const std::vector<int64_t>& shape);

@@ -50,7 +50,7 @@ struct LlamaConfig {
   int64_t bos_token_id = 1;  // the first where the file has a list; −1 where it names none of the vocabulary
   int64_t eos_token_id = 2;
   std::string torch_dtype;   // "float32", …: what the file says of its weights; "" if nothing
-  Json quantization_config;  // null for a full-precision model; its reader is gptq_config.h
+  Json quantization_config;  // null for a full-precision model; its reader is quantization.h
 
   bool HasBias(LinearKind kind) const { return has_bias[static_cast<size_t>(kind)]; }
 

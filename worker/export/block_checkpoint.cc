@@ -8,7 +8,6 @@
 
 #include "common/artifact/safetensors.h"
 #include "worker/export/bit_pack.h"
-#include "worker/export/gptq_v2/gptq_layout.h"
 #include "worker/export/half.h"
 
 namespace lwq::qat {

@@ -6,8 +6,8 @@
 #include <variant>
 
 #include "worker/export/bit_pack.h"
-#include "worker/export/gptq_v2/gptq_layout.h"
 #include "worker/export/half.h"
+#include "worker/export/quantized_linear.h"
 
 namespace lwq::qat {
 namespace {

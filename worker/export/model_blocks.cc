@@ -7,9 +7,11 @@
 #include <utility>
 #include <vector>
 
+#include "common/export_format/compressed_tensors.h"
 #include "common/model/check_model.h"
-#include "common/model/gptq_config.h"
 #include "common/model/model_config.h"
+#include "common/model/quantization.h"
+#include "worker/export/compressed_tensors/packed_linear.h"
 #include "worker/export/gptq_v2/gptq_layout.h"
 #include "worker/export/half.h"
 
@@ -21,16 +23,34 @@ StatusOr<HostTensor> ReadFloat(TensorSource& source, const std::string& name, co
   return source.Read(name);
 }
 
-StatusOr<LinearWeight> ReadLinear(TensorSource& source, const std::string& name, const GptqModule& module,
-                                  const LinearShape& shape) {
-  LWQ_RETURN_IF_ERROR(CheckLinearTensors(source, name, module, shape));
-  if (!module.quantized) return source.Read(name + ".weight");
+StatusOr<QuantizedLinear> ReadGptq(TensorSource& source, const std::string& name, const LinearStorage& storage,
+                                   const LinearShape& shape) {
   GptqTensors tensors;
   LWQ_ASSIGN_OR_RETURN(tensors.qweight, source.Read(name + ".qweight"));
   LWQ_ASSIGN_OR_RETURN(tensors.qzeros, source.Read(name + ".qzeros"));
   LWQ_ASSIGN_OR_RETURN(tensors.scales, source.Read(name + ".scales"));
   LWQ_ASSIGN_OR_RETURN(tensors.g_idx, source.Read(name + ".g_idx"));
-  return UnpackGptq(tensors, shape.out_features, shape.in_features, module.bits, module.group_size, name);
+  return UnpackGptq(tensors, shape.out_features, shape.in_features, storage.bits, storage.group_size, name);
+}
+
+StatusOr<QuantizedLinear> ReadPacked(TensorSource& source, const std::string& name, const LinearStorage& storage,
+                                     const LinearShape& shape) {
+  PackedLinear packed;
+  LWQ_ASSIGN_OR_RETURN(packed.weight, source.Read(absl::StrCat(name, kPackedWeight)));
+  LWQ_ASSIGN_OR_RETURN(packed.scale, source.Read(absl::StrCat(name, kPackedScale)));
+  LWQ_ASSIGN_OR_RETURN(packed.shape, source.Read(absl::StrCat(name, kPackedShape)));
+  if (!storage.symmetric) {
+    LWQ_ASSIGN_OR_RETURN(packed.zero_point, source.Read(absl::StrCat(name, kPackedZeroPoint)));
+  }
+  return UnpackLinear(packed, storage, shape.out_features, shape.in_features, name);
+}
+
+StatusOr<LinearWeight> ReadLinear(TensorSource& source, const std::string& name, const LinearStorage& storage,
+                                  const LinearShape& shape) {
+  LWQ_RETURN_IF_ERROR(CheckLinearTensors(source, name, storage, shape));
+  if (!storage.quantized) return source.Read(name + ".weight");
+  if (storage.format == ExportFormat::kCompressedTensors) return ReadPacked(source, name, storage, shape);
+  return ReadGptq(source, name, storage, shape);
 }
 
 }  // namespace
@@ -49,13 +69,13 @@ StatusOr<BlockState> LoadBlock(TensorSource& source, const LlamaConfig& config, 
     return absl::InvalidArgumentError(
         absl::StrCat("block ", block, " is not in the model, which has ", config.num_hidden_layers));
   }
-  LWQ_ASSIGN_OR_RETURN(const std::optional<GptqConfig> quantization, QuantizationOf(config));
+  LWQ_ASSIGN_OR_RETURN(const std::optional<ModuleRules> quantization, QuantizationOf(config));
   BlockState state;
   for (const LinearKind kind : kAllLinears) {
     const std::string name = absl::StrCat(BlockPrefix(block), LinearName(kind));
     const LinearShape shape = ShapeOf(config, kind);
-    LWQ_ASSIGN_OR_RETURN(const GptqModule module, StorageOf(quantization, name, shape.in_features));
-    LWQ_ASSIGN_OR_RETURN(LinearWeight weight, ReadLinear(source, name, module, shape));
+    LWQ_ASSIGN_OR_RETURN(const LinearStorage storage, StorageOf(quantization, name, shape.in_features));
+    LWQ_ASSIGN_OR_RETURN(LinearWeight weight, ReadLinear(source, name, storage, shape));
     state.linears.emplace(kind, std::move(weight));
     if (config.HasBias(kind)) {
       LWQ_ASSIGN_OR_RETURN(state.biases[kind], ReadFloat(source, name + ".bias", {shape.out_features}));

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// From a model directory's tensors to block states and head weights: full precision, gptq_v2, or fake-quantized (which
-// is a plain model whose linears hold decoded values).
+// From a model directory's tensors to block states and head weights: full precision, gptq_v2, compressed-tensors, or
+// fake-quantized (which is a plain model whose linears hold decoded values).
 //
-// Which of them a directory is, LlamaConfig::quantization_config says: null is a plain model, otherwise gptq_config.h
-// decides per linear. Only the tensors of what is asked for are read. A quantized linear comes back with the integers,
-// scales and zero points of the file, bit for bit; everything else in the dtype it is stored in.
+// Which of them a directory is, LlamaConfig::quantization_config says: null is a plain model, otherwise the rules of
+// common/model/quantization.h decide per linear. Only the tensors of what is asked for are read. A quantized linear
+// comes back with the integers, scales and zero points of the file, bit for bit; everything else in the dtype it is
+// stored in.
 //
 // Thread-safety: free functions; the source may be shared. Errors are one line naming the tensor: INVALID_ARGUMENT for
 // absent tensors, wrong shapes or dtypes; FAILED_PRECONDITION for what is not supported (desc_act, biases, other

@@ -13,6 +13,7 @@
 #include "worker/export/bit_pack.h"
 #include "worker/export/fake_quant/fake_quant_weight.h"
 #include "worker/export/gptq_v2/gptq_layout.h"
+#include "worker/export/quantized_linear.h"
 
 namespace lwq::qat {
 namespace {

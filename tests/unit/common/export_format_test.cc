@@ -16,11 +16,12 @@ using ::testing::HasSubstr;
 TEST(ExportFormatTest, GptqV2HasNoFiveAndSixBitsAndTheOthersHaveEveryWidth) {
   for (const int bits : recipe::kWeightBits) {
     EXPECT_EQ(FormatHolds(ExportFormat::kGptqV2, bits), bits != 5 && bits != 6) << bits;
+    EXPECT_TRUE(FormatHolds(ExportFormat::kCompressedTensors, bits)) << bits;
     EXPECT_TRUE(FormatHolds(ExportFormat::kFakeQuant, bits)) << bits;
     EXPECT_TRUE(FormatHolds(ExportFormat::kNone, bits)) << bits;
   }
-  EXPECT_EQ(FormatsThatHold(5), "fake_quant or none");
-  EXPECT_EQ(FormatsThatHold(5, /*files=*/true), "fake_quant");
+  EXPECT_EQ(FormatsThatHold(5), "compressed_tensors or fake_quant or none");
+  EXPECT_EQ(FormatsThatHold(5, /*files=*/true), "compressed_tensors or fake_quant");
   EXPECT_EQ(FormatsThatHold(7), "");
 }
 
@@ -43,6 +44,8 @@ TEST(ExportFormatTest, EveryFormatCountsItsOwnTensors) {
   };
   EXPECT_EQ(bytes(ExportFormat::kGptqV2, true), (4 * 32 + 2 * 2) * 4 + 2 * 32 * 2);
   EXPECT_EQ(bytes(ExportFormat::kGptqV2, false), 64 * 4);
+  EXPECT_EQ(bytes(ExportFormat::kCompressedTensors, true), (32 * 4 + 2 * 2) * 4 + 2 * 32 * 2);
+  EXPECT_EQ(bytes(ExportFormat::kCompressedTensors, false), 2 * 8);
   EXPECT_EQ(bytes(ExportFormat::kNone, true), bytes(ExportFormat::kGptqV2, true));
   EXPECT_EQ(bytes(ExportFormat::kNone, false), 0);
   EXPECT_EQ(bytes(ExportFormat::kFakeQuant, true), 32 * 64 * 2);

@@ -121,7 +121,7 @@ TEST(MakePlanTest, RemarksAreHonestAboutServingStacks) {
   const LlamaConfig model = TinyConfig(2);
   const Plan three = *MakePlan(RecipeOf(model, 3, 32, "gptq_v2"), &model);
   EXPECT_THAT(three.remarks, Contains(HasSubstr("Triton kernels hold 2, 4 and 8 bits, not 3")));
-  EXPECT_THAT(three.remarks, Contains(HasSubstr("Marlin kernels do not take it")));
+  EXPECT_THAT(three.remarks, Contains(HasSubstr("vLLM 0.32.0 refuses asymmetric GPTQ")));
   EXPECT_THAT((*MakePlan(RecipeOf(model, 4, 16, "gptq_v2"), &model)).remarks,
               Contains(HasSubstr("group_size 16 is outside")));
   EXPECT_THAT((*MakePlan(RecipeOf(model, 4, 32, "fake_quant"), &model)).remarks,

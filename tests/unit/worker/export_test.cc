@@ -130,6 +130,19 @@ TEST_F(ExportTest, AGptqExportReadsBackBitForBitAtEveryWidthItHolds) {
   }
 }
 
+TEST_F(ExportTest, ACompressedTensorsExportReadsBackBitForBitAtEveryWidth) {
+  MakeModel();
+  for (const int bits : {2, 3, 4, 5, 6, 8}) {
+    for (const int64_t group_size : {-1, 32}) {
+      MakeUniformBlocks(bits, group_size);
+      const auto result = Export(ExportFormat::kCompressedTensors);
+      ASSERT_TRUE(result.ok()) << result.status();
+      EXPECT_EQ(result->metrics["scales_rounded"], 0);
+      ExpectReadsBack(OpenExport(*result));
+    }
+  }
+}
+
 TEST_F(ExportTest, AnUntiedBfloat16ModelInShardsKeepsItsHeadByteForByte) {
   TinyModelOptions options;
   options.tie_word_embeddings = false;
@@ -149,9 +162,11 @@ TEST_F(ExportTest, MixedWidthsGroupsAndFullPrecisionLinearsReadBackBitForBit) {
                                     RandomBlock(config_, {2, 32}, random, {{LinearKind::kDown, {3, -1}}})};
   blocks[2].linears[LinearKind::kO] = MakeTensor(DType::kF16, {64, 64}, std::vector<uint16_t>(64 * 64, 0x3555));
   Publish(blocks);
-  const auto result = Export(ExportFormat::kGptqV2);
-  ASSERT_TRUE(result.ok()) << result.status();
-  ExpectReadsBack(OpenExport(*result));
+  for (const ExportFormat format : {ExportFormat::kGptqV2, ExportFormat::kCompressedTensors}) {
+    const auto result = Export(format);
+    ASSERT_TRUE(result.ok()) << result.status();
+    ExpectReadsBack(OpenExport(*result));
+  }
 }
 
 TEST_F(ExportTest, ShardsHoldTheSameModelAndAreIndexed) {
@@ -234,16 +249,17 @@ TEST_F(ExportTest, FakeQuantHoldsFiveAndSixBitsAndGptqRefusesThemNamingWhatCan) 
   for (const int bits : {5, 6}) {
     MakeUniformBlocks(bits, 32);
     EXPECT_TRUE(Export(ExportFormat::kFakeQuant).ok());
-    ExpectRefused(
-        ExportFormat::kGptqV2, absl::StatusCode::kFailedPrecondition,
-        absl::StrCat("block 0 self_attn.q_proj: gptq_v2 cannot hold ", bits, " bits; formats that can: fake_quant"));
+    ExpectRefused(ExportFormat::kGptqV2, absl::StatusCode::kFailedPrecondition,
+                  absl::StrCat("block 0 self_attn.q_proj: gptq_v2 cannot hold ", bits,
+                               " bits; formats that can: compressed_tensors or fake_quant"));
   }
 }
 
 TEST_F(ExportTest, RepeatedExportsAreOneArtifact) {
   MakeModel();
   MakeUniformBlocks(3, 32);
-  for (const ExportFormat format : {ExportFormat::kGptqV2, ExportFormat::kFakeQuant}) {
+  for (const ExportFormat format :
+       {ExportFormat::kGptqV2, ExportFormat::kCompressedTensors, ExportFormat::kFakeQuant}) {
     const auto first = Export(format);
     const auto second = Export(format);
     ASSERT_TRUE(first.ok() && second.ok());

@@ -6,6 +6,7 @@
 #include "gtest/gtest.h"
 #include "rapidcheck/gtest.h"
 #include "tests/unit/worker/pack_testing.h"
+#include "tests/unit/worker/quantized_formats.h"
 #include "worker/export/gptq_v2/gptq_export_config.h"
 
 namespace lwq::qat {
@@ -13,53 +14,26 @@ namespace {
 
 using ::testing::HasSubstr;
 
-std::string ModuleName(size_t block, LinearKind kind) {
-  return absl::StrCat(BlockPrefix(static_cast<int64_t>(block)), LinearName(kind));
-}
-
-BlockFormat Uniform(int bits, int64_t group_size) {
-  BlockFormat format;
-  for (const LinearKind kind : kAllLinears) {
-    const LinearShape shape = ShapeOf(SmallConfig(), kind);
-    format.linears[kind] = LinearFormat{.out_features = shape.out_features,
-                                        .in_features = shape.in_features,
-                                        .bits = bits,
-                                        .group_size = group_size == -1 ? shape.in_features : group_size};
-  }
-  return format;
-}
-
-// What the config says must be what the blocks are, for every linear.
 ::testing::AssertionResult Describes(const Json& json, const std::vector<BlockFormat>& blocks) {
-  const auto config = GptqConfig::Parse(json);
-  if (!config.ok()) return ::testing::AssertionFailure() << config.status();
-  for (size_t k = 0; k < blocks.size(); ++k) {
-    for (const auto& [kind, linear] : blocks[k].linears) {
-      const auto module = config->Module(ModuleName(k, kind));
-      if (!module.ok()) return ::testing::AssertionFailure() << module.status();
-      const int64_t group_size = module->group_size == -1 ? linear.in_features : module->group_size;
-      const bool same = module->quantized == linear.quantized() &&
-                        (!linear.quantized() || (module->bits == linear.bits && group_size == linear.group_size));
-      if (!same) return ::testing::AssertionFailure() << ModuleName(k, kind) << " in " << json.dump();
-    }
-  }
-  return ::testing::AssertionSuccess();
+  const auto rules = ParseGptqConfig(json);
+  if (!rules.ok()) return ::testing::AssertionFailure() << rules.status();
+  return RulesDescribe(*rules, blocks, json);
 }
 
 Json Plain() {
-  return *MakeGptqConfig({Uniform(4, 32)});
+  return *MakeGptqConfig({UniformFormat(4, 32)});
 }
 
 void ExpectRefused(const Json& json, absl::StatusCode code, const std::string& named) {
-  auto config = GptqConfig::Parse(json);
+  auto config = ParseGptqConfig(json);
   Status status = config.status();
-  if (config.ok()) status = config->Module("model.layers.0.self_attn.q_proj").status();
+  if (config.ok()) status = config->Of("model.layers.0.self_attn.q_proj").status();
   EXPECT_EQ(status.code(), code) << status;
   EXPECT_THAT(std::string(MessageOf(status)), HasSubstr(named));
 }
 
 TEST(GptqConfigTest, AUniformModelNeedsNoOverrides) {
-  const Json json = *MakeGptqConfig({Uniform(2, 32), Uniform(2, 32)});
+  const Json json = *MakeGptqConfig({UniformFormat(2, 32), UniformFormat(2, 32)});
   EXPECT_EQ(json["bits"], 2);
   EXPECT_EQ(json["group_size"], 32);
   EXPECT_EQ(json["desc_act"], false);
@@ -72,13 +46,13 @@ TEST(GptqConfigTest, AUniformModelNeedsNoOverrides) {
 }
 
 TEST(GptqConfigTest, WholeRowsAreMinusOneWhereverRowsDifferInLength) {
-  const Json json = *MakeGptqConfig({Uniform(4, -1)});
+  const Json json = *MakeGptqConfig({UniformFormat(4, -1)});
   EXPECT_EQ(json["group_size"], -1);
   EXPECT_FALSE(json.contains("dynamic"));
 }
 
 TEST(GptqConfigTest, AGroupThatHappensToBeOneRowStaysANumber) {
-  BlockFormat block = Uniform(4, 32);
+  BlockFormat block = UniformFormat(4, 32);
   for (auto& [kind, linear] : block.linears) linear.group_size = kind == LinearKind::kDown ? 96 : 64;
   block.linears[LinearKind::kDown].in_features = 192;  // 96 is half a row there, 64 a whole one elsewhere
   const Json json = *MakeGptqConfig({block, block});
@@ -87,39 +61,25 @@ TEST(GptqConfigTest, AGroupThatHappensToBeOneRowStaysANumber) {
 }
 
 TEST(GptqConfigTest, BlocksOfAnotherWidthAreOneRuleThatMatchesFusedModulesToo) {
-  const std::vector<BlockFormat> blocks = {Uniform(8, 32), Uniform(2, 32), Uniform(2, 32), Uniform(8, 32),
-                                           Uniform(2, 32)};
+  const std::vector<BlockFormat> blocks = {UniformFormat(8, 32), UniformFormat(2, 32), UniformFormat(2, 32),
+                                           UniformFormat(8, 32), UniformFormat(2, 32)};
   const Json json = *MakeGptqConfig(blocks);
   EXPECT_EQ(json["bits"], 2);
   ASSERT_EQ(json["dynamic"].size(), 1u);
   EXPECT_EQ(json["dynamic"]["+:^model\\.layers\\.(0|3)\\..*"], (Json{{"bits", 8}, {"group_size", 32}}));
   EXPECT_TRUE(Describes(json, blocks));
-  EXPECT_EQ(GptqConfig::Parse(json)->Module("model.layers.3.self_attn.qkv_proj")->bits, 8);
-  EXPECT_EQ(GptqConfig::Parse(json)->Module("model.layers.30.self_attn.q_proj")->bits, 2);
+  EXPECT_EQ(ParseGptqConfig(json)->Of("model.layers.3.self_attn.qkv_proj")->bits, 8);
+  EXPECT_EQ(ParseGptqConfig(json)->Of("model.layers.30.self_attn.q_proj")->bits, 2);
 }
 
 RC_GTEST_PROP(GptqConfigProperty, AnyMixOfWidthsGroupsAndFullPrecisionLinearsReadsBack, (uint64_t seed)) {
   WorldRandom random(seed);
-  const std::vector<int> widths = {2, 3, 4, 8};
-  const std::vector<int64_t> groups = {-1, 32};
-  std::vector<BlockFormat> blocks;
-  const size_t count = 1 + random.Below(12);
-  for (size_t k = 0; k < count; ++k) {
-    BlockFormat block = Uniform(random.Pick(widths), random.Pick(groups));
-    if (random.Chance(30)) {
-      for (auto& [kind, linear] : block.linears) {
-        if (random.Chance(30)) linear = Uniform(random.Pick(widths), random.Pick(groups)).linears.at(kind);
-        if (random.Chance(10)) linear.bits = 0;
-      }
-    }
-    blocks.push_back(block);
-  }
-  blocks.push_back(Uniform(4, 32));  // something is quantized
+  const std::vector<BlockFormat> blocks = RandomFormats({2, 3, 4, 8}, random);
   RC_ASSERT(Describes(*MakeGptqConfig(blocks), blocks));
 }
 
 TEST(GptqConfigTest, AModelWithNothingQuantizedIsRefused) {
-  EXPECT_EQ(MakeGptqConfig({Uniform(0, 32)}).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(MakeGptqConfig({UniformFormat(0, 32)}).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST(GptqConfigTest, WhatIsNotSupportedIsRefusedByName) {
@@ -131,7 +91,7 @@ TEST(GptqConfigTest, WhatIsNotSupportedIsRefusedByName) {
   constexpr auto kPrecondition = absl::StatusCode::kFailedPrecondition;
   Json awq = Plain();
   awq["quant_method"] = awq["method"] = "awq";
-  ExpectRefused(awq, kPrecondition, "quant_method 'awq' is not supported; supported: gptq");
+  ExpectRefused(awq, kPrecondition, "quant_method 'awq' is not supported; supported: gptq, compressed-tensors");
   Json v1 = Plain();
   v1["checkpoint_format"] = v1["format"] = "gptq";
   ExpectRefused(v1, kPrecondition, "checkpoint_format 'gptq' (v1 stores zero points minus one)");
@@ -183,18 +143,18 @@ TEST(GptqConfigTest, RulesThatContradictEachOtherAreRefusedBecauseTheirOrderIsNo
   json["dynamic"] = {{".*q_proj", {{"bits", 8}}}, {"model.layers.0.*", {{"bits", 2}}}};
   ExpectRefused(json, absl::StatusCode::kFailedPrecondition, "both match model.layers.0.self_attn.q_proj");
   json["dynamic"] = {{".*q_proj", {{"bits", 8}}}, {"model.layers.0.*", {{"bits", 8}}}};
-  EXPECT_EQ(GptqConfig::Parse(json)->Module("model.layers.0.self_attn.q_proj")->bits, 8) << "rules that agree are fine";
+  EXPECT_EQ(ParseGptqConfig(json)->Of("model.layers.0.self_attn.q_proj")->bits, 8) << "rules that agree are fine";
 }
 
 TEST(GptqConfigTest, RulesMatchAtTheBeginningOfANameOnlyAndKeepWhatTheyDoNotOverride) {
   Json json = Plain();
   json["dynamic"] = {
       {"layers", {{"bits", 8}}}, {"+:model\\.layers\\.1\\.", {{"group_size", -1}}}, {"-:.*o_proj", Json::object()}};
-  const auto config = GptqConfig::Parse(json);
+  const auto config = ParseGptqConfig(json);
   ASSERT_TRUE(config.ok()) << config.status();
-  EXPECT_EQ(*config->Module("model.layers.0.self_attn.q_proj"), (GptqModule{true, 4, 32}));
-  EXPECT_EQ(*config->Module("model.layers.1.self_attn.q_proj"), (GptqModule{true, 4, -1}));
-  EXPECT_FALSE(config->Module("model.layers.0.self_attn.o_proj")->quantized);
+  EXPECT_EQ(*config->Of("model.layers.0.self_attn.q_proj"), (LinearStorage{.bits = 4, .group_size = 32}));
+  EXPECT_EQ(*config->Of("model.layers.1.self_attn.q_proj"), (LinearStorage{.bits = 4, .group_size = -1}));
+  EXPECT_FALSE(config->Of("model.layers.0.self_attn.o_proj")->quantized);
 }
 
 }  // namespace

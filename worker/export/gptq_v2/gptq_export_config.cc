@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/strings/str_join.h"
+#include "common/model/module_rules.h"
 
 namespace lwq::qat {
 namespace {
@@ -57,12 +58,6 @@ std::optional<Width> CommonWidth(const BlockFormat& block) {
   return std::nullopt;
 }
 
-std::string Escaped(std::string_view name) {
-  std::string out;
-  for (const char c : name) out += c == '.' ? std::string("\\.") : std::string(1, c);
-  return out;
-}
-
 Json Override(const Width& width) {
   return {{"bits", width.first}, {"group_size", width.second}};
 }
@@ -73,9 +68,9 @@ void AddLinearRules(size_t index, const BlockFormat& block, const Width& base, J
   std::vector<std::string> excluded;
   for (const auto& [kind, linear] : block.linears) {
     if (!linear.quantized()) {
-      excluded.push_back(Escaped(LinearName(kind)));
+      excluded.push_back(EscapedPattern(LinearName(kind)));
     } else if (!CanBe(linear, base)) {
-      overridden[{linear.bits, linear.group_size}].push_back(Escaped(LinearName(kind)));
+      overridden[{linear.bits, linear.group_size}].push_back(EscapedPattern(LinearName(kind)));
     }
   }
   const auto pattern = [index](const std::vector<std::string>& names) {

@@ -36,10 +36,4 @@ StatusOr<GptqTensors> PackGptq(const QuantizedLinear& linear, std::string_view w
 StatusOr<QuantizedLinear> UnpackGptq(const GptqTensors& tensors, int64_t out_features, int64_t in_features, int bits,
                                      int64_t group_size, std::string_view what);
 
-// INVALID_ARGUMENT naming `what` unless dtypes, shapes and ranges are those block.h promises.
-Status CheckQuantizedLinear(const QuantizedLinear& linear, std::string_view what);
-
-// [rows, columns] → [columns, rows], any dtype.
-HostTensor Transpose(const HostTensor& matrix);
-
 }  // namespace lwq::qat
