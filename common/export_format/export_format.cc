@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/export_format/rows.h"
 
@@ -39,7 +40,10 @@ std::string FormatsThatHold(int bits, bool files) {
   for (const ExportFormat format : AllChoices<ExportFormat>()) {
     if (FormatHolds(format, bits) && !(files && format == ExportFormat::kNone)) holding.emplace_back(WordOf(format));
   }
-  return absl::StrJoin(holding, " or ");
+  if (holding.empty()) return "";
+  const std::string last = holding.back();
+  holding.pop_back();
+  return holding.empty() ? last : absl::StrCat(absl::StrJoin(holding, ", "), " or ", last);
 }
 
 }  // namespace lwq

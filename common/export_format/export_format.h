@@ -52,7 +52,8 @@ struct ExportFormatTraits {
 const ExportFormatTraits& TraitsOf(ExportFormat format);
 
 bool FormatHolds(ExportFormat format, int bits);
-// "fake_quant or none": the formats that hold the width, for messages; with `files` only those that make files.
+// "compressed_tensors, fake_quant or none": the formats that hold the width, for messages; with `files` only those that
+// make files.
 std::string FormatsThatHold(int bits, bool files = false);
 
 }  // namespace lwq

@@ -20,7 +20,7 @@ TEST(ExportFormatTest, GptqV2HasNoFiveAndSixBitsAndTheOthersHaveEveryWidth) {
     EXPECT_TRUE(FormatHolds(ExportFormat::kFakeQuant, bits)) << bits;
     EXPECT_TRUE(FormatHolds(ExportFormat::kNone, bits)) << bits;
   }
-  EXPECT_EQ(FormatsThatHold(5), "compressed_tensors or fake_quant or none");
+  EXPECT_EQ(FormatsThatHold(5), "compressed_tensors, fake_quant or none");
   EXPECT_EQ(FormatsThatHold(5, /*files=*/true), "compressed_tensors or fake_quant");
   EXPECT_EQ(FormatsThatHold(7), "");
 }

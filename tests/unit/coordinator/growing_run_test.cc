@@ -220,7 +220,7 @@ TEST(GrowingRunTest, APlanThatTheFormatCannotHoldFailsTheRunBeforeItTrains) {
   EXPECT_THAT(TrainingsOf(harness.RunToEnd(worker)), IsEmpty());
   EXPECT_EQ(harness.run(id).record.state, RunState::kFailed);
   EXPECT_THAT(harness.run(id).record.error,
-              HasSubstr("which export_format gptq_v2 cannot hold; fake_quant or none can"));
+              HasSubstr("which export_format gptq_v2 cannot hold; compressed_tensors, fake_quant or none can"));
   EXPECT_EQ(CheckIndexes(harness.state()), "");
   harness.Restart();
   EXPECT_EQ(harness.run(id).record.state, RunState::kFailed);

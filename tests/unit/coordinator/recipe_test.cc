@@ -296,7 +296,8 @@ TEST(ResolveRecipeTest, AWidthTheFormatCannotHoldIsRefusedAndFormatsThatCanAreNa
     const Status status = ResolveRecipe(partial, &model).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
     EXPECT_THAT(std::string(MessageOf(status)),
-                HasSubstr(absl::StrCat("export_format gptq_v2 cannot hold wbits ", bits, ": use fake_quant or none")));
+                HasSubstr(absl::StrCat("export_format gptq_v2 cannot hold wbits ", bits,
+                                       ": use compressed_tensors, fake_quant or none")));
     partial.export_format = "fake_quant";
     EXPECT_TRUE(ResolveRecipe(partial, &model).ok());
   }
