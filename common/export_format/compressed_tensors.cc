@@ -36,7 +36,9 @@ std::vector<std::string> PackedRemarks(const ServedModel& model) {
         "refused "
         "or wrong there");
   } else {
-    remarks.push_back("transformers 5.23.0 with compressed-tensors 0.20.0 loads it with dequantize=True, exactly");
+    remarks.push_back(
+        "transformers 5.23.0 with compressed-tensors 0.20.0 loads it with dequantize=True, each weight rounded to "
+        "fp16");
   }
   remarks.push_back("AutoRound 0.16.1 and GPTQModel 7.7.0 do not read it: export gptq_v2 for those");
   return remarks;
