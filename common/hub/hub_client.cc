@@ -41,9 +41,10 @@ HttpOptions OptionsOf(const HubSettings& settings, const HubClientOptions& optio
 }  // namespace
 
 StatusOr<std::unique_ptr<HubClient>> HubClient::Make(HubSettings settings, const HubClientOptions& options) {
-  LWQ_ASSIGN_OR_RETURN(std::string origin, ExactOrigin(settings.endpoint));
-  const bool token_may_go = origin.starts_with("https://") || IsLoopback(HostOfOrigin(origin));
-  return std::unique_ptr<HubClient>(new HubClient(std::move(settings), std::move(origin), token_may_go, options));
+  StatusOr<std::string> origin = ExactOrigin(settings.endpoint);
+  LWQ_RETURN_IF_ERROR(origin.status());
+  const bool token_may_go = origin->starts_with("https://") || IsLoopback(HostOfOrigin(*origin));
+  return std::unique_ptr<HubClient>(new HubClient(std::move(settings), *std::move(origin), token_may_go, options));
 }
 
 HubClient::HubClient(HubSettings settings, std::string origin, bool token_may_go, const HubClientOptions& options)
