@@ -97,6 +97,7 @@ TaskStep Apply(TaskRecord task, const Released&) {
 
 // Of the two leases the one of this token has ended: the task is left to the other.
 TaskRecord WithoutLease(TaskRecord task, uint64_t token) {
+  LWQ_CHECK(task.older.has_value(), "task ", task.key.short_hex(), " is leased once");
   if (token == task.older->token) {
     task.older.reset();
   } else {
