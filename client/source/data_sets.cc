@@ -200,9 +200,7 @@ Status ForEachLine(std::string_view text, const Take& take) {
 
 StatusOr<std::vector<std::string>> RowsOfLines(const std::string& path, Rows rows) {
   LWQ_ASSIGN_OR_RETURN(const Bytes bytes, Bytes::MapFile(path));
-  if (FindInvalidUtf8(bytes.view()) != std::string_view::npos) {
-    return absl::InvalidArgumentError(absl::StrCat(path, " is not UTF-8"));
-  }
+  if (!IsUtf8Text(bytes.view())) return absl::InvalidArgumentError(absl::StrCat(path, " is not UTF-8"));
   std::vector<std::string> list;
   LWQ_RETURN_IF_ERROR(ForEachLine(bytes.view(), [&](std::string_view line, bool has_end) {
     const bool is_blank = LeadingSpaceEnd(line) == line.size();

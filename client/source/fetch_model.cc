@@ -15,14 +15,14 @@
 namespace lwq::client {
 namespace {
 
-constexpr int64_t kMaxSmallFileBytes = 1 << 20;
+constexpr int64_t kMaxCompanionBytes = 1 << 20;
 constexpr std::string_view kTemplates = "additional_chat_templates/";
 constexpr std::array<std::string_view, 9> kOtherWeights = {".bin", ".pt",      ".pth",  ".gguf", ".h5",
                                                            ".ot",  ".msgpack", ".ckpt", ".onnx"};
 
 // What belongs to the model without being read here (client/transfer/companion_files.h takes it into exports).
 bool GoesAlong(const std::string& path, int64_t size_bytes) {
-  if (size_bytes > kMaxSmallFileBytes) return false;
+  if (size_bytes > kMaxCompanionBytes) return false;
   const std::string lower = LowerCase(path);
   if (lower.ends_with(".jinja")) return lower.find('/') == std::string::npos || lower.starts_with(kTemplates);
   if (lower.find('/') != std::string::npos) return false;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/source/s3_folder.h"
 
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,6 +10,7 @@
 #include <random>
 
 #include "common/digest/foreign_digest.h"
+#include "common/download/blob_link.h"
 #include "common/download/file_lock.h"
 #include "common/download/partial_file.h"
 #include "common/http/content_range.h"
@@ -19,7 +19,7 @@
 #include "common/s3/checksum.h"
 #include "common/s3/s3_answers.h"
 #include "common/s3/s3_client.h"
-#include "common/text/one_line.h"
+#include "common/text/hex.h"
 
 namespace lwq::client {
 namespace {
@@ -34,17 +34,12 @@ struct S3Object {
   std::string etag;  // without its quotes
 };
 
-int64_t SizeOfRegularFile(const std::string& path) {
-  struct stat info {};
-  return ::stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode) ? info.st_size : -1;
-}
-
 // An ETag of 32 hexadecimal digits is the content's MD5, but where the server encrypts with a key of somebody's own.
 bool IsMd5(std::string_view etag, const HttpHead& head) {
   const std::string_view encryption = head.Header("x-amz-server-side-encryption");
   const bool is_plain = encryption.empty() || encryption == "AES256";
   return is_plain && head.Header("x-amz-server-side-encryption-customer-algorithm").empty() && etag.size() == 32 &&
-         etag.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+         IsLowerHex(etag);
 }
 
 std::string_view WithoutQuotes(std::string_view etag) {
@@ -55,6 +50,12 @@ std::string Quoted(std::string_view etag) {
   return absl::StrCat("\"", etag, "\"");
 }
 
+// None where the environment's is empty.
+std::optional<std::string> Variable(const SourceContext& context, std::string_view name) {
+  std::string value = context.environment(std::string(name));
+  return value.empty() ? std::nullopt : std::optional<std::string>(std::move(value));
+}
+
 StatusOr<std::unique_ptr<S3Client>> MakeS3Client(const S3Location& location, const SourceContext& context) {
   LWQ_ASSIGN_OR_RETURN(const UriPolicy policy, UriPolicy::Of({}));
   S3ClientOptions options;
@@ -63,18 +64,12 @@ StatusOr<std::unique_ptr<S3Client>> MakeS3Client(const S3Location& location, con
   options.wait = [context](absl::Duration duration) { return context.Wait(duration); };
   options.keep_going = [context] { return context.KeepGoing(); };
   options.check_address = [policy](const sockaddr* address) { return policy.CheckSocketAddress(address); };
-  options.environment = [context](std::string_view name) -> std::optional<std::string> {
-    std::string value = context.environment(std::string(name));
-    return value.empty() ? std::nullopt : std::optional<std::string>(std::move(value));
-  };
+  options.environment = [context](std::string_view name) { return Variable(context, name); };
   return std::make_unique<S3Client>(location, options);
 }
 
 StatusOr<S3Location> ReadS3Location(const std::string& uri, const SourceContext& context) {
-  return ParseS3Uri(uri, [&](std::string_view name) -> std::optional<std::string> {
-    std::string value = context.environment(std::string(name));
-    return value.empty() ? std::nullopt : std::optional<std::string>(std::move(value));
-  });
+  return ParseS3Uri(uri, [&](std::string_view name) { return Variable(context, name); });
 }
 
 // What is below the prefix, in order. Keys that are no paths of files, such as "folders" of consoles, are left out.
@@ -135,7 +130,7 @@ class S3Folder : public RemoteFolder {
       if (found == objects_.end()) {
         return absl::NotFoundError(absl::StrCat(client_->location().Describe(), " has no ", path));
       }
-      if (SizeOfRegularFile(absl::StrCat(folder_, "/", path)) == found->second.size_bytes) continue;
+      if (SizeOfFile(absl::StrCat(folder_, "/", path)) == found->second.size_bytes) continue;
       missing.push_back(&found->second);
       total_bytes += found->second.size_bytes;
     }
@@ -162,7 +157,7 @@ class S3Folder : public RemoteFolder {
     const std::string path = absl::StrCat(cache_, "/blobs/", name);
     const RetryWait wait = [this](absl::Duration duration) { return context_.Wait(duration); };
     LWQ_ASSIGN_OR_RETURN(const FileLock lock, FileLock::Take(absl::StrCat(cache_, "/locks/", name), wait));
-    if (SizeOfRegularFile(path) == object.size_bytes) {
+    if (SizeOfFile(path) == object.size_bytes) {
       on_bytes(object.size_bytes);
       return Link(object, name);
     }
@@ -234,9 +229,7 @@ class S3Folder : public RemoteFolder {
   Status Link(const S3Object& object, const std::string& name) const {
     const std::string path = absl::StrCat(folder_, "/", object.key);
     LWQ_RETURN_IF_ERROR(MakeDirectories(ParentDirectory(path)));
-    std::string target = "../../";
-    for (int64_t depth = std::count(object.key.begin(), object.key.end(), '/'); depth > 0; --depth) target += "../";
-    absl::StrAppend(&target, "blobs/", name);
+    const std::string target = BlobSeenFrom(object.key, name);
     ::unlink(path.c_str());
     if (::symlink(target.c_str(), path.c_str()) == 0 || errno == EEXIST) return absl::OkStatus();
     return ErrnoStatus(errno, "link", path);

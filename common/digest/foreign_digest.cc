@@ -3,6 +3,7 @@
 
 #include <openssl/evp.h>
 
+#include "absl/strings/escaping.h"
 #include "common/status/status.h"
 
 namespace lwq {
@@ -45,13 +46,7 @@ std::string ForeignHasher::FinishHex() {
   unsigned char bytes[EVP_MAX_MD_SIZE];
   unsigned int size = 0;
   LWQ_CHECK(EVP_DigestFinal_ex(state_->context, bytes, &size) == 1);
-  constexpr char kDigits[] = "0123456789abcdef";
-  std::string hex;
-  for (unsigned int i = 0; i < size; ++i) {
-    hex.push_back(kDigits[bytes[i] >> 4]);
-    hex.push_back(kDigits[bytes[i] & 15]);
-  }
-  return hex;
+  return absl::BytesToHexString({reinterpret_cast<const char*>(bytes), size});
 }
 
 }  // namespace lwq

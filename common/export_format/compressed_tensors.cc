@@ -33,14 +33,13 @@ std::vector<std::string> PackedRemarks(const ServedModel& model) {
   if (mixed) {
     remarks.push_back(
         "transformers 5.23.0 decodes all layers by one group's scheme: blocks that differ in bits or groups are "
-        "refused "
-        "or wrong there");
+        "refused or wrong there");
   } else {
     remarks.push_back(
         "transformers 5.23.0 with compressed-tensors 0.20.0 loads it with dequantize=True, each weight rounded to "
         "fp16");
   }
-  remarks.push_back("AutoRound 0.16.1 and GPTQModel 7.7.0 do not read it: export gptq_v2 for those");
+  remarks.push_back("it was not tried with AutoRound and GPTQModel: export gptq_v2 for those");
   return remarks;
 }
 

@@ -105,6 +105,11 @@ Status MakeDirectories(const std::string& path) {
   return absl::OkStatus();
 }
 
+int64_t SizeOfFile(const std::string& path) {
+  struct stat info {};
+  return ::stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode) ? info.st_size : -1;
+}
+
 std::string ParentDirectory(const std::string& path) {
   const size_t slash = path.rfind('/');
   if (slash == std::string::npos) return ".";

@@ -46,6 +46,8 @@ Status ReadAt(int fd, int64_t offset_bytes, std::span<std::byte> data, std::stri
 Status SyncDirectory(const std::string& path);
 // Creates `path` and what is missing above it. No error if it exists.
 Status MakeDirectories(const std::string& path);
+// In bytes, of a regular file, also behind links; -1 where there is none.
+int64_t SizeOfFile(const std::string& path);
 // "/a/b/c" → "/a/b"; "/a" → "/"; "a" → ".".
 std::string ParentDirectory(const std::string& path);
 

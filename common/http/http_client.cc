@@ -3,7 +3,6 @@
 
 #include <curl/curl.h>
 
-#include <algorithm>
 #include <charconv>
 #include <mutex>
 
@@ -24,12 +23,6 @@ std::string_view Trimmed(std::string_view text) {
     text.remove_suffix(1);
   }
   return text;
-}
-
-// Of "https://host:9000", with the brackets of IPv6.
-std::string_view HostOf(std::string_view origin) {
-  origin.remove_prefix(std::min(origin.find("://") + 3, origin.size()));
-  return origin.starts_with('[') ? origin.substr(0, origin.find(']') + 1) : origin.substr(0, origin.find(':'));
 }
 
 // What curl's callbacks fill while one request is under way.
@@ -172,7 +165,7 @@ void SetRequest(CURL* curl, const HttpRequest& request, const HeaderList& header
   curl_easy_setopt(curl, CURLOPT_URL, request.url.c_str());
   curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers.list());
   // A proxy of the environment knows nothing of this machine's own servers.
-  curl_easy_setopt(curl, CURLOPT_PROXY, IsLoopback(HostOf(OriginOf(request.url))) ? "" : nullptr);
+  curl_easy_setopt(curl, CURLOPT_PROXY, IsLoopback(HostOfOrigin(OriginOf(request.url))) ? "" : nullptr);
   const bool has_body = !request.body.empty() || request.method == "PUT" || request.method == "POST";
   if (request.method == "HEAD") {
     curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
@@ -286,6 +279,12 @@ std::string OriginOf(std::string_view url) {
   std::string_view host = url.substr(scheme + 3, end == std::string_view::npos ? end : end - scheme - 3);
   if (const size_t at = host.rfind('@'); at != std::string_view::npos) host.remove_prefix(at + 1);
   return OneLine(absl::StrCat(url.substr(0, scheme), "://", host), 200);
+}
+
+std::string HostOfOrigin(std::string_view origin) {
+  if (const size_t scheme = origin.find("://"); scheme != std::string_view::npos) origin.remove_prefix(scheme + 3);
+  const size_t end = origin.starts_with('[') ? origin.find(']') + 1 : origin.find(':');
+  return std::string(origin.substr(0, end));
 }
 
 }  // namespace lwq

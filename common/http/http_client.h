@@ -94,4 +94,7 @@ std::optional<int64_t> ParseHttpDate(std::string_view text);
 // Scheme, host and port of a URL, for messages: "https://host:9000".
 std::string OriginOf(std::string_view url);
 
+// Of "https://host:9000", with the brackets of IPv6.
+std::string HostOfOrigin(std::string_view origin);
+
 }  // namespace lwq

@@ -6,6 +6,7 @@
 
 #include "common/hub/hub_uri.h"
 #include "common/json/json.h"
+#include "common/text/hex.h"
 
 namespace lwq {
 namespace {
@@ -14,8 +15,8 @@ Status NotOfTheHub(std::string_view reason) {
   return absl::UnavailableError(absl::StrCat("the server's answer is none of the Hub's: ", reason));
 }
 
-bool IsHex(std::string_view text, size_t digits) {
-  return text.size() == digits && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+bool HasHexDigits(std::string_view text, size_t digits) {
+  return text.size() == digits && IsLowerHex(text);
 }
 
 // "" where it is absent, or no text.
@@ -44,10 +45,10 @@ StatusOr<HubFile> ReadTreeEntry(const Json& entry) {
   if (const auto lfs = entry.find("lfs"); lfs != entry.end() && lfs->is_object()) {
     file.size_bytes = WholeOf(*lfs, "size");
     file.etag = TextOf(*lfs, "oid");
-    if (!IsHex(file.etag, 64)) return NotOfTheHub(absl::StrCat(file.path, " has no SHA-256 in LFS"));
+    if (!HasHexDigits(file.etag, 64)) return NotOfTheHub(absl::StrCat(file.path, " has no SHA-256 in LFS"));
   }
-  if (!IsHex(file.git_sha1, 40)) return NotOfTheHub(absl::StrCat(file.path, " has no SHA-1"));
-  if (!IsHex(file.xet_hash, 64)) file.xet_hash.clear();
+  if (!HasHexDigits(file.git_sha1, 40)) return NotOfTheHub(absl::StrCat(file.path, " has no SHA-1"));
+  if (!HasHexDigits(file.xet_hash, 64)) file.xet_hash.clear();
   if (file.size_bytes < 0) return NotOfTheHub(absl::StrCat(file.path, " has no size"));
   if (file.size_bytes > kMaxHubFileBytes) {
     return absl::InvalidArgumentError(
@@ -97,7 +98,7 @@ std::string NextPage(std::string_view link) {
 std::string PlainEtag(std::string_view header) {
   if (header.starts_with("W/")) header.remove_prefix(2);
   if (header.size() >= 2 && header.front() == '"' && header.back() == '"') header = header.substr(1, header.size() - 2);
-  return IsHex(header, 40) || IsHex(header, 64) ? std::string(header) : "";
+  return HasHexDigits(header, 40) || HasHexDigits(header, 64) ? std::string(header) : "";
 }
 
 HubFileHead ReadFileHead(const HttpHead& head) {

@@ -4,12 +4,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
 
 #include "common/bytes/bytes.h"
+#include "common/download/blob_link.h"
 #include "common/file/posix_file.h"
 #include "common/file/staging.h"
 #include "common/json/json.h"
@@ -21,12 +21,6 @@ namespace fs = std::filesystem;
 
 constexpr int kTreeFormat = 1;
 constexpr char kStaging[] = "/.lwq";
-
-// Behind links; -1 where there is no such file.
-int64_t SizeOfFile(const std::string& path) {
-  struct stat info {};
-  return ::stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode) ? info.st_size : -1;
-}
 
 Json TreeJson(const std::vector<HubFile>& files) {
   Json list = Json::object();
@@ -142,9 +136,7 @@ bool HubCache::HasBlob(const HubFile& file) const {
 Status HubCache::LinkFile(const std::string& commit, const HubFile& file) const {
   const std::string path = absl::StrCat(SnapshotFolder(commit), "/", file.path);
   LWQ_RETURN_IF_ERROR(MakeDirectories(ParentDirectory(path)));
-  std::string target = "../../";
-  for (int64_t depth = std::count(file.path.begin(), file.path.end(), '/'); depth > 0; --depth) target += "../";
-  absl::StrAppend(&target, "blobs/", file.etag);
+  const std::string target = BlobSeenFrom(file.path, file.etag);
   const std::string blob = absl::StrCat(folder_, "/blobs/", file.etag);
   for (int attempt = 0;; ++attempt) {
     if (::symlink(target.c_str(), path.c_str()) == 0) return absl::OkStatus();

@@ -23,10 +23,19 @@ bool IsRedirect(int status) {
   return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
 
-// "http://127.0.0.1:8080" → "127.0.0.1".
-std::string_view HostOfOrigin(std::string_view origin) {
-  const std::string_view host = origin.substr(origin.find("://") + 3);
-  return host.substr(0, host.rfind(':'));
+// Where the answer to a request for `url` leads: from https:// never to what is not encrypted.
+StatusOr<std::string> RedirectTarget(const std::string& url, const HttpResponse& response) {
+  StatusOr<std::string> target = ResolveReference(url, response.Header("location"));
+  if (!target.ok()) return absl::UnavailableError(target.status().message());
+  if (url.starts_with("https://") && !target->starts_with("https://")) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(OriginOf(url), " redirects to ", OriginOf(*target), ", which is not encrypted"));
+  }
+  return target;
+}
+
+Status TooManyRedirects(const std::string& url) {
+  return absl::FailedPreconditionError(absl::StrCat(OriginOf(url), " redirects more than ", kRedirectsMax, " times"));
 }
 
 HttpOptions OptionsOf(const HubSettings& settings, const HubClientOptions& options) {
@@ -73,12 +82,11 @@ StatusOr<HttpResponse> HubClient::SendFollowing(HttpRequest request, std::string
     request.url = *url;
     LWQ_ASSIGN_OR_RETURN(HttpResponse response, Send(request));
     if (!IsRedirect(response.status)) return response;
-    const StatusOr<std::string> target = ResolveReference(*url, response.Header("location"));
-    if (!target.ok()) return absl::UnavailableError(target.status().message());
-    if (!IsOurs(*target)) return response;
-    *url = *target;
+    LWQ_ASSIGN_OR_RETURN(std::string target, RedirectTarget(*url, response));
+    if (!IsOurs(target)) return response;
+    *url = std::move(target);
   }
-  return absl::FailedPreconditionError(absl::StrCat(OriginOf(*url), " redirects more than ", kRedirectsMax, " times"));
+  return TooManyRedirects(*url);
 }
 
 Status HubClient::StatusOf(const HttpHead& answer, HubQuestion question) {
@@ -162,12 +170,7 @@ StatusOr<std::string> HubFileReader::AskWhere() {
         absl::StrCat(OriginOf(url), " says of ", file_.path, " other than its list of files of that commit does"));
   }
   if (response.status == 200) return url;
-  LWQ_ASSIGN_OR_RETURN(std::string target, ResolveReference(url, response.Header("location")));
-  if (url.starts_with("https://") && !target.starts_with("https://")) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(OriginOf(url), " redirects to ", OriginOf(target), ", which is not encrypted"));
-  }
-  return target;
+  return RedirectTarget(url, response);
 }
 
 StatusOr<std::string> HubFileReader::Locate(const std::string& refused) {
@@ -220,15 +223,9 @@ StatusOr<HttpResponse> HubFileReader::Get(const std::string& first_url, int64_t 
     };
     LWQ_ASSIGN_OR_RETURN(HttpResponse response, client_->Send(request));
     if (!IsRedirect(response.status)) return response;
-    const StatusOr<std::string> target = ResolveReference(url, response.Header("location"));
-    if (!target.ok()) return absl::UnavailableError(target.status().message());
-    if (url.starts_with("https://") && !target->starts_with("https://")) {
-      return absl::FailedPreconditionError(
-          absl::StrCat(OriginOf(url), " redirects to ", OriginOf(*target), ", which is not encrypted"));
-    }
-    url = *target;
+    LWQ_ASSIGN_OR_RETURN(url, RedirectTarget(url, response));
   }
-  return absl::FailedPreconditionError(absl::StrCat(OriginOf(url), " redirects more than ", kRedirectsMax, " times"));
+  return TooManyRedirects(url);
 }
 
 Status HubFileReader::Read(int64_t begin, int64_t end, const ByteSink& sink) {

@@ -3,7 +3,8 @@
 
 #include <algorithm>
 
-#include "common/bytes/bytes.h"
+#include "absl/strings/ascii.h"
+#include "common/file/small_file.h"
 #include "common/http/url.h"
 #include "common/text/lower_case.h"
 
@@ -18,13 +19,6 @@ constexpr size_t kMaxTokenBytes = 4096;
 bool IsTrue(const std::string& value) {
   const std::string lower = LowerCase(value);
   return lower == "1" || lower == "on" || lower == "yes" || lower == "true";
-}
-
-std::string TrimmedText(std::string_view text) {
-  constexpr std::string_view kSpaces = " \t\r\n";
-  const size_t begin = text.find_first_not_of(kSpaces);
-  if (begin == std::string_view::npos) return "";
-  return std::string(text.substr(begin, text.find_last_not_of(kSpaces) - begin + 1));
 }
 
 // "~/x" as a shell has it.
@@ -55,7 +49,7 @@ StatusOr<std::string> CacheFolder(const Variables& environment) {
 }
 
 StatusOr<std::string> CheckedToken(const std::string& text, std::string_view where) {
-  std::string token = TrimmedText(text);
+  std::string token(absl::StripAsciiWhitespace(text));
   const bool is_plain = std::all_of(token.begin(), token.end(), [](char c) { return c > ' ' && c < 0x7f; });
   if (is_plain && token.size() <= kMaxTokenBytes) return token;
   return absl::InvalidArgumentError(absl::StrCat(where,
@@ -66,15 +60,16 @@ StatusOr<std::string> CheckedToken(const std::string& text, std::string_view whe
 StatusOr<std::string> FindToken(const Variables& environment) {
   if (IsTrue(environment("HF_HUB_DISABLE_IMPLICIT_TOKEN"))) return "";
   for (const char* name : {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"}) {
-    if (const std::string token = environment(name); !TrimmedText(token).empty()) return CheckedToken(token, name);
+    if (const std::string token = environment(name); !absl::StripAsciiWhitespace(token).empty())
+      return CheckedToken(token, name);
   }
   std::string path = WithHome(environment, environment("HF_TOKEN_PATH"));
   if (path.empty() && !HubHome(environment).empty()) path = HubHome(environment) + "/token";
   if (path.empty()) return "";
-  const StatusOr<Bytes> file = Bytes::MapFile(path);
+  const StatusOr<std::string> file = ReadSmallFile(path, kMaxTokenBytes);
   if (absl::IsNotFound(file.status())) return "";
   if (!file.ok()) return absl::FailedPreconditionError(absl::StrCat("token of the Hub: ", MessageOf(file.status())));
-  return CheckedToken(std::string(file->view().substr(0, kMaxTokenBytes + 1)), path);
+  return CheckedToken(*file, path);
 }
 
 }  // namespace

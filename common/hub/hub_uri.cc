@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "common/http/percent.h"
+#include "common/text/hex.h"
 #include "common/text/one_line.h"
 
 namespace lwq {
@@ -118,7 +119,7 @@ Status CheckRepoPath(std::string_view path) {
 }
 
 bool IsCommit(std::string_view revision) {
-  return revision.size() == 40 && revision.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+  return revision.size() == 40 && IsLowerHex(revision);
 }
 
 StatusOr<HubUri> ParseHubUri(std::string_view uri) {

@@ -4,6 +4,7 @@
 #include <httplib.h>
 #include <sys/socket.h>
 
+#include <atomic>
 #include <chrono>
 #include <thread>
 #include <utility>
@@ -35,16 +36,19 @@ std::string HostName(std::string host) {
 
 struct MetricsServer::Http {
   httplib::Server server;
+  std::atomic<bool> ended = false;
   std::thread thread;
+
+  ~Http() {
+    server.stop();
+    if (thread.joinable()) thread.join();
+  }
 };
 
 MetricsServer::MetricsServer(std::unique_ptr<Http> http, std::string address)
     : http_(std::move(http)), address_(std::move(address)) {}
 
-MetricsServer::~MetricsServer() {
-  http_->server.stop();
-  http_->thread.join();
-}
+MetricsServer::~MetricsServer() = default;
 
 StatusOr<std::unique_ptr<MetricsServer>> MetricsServer::Start(
     const std::string& listen, std::vector<std::shared_ptr<prometheus::Collectable>> shown) {
@@ -73,8 +77,12 @@ StatusOr<std::unique_ptr<MetricsServer>> MetricsServer::Start(
     return absl::FailedPreconditionError(
         absl::StrCat("cannot serve metrics on ", listen, ": is the port in use, or the address another machine's?"));
   }
-  http->thread = std::thread([&server] { (void)server.listen_after_bind(); });
-  while (!server.is_running()) std::this_thread::yield();  // before that it cannot be stopped
+  http->thread = std::thread([http = http.get()] {
+    (void)http->server.listen_after_bind();
+    http->ended = true;
+  });
+  while (!server.is_running() && !http->ended) std::this_thread::yield();  // before that it cannot be stopped
+  if (http->ended) return absl::FailedPreconditionError(absl::StrCat("cannot serve metrics on ", listen));
   return std::unique_ptr<MetricsServer>(new MetricsServer(std::move(http), absl::StrCat(address->host, ":", port)));
 }
 

@@ -31,7 +31,7 @@ class MetricsServer {
 
  private:
   struct Http;
-  explicit MetricsServer(std::unique_ptr<Http> http, std::string address);
+  MetricsServer(std::unique_ptr<Http> http, std::string address);
   std::unique_ptr<Http> http_;
   std::string address_;
 };

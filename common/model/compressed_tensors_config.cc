@@ -99,7 +99,7 @@ StatusOr<LinearStorage> ReadWeights(const Json& weights, std::string_view where)
   LWQ_ASSIGN_OR_RETURN(const int64_t bits, ReadInteger(weights, where, "num_bits"));
   if (bits < 0 || bits > 32 || !FormatHolds(storage.format, static_cast<int>(bits))) {
     return QuantizationNotSupported(
-        absl::StrCat(where, "num_bits ", bits, " is not supported; supported: 2, 3, 4, 5, ", "6, 8"));
+        absl::StrCat(where, "num_bits ", bits, " is not supported; supported: 2, 3, 4, 5, 6, 8"));
   }
   storage.bits = static_cast<int>(bits);
   if (const Json* symmetric = Find(weights, "symmetric"); symmetric != nullptr) {
@@ -118,7 +118,8 @@ StatusOr<LinearStorage> ReadWeights(const Json& weights, std::string_view where)
 
 Status ReadGroup(const Json& group, std::string_view where, std::string_view format, ModuleRules& rules,
                  std::optional<LinearStorage>& of_every_linear) {
-  if (!group.is_object()) return InvalidQuantization(absl::StrCat(where, " must be an object"));
+  if (!group.is_object())
+    return InvalidQuantization(absl::StrCat(where.substr(0, where.rfind('.')), " must be an object"));
   LWQ_RETURN_IF_ERROR(CheckFormat(group, where, format));
   LWQ_RETURN_IF_ERROR(Refuse(group, where, "input_activations", "quantization of activations"));
   LWQ_RETURN_IF_ERROR(Refuse(group, where, "output_activations", "quantization of activations"));

@@ -7,6 +7,7 @@
 #include <array>
 #include <ctime>
 
+#include "absl/strings/escaping.h"
 #include "common/digest/digest.h"
 #include "common/http/percent.h"
 #include "common/status/status.h"
@@ -34,13 +35,7 @@ std::string_view AsText(const Mac& mac) {
 }
 
 std::string Hex(const Mac& mac) {
-  constexpr char kDigits[] = "0123456789abcdef";
-  std::string hex;
-  for (const unsigned char byte : mac) {
-    hex.push_back(kDigits[byte >> 4]);
-    hex.push_back(kDigits[byte & 15]);
-  }
-  return hex;
+  return absl::BytesToHexString({reinterpret_cast<const char*>(mac.data()), mac.size()});
 }
 
 // Without spaces at the ends; inside, one for several.

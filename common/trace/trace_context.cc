@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/trace/trace_context.h"
 
-#include <algorithm>
 #include <random>
 
 #include "common/digest/digest.h"
 #include "common/status/status.h"
+#include "common/text/hex.h"
 
 namespace lwq {
 namespace {
@@ -14,12 +14,8 @@ constexpr size_t kLength = 55;  // 00-<32>-<16>-<2>
 constexpr size_t kTraceIdDigits = 32;
 constexpr size_t kSpanIdDigits = 16;
 
-bool IsHex(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
-}
-
 bool IsId(std::string_view text) {
-  return IsHex(text) && text.find_first_not_of('0') != std::string_view::npos;
+  return IsLowerHex(text) && text.find_first_not_of('0') != std::string_view::npos;
 }
 
 std::string RandomDigits(size_t count) {
@@ -37,7 +33,8 @@ std::optional<TraceContext> ParseTraceparent(std::string_view text) {
   const std::string_view trace_id = text.substr(3, kTraceIdDigits);
   const std::string_view parent_id = text.substr(36, kSpanIdDigits);
   const std::string_view flags = text.substr(53, 2);
-  if (!IsHex(version) || version == "ff" || !IsId(trace_id) || !IsId(parent_id) || !IsHex(flags)) return std::nullopt;
+  if (!IsLowerHex(version) || version == "ff" || !IsId(trace_id) || !IsId(parent_id) || !IsLowerHex(flags))
+    return std::nullopt;
   if (text.size() > kLength && (version == "00" || text[kLength] != '-')) return std::nullopt;
   const char last = flags.back();
   const int low = last <= '9' ? last - '0' : last - 'a' + 10;

@@ -246,7 +246,7 @@ class Daemon {
 
   void Heartbeat(pb::HeartbeatRequest& request) {
     request.set_draining(drain_.requested());
-    const std::optional<TaskMonitor::Snapshot> task = monitor_.Take();
+    const std::optional<TaskMonitor::Snapshot> task = monitor_.Look();
     if (task.has_value()) {
       pb::TaskProgress& progress = *request.add_tasks();
       progress.set_task_key(task->task_key);

@@ -218,7 +218,7 @@ pb::ReportTaskRequest RunLease(const pb::Lease& lease, const RunnerOptions& opti
     spdlog::info("{} done in {:.2f} s", lease.title(), report.seconds());
   }
   monitor.End();
-  TaskMonitor::Lines log = monitor.TakeLog();
+  TaskMonitor::Lines log = monitor.LinesLeft();
   report.set_first_log_line(log.first);
   for (std::string& line : log.lines) report.add_log_lines(std::move(line));
   if (options.spans != nullptr) {

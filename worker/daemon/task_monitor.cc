@@ -49,7 +49,7 @@ TaskMonitor::Lines TaskMonitor::LinesLocked() const {
   return {first_line_, std::vector<std::string>(lines_.begin(), lines_.end())};
 }
 
-std::optional<TaskMonitor::Snapshot> TaskMonitor::Take() const {
+std::optional<TaskMonitor::Snapshot> TaskMonitor::Look() const {
   const MutexLock lock(&mutex_);
   if (!active_) return std::nullopt;
   Snapshot snapshot = current_;
@@ -63,7 +63,7 @@ void TaskMonitor::Delivered(const std::string& task_key, uint64_t token, int64_t
   for (; first_line_ < end && !lines_.empty(); ++first_line_) lines_.pop_front();
 }
 
-TaskMonitor::Lines TaskMonitor::TakeLog() {
+TaskMonitor::Lines TaskMonitor::LinesLeft() const {
   const MutexLock lock(&mutex_);
   return LinesLocked();
 }

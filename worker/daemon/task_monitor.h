@@ -49,11 +49,11 @@ class TaskMonitor final : public LogTap {
   void OnLine(std::string_view level, std::string_view message) override;
 
   // The task in hand; nothing when idle.
-  std::optional<Snapshot> Take() const;
+  std::optional<Snapshot> Look() const;
   // Lines of that lease with numbers before `end` have arrived. Ignored when another task is in hand.
   void Delivered(const std::string& task_key, uint64_t token, int64_t end);
   // For the final report: those that are not known to have arrived.
-  Lines TakeLog();
+  Lines LinesLeft() const;
   // The lease of that task was lost: its computation stops. Ignored when another task is in hand.
   void CancelLease(const std::string& task_key, uint64_t token);
   // Whatever is in hand (drain deadline).

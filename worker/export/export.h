@@ -4,14 +4,14 @@
 // gptq_v2     model.safetensors with qweight, qzeros, scales, g_idx per linear, quantize_config.json, and config.json's
 //             quantization_config (worker/export/gptq_v2/gptq_v2_layout.h). Integers, zero points and fp16 scales are
 //             those of the checkpoints, bit for bit.
-// compressed_tensors  model.safetensors with weight_packed, weight_scale, weight_zero_point, weight_shape per linear,
-// and
-//             config.json's quantization_config (worker/export/compressed_tensors/compressed_tensors_layout.h); as
+// compressed_tensors
+//             model.safetensors with weight_packed, weight_scale, weight_zero_point, weight_shape per linear, and
+//             config.json's quantization_config (worker/export/compressed_tensors/compressed_tensors_layout.h). As
 //             exact.
-// fake_quant  a plain model whose linears hold the decoded weights in fp16
-// (worker/export/fake_quant/fake_quant_layout.h): rounded, so that its
-//             perplexity can differ from the checkpoints' in the last digits. It reads back exactly as stored.
-// Biases stand beside either, and so does a head that differs from the embedding config.json ties it to: the exported
+// fake_quant  a plain model whose linears hold the decoded weights in fp16 (worker/export/fake_quant/
+//             fake_quant_layout.h): rounded, so that its perplexity can differ from the checkpoints' in the last
+//             digits. It reads back exactly as stored.
+// Biases stand beside each, and so does a head that differs from the embedding config.json ties it to: the exported
 // config.json then says that they are not tied. Other tensors are copied as they are (export_plan.h); torch_dtype
 // becomes float16. Tokenizer files and the model's other small files are copied through.
 //

@@ -149,7 +149,7 @@ TEST(CompressedTensorsConfigTest, WrongTypesAndExpressionsAreInvalidArguments) {
   const auto group = [](Json& json) -> Json& { return json["config_groups"]["group_0"]; };
   ExpectPackedRefused([](Json& json) { json = Json::array(); }, kImpossible, "must be an object");
   ExpectPackedRefused([](Json& json) { json["config_groups"] = Json::object(); }, kImpossible, "config_groups");
-  ExpectPackedRefused([&](Json& json) { group(json) = 3; }, kImpossible, "group_0. must be an object");
+  ExpectPackedRefused([&](Json& json) { group(json) = 3; }, kImpossible, "group_0 must be an object");
   ExpectPackedRefused([&](Json& json) { group(json)["weights"] = nullptr; }, kImpossible, "weights must be an object");
   ExpectPackedRefused([&](Json& json) { group(json)["targets"] = "Linear"; }, kImpossible, "targets must be a list");
   ExpectPackedRefused([&](Json& json) { group(json)["targets"] = Json::array({"re:("}); }, kImpossible,

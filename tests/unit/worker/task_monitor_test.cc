@@ -15,7 +15,7 @@ TEST(TaskMonitorTest, StagesAndLogLinesAreHandedOutAsShortValidLines) {
   monitor.SetProgress({.stage = "tr\xe9in\n", .step = 1, .steps = 2, .loss = 0.5});
   monitor.OnLine("info", "failed: caf\xe9\nsecond line");
   monitor.OnLine("warning", std::string(5 << 20, 'x'));
-  const TaskMonitor::Snapshot snapshot = monitor.Take().value();
+  const TaskMonitor::Snapshot snapshot = monitor.Look().value();
   EXPECT_EQ(snapshot.progress.stage, "tr\uFFFDin ");
   EXPECT_EQ(snapshot.progress.steps, 2);
   ASSERT_EQ(snapshot.log.lines.size(), 2u);
@@ -28,19 +28,19 @@ TEST(TaskMonitorTest, LinesAreHandedOutUntilTheyAreKnownToHaveArrived) {
   TaskMonitor monitor;
   monitor.Begin("key", 3);
   for (const char* line : {"a", "b", "c"}) monitor.OnLine("info", line);
-  EXPECT_EQ(monitor.Take()->log.end(), 3);
-  EXPECT_EQ(monitor.Take()->log.first, 0) << "whoever took them may not have got through";
+  EXPECT_EQ(monitor.Look()->log.end(), 3);
+  EXPECT_EQ(monitor.Look()->log.first, 0) << "whoever looked may not have got through";
   monitor.OnLine("info", "d");
   monitor.Delivered("key", 2, 3);
   monitor.Delivered("other", 3, 3);
-  EXPECT_EQ(monitor.Take()->log.first, 0) << "those were of other leases";
+  EXPECT_EQ(monitor.Look()->log.first, 0) << "those were of other leases";
   monitor.Delivered("key", 3, 3);
   monitor.End();
-  const TaskMonitor::Lines rest = monitor.TakeLog();
+  const TaskMonitor::Lines rest = monitor.LinesLeft();
   EXPECT_EQ(rest.first, 3);
   EXPECT_THAT(rest.lines, ElementsAre("d"));
   monitor.Begin("key", 4);
-  EXPECT_EQ(monitor.Take()->log.end(), 0);
+  EXPECT_EQ(monitor.Look()->log.end(), 0);
 }
 
 TEST(TaskMonitorTest, OfMoreLinesThanFitTheOldestGoAndTheNumbersTell) {
@@ -48,7 +48,7 @@ TEST(TaskMonitorTest, OfMoreLinesThanFitTheOldestGoAndTheNumbersTell) {
   monitor.Begin("key", 3);
   const int lines = static_cast<int>(TaskMonitor::kMaxLogLines) + 7;
   for (int i = 0; i < lines; ++i) monitor.OnLine("info", std::to_string(i));
-  const TaskMonitor::Lines log = monitor.Take()->log;
+  const TaskMonitor::Lines log = monitor.Look()->log;
   EXPECT_EQ(log.first, 7);
   EXPECT_EQ(log.lines.size(), TaskMonitor::kMaxLogLines);
   EXPECT_EQ(log.lines.front(), "7");
