@@ -47,6 +47,12 @@ function(lwq_test name)
     set(test_main lwq_torch_test_main)
   endif()
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gmock ${test_main} lwq_warnings)
+  if(LWQ_UNITY AND test_main STREQUAL GTest::gtest_main)
+    target_precompile_headers(${name} REUSE_FROM lwq_test_headers)
+    # -pthread: all or none, as it defines a macro. GCC 12 sees joined strings of the standard library written beyond their
+    # end once they come from precompiled headers.
+    target_compile_options(${name} PRIVATE -pthread -Wno-error=array-bounds -Wno-error=restrict -Wno-error=stringop-overflow)
+  endif()
   if(ARG_PROGRAMS)
     add_dependencies(${name} ${ARG_PROGRAMS})
   endif()

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # Compiler launcher, linker, warnings and sanitizers: everything that applies to every target.
+# Sloppiness: ccache keeps nothing that uses precompiled headers otherwise; sources here use no __TIME__.
 find_program(LWQ_CCACHE ccache)
 if(LWQ_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  set(CMAKE_CXX_COMPILER_LAUNCHER "${LWQ_CCACHE}")
+  set(CMAKE_CXX_COMPILER_LAUNCHER
+    "${CMAKE_COMMAND}" -E env CCACHE_SLOPPINESS=pch_defines,time_macros "${LWQ_CCACHE}")
 endif()
 
 find_program(LWQ_MOLD mold)
