@@ -31,6 +31,10 @@ endfunction()
 # [TIMEOUT s] [SERIAL]): one GoogleTest binary, one CTest entry; scripts/test adds up the cases of each suite from the
 # binaries' own reports. PROGRAMS are built before it: those that it starts. Nothing without LWQ_TESTS.
 # Test data: the macro LWQ_SOURCE_DIR is the repository's root, LWQ_BINARY_DIR the build folder.
+# Tests that compute with LibTorch or start the worker also have the label libtorch, and target libtorch_tests builds them.
+if(LWQ_TESTS AND LWQ_WORKER)
+  add_custom_target(libtorch_tests)
+endif()
 function(lwq_test name)
   cmake_parse_arguments(ARG "SERIAL" "SUITE;TIMEOUT" "SOURCES;DEPS;PROGRAMS" ${ARGN})
   if(NOT LWQ_TESTS)
@@ -56,13 +60,18 @@ function(lwq_test name)
   if(ARG_PROGRAMS)
     add_dependencies(${name} ${ARG_PROGRAMS})
   endif()
+  set(labels ${ARG_SUITE})
+  if(TARGET libtorch_tests AND "${ARG_DEPS};${ARG_PROGRAMS}" MATCHES "lwq_(qat_|worker_tasks|fixture|test_cluster)|lwq-worker")
+    list(APPEND labels libtorch)
+    add_dependencies(libtorch_tests ${name})
+  endif()
   add_test(NAME ${name} COMMAND ${name} --gtest_output=json:${CMAKE_BINARY_DIR}/reports/${ARG_SUITE}/${name}.json)
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 300)
   endif()
   # COST: what may take long starts first, so that no core is idle at the end. OMP_WAIT_POLICY: workers and tests that
   # have it from the start need not start twice (library_settings.h).
-  set_tests_properties(${name} PROPERTIES LABELS "${ARG_SUITE}" TIMEOUT ${ARG_TIMEOUT} COST ${ARG_TIMEOUT}
+  set_tests_properties(${name} PROPERTIES LABELS "${labels}" TIMEOUT ${ARG_TIMEOUT} COST ${ARG_TIMEOUT}
     ENVIRONMENT OMP_WAIT_POLICY=passive)
   if(ARG_SERIAL)
     set_tests_properties(${name} PROPERTIES RUN_SERIAL ON)

@@ -70,8 +70,9 @@ target_include_directories(lwq_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
 # LibTorch's own headers include single operators, not all of them: 3 s less for each source.
 target_compile_definitions(lwq_torch INTERFACE AT_PER_OPERATOR_HEADERS)
 # Debian's libblas.so.3 alternatives lead to a reference BLAS or to the pthread OpenBLAS; DT_RPATH (not DT_RUNPATH) is
-# also used for the dependencies of libtorch_cpu, and so pins the OpenMP build. See docs/adr/0003-blas.md.
+# also used for the dependencies of libtorch_cpu, and so pins the OpenMP build. See docs/adr/0003-blas.md. A LibTorch from
+# elsewhere has its BLAS inside.
 set(LWQ_OPENBLAS_DIR "/usr/lib/${CMAKE_LIBRARY_ARCHITECTURE}/openblas-openmp")
-if(EXISTS "${LWQ_OPENBLAS_DIR}")
+if(TORCH_INSTALL_PREFIX MATCHES "^/usr(/|$)" AND EXISTS "${LWQ_OPENBLAS_DIR}")
   target_link_options(lwq_torch INTERFACE "LINKER:--disable-new-dtags,-rpath,${LWQ_OPENBLAS_DIR}")
 endif()

@@ -7,6 +7,7 @@
 #include <ATen/ops/clamp.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/equal.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/full_like.h>
 #include <ATen/ops/isnan.h>
 #include <ATen/ops/nextafter.h>
@@ -231,6 +232,20 @@ TEST(FakeQuantKernels, NanParametersReachTheWholeGroup) {
         FakeQuant(c.weight, c.scale, c.zero_point, c.bits, c.group_size, at::kFloat).reshape({4, 16});
     EXPECT_EQ(at::isnan(out).sum(1).toType(at::kInt).equal(at::tensor({0, 16, 16, 0}, at::kInt)), true)
         << InstructionSetName(set);
+  }
+}
+
+// at::clamp passes a gradient at its bounds up to LibTorch 2.13 and none later; ours passes it with every LibTorch, or
+// the first and the last code would stop training.
+TEST(FakeQuant, WeightsOnTheFirstAndTheLastCodePassTheirGradient) {
+  const at::Tensor steps = at::tensor({-2.0f, -1.0f, 0.0f, 1.0f, 2.0f, 3.0f}).unsqueeze(0);  // codes 0 0 1 2 3 3
+  const Case c{2, 1, 6, 6, steps * 0.25, at::full({1, 1}, 0.25f), at::full({1, 1}, 1.0f), steps + 7};
+  const at::Tensor want = at::tensor({0.0f, 6.0f, 7.0f, 8.0f, 9.0f, 0.0f}).unsqueeze(0);
+  EXPECT_TRUE(RunCase(c, at::kFloat, /*fused=*/false).weight.equal(want));
+  EXPECT_TRUE(ClosedForm(c, at::kFloat).weight.equal(want));
+  for (const InstructionSet set : AvailableInstructionSets()) {
+    const ScopedInstructionSet use(set);
+    EXPECT_TRUE(RunCase(c, at::kFloat, /*fused=*/true).weight.equal(want)) << InstructionSetName(set);
   }
 }
 

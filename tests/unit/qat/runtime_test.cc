@@ -10,6 +10,7 @@
 #include <dlfcn.h>
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/custom_function.h>
+#include <torch/version.h>
 
 #include <cstring>
 #include <new>
@@ -141,6 +142,18 @@ TEST(SelfCheck, TheLoadedLibTorchTellsEverythingThatTheClassNeeds) {
   EXPECT_FALSE(facts.libm_version.empty());
 }
 
+// As a worker on Debian's LibTorch and one on PyPI's must be told apart: what LibTorch says of itself, against the
+// headers it was compiled with and the functions that the process has.
+TEST(SelfCheck, TheLoadedLibTorchIsTheOneCompiledForAndItsProductsLibraryIsNamed) {
+  const LibraryFacts facts = InspectLibraries();
+  EXPECT_EQ(facts.torch_version, TORCH_VERSION);
+  const std::string described = DescribeLibraries(facts);
+  EXPECT_TRUE(Has(described, "torch-" TORCH_VERSION "-")) << described;
+  const bool has_mkl = dlsym(RTLD_DEFAULT, "MKL_Get_Version_String") != nullptr;
+  EXPECT_EQ(Has(described, " mkl-2"), has_mkl) << described;
+  EXPECT_EQ(Has(described, " openblas-") || Has(described, " blas-"), !has_mkl) << described;
+}
+
 TEST(Runtime, InspectDeviceDescribesThisMachine) {
   ASSERT_TRUE(InitRuntime({.device = "cpu", .max_threads = 1, .memory_limit_bytes = 0}).ok());
   const DeviceInfo info = InspectDevice();
@@ -171,11 +184,13 @@ TEST(Device, UnknownNamesAreInvalidArguments) {
   }
 }
 
-TEST(Device, CudaIsRefusedWithOneLineWhereLibTorchHasNone) {
-  if (TorchHasCuda()) GTEST_SKIP() << "this LibTorch was built with CUDA";
-  const Status status = InitRuntime({.device = "cuda:0", .max_threads = 1, .memory_limit_bytes = 0});
+TEST(Device, CudaIsRefusedWithOneLineWhereThereIsNoSuchDevice) {
+  const std::string beyond = "cuda:" + std::to_string(CudaDeviceCount());
+  const Status status = InitRuntime({.device = beyond, .max_threads = 1, .memory_limit_bytes = 0});
   EXPECT_EQ(status.code(), StatusCode::kFailedPrecondition);
-  EXPECT_TRUE(Has(std::string(status.message()), "built without CUDA")) << status;
+  const std::string reason =
+      TorchHasCuda() ? "device " + beyond + ": this machine has " : std::string("built without CUDA");
+  EXPECT_TRUE(Has(std::string(status.message()), reason)) << status;
   EXPECT_FALSE(Has(std::string(status.message()), "\n"));
 }
 

@@ -50,8 +50,9 @@ at::Tensor EffectiveZero(const at::Tensor& zero_point, float max_code) {
   return StraightThrough(at::clamp(rounded, 0, max_code), rounded);
 }
 
-// clamp(x, 0, max_code): a function of its own because the backward of at::clamp does not run on meta tensors in
-// LibTorch 1.13.
+// clamp(x, 0, max_code) whose gradient is 1 at the bounds, too, where the codes 0 and max_code lie: at::clamp has
+// passed none there since LibTorch 2.14, which would stop those codes from training. In 1.13 its backward does not run
+// on meta tensors either.
 class TrueClamp : public torch::autograd::Function<TrueClamp> {
  public:
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x, double max_code) {
