@@ -27,14 +27,15 @@ function(lwq_binary name)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
 endfunction()
 
+# What builds the tests that compute with LibTorch or start the worker; they also have the label libtorch.
+if(LWQ_TESTS AND LWQ_WORKER)
+  add_custom_target(libtorch_tests)
+endif()
+
 # lwq_test(NAME SUITE unit|property|conformance|simulation|numerics|integration|tidy SOURCES … DEPS … [PROGRAMS target …]
 # [TIMEOUT s] [SERIAL]): one GoogleTest binary, one CTest entry; scripts/test adds up the cases of each suite from the
 # binaries' own reports. PROGRAMS are built before it: those that it starts. Nothing without LWQ_TESTS.
 # Test data: the macro LWQ_SOURCE_DIR is the repository's root, LWQ_BINARY_DIR the build folder.
-# Tests that compute with LibTorch or start the worker also have the label libtorch, and target libtorch_tests builds them.
-if(LWQ_TESTS AND LWQ_WORKER)
-  add_custom_target(libtorch_tests)
-endif()
 function(lwq_test name)
   cmake_parse_arguments(ARG "SERIAL" "SUITE;TIMEOUT" "SOURCES;DEPS;PROGRAMS" ${ARGN})
   if(NOT LWQ_TESTS)
@@ -53,9 +54,8 @@ function(lwq_test name)
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gmock ${test_main} lwq_warnings)
   if(LWQ_UNITY AND test_main STREQUAL GTest::gtest_main)
     target_precompile_headers(${name} REUSE_FROM lwq_test_headers)
-    # -pthread: all or none, as it defines a macro. GCC 12 sees joined strings of the standard library written beyond their
-    # end once they come from precompiled headers.
-    target_compile_options(${name} PRIVATE -pthread -Wno-error=array-bounds -Wno-error=restrict -Wno-error=stringop-overflow)
+    # All that share the headers or none, as it defines a macro.
+    target_compile_options(${name} PRIVATE -pthread)
   endif()
   if(ARG_PROGRAMS)
     add_dependencies(${name} ${ARG_PROGRAMS})

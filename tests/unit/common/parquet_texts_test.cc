@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "common/json/json.h"
 #include "common/parquet/snappy.h"
 #include "gmock/gmock.h"
@@ -18,7 +19,7 @@ using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
 std::string Golden(const std::string& name) {
-  return test::ReadFileOrEmpty(std::string(LWQ_SOURCE_DIR) + "/tests/unit/common/golden/parquet/" + name);
+  return test::ReadFileOrEmpty(absl::StrCat(LWQ_SOURCE_DIR, "/tests/unit/common/golden/parquet/", name));
 }
 
 TEST(ParquetTextsTest, TheTextsAreThoseThatPyarrowAndPolarsWrote) {
