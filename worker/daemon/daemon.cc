@@ -21,6 +21,7 @@
 #include "spdlog/spdlog.h"
 #include "worker/daemon/coordinator_client.h"
 #include "worker/daemon/lease_runner.h"
+#include "worker/daemon/process_memory.h"
 #include "worker/daemon/task_monitor.h"
 #include "worker/daemon/task_trace.h"
 #include "worker/daemon/worker_metrics.h"
@@ -372,6 +373,7 @@ Status RunDaemon(const DaemonOptions& options) {
                device.instruction_set, device.libraries, device.gemm_gflops,
                device.hardware_bf16 ? ", bf16 in hardware" : "");
   if (!device.problem.empty()) spdlog::error("{}", device.problem);
+  ReleaseProgramPages();
   return Daemon(options, device, security, *std::move(uri_policy), spans.get()).Run();
 }
 
