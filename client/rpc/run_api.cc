@@ -513,6 +513,8 @@ StatusOr<Run> RunApi::WatchRun(const std::string& run_id, const std::function<vo
   Run run;
   const auto take = [&](lwqat::v1::WatchRunResponse& response) {
     TakeChanges(response, &run);
+    // It has ended for whoever looks on once its last tasks are known.
+    if (response.more() && reporting::HasEnded(run)) return false;
     on_run(run);
     return reporting::HasEnded(run);
   };

@@ -283,16 +283,29 @@ Status AnswerRun(const State& state, const RunId& id, wire::Run* message) {
   return absl::OkStatus();
 }
 
-void ChangesToWire(const State& state, const RunEntry& run, Instant now, uint64_t since,
-                   wire::WatchRunResponse* message) {
+uint64_t ChangesToWire(const State& state, const RunEntry& run, Instant now, uint64_t since,
+                       wire::WatchRunResponse* message) {
   message->set_is_change(true);
   SummaryToWire(state, run, message->mutable_run());
   if (run.plan_revision > since) PlanToWire(run, message->mutable_run());
+  std::vector<std::pair<uint64_t, size_t>> changed;  // revision, position
   for (size_t i = 0; i < TasksShown(run); ++i) {
-    if (run.task_revisions[i] <= since) continue;
+    if (run.task_revisions[i] > since) changed.emplace_back(run.task_revisions[i], i);
+  }
+  uint64_t until = run.revision;
+  if (changed.size() > kMaxChangesShown) {
+    std::sort(changed.begin(), changed.end());
+    until = changed[kMaxChangesShown - 1].first;
+    const auto later = std::upper_bound(changed.begin(), changed.end(), std::pair(until, run.tasks.size()));
+    if (later == changed.end()) until = run.revision;
+    changed.erase(later, changed.end());
+  }
+  for (const auto& [revision, i] : changed) {
     message->add_task_positions(static_cast<int32_t>(i));
     TaskToWire(state, run.tasks[i], now, message->mutable_run()->add_tasks());
   }
+  message->set_more(until != run.revision);
+  return until;
 }
 
 void RunOfSweepToWire(const State& state, const RunEntry& run, Instant now, wire::Run* message) {

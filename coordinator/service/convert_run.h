@@ -25,9 +25,13 @@ void ToWire(const RunPreview& preview, wire::Plan* message);
 void RunToWire(const State& state, const RunEntry& run, Instant now, bool with_tasks, wire::Run* message);
 // The answer to what changed the run, without tasks. NOT_FOUND: it was deleted in the same commit.
 Status AnswerRun(const State& state, const RunId& id, wire::Run* message);
-// What changed after the run's revision `since`.
-void ChangesToWire(const State& state, const RunEntry& run, Instant now, uint64_t since,
-                   wire::WatchRunResponse* message);
+// So many changed tasks are in a message about changes; more only where one revision has more. At ten messages a second
+// it bounds what a watcher costs while tasks that do nothing go by.
+inline constexpr size_t kMaxChangesShown = 200;
+// What changed after the run's revision `since`, the tasks in the order of their changes. Returns the revision that the
+// run is known up to by them: run.revision, or an earlier one where more changed than a message shows.
+uint64_t ChangesToWire(const State& state, const RunEntry& run, Instant now, uint64_t since,
+                       wire::WatchRunResponse* message);
 
 // As WatchSweep sends it: without plan, with the tasks that are being executed.
 void RunOfSweepToWire(const State& state, const RunEntry& run, Instant now, wire::Run* message);

@@ -41,14 +41,14 @@ void WatchMessages::BeginMoment(Instant now) {
 
 WatchMessages::UpTo WatchMessages::Changes(const State& state, const RunEntry& run, Instant now, uint64_t since) {
   BeginMoment(now);
-  Message& message = changes_[{run.record.id, since, run.revision}];
-  if (message == nullptr) {
-    message = Make<lwqat::v1::WatchRunResponse>([&](lwqat::v1::WatchRunResponse* made) {
-      ChangesToWire(state, run, now, since, made);
-      made->set_resume_token(ToText({run.record.id.value, term_, run.revision}));
+  UpTo& up_to = changes_[{run.record.id, since, run.revision}];
+  if (up_to.message == nullptr) {
+    up_to.message = Make<lwqat::v1::WatchRunResponse>([&](lwqat::v1::WatchRunResponse* made) {
+      up_to.revision = ChangesToWire(state, run, now, since, made);
+      made->set_resume_token(ToText({run.record.id.value, term_, up_to.revision}));
     });
   }
-  return {message, run.revision};
+  return up_to;
 }
 
 WatchMessages::UpTo WatchMessages::Whole(const State& state, const RunEntry& run, Instant now) {

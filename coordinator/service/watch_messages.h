@@ -30,7 +30,7 @@ class WatchMessages {
     Message message;
     uint64_t revision = 0;  // of the run: what it knows
   };
-  // What changed after the run's revision `since`.
+  // What changed after the run's revision `since`, or the first of it.
   UpTo Changes(const State& state, const RunEntry& run, Instant now, uint64_t since);
   // The whole run, as it was at most a moment ago in the state it is in: when a run ends, all who watched it turn to
   // the next at once.
@@ -59,7 +59,7 @@ class WatchMessages {
     RunState state = RunState::kPending;
     int64_t made_at_ms = 0;
   };
-  std::map<Span, Message> changes_;  // made at the moment below
+  std::map<Span, UpTo> changes_;  // made at the moment below
   int64_t changes_at_ms_ = 0;
   struct SweepSpan {
     SweepId sweep;

@@ -134,6 +134,7 @@ grpc::Status FakeRunService::WatchRun(grpc::ServerContext*, const lwqat::v1::Wat
   for (const lwqat::v1::Run& state : states) {
     lwqat::v1::WatchRunResponse response;
     *response.mutable_run() = state;
+    response.set_more(reporting::HasEnded(state) && &state != &states.back());
     writer->Write(response);
   }
   on_watch();

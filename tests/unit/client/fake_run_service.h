@@ -26,7 +26,8 @@ class FakeRunService final : public lwqat::v1::RunService::Service {
   std::vector<lwqat::v1::WorkerInfo> workers;
   std::vector<lwqat::v1::LogLine> log_lines;
   size_t page_lines = 2;  // log lines and runs of a page, to make clients turn pages
-  // What the n-th WatchRun call sends; a call whose last state is not terminal then breaks as a lost server does.
+  // What the n-th WatchRun call sends; a call whose last state is not terminal then breaks as a lost server does. After
+  // a terminal state that is not the last one more is promised.
   std::vector<std::vector<lwqat::v1::Run>> watch_calls;
   // Called in every WatchRun before it ends.
   std::function<void()> on_watch = [] {};

@@ -53,5 +53,24 @@ TEST_F(RunApiTest, AValidationSubmitsNothing) {
   EXPECT_EQ(refused.status().message(), "run 1 of 1 (a): wbits is 7");
 }
 
+TEST_F(RunApiTest, ARunHasEndedForItsWatcherOnceItsLastTasksAreKnown) {
+  lwqat::v1::Run running, part;
+  running.set_id("abcdef123456");
+  running.set_state(lwqat::v1::RUN_STATE_RUNNING);
+  running.set_tasks_total(1);
+  running.add_tasks()->set_state(lwqat::v1::TASK_STATE_LEASED);
+  part = running;
+  part.set_state(lwqat::v1::RUN_STATE_SUCCEEDED);
+  lwqat::v1::Run ended = part;
+  ended.mutable_tasks(0)->set_state(lwqat::v1::TASK_STATE_SUCCEEDED);
+  service_.watch_calls = {{running, part, ended}};
+  std::vector<lwqat::v1::Run> seen;
+  const auto last = api_.WatchRun("abcdef123456", [&](const lwqat::v1::Run& run) { seen.push_back(run); }, [](bool) {});
+  ASSERT_TRUE(last.ok()) << last.status();
+  EXPECT_EQ(last->tasks(0).state(), lwqat::v1::TASK_STATE_SUCCEEDED);
+  ASSERT_EQ(seen.size(), 2u);
+  EXPECT_EQ(seen[1].tasks(0).state(), lwqat::v1::TASK_STATE_SUCCEEDED);
+}
+
 }  // namespace
 }  // namespace lwq::client

@@ -27,11 +27,13 @@ class Watcher {
 
   // "" or how what was put together differs.
   std::string Look() {
-    wire::WatchRunResponse message;
-    ChangesToWire(harness_.state(), run(), harness_.now(), revision_, &message);
-    revision_ = run().revision;
-    tasks_ += message.run().tasks_size();
-    client::TakeChanges(message, &seen_);
+    do {
+      wire::WatchRunResponse message;
+      revision_ = ChangesToWire(harness_.state(), run(), harness_.now(), revision_, &message);
+      EXPECT_EQ(message.more(), revision_ != run().revision);
+      sizes_.push_back(message.run().tasks_size());
+      client::TakeChanges(message, &seen_);
+    } while (revision_ != run().revision);
     wire::Run whole;
     RunToWire(harness_.state(), run(), harness_.now(), /*with_tasks=*/true, &whole);
     google::protobuf::util::MessageDifferencer differencer;
@@ -41,14 +43,15 @@ class Watcher {
   }
 
   const RunEntry& run() const { return harness_.run(id_); }
-  int tasks() const { return tasks_; }
+  // Tasks in each message.
+  const std::vector<int>& sizes() const { return sizes_; }
 
  private:
   const SchedulerHarness& harness_;
   const RunId id_;
   wire::Run seen_;
   uint64_t revision_ = 0;
-  int tasks_ = 0;
+  std::vector<int> sizes_;
 };
 
 RunSpec Growing() {
@@ -105,7 +108,23 @@ TEST(WatchChangesTest, ATaskThatDidNotChangeIsNotSentAgain) {
   const std::optional<Lease> lease = harness.LeaseTo(worker);
   ASSERT_TRUE(lease.has_value());
   EXPECT_EQ(watcher.Look(), "");
-  EXPECT_EQ(watcher.tasks(), 1) << "the task that was leased";
+  EXPECT_EQ(watcher.sizes(), std::vector({1})) << "the task that was leased";
+}
+
+TEST(WatchChangesTest, OfMoreChangesThanAMessageShowsTheEarliestComeFirst) {
+  SchedulerHarness harness;
+  const WorkerId worker = harness.Register("a");
+  const int most = static_cast<int>(kMaxChangesShown);
+  const RunId id = harness.Submit(testing::NoopSpec(3 * most));
+  Watcher watcher(harness, id);
+  for (int i = 0; i < 2 * most + 50; ++i) {
+    const std::optional<Lease> lease = harness.LeaseTo(worker);
+    ASSERT_TRUE(lease.has_value() && harness.Succeed(worker, *lease).ok());
+  }
+  EXPECT_EQ(watcher.Look(), "");
+  EXPECT_EQ(watcher.sizes(), std::vector({most, most, 50}));
+  harness.Do(CancelRun{id.value});
+  EXPECT_EQ(watcher.Look(), "");
 }
 
 TEST(WatchMessagesTest, WhoKnowsTheSameOfARunIsSentOneMessage) {
