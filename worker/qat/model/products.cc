@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/qat/model/products.h"
 
+#include <ATen/ops/empty.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/matmul.h>
 #include <torch/csrc/autograd/custom_function.h>
@@ -34,12 +35,13 @@ at::Tensor AsRows(const at::Tensor& x) {
   return x.reshape({-1, x.size(-1)});
 }
 
+// `bias` has no elements where there is none: functions of LibTorch 1.13 refuse undefined tensors.
 class WidenedLinear : public torch::autograd::Function<WidenedLinear> {
  public:
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
                             const at::Tensor& bias) {
     context->save_for_backward({x, weight});
-    if (!bias.defined()) return RoundedProduct(x, weight.t());
+    if (bias.numel() == 0) return RoundedProduct(x, weight.t());
     return at::linear(x.to(at::kFloat), weight.to(at::kFloat), bias.to(at::kFloat)).to(at::kBFloat16);
   }
 
@@ -74,7 +76,7 @@ class WidenedMatmul : public torch::autograd::Function<WidenedMatmul> {
 }  // namespace
 
 at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
-  if (MustWiden(x)) return WidenedLinear::apply(x, weight, bias);
+  if (MustWiden(x)) return WidenedLinear::apply(x, weight, bias.defined() ? bias : at::empty({0}, x.options()));
   return bias.defined() ? at::linear(x, weight, bias) : at::linear(x, weight);
 }
 
