@@ -13,7 +13,9 @@ namespace lwq::client {
 namespace {
 
 // Every reader of an export begins with it.
-constexpr std::string_view kCompletesAnExport = "config.json";
+bool CompletesAnExport(std::string_view path) {
+  return path == "config.json" || path.ends_with(".gguf");
+}
 constexpr int kMostObjects = 1000;  // an export has some dozens
 
 // NOT_FOUND and DATA_LOSS would say that the export's own bytes are gone.
@@ -119,7 +121,7 @@ StatusOr<bool> ExportBucket::HoldsText(const std::string& key, int64_t size_byte
 
 Status ExportBucket::WriteTree(const Progress& progress) {
   std::vector<std::string> paths = tree_->paths();
-  std::ranges::stable_partition(paths, [](const std::string& path) { return path != kCompletesAnExport; });
+  std::ranges::stable_partition(paths, [](const std::string& path) { return !CompletesAnExport(path); });
   int64_t total_bytes = 0;
   for (const std::string& path : paths) {
     LWQ_ASSIGN_OR_RETURN(const int64_t size_bytes, tree_->SizeBytes(path));

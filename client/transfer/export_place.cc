@@ -66,8 +66,9 @@ std::string PlaceBelow(const std::string& parent, std::string_view folder) {
 }
 
 bool BelongsToAnExport(std::string_view name) {
-  return name == "quantize_config.json" || name == "model.safetensors.index.json" || name.ends_with(".safetensors") ||
-         name == "chat_template.jinja" || (name.starts_with("sensitivity_results_") && name.ends_with(".json"));
+  return name == "config.json" || name == "quantize_config.json" || name == "model.safetensors.index.json" ||
+         name.ends_with(".safetensors") || name.ends_with(".gguf") || name == "chat_template.jinja" ||
+         (name.starts_with("sensitivity_results_") && name.ends_with(".json"));
 }
 
 }  // namespace lwq::client

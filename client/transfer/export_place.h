@@ -3,13 +3,13 @@
 // files are objects below the prefix. Both take an export in three steps, Prepare, WriteReport and WriteTree, and hold:
 //
 //   folder   Each file appears whole or not at all; files that are there are replaced. Where an earlier call filled the
-//            folder (layer_statistics.json is in it), its weights, quantize_config.json and scores that this export
-//            lacks are removed, nothing else. Made if absent.
+//            folder (layer_statistics.json is in it), its weights, config.json, quantize_config.json and scores that
+//            this export lacks are removed, nothing else. Made if absent.
 //   bucket   No model's file is ever replaced or deleted: what is there must be of this very export, byte for byte, or
 //            the place is refused before anything is written. What is there already is not sent again, so a call that
-//            was interrupted is gone on with. Large files go in parallel parts. config.json, with which every reader
-//            begins, is written last: where it is, everything is. Two exports that are written to one prefix at the
-//            same time are not told apart.
+//            was interrupted is gone on with. Large files go in parallel parts. What every reader begins with,
+//            config.json or a GGUF file, is written last: where it is, everything is. Two exports that are written to
+//            one prefix at the same time are not told apart.
 //
 // Thread-safety: one thread. Errors: NOT_FOUND and DATA_LOSS say that the export's own bytes are gone or damaged where
 // they are read from, never that something is wrong with the place; INVALID_ARGUMENT where it can be no place of an

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "common/model/llama_config.h"
 #include "common/status/status.h"
 #include "common/tokenizer/tokenizer.h"
 
@@ -17,5 +18,9 @@ StatusOr<std::unique_ptr<Tokenizer>> OpenModelTokenizer(const std::string& direc
                                                         const std::map<std::string, std::string>& files);
 // The same for what lies in `directory`, weights or not.
 StatusOr<std::unique_ptr<Tokenizer>> OpenModelTokenizer(const std::string& directory);
+
+// Whether llama.cpp can have the tokenizer in a GGUF file: FAILED_PRECONDITION says what it lacks.
+Status CheckForLlamaCpp(const std::string& directory, const std::map<std::string, std::string>& files,
+                        const LlamaConfig& config);
 
 }  // namespace lwq::client

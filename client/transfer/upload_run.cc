@@ -8,6 +8,7 @@
 #include "client/transfer/sensitivity_file.h"
 #include "client/transfer/text_file.h"
 #include "common/artifact/file_tree.h"
+#include "common/export_format/export_format.h"
 #include "common/object_store/open_store.h"
 #include "common/text/utf8.h"
 #include "reporting/recipe_words.h"
@@ -82,6 +83,13 @@ bool NeedsTokenizer(const RunRequest& request) {
   return !request.calib_dataset.empty() || (recipe.eval_ppl() && !request.eval_texts.empty());
 }
 
+// Whether the run's export is a file with the tokenizer inside, which llama.cpp has to take.
+bool ExportsForLlamaCpp(const RunRequest& request) {
+  const std::optional<ExportFormat> format = ParseWord<ExportFormat>(request.spec.recipe().export_format());
+  return !request.config_only && Exports(request.spec.recipe()) && format.has_value() &&
+         TraitsOf(*format).for_llama_cpp;
+}
+
 // Whatever is wrong with an input, a damaged file included, is the caller's to mend.
 Status Refuse(const RunRequest& request, const Status& why) {
   if (absl::IsCancelled(why)) return why;
@@ -148,6 +156,10 @@ StatusOr<CheckedRun> InputChecks::Check(const RunRequest& request) {
       const auto tokenizer = OpenModelTokenizer(request.model_path, (*model)->tokenizer);
       if (!tokenizer.ok()) return Refuse(request, tokenizer.status());
       tokenizers_.insert(request.model_path);
+    }
+    if (ExportsForLlamaCpp(request)) {
+      const Status fits = CheckForLlamaCpp(request.model_path, (*model)->tokenizer, (*model)->config);
+      if (!fits.ok()) return Refuse(request, fits);
     }
     run.model = **model;
   }

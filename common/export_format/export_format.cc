@@ -2,6 +2,7 @@
 #include "common/export_format/export_format.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -15,6 +16,14 @@ std::vector<ExportFormatTraits> MakeTable() {
 #define LWQ_EXPORT_FORMAT_ROW(enumerator, word) RowOf<ExportFormat::enumerator>(),
   return {LWQ_EXPORT_FORMATS(LWQ_EXPORT_FORMAT_ROW)};
 #undef LWQ_EXPORT_FORMAT_ROW
+}
+
+// "a, b or c"
+std::string Alternatives(std::vector<std::string> words) {
+  if (words.empty()) return "";
+  const std::string last = std::move(words.back());
+  words.pop_back();
+  return words.empty() ? last : absl::StrCat(absl::StrJoin(words, ", "), " or ", last);
 }
 
 }  // namespace
@@ -35,15 +44,18 @@ bool FormatHolds(ExportFormat format, int bits) {
   return std::find(widths.begin(), widths.end(), bits) != widths.end();
 }
 
+std::string WidthsText(ExportFormat format) {
+  std::vector<std::string> widths;
+  for (const int bits : TraitsOf(format).widths) widths.push_back(absl::StrCat(bits));
+  return Alternatives(std::move(widths));
+}
+
 std::string FormatsThatHold(int bits, bool files) {
   std::vector<std::string> holding;
   for (const ExportFormat format : AllChoices<ExportFormat>()) {
     if (FormatHolds(format, bits) && !(files && format == ExportFormat::kNone)) holding.emplace_back(WordOf(format));
   }
-  if (holding.empty()) return "";
-  const std::string last = holding.back();
-  holding.pop_back();
-  return holding.empty() ? last : absl::StrCat(absl::StrJoin(holding, ", "), " or ", last);
+  return Alternatives(std::move(holding));
 }
 
 }  // namespace lwq

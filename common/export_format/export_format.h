@@ -21,7 +21,8 @@ struct QuantizedShape {
   int64_t out_features = 0;
   int64_t in_features = 0;
   int bits = 0;
-  int64_t group_size = 0;  // a number; a whole row is in_features
+  int64_t group_size = 0;           // a number; a whole row is in_features
+  bool middle_zero_points = false;  // of 2 bits: every zero point is 1 or 2 (the recipe's middle_zero_points)
 };
 
 // A tensor of a quantized linear.
@@ -29,7 +30,8 @@ struct ExportTensor {
   std::string_view suffix;  // behind the linear's name: ".qweight"
   DType dtype = DType::kF16;
   std::vector<int64_t> shape;
-  bool stored_bits = true;  // counts as stored bits (docs/spec.md, "Stored bits")
+  bool stored_bits = true;         // counts as stored bits (docs/spec.md, "Stored bits")
+  std::string_view encoding = {};  // what U8 holds where it is not numbers: a type of ggml_type.h, by name
   int64_t bytes() const;
 };
 
@@ -38,6 +40,8 @@ struct ServedModel {
   std::set<int> widths;
   std::set<int64_t> group_sizes;  // −1: a whole row
   bool multiples_of_32 = true;    // all inputs and outputs of the linears are
+  int64_t common_width = 64;      // divides the inputs of all linears
+  bool middle_zero_points = false;
 };
 
 struct ExportFormatTraits {
@@ -47,6 +51,11 @@ struct ExportFormatTraits {
   std::vector<ExportTensor> (*tensors)(const QuantizedShape& shape) = nullptr;
   // A line each.
   std::vector<std::string> (*remarks)(const ServedModel& model) = nullptr;
+  // Groups are multiples of this; so are rows where a group is a whole one.
+  int64_t group_multiple = 1;
+  // A file for llama.cpp: model and tokenizer must be of the kinds that it has (common/model/llama_cpp_model.h,
+  // common/tokenizer/llama_cpp_vocabulary.h).
+  bool for_llama_cpp = false;
 };
 
 const ExportFormatTraits& TraitsOf(ExportFormat format);
@@ -55,5 +64,7 @@ bool FormatHolds(ExportFormat format, int bits);
 // "compressed_tensors, fake_quant or none": the formats that hold the width, for messages; with `files` only those that
 // make files.
 std::string FormatsThatHold(int bits, bool files = false);
+// "2, 3, 4 or 8": the widths that the format holds, for messages.
+std::string WidthsText(ExportFormat format);
 
 }  // namespace lwq

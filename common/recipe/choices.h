@@ -84,8 +84,10 @@ LWQ_CHOICE(PolicySemantics, LWQ_POLICY_SEMANTICS);
 #define LWQ_PRECISIONS(X) X(kAuto, "auto") X(kBf16, "bf16") X(kFp32, "fp32")
 LWQ_CHOICE(Precision, LWQ_PRECISIONS);
 
-#define LWQ_EXPORT_FORMATS(X) \
-  X(kGptqV2, "gptq_v2") X(kCompressedTensors, "compressed_tensors") X(kFakeQuant, "fake_quant") X(kNone, "none")
+#define LWQ_EXPORT_FORMATS(X)                 \
+  X(kGptqV2, "gptq_v2")                       \
+  X(kCompressedTensors, "compressed_tensors") \
+  X(kFakeQuant, "fake_quant") X(kGguf, "gguf") X(kGgufQ41, "gguf_q4_1") X(kNone, "none")
 LWQ_CHOICE(ExportFormat, LWQ_EXPORT_FORMATS);
 
 // A type with words.

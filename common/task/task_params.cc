@@ -48,6 +48,7 @@ void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, Rtn
   visit("group_size", p.group_size);
   visit("fp16_scales", p.fp16_scales);
   visit("range_contains_zero", p.range_contains_zero);
+  visit.Young("middle_zero_points", p.middle_zero_points, false);
 }
 
 template <typename P, typename V>
@@ -65,6 +66,7 @@ void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, Red
 template <typename P, typename V>
 void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, ExportParams> {
   visit("format", p.format);
+  visit.Young("middle_zero_points", p.middle_zero_points, false);
 }
 
 template <typename P, typename V>
@@ -94,6 +96,7 @@ void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, Out
   visit("choices", p.choices);
   visit("fp16_scales", p.fp16_scales);
   visit("range_contains_zero", p.range_contains_zero);
+  visit.Young("middle_zero_points", p.middle_zero_points, false);
 }
 
 template <typename P, typename V>
@@ -105,6 +108,7 @@ void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, Los
   visit("candidates", p.candidates);
   visit("fp16_scales", p.fp16_scales);
   visit("range_contains_zero", p.range_contains_zero);
+  visit.Young("middle_zero_points", p.middle_zero_points, false);
 }
 
 template <typename P, typename V>
@@ -123,6 +127,7 @@ void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, Wei
   visit("choices", p.choices);
   visit("fp16_scales", p.fp16_scales);
   visit("range_contains_zero", p.range_contains_zero);
+  visit.Young("middle_zero_points", p.middle_zero_points, false);
 }
 
 template <typename P>

@@ -80,6 +80,7 @@ struct RtnBlockParams {
   int64_t group_size = 128;
   bool fp16_scales = true;
   bool range_contains_zero = true;
+  bool middle_zero_points = false;
   Json ToJson() const;
   static StatusOr<RtnBlockParams> FromJson(const Json& json);
 };
@@ -107,6 +108,7 @@ struct ReducePplParams {
 // beside the model's own small files). Output: "files". Metrics: file_bytes, stored_bits_per_weight.
 struct ExportParams {
   ExportFormat format = ExportFormat::kGptqV2;  // not kNone: that is no export
+  bool middle_zero_points = false;              // the checkpoints were made so
   Json ToJson() const;
   static StatusOr<ExportParams> FromJson(const Json& json);
 };
@@ -154,6 +156,7 @@ struct OutputFisherParams {
   std::vector<QuantChoice> choices;  // rounded to nearest
   bool fp16_scales = true;
   bool range_contains_zero = true;
+  bool middle_zero_points = false;
   Json ToJson() const;
   static StatusOr<OutputFisherParams> FromJson(const Json& json);
 };
@@ -170,6 +173,7 @@ struct LossDeltaParams {
   int64_t candidates = 0;
   bool fp16_scales = true;
   bool range_contains_zero = true;
+  bool middle_zero_points = false;
   Json ToJson() const;
   static StatusOr<LossDeltaParams> FromJson(const Json& json);
 };
@@ -196,6 +200,7 @@ struct WeightErrorParams {
   std::vector<QuantChoice> choices;
   bool fp16_scales = true;
   bool range_contains_zero = true;
+  bool middle_zero_points = false;
   Json ToJson() const;
   static StatusOr<WeightErrorParams> FromJson(const Json& json);
 };

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "common/export_format/export_format.h"
 #include "common/task/task_outputs.h"
 #include "common/task/task_params.h"
 #include "coordinator/plan/recipe/eval_shards.h"
@@ -144,6 +145,12 @@ class GraphBuilder {
     return params;
   }
 
+  // The key of a training that middle_zero_points does not touch does not name it.
+  static bool HasTwoBits(const TrainBlockParams& params) {
+    return params.bits == 2 || std::any_of(params.rest.begin(), params.rest.end(),
+                                           [](const QuantChoice& choice) { return choice.bits == 2; });
+  }
+
   static void SetRates(double quant_lr, double zp_lr, double weight_lr, TrainBlockParams& params) {
     params.quant_lr = quant_lr;
     params.zp_lr = zp_lr == quant_lr ? std::nullopt : std::optional(zp_lr);
@@ -181,6 +188,7 @@ class GraphBuilder {
       const BlockPlan& block = plan_.blocks[static_cast<size_t>(layer)];
       params.rest.push_back({block.bit_width, block.group_size});
     }
+    params.middle_zero_points = recipe_.middle_zero_points && HasTwoBits(params);
     PlannedTask task = TrainTask(params, inputs, last_block);
     for (int64_t i = 0; start.goes_on && i < unit.block_count; ++i) {
       const TaskOutputRef& earlier = *current_->checkpoint(unit.first_block + i);
@@ -226,6 +234,7 @@ class GraphBuilder {
     params.bits = choice.bits;
     params.group_size = choice.group_size;
     params.epochs = recipe_.pilot_epochs;
+    params.middle_zero_points = recipe_.middle_zero_points && HasTwoBits(params);
     PlannedTask task = TrainTask(params, full_precision_->ActivationsBefore(block), block);
     task.title = absl::StrCat("pilot block ", block, " at ", choice.bits, " bits, groups of ", choice.group_size);
     return {tasks_.Add(std::move(task)), "block"};
@@ -280,7 +289,8 @@ class GraphBuilder {
                                        .bits = block.bit_width,
                                        .group_size = block.group_size,
                                        .fp16_scales = recipe_.fp16_scales,
-                                       .range_contains_zero = recipe_.range_contains_zero}
+                                       .range_contains_zero = recipe_.range_contains_zero,
+                                       .middle_zero_points = recipe_.middle_zero_points && block.bit_width == 2}
                             .ToJson();
       task.def.inputs = {{"model", spec_.model->files}};
       task.title = absl::StrCat("round block ", block.layer_idx, " to nearest");
@@ -352,7 +362,10 @@ class GraphBuilder {
   void AddExport() {
     PlannedTask task;
     task.def.kind = TaskKind::kExport;
-    task.def.params = ExportParams{.format = recipe_.export_format}.ToJson();
+    const bool for_llama_cpp = TraitsOf(recipe_.export_format).for_llama_cpp;  // others make nothing of it
+    task.def.params =
+        ExportParams{.format = recipe_.export_format, .middle_zero_points = recipe_.middle_zero_points && for_llama_cpp}
+            .ToJson();
     task.def.inputs = {{"model", spec_.model->files}};
     if (!spec_.model->tokenizer.digest.is_zero()) task.def.inputs.emplace("tokenizer", spec_.model->tokenizer);
     if (!spec_.model->companions.digest.is_zero()) task.def.inputs.emplace("companions", spec_.model->companions);

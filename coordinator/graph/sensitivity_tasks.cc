@@ -148,7 +148,8 @@ class SensitivityBuilder {
                                              .samples = shards_[shard].samples,
                                              .choices = ChoicesOf(recipe_),
                                              .fp16_scales = recipe_.fp16_scales,
-                                             .range_contains_zero = recipe_.range_contains_zero}
+                                             .range_contains_zero = recipe_.range_contains_zero,
+                                             .middle_zero_points = recipe_.middle_zero_points}
                               .ToJson();
         task.def.inputs["activations"] = context_.model.ActivationsBefore(block);
         task.def.inputs["gradients"] = after;
@@ -210,7 +211,8 @@ class SensitivityBuilder {
                                           .choices = pilot ? std::vector<QuantChoice>() : choices,
                                           .candidates = static_cast<int64_t>(candidates.size()),
                                           .fp16_scales = recipe_.fp16_scales,
-                                          .range_contains_zero = recipe_.range_contains_zero}
+                                          .range_contains_zero = recipe_.range_contains_zero,
+                                          .middle_zero_points = recipe_.middle_zero_points}
                               .ToJson();
         task.def.inputs["activations"] = context_.model.ActivationsBefore(block);
         task.def.inputs["tokens"] = context_.tokens;
@@ -232,7 +234,8 @@ class SensitivityBuilder {
       task.def.params = WeightErrorParams{.block = block,
                                           .choices = ChoicesOf(recipe_),
                                           .fp16_scales = recipe_.fp16_scales,
-                                          .range_contains_zero = recipe_.range_contains_zero}
+                                          .range_contains_zero = recipe_.range_contains_zero,
+                                          .middle_zero_points = recipe_.middle_zero_points}
                             .ToJson();
       task.def.inputs["model"] = context_.spec.model->files;
       task.title = absl::StrCat("weight errors of block ", block);

@@ -20,10 +20,11 @@ struct BlockStorage {
   int64_t index_bytes = 0;
 };
 
-BlockStorage StorageOfBlock(const LlamaConfig& model, ExportFormat format, int bits, int64_t group_size) {
+BlockStorage StorageOfBlock(const LlamaConfig& model, const Recipe& recipe, const BlockPlan& block) {
   BlockStorage sum;
   for (const LinearKind kind : kAllLinears) {
-    const LinearStorage linear = StorageOf(format, ShapeOf(model, kind), bits, group_size);
+    const LinearStorage linear = StorageOf(recipe.export_format, ShapeOf(model, kind), block.bit_width,
+                                           block.group_size, recipe.middle_zero_points);
     sum.stored_bytes += linear.stored_bytes;
     sum.index_bytes += linear.index_bytes;
   }
@@ -99,7 +100,7 @@ void AddTotals(const Recipe& recipe, const LlamaConfig& model, Plan& plan) {
     } else {
       block.epochs = block.quant_lr = block.zp_lr = block.weight_lr = block.patience = 0;
     }
-    const BlockStorage storage = StorageOfBlock(model, recipe.export_format, block.bit_width, block.group_size);
+    const BlockStorage storage = StorageOfBlock(model, recipe, block);
     block.stored_bits_per_weight = 8.0 * static_cast<double>(storage.stored_bytes) / weights_per_block;
     plan.quantized_bytes += storage.stored_bytes;
     index_bytes += storage.index_bytes;

@@ -25,10 +25,11 @@ int64_t WeightsOf(const std::vector<LinearShape>& linears) {
   return weights;
 }
 
-int64_t StoredBitsOf(const std::vector<LinearShape>& linears, ExportFormat format, const QuantChoice& choice) {
+int64_t StoredBitsOf(const std::vector<LinearShape>& linears, const Recipe& policies, const QuantChoice& choice) {
   int64_t bytes = 0;
   for (const LinearShape& linear : linears) {
-    bytes += StorageOf(format, linear, choice.bits, choice.group_size).stored_bytes;
+    bytes += StorageOf(policies.export_format, linear, choice.bits, choice.group_size, policies.middle_zero_points)
+                 .stored_bytes;
   }
   return bytes * kBitsPerByte;
 }
@@ -38,6 +39,14 @@ bool GroupsDivide(const std::vector<LinearShape>& linears, int64_t group_size) {
   return group_size >= 1 && std::all_of(linears.begin(), linears.end(), [&](const LinearShape& linear) {
            return linear.in_features % group_size == 0;
          });
+}
+
+// Whether groups of the size, or whole rows, are such as the format stores.
+bool FormatHoldsGroups(const std::vector<LinearShape>& linears, ExportFormat format, int64_t group_size) {
+  const int64_t multiple = TraitsOf(format).group_multiple;
+  return std::all_of(linears.begin(), linears.end(), [&](const LinearShape& linear) {
+    return (group_size == -1 ? linear.in_features : group_size) % multiple == 0;
+  });
 }
 
 // One score per block: the scalar metric's, else the table's column at (wbits, group_size). Empty where no policy asks.
@@ -158,9 +167,9 @@ int64_t BudgetFor(const Recipe& policies, const PolicyInputs& inputs) {
   int64_t index_bytes = 0;
   for (const std::vector<LinearShape>& linears : inputs.block_shapes) {
     weights += WeightsOf(linears);
-    // The index does not depend on the width; 2 bits and 8 bits are held by every format.
+    // The index does not depend on the width; every format holds 4 bits.
     for (const LinearShape& linear : linears)
-      index_bytes += StorageOf(policies.export_format, linear, 8, -1).index_bytes;
+      index_bytes += StorageOf(policies.export_format, linear, 4, -1).index_bytes;
   }
   if (policies.target_size_mb == 0) {
     // Rounded to a whole bit, so that "the stored bits per weight of that plan" is that plan's budget exactly.
@@ -180,11 +189,12 @@ Status AllocateExactly(const Recipe& policies, const PolicyInputs& inputs, std::
     for (size_t i = 0; i < table.choices.size(); ++i) {
       const QuantChoice& choice = table.choices[i];
       const bool width = std::find(std::begin(kWidths), std::end(kWidths), choice.bits) != std::end(kWidths);
-      if (!width || !FormatHolds(policies.export_format, choice.bits) || !GroupsDivide(linears, choice.group_size)) {
+      if (!width || !FormatHolds(policies.export_format, choice.bits) || !GroupsDivide(linears, choice.group_size) ||
+          !FormatHoldsGroups(linears, policies.export_format, choice.group_size)) {
         continue;
       }
       held[block].push_back(choice);
-      problem[block].push_back({StoredBitsOf(linears, policies.export_format, choice), table.loss[block][i]});
+      problem[block].push_back({StoredBitsOf(linears, policies, choice), table.loss[block][i]});
     }
     if (held[block].empty()) {
       return absl::FailedPreconditionError(absl::StrCat("no choice of the score table fits block ", block,
@@ -215,6 +225,12 @@ Status CheckStorable(const Recipe& policies, const PolicyInputs& inputs, const s
     if (!GroupsDivide(inputs.block_shapes[block], choice.group_size)) {
       return absl::InvalidArgumentError(absl::StrCat("block ", block, " gets group_size ", choice.group_size,
                                                      ", which does not divide the inputs of all its linears"));
+    }
+    if (!FormatHoldsGroups(inputs.block_shapes[block], policies.export_format, choice.group_size)) {
+      return absl::FailedPreconditionError(absl::StrCat("block ", block, " gets group_size ", choice.group_size,
+                                                        ", and export_format ", WordOf(policies.export_format),
+                                                        " holds groups that are multiples of ",
+                                                        TraitsOf(policies.export_format).group_multiple));
     }
   }
   return absl::OkStatus();
@@ -267,7 +283,7 @@ void FillBlocks(const Recipe& policies, const PolicyInputs& inputs, const std::v
     const TrainingSettings& training = settings[unit_index];
     for (int64_t layer = unit.first_block; layer < unit.first_block + unit.block_count; ++layer) {
       const size_t i = static_cast<size_t>(layer);
-      const int64_t stored = StoredBitsOf(inputs.block_shapes[i], policies.export_format, choices[i]);
+      const int64_t stored = StoredBitsOf(inputs.block_shapes[i], policies, choices[i]);
       plan.stored_bits += stored;
       plan.average_bits += choices[i].bits;
       BlockPlan& block = plan.blocks[i];

@@ -24,7 +24,11 @@ bool AllMultiplesOf32(const LlamaConfig& model) {
 
 std::vector<std::string> ServingRemarks(const Recipe& recipe, const LlamaConfig& model,
                                         const std::vector<BlockPlan>& blocks) {
-  ServedModel served = {.widths = {}, .group_sizes = {}, .multiples_of_32 = AllMultiplesOf32(model)};
+  ServedModel served = {.widths = {},
+                        .group_sizes = {},
+                        .multiples_of_32 = AllMultiplesOf32(model),
+                        .common_width = CommonWidth(model),
+                        .middle_zero_points = recipe.middle_zero_points};
   for (const BlockPlan& block : blocks) {
     served.widths.insert(block.bit_width);
     served.group_sizes.insert(block.group_size);

@@ -13,7 +13,7 @@
 #include "worker/export/export_layout.h"
 #include "worker/export/file_tree_writer.h"
 #include "worker/export/model_blocks.h"
-#include "worker/export/safetensors_files.h"
+#include "worker/export/tensor_files.h"
 
 namespace lwq::qat {
 namespace {
@@ -27,7 +27,11 @@ bool EndsWith(std::string_view text, std::string_view ending) {
 // Whether no part of the export itself can have this name.
 bool IsNotWritten(std::string_view path) {
   return path != "config.json" && path != "quantize_config.json" && !EndsWith(path, ".index.json") &&
-         !EndsWith(path, ".safetensors");
+         !EndsWith(path, ".safetensors") && !EndsWith(path, ".gguf");
+}
+
+bool IsLicence(std::string_view path) {
+  return path.starts_with("LICENSE") && path.find('/') == std::string_view::npos;
 }
 
 // Tokenizer, chat template, generation settings, licence: small files at the top of a model directory that are not
@@ -37,7 +41,7 @@ bool IsCopied(std::string_view path) {
   for (const std::string_view ending : {".json", ".model", ".txt", ".jinja"}) {
     if (EndsWith(path, ending)) return true;
   }
-  return path.substr(0, 7) == "LICENSE";
+  return IsLicence(path);
 }
 
 // One export, from plan to published tree.
@@ -96,7 +100,14 @@ class Exporter {
     }
     HeadDTypes head{.embedding = SourceDType(embedding_name_), .final_norm = SourceDType(kFinalNormTensor)};
     if (!config_.tie_word_embeddings) head.lm_head = SourceDType(kHeadTensor);
-    files_.emplace(PlanTensors(config_, head, options_.format, formats_), options_.shard_bytes);
+    LWQ_RETURN_IF_ERROR(layout_->Begin({.config = config_,
+                                        .files = model_,
+                                        .tokenizer = options_.tokenizer,
+                                        .companions = options_.companions,
+                                        .blocks = formats_,
+                                        .middle_zero_points = options_.middle_zero_points}));
+    files_ = layout_->LayOut(PlanTensors(config_, head, options_.format, formats_, options_.middle_zero_points),
+                             options_.shard_bytes);
     return absl::OkStatus();
   }
 
@@ -113,6 +124,10 @@ class Exporter {
   }
 
   Status WriteSmallFiles() {
+    if (layout_->is_self_contained()) {
+      LWQ_RETURN_IF_ERROR(CopySmallFiles(model_, IsLicence));
+      return options_.companions == nullptr ? absl::OkStatus() : CopySmallFiles(*options_.companions, IsNotWritten);
+    }
     LWQ_RETURN_IF_ERROR(CopySmallFiles(model_, IsCopied));
     if (options_.tokenizer != nullptr) LWQ_RETURN_IF_ERROR(CopySmallFiles(*options_.tokenizer, IsCopied));
     if (options_.companions != nullptr) LWQ_RETURN_IF_ERROR(CopySmallFiles(*options_.companions, IsNotWritten));
@@ -212,7 +227,7 @@ class Exporter {
   std::string embedding_name_;  // in the source
   bool has_own_head_ = false;   // although the source's config.json ties it
   std::vector<BlockFormat> formats_;
-  std::optional<SafetensorsFiles> files_;
+  std::unique_ptr<TensorFiles> files_;
   std::set<std::string> copied_;
 };
 

@@ -11,6 +11,10 @@
 // fake_quant  a plain model whose linears hold the decoded weights in fp16 (worker/export/fake_quant/
 //             fake_quant_layout.h): rounded, so that its perplexity can differ from the checkpoints' in the last
 //             digits. It reads back exactly as stored.
+// gguf, gguf_q4_1
+//             model.gguf for llama.cpp, with config, tokenizer and chat template inside (worker/export/gguf/
+//             gguf_layout.h): no other file but licence and companions. Weights are the checkpoints', but for 4 bits in
+//             gguf_q4_1.
 // Biases stand beside each, and so does a head that differs from the embedding config.json ties it to: the exported
 // config.json then says that they are not tied. Other tensors are copied as they are (export_plan.h); torch_dtype
 // becomes float16. Tokenizer files and the model's other small files are copied through.
@@ -65,6 +69,9 @@ struct ExportOptions {
   // Other files that belong to the model (chat templates, licence, model card): all are copied through, in folders too,
   // but none in place of what the export writes itself. May be null.
   const FileTree* companions = nullptr;
+  // All zero points of 2 bits are 1 or 2 (the recipe's key of this name). INVALID_ARGUMENT where a format that makes
+  // use of it finds another one.
+  bool middle_zero_points = false;
 };
 
 struct ExportResult {
@@ -72,7 +79,8 @@ struct ExportResult {
   // format; file_bytes (of all files); tensor_bytes; shards; quantized_weights; stored_bits_per_weight (of quantized
   // linears: codes, scales, zero points and padding as written, without g_idx); average_bits (plain mean of the
   // widths over weights); gptq_v2, compressed_tensors: scales_rounded, max_scale_rounding (relative; 0 unless a preset
-  // trained scales that are not fp16 numbers); fake_quant: weights_rounded, max_weight_rounding (absolute).
+  // trained scales that are not fp16 numbers); fake_quant: weights_rounded, max_weight_rounding (absolute); gguf,
+  // gguf_q4_1: all four.
   Json metrics = Json::object();
 };
 

@@ -1,7 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/export/export_layout.h"
 
+#include <utility>
+
+#include "worker/export/safetensors_files.h"
+
 namespace lwq::qat {
+
+Status ExportLayout::Begin(const ExportedModel&) {
+  return absl::OkStatus();
+}
+
+std::unique_ptr<TensorFiles> ExportLayout::LayOut(std::vector<PlannedTensor> tensors, int64_t shard_bytes) {
+  return std::make_unique<SafetensorsFiles>(std::move(tensors), shard_bytes);
+}
 
 template <>
 std::unique_ptr<ExportLayout> LayoutOf<ExportFormat::kNone>() {

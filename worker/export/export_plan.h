@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/artifact/tensor.h"
@@ -20,15 +21,16 @@
 
 namespace lwq::qat {
 
-// FAILED_PRECONDITION naming block, linear, width and the formats that can hold it.
+// FAILED_PRECONDITION naming block, linear, width and the formats that can hold it, or the group size that it cannot.
 Status CheckFormatHolds(ExportFormat format, int64_t block, const BlockFormat& layout);
 
 struct PlannedTensor {
   std::string name;
   DType dtype = DType::kF16;
   std::vector<int64_t> shape;
-  int64_t block = 0;            // −1: before the blocks; num_hidden_layers: after them
-  bool quantized_part = false;  // counts as stored bits of a quantized linear
+  int64_t block = 0;               // −1: before the blocks; num_hidden_layers: after them
+  bool quantized_part = false;     // counts as stored bits of a quantized linear
+  std::string_view encoding = {};  // what U8 holds where it is not numbers (common/export_format/export_format.h)
   int64_t bytes() const;
 };
 
@@ -39,7 +41,8 @@ struct HeadDTypes {
   DType lm_head = DType::kF16;  // not used when tied
 };
 
+// `middle_zero_points`: those of 2 bits are 1 or 2 (the recipe's key), which some formats make use of.
 std::vector<PlannedTensor> PlanTensors(const LlamaConfig& config, const HeadDTypes& head, ExportFormat format,
-                                       const std::vector<BlockFormat>& blocks);
+                                       const std::vector<BlockFormat>& blocks, bool middle_zero_points = false);
 
 }  // namespace lwq::qat

@@ -33,8 +33,7 @@ SafetensorsFiles::SafetensorsFiles(std::vector<PlannedTensor> tensors, int64_t s
   for (size_t i = 0; i < shards_.size(); ++i) shards_[i].path = ShardPath(i, shards_.size());
 }
 
-Status SafetensorsFiles::Write(const std::function<StatusOr<HostTensor>(const PlannedTensor&)>& read,
-                               FileTreeWriter& writer) const {
+Status SafetensorsFiles::Write(const Read& read, FileTreeWriter& writer) const {
   if (shards_.size() > 1) LWQ_RETURN_IF_ERROR(writer.Add("model.safetensors.index.json", Index()));
   for (const Shard& shard : shards_) {
     LWQ_RETURN_IF_ERROR(writer.Begin(shard.path));

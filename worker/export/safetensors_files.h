@@ -9,26 +9,23 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <vector>
 
-#include "common/artifact/tensor.h"
 #include "common/status/status.h"
 #include "worker/export/export_plan.h"
 #include "worker/export/file_tree_writer.h"
+#include "worker/export/tensor_files.h"
 
 namespace lwq::qat {
 
-class SafetensorsFiles {
+class SafetensorsFiles : public TensorFiles {
  public:
   SafetensorsFiles(std::vector<PlannedTensor> tensors, int64_t shard_bytes);
 
-  const std::vector<PlannedTensor>& tensors() const { return tensors_; }
-  size_t shards() const { return shards_.size(); }
-
-  // Asks `read` for every tensor, in plan order; it must be as planned. Its errors and the writer's.
-  Status Write(const std::function<StatusOr<HostTensor>(const PlannedTensor&)>& read, FileTreeWriter& writer) const;
+  const std::vector<PlannedTensor>& tensors() const override { return tensors_; }
+  size_t shards() const override { return shards_.size(); }
+  Status Write(const Read& read, FileTreeWriter& writer) const override;
 
  private:
   struct Shard {

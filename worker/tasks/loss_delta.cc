@@ -18,9 +18,7 @@ StatusOr<TaskOutcome> ExecuteKind<TaskKind::kLossDelta>(const Task& task, const 
   LWQ_ASSIGN_OR_RETURN(const auto activations,
                        OpenShard(task, context, "activations", params.first_sample, params.samples));
   LWQ_ASSIGN_OR_RETURN(const auto tokens, OpenShard(task, context, "tokens", params.first_sample, params.samples));
-  LWQ_ASSIGN_OR_RETURN(
-      std::vector<BlockMaker> candidates,
-      RtnCandidates(*model, params.block, RtnChoices(params.choices, params.fp16_scales, params.range_contains_zero)));
+  LWQ_ASSIGN_OR_RETURN(std::vector<BlockMaker> candidates, RtnCandidates(*model, params.block, RtnChoices(params)));
   for (int64_t i = 0; i < params.candidates; ++i) {
     LWQ_ASSIGN_OR_RETURN(const ArtifactRef checkpoint, InputOf(task, absl::StrCat("candidate.", i)));
     candidates.push_back([&context, checkpoint] { return qat::LoadBlockCheckpoint(*context.blobs, checkpoint); });

@@ -17,9 +17,8 @@ StatusOr<TaskOutcome> ExecuteKind<TaskKind::kOutputFisher>(const Task& task, con
                        OpenShard(task, context, "activations", params.first_sample, params.samples));
   LWQ_ASSIGN_OR_RETURN(const auto gradients, OpenSet(task, context, "gradients"));
   LWQ_ASSIGN_OR_RETURN(const qat::BlockState block, model->TaskBlock(params.block));
-  LWQ_ASSIGN_OR_RETURN(
-      const std::vector<BlockMaker> candidates,
-      RtnCandidates(*model, params.block, RtnChoices(params.choices, params.fp16_scales, params.range_contains_zero)));
+  LWQ_ASSIGN_OR_RETURN(const std::vector<BlockMaker> candidates,
+                       RtnCandidates(*model, params.block, RtnChoices(params)));
   const qat::SensitivityOptions options{.execution = context.execution, .scratch_directory = context.scratch_directory};
   LWQ_ASSIGN_OR_RETURN(const std::vector<double> sums,
                        qat::OutputFisher(model->config(), block, candidates, *activations, *gradients, options,

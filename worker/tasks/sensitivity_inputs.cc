@@ -44,19 +44,6 @@ StatusOr<std::unique_ptr<SampleSetWriter>> NewGradients(const TaskContext& conte
                                            ChunkSamples(shape[0] * shape[1] * DTypeBytes(DType::kF32), 1));
 }
 
-std::vector<qat::RtnOptions> RtnChoices(const std::vector<QuantChoice>& choices, bool fp16_scales,
-                                        bool range_contains_zero) {
-  std::vector<qat::RtnOptions> options;
-  options.reserve(choices.size());
-  for (const QuantChoice& choice : choices) {
-    options.push_back({.bits = choice.bits,
-                       .group_size = choice.group_size,
-                       .range_contains_zero = range_contains_zero,
-                       .fp16_scales = fp16_scales});
-  }
-  return options;
-}
-
 StatusOr<std::vector<BlockMaker>> RtnCandidates(ModelInput& model, int64_t block,
                                                 const std::vector<qat::RtnOptions>& choices) {
   std::vector<BlockMaker> candidates;

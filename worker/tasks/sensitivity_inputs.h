@@ -28,8 +28,20 @@ StatusOr<std::unique_ptr<SampleSource>> OpenSet(const Task& task, const TaskCont
 // Writes boundary gradients, F32, of the shape of these activations. INVALID_ARGUMENT unless that is [seqlen, hidden].
 StatusOr<std::unique_ptr<SampleSetWriter>> NewGradients(const TaskContext& context, const SampleSource& activations);
 
-std::vector<qat::RtnOptions> RtnChoices(const std::vector<QuantChoice>& choices, bool fp16_scales,
-                                        bool range_contains_zero);
+// Of a task's parameters: its choices, and how quantizers begin.
+template <typename Params>
+std::vector<qat::RtnOptions> RtnChoices(const Params& params) {
+  std::vector<qat::RtnOptions> options;
+  options.reserve(params.choices.size());
+  for (const QuantChoice& choice : params.choices) {
+    options.push_back({.bits = choice.bits,
+                       .group_size = choice.group_size,
+                       .range_contains_zero = params.range_contains_zero,
+                       .fp16_scales = params.fp16_scales,
+                       .middle_zero_points = params.middle_zero_points});
+  }
+  return options;
+}
 
 // The block as the model has it, rounded to nearest with each choice, when asked for.
 using BlockMaker = std::function<StatusOr<qat::BlockState>()>;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Text → token windows: calibration windows of a run, or every window of a text for perplexity.
-#include <array>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -10,6 +9,7 @@
 #include "common/task/task_params.h"
 #include "common/tokenizer/load_tokenizer.h"
 #include "common/tokenizer/tokenizer.h"
+#include "worker/export/tokenizer_tree.h"
 #include "worker/tasks/task.h"
 #include "worker/windows/windows.h"
 
@@ -19,14 +19,8 @@ namespace {
 StatusOr<std::unique_ptr<Tokenizer>> OpenTokenizer(const Task& task, const TaskContext& context) {
   LWQ_ASSIGN_OR_RETURN(const ArtifactRef ref, InputOf(task, "tokenizer"));
   LWQ_ASSIGN_OR_RETURN(const FileTree tree, FileTree::Open(context.blobs, ref));
-  std::array<Bytes, kTokenizerFileNames.size()> contents;
-  TokenizerFiles files;
-  for (size_t i = 0; i < contents.size(); ++i) {
-    if (!tree.Contains(kTokenizerFileNames[i].name)) continue;
-    LWQ_ASSIGN_OR_RETURN(contents[i], tree.ReadAll(kTokenizerFileNames[i].name));
-    files.*kTokenizerFileNames[i].contents = contents[i].view();
-  }
-  return LoadTokenizer(files);
+  LWQ_ASSIGN_OR_RETURN(const qat::TokenizerTree tokenizer, qat::ReadTokenizerTree(tree));
+  return LoadTokenizer(tokenizer.files);
 }
 
 StatusOr<std::vector<std::string>> ReadText(const Task& task, const TaskContext& context) {

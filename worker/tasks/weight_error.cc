@@ -14,9 +14,7 @@ StatusOr<TaskOutcome> ExecuteKind<TaskKind::kWeightError>(const Task& task, cons
   LWQ_ASSIGN_OR_RETURN(const auto model, ModelInput::Open(task, context));
   LWQ_ASSIGN_OR_RETURN(const qat::BlockState block, model->Block(params.block));
   LWQ_RETURN_IF_ERROR(CheckCancelled(*context.cancel));
-  LWQ_ASSIGN_OR_RETURN(const std::vector<double> errors,
-                       qat::WeightErrors(model->config(), block,
-                                         RtnChoices(params.choices, params.fp16_scales, params.range_contains_zero)));
+  LWQ_ASSIGN_OR_RETURN(const std::vector<double> errors, qat::WeightErrors(model->config(), block, RtnChoices(params)));
   TaskOutcome outcome;
   LWQ_ASSIGN_OR_RETURN(outcome.result.metrics["squared_errors"], FiniteNumbers(errors, "squared_errors"));
   return outcome;

@@ -15,12 +15,6 @@ constexpr int64_t kUsualGroupSizes[] = {128, 64, 32};
 constexpr int64_t kLargestProposed = 256;
 constexpr size_t kMaxProposed = 8;
 
-int64_t CommonWidth(const LlamaConfig& model) {
-  int64_t common = 0;
-  for (const LinearKind kind : kAllLinears) common = std::gcd(common, ShapeOf(model, kind).in_features);
-  return common;
-}
-
 int64_t LargestDivisor(int64_t width, int64_t at_most) {
   int64_t divisor = std::min(width, at_most);
   while (width % divisor != 0) --divisor;
@@ -37,6 +31,12 @@ std::vector<int64_t> Proposed(int64_t width) {
 }
 
 }  // namespace
+
+int64_t CommonWidth(const LlamaConfig& model) {
+  int64_t common = 0;
+  for (const LinearKind kind : kAllLinears) common = std::gcd(common, ShapeOf(model, kind).in_features);
+  return common;
+}
 
 int64_t DefaultGroupSize(const LlamaConfig& model) {
   const int64_t width = CommonWidth(model);

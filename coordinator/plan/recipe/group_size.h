@@ -16,6 +16,9 @@ namespace lwq::coordinator {
 // The default of a model whose input widths it divides.
 inline constexpr int64_t kUsualGroupSize = 128;
 
+// The greatest common divisor of the input widths of all seven linears.
+int64_t CommonWidth(const LlamaConfig& model);
+
 // The largest of 128, 64, 32 that divides the input width of all seven linears, else the largest number up to 128 that
 // does (1 at least).
 int64_t DefaultGroupSize(const LlamaConfig& model);

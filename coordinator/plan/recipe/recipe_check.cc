@@ -11,6 +11,8 @@
 
 #include "absl/strings/str_join.h"
 #include "common/export_format/export_format.h"
+#include "common/model/llama_cpp_model.h"
+#include "coordinator/plan/recipe/block_bits.h"
 #include "coordinator/plan/recipe/group_size.h"
 #include "coordinator/plan/recipe/policies.h"
 #include "coordinator/plan/recipe/sensitivity_choices.h"
@@ -123,6 +125,37 @@ void CheckGroups(std::string_view field, int64_t group_size, const LlamaConfig& 
   if (!problem.empty()) problems.Add(std::move(problem));
 }
 
+// What the format's file, or its reader, does not have: said before anything is trained.
+void CheckExportFormat(const Recipe& recipe, const LlamaConfig& model, Problems& problems) {
+  const ExportFormatTraits& format = TraitsOf(recipe.export_format);
+  const auto add = [&](const auto&... parts) {
+    problems.Add(absl::StrCat("export_format ", WordOf(recipe.export_format), ": ", parts...));
+  };
+  if (recipe.group_size > 0 && recipe.group_size % format.group_multiple != 0) {
+    add("it holds groups that are multiples of ", format.group_multiple, ", and group_size is ", recipe.group_size);
+  }
+  for (const LinearKind kind : kAllLinears) {
+    const int64_t in_features = ShapeOf(model, kind).in_features;
+    if (recipe.group_size != -1 || in_features % format.group_multiple == 0) continue;
+    add("it holds rows that are multiples of ", format.group_multiple, ", and those of ", LinearName(kind), " have ",
+        in_features, " weights");
+  }
+  if (!format.for_llama_cpp) return;
+  if (const auto held = LlamaCppModelOf(model); !held.ok()) add(MessageOf(held.status()));
+}
+
+// The key is for blocks of 2 bits, of which a recipe without mixed precision may have none.
+void CheckMiddleZeroPoints(const Recipe& policies, Problems& problems) {
+  if (!policies.middle_zero_points || policies.wbits == 2 || policies.use_mixed_precision) return;
+  if (const auto given = ParseBlockBits(policies.block_bits); given.ok()) {
+    for (const auto& [block, bits] : *given) {
+      if (bits == 2) return;
+    }
+  }
+  problems.Add(absl::StrCat("middle_zero_points confines zero points of 2-bit blocks, and there are none at wbits ",
+                            policies.wbits, ": set wbits to 2, or leave middle_zero_points out"));
+}
+
 // A task for every block and shard, and for every probe or pilot of those.
 void CheckMeasuringTasks(const Recipe& recipe, const LlamaConfig& model, double choices, Problems& problems) {
   const double shards = std::ceil(static_cast<double>(recipe.sensitivity_samples) /
@@ -172,6 +205,7 @@ void CheckAgainstModel(const Recipe& recipe, const LlamaConfig& model, Problems&
     problems.Add(absl::StrCat("group_size is ", recipe.group_size, ", must be -1 (a whole row) or at least 1"));
   } else if (CutsIntoGroups(recipe)) {
     CheckGroups("group_size", recipe.group_size, model, problems);
+    CheckExportFormat(recipe, model, problems);
   }
   CheckWindow("training_seqlen", recipe.training_seqlen, recipe, model, problems);
   CheckWindow("ppl_seqlen", recipe.ppl_seqlen, recipe, model, problems);
@@ -195,13 +229,14 @@ Status CheckRecipe(const Recipe& recipe, const PartialRecipe& given, const Llama
   if (model != nullptr) CheckAgainstModel(recipe, *model, problems);
   const StatusOr<Recipe> policies = ResolvePolicies(recipe);
   const bool optimal = policies.ok() && IsOptimal(*policies);
+  if (policies.ok()) CheckMiddleZeroPoints(*policies, problems);
   if (problems.empty()) CheckSensitivity(recipe, optimal, model, problems);
   if (!problems.empty()) return absl::InvalidArgumentError(absl::StrCat("recipe: ", problems.Join()));
   LWQ_RETURN_IF_ERROR(Annotate(policies.status(), "recipe"));
   if (!FormatHolds(recipe.export_format, recipe.wbits)) {
-    return absl::FailedPreconditionError(absl::StrCat("recipe: export_format ", WordOf(recipe.export_format),
-                                                      " cannot hold wbits ", recipe.wbits, ": use ",
-                                                      FormatsThatHold(recipe.wbits), ", or 2, 3, 4 or 8 bits"));
+    return absl::FailedPreconditionError(
+        absl::StrCat("recipe: export_format ", WordOf(recipe.export_format), " cannot hold wbits ", recipe.wbits,
+                     ": use ", FormatsThatHold(recipe.wbits), ", or ", WidthsText(recipe.export_format), " bits"));
   }
   return absl::OkStatus();
 }

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "common/export_format/gguf.h"
 #include "common/export_format/gptq_v2.h"
 #include "common/recipe/recipe_rules.h"
 #include "gmock/gmock.h"
@@ -20,9 +21,45 @@ TEST(ExportFormatTest, GptqV2HasNoFiveAndSixBitsAndTheOthersHaveEveryWidth) {
     EXPECT_TRUE(FormatHolds(ExportFormat::kFakeQuant, bits)) << bits;
     EXPECT_TRUE(FormatHolds(ExportFormat::kNone, bits)) << bits;
   }
-  EXPECT_EQ(FormatsThatHold(5), "compressed_tensors, fake_quant or none");
-  EXPECT_EQ(FormatsThatHold(5, /*files=*/true), "compressed_tensors or fake_quant");
+  EXPECT_EQ(FormatsThatHold(5), "compressed_tensors, fake_quant, gguf, gguf_q4_1 or none");
+  EXPECT_EQ(FormatsThatHold(5, /*files=*/true), "compressed_tensors, fake_quant, gguf or gguf_q4_1");
   EXPECT_EQ(FormatsThatHold(7), "");
+  EXPECT_EQ(WidthsText(ExportFormat::kGptqV2), "2, 3, 4 or 8");
+}
+
+TEST(ExportFormatTest, GgufHasTheSmallestTypeOfBlocksThatHoldsEveryCodeOfItsWidth) {
+  const auto type = [](int bits, int64_t group_size, bool middle, GgufFourBits four_bits) {
+    return GgufTypeOf(
+        {.out_features = 32, .in_features = 256, .bits = bits, .group_size = group_size, .middle_zero_points = middle},
+        four_bits);
+  };
+  for (const GgufFourBits four_bits : {GgufFourBits::kExact, GgufFourBits::kSmall}) {
+    EXPECT_EQ(type(2, 64, true, four_bits), GgmlType::kQ2_0);
+    EXPECT_EQ(type(2, 32, true, four_bits), GgmlType::kQ4_0) << "a block of 64 would straddle groups";
+    EXPECT_EQ(type(2, 64, false, four_bits), GgmlType::kQ4_0);
+    EXPECT_EQ(type(3, 64, true, four_bits), GgmlType::kQ4_0);
+    EXPECT_EQ(type(5, 64, true, four_bits), GgmlType::kQ8_0);
+    EXPECT_EQ(type(6, 64, false, four_bits), GgmlType::kQ8_0);
+  }
+  EXPECT_EQ(type(4, 64, false, GgufFourBits::kExact), GgmlType::kQ5_0);
+  EXPECT_EQ(type(4, 64, false, GgufFourBits::kSmall), GgmlType::kQ4_1);
+  EXPECT_FALSE(FormatHolds(ExportFormat::kGguf, 8));
+}
+
+TEST(ExportFormatTest, RemarksOnGgufNameTypesAndReaders) {
+  const auto remarks = [](ExportFormat format, const ServedModel& model) {
+    std::string text;
+    for (const std::string& line : TraitsOf(format).remarks(model)) text += line + "\n";
+    return text;
+  };
+  const std::string plain = remarks(ExportFormat::kGguf, {{2, 4}, {64}, true});
+  EXPECT_THAT(plain, HasSubstr("2 bits in Q4_0 (4.5 bits a weight), 4 bits in Q5_0 (5.5 bits a weight)"));
+  EXPECT_THAT(plain, HasSubstr("with middle_zero_points"));
+  ServedModel middle = {{2}, {64}, true};
+  middle.middle_zero_points = true;
+  EXPECT_THAT(remarks(ExportFormat::kGguf, middle), HasSubstr("2 bits in Q2_0 (2.25 bits a weight)"));
+  EXPECT_THAT(remarks(ExportFormat::kGguf, middle), HasSubstr("type 42"));
+  EXPECT_THAT(remarks(ExportFormat::kGgufQ41, {{4}, {64}, true}), HasSubstr("off by at most 2^-11"));
 }
 
 TEST(ExportFormatTest, GptqV2PacksCodesAlongInputsAndZeroPointsAlongOutputs) {
@@ -49,6 +86,8 @@ TEST(ExportFormatTest, EveryFormatCountsItsOwnTensors) {
   EXPECT_EQ(bytes(ExportFormat::kNone, true), bytes(ExportFormat::kGptqV2, true));
   EXPECT_EQ(bytes(ExportFormat::kNone, false), 0);
   EXPECT_EQ(bytes(ExportFormat::kFakeQuant, true), 32 * 64 * 2);
+  EXPECT_EQ(bytes(ExportFormat::kGguf, true), 32 * 2 * 18);
+  EXPECT_EQ(bytes(ExportFormat::kGguf, false), 0);
 }
 
 TEST(ExportFormatTest, RemarksSayWhatKernelsCannotTake) {

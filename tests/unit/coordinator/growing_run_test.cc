@@ -219,8 +219,10 @@ TEST(GrowingRunTest, APlanThatTheFormatCannotHoldFailsTheRunBeforeItTrains) {
   const RunId id = harness.Submit(spec);
   EXPECT_THAT(TrainingsOf(harness.RunToEnd(worker)), IsEmpty());
   EXPECT_EQ(harness.run(id).record.state, RunState::kFailed);
-  EXPECT_THAT(harness.run(id).record.error,
-              HasSubstr("which export_format gptq_v2 cannot hold; compressed_tensors, fake_quant or none can"));
+  EXPECT_THAT(
+      harness.run(id).record.error,
+      HasSubstr(
+          "which export_format gptq_v2 cannot hold; compressed_tensors, fake_quant, gguf, gguf_q4_1 or none can"));
   EXPECT_EQ(CheckIndexes(harness.state()), "");
   harness.Restart();
   EXPECT_EQ(harness.run(id).record.state, RunState::kFailed);

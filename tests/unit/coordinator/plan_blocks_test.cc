@@ -235,7 +235,8 @@ TEST(PlanBlocksTest, WhatTheFormatOrTheShapesCannotHoldIsRefusedByBlock) {
   PartialRecipe options{.use_mixed_precision = true, .mpq_strategy = "conservative", .export_format = "gptq_v2"};
   options.keep_budget = false;
   EXPECT_EQ(Refused(options, InputsOf({1, 0.5, 0}), absl::StatusCode::kFailedPrecondition),
-            "block 1 gets 6 bits, which export_format gptq_v2 cannot hold; compressed_tensors, fake_quant or none can");
+            "block 1 gets 6 bits, which export_format gptq_v2 cannot hold; compressed_tensors, fake_quant, gguf, "
+            "gguf_q4_1 or none can");
   options = {.use_mixed_precision = true, .mpq_group_size = "by_score"};
   PolicyInputs narrow = InputsOf({1, 0});
   narrow.block_shapes[1] = {{.out_features = 32, .in_features = 192}};
@@ -278,7 +279,8 @@ TEST(PlanBlocksTest, BlocksThatBlockBitsNamesHaveTheseBitsAndTheOthersWbits) {
   EXPECT_THAT(Refused({.use_mixed_precision = true, .block_bits = "1:3"}, InputsOf({1, 2})),
               HasSubstr("block_bits says the bits that use_mixed_precision would choose"));
   EXPECT_EQ(Refused({.block_bits = "1:5", .export_format = "gptq_v2"}, inputs, absl::StatusCode::kFailedPrecondition),
-            "block 1 gets 5 bits, which export_format gptq_v2 cannot hold; compressed_tensors, fake_quant or none can");
+            "block 1 gets 5 bits, which export_format gptq_v2 cannot hold; compressed_tensors, fake_quant, gguf, "
+            "gguf_q4_1 or none can");
 }
 
 TEST(PlanBlocksTest, TheShapesOfAModelAreItsSevenLinearsPerBlock) {

@@ -52,6 +52,23 @@ TEST(StorageOfTest, FakeQuantIsSixteenBitsWhateverTheWidth) {
             32 * 64 * 2);
 }
 
+TEST(StorageOfTest, GgufCountsWholeBlocksOfTheTypeOfTheWidth) {
+  const LinearShape shape{.out_features = 32, .in_features = 128};
+  EXPECT_EQ(StorageOf(ExportFormat::kGguf, shape, 2, 64, /*middle_zero_points=*/true).stored_bytes, 32 * 2 * 18);
+  EXPECT_EQ(StorageOf(ExportFormat::kGguf, shape, 2, 64).stored_bytes, 32 * 4 * 18);
+  EXPECT_EQ(StorageOf(ExportFormat::kGguf, shape, 4, 64).stored_bytes, 32 * 4 * 22);
+  EXPECT_EQ(StorageOf(ExportFormat::kGgufQ41, shape, 4, 64).stored_bytes, 32 * 4 * 20);
+  EXPECT_EQ(StorageOf(ExportFormat::kGguf, shape, 2, 64).index_bytes, 0);
+}
+
+TEST(MakePlanTest, MiddleZeroPointsAreTwoAndAQuarterBitsInAGgufFile) {
+  const LlamaConfig model = TinyConfig(3);
+  Recipe recipe = RecipeOf(model, 2, 64, "gguf");
+  EXPECT_EQ(MakePlan(recipe, &model)->stored_bits_per_weight, 4.5);
+  recipe.middle_zero_points = true;
+  EXPECT_EQ(MakePlan(recipe, &model)->stored_bits_per_weight, 2.25);
+}
+
 TEST(MakePlanTest, EveryBlockIsPlannedAndTotalsAreTheSums) {
   const LlamaConfig model = TinyConfig(3);
   const Recipe recipe = RecipeOf(model, 2, 32, "gptq_v2");

@@ -230,7 +230,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadRecipe{"PresetWithNewline", [](PartialRecipe& r) { r.preset = "a\nb"; }, "preset 'a\\nb' is unknown"},
         BadRecipe{"Method", [](PartialRecipe& r) { r.method = "gptq"; }, "method 'gptq' is unknown"},
         BadRecipe{"Retries", [](PartialRecipe& r) { r.divergence_retries = -1; }, "divergence_retries is -1"},
-        BadRecipe{"Format", [](PartialRecipe& r) { r.export_format = "gguf"; }, "export_format 'gguf' is unknown"},
+        BadRecipe{"Format", [](PartialRecipe& r) { r.export_format = "onnx"; }, "export_format 'onnx' is unknown"},
         BadRecipe{"TargetBitsInfinite", [](PartialRecipe& r) { r.target_avg_bits = kInf; },
                   "target_avg_bits is inf, must be a finite number"},
         BadRecipe{"GroupingFactorInfinite", [](PartialRecipe& r) { r.block_grouping_factor = kInf; },
@@ -297,10 +297,59 @@ TEST(ResolveRecipeTest, AWidthTheFormatCannotHoldIsRefusedAndFormatsThatCanAreNa
     EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
     EXPECT_THAT(std::string(MessageOf(status)),
                 HasSubstr(absl::StrCat("export_format gptq_v2 cannot hold wbits ", bits,
-                                       ": use compressed_tensors, fake_quant or none")));
+                                       ": use compressed_tensors, fake_quant, gguf, gguf_q4_1 or none")));
     partial.export_format = "fake_quant";
     EXPECT_TRUE(ResolveRecipe(partial, &model).ok());
   }
+}
+
+TEST(ResolveRecipeTest, WhatAGgufFileOrItsReaderHasNotIsSaidBeforeAnythingIsTrained) {
+  const auto refused = [](const PartialRecipe& partial, const LlamaConfig& model) {
+    const Status status = ResolveRecipe(partial, &model).status();
+    EXPECT_FALSE(status.ok());
+    return std::string(MessageOf(status));
+  };
+  LlamaConfig model = TinyConfig(2);
+  PartialRecipe partial = Small();
+  partial.export_format = "gguf";
+  EXPECT_TRUE(ResolveRecipe(partial, &model).ok());
+  partial.wbits = 8;
+  EXPECT_THAT(refused(partial, model),
+              HasSubstr("export_format gguf cannot hold wbits 8: use gptq_v2, compressed_tensors, "
+                        "fake_quant or none, or 2, 3, 4, 5 or 6 bits"));
+  partial.wbits = 4;
+  partial.group_size = 16;
+  EXPECT_THAT(refused(partial, model), HasSubstr("export_format gguf: it holds groups that are multiples of 32, and "
+                                                 "group_size is 16"));
+  partial.export_format = "gptq_v2";
+  EXPECT_TRUE(ResolveRecipe(partial, &model).ok());
+  partial.export_format = "gguf_q4_1";
+  partial.group_size = -1;
+  EXPECT_TRUE(ResolveRecipe(partial, &model).ok());
+  model.intermediate_size = 80;
+  EXPECT_THAT(refused(partial, model), HasSubstr("export_format gguf_q4_1: it holds rows that are multiples of 32, and "
+                                                 "those of mlp.down_proj have 80 weights"));
+  model = TinyConfig(2);
+  model.rope_scaling = RopeDynamic{2};
+  EXPECT_THAT(refused(partial, model), HasSubstr("export_format gguf_q4_1: llama.cpp has no rope type dynamic"));
+}
+
+TEST(ResolveRecipeTest, MiddleZeroPointsNeedABlockOfTwoBits) {
+  const LlamaConfig model = TinyConfig(2);
+  PartialRecipe partial = Small();
+  partial.middle_zero_points = true;
+  partial.wbits = 4;
+  EXPECT_THAT(std::string(MessageOf(ResolveRecipe(partial, &model).status())),
+              HasSubstr("middle_zero_points confines zero points of 2-bit blocks, and there are none at wbits 4: set "
+                        "wbits to 2"));
+  partial.block_bits = "1:2";
+  EXPECT_TRUE(ResolveRecipe(partial, &model).ok());
+  partial.block_bits.reset();
+  partial.use_mixed_precision = true;
+  EXPECT_TRUE(ResolveRecipe(partial, &model).ok()) << "sensitivity may give a block 2 bits";
+  partial.use_mixed_precision.reset();
+  partial.wbits = 2;
+  EXPECT_TRUE(ResolveRecipe(partial, &model).ok());
 }
 
 TEST(ResolveRecipeTest, CalibrationSetsBeyondAnyStoreAreRefused) {

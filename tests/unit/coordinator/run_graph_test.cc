@@ -280,6 +280,7 @@ INSTANTIATE_TEST_SUITE_P(
                       KeyChange{"MinLrFactor", [](RunSpec& s) { s.recipe.min_lr_factor = 10; }},
                       KeyChange{"Wd", [](RunSpec& s) { s.recipe.wd = 0.1; }},
                       KeyChange{"ClipGrad", [](RunSpec& s) { s.recipe.clip_grad = 0.5; }},
+                      KeyChange{"MiddleZeroPoints", [](RunSpec& s) { s.recipe.middle_zero_points = true; }},
                       KeyChange{"EarlyStop", [](RunSpec& s) { s.recipe.early_stop = 1; }},
                       KeyChange{"Resets", [](RunSpec& s) { s.recipe.early_stop_resets = false; }},
                       KeyChange{"KeepBest", [](RunSpec& s) { s.recipe.keep_best = false; }},

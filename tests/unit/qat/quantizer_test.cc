@@ -55,6 +55,34 @@ TEST(InitQuantizer, AZeroContainingRangeHasZeroPointsInsideTheCodesAndDecodesZer
   }
 }
 
+TEST(InitQuantizer, MiddleZeroPointsOfTwoBitsStillReachBothEndsOfEveryGroup) {
+  const at::Tensor weight = Weights(1);
+  for (const bool range_contains_zero : {true, false}) {
+    const QuantizerInit plain = InitQuantizer(weight, 2, 32, range_contains_zero);
+    const QuantizerInit middle = InitQuantizer(weight, 2, 32, range_contains_zero, kMinScale, true);
+    EXPECT_GT((plain.zero_point != middle.zero_point).sum().item<int64_t>(), 0);
+    EXPECT_TRUE(((middle.zero_point == 1) | (middle.zero_point == 2)).all().item<bool>());
+    // Groups that were there already are as they were; no scale is smaller.
+    const at::Tensor kept = plain.zero_point == middle.zero_point;
+    EXPECT_TRUE((~kept | (plain.scale == middle.scale)).all().item<bool>());
+    EXPECT_TRUE((middle.scale >= plain.scale).all().item<bool>());
+    const at::Tensor error = (FakeQuantReference(weight, middle.scale, middle.zero_point, 2, 32) - weight).abs();
+    EXPECT_TRUE((error.reshape({-1, 32}) <= middle.scale * 1.001).all().item<bool>()) << range_contains_zero;
+  }
+  const QuantizerInit wide = InitQuantizer(weight, 3, 32, true, kMinScale, true);
+  EXPECT_TRUE(wide.zero_point.equal(InitQuantizer(weight, 3, 32, true).zero_point)) << "2 bits alone have a middle";
+}
+
+TEST(ConfineZeroPointSte, ClampsToTheMiddleAndPassesTheGradientOn) {
+  const at::Tensor zero = at::tensor({-5.0f, 0.9f, 1.0f, 1.4f, 2.0f, 7.0f}).unsqueeze(1).requires_grad_();
+  const at::Tensor confined = ConfineZeroPointSte(zero);
+  EXPECT_TRUE(confined.detach().equal(at::tensor({1.0f, 1.0f, 1.0f, 1.4f, 2.0f, 2.0f}).unsqueeze(1)));
+  confined.backward(at::ones_like(confined) * 3);
+  EXPECT_TRUE((zero.grad() == 3).all().item<bool>());
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  EXPECT_TRUE(std::isnan(ConfineZeroPointSte(at::full({1, 1}, nan)).item<float>())) << "a diverged one stays visible";
+}
+
 TEST(InitQuantizer, WithoutZeroInTheRangeAOneSidedGroupHasItsZeroPointOutside) {
   at::Tensor weight = Weights(1);
   weight[0] = at::rand({64}, Seeded(2)) + 3;

@@ -118,6 +118,54 @@ TEST_F(TrainBlockTest, WhatTrainingSawIsBitForBitWhatTheStoredIntegersDecodeTo) 
   }
 }
 
+// Groups whose zero point is neither 1 nor 2.
+int64_t OutsideTheMiddle(const BlockState& block) {
+  int64_t outside = 0;
+  for (const LinearKind kind : kAllLinears) {
+    const auto& linear = std::get<QuantizedLinear>(block.linears.at(kind));
+    for (const char zero : linear.zeros.bytes.view()) outside += zero == 1 || zero == 2 ? 0 : 1;
+  }
+  return outside;
+}
+
+TEST_F(TrainBlockTest, MiddleZeroPointsAreKeptInTheMiddleByRatesThatCarryOthersOutOfIt) {
+  TrainOptions options = Options();
+  options.bits = 2;
+  options.zp_lr = 0.5;
+  options.epochs = 4;
+  options.keep_best = false;
+  EXPECT_GT(OutsideTheMiddle(Train(options).blocks[0].block), 0) << "the rate of this test moves no zero point";
+  options.middle_zero_points = true;
+  const TrainOutcome confined = Train(options);
+  EXPECT_EQ(OutsideTheMiddle(confined.blocks[0].block), 0);
+  EXPECT_GT(confined.zero_point_flips, 0) << "between the two they still move";
+  EXPECT_NEAR(ServedLoss(confined.blocks[0].block), confined.final_val_loss, 1e-5 * confined.final_val_loss);
+}
+
+TEST_F(TrainBlockTest, MiddleZeroPointsAreThereBeforeTheFirstStep) {
+  TrainOptions options = Options();
+  options.bits = 2;
+  options.epochs = 0;
+  options.group_size = 4;  // small groups are one-sided now and then
+  EXPECT_GT(OutsideTheMiddle(Train(options).blocks[0].block), 0);
+  options.middle_zero_points = true;
+  EXPECT_EQ(OutsideTheMiddle(Train(options).blocks[0].block), 0);
+}
+
+TEST_F(TrainBlockTest, MiddleZeroPointsLeaveBlocksOfOtherWidthsAlone) {
+  TrainOptions options = Options();
+  options.zp_lr = 0.5;
+  const TrainOutcome without = Train(options);
+  options.middle_zero_points = true;
+  const TrainOutcome with = Train(options);
+  EXPECT_EQ(with.train_losses, without.train_losses);
+  for (const LinearKind kind : kAllLinears) {
+    const auto& a = std::get<QuantizedLinear>(with.blocks[0].block.linears.at(kind));
+    const auto& b = std::get<QuantizedLinear>(without.blocks[0].block.linears.at(kind));
+    EXPECT_TRUE(SameBytes(a.zeros, b.zeros) && SameBytes(a.codes, b.codes)) << LinearName(kind);
+  }
+}
+
 TEST_F(TrainBlockTest, NormsOfQueriesAndKeysAreTrainedAndBiasesAreNot) {
   const LlamaConfig config = RandomConfig({.has_extras = true});
   const BlockState block = RandomBlock(config, 3);

@@ -251,7 +251,7 @@ TEST_F(ExportTest, FakeQuantHoldsFiveAndSixBitsAndGptqRefusesThemNamingWhatCan) 
     EXPECT_TRUE(Export(ExportFormat::kFakeQuant).ok());
     ExpectRefused(ExportFormat::kGptqV2, absl::StatusCode::kFailedPrecondition,
                   absl::StrCat("block 0 self_attn.q_proj: gptq_v2 cannot hold ", bits,
-                               " bits; formats that can: compressed_tensors or fake_quant"));
+                               " bits; formats that can: compressed_tensors, fake_quant, gguf or gguf_q4_1"));
   }
 }
 

@@ -19,6 +19,9 @@
 #include "tests/fixtures/tiny_model.h"
 #include "tests/testing/as_bytes.h"
 #include "tests/testing/process.h"
+#include "worker/export/block_checkpoint.h"
+#include "worker/export/fake_quant/fake_quant_weight.h"
+#include "worker/export/gguf/gguf_file.h"
 #include "worker/export/model_blocks.h"
 #include "worker/qat/api/block_ops.h"
 #include "worker/tasks/model_inputs.h"
@@ -231,6 +234,45 @@ TEST_F(TasksTest, AUnitLeavesOneCheckpointABlockWhichAdvanceAndExportRead) {
   const Json direct = Evaluate(inputs);
   const Json served = Evaluate({{"model", exported.outputs.at("files")}, {"tokens", data.tokens}});
   EXPECT_EQ(PerplexityOf(direct), PerplexityOf(served));
+}
+
+TEST_F(TasksTest, ARunWithGgufMakesOneFileWithTheWeightsOfItsCheckpoints) {
+  const UnitInputs data = InputsOfBothBlocks();
+  TrainBlockParams params = Train(0);
+  params.group_size = 64;
+  params.rest = {{2, 64}};
+  params.zp_lr = 0.2;
+  params.middle_zero_points = true;
+  const TaskResult trained =
+      Run(TaskKind::kTrainBlock, params.ToJson(), {{"model", model_}, {"inputs", data.in}, {"targets", data.target}});
+  const std::map<std::string, ArtifactRef> inputs = {
+      {"model", model_}, {"block.0", trained.outputs.at("block")}, {"block.1", trained.outputs.at("block.1")}};
+  const TaskResult exported =
+      Run(TaskKind::kExport, ExportParams{.format = ExportFormat::kGguf, .middle_zero_points = true}.ToJson(), inputs);
+  EXPECT_EQ(exported.metrics["stored_bits_per_weight"], 2.25);
+  const auto tree = FileTree::Open(&artifacts_, exported.outputs.at("files"));
+  ASSERT_TRUE(tree.ok()) << tree.status();
+  EXPECT_EQ(tree->paths(), std::vector<std::string>{"model.gguf"});
+  const auto file = qat::GgufFile::Parse(*tree->ReadAll("model.gguf"), "model.gguf");
+  ASSERT_TRUE(file.ok()) << file.status();
+  const std::map<LinearKind, std::string> names = {{LinearKind::kV, "attn_v"},
+                                                   {LinearKind::kO, "attn_output"},
+                                                   {LinearKind::kGate, "ffn_gate"},
+                                                   {LinearKind::kUp, "ffn_up"},
+                                                   {LinearKind::kDown, "ffn_down"}};  // q and k: gguf_export_test
+  for (int64_t block = 0; block < kBlocks; ++block) {
+    const auto state = qat::LoadBlockCheckpoint(artifacts_, inputs.at(absl::StrCat("block.", block)));
+    ASSERT_TRUE(state.ok()) << state.status();
+    for (const auto& [kind, name] : names) {
+      const auto weights = file->Weights(absl::StrCat("blk.", block, ".", name, ".weight"));
+      ASSERT_TRUE(weights.ok()) << weights.status();
+      const HostTensor expected = qat::DecodeToF32(std::get<qat::QuantizedLinear>(state->linears.at(kind)));
+      ASSERT_EQ(weights->shape, expected.shape);
+      for (int64_t i = 0; i < expected.elements(); ++i) {
+        ASSERT_EQ(FloatAt(*weights, i), FloatAt(expected, i)) << name << " at " << i;
+      }
+    }
+  }
 }
 
 TEST_F(TasksTest, AUnitsMetricsAreItsSumsAndThoseOfEachBlock) {

@@ -40,6 +40,7 @@ struct RtnOptions {
   bool range_contains_zero = true;  // initial range widened to contain 0 (false: EfficientQAT)
   // Scales are fp16 numbers, the smallest 2^-24, before the integers are derived (false: EfficientQAT, at least 1e-4).
   bool fp16_scales = true;
+  bool middle_zero_points = false;  // of 2 bits: zero points are 1 or 2
 };
 StatusOr<BlockState> QuantizeRtn(const LlamaConfig& config, const BlockState& block, const RtnOptions& options);
 

@@ -41,6 +41,8 @@ using lwq::LrSchedule;
 //   fp16_scales             scales rounded to fp16, zero points clamped, before integers are derived (false:
 //                           EfficientQAT, whose scales are at least 1e-4; fp16's smallest is 2^-24)
 //   range_contains_zero     initial range widened to contain 0 (false: EfficientQAT)
+//   middle_zero_points      of 2-bit blocks: zero points are 1 or 2 from the initial ones on, in every forward pass and
+//                           in the integers; others are trained as without it
 //   clip_grad               above 0: before a step all gradients are scaled so that their L2 norm is at most this, as
 //                           torch.nn.utils.clip_grad_norm_ does; over all blocks of the unit
 struct TrainOptions : TrainSettings {

@@ -8,6 +8,7 @@
 #include <ATen/ops/maximum.h>
 #include <ATen/ops/minimum.h>
 #include <ATen/ops/round.h>
+#include <ATen/ops/where.h>
 #include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/custom_function.h>
 
@@ -68,6 +69,16 @@ class TrueClamp : public torch::autograd::Function<TrueClamp> {
   }
 };
 
+// Of 2 bits: zero points become 1 or 2. Where one moves, the levels on the side of the longer tail are fewer than the
+// range asked for, and the scale grows until they reach its end.
+void MoveToMiddle(const at::Tensor& minimum, const at::Tensor& maximum, double min_scale, QuantizerInit& init) {
+  const at::Tensor zero = at::clamp(init.zero_point, kLowMiddleZeroPoint, kHighMiddleZeroPoint);
+  const at::Tensor reaching = at::maximum(maximum / (MaxCode(2) - zero), -minimum / zero);
+  const at::Tensor covering = at::clamp(at::maximum(init.scale, reaching), min_scale, kMaxScale);
+  init.scale = at::where(zero == init.zero_point, init.scale, covering);
+  init.zero_point = zero;
+}
+
 // Whole numbers 0 … max_code, [rows, group].
 at::Tensor Codes(const at::Tensor& grouped, const at::Tensor& scale, const at::Tensor& zero, float max_code) {
   const at::Tensor ratio = grouped / scale;
@@ -110,7 +121,7 @@ int64_t CheckQuantizerShapes(const at::Tensor& weight, const at::Tensor& scale, 
 }
 
 QuantizerInit InitQuantizer(const at::Tensor& weight, int bits, int64_t group_size, bool range_contains_zero,
-                            double min_scale) {
+                            double min_scale, bool middle_zero_points) {
   CheckBits(bits);
   if (weight.dim() != 2 || weight.numel() == 0) {
     ThrowInvalid(absl::StrCat("a quantizer's weight is [out, in] and not empty, not ", Shape(weight)));
@@ -125,7 +136,9 @@ QuantizerInit InitQuantizer(const at::Tensor& weight, int bits, int64_t group_si
   }
   const at::Tensor scale = at::clamp((maximum - minimum) / MaxCode(bits), min_scale, kMaxScale);
   const at::Tensor offset = at::clamp(minimum / scale, -kMaxInitialZeroPoint, kMaxInitialZeroPoint);
-  return {scale, at::round(-offset)};
+  QuantizerInit init = {scale, at::round(-offset)};
+  if (middle_zero_points && bits == 2) MoveToMiddle(minimum, maximum, min_scale, init);
+  return init;
 }
 
 at::Tensor FakeQuantReference(const at::Tensor& weight, const at::Tensor& scale, const at::Tensor& zero_point, int bits,
@@ -159,6 +172,10 @@ QuantizerGradients FakeQuantGradientsReference(const at::Tensor& weight, const a
 
 at::Tensor RoundScaleToFp16Ste(const at::Tensor& scale) {
   return ExactlyStraightThrough(at::clamp(scale.detach(), kMinScale, kMaxScale).to(at::kHalf).to(at::kFloat), scale);
+}
+
+at::Tensor ConfineZeroPointSte(const at::Tensor& zero_point) {
+  return ExactlyStraightThrough(at::clamp(zero_point.detach(), kLowMiddleZeroPoint, kHighMiddleZeroPoint), zero_point);
 }
 
 at::Tensor ClampScaleAsEfficientQat(const at::Tensor& scale) {

@@ -30,6 +30,10 @@ inline constexpr double kMinScale = 0x1p-24;  // the smallest fp16 number
 inline constexpr double kEfficientQatMinScale = 1e-4;
 inline constexpr double kMaxScale = 1e4;
 inline constexpr double kMaxInitialZeroPoint = 1e4;
+// Of 2 bits, with middle_zero_points: zero is one of the two codes in the middle, so that levels go from −1 to 2 or
+// from −2 to 1.
+inline constexpr double kLowMiddleZeroPoint = 1;
+inline constexpr double kHighMiddleZeroPoint = 2;
 
 struct QuantizerInit {
   at::Tensor scale;       // [rows, 1] fp32, from min_scale to 1e4
@@ -38,9 +42,11 @@ struct QuantizerInit {
 
 // From minimum and maximum of each group: s = clamp((max − min) / qmax), z = round(−clamp(min / s, ±1e4)).
 // range_contains_zero widens the range to min(min, 0) … max(max, 0) first, so that every zero point lies in 0 … qmax
-// and zero is exact; false is EfficientQAT's. No gradient.
+// and zero is exact; false is EfficientQAT's. With middle_zero_points, which at other widths than 2 bits does nothing,
+// z is clamped to 1 … 2, and the scale of a group whose z that moves is what then covers the group's weights: s =
+// max(max / (3 − z), −min / z), never below what it was. No gradient.
 QuantizerInit InitQuantizer(const at::Tensor& weight, int bits, int64_t group_size, bool range_contains_zero,
-                            double min_scale = kMinScale);
+                            double min_scale = kMinScale, bool middle_zero_points = false);
 
 at::Tensor FakeQuantReference(const at::Tensor& weight, const at::Tensor& scale, const at::Tensor& zero_point, int bits,
                               int64_t group_size);
@@ -58,6 +64,10 @@ QuantizerGradients FakeQuantGradientsReference(const at::Tensor& weight, const a
 // straight through.
 // Pass the result to FakeQuant: it leaves such scales unchanged, so training sees what is stored.
 at::Tensor RoundScaleToFp16Ste(const at::Tensor& scale);
+
+// The zero point confined to the middle ones: clamped to 1 … 2. Gradient: straight through, so that a zero point that
+// the optimizer carries outside comes back. Pass the result to FakeQuant, which rounds it to one of the two.
+at::Tensor ConfineZeroPointSte(const at::Tensor& zero_point);
 
 // EfficientQAT's scale where it is not rounded to fp16: clamp_ste(scale, 1e-4, 1e4) as it computes it, which misses a
 // bound by a rounding. Gradient: straight through.

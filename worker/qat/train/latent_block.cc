@@ -29,13 +29,16 @@ HostTensor Snapshot(const at::Tensor& parameter) {
 
 LatentBlock::LatentBlock(const LlamaConfig& config, const BlockState& weights, const QuantChoice& choice,
                          const TrainOptions& options, at::Device device, const BlockState* start)
-    : choice_(choice), fp16_scales_(options.fp16_scales), compute_type_(ComputeType(options.execution.precision)) {
+    : choice_(choice),
+      fp16_scales_(options.fp16_scales),
+      middle_zero_points_(options.middle_zero_points && choice.bits == 2),
+      compute_type_(ComputeType(options.execution.precision)) {
   for (const LinearKind kind : kAllLinears) {
     TrainedLinear& linear = linears_[static_cast<size_t>(kind)];
     linear.weight = LoadLinear(config, weights, kind, at::kFloat, device);
     const QuantizerInit init =
         start == nullptr ? InitQuantizer(linear.weight, choice.bits, choice.group_size, options.range_contains_zero,
-                                         fp16_scales_ ? kMinScale : kEfficientQatMinScale)
+                                         fp16_scales_ ? kMinScale : kEfficientQatMinScale, middle_zero_points_)
                          : QuantizerOf(start->linears.at(kind), device);
     linear.scale = init.scale;
     linear.zero_point = init.zero_point;
@@ -61,12 +64,16 @@ at::Tensor LatentBlock::ServedScale(const TrainedLinear& linear) const {
   return fp16_scales_ ? RoundScaleToFp16Ste(linear.scale) : ClampScaleAsEfficientQat(linear.scale);
 }
 
+at::Tensor LatentBlock::ServedZeroPoint(const TrainedLinear& linear) const {
+  return middle_zero_points_ ? ConfineZeroPointSte(linear.zero_point) : linear.zero_point;
+}
+
 BlockTensors LatentBlock::FakeQuantized() const {
   BlockTensors block;
   for (const LinearKind kind : kAllLinears) {
     const TrainedLinear& linear = linears_[static_cast<size_t>(kind)];
-    block[kind] = FakeQuant(linear.weight, ServedScale(linear), linear.zero_point, choice_.bits, choice_.group_size,
-                            compute_type_);
+    block[kind] = FakeQuant(linear.weight, ServedScale(linear), ServedZeroPoint(linear), choice_.bits,
+                            choice_.group_size, compute_type_);
   }
   block.biases = biases_;
   block.input_norm = input_norm_;
@@ -81,8 +88,8 @@ BlockState LatentBlock::Derive() const {
   BlockState state;
   for (const LinearKind kind : kAllLinears) {
     const TrainedLinear& linear = linears_[static_cast<size_t>(kind)];
-    state.linears[kind] = OrThrow(
-        DeriveQuantizedLinear(linear.weight, ServedScale(linear), linear.zero_point, choice_.bits, choice_.group_size));
+    state.linears[kind] = OrThrow(DeriveQuantizedLinear(linear.weight, ServedScale(linear), ServedZeroPoint(linear),
+                                                        choice_.bits, choice_.group_size));
   }
   CopyRest(state);
   return state;

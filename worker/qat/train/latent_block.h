@@ -66,11 +66,13 @@ class LatentBlock {
   };
 
   at::Tensor ServedScale(const TrainedLinear& linear) const;
+  at::Tensor ServedZeroPoint(const TrainedLinear& linear) const;
   // Norms and biases of the present state.
   void CopyRest(BlockState& state) const;
 
   QuantChoice choice_;
   bool fp16_scales_;
+  bool middle_zero_points_;  // of 2 bits alone
   at::ScalarType compute_type_;
   std::array<TrainedLinear, std::size(kAllLinears)> linears_;
   at::Tensor input_norm_;
