@@ -17,6 +17,8 @@ struct Row {
 
 constexpr Row kRows[] = {
     {kPerplexityMetric, "ppl", "tokens", true, true, true},
+    {kAccuracyMetric, "acc", "items", false, false, false},
+    {kNormalizedAccuracyMetric, "acc_norm", "items", false, false, false},
 };
 
 }  // namespace

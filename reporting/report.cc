@@ -207,6 +207,11 @@ std::string MeasurementOf(const Run& run, const ReportColumn& column) {
   for (const auto& source : run.spec().eval_texts()) {
     if (source.name() == column.dataset) content = absl::StrCat(column.dataset, "=", source.files().digest());
   }
+  for (const auto& source : run.spec().eval_tasks()) {
+    if (source.name() != column.dataset) continue;
+    content = absl::StrCat(column.dataset, "=", source.files().digest(), "|", RecipeOf(run).add_bos(), "|",
+                           RecipeOf(run).eval_limit());
+  }
   const bool windows = TraitsOfMetric(column.metric).needs_equal_windows;
   return absl::StrCat(run.spec().model().files().digest(), "|", content, "|", column.metric, "|",
                       windows ? RecipeOf(run).ppl_seqlen() : 0);

@@ -51,6 +51,7 @@ StatusOr<lwqat::v1::RunSpec> NameRun(const CheckedRun& run) {
   }
   NameByPath(run.calibration, &trees);
   for (const auto& text : run.eval_texts) NameByPath(text, &trees);
+  for (const auto& task : run.eval_tasks) NameByPath(task, &trees);
   NamingStore nothing;
   return UploadRun(run, &nothing, nullptr, &trees);
 }

@@ -98,6 +98,7 @@ Status RunPipeline::Fetch(const PipelineOptions& options, const Runs& runs, Obje
     if (runs[i].state() != lwqat::v1::RUN_STATE_SUCCEEDED) continue;
     const std::string folder = options.folder_of(checked_[i].request, runs[i]);
     if (!folder.empty()) LWQ_RETURN_IF_ERROR(FetchOrRemake(options.api, runs[i], objects, folder, console_));
+    if (options.also_fetch) LWQ_RETURN_IF_ERROR(options.also_fetch(runs[i], objects));
   }
   return absl::OkStatus();
 }

@@ -49,6 +49,8 @@ struct PipelineOptions {
   // ended.
   std::function<std::string(const RunRequest& request, const lwqat::v1::Run& run)> folder_of =
       [](const RunRequest&, const lwqat::v1::Run&) { return ""; };
+  // Brings more of a run that succeeded; absent: nothing.
+  std::function<Status(const lwqat::v1::Run& run, ObjectStore* objects)> also_fetch = nullptr;
 };
 
 class RunPipeline {

@@ -32,6 +32,20 @@ std::string CountTitle(const std::vector<std::string>& metrics) {
   return std::all_of(metrics.begin(), metrics.end(), same) ? counted : "count";
 }
 
+// Metrics of one evaluation, which are over the same items, stand in one row.
+std::vector<std::vector<lwqat::v1::Measured>> RowsOf(const lwqat::v1::Run& run) {
+  std::vector<std::vector<lwqat::v1::Measured>> rows;
+  for (const auto& measured : run.measured()) {
+    const lwqat::v1::Measured* before = rows.empty() ? nullptr : &rows.back().back();
+    const bool together = before != nullptr && before->subject() == measured.subject() &&
+                          before->dataset() == measured.dataset() && before->count() == measured.count() &&
+                          before->metric() != measured.metric();
+    if (!together) rows.emplace_back();
+    rows.back().push_back(measured);
+  }
+  return rows;
+}
+
 }  // namespace
 
 std::string RenderEvaluation(const lwqat::v1::Run& run) {
@@ -41,13 +55,16 @@ std::string RenderEvaluation(const lwqat::v1::Run& run) {
   columns.push_back({CountTitle(metrics), true});
   columns.push_back({"BOS"});
   Table table(columns);
-  for (const auto& measured : run.measured()) {
-    std::vector<std::string> cells = {run.spec().model().name(), measured.dataset()};
+  for (const std::vector<lwqat::v1::Measured>& together : RowsOf(run)) {
+    const lwqat::v1::Measured& first = together.front();
+    std::vector<std::string> cells = {run.spec().model().name(), first.dataset()};
     for (const std::string& metric : metrics) {
-      cells.push_back(metric == measured.metric() ? ValueText(measured) : "");
+      const auto of_metric = [&](const lwqat::v1::Measured& one) { return one.metric() == metric; };
+      const auto found = std::find_if(together.begin(), together.end(), of_metric);
+      cells.push_back(found == together.end() ? "" : ValueText(*found));
     }
-    cells.push_back(absl::StrCat(measured.count()));
-    cells.push_back(!measured.has_add_bos() ? "" : measured.add_bos() ? "added" : "none");
+    cells.push_back(absl::StrCat(first.count()));
+    cells.push_back(!first.has_add_bos() ? "" : first.add_bos() ? "added" : "none");
     table.AddRow(std::move(cells));
   }
   return table.Render();

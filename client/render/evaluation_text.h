@@ -8,7 +8,7 @@
 
 namespace lwq::client {
 
-// A row per measured value, with a column for each metric.
+// A row for what was measured of a model on a text or task, with a column for each metric.
 std::string RenderEvaluation(const lwqat::v1::Run& run);
 
 }  // namespace lwq::client

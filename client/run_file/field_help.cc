@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/run_file/field_help.h"
 
+#include "absl/strings/str_cat.h"
+#include "common/eval_tasks/eval_task_names.h"
 #include "common/recipe/recipe_table.h"
 
 namespace lwq::client {
@@ -21,6 +23,10 @@ Helps HelpsOfTheRun() {
         "block"}},
       {"eval_texts",
        {"Texts whose perplexity is measured: PATH or NAME=PATH, also hf://, s3://, wikitext2, ptb; may be repeated"}},
+      {"eval_tasks",
+       {absl::StrCat("Zero-shot tasks whose accuracy is measured, with the file of their published items: TASK=FILE "
+                     "(.jsonl, .json, .parquet), also hf://, s3://; may be repeated; tasks are ",
+                     EvalTaskNames())}},
       {"save_quant_dir",
        {"The exported model is put there when the run has succeeded: a directory, or s3://bucket/prefix"}},
       {"real_quant", {"EfficientQAT's switch: true is export_format gptq_v2, false is fake_quant", {"true", "false"}}},
@@ -55,7 +61,6 @@ const std::map<std::string, std::string, std::less<>>& RefusedFlags() {
        "memory is a limit of the worker: lwq-worker --memory-limit-bytes, lwq local --memory-limit-bytes"},
       {"off_load_to_disk",
        "activations are always streamed from the object store, never all held in memory; remove it"},
-      {"eval_tasks", "zero-shot tasks are not supported yet; eval_ppl with eval_texts measures perplexity"},
       {"eval_batch_size", "perplexity is measured window by window and does not depend on a batch; remove it"},
   };
   return *kRefused;

@@ -143,7 +143,7 @@ Status RunEntryReader::ReadTexts(const RunField& field, const YamlNode& value, R
   if (value.kind == YamlNode::Kind::kMap) return ReadNamedTexts(field, value, request);
   if (value.kind != YamlNode::Kind::kList) return ReadText(field, nullptr, value, request);
   if (value.items.empty()) {
-    return InvalidAt(what_, value, "eval_texts: the list is empty; name a text or remove the key");
+    return InvalidAt(what_, value, absl::StrCat(field.name, ": the list is empty; name a text or remove the key"));
   }
   for (const YamlNode& item : value.items) {
     LWQ_RETURN_IF_ERROR(item.kind == YamlNode::Kind::kMap ? ReadNamedTexts(field, item, request)
@@ -167,7 +167,7 @@ Status RunEntryReader::ReadText(const RunField& field, const YamlNode* name, con
                      absl::StrCat(field.name, ": expected ", ExpectedOf(field.type), ", got ", DescribeNode(bad)));
   }
   const std::string resolved = ResolveTextPath(directory_, path.text);
-  request->eval_texts.push_back({name != nullptr ? name->text : NameOfPath(resolved), resolved});
+  TextsOf(field, request).push_back({name != nullptr ? name->text : NameOfPath(resolved), resolved});
   return absl::OkStatus();
 }
 

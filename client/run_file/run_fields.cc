@@ -22,6 +22,8 @@ namespace {
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 
+constexpr char kEvalTasksKey[] = "eval_tasks";
+
 FieldType TypeOf(const FieldDescriptor& field) {
   // Texts on the wire that hold integers separated by commas.
   const RecipeFieldText* const of_recipe = FindRecipeField(field.name());
@@ -62,6 +64,7 @@ std::vector<RunField> BuildFields() {
   for (const char* name : {"model", "calib_dataset", "sensitivity_file", "save_quant_dir"})
     fields.push_back(MakeField(name, FieldType::kPath));
   fields.push_back(MakeField("eval_texts", FieldType::kTexts));
+  fields.push_back(MakeField(kEvalTasksKey, FieldType::kTexts));
   fields.push_back(MakeField("net", FieldType::kText));
   fields.push_back(MakeField("real_quant", FieldType::kBool));
   fields.push_back(MakeField("kind_classes", FieldType::kClasses));
@@ -224,8 +227,8 @@ StatusOr<bool> SetLocalField(const RunField& field, std::string_view text, RunRe
     request->save_quant_dir = text;
   } else if (field.name == "net") {
     request->model_name = text;
-  } else if (field.name == "eval_texts") {
-    request->eval_texts.push_back(ParseNamedText(text));
+  } else if (field.type == FieldType::kTexts) {
+    TextsOf(field, request).push_back(ParseNamedText(text));
   } else if (field.name == "real_quant") {
     LWQ_ASSIGN_OR_RETURN(request->real_quant, ParseBool(field, text));
   } else if (field.name == "kind_classes") {
@@ -293,8 +296,18 @@ Status SetRunField(const RunField& field, std::string_view text, RunRequest* req
   return SetScalar(field, *lwqat::v1::RunSpec::descriptor()->FindFieldByName(field.name), text, &request->spec);
 }
 
+std::vector<NamedText>& TextsOf(const RunField& field, RunRequest* request) {
+  LWQ_CHECK(field.type == FieldType::kTexts, field.name, " has no texts");
+  return field.name == kEvalTasksKey ? request->eval_tasks : request->eval_texts;
+}
+
+const std::vector<NamedText>& TextsOf(const RunField& field, const RunRequest& request) {
+  LWQ_CHECK(field.type == FieldType::kTexts, field.name, " has no texts");
+  return field.name == kEvalTasksKey ? request.eval_tasks : request.eval_texts;
+}
+
 void ClearRunField(const RunField& field, RunRequest* request) {
-  if (field.type == FieldType::kTexts) request->eval_texts.clear();
+  if (field.type == FieldType::kTexts) TextsOf(field, request).clear();
   if (field.type == FieldType::kClasses) request->spec.clear_kind_classes();
 }
 

@@ -37,8 +37,12 @@ std::string_view ExpectedOf(FieldType type);
 // commas. Empty texts are refused.
 Status SetRunField(const RunField& field, std::string_view text, RunRequest* request);
 
-// Forgets what an earlier source said about a field that can have several values (eval_texts, kind_classes): flags
-// replace, not add.
+// Of a field of type kTexts: where the request has its texts.
+std::vector<NamedText>& TextsOf(const RunField& field, RunRequest* request);
+const std::vector<NamedText>& TextsOf(const RunField& field, const RunRequest& request);
+
+// Forgets what an earlier source said about a field that can have several values (eval_texts, eval_tasks,
+// kind_classes): flags replace, not add.
 void ClearRunField(const RunField& field, RunRequest* request);
 
 }  // namespace lwq::client

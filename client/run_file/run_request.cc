@@ -6,6 +6,7 @@
 
 #include "client/base/format.h"
 #include "client/source/sources.h"
+#include "common/eval_tasks/eval_task_names.h"
 #include "reporting/recipe_words.h"
 
 namespace lwq::client {
@@ -48,6 +49,16 @@ Status CheckTexts(const RunRequest& request) {
     if (!names.insert(text.name).second) {
       return absl::InvalidArgumentError(absl::StrCat("eval_texts: two texts are named \"", text.name,
                                                      "\"; give them names of their own (\"name: path\")"));
+    }
+  }
+  for (const NamedText& task : request.eval_tasks) {
+    if (!IsEvalTask(task.name)) {
+      return absl::InvalidArgumentError(absl::StrCat("eval_tasks: there is no task \"", OneLine(task.name),
+                                                     "\"; write TASK=FILE, TASK one of ", EvalTaskNames()));
+    }
+    if (!names.insert(task.name).second) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("eval_tasks: \"", task.name, "\" is given twice, or as the name of a text; name it once"));
     }
   }
   return absl::OkStatus();

@@ -27,6 +27,7 @@ struct RunRequest {
   std::string model_name;  // `net`
   std::string calib_dataset;
   std::vector<NamedText> eval_texts;
+  std::vector<NamedText> eval_tasks;  // named as the zero-shot tasks are
   std::string save_quant_dir;
   std::string sensitivity_file;
   // For a plan only: config.json stands for the whole model, and a calibration text may be missing.
@@ -35,7 +36,8 @@ struct RunRequest {
 };
 
 // Fills what follows from the rest (names, the export format that real_quant means) and refuses what cannot be a run:
-// no model, Block-AP or a measurement without calibration data, perplexity without a text, two texts of one name.
+// no model, Block-AP or a measurement without calibration data, perplexity without a text, two texts of one name, a
+// zero-shot task that there is none of.
 // INVALID_ARGUMENT.
 Status CompleteRunRequest(RunRequest* request);
 

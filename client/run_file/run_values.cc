@@ -21,8 +21,9 @@ Json JsonOfTexts(const std::vector<NamedText>& texts) {
   return list;
 }
 
-// The keys that are no scalar fields of the wire; nullopt for the outer where `name` is none of them.
-std::optional<std::optional<Json>> LocalValue(const std::string& name, const RunRequest& request) {
+// The keys that are no scalar fields of the wire; nullopt for the outer where the field is none of them.
+std::optional<std::optional<Json>> LocalValue(const RunField& field, const RunRequest& request) {
+  const std::string& name = field.name;
   static const std::map<std::string, std::string RunRequest::*> kTexts = {
       {"model", &RunRequest::model_path},
       {"net", &RunRequest::model_name},
@@ -34,8 +35,8 @@ std::optional<std::optional<Json>> LocalValue(const std::string& name, const Run
   std::optional<Json> value;
   if (name == "real_quant") {
     if (request.real_quant.has_value()) value = *request.real_quant;
-  } else if (name == "eval_texts") {
-    if (!request.eval_texts.empty()) value = JsonOfTexts(request.eval_texts);
+  } else if (field.type == FieldType::kTexts) {
+    if (!TextsOf(field, request).empty()) value = JsonOfTexts(TextsOf(field, request));
   } else if (name == "kind_classes") {
     if (!request.spec.kind_classes().empty()) value = Json::object();
     for (const auto& [kind, base] : request.spec.kind_classes()) (*value)[kind] = base;
@@ -73,7 +74,7 @@ std::string TextOf(const Json& value) {
 }  // namespace
 
 std::optional<Json> RunValue(const RunField& field, const RunRequest& request) {
-  if (const auto local = LocalValue(field.name, request); local.has_value()) return *local;
+  if (const auto local = LocalValue(field, request); local.has_value()) return *local;
   if (const auto* descriptor = lwqat::v1::Recipe::descriptor()->FindFieldByName(field.name)) {
     return ScalarOf(request.spec.recipe(), *descriptor);
   }
@@ -86,7 +87,7 @@ Status SetRunValue(const RunField& field, const Json& value, RunRequest* request
     for (const Json& text : value) {
       LWQ_ASSIGN_OR_RETURN(std::string name, JsonString(text, "name", field.name));
       LWQ_ASSIGN_OR_RETURN(std::string path, JsonString(text, "path", field.name));
-      request->eval_texts.push_back({std::move(name), std::move(path)});
+      TextsOf(field, request).push_back({std::move(name), std::move(path)});
     }
     return absl::OkStatus();
   }

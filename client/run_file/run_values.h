@@ -2,7 +2,7 @@
 // The value of one key of a run as JSON, and back: what an axis of a sweep varies. Pure.
 //
 // The JSON of a field follows its type: true, an integer, a number, a text; integers of a list as the text "2,3,4";
-// eval_texts as [{"name", "path"}, …] and kind_classes as {"kind": "class"}.
+// eval_texts and eval_tasks as [{"name", "path"}, …] and kind_classes as {"kind": "class"}.
 #pragma once
 
 #include <optional>

@@ -369,6 +369,7 @@ StatusOr<RunRequest> TrialRequest(const TuneRequest& tune, const std::vector<sea
   recipe->set_eval_fp(false);
   if (evaluates) request.eval_texts.resize(1);
   if (!evaluates) request.eval_texts.clear();
+  request.eval_tasks.clear();
   if (!recipe->has_divergence_retries()) recipe->set_divergence_retries(0);
   LWQ_RETURN_IF_ERROR(CompleteRunRequest(&request));
   return request;

@@ -64,6 +64,7 @@ RunRequest WithAbsolutePaths(RunRequest request) {
   }
   if (!request.calib_dataset.empty()) request.calib_dataset = AbsoluteText(request.calib_dataset);
   for (NamedText& text : request.eval_texts) text.path = AbsoluteText(text.path);
+  for (NamedText& task : request.eval_tasks) task.path = Absolute(task.path);
   return request;
 }
 

@@ -11,7 +11,7 @@
 #include "common/digest/digest.h"
 #include "common/file/posix_file.h"
 #include "common/file/staging.h"
-#include "common/parquet/parquet_texts.h"
+#include "common/parquet/parquet_column.h"
 #include "common/text/name_pattern.h"
 #include "common/text/utf8.h"
 

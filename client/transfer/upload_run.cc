@@ -6,6 +6,7 @@
 #include "client/base/exit_code.h"
 #include "client/transfer/model_tokenizer.h"
 #include "client/transfer/sensitivity_file.h"
+#include "client/transfer/task_file.h"
 #include "client/transfer/text_file.h"
 #include "common/artifact/file_tree.h"
 #include "common/export_format/export_format.h"
@@ -80,7 +81,8 @@ Status UploadModel(const CheckedRun& run, Uploader* uploader, lwqat::v1::ModelSo
 bool NeedsTokenizer(const RunRequest& request) {
   const lwqat::v1::Recipe& recipe = request.spec.recipe();
   if (request.config_only || !reporting::TraitsOfMethod(recipe).needs_model) return false;
-  return !request.calib_dataset.empty() || (recipe.eval_ppl() && !request.eval_texts.empty());
+  return !request.calib_dataset.empty() || (recipe.eval_ppl() && !request.eval_texts.empty()) ||
+         !request.eval_tasks.empty();
 }
 
 // Whether the run's export is a file with the tokenizer inside, which llama.cpp has to take.
@@ -138,6 +140,18 @@ StatusOr<const InputChecks::Files*> InputChecks::Text(std::string_view what, con
   return &texts_.emplace(file, *std::move(files)).first->second;
 }
 
+StatusOr<const InputChecks::Files*> InputChecks::TaskItems(const NamedText& task) {
+  std::string file = task.path;
+  if (sources_ != nullptr && IsRemote(file)) {
+    LWQ_ASSIGN_OR_RETURN(file, sources_->Text("eval_tasks", task.path, TextUse::kEvaluation));
+  }
+  const std::pair<std::string, std::string> key(task.name, file);
+  if (const auto known = task_items_.find(key); known != task_items_.end()) return &known->second;
+  StatusOr<Files> files = InspectTaskFile(task.name, file);
+  if (!files.ok()) return SaidOf(task.path, file, files.status());
+  return &task_items_.emplace(key, *std::move(files)).first->second;
+}
+
 StatusOr<const std::vector<double>*> InputChecks::Scores(const std::string& path, const std::string& model_name,
                                                          int64_t blocks) {
   const std::tuple<std::string, std::string, int64_t> key(path, model_name, blocks);
@@ -176,6 +190,11 @@ StatusOr<CheckedRun> InputChecks::Check(const RunRequest& request) {
     if (!text.ok()) return Refuse(request, text.status());
     run.eval_texts.push_back(**text);
   }
+  for (const NamedText& task : request.eval_tasks) {
+    const auto items = TaskItems(task);
+    if (!items.ok()) return Refuse(request, items.status());
+    run.eval_tasks.push_back(**items);
+  }
   if (!request.sensitivity_file.empty()) {
     const int64_t blocks = run.model.has_value() ? run.model->config.num_hidden_layers : 0;
     const auto scores = Scores(request.sensitivity_file, request.model_name, blocks);
@@ -205,6 +224,12 @@ StatusOr<lwqat::v1::RunSpec> UploadRun(const CheckedRun& run, ObjectStore* store
     text->set_name(run.request.eval_texts[i].name);
     LWQ_ASSIGN_OR_RETURN(*text->mutable_files(),
                          uploader.Upload(absl::StrCat("text ", text->name()), run.eval_texts[i]));
+  }
+  for (size_t i = 0; i < run.eval_tasks.size(); ++i) {
+    lwqat::v1::TextSource* task = spec.add_eval_tasks();
+    task->set_name(run.request.eval_tasks[i].name);
+    LWQ_ASSIGN_OR_RETURN(*task->mutable_files(),
+                         uploader.Upload(absl::StrCat("task ", task->name()), run.eval_tasks[i]));
   }
   return spec;
 }

@@ -28,6 +28,7 @@ struct CheckedRun {
   // Empty when there is none. With config_only and none given, config.json stands for it.
   std::map<std::string, std::string> calibration;
   std::vector<std::map<std::string, std::string>> eval_texts;
+  std::vector<std::map<std::string, std::string>> eval_tasks;
 };
 
 // Looks at the inputs of runs: each model, tokenizer, text and file of scores once, however many runs name it. What is
@@ -37,7 +38,8 @@ class InputChecks {
   // `sources` must outlive this; null: everything is a local path.
   explicit InputChecks(Sources* sources) : sources_(sources) {}
 
-  // Errors are those of Sources, InspectModel, InspectText and ReadSensitivityFile, annotated with the run's origin.
+  // Errors are those of Sources, InspectModel, InspectText, InspectTaskFile and ReadSensitivityFile, annotated with the
+  // run's origin.
   StatusOr<CheckedRun> Check(const RunRequest& request);
 
  private:
@@ -46,13 +48,15 @@ class InputChecks {
   StatusOr<const ModelFiles*> Model(const RunRequest& request);
   StatusOr<ModelFiles> FetchAndInspect(const std::string& path, bool config_only);
   StatusOr<const Files*> Text(std::string_view what, const std::string& path, TextUse use);
+  StatusOr<const Files*> TaskItems(const NamedText& task);
   StatusOr<const std::vector<double>*> Scores(const std::string& path, const std::string& model_name, int64_t blocks);
 
   Sources* const sources_;
   // What was found fit, by its path and what it was looked at for.
-  std::map<std::pair<std::string, bool>, ModelFiles> models_;  // true: config.json alone
-  std::set<std::string> tokenizers_;                           // by the model's directory
-  std::map<std::string, Files> texts_;                         // by the path on this disk
+  std::map<std::pair<std::string, bool>, ModelFiles> models_;        // true: config.json alone
+  std::set<std::string> tokenizers_;                                 // by the model's directory
+  std::map<std::string, Files> texts_;                               // by the path on this disk
+  std::map<std::pair<std::string, std::string>, Files> task_items_;  // by the task and that path
   std::map<std::tuple<std::string, std::string, int64_t>, std::vector<double>> scores_;
 };
 

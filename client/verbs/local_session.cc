@@ -119,6 +119,7 @@ class Session {
     steps.open_objects = [this] { return OpenObjects(); };
     steps.submit = [this](const RunSpecs& specs) { return SubmitAndTell(specs); };
     steps.watch = ChooseProgressStyle(*context_.console, /*out_is_taken=*/true);
+    steps.also_fetch = options_.also_fetch;
     steps.folder_of = [this](const RunRequest& request, const Run& run) {
       return options_.fetch && HasResults(run) ? ExportDirectory(request) : "";
     };

@@ -2,6 +2,7 @@
 // Runs on a cluster of this machine, from start to end: what `lwq local` does, and `lwq eval` without a coordinator.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,8 @@ struct LocalSessionOptions {
   std::string state;   // "": a temporary one, removed at the end
   std::string output;  // exports go to OUTPUT/<run's name>; "": STATE/exports; a run's own save_quant_dir wins
   bool fetch = true;
+  // Brings more of a run that succeeded; absent: nothing.
+  std::function<Status(const lwqat::v1::Run& run, ObjectStore* objects)> also_fetch = nullptr;
   bool json = false;  // progress goes to standard error
   ClusterFlags cluster;
   std::string binary_directory;

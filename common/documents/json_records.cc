@@ -5,7 +5,6 @@
 #include <array>
 #include <optional>
 
-#include "common/json/json.h"
 #include "common/text/utf8.h"
 
 namespace lwq {
@@ -61,6 +60,14 @@ StatusOr<std::string> TextOfRecord(const Json& record, std::string_view what) {
   return JsonString(record, "text", what);
 }
 
+auto TextsInto(std::vector<std::string>& documents) {
+  return [&documents](const Json& record, std::string_view what) -> Status {
+    LWQ_ASSIGN_OR_RETURN(std::string document, TextOfRecord(record, what));
+    documents.push_back(std::move(document));
+    return absl::OkStatus();
+  };
+}
+
 Status CheckUtf8(std::string_view text, std::string_view what, std::string_view of) {
   const size_t bad = FindInvalidUtf8(text);
   if (bad == std::string_view::npos) return absl::OkStatus();
@@ -69,8 +76,7 @@ Status CheckUtf8(std::string_view text, std::string_view what, std::string_view 
 
 }  // namespace
 
-StatusOr<std::vector<std::string>> ReadJsonLines(std::string_view name, std::string_view text, KeepGoing keep_going) {
-  std::vector<std::string> documents;
+Status ForEachJsonLine(std::string_view name, std::string_view text, KeepGoing keep_going, TakeRecord take) {
   text = WithoutByteOrderMark(text);
   for (int64_t line_number = 1; !text.empty(); ++line_number) {
     LWQ_RETURN_IF_ERROR(keep_going());
@@ -81,26 +87,28 @@ StatusOr<std::vector<std::string>> ReadJsonLines(std::string_view name, std::str
     const std::string what = absl::StrCat(name, " line ", line_number);
     LWQ_RETURN_IF_ERROR(CheckUtf8(line, what, " of the line"));
     LWQ_ASSIGN_OR_RETURN(const Json record, ParseLeniently(line, what));
-    LWQ_ASSIGN_OR_RETURN(std::string document, TextOfRecord(record, what));
-    documents.push_back(std::move(document));
+    LWQ_RETURN_IF_ERROR(take(record, what));
   }
+  return absl::OkStatus();
+}
+
+Status ForEachJsonRecord(std::string_view name, std::string_view text, TakeRecord take) {
+  LWQ_RETURN_IF_ERROR(CheckUtf8(text, name, "; convert it first"));
+  LWQ_ASSIGN_OR_RETURN(const Json file, ParseLeniently(WithoutByteOrderMark(text), name));
+  if (!file.is_array()) return take(file, name);
+  for (size_t i = 0; i < file.size(); ++i) LWQ_RETURN_IF_ERROR(take(file[i], absl::StrCat(name, " record ", i + 1)));
+  return absl::OkStatus();
+}
+
+StatusOr<std::vector<std::string>> ReadJsonLines(std::string_view name, std::string_view text, KeepGoing keep_going) {
+  std::vector<std::string> documents;
+  LWQ_RETURN_IF_ERROR(ForEachJsonLine(name, text, keep_going, TextsInto(documents)));
   return documents;
 }
 
 StatusOr<std::vector<std::string>> ReadJsonFile(std::string_view name, std::string_view text) {
-  LWQ_RETURN_IF_ERROR(CheckUtf8(text, name, "; convert it first"));
-  LWQ_ASSIGN_OR_RETURN(const Json file, ParseLeniently(WithoutByteOrderMark(text), name));
   std::vector<std::string> documents;
-  if (!file.is_array()) {
-    LWQ_ASSIGN_OR_RETURN(std::string document, TextOfRecord(file, name));
-    documents.push_back(std::move(document));
-    return documents;
-  }
-  documents.reserve(file.size());
-  for (size_t i = 0; i < file.size(); ++i) {
-    LWQ_ASSIGN_OR_RETURN(std::string document, TextOfRecord(file[i], absl::StrCat(name, " record ", i + 1)));
-    documents.push_back(std::move(document));
-  }
+  LWQ_RETURN_IF_ERROR(ForEachJsonRecord(name, text, TextsInto(documents)));
   return documents;
 }
 

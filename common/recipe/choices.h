@@ -90,6 +90,10 @@ LWQ_CHOICE(Precision, LWQ_PRECISIONS);
   X(kFakeQuant, "fake_quant") X(kGguf, "gguf") X(kGgufQ41, "gguf_q4_1") X(kNone, "none")
 LWQ_CHOICE(ExportFormat, LWQ_EXPORT_FORMATS);
 
+// Whether a BOS stands before what eval_tasks ask. kAuto: as the tokenizer does.
+#define LWQ_ADD_BOS(X) X(kAuto, "auto") X(kAlways, "always") X(kNever, "never")
+LWQ_CHOICE(AddBos, LWQ_ADD_BOS);
+
 // A type with words.
 template <typename E>
 concept RecipeChoice = std::is_enum_v<E> &&(kWords<E>.size() > 0);

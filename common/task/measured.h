@@ -20,11 +20,15 @@ namespace lwq {
 
 // The metric that evaluations of texts report. Its count is tokens; it has no standard error.
 inline constexpr char kPerplexityMetric[] = "perplexity";
+// The shares of a zero-shot task's items that are answered rightly: by the log-likelihood of a choice, and by that for
+// each of its characters. Their count is items.
+inline constexpr char kAccuracyMetric[] = "acc";
+inline constexpr char kNormalizedAccuracyMetric[] = "acc_norm";
 inline constexpr size_t kMaxMetricBytes = 80;
 
 struct Measured {
   std::string subject = {};                             // "fp" for the full-precision model, else the run's method
-  std::string dataset = {};                             // the text's name
+  std::string dataset = {};                             // the text's name, or the zero-shot task's
   std::string metric = {};                              // at most kMaxMetricBytes, one line
   double value = 0;                                     // HUGE_VAL where it is not finite
   std::optional<double> standard_error = std::nullopt;  // absent where the metric has none

@@ -64,6 +64,25 @@ void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, Red
 }
 
 template <typename P, typename V>
+void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, PrepareRequestsParams> {
+  visit("task", p.task);
+  visit("add_bos", p.add_bos);
+  visit("limit", p.limit);
+}
+
+template <typename P, typename V>
+void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, ScoreRequestsParams> {
+  visit("batch_tokens", p.batch_tokens);
+  visit("shard", p.shard);
+  visit("shards", p.shards);
+}
+
+template <typename P, typename V>
+void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, ReduceAccuracyParams> {
+  visit("shards", p.shards);
+}
+
+template <typename P, typename V>
 void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, ExportParams> {
   visit("format", p.format);
   visit.Young("middle_zero_points", p.middle_zero_points, false);
@@ -189,6 +208,24 @@ Json ReducePplParams::ToJson() const {
 }
 StatusOr<ReducePplParams> ReducePplParams::FromJson(const Json& json) {
   return Read<ReducePplParams>(json, "parameters of reduce_ppl");
+}
+Json PrepareRequestsParams::ToJson() const {
+  return Write(*this);
+}
+StatusOr<PrepareRequestsParams> PrepareRequestsParams::FromJson(const Json& json) {
+  return Read<PrepareRequestsParams>(json, "parameters of prepare_requests");
+}
+Json ScoreRequestsParams::ToJson() const {
+  return Write(*this);
+}
+StatusOr<ScoreRequestsParams> ScoreRequestsParams::FromJson(const Json& json) {
+  return Read<ScoreRequestsParams>(json, "parameters of score_requests");
+}
+Json ReduceAccuracyParams::ToJson() const {
+  return Write(*this);
+}
+StatusOr<ReduceAccuracyParams> ReduceAccuracyParams::FromJson(const Json& json) {
+  return Read<ReduceAccuracyParams>(json, "parameters of reduce_accuracy");
 }
 Json ExportParams::ToJson() const {
   return Write(*this);

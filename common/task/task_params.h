@@ -104,6 +104,37 @@ struct ReducePplParams {
   static StatusOr<ReducePplParams> FromJson(const Json& json);
 };
 
+// Inputs: "tokenizer" (files), "items" (files: the published items, and a file of labels where these are apart;
+// common/eval_tasks/item_file.h). Output: "requests" (common/eval_tasks/request_set.h). Metrics: items, requests,
+// add_bos (whether a token stands in front of every text).
+struct PrepareRequestsParams {
+  std::string task;                // its name: common/eval_tasks/eval_task.h
+  AddBos add_bos = AddBos::kAuto;  // kAuto: as the tokenizer does
+  int64_t limit = 0;               // only so many items; 0: all
+  Json ToJson() const;
+  static StatusOr<PrepareRequestsParams> FromJson(const Json& json);
+};
+
+// Inputs: "model", "requests", and "block.<k>" for every block that is not at full precision. Output: "scores" of the
+// batches of shard `shard` of `shards` (worker/tasks/score_batches.h, common/eval_tasks/request_scores.h). A request's
+// score is the same however many shards there are. Metrics: requests, batches (of the shard).
+struct ScoreRequestsParams {
+  int64_t batch_tokens = 1;  // tokens of a batch, padding counted
+  int64_t shard = 0;
+  int64_t shards = 1;
+  Json ToJson() const;
+  static StatusOr<ScoreRequestsParams> FromJson(const Json& json);
+};
+
+// Inputs: "requests", "scores.0" … of the shards in their order. Output: "lines" (files: a line for each request,
+// common/eval_tasks/request_dump.h). Metrics: measured (acc and, of tasks that have it, acc_norm, over so many items:
+// measured.h), requests.
+struct ReduceAccuracyParams {
+  int64_t shards = 1;
+  Json ToJson() const;
+  static StatusOr<ReduceAccuracyParams> FromJson(const Json& json);
+};
+
 // Inputs: "model", "block.<k>" for every block, "tokenizer" and "companions" (files, optional: what is copied through
 // beside the model's own small files). Output: "files". Metrics: file_bytes, stored_bits_per_weight.
 struct ExportParams {

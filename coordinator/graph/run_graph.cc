@@ -32,6 +32,7 @@ class GraphBuilder {
     if (recipe_.method == Method::kNoop) return AddNoops();
     Quantize();
     if (recipe_.eval_ppl) AddEvaluations();
+    AddTaskEvaluations();
     if (recipe_.export_format != ExportFormat::kNone && !pending_.has_value()) AddExport();
   }
   std::vector<PlannedTask> TakeTasks() { return tasks_.Take(); }
@@ -355,6 +356,56 @@ class GraphBuilder {
       if (recipe_.eval_fp || !quantizes) AddEvaluation(text, tokens, "fp", TaskPurpose::kEvaluation, {});
       if (quantizes && !pending_.has_value()) {
         AddEvaluation(text, tokens, std::string(WordOf(recipe_.method)), TaskPurpose::kEvaluation, AllCheckpoints());
+      }
+    }
+  }
+
+  Digest AddRequests(const TextSource& source) {
+    PlannedTask task;
+    task.def.kind = TaskKind::kPrepareRequests;
+    task.def.params =
+        PrepareRequestsParams{.task = source.name, .add_bos = recipe_.add_bos, .limit = recipe_.eval_limit}.ToJson();
+    task.def.inputs = {{"tokenizer", spec_.model->tokenizer}, {"items", source.files}};
+    task.title = absl::StrCat("prepare ", source.name);
+    task.evaluated_text = source.name;
+    return tasks_.Add(std::move(task));
+  }
+
+  void AddTaskEvaluation(const TextSource& source, const TaskOutputRef& requests, const std::string& label,
+                         const Checkpoints& blocks) {
+    PlannedTask reduce;
+    reduce.def.kind = TaskKind::kReduceAccuracy;
+    reduce.title = absl::StrCat("accuracy of ", label, " on ", source.name);
+    reduce.purpose = TaskPurpose::kEvaluation;
+    reduce.evaluated_model = label;
+    reduce.evaluated_text = source.name;
+    const int64_t shards = EvalTaskShards(recipe_, source.files.size_bytes);
+    reduce.def.params = ReduceAccuracyParams{.shards = shards}.ToJson();
+    reduce.def.inputs["requests"] = requests;
+    for (int64_t shard = 0; shard < shards; ++shard) {
+      PlannedTask task;
+      task.def.kind = TaskKind::kScoreRequests;
+      task.def.params =
+          ScoreRequestsParams{.batch_tokens = recipe_.batch_size * recipe_.ppl_seqlen, .shard = shard, .shards = shards}
+              .ToJson();
+      task.def.inputs = {{"model", spec_.model->files}, {"requests", requests}};
+      AddCheckpointInputs(blocks, task.def);
+      task.title = absl::StrCat("ask ", label, " ", source.name,
+                                shards == 1 ? "" : absl::StrCat(" (", shard + 1, "/", shards, ")"));
+      task.evaluated_text = source.name;
+      reduce.def.inputs[absl::StrCat("scores.", shard)] = TaskOutputRef{tasks_.Add(std::move(task)), "scores"};
+    }
+    tasks_.Add(std::move(reduce));
+  }
+
+  void AddTaskEvaluations() {
+    const MethodTraits& method = TraitsOf(recipe_.method);
+    if (!method.evaluates) return;
+    for (const TextSource& source : spec_.eval_tasks) {
+      const TaskOutputRef requests{AddRequests(source), "requests"};
+      if (recipe_.eval_fp || !method.quantizes) AddTaskEvaluation(source, requests, "fp", {});
+      if (method.quantizes && !pending_.has_value()) {
+        AddTaskEvaluation(source, requests, std::string(WordOf(recipe_.method)), AllCheckpoints());
       }
     }
   }

@@ -5,6 +5,8 @@
 #include <map>
 #include <set>
 
+#include "common/eval_tasks/eval_task_names.h"
+#include "common/text/one_line.h"
 #include "coordinator/plan/policy/scores.h"
 #include "coordinator/plan/remarks.h"
 
@@ -63,7 +65,8 @@ Status CheckParts(const RunSpec& spec, const Recipe& recipe) {
     LWQ_RETURN_IF_ERROR(CheckName("model.name", spec.model->name));
     if (TraitsOf(recipe.method).needs_model) LWQ_RETURN_IF_ERROR(CheckArtifact("model.files", spec.model->files));
   }
-  if (recipe.method == Method::kNone && (!recipe.eval_ppl || spec.eval_texts.empty())) {
+  const bool has_texts = recipe.eval_ppl && !spec.eval_texts.empty();
+  if (recipe.method == Method::kNone && !has_texts && spec.eval_tasks.empty()) {
     return absl::InvalidArgumentError(
         "method none only evaluates: give at least one eval text and leave eval_ppl on, or choose another method");
   }
@@ -71,8 +74,7 @@ Status CheckParts(const RunSpec& spec, const Recipe& recipe) {
     LWQ_RETURN_IF_ERROR(CheckScores(spec.sensitivity_scores, "sensitivity_scores"));
   }
   const bool calibrates = TraitsOf(recipe.method).trains || WithPolicies(spec, recipe).measures_sensitivity;
-  const bool tokenizes =
-      calibrates || (TraitsOf(recipe.method).needs_model && recipe.eval_ppl && !spec.eval_texts.empty());
+  const bool tokenizes = calibrates || (TraitsOf(recipe.method).needs_model && (has_texts || !spec.eval_tasks.empty()));
   if (tokenizes) LWQ_RETURN_IF_ERROR(CheckArtifact("model.tokenizer", spec.model->tokenizer));
   if (calibrates) {
     if (!spec.calibration.has_value()) {
@@ -89,13 +91,25 @@ Status CheckParts(const RunSpec& spec, const Recipe& recipe) {
         absl::StrCat("eval_texts has ", spec.eval_texts.size(), " texts, at most ", kMaxEvalTexts, " are allowed"));
   }
   std::set<std::string> names;
+  for (const TextSource& task : spec.eval_tasks) {
+    if (!IsEvalTask(task.name)) {
+      return absl::InvalidArgumentError(absl::StrCat("eval_tasks has '", OneLine(task.name, kMaxNameBytes),
+                                                     "', which is no task; tasks are ", EvalTaskNames()));
+    }
+    LWQ_RETURN_IF_ERROR(CheckArtifact(absl::StrCat("eval_tasks '", task.name, "'"), task.files));
+    if (!names.insert(task.name).second) {
+      return absl::InvalidArgumentError(absl::StrCat("eval_tasks has '", task.name, "' twice: give each task once"));
+    }
+  }
   std::map<Digest, std::string> contents;
   for (const TextSource& text : spec.eval_texts) {
     LWQ_RETURN_IF_ERROR(CheckName("eval_texts.name", text.name));
     LWQ_RETURN_IF_ERROR(CheckArtifact(absl::StrCat("eval_texts '", text.name, "'"), text.files));
     if (!names.insert(text.name).second) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("eval_texts has '", text.name, "' twice: give each text its own name"));
+      const bool is_task = IsEvalTask(text.name);
+      return absl::InvalidArgumentError(absl::StrCat("eval_texts has '", text.name, "' ",
+                                                     is_task ? "as eval_tasks has" : "twice",
+                                                     ": give each text its own name"));
     }
     const auto [same, added] = contents.emplace(text.files.digest, text.name);
     if (!added) {
@@ -156,6 +170,13 @@ StatusOr<RunSpec> ParseSpec(const Json& json) {
     LWQ_ASSIGN_OR_RETURN(TextSource source, TextFromJson(text));
     spec.eval_texts.push_back(std::move(source));
   }
+  if (json.contains("eval_tasks")) {
+    if (!json["eval_tasks"].is_array()) return absl::DataLossError("'eval_tasks' is not a list");
+    for (const Json& task : json["eval_tasks"]) {
+      LWQ_ASSIGN_OR_RETURN(TextSource source, TextFromJson(task));
+      spec.eval_tasks.push_back(std::move(source));
+    }
+  }
   LWQ_ASSIGN_OR_RETURN(spec.recipe, PartialRecipeFromJson(json["recipe"]));
   if (json.contains("sensitivity_scores")) {
     if (!json["sensitivity_scores"].is_array()) return absl::DataLossError("'sensitivity_scores' is not a list");
@@ -191,7 +212,8 @@ ResolvedRecipe WithPolicies(const RunSpec& spec, const Recipe& recipe) {
 
 StatusOr<Plan> PlanOfRun(const RunSpec& spec, const LlamaConfig* model, const ResolvedRecipe& resolved,
                          const std::vector<Measurement>& measurements) {
-  LWQ_ASSIGN_OR_RETURN(Plan plan, MakePlan(resolved, model, {spec.sensitivity_scores, measurements}));
+  LWQ_ASSIGN_OR_RETURN(Plan plan,
+                       MakePlan(resolved, model, {spec.sensitivity_scores, measurements, !spec.eval_tasks.empty()}));
   if (model != nullptr) plan.chosen_defaults = DefaultRemarks(spec.recipe, resolved.fields, *model);
   return plan;
 }
@@ -202,7 +224,7 @@ StatusOr<Plan> PlanOfRun(const RunSpec& spec, const LlamaConfig* model, const Re
 }
 
 std::set<TaskKind> KindsOfRun(const RunSpec& spec, const Recipe& recipe) {
-  return KindsOfRun(WithPolicies(spec, recipe), !spec.eval_texts.empty());
+  return KindsOfRun(WithPolicies(spec, recipe), {.texts = !spec.eval_texts.empty(), .tasks = !spec.eval_tasks.empty()});
 }
 
 StatusOr<ResolvedSpec> ResolveSpec(const RunSpec& spec) {
@@ -251,6 +273,7 @@ Json RunSpecToJson(const RunSpec& spec) {
   if (!spec.rung_evaluations.empty()) json["rung_evaluations"] = spec.rung_evaluations;
   if (spec.calibration.has_value()) json["calibration"] = TextToJson(*spec.calibration);
   for (const TextSource& text : spec.eval_texts) json["eval_texts"].push_back(TextToJson(text));
+  for (const TextSource& task : spec.eval_tasks) json["eval_tasks"].push_back(TextToJson(task));
   return json;
 }
 

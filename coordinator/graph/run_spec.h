@@ -39,6 +39,7 @@ struct RunSpec {
   std::optional<ModelSource> model;  // absent only for method "noop"
   std::optional<TextSource> calibration;
   std::vector<TextSource> eval_texts;
+  std::vector<TextSource> eval_tasks = {};  // named as zero-shot tasks are (common/eval_tasks/eval_task_names.h)
   PartialRecipe recipe;
   // How sensitive each block is, measured elsewhere (sensitivity_file); empty where nothing is known.
   std::vector<double> sensitivity_scores;

@@ -123,7 +123,7 @@ StatusOr<Plan> MakePlan(const ResolvedRecipe& resolved, const LlamaConfig* model
   Plan plan;
   if (recipe.method == Method::kNoop) return plan;
   LWQ_CHECK(model != nullptr, "a plan for method ", WordOf(recipe.method), " needs a model");
-  for (const TaskKind kind : KindsOfRun(resolved, /*has_eval_texts=*/true)) {
+  for (const TaskKind kind : KindsOfRun(resolved, {.texts = true, .tasks = knowledge.has_eval_tasks})) {
     plan.peak_memory_bytes = std::max(plan.peak_memory_bytes, TaskMemoryBytes(kind, *model, recipe));
   }
   plan.provisional = resolved.measures_first && knowledge.measurements.empty();

@@ -11,6 +11,7 @@ namespace lwq::coordinator {
 struct PlanKnowledge {
   std::vector<double> given_scores;  // by layer (sensitivity_file); take the place of the first measurement
   std::vector<Measurement> measurements;
+  bool has_eval_tasks = false;  // accuracies are measured
 };
 
 }  // namespace lwq::coordinator

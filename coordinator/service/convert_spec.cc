@@ -137,6 +137,10 @@ StatusOr<RunSpec> FromWire(const wire::RunSpec& message) {
     LWQ_ASSIGN_OR_RETURN(TextSource source, TextFromWire(text, "eval_texts"));
     spec.eval_texts.push_back(std::move(source));
   }
+  for (const wire::TextSource& task : message.eval_tasks()) {
+    LWQ_ASSIGN_OR_RETURN(TextSource source, TextFromWire(task, "eval_tasks"));
+    spec.eval_tasks.push_back(std::move(source));
+  }
   spec.recipe = FromWire(message.recipe());
   spec.sensitivity_scores.assign(message.sensitivity_scores().begin(), message.sensitivity_scores().end());
   spec.priority = message.priority();
@@ -162,6 +166,7 @@ void ToWire(const RunSpec& spec, wire::RunSpec* message) {
   }
   if (spec.calibration.has_value()) TextToWire(*spec.calibration, message->mutable_calibration());
   for (const TextSource& text : spec.eval_texts) TextToWire(text, message->add_eval_texts());
+  for (const TextSource& task : spec.eval_tasks) TextToWire(task, message->add_eval_tasks());
   ToWire(spec.recipe, message->mutable_recipe());
   message->mutable_sensitivity_scores()->Add(spec.sensitivity_scores.begin(), spec.sensitivity_scores.end());
   message->set_priority(spec.priority);

@@ -73,6 +73,62 @@ TEST_F(EvaluationTest, APerplexityIsTheSameWhateverTheShardsAndTheNumberOfWorker
   }
 }
 
+TEST_F(EvaluationTest, AccuraciesAreTheSameWhateverTheShardsAndTheNumberOfWorkers) {
+  const std::string items = std::string(LWQ_SOURCE_DIR) + "/tests/fixtures/world/items/";
+  std::optional<std::string> expected;
+  for (const int workers : {1, 2}) {
+    for (const int shard_windows : {1000, 16}) {
+      SmallRun run;
+      run.method = "rtn";
+      run.extra = absl::StrCat("eval_shard_windows: ", shard_windows, "\neval_ppl: false\neval_limit: 20\n",
+                               "eval_tasks: {piqa: ", items, "piqa.jsonl, winogrande: ", items, "winogrande.jsonl}\n");
+      ClusterOptions options;
+      options.workers = workers;
+      Cluster cluster(Home(absl::StrCat("tasks-", workers, "-", shard_windows)), options);
+      cluster.StartAll();
+      const std::string tag = absl::StrCat("tasks-", workers, "-", shard_windows);
+      const pb::Run finished = cluster.Finish(cluster.Submit(WriteSmallRun(directory_.path(), tag, run)));
+      // Of two models piqa has two accuracies, winogrande one.
+      ASSERT_EQ(finished.measured_size(), 6);
+      Json all = Json::array();
+      for (const pb::Measured& one : finished.measured()) {
+        EXPECT_EQ(one.count(), 20);
+        EXPECT_TRUE(one.has_standard_error());
+        EXPECT_TRUE(one.add_bos());
+        all.push_back({one.subject(), one.dataset(), one.metric(), one.value(), one.standard_error()});
+      }
+      for (const pb::Task& task : finished.tasks()) {
+        if (task.kind() == "reduce_accuracy") all.push_back(task.outputs().at("lines").digest());
+      }
+      EXPECT_EQ(all.size(), 10u) << "and the lines of four reductions";
+      if (!expected.has_value()) expected = all.dump();
+      EXPECT_EQ(all.dump(), *expected) << workers << " workers, shards of " << shard_windows;
+    }
+  }
+}
+
+TEST_F(EvaluationTest, EvalPrintsAccuraciesAndDumpsEveryRequest) {
+  const std::string fixtures = std::string(LWQ_SOURCE_DIR) + "/tests/fixtures";
+  const std::string items = fixtures + "/world/items/";
+  const std::string dump = directory_.path() + "/requests.jsonl";
+  const Finished done = RunToEnd({Binary("lwq"), "eval", "--local", "--json", "--model", fixtures + "/model", "--tasks",
+                                  "arc_easy=" + items + "arc_easy.jsonl,hellaswag=" + items + "hellaswag.jsonl",
+                                  "--eval_limit", "5", "--precision", "fp32", "--dump-requests", dump},
+                                 directory_.path());
+  ASSERT_EQ(done.exit_code, 0) << done.err;
+  const auto run = ParseJson(done.out, "run");
+  ASSERT_TRUE(run.ok()) << run.status();
+  ASSERT_EQ((*run)["measured"].size(), 4u);
+  EXPECT_EQ((*run)["measured"][0]["dataset"], "arc_easy");
+  EXPECT_EQ((*run)["measured"][0]["metric"], "acc");
+  const std::string lines = ReadFileOrEmpty(dump);
+  EXPECT_GE(std::count(lines.begin(), lines.end(), '\n'), 40) << "ten items of four choices at least";
+  const auto first = ParseJson(lines.substr(0, lines.find('\n')), "line");
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_EQ((*first)["context_ids"][0], 1) << "the BOS of the tokenizer";
+  EXPECT_LT((*first)["log_likelihood"], 0);
+}
+
 TEST_F(EvaluationTest, KillsBetweenShardsLeaveThePerplexityAndRepeatNoShardThatWasDone) {
   Json expected;
   {

@@ -7,21 +7,13 @@
 #include "common/artifact/samples.h"
 #include "common/documents/documents.h"
 #include "common/task/task_params.h"
-#include "common/tokenizer/load_tokenizer.h"
 #include "common/tokenizer/tokenizer.h"
-#include "worker/export/tokenizer_tree.h"
 #include "worker/tasks/task.h"
+#include "worker/tasks/tokenizer_input.h"
 #include "worker/windows/windows.h"
 
 namespace lwq::worker {
 namespace {
-
-StatusOr<std::unique_ptr<Tokenizer>> OpenTokenizer(const Task& task, const TaskContext& context) {
-  LWQ_ASSIGN_OR_RETURN(const ArtifactRef ref, InputOf(task, "tokenizer"));
-  LWQ_ASSIGN_OR_RETURN(const FileTree tree, FileTree::Open(context.blobs, ref));
-  LWQ_ASSIGN_OR_RETURN(const qat::TokenizerTree tokenizer, qat::ReadTokenizerTree(tree));
-  return LoadTokenizer(tokenizer.files);
-}
 
 StatusOr<std::vector<std::string>> ReadText(const Task& task, const TaskContext& context) {
   LWQ_ASSIGN_OR_RETURN(const ArtifactRef ref, InputOf(task, "text"));

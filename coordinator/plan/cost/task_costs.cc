@@ -40,6 +40,19 @@ class Shapes {
   double BlockWork() const { return static_cast<double>(BlockParameters(model_)); }
   double Blocks() const { return static_cast<double>(model_.num_hidden_layers); }
   double Windows() const { return static_cast<double>(recipe_.train_size + recipe_.val_size); }
+  // Windows of ppl_seqlen tokens, batch_size at a time, through blocks and head: the larger of a block and of the head
+  // with its logits and their log-softmax.
+  int64_t Evaluation() const {
+    const int64_t batch = recipe_.batch_size;
+    const int64_t seqlen = recipe_.ppl_seqlen;
+    const int64_t head = EmbeddingBytes() + 2 * batch * seqlen * model_.vocab_size * kFp32Bytes;
+    return std::max(BlockBytes() + ForwardBytes(model_, batch, seqlen), head) + ChunkBytes(model_, seqlen);
+  }
+  // So many tokens, in windows of ppl_seqlen, through all blocks and the head.
+  double EvaluationWork(double tokens) const {
+    const int64_t seqlen = recipe_.ppl_seqlen;
+    return Blocks() * ForwardWork(tokens / static_cast<double>(seqlen), seqlen) + HeadWork(tokens);
+  }
   double BlocksFrom(int64_t block) const { return std::max(1.0, Blocks() - static_cast<double>(block)); }
 
  private:
@@ -105,24 +118,40 @@ struct CostOf<TaskKind::kRtnBlock> {
 
 template <>
 struct CostOf<TaskKind::kEvaluatePpl> {
-  // The larger of a block and of the head with its logits and their log-softmax.
-  static int64_t Memory(const Shapes& s) {
-    const int64_t batch = s.recipe().batch_size;
-    const int64_t seqlen = s.recipe().ppl_seqlen;
-    const int64_t head = s.EmbeddingBytes() + 2 * batch * seqlen * s.model().vocab_size * kFp32Bytes;
-    return std::max(s.BlockBytes() + ForwardBytes(s.model(), batch, seqlen), head) + ChunkBytes(s.model(), seqlen);
-  }
-  // As many tokens as the shard has bytes of the text, through all blocks and the head.
+  static int64_t Memory(const Shapes& s) { return s.Evaluation(); }
+  // As many tokens as the shard has bytes of the text.
   static double Work(const Shapes& s, const Sized& task, const EvaluatePplParams& params) {
-    const int64_t seqlen = s.recipe().ppl_seqlen;
-    const double tokens = task.text_bytes / static_cast<double>(params.shards);
-    return s.Blocks() * s.ForwardWork(tokens / static_cast<double>(seqlen), seqlen) + s.HeadWork(tokens);
+    return s.EvaluationWork(task.text_bytes / static_cast<double>(params.shards));
   }
 };
 
 template <>
 struct CostOf<TaskKind::kReducePpl> {
   static int64_t Memory(const Shapes&) { return 0; }  // a number for each window
+  static double Work(const Shapes&, const Sized& task) { return task.text_bytes; }
+};
+
+template <>
+struct CostOf<TaskKind::kPrepareRequests> {
+  static int64_t Memory(const Shapes&) { return 0; }
+  static double Work(const Shapes&, const Sized& task) { return task.text_bytes; }
+};
+
+template <>
+struct CostOf<TaskKind::kScoreRequests> {
+  // Batches of batch_size × ppl_seqlen tokens, with tables of who sees whom of their own.
+  static int64_t Memory(const Shapes& s) {
+    const int64_t seqlen = s.recipe().ppl_seqlen;
+    return s.Evaluation() + 2 * s.recipe().batch_size * seqlen * seqlen * kFp32Bytes;
+  }
+  static double Work(const Shapes& s, const Sized& task, const ScoreRequestsParams& params) {
+    return s.EvaluationWork(task.text_bytes / static_cast<double>(params.shards));
+  }
+};
+
+template <>
+struct CostOf<TaskKind::kReduceAccuracy> {
+  static int64_t Memory(const Shapes&) { return 0; }
   static double Work(const Shapes&, const Sized& task) { return task.text_bytes; }
 };
 

@@ -8,6 +8,7 @@ namespace {
 
 constexpr int64_t kShardTokens = 16384;
 constexpr int64_t kBytesPerToken = 4;
+constexpr int64_t kBytesPerItem = 1024;
 constexpr int64_t kMaxShards = 256;
 
 int64_t RoundedUp(int64_t number, int64_t multiple) {
@@ -25,6 +26,13 @@ int64_t EvalShards(const Recipe& recipe, int64_t text_bytes) {
   const int64_t shards = windows / recipe.eval_shard_windows + (windows % recipe.eval_shard_windows != 0 ? 1 : 0);
   if (shards <= 2) return std::max<int64_t>(1, shards);
   return RoundedUp(std::min(shards, kMaxShards), 4);
+}
+
+int64_t EvalTaskShards(const Recipe& recipe, int64_t file_bytes) {
+  if (recipe.eval_limit > 0 && recipe.eval_limit < file_bytes / kBytesPerItem) {
+    file_bytes = recipe.eval_limit * kBytesPerItem;
+  }
+  return EvalShards(recipe, file_bytes);
 }
 
 }  // namespace lwq::coordinator

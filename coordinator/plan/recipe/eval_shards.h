@@ -20,4 +20,7 @@ int64_t DefaultEvalShardWindows(int64_t ppl_seqlen);
 // text's file: four bytes are taken for a token.
 int64_t EvalShards(const Recipe& recipe, int64_t text_bytes);
 
+// The same of a zero-shot task's published items; with eval_limit of no more than so many of about a kilobyte.
+int64_t EvalTaskShards(const Recipe& recipe, int64_t file_bytes);
+
 }  // namespace lwq::coordinator

@@ -22,7 +22,7 @@ void AddSensitivity(const Recipe& recipe, std::set<TaskKind>& kinds) {
 
 }  // namespace
 
-std::set<TaskKind> KindsOfRun(const ResolvedRecipe& resolved, bool has_eval_texts) {
+std::set<TaskKind> KindsOfRun(const ResolvedRecipe& resolved, EvalInputs given) {
   const Recipe& recipe = resolved.fields;
   if (recipe.method == Method::kNoop) return {TaskKind::kNoop};
   std::set<TaskKind> kinds;
@@ -32,8 +32,11 @@ std::set<TaskKind> KindsOfRun(const ResolvedRecipe& resolved, bool has_eval_text
   if (recipe.method == Method::kRtn) kinds.insert(TaskKind::kRtnBlock);
   if (resolved.measures_sensitivity) AddSensitivity(recipe, kinds);
   if (resolved.needs_squared_error) kinds.insert(TaskKind::kWeightError);
-  if (recipe.eval_ppl && TraitsOf(recipe.method).evaluates && has_eval_texts) {
+  if (recipe.eval_ppl && TraitsOf(recipe.method).evaluates && given.texts) {
     kinds.insert({TaskKind::kTokenize, TaskKind::kEvaluatePpl, TaskKind::kReducePpl});
+  }
+  if (TraitsOf(recipe.method).evaluates && given.tasks) {
+    kinds.insert({TaskKind::kPrepareRequests, TaskKind::kScoreRequests, TaskKind::kReduceAccuracy});
   }
   if (recipe.export_format != ExportFormat::kNone) kinds.insert(TaskKind::kExport);
   return kinds;

@@ -25,10 +25,15 @@ namespace lwq::coordinator {
 //     loss_delta        + loss_delta
 //     pilot             + train_block, loss_delta
 //   mpq_strategy optimal that has scores but no table: + weight_error
-//   evaluation        tokenize, evaluate_ppl, reduce_ppl
+//   eval_texts        tokenize, evaluate_ppl, reduce_ppl
+//   eval_tasks        prepare_requests, score_requests, reduce_accuracy
 //   export            export
 // A run that has made its measurement still has the kinds that made it.
-std::set<TaskKind> KindsOfRun(const ResolvedRecipe& resolved, bool has_eval_texts);
+struct EvalInputs {
+  bool texts = false;
+  bool tasks = false;
+};
+std::set<TaskKind> KindsOfRun(const ResolvedRecipe& resolved, EvalInputs given);
 
 // The kind that a run's work is in, whose class decides its precision: the one of highest main_rank (task_kinds.inc).
 // It has no main kind where none of its kinds has a rank.

@@ -26,8 +26,11 @@ std::optional<KeptKind> KeptKindOf(TaskKind kind, std::string_view role) {
     case TaskKind::kExport:
       return KeptKind::kExport;
     case TaskKind::kTokenize:
+    case TaskKind::kPrepareRequests:
       return KeptKind::kTokens;
     case TaskKind::kEvaluatePpl:
+    case TaskKind::kScoreRequests:
+    case TaskKind::kReduceAccuracy:
       return KeptKind::kLosses;
     default:
       return std::nullopt;

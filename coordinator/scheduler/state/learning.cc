@@ -24,6 +24,9 @@ double WorkInRun(const RunSpec& spec, const LlamaConfig* model, const Recipe& re
   for (const TextSource& text : spec.eval_texts) {
     if (text.name == evaluated_text) text_bytes = text.files.size_bytes;
   }
+  for (const TextSource& task : spec.eval_tasks) {
+    if (task.name == evaluated_text) text_bytes = task.files.size_bytes;
+  }
   return TaskWork(def, model, recipe, text_bytes);
 }
 

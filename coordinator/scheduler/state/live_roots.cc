@@ -15,6 +15,7 @@ void AddInputs(const RunSpec& spec, std::vector<ArtifactRef>& artifacts) {
   }
   if (spec.calibration.has_value()) add(spec.calibration->files);
   for (const TextSource& text : spec.eval_texts) add(text.files);
+  for (const TextSource& task : spec.eval_tasks) add(task.files);
 }
 
 }  // namespace

@@ -23,6 +23,7 @@ std::vector<ArtifactRef> InputsOf(const RunSpec& spec) {
   if (spec.model.has_value()) inputs = {spec.model->files, spec.model->tokenizer, spec.model->companions};
   if (spec.calibration.has_value()) inputs.push_back(spec.calibration->files);
   for (const TextSource& text : spec.eval_texts) inputs.push_back(text.files);
+  for (const TextSource& task : spec.eval_tasks) inputs.push_back(task.files);
   std::erase_if(inputs, [](const ArtifactRef& input) { return input.digest.is_zero(); });
   return inputs;
 }

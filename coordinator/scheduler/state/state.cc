@@ -196,7 +196,8 @@ const TaskRecord* ProducerOf(const State& state, const TaskRecord& task, const s
 // What the tokenization says of the text that was evaluated.
 std::optional<bool> AddedBos(const State& state, const TaskRecord& evaluation) {
   const TaskRecord* shard = ProducerOf(state, evaluation, "losses.0");
-  const TaskRecord* tokenize = shard == nullptr ? nullptr : ProducerOf(state, *shard, "tokens");
+  const TaskRecord* tokenize =
+      shard == nullptr ? ProducerOf(state, evaluation, "requests") : ProducerOf(state, *shard, "tokens");
   if (tokenize == nullptr || tokenize->state != TaskState::kSucceeded) return std::nullopt;
   const StatusOr<Json> metrics = ParseJson(state.actions.at(tokenize->action_key).metrics_json, "metrics");
   if (!metrics.ok()) return std::nullopt;

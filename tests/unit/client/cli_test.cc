@@ -52,9 +52,15 @@ const BadLine kBadLines[] = {
     {"StrangeFlag", {"list", "--zebra"}, "unknown flag --zebra; lwq list --help lists the flags"},
     {"UnknownShortFlag", {"list", "-z"}, "unknown flag -z; lwq list --help lists the flags"},
     {"EfficientQatFlag",
-     {"submit", "--eval_tasks", "piqa"},
-     "flag --eval_tasks of EfficientQAT has no use here: zero-shot tasks are not supported yet; eval_ppl with "
-     "eval_texts measures perplexity"},
+     {"submit", "--eval_batch_size", "8"},
+     "flag --eval_batch_size of EfficientQAT has no use here: perplexity is measured window by window and does not "
+     "depend on a batch; remove it"},
+    {"TasksWithoutFile",
+     {"eval", "--model", "m", "--tasks", "piqa=a,,b"},
+     "--tasks: expected TASK=FILE,TASK=FILE, got \"piqa=a,,b\""},
+    {"DumpWithoutTasks",
+     {"eval", "--model", "m", "--eval_texts", "t.txt", "--dump-requests", "f"},
+     "--dump-requests: there are no requests without a task; give one with --tasks"},
     {"UnexpectedArgument", {"workers", "now"}, "unexpected argument \"now\"; lwq workers --help shows what it takes"},
     {"MissingRun", {"get"}, "RUN is required"},
     {"UnknownFlagBeforeMissingRun", {"get", "--jsno"}, "unknown flag --jsno; did you mean --json?"},

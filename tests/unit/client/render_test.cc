@@ -332,6 +332,14 @@ TEST(EvaluationText, HasAColumnForEachMetric) {
             "model  text      perplexity           accuracy  count  BOS\n"
             "tiny   held-out      2.1250                     50000  added\n"
             "tiny   held-out              0.7500 +/- 0.0500     80\n");
+  lwqat::v1::Run asked;
+  asked.mutable_spec()->mutable_model()->set_name("tiny");
+  test::AddMeasured("fp", "acc", 0.75, 80, &asked);
+  test::AddMeasured("fp", "acc_norm", 0.5, 80, &asked);
+  EXPECT_EQ(RenderEvaluation(asked),
+            "model  text         acc  acc_norm  items\n"
+            "tiny   held-out  0.7500    0.5000     80\n")
+      << "what was measured on the same items stands together";
   EXPECT_EQ(RenderEvaluation({}), "model  text  perplexity  tokens  BOS\n") << "nothing was measured";
 }
 

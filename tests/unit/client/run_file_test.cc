@@ -27,9 +27,29 @@ TEST(RunFile, EveryRecipeFieldIsAKeyOfTheSameName) {
     EXPECT_NE(FindRunField(descriptor->field(i)->name()), nullptr) << descriptor->field(i)->name();
   }
   for (const char* name : {"name", "priority", "numerics_class", "kind_classes", "sensitivity_file", "model",
-                           "calib_dataset", "eval_texts", "save_quant_dir"}) {
+                           "calib_dataset", "eval_texts", "eval_tasks", "save_quant_dir"}) {
     EXPECT_NE(FindRunField(name), nullptr) << name;
   }
+}
+
+TEST(RunFile, ZeroShotTasksAreNamedWithTheirFiles) {
+  const auto run = ParseRunFile(
+      "eval_tasks: {piqa: items/valid.jsonl, arc_easy: hf://datasets/a/b/f.parquet}\n"
+      "eval_texts: [held.txt]\n",
+      "run.yaml", "dir");
+  ASSERT_TRUE(run.ok()) << run.status();
+  ASSERT_EQ(run->eval_tasks.size(), 2u);
+  EXPECT_EQ(run->eval_tasks[0].name, "piqa");
+  EXPECT_EQ(run->eval_tasks[0].path, "dir/items/valid.jsonl");
+  EXPECT_EQ(run->eval_tasks[1].path, "hf://datasets/a/b/f.parquet");
+  EXPECT_EQ(run->eval_texts.size(), 1u);
+  RunRequest flags = *run;
+  const RunField& field = *FindRunField("eval_tasks");
+  ClearRunField(field, &flags);
+  ASSERT_TRUE(SetRunField(field, "winogrande=w.jsonl", &flags).ok());
+  EXPECT_EQ(flags.eval_tasks.size(), 1u) << "flags replace, not add";
+  EXPECT_EQ(flags.eval_tasks[0].name, "winogrande");
+  EXPECT_EQ(flags.eval_texts.size(), 1u);
 }
 
 TEST(RunFile, EveryKeyHasHelpAndEveryHelpHasAKey) {
@@ -247,7 +267,7 @@ const BadFile kBadFiles[] = {
     {"ListForOtherText", "block_grouping: [2]\n", "run.yaml:1:17: block_grouping: expected a text, got a list"},
     {"UnknownTaskKind", "kind_classes: {train: A100}\n",
      "run.yaml:1:16: kind_classes: unknown task kind \"train\"; kinds are tokenize, embed, advance, train_block, "
-     "rtn_block, evaluate_ppl, reduce_ppl, export, loss_gradient, backward_block, gradient_norm, output_fisher, "
+     "rtn_block, evaluate_ppl, reduce_ppl, prepare_requests, score_requests, reduce_accuracy, export, loss_gradient, backward_block, gradient_norm, output_fisher, "
      "loss_delta, "
      "hessian, "
      "weight_error, noop"},
@@ -335,6 +355,11 @@ TEST(CompleteRun, SaysWhatIsMissing) {
             "run.yaml: method sensitivity needs calib_dataset: a text file (plain, .jsonl or .json.gz)");
   EXPECT_EQ(MessageOf(Complete("model: m\nmethod: rtn\neval_ppl: true\n").status()),
             "run.yaml: eval_ppl is on but eval_texts names no text; add one or remove eval_ppl");
+  EXPECT_EQ(MessageOf(Complete("model: m\nmethod: rtn\neval_tasks: [valid.jsonl]\n").status()),
+            "run.yaml: eval_tasks: there is no task \"valid\"; write TASK=FILE, TASK one of piqa, arc_easy, "
+            "arc_challenge, hellaswag, winogrande, boolq, openbookqa");
+  EXPECT_EQ(MessageOf(Complete("model: m\nmethod: rtn\neval_tasks: [{piqa: a.jsonl}, {piqa: b.jsonl}]\n").status()),
+            "run.yaml: eval_tasks: \"piqa\" is given twice, or as the name of a text; name it once");
   EXPECT_EQ(MessageOf(Complete("model: m\nmethod: rtn\neval_texts: [a/t.txt, b/t.txt]\n").status()),
             "run.yaml: eval_texts: two texts are named \"t\"; give them names of their own (\"name: path\")");
 }

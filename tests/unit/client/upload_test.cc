@@ -17,7 +17,9 @@
 #include "client/transfer/fetch_export.h"
 #include "client/transfer/interruptible_store.h"
 #include "client/transfer/naming_store.h"
+#include "client/transfer/request_lines.h"
 #include "client/transfer/sensitivity_file.h"
+#include "client/transfer/task_file.h"
 #include "client/transfer/text_file.h"
 #include "common/artifact/file_tree.h"
 #include "common/artifact/safetensors.h"
@@ -84,6 +86,58 @@ class UploadTest : public testing::Test {
 
   test::TemporaryDirectory folder_;
 };
+
+TEST_F(UploadTest, ItemsOfATaskAreReadBeforeTheyAreUploaded) {
+  WriteText("valid.jsonl", "{\"goal\":\"g\",\"sol1\":\"a\",\"sol2\":\"b\",\"label\":0}\n");
+  const auto files = InspectTaskFile("piqa", At("valid.jsonl"));
+  ASSERT_TRUE(files.ok()) << files.status();
+  EXPECT_THAT(*files, ElementsAre(testing::Pair("items.jsonl", At("valid.jsonl")))) << "the user's name is left out";
+  WriteText("apart.jsonl", "{\"goal\":\"g\",\"sol1\":\"a\",\"sol2\":\"b\"}\n");
+  const auto error = [&](const std::string& task, const std::string& name) {
+    const Status status = InspectTaskFile(task, At(name)).status();
+    EXPECT_FALSE(status.ok()) << name;
+    return std::string(MessageOf(status));
+  };
+  EXPECT_EQ(error("piqa", "apart.jsonl"), "eval_tasks: piqa: " + At("apart.jsonl") + " line 1: label: is missing");
+  WriteText("apart-labels.lst", "1\n");
+  EXPECT_THAT(*InspectTaskFile("piqa", At("apart.jsonl")),
+              ElementsAre(testing::Pair("items.jsonl", At("apart.jsonl")),
+                          testing::Pair("labels.lst", At("apart-labels.lst"))));
+  WriteText("apart-labels.lst", "1\n0\n");
+  EXPECT_THAT(error("piqa", "apart.jsonl"), HasSubstr("has 2 labels for the 1 items"));
+  EXPECT_EQ(error("piqa", "none.jsonl"), "eval_tasks: no such file: " + At("none.jsonl"));
+  EXPECT_THAT(error("piqa", "."), HasSubstr("is not a file; give the .jsonl, .json or .parquet of piqa"));
+  WriteText("empty.jsonl", "");
+  EXPECT_EQ(error("piqa", "empty.jsonl"), "eval_tasks: " + At("empty.jsonl") + " is empty");
+  WriteText("items.csv", "goal,sol1\n");
+  EXPECT_THAT(error("piqa", "items.csv"), HasSubstr("is none of .jsonl, .json"));
+  EXPECT_THAT(error("winogrande", "valid.jsonl"), HasSubstr("line 1: sentence: is missing"));
+  EXPECT_EQ(MessageOf(InspectTaskFile("piqa", "piqa").status()),
+            "eval_tasks: no such file: piqa; give the file of its items: piqa=FILE");
+}
+
+TEST_F(UploadTest, RequestsOfARunAreWrittenAsOneFileAndARunWithoutThemIsRefused) {
+  std::unique_ptr<ObjectStore> objects = *OpenObjectStore("memory:");
+  ArtifactStore store(objects.get());
+  lwqat::v1::Run run;
+  EXPECT_TRUE(absl::IsFailedPrecondition(FetchRequestLines(run, objects.get(), At("lines.jsonl"))));
+  EXPECT_FALSE(fs::exists(At("lines.jsonl")));
+  for (const char* lines : {"{\"a\":1}\n", "{\"b\":2}\n"}) {
+    const ArtifactRef artifact = *UploadContents(store, {{"requests.jsonl", Bytes::FromString(lines)}});
+    lwqat::v1::Task* task = run.add_tasks();
+    task->set_kind("reduce_accuracy");
+    lwqat::v1::ArtifactRef& output = (*task->mutable_outputs())["lines"];
+    output.set_digest(artifact.digest.hex());
+    output.set_size_bytes(artifact.size_bytes);
+  }
+  WriteText("lines.jsonl", "an older one");
+  const Status fetched = FetchRequestLines(run, objects.get(), At("lines.jsonl"));
+  ASSERT_TRUE(fetched.ok()) << fetched;
+  EXPECT_EQ(test::ReadFileOrEmpty(At("lines.jsonl")), "{\"a\":1}\n{\"b\":2}\n");
+  EXPECT_TRUE(absl::IsInvalidArgument(CheckLinesPlace(At("no/such/folder/f"))));
+  EXPECT_TRUE(absl::IsInvalidArgument(CheckLinesPlace(folder_.path())));
+  EXPECT_TRUE(CheckLinesPlace(At("new.jsonl")).ok());
+}
 
 TEST_F(UploadTest, OnlyTheModelsOwnFilesAreTaken) {
   WriteModel();

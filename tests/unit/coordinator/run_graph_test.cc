@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "coordinator/graph/run_graph.h"
 
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -63,6 +64,50 @@ TEST(BuildRunGraphTest, BlockApHasTheTasksOfTheSequentialHandoff) {
   EXPECT_EQ(kinds[TaskKind::kEvaluatePpl], 2);  // fp and block_ap, a shard each
   EXPECT_EQ(kinds[TaskKind::kReducePpl], 2);
   EXPECT_EQ(kinds[TaskKind::kExport], 1);
+}
+
+RunSpec SpecWithTask(RunSpec spec, int64_t size_bytes = 1000) {
+  spec.eval_tasks = {{"piqa", NamedArtifact("piqa items")}};
+  spec.eval_tasks[0].files.size_bytes = size_bytes;
+  return spec;
+}
+
+TEST(BuildRunGraphTest, AZeroShotTaskIsAskedOfBothModelsInShardsThatReadItsRequests) {
+  RunSpec spec = SpecWithTask(BlockApSpec(2));
+  spec.recipe.eval_limit = 7;
+  spec.recipe.add_bos = "never";
+  const std::vector<PlannedTask> graph = Graph(spec);
+  const PlannedTask& prepare = Titled(graph, "prepare piqa");
+  EXPECT_EQ(prepare.def.params, (Json{{"task", "piqa"}, {"add_bos", "never"}, {"limit", 7}}));
+  EXPECT_EQ(prepare.def.inputs.at("items"), TaskInput(spec.eval_tasks[0].files));
+  EXPECT_EQ(prepare.def.inputs.at("tokenizer"), TaskInput(spec.model->tokenizer));
+  for (const std::string label : {"fp", "block_ap"}) {
+    const PlannedTask& score = Titled(graph, "ask " + label + " piqa");
+    EXPECT_EQ(score.def.inputs.at("requests"), Out(prepare, "requests"));
+    EXPECT_EQ(score.def.inputs.contains("block.1"), label == "block_ap");
+    const PlannedTask& reduce = Titled(graph, "accuracy of " + label + " on piqa");
+    EXPECT_EQ(reduce.def.inputs.at("requests"), Out(prepare, "requests"));
+    EXPECT_EQ(reduce.def.inputs.at("scores.0"), Out(score, "scores"));
+    EXPECT_EQ(reduce.purpose, TaskPurpose::kEvaluation);
+    EXPECT_EQ(reduce.evaluated_text, "piqa");
+  }
+  const std::vector<PlannedTask> without = Graph(BlockApSpec(2));
+  for (const Digest& key : Keys(without)) EXPECT_TRUE(Keys(graph).contains(key)) << "no other task changes its key";
+  EXPECT_EQ(graph.size(), without.size() + 5);
+  EXPECT_EQ(RunSpecFromJson(RunSpecToJson(spec))->eval_tasks[0].files, spec.eval_tasks[0].files);
+  EXPECT_FALSE(RunSpecToJson(BlockApSpec(2)).contains("eval_tasks")) << "runs without are stored as before";
+}
+
+TEST(BuildRunGraphTest, ShardsOfATaskFollowFromItsFileAndTheLimit) {
+  RunSpec spec = SpecWithTask(RtnSpec(1), 10'000'000);
+  spec.recipe.eval_fp = false;
+  const auto shards = [](const std::vector<PlannedTask>& graph) {
+    return std::count_if(graph.begin(), graph.end(),
+                         [](const PlannedTask& task) { return task.def.kind == TaskKind::kScoreRequests; });
+  };
+  EXPECT_EQ(shards(Graph(spec)), 156) << "of about 16,384 tokens, a multiple of four";
+  spec.recipe.eval_limit = 100;
+  EXPECT_EQ(shards(Graph(spec)), 2) << "a hundred items are about as many kilobytes";
 }
 
 TEST(BuildRunGraphTest, InputsComeFromTheQuantizedChainAndTargetsFromTheFullPrecisionChain) {
@@ -138,7 +183,7 @@ TEST(EvalShardsTest, TwoAndFourWorkersShareThemEvenly) {
 }
 
 TEST(BuildRunGraphTest, EveryParameterIsReadableByTheWorkersReader) {
-  for (const PlannedTask& task : Graph(BlockApSpec(2))) {
+  for (const PlannedTask& task : Graph(SpecWithTask(BlockApSpec(2)))) {
     const Json& params = task.def.params;
     switch (task.def.kind) {
       case TaskKind::kTokenize:
@@ -161,6 +206,15 @@ TEST(BuildRunGraphTest, EveryParameterIsReadableByTheWorkersReader) {
         break;
       case TaskKind::kReducePpl:
         EXPECT_TRUE(ReducePplParams::FromJson(params).ok());
+        break;
+      case TaskKind::kPrepareRequests:
+        EXPECT_TRUE(PrepareRequestsParams::FromJson(params).ok());
+        break;
+      case TaskKind::kScoreRequests:
+        EXPECT_TRUE(ScoreRequestsParams::FromJson(params).ok());
+        break;
+      case TaskKind::kReduceAccuracy:
+        EXPECT_TRUE(ReduceAccuracyParams::FromJson(params).ok());
         break;
       case TaskKind::kExport:
         EXPECT_TRUE(ExportParams::FromJson(params).ok());
@@ -392,6 +446,27 @@ INSTANTIATE_TEST_SUITE_P(
         BadSpec{"NegativeSize", [](RunSpec& s) { s.calibration->files.size_bytes = -1; }, "has a size of -1 bytes"},
         BadSpec{"NameWithNewline", [](RunSpec& s) { s.name = std::string("a\nb"); }, "name has a control character"},
         BadSpec{"NameTooLong", [](RunSpec& s) { s.name = std::string(300, 'x'); }, "name has 300 bytes"},
+        BadSpec{"NoSuchTask",
+                [](RunSpec& s) {
+                  s.eval_tasks = {{"mmlu", NamedArtifact("items")}};
+                },
+                "eval_tasks has 'mmlu', which is no task; tasks are piqa"},
+        BadSpec{"TaskTwice",
+                [](RunSpec& s) {
+                  s.eval_tasks = {{"piqa", NamedArtifact("a")}, {"piqa", NamedArtifact("b")}};
+                },
+                "eval_tasks has 'piqa' twice"},
+        BadSpec{"TaskWithoutFile",
+                [](RunSpec& s) {
+                  s.eval_tasks = {{"piqa", ArtifactRef()}};
+                },
+                "eval_tasks 'piqa' names no artifact"},
+        BadSpec{"TextNamedAsATask",
+                [](RunSpec& s) {
+                  s.eval_tasks = {{"piqa", NamedArtifact("items")}};
+                  s.eval_texts[0].name = "piqa";
+                },
+                "eval_texts has 'piqa' as eval_tasks has"},
         BadSpec{"TextTwice", [](RunSpec& s) { s.eval_texts.push_back(s.eval_texts[0]); }, "has 'held-out' twice"},
         BadSpec{"SameTextUnderTwoNames",
                 [](RunSpec& s) {

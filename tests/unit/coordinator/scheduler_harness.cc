@@ -119,6 +119,7 @@ ReportSuccess HonestSuccess(const Lease& lease) {
   }
   switch (lease.def->kind) {
     case TaskKind::kTokenize:
+    case TaskKind::kPrepareRequests:
       success.metrics_json = R"({"add_bos":true})";
       break;
     case TaskKind::kEmbed:
@@ -130,6 +131,10 @@ ReportSuccess HonestSuccess(const Lease& lease) {
       success.metrics_json = CanonicalJson(Json{{"best_val_loss", Numbers(lease, 1)[0]}});
       break;
     case TaskKind::kEvaluatePpl:
+    case TaskKind::kScoreRequests:
+      break;
+    case TaskKind::kReduceAccuracy:
+      success.metrics_json = R"({"measured":[{"metric":"acc","value":0.5,"standard_error":0.05,"count":100}]})";
       break;
     case TaskKind::kReducePpl:
       success.metrics_json = R"({"measured":[{"metric":"perplexity","value":2.5,"count":100}]})";

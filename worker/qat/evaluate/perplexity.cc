@@ -11,6 +11,7 @@
 #include "worker/qat/device/threads.h"
 #include "worker/qat/device/torch_guard.h"
 #include "worker/qat/evaluate/activation_spill.h"
+#include "worker/qat/evaluate/check_head.h"
 #include "worker/qat/evaluate/embed_rows.h"
 #include "worker/qat/model/block_forward.h"
 #include "worker/qat/model/head_loss.h"
@@ -97,15 +98,6 @@ class Evaluation {
   ActivationSpill spill_;
   int64_t done_ = 0;
 };
-
-Status CheckHead(const LlamaConfig& config, const HeadWeights& head) {
-  LWQ_RETURN_IF_ERROR(CheckEmbedding(config, head.embedding));
-  LWQ_RETURN_IF_ERROR(Annotate(CheckEmbedding(config, head.lm_head), "lm_head"));
-  if (head.final_norm.shape != std::vector<int64_t>{config.hidden_size}) {
-    return absl::InvalidArgumentError(absl::StrCat("the final norm must be [", config.hidden_size, "]"));
-  }
-  return absl::OkStatus();
-}
 
 }  // namespace
 

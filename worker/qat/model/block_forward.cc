@@ -60,7 +60,7 @@ at::Tensor AttendChunk(const at::Tensor& q, const at::Tensor& k, const at::Tenso
   at::Tensor scores = Matmul(rows, k.narrow(2, begin, keys).transpose(2, 3));
   scores.div_(std::sqrt(static_cast<double>(q.size(4))));  // after the product, as transformers rounds it
   scores = scores.view({q.size(0), q.size(1), groups, count, keys});
-  scores = scores.add(mask.narrow(0, first, count).narrow(1, begin, keys).to(scores.scalar_type()));
+  scores = scores.add(mask.narrow(-2, first, count).narrow(-1, begin, keys).to(scores.scalar_type()));
   const at::Tensor weights = at::softmax(scores, -1).view({q.size(0), q.size(1), groups * count, keys});
   return Matmul(weights, v.narrow(2, begin, keys)).view({q.size(0), q.size(1), groups, count, q.size(4)});
 }
@@ -75,7 +75,7 @@ at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps) {
 
 at::Tensor Rotate(const at::Tensor& x, const SequenceTables& tables) {
   const int64_t half = x.size(3) / 2;
-  const at::Tensor cos = tables.cos.narrow(0, 0, x.size(2)), sin = tables.sin.narrow(0, 0, x.size(2));
+  const at::Tensor cos = tables.cos.narrow(-2, 0, x.size(2)), sin = tables.sin.narrow(-2, 0, x.size(2));
   const at::Tensor first = x.narrow(3, 0, half), second = x.narrow(3, half, half);
   return at::cat({first.mul(cos).sub(second.mul(sin)), second.mul(cos).add(first.mul(sin))}, -1).to(x.scalar_type());
 }

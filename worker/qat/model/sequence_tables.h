@@ -14,12 +14,14 @@
 
 namespace lwq::qat {
 
+// The composed block also takes tables that each sequence of a batch has for itself: cos and sin
+// [B, 1, seqlen, head_dim / 2], mask [B, 1, 1, seqlen, seqlen].
 struct SequenceTables {
   at::Tensor cos;   // [seqlen, head_dim / 2], float32
   at::Tensor sin;   // [seqlen, head_dim / 2], float32
   at::Tensor mask;  // [seqlen, seqlen], float32: 0 where query (row) sees key (column), −inf elsewhere
 
-  int64_t seqlen() const { return cos.size(0); }
+  int64_t seqlen() const { return cos.size(-2); }
 };
 
 // Query i sees keys j with max(0, i − sliding_window + 1) ≤ j ≤ i (no lower limit without a window).

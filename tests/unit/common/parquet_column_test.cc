@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Texts out of Parquet files that pyarrow 26.0.1 and polars 2.1.0 wrote (scripts/make_parquet_golden).
-#include "common/parquet/parquet_texts.h"
+#include "common/parquet/parquet_column.h"
 
 #include <string>
 #include <vector>

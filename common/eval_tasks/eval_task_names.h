@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// The names of the zero-shot tasks there are, for whoever needs no more of them (eval_task.h has their rows).
+//
+// Pure; thread-safe.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <string_view>
+
+namespace lwq {
+
+inline constexpr auto kEvalTaskNames = std::to_array<std::string_view>(
+    {"piqa", "arc_easy", "arc_challenge", "hellaswag", "winogrande", "boolq", "openbookqa"});
+
+inline bool IsEvalTask(std::string_view name) {
+  return std::find(kEvalTaskNames.begin(), kEvalTaskNames.end(), name) != kEvalTaskNames.end();
+}
+
+// "piqa, arc_easy, …"
+inline std::string EvalTaskNames() {
+  std::string names;
+  for (const std::string_view name : kEvalTaskNames) {
+    if (!names.empty()) names += ", ";
+    names += name;
+  }
+  return names;
+}
+
+}  // namespace lwq
