@@ -71,6 +71,16 @@ void AddTraining(const Task& task, int place, int unit_blocks, LayerResult* laye
   }
 }
 
+void AddScales(const Task& task, LayerResult* layer) {
+  const auto metrics = ParseJson(task.metrics_json(), "metrics");
+  if (!metrics.ok() || !metrics->is_object() || !metrics->contains("sources")) return;
+  for (const Json& found : metrics->at("sources")) {
+    const auto source = JsonString(found, "source", "metrics");
+    const auto exponent = NumberOf(found, "exponent");
+    if (source.ok() && exponent.has_value()) layer->scale_exponents.emplace_back(*source, *exponent);
+  }
+}
+
 std::optional<double> SensitivityOf(const Run& run, const BlockPlan& block) {
   if (block.has_sensitivity()) return block.sensitivity();
   if (!run.sensitivity().empty() && block.layer_idx() < run.sensitivity(0).scores_size()) {
@@ -86,28 +96,30 @@ Json OrNull(const std::optional<T>& value) {
 
 Json LayerToJson(const LayerResult& layer) {
   const BlockPlan& plan = layer.plan;
-  return Json{{"layer_idx", plan.layer_idx()},
-              {"position", plan.position()},
-              {"unit", plan.unit()},
-              {"sensitivity", OrNull(layer.sensitivity)},
-              {"bit_width", plan.bit_width()},
-              {"group_size", plan.group_size()},
-              {"stored_bits_per_weight", plan.stored_bits_per_weight()},
-              {"epochs_planned", plan.epochs()},
-              {"epochs_trained", OrNull(layer.epochs_trained)},
-              {"steps", OrNull(layer.steps)},
-              {"quant_lr", plan.quant_lr()},
-              {"zp_lr", plan.zp_lr()},
-              {"weight_lr", plan.weight_lr()},
-              {"patience", plan.patience()},
-              {"initial_val_loss", OrNull(layer.initial_val_loss)},
-              {"best_val_loss", OrNull(layer.best_val_loss)},
-              {"final_val_loss", OrNull(layer.final_val_loss)},
-              {"loss_lowered", OrNull(layer.loss_lowered)},
-              {"zero_point_flips", OrNull(layer.zero_point_flips)},
-              {"zero_points", OrNull(layer.zero_points)},
-              {"training_time", OrNull(layer.training_seconds)},
-              {"peak_memory_bytes", OrNull(layer.peak_memory_bytes)}};
+  Json json{{"layer_idx", plan.layer_idx()},
+            {"position", plan.position()},
+            {"unit", plan.unit()},
+            {"sensitivity", OrNull(layer.sensitivity)},
+            {"bit_width", plan.bit_width()},
+            {"group_size", plan.group_size()},
+            {"stored_bits_per_weight", plan.stored_bits_per_weight()},
+            {"epochs_planned", plan.epochs()},
+            {"epochs_trained", OrNull(layer.epochs_trained)},
+            {"steps", OrNull(layer.steps)},
+            {"quant_lr", plan.quant_lr()},
+            {"zp_lr", plan.zp_lr()},
+            {"weight_lr", plan.weight_lr()},
+            {"patience", plan.patience()},
+            {"initial_val_loss", OrNull(layer.initial_val_loss)},
+            {"best_val_loss", OrNull(layer.best_val_loss)},
+            {"final_val_loss", OrNull(layer.final_val_loss)},
+            {"loss_lowered", OrNull(layer.loss_lowered)},
+            {"zero_point_flips", OrNull(layer.zero_point_flips)},
+            {"zero_points", OrNull(layer.zero_points)},
+            {"training_time", OrNull(layer.training_seconds)},
+            {"peak_memory_bytes", OrNull(layer.peak_memory_bytes)}};
+  for (const auto& [source, exponent] : layer.scale_exponents) json["scale_exponents"][source] = exponent;
+  return json;
 }
 
 // proto3 JSON writes 64-bit integers as texts; a file for any reader has numbers.
@@ -131,6 +143,7 @@ std::vector<LayerResult> LayerResults(const Run& run) {
     const auto same_unit = [&](const BlockPlan& other) { return other.unit() == block.unit(); };
     const auto unit_blocks = std::count_if(run.plan().blocks().begin(), run.plan().blocks().end(), same_unit);
     for (const Task& task : run.tasks()) {
+      if (task.kind() == "search_scales" && task.block() == block.layer_idx()) AddScales(task, &layer);
       if (!IsBlockTask(task) || task.block() != block.unit()) continue;
       if (task.state() != lwqat::v1::TASK_STATE_SUCCEEDED) continue;
       AddTraining(task, block.layer_idx() - block.unit(), static_cast<int>(unit_blocks), &layer);

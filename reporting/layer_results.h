@@ -11,6 +11,8 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "common/json/json.h"
@@ -31,6 +33,8 @@ struct LayerResult {
   std::optional<int64_t> zero_points;
   std::optional<double> training_seconds;
   std::optional<int64_t> peak_memory_bytes;
+  // Of a run that prepares its blocks, by what the scales divide (worker/qat/api/prepare.h) in its order; else empty.
+  std::vector<std::pair<std::string, double>> scale_exponents;
 };
 
 // By layer; empty for a run that quantizes nothing.

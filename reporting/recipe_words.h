@@ -22,4 +22,9 @@ inline MethodTraits TraitsOfMethod(const lwqat::v1::Recipe& recipe) {
   return method.has_value() ? TraitsOf(*method) : MethodTraits{.needs_model = true, .quantizes = true};
 }
 
+// Whether the blocks that are quantized are not those that the model has (prepare).
+inline bool Prepares(const lwqat::v1::Recipe& recipe) {
+  return recipe.has_prepare() && recipe.prepare() != WordOf(Preparation::kNone);
+}
+
 }  // namespace lwq::reporting

@@ -61,21 +61,28 @@ int64_t StepsOf(const Run& run) {
   return planned;
 }
 
+bool Trains(const Recipe& recipe) {
+  return MethodOf(recipe) == Method::kBlockAp;
+}
+
+// What makes a run's perplexity another one; of round-to-nearest, what its scales are searched on.
 std::string RecipeLine(const Run& run) {
   const Recipe& recipe = RecipeOf(run);
   std::string line;
   const auto add = [&](const char* name, const std::string& value) {
     absl::StrAppend(&line, line.empty() ? "" : ", ", name, " ", value);
   };
+  const bool trains = Trains(recipe);
   if (recipe.has_train_size()) add("train_size", absl::StrCat(recipe.train_size()));
-  if (recipe.has_val_size()) add("val_size", absl::StrCat(recipe.val_size()));
+  if (trains && recipe.has_val_size()) add("val_size", absl::StrCat(recipe.val_size()));
   if (recipe.has_training_seqlen()) add("training_seqlen", absl::StrCat(recipe.training_seqlen()));
-  if (recipe.has_epochs()) add("epochs", absl::StrFormat("%.6g", recipe.epochs()));
-  if (recipe.has_batch_size()) add("batch_size", absl::StrCat(recipe.batch_size()));
-  if (recipe.has_quant_lr()) add("quant_lr", absl::StrFormat("%.4g", recipe.quant_lr()));
-  if (recipe.has_zp_lr()) add("zp_lr", absl::StrFormat("%.4g", recipe.zp_lr()));
-  if (recipe.has_weight_lr()) add("weight_lr", absl::StrFormat("%.4g", recipe.weight_lr()));
-  if (recipe.has_precision()) add("precision", recipe.precision());
+  if (Prepares(recipe)) add("prepare", recipe.prepare());
+  if (trains && recipe.has_epochs()) add("epochs", absl::StrFormat("%.6g", recipe.epochs()));
+  if (trains && recipe.has_batch_size()) add("batch_size", absl::StrCat(recipe.batch_size()));
+  if (trains && recipe.has_quant_lr()) add("quant_lr", absl::StrFormat("%.4g", recipe.quant_lr()));
+  if (trains && recipe.has_zp_lr()) add("zp_lr", absl::StrFormat("%.4g", recipe.zp_lr()));
+  if (trains && recipe.has_weight_lr()) add("weight_lr", absl::StrFormat("%.4g", recipe.weight_lr()));
+  if (trains && recipe.has_precision()) add("precision", recipe.precision());
   if (recipe.has_seed()) add("seed", absl::StrCat(recipe.seed()));
   return line;
 }
@@ -101,13 +108,18 @@ ReportRow RowOf(const Run& run, double now_unix_s) {
   row.steps = StepsOf(run);
   row.seconds = ElapsedSeconds(run, now_unix_s);
   row.result_digest = run.result_digest();
-  if (MethodOf(recipe) == Method::kBlockAp) row.recipe = RecipeLine(run);
+  if (Trains(recipe) || Prepares(recipe)) row.recipe = RecipeLine(run);
   row.remarks = UselessTrainingRemarks(run);
   for (const Measured& measured : run.measured()) {
     // A run that does not quantize has measured the model as it is; that is its own result.
     if (measured.subject() != kFullPrecision || MethodOf(recipe) == Method::kNone) AddValue(measured, &row);
   }
   return row;
+}
+
+// What round-to-nearest makes of the model's own blocks: what others win back is counted from there.
+bool IsRoundingAsIs(const Recipe& recipe) {
+  return MethodOf(recipe) == Method::kRtn && !Prepares(recipe);
 }
 
 // Values of full-precision models and of round-to-nearest, by what was measured.
@@ -124,7 +136,7 @@ Baselines FindBaselines(const std::vector<Run>& runs) {
       const std::string measurement = MeasurementOf(run, ColumnOf(measured));
       if (measured.subject() == kFullPrecision || method == Method::kNone) {
         baselines.fp.emplace(measurement, measured.value());
-      } else if (method == Method::kRtn) {
+      } else if (IsRoundingAsIs(RecipeOf(run))) {
         baselines.rtn.emplace(absl::StrCat(measurement, "|", QuantizationOf(run)), measured.value());
       }
     }
@@ -139,7 +151,7 @@ void Compare(const Run& run, const Baselines& baselines, ReportRow* row) {
     if (fp == baselines.fp.end()) continue;
     value.full_precision = fp->second;
     const auto rtn = baselines.rtn.find(absl::StrCat(measurement, "|", QuantizationOf(run)));
-    if (rtn == baselines.rtn.end() || MethodOf(RecipeOf(run)) == Method::kRtn || row->average_bits == 0) continue;
+    if (rtn == baselines.rtn.end() || IsRoundingAsIs(RecipeOf(run)) || row->average_bits == 0) continue;
     if (!TraitsOfMetric(value.column.metric).recovers_in_logs) continue;
     value.recovered_share = RecoveredShare(fp->second, rtn->second, value.value);
   }

@@ -10,6 +10,7 @@
 #include "client/render/run_text.h"
 #include "client/render/table.h"
 #include "common/status/status.h"
+#include "reporting/recipe_words.h"
 #include "reporting/run_facts.h"
 
 namespace lwq::client {
@@ -173,6 +174,10 @@ std::string RenderPlan(const Plan& plan) {
                     FormatFixed(plan.stored_bits_per_weight(), 3), " as stored\n");
     absl::StrAppend(&text, "size         ", FormatBytes(plan.quantized_bytes()), " of quantized linears, ",
                     FormatBytes(plan.export_bytes()), " exported\n");
+  }
+  if (reporting::Prepares(plan.recipe())) {
+    absl::StrAppend(&text, "prepare      ", OneLine(plan.recipe().prepare()),
+                    ": scales are searched first, shared by runs of every width, group size and method\n");
   }
   absl::StrAppend(&text, TasksLine(plan));
   if (plan.peak_memory_bytes() > 0)

@@ -67,6 +67,15 @@ std::string TaskTable(const Run& run) {
   return table.empty() ? "" : absl::StrCat("\n", table.Render());
 }
 
+// Of prepared blocks, in the order of the block: "0.35 0.1 0.5 0.4".
+std::string ExponentsText(const reporting::LayerResult& layer) {
+  std::string text;
+  for (const auto& [source, exponent] : layer.scale_exponents) {
+    absl::StrAppend(&text, text.empty() ? "" : " ", FormatSignificant(exponent, 4));
+  }
+  return text;
+}
+
 std::string LayerTable(const Run& run) {
   Table table({{"block", true},
                {"position", true},
@@ -78,6 +87,7 @@ std::string LayerTable(const Run& run) {
                {"loss before", true},
                {"best", true},
                {"zero-point flips", true},
+               {"exponents"},
                {"time", true},
                {"peak", true}});
   const auto number = [](const std::optional<double>& value, int digits) {
@@ -93,6 +103,7 @@ std::string LayerTable(const Run& run) {
                   layer.plan.group_size() > 0 ? absl::StrCat(layer.plan.group_size()) : "row",
                   number(layer.sensitivity, 6), number(layer.epochs_trained, 4), integer(layer.steps),
                   number(layer.initial_val_loss, 4), number(loss, 4), integer(layer.zero_point_flips),
+                  ExponentsText(layer),
                   layer.training_seconds.has_value() ? FormatSeconds(*layer.training_seconds) : "",
                   layer.peak_memory_bytes.has_value() ? FormatBytes(*layer.peak_memory_bytes) : ""});
   }

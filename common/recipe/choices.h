@@ -40,6 +40,10 @@ LWQ_CHOICE(Preset, LWQ_PRESETS);
   X(kBlockAp, "block_ap") X(kRtn, "rtn") X(kSensitivity, "sensitivity") X(kNone, "none") X(kNoop, "noop")
 LWQ_CHOICE(Method, LWQ_METHODS);
 
+// What is done to blocks before they are quantized.
+#define LWQ_PREPARATIONS(X) X(kNone, "none") X(kAwq, "awq")
+LWQ_CHOICE(Preparation, LWQ_PREPARATIONS);
+
 #define LWQ_LR_SCHEDULES(X) X(kCosine, "cosine") X(kChainedCosine, "chained_cosine")
 LWQ_CHOICE(LrSchedule, LWQ_LR_SCHEDULES);
 

@@ -33,6 +33,8 @@ namespace lwq {
 // loss_delta      A(k) → how the loss rises when block k alone is quantized
 // hessian         one probe of Hutchinson's estimator
 // weight_error    ‖W − Q(W)‖² of every choice
+// Preparation:
+// search_scales   A(k) → the scales of block k's channels, which later tasks work into its weights
 // And noop, which does nothing: it measures the system itself.
 enum class TaskKind {
 #define LWQ_TASK_KIND(enumerator, name, version, Params, outputs, arithmetic, main_rank) enumerator,
@@ -43,7 +45,7 @@ enum class TaskKind {
 enum class Arithmetic {
   kSameEverywhere,  // copies, integer work, sums in float64
   kAsRecipe,        // in the recipe's precision
-  kFp32,            // in float32, whatever the recipe says: sensitivity
+  kFp32,            // in float32, whatever the recipe says: sensitivity, preparation
 };
 
 // A role that a kind makes. A disposable one may be deleted once nobody needs it: activations, gradients.

@@ -149,6 +149,16 @@ void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, Wei
   visit.Young("middle_zero_points", p.middle_zero_points, false);
 }
 
+template <typename P, typename V>
+void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, SearchScalesParams> {
+  visit("block", p.block);
+  visit("samples", p.samples);
+  visit("error_samples", p.error_samples);
+  visit("bits", p.bits);
+  visit("group_size", p.group_size);
+  visit("steps", p.steps);
+}
+
 template <typename P>
 Json Write(const P& params) {
   JsonFieldWriter writer;
@@ -274,6 +284,12 @@ Json WeightErrorParams::ToJson() const {
 }
 StatusOr<WeightErrorParams> WeightErrorParams::FromJson(const Json& json) {
   return Read<WeightErrorParams>(json, "parameters of weight_error");
+}
+Json SearchScalesParams::ToJson() const {
+  return Write(*this);
+}
+StatusOr<SearchScalesParams> SearchScalesParams::FromJson(const Json& json) {
+  return Read<SearchScalesParams>(json, "parameters of search_scales");
 }
 
 }  // namespace lwq

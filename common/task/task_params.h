@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The parameters of every task kind: what the coordinator's graph writes and the worker's executor reads.
 //
+// Where a run prepares its blocks (recipe field prepare), tasks that quantize or measure the weights of block k have
+// its "scales.<k>" as one more input, and work them into the block that "model" has: train_block of every block of its
+// unit that it does not go on from, rtn_block, weight_error, backward_block, output_fisher, loss_delta and hessian.
+//
 // One struct per kind; ToJson is canonical (every field present, so that a default that changes later changes the key;
 // only settings younger than stored tasks are left out at their default),
 // FromJson refuses unknown and missing fields with INVALID_ARGUMENT. Roles of inputs and outputs stand beside each
@@ -234,6 +238,21 @@ struct WeightErrorParams {
   bool middle_zero_points = false;
   Json ToJson() const;
   static StatusOr<WeightErrorParams> FromJson(const Json& json);
+};
+
+// Inputs: "model", "activations" (before the block, at full precision). Output: "scales" of the block's channels
+// (worker/tasks/block_scales.h). Metrics: sources [{source, exponent, error, error_as_is}], as worker/qat/api/prepare.h
+// says. Samples [0, samples) of the set are read; the error is that of the first error_samples of them, rounded to
+// nearest with these bits and groups.
+struct SearchScalesParams {
+  int64_t block = 0;
+  int64_t samples = 0;
+  int64_t error_samples = 0;
+  int bits = 0;
+  int64_t group_size = 0;
+  int64_t steps = 0;  // exponents 0, 1/steps … 1
+  Json ToJson() const;
+  static StatusOr<SearchScalesParams> FromJson(const Json& json);
 };
 
 // Of a kind that has none.

@@ -7,7 +7,9 @@
 #include "common/export_format/export_format.h"
 #include "common/task/task_outputs.h"
 #include "common/task/task_params.h"
+#include "coordinator/graph/prepare_tasks.h"
 #include "coordinator/plan/recipe/eval_shards.h"
+#include "coordinator/plan/recipe/scale_search.h"
 
 namespace lwq::coordinator {
 namespace {
@@ -51,7 +53,7 @@ class GraphBuilder {
 
   // Up to the first measurement that is not there yet.
   void Quantize() {
-    if (TraitsOf(recipe_.method).trains || resolved_.measures_sensitivity) {
+    if (TraitsOf(recipe_.method).trains || resolved_.measures_sensitivity || Prepares(recipe_)) {
       StartChains();
     } else if (model_ != nullptr) {
       current_.emplace(model_->num_hidden_layers, TaskInput(), nullptr);  // nobody asks for its activations
@@ -77,6 +79,7 @@ class GraphBuilder {
                   .recipe = recipe_,
                   .tokens = tokens_,
                   .model = *current_,
+                  .scales = scales_,
                   .tasks = tasks_,
                   .add_pilot = [this](int64_t block, const QuantChoice& choice) { return AddPilot(block, choice); }});
     // What comes before every training is measured at once, what comes between two for the second of them.
@@ -134,8 +137,11 @@ class GraphBuilder {
       return AddAdvance(block, activations, checkpoint);
     };
     full_precision_.emplace(model_->num_hidden_layers, embedded, advance);
-    full_precision_->ActivationsBefore(model_->num_hidden_layers);
+    // The targets; scales alone need no output of the last block.
+    const bool needs_outputs = TraitsOf(recipe_.method).trains || resolved_.measures_sensitivity;
+    if (needs_outputs) full_precision_->ActivationsBefore(model_->num_hidden_layers);
     current_.emplace(model_->num_hidden_layers, embedded, advance);
+    if (Prepares(recipe_)) scales_ = AddScaleSearches(spec_, *model_, recipe_, *full_precision_, tasks_);
   }
 
   TrainBlockParams TrainParams() const {
@@ -191,7 +197,11 @@ class GraphBuilder {
     }
     params.middle_zero_points = recipe_.middle_zero_points && HasTwoBits(params);
     PlannedTask task = TrainTask(params, inputs, last_block);
-    for (int64_t i = 0; start.goes_on && i < unit.block_count; ++i) {
+    for (int64_t i = 0; i < unit.block_count; ++i) {
+      if (!start.goes_on) {
+        AddScalesInput(scales_, unit.first_block + i, task.def);
+        continue;
+      }
       const TaskOutputRef& earlier = *current_->checkpoint(unit.first_block + i);
       task.def.inputs[UnitRole("start", i)] = earlier;
       task.def.inputs[UnitRole("latent", i)] = TaskOutputRef{earlier.derivation_key, UnitRole("latent", i)};
@@ -237,6 +247,7 @@ class GraphBuilder {
     params.epochs = recipe_.pilot_epochs;
     params.middle_zero_points = recipe_.middle_zero_points && HasTwoBits(params);
     PlannedTask task = TrainTask(params, full_precision_->ActivationsBefore(block), block);
+    AddScalesInput(scales_, block, task.def);
     task.title = absl::StrCat("pilot block ", block, " at ", choice.bits, " bits, groups of ", choice.group_size);
     return {tasks_.Add(std::move(task)), "block"};
   }
@@ -294,6 +305,7 @@ class GraphBuilder {
                                        .middle_zero_points = recipe_.middle_zero_points && block.bit_width == 2}
                             .ToJson();
       task.def.inputs = {{"model", spec_.model->files}};
+      AddScalesInput(scales_, block.layer_idx, task.def);
       task.title = absl::StrCat("round block ", block.layer_idx, " to nearest");
       task.block = block.layer_idx;
       task.purpose = TaskPurpose::kCheckpoint;
@@ -437,6 +449,7 @@ class GraphBuilder {
   TaskInput tokens_;  // calibration windows
   std::optional<ModelState> full_precision_;
   std::optional<ModelState> current_;
+  ScalesByBlock scales_;
   std::vector<std::pair<int64_t, TaskOutputRef>> trained_;
   std::map<int64_t, TaskOutputRef> quantized_;  // by block: those that are as they will be in the end
   size_t rungs_evaluated_ = 0;

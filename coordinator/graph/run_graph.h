@@ -9,6 +9,9 @@
 //               advance q ─▶ Aq(1) ─▶ train 1 ─▶ …                     the model as it is: the inputs
 //   every block ─▶ export;  every block + tokenized text ─▶ evaluate, shard by shard ─▶ perplexity
 //
+// With `prepare` the blocks that are trained, rounded or measured are scaled ones (prepare_tasks.h); the full-precision
+// chain is the same.
+//
 // Where the plan goes by a sensitivity that has to be measured, the graph grows: it holds what does not depend on the
 // measurement, and the tasks that make it; once those are done, what they measured is added to the plan's knowledge and
 // the graph is built again. Every task of the smaller graph is in the larger one.

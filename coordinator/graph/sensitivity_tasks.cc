@@ -106,6 +106,12 @@ class SensitivityBuilder {
     if (checkpoint.has_value()) task.def.inputs[role] = *checkpoint;
   }
 
+  // The weights of the block that are measured: those of its state, or of the block as it will be quantized.
+  void AddMeasuredBlock(int64_t block, const std::string& role, PlannedTask& task) const {
+    AddCheckpoint(block, role, task);
+    if (!task.def.inputs.contains(role)) AddScalesInput(context_.scales, block, task.def);
+  }
+
   Digest AddBackward(size_t shard, int64_t block) {
     const TaskInput after = GradientsAfter(shard, block);
     PlannedTask task = Sharded(TaskKind::kBackwardBlock, absl::StrCat("gradient through block ", block), shard, block);
@@ -113,7 +119,7 @@ class SensitivityBuilder {
         BackwardBlockParams{block, shards_[shard].first, shards_[shard].samples, sums_gradients()}.ToJson();
     task.def.inputs["activations"] = context_.model.ActivationsBefore(block);
     task.def.inputs["gradients"] = after;
-    AddCheckpoint(block, "block", task);
+    AddMeasuredBlock(block, "block", task);
     return context_.tasks.Add(std::move(task));
   }
 
@@ -154,6 +160,7 @@ class SensitivityBuilder {
         task.def.inputs["activations"] = context_.model.ActivationsBefore(block);
         task.def.inputs["gradients"] = after;
         AddCheckpoint(block, "block", task);
+        AddScalesInput(context_.scales, block, task.def);  // of what is rounded
         AddPart(context_.tasks.Add(std::move(task)), TaskKind::kOutputFisher, block);
       }
     }
@@ -190,9 +197,16 @@ class SensitivityBuilder {
       if (block > first) {
         task.def.inputs[absl::StrCat("gradients.", block)] = TaskOutputRef{GradientTask(shard, block), "gradients"};
       }
-      if (block < blocks()) AddCheckpoint(block, absl::StrCat("block.", block), task);
+      if (block < blocks()) AddProbedState(first, covered, block, task);
     }
     AddPart(context_.tasks.Add(std::move(task)), TaskKind::kHessian, first, probe);
+  }
+
+  // Only the probed blocks are measured; those behind them are passed through.
+  void AddProbedState(int64_t first, int64_t covered, int64_t block, PlannedTask& task) const {
+    const std::string role = absl::StrCat("block.", block);
+    if (block < first + covered) return AddMeasuredBlock(block, role, task);
+    AddCheckpoint(block, role, task);
   }
 
   void AddLossDelta(bool pilot) {
@@ -219,6 +233,7 @@ class SensitivityBuilder {
         for (int64_t later = block; later < blocks(); ++later) {
           AddCheckpoint(later, absl::StrCat("block.", later), task);
         }
+        if (!pilot) AddScalesInput(context_.scales, block, task.def);  // of what is rounded
         for (size_t i = 0; i < candidates.size(); ++i) {
           task.def.inputs[absl::StrCat("candidate.", i)] = candidates[i];
         }
@@ -238,6 +253,7 @@ class SensitivityBuilder {
                                           .middle_zero_points = recipe_.middle_zero_points}
                             .ToJson();
       task.def.inputs["model"] = context_.spec.model->files;
+      AddScalesInput(context_.scales, block, task.def);
       task.title = absl::StrCat("weight errors of block ", block);
       task.block = block;
       AddPart(context_.tasks.Add(std::move(task)), TaskKind::kWeightError, block);

@@ -23,6 +23,7 @@
 #include "common/model/llama_config.h"
 #include "coordinator/graph/model_state.h"
 #include "coordinator/graph/planned_task.h"
+#include "coordinator/graph/prepare_tasks.h"
 #include "coordinator/graph/run_spec.h"
 #include "coordinator/plan/policy/measurement.h"
 
@@ -56,6 +57,7 @@ struct SensitivityContext {
   const Recipe& recipe;
   TaskInput tokens;
   ModelState& model;
+  const ScalesByBlock& scales;  // of blocks that are measured as they will be quantized
   TaskList& tasks;
   std::function<TaskOutputRef(int64_t block, const QuantChoice& choice)> add_pilot;
 };

@@ -92,6 +92,27 @@ TEST(SharingTest, RunsThatDifferInTheirRecipeShareTheFullPrecisionChain) {
   EXPECT_EQ(Executed(three_bits, "train_block"), 4);
 }
 
+TEST(SharingTest, ScalesAreSearchedOnceForRunsOfOtherWidthsAndMethods) {
+  TemporaryDirectory directory;
+  Cluster cluster(directory.path(), {});
+  cluster.StartAll();
+  SmallRun prepared;
+  prepared.extra = "prepare: awq\n";
+  const pb::Run plain = cluster.Finish(cluster.Submit(WriteSmallRun(directory.path(), "plain", {})));
+  const pb::Run two_bits = cluster.Finish(cluster.Submit(WriteSmallRun(directory.path(), "w2", prepared)));
+  EXPECT_NE(two_bits.result_digest(), plain.result_digest());
+  EXPECT_EQ(Executed(two_bits, "search_scales"), 4);
+  EXPECT_EQ(Executed(two_bits, "advance"), 3) << "only the quantized chain: the other is the model's as it is";
+  prepared.wbits = 3;
+  const pb::Run three_bits = cluster.Finish(cluster.Submit(WriteSmallRun(directory.path(), "w3", prepared)));
+  EXPECT_EQ(Executed(three_bits, "search_scales"), 0);
+  EXPECT_EQ(Executed(three_bits, "train_block"), 4);
+  prepared.method = "rtn";
+  const pb::Run rounded = cluster.Finish(cluster.Submit(WriteSmallRun(directory.path(), "rtn", prepared)));
+  EXPECT_EQ(Executed(rounded, "search_scales"), 0);
+  EXPECT_EQ(Executed(rounded, "rtn_block"), 4);
+}
+
 TEST(SharingTest, TheFullPrecisionChainIsExecutedOnceForARunAnotherRecipeAndOneThatComesWhileTheFirstRuns) {
   TemporaryDirectory directory;
   Cluster cluster(directory.path(), {});

@@ -5,6 +5,8 @@
 #include "common/model/check_model.h"
 #include "worker/export/block_checkpoint.h"
 #include "worker/export/model_blocks.h"
+#include "worker/qat/api/prepare.h"
+#include "worker/tasks/block_scales.h"
 
 namespace lwq::worker {
 
@@ -19,7 +21,11 @@ StatusOr<std::unique_ptr<ModelInput>> ModelInput::Open(const Task& task, const T
 }
 
 StatusOr<qat::BlockState> ModelInput::Block(int64_t block) {
-  return qat::LoadBlock(*tensors_, config_, block);
+  LWQ_ASSIGN_OR_RETURN(qat::BlockState state, qat::LoadBlock(*tensors_, config_, block));
+  const auto prepared = inputs_.find(absl::StrCat("scales.", block));
+  if (prepared == inputs_.end()) return state;
+  LWQ_ASSIGN_OR_RETURN(const qat::BlockScales scales, LoadScales(*context_.blobs, prepared->second));
+  return qat::FoldScales(config_, state, scales);
 }
 
 StatusOr<qat::BlockState> ModelInput::CurrentBlock(int64_t block) {
@@ -31,8 +37,8 @@ StatusOr<qat::BlockState> ModelInput::TaskBlock(int64_t block) {
 }
 
 StatusOr<qat::BlockState> ModelInput::BlockOr(const std::string& role, int64_t block) {
-  const auto checkpoint = task_.inputs.find(role);
-  if (checkpoint == task_.inputs.end()) return Block(block);
+  const auto checkpoint = inputs_.find(role);
+  if (checkpoint == inputs_.end()) return Block(block);
   return qat::LoadBlockCheckpoint(*context_.blobs, checkpoint->second);
 }
 

@@ -5,7 +5,9 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <string>
 
 #include "common/artifact/file_tree.h"
 #include "common/model/llama_config.h"
@@ -24,7 +26,8 @@ class ModelInput {
   const FileTree& files() const { return files_; }
   TensorSource& tensors() { return *tensors_; }
 
-  // The block as the model has it (full precision, or as its quantization_config says).
+  // The block as the model has it (full precision, or as its quantization_config says), with the scales of the task's
+  // input "scales.<block>" worked in where there is one.
   StatusOr<qat::BlockState> Block(int64_t block);
   // Input "block.<block>" of the task where there is one, else Block(block).
   StatusOr<qat::BlockState> CurrentBlock(int64_t block);
@@ -33,8 +36,8 @@ class ModelInput {
 
  private:
   StatusOr<qat::BlockState> BlockOr(const std::string& role, int64_t block);
-  ModelInput(const Task& task, const TaskContext& context) : task_(task), context_(context) {}
-  const Task& task_;
+  ModelInput(const Task& task, const TaskContext& context) : inputs_(task.inputs), context_(context) {}
+  const std::map<std::string, ArtifactRef> inputs_;  // of the task, which need not outlive it
   const TaskContext& context_;
   FileTree files_;
   LlamaConfig config_;

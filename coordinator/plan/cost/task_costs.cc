@@ -7,6 +7,7 @@
 #include "common/task/task_params.h"
 #include "coordinator/plan/cost/memory.h"
 #include "coordinator/plan/recipe/policies.h"
+#include "coordinator/plan/recipe/scale_search.h"
 
 namespace lwq::coordinator {
 namespace {
@@ -234,6 +235,33 @@ struct CostOf<TaskKind::kWeightError> {
   static int64_t Memory(const Shapes& s) { return 2 * s.BlockBytes(); }
   static double Work(const Shapes& s, const Sized&, const WeightErrorParams& params) {
     return static_cast<double>(params.choices.size()) * s.BlockWork();
+  }
+};
+
+template <>
+struct CostOf<TaskKind::kSearchScales> {
+  // The block and what its linears read of the error's tokens; beside them a sample's pass, or a linear twice scaled
+  // and rounded with its outputs for those tokens.
+  static int64_t Memory(const Shapes& s) {
+    const LlamaConfig& model = s.model();
+    int64_t columns = 0, largest_linear = 0, most_outputs = 0;
+    for (const LinearKind kind : {LinearKind::kQ, LinearKind::kO, LinearKind::kGate, LinearKind::kDown}) {
+      const LinearShape shape = ShapeOf(model, kind);
+      columns += shape.in_features;
+      largest_linear = std::max(largest_linear, shape.in_features * shape.out_features);
+      most_outputs = std::max(most_outputs, shape.out_features);
+    }
+    const int64_t seqlen = s.recipe().training_seqlen;
+    const int64_t error_tokens = ScaleErrorSamples(s.recipe()) * seqlen;
+    const int64_t pass = s.Forward(1) + columns * seqlen * kFp32Bytes;
+    const int64_t rounding = (3 * largest_linear + most_outputs * error_tokens) * kFp32Bytes;
+    return s.BlockBytes() + columns * error_tokens * kFp32Bytes + std::max(pass, rounding) + s.Chunks();
+  }
+  // A forward pass of all samples, and every exponent's of those of the error through the linears alone.
+  static double Work(const Shapes& s, const Sized&, const SearchScalesParams& params) {
+    const double error_tokens = static_cast<double>(params.error_samples * s.recipe().training_seqlen);
+    return s.ForwardWork(static_cast<double>(params.samples)) +
+           static_cast<double>(params.steps + 1) * 2 * error_tokens * s.BlockWork();
   }
 };
 

@@ -15,6 +15,7 @@
 #include "coordinator/plan/recipe/block_bits.h"
 #include "coordinator/plan/recipe/group_size.h"
 #include "coordinator/plan/recipe/policies.h"
+#include "coordinator/plan/recipe/scale_search.h"
 #include "coordinator/plan/recipe/sensitivity_choices.h"
 
 namespace lwq::coordinator {
@@ -113,6 +114,11 @@ void CheckRecipeCombinations(const Recipe& recipe, Problems& problems) {
         absl::StrCat("reorder_every measures the model as its blocks are quantized one after the other, which "
                      "handoff ",
                      WordOf(recipe.handoff), " does not do: use sequential, or set reorder_every to 0"));
+  }
+  if (Prepares(recipe) && !Quantizes(recipe) && recipe.method != Method::kSensitivity) {
+    problems.Add(absl::StrCat("prepare ", WordOf(recipe.prepare),
+                              " scales blocks before they are quantized or measured, but method '",
+                              WordOf(recipe.method), "' does neither: use prepare none"));
   }
   if (!Quantizes(recipe) && recipe.export_format != ExportFormat::kNone) {
     problems.Add(absl::StrCat("export_format ", WordOf(recipe.export_format), " needs quantized blocks, but method '",

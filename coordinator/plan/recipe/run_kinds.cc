@@ -2,6 +2,7 @@
 #include "coordinator/plan/recipe/run_kinds.h"
 
 #include "common/recipe/method.h"
+#include "coordinator/plan/recipe/scale_search.h"
 
 namespace lwq::coordinator {
 namespace {
@@ -28,6 +29,9 @@ std::set<TaskKind> KindsOfRun(const ResolvedRecipe& resolved, EvalInputs given) 
   std::set<TaskKind> kinds;
   if (TraitsOf(recipe.method).trains) {
     kinds.insert({TaskKind::kTokenize, TaskKind::kEmbed, TaskKind::kAdvance, TaskKind::kTrainBlock});
+  }
+  if (Prepares(recipe)) {
+    kinds.insert({TaskKind::kTokenize, TaskKind::kEmbed, TaskKind::kAdvance, TaskKind::kSearchScales});
   }
   if (recipe.method == Method::kRtn) kinds.insert(TaskKind::kRtnBlock);
   if (resolved.measures_sensitivity) AddSensitivity(recipe, kinds);

@@ -16,6 +16,7 @@ namespace lwq::coordinator {
 // Every kind of task that the run's graph has. A run has the kinds of each line that applies to it:
 //   block_ap          tokenize, embed, advance, train_block
 //   rtn               rtn_block
+//   prepare awq       tokenize, embed, advance, search_scales
 //   sensitivity       what its metric needs; the other methods too where they measure:
 //     every metric      tokenize, embed, advance
 //     gradient          + loss_gradient, backward_block, gradient_norm
@@ -28,7 +29,7 @@ namespace lwq::coordinator {
 //   eval_texts        tokenize, evaluate_ppl, reduce_ppl
 //   eval_tasks        prepare_requests, score_requests, reduce_accuracy
 //   export            export
-// A run that has made its measurement still has the kinds that made it.
+// A run that has made its measurement still has the kinds that made it; scales of a model's only block need no advance.
 struct EvalInputs {
   bool texts = false;
   bool tasks = false;

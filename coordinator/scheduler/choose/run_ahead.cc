@@ -15,6 +15,11 @@ bool IsChainStep(const TaskEntry& task) {
   return task.record.def->kind == TaskKind::kEmbed || task.record.def->kind == TaskKind::kAdvance;
 }
 
+// What trainings and roundings wait for, and nothing by itself: not what a chain runs ahead for.
+bool OnlyPrepares(const TaskEntry& task) {
+  return task.record.def->kind == TaskKind::kSearchScales;
+}
+
 bool BeginsAChain(const TaskEntry& task) {
   return task.record.def->kind == TaskKind::kEmbed;
 }
@@ -69,7 +74,7 @@ bool ResultFollows(const State& state, const TaskEntry& task) {
     for (const Digest& key : maker.consumers) {
       const TaskEntry& reader = state.tasks.at(key);
       if (made.contains(key) || !IsLive(reader.record) || !CanSoonBeExecuted(state, reader.record, made)) continue;
-      if (!IsChainStep(reader)) return true;
+      if (!IsChainStep(reader) && !OnlyPrepares(reader)) return true;
       made.insert(key);
       frontier.push_back(&reader);
     }

@@ -65,7 +65,8 @@ TEST_F(RunApiTest, ARunHasEndedForItsWatcherOnceItsLastTasksAreKnown) {
   ended.mutable_tasks(0)->set_state(lwqat::v1::TASK_STATE_SUCCEEDED);
   service_.watch_calls = {{running, part, ended}};
   std::vector<lwqat::v1::Run> seen;
-  const auto last = api_.WatchRun("abcdef123456", [&](const lwqat::v1::Run& run) { seen.push_back(run); }, [](bool) {});
+  const auto last = api_.WatchRun(
+      "abcdef123456", [&](const lwqat::v1::Run& run) { seen.push_back(run); }, [](bool) {});
   ASSERT_TRUE(last.ok()) << last.status();
   EXPECT_EQ(last->tasks(0).state(), lwqat::v1::TASK_STATE_SUCCEEDED);
   ASSERT_EQ(seen.size(), 2u);

@@ -267,10 +267,11 @@ const BadFile kBadFiles[] = {
     {"ListForOtherText", "block_grouping: [2]\n", "run.yaml:1:17: block_grouping: expected a text, got a list"},
     {"UnknownTaskKind", "kind_classes: {train: A100}\n",
      "run.yaml:1:16: kind_classes: unknown task kind \"train\"; kinds are tokenize, embed, advance, train_block, "
-     "rtn_block, evaluate_ppl, reduce_ppl, prepare_requests, score_requests, reduce_accuracy, export, loss_gradient, backward_block, gradient_norm, output_fisher, "
+     "rtn_block, evaluate_ppl, reduce_ppl, prepare_requests, score_requests, reduce_accuracy, export, loss_gradient, "
+     "backward_block, gradient_norm, output_fisher, "
      "loss_delta, "
      "hessian, "
-     "weight_error, noop"},
+     "weight_error, search_scales, noop"},
     {"MisspeltTaskKind", "kind_classes: {train_blok: A100}\n",
      "run.yaml:1:16: kind_classes: unknown task kind \"train_blok\"; did you mean train_block?"},
     {"TextForKindClasses", "kind_classes: A100\n",

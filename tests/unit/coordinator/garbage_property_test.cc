@@ -17,6 +17,7 @@ RunSpec RandomRun() {
   spec.recipe.handoff = *rc::gen::element<std::string>("sequential", "independent", "relay");
   spec.recipe.epochs = *rc::gen::inRange(1, 4);
   spec.recipe.wbits = *rc::gen::element(2, 3);
+  spec.recipe.prepare = *rc::gen::element<std::string>("none", "awq");
   return spec;
 }
 

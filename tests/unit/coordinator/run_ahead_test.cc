@@ -54,6 +54,20 @@ TEST(RunAheadTest, BeyondTheBudgetTheChainWaitsUntilATrainingWillNeedIt) {
       << "both of which train block 1 waits for";
 }
 
+TEST(RunAheadTest, ASearchOfScalesAloneIsNothingThatAChainRunsAheadFor) {
+  SchedulerHarness harness(ActivationBudget(0));
+  const WorkerId a = harness.Register("a");
+  const WorkerId b = harness.Register("b");
+  RunSpec spec = WithHandoff(4, "sequential");
+  spec.recipe.prepare = "awq";
+  harness.Submit(spec);
+  harness.RunUntil(a, "train block 0");
+  const std::optional<Lease> search = harness.LeaseTo(b);
+  EXPECT_EQ(TitleOf(search), "search scales of block 1") << "whose activations are block 0's target";
+  ASSERT_TRUE(harness.Succeed(b, *search).ok());
+  EXPECT_EQ(TitleOf(harness.LeaseTo(b)), "nothing") << "though a further step would let block 2's be searched";
+}
+
 TEST(RunAheadTest, WithinTheBudgetItGoesOnAndStopsAtTheBudget) {
   for (const int64_t room : {1, 2, 3}) {
     SchedulerHarness harness(ActivationBudget(kUnlimited));

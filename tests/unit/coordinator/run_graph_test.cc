@@ -183,7 +183,7 @@ TEST(EvalShardsTest, TwoAndFourWorkersShareThemEvenly) {
 }
 
 TEST(BuildRunGraphTest, EveryParameterIsReadableByTheWorkersReader) {
-  for (const PlannedTask& task : Graph(SpecWithTask(BlockApSpec(2)))) {
+  for (const PlannedTask& task : Graph(BlockApSpec(2))) {
     const Json& params = task.def.params;
     switch (task.def.kind) {
       case TaskKind::kTokenize:
@@ -239,6 +239,9 @@ TEST(BuildRunGraphTest, EveryParameterIsReadableByTheWorkersReader) {
         break;
       case TaskKind::kWeightError:
         EXPECT_TRUE(WeightErrorParams::FromJson(params).ok());
+        break;
+      case TaskKind::kSearchScales:
+        EXPECT_TRUE(SearchScalesParams::FromJson(params).ok());
         break;
       case TaskKind::kNoop:
         break;

@@ -126,6 +126,7 @@ ReportSuccess HonestSuccess(const Lease& lease) {
     case TaskKind::kAdvance:
     case TaskKind::kRtnBlock:
     case TaskKind::kExport:
+    case TaskKind::kSearchScales:
       break;
     case TaskKind::kTrainBlock:
       success.metrics_json = CanonicalJson(Json{{"best_val_loss", Numbers(lease, 1)[0]}});
@@ -134,7 +135,7 @@ ReportSuccess HonestSuccess(const Lease& lease) {
     case TaskKind::kScoreRequests:
       break;
     case TaskKind::kReduceAccuracy:
-      success.metrics_json = R"({"measured":[{"metric":"acc","value":0.5,"standard_error":0.05,"count":100}]})";
+      success.metrics_json = R"({"measured":[{"metric":"acc","value":0.5,"standard_error":0.1,"count":26}]})";
       break;
     case TaskKind::kReducePpl:
       success.metrics_json = R"({"measured":[{"metric":"perplexity","value":2.5,"count":100}]})";

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the sensitivity calls hold does not grow with the number of blocks, and obeys what the plan says their tasks
-// need.
+// What the calls of sensitivity and preparation hold does not grow with the number of blocks, and obeys what the plan
+// says their tasks need.
 #include <cstdio>
 
 #include "coordinator/plan/cost/task_costs.h"
 #include "gtest/gtest.h"
 #include "tests/unit/qat/model_random_block.h"
 #include "tests/unit/qat/stream_boundaries.h"
+#include "worker/qat/api/prepare.h"
 #include "worker/qat/api/sensitivity.h"
 
 namespace lwq::qat {
@@ -77,6 +78,10 @@ Peaks PeaksOf(const LlamaConfig& config, int64_t samples, int64_t seqlen) {
       PeakOf([&] { return HessianCurvatures(config, probe, inputs, options, nullptr, cancel).status(); });
   peaks[TaskKind::kWeightError] =
       PeakOf([&] { return WeightErrors(config, blocks[0], {{.bits = 2, .group_size = 64}}).status(); });
+  peaks[TaskKind::kSearchScales] = PeakOf([&] {
+    const ScaleSearchOptions search{.bits = 2, .group_size = 64, .steps = 2, .error_samples = 1};
+    return SearchScales(config, blocks[0], activations, search, nullptr, cancel).status();
+  });
   return peaks;
 }
 
@@ -108,9 +113,10 @@ TEST_P(SensitivityEstimateTest, MeasuredPeaksObeyTheTasksEstimatesWithoutTheirCh
   Recipe recipe{};
   recipe.training_seqlen = GetParam().seqlen;
   recipe.batch_size = 1;
-  constexpr int64_t kChunks = int64_t{8} * (8 << 20);  // what samples are read and written through
+  constexpr int64_t kChunks = int64_t{4} * (8 << 20);  // what samples are read or written through
   for (const auto& [kind, peak] : PeaksOf(config, 1, GetParam().seqlen)) {
-    const int64_t chunks = kind == TaskKind::kWeightError ? 0 : kChunks;
+    const int64_t sets = kind == TaskKind::kWeightError ? 0 : kind == TaskKind::kSearchScales ? 1 : 2;
+    const int64_t chunks = sets * kChunks;
     const int64_t estimate = coordinator::TaskMemoryBytes(kind, config, recipe) - chunks;
     std::printf("%s: %ld MiB of at most %ld\n", std::string(TaskKindName(kind)).c_str(), static_cast<long>(peak >> 20),
                 static_cast<long>(estimate >> 20));

@@ -53,6 +53,21 @@ TEST(Report, PutsTheFullPrecisionModelFirstAndTellsTheShare) {
   EXPECT_EQ(report.rows[2].seconds, 10);
 }
 
+TEST(Report, RoundingOfPreparedBlocksIsNoBaselineAndRecoversItsOwnShare) {
+  lwqat::v1::Run prepared = MeasuredRun("prepared", "rtn", 2.5, 2.0);
+  prepared.mutable_plan()->mutable_recipe()->set_prepare("awq");
+  prepared.mutable_plan()->mutable_recipe()->set_train_size(32);
+  const Report report =
+      BuildReport({prepared, MeasuredRun("rtn-run", "rtn", 4.0, 2.0), MeasuredRun("ap-run", "block_ap", 2.5, 2.0)}, 0);
+  ASSERT_EQ(report.rows.size(), 4u);
+  const double share = std::log(4.0 / 2.5) / std::log(2.0);
+  EXPECT_DOUBLE_EQ(Perplexity(report.rows[1]).recovered_share.value(), share);
+  EXPECT_EQ(report.rows[1].recipe, "train_size 32, prepare awq") << "it has seen calibration windows";
+  EXPECT_EQ(Perplexity(report.rows[2]).recovered_share, std::nullopt) << "round-to-nearest as it is";
+  EXPECT_EQ(report.rows[2].recipe, "");
+  EXPECT_DOUBLE_EQ(Perplexity(report.rows[3]).recovered_share.value(), share);
+}
+
 TEST(Report, TakesTheFullPrecisionNumberFromAnyRunOfTheSameModel) {
   const Report report =
       BuildReport({MeasuredRun("rtn-run", "rtn", 4.0, 0), MeasuredRun("ap-run", "block_ap", 2.5, 2.0)}, 0);

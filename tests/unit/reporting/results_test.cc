@@ -29,6 +29,19 @@ TEST(LayerStatistics, HasEveryFieldOfEveryBlock) {
   EXPECT_EQ(statistics["model"], "org/Tiny-2 b");
 }
 
+TEST(LayerStatistics, APreparedBlockHasTheExponentsOfItsScales) {
+  lwqat::v1::Run run = test::FinishedPolicyRun();
+  EXPECT_FALSE(LayersToJson(run)[1].contains("scale_exponents"));
+  lwqat::v1::Task& search = *run.add_tasks() = test::MakeTask("search_scales", 1, lwqat::v1::TASK_STATE_SUCCEEDED);
+  search.set_metrics_json(
+      R"({"sources": [{"source": "input_layernorm", "exponent": 0.35, "error": 1.5, "error_as_is": 2.5},
+                      {"source": "mlp.up_proj", "exponent": 0, "error": 1, "error_as_is": 1}]})");
+  const Json layers = LayersToJson(run);
+  EXPECT_EQ(layers[1]["scale_exponents"], (Json{{"input_layernorm", 0.35}, {"mlp.up_proj", 0.0}}));
+  EXPECT_FALSE(layers[2].contains("scale_exponents")) << "of another block";
+  EXPECT_EQ(layers[1]["steps"], 160) << "a search is no training";
+}
+
 TEST(LayerStatistics, ATimeThatAReusedTaskLacksIsThatOfItsEpochs) {
   const Json statistics = LayerStatistics(test::FinishedPolicyRun());
   EXPECT_EQ(statistics["layers"][0]["training_time"], 2.5);

@@ -35,7 +35,8 @@ at::Tensor NormalizedHeads(const at::Tensor& heads, const at::Tensor& norm, doub
   return norm.defined() ? RmsNorm(heads, norm, eps).to(heads.scalar_type()) : heads;
 }
 
-at::Tensor SelfAttention(const LlamaConfig& config, const BlockTensors& block, const SequenceTables& tables,
+// What o reads [B, T, H·E].
+at::Tensor AttendedHeads(const LlamaConfig& config, const BlockTensors& block, const SequenceTables& tables,
                          const at::Tensor& x) {
   const at::Tensor q = SplitHeads(Project(block, LinearKind::kQ, x), config.num_attention_heads);
   const at::Tensor k = SplitHeads(Project(block, LinearKind::kK, x), config.num_key_value_heads);
@@ -43,12 +44,13 @@ at::Tensor SelfAttention(const LlamaConfig& config, const BlockTensors& block, c
   const at::Tensor heads =
       Attention(Rotate(NormalizedHeads(q, block.query_norm, config.rms_norm_eps), tables),
                 Rotate(NormalizedHeads(k, block.key_norm, config.rms_norm_eps), tables), v, tables, config);
-  return Project(block, LinearKind::kO, heads.transpose(1, 2).reshape({x.size(0), x.size(1), -1}));
+  return heads.transpose(1, 2).reshape({x.size(0), x.size(1), -1});
 }
 
-at::Tensor FeedForward(const BlockTensors& block, const at::Tensor& x) {
+// What down reads [B, T, intermediate].
+at::Tensor GatedUp(const BlockTensors& block, const at::Tensor& x) {
   const at::Tensor gate = at::silu(Project(block, LinearKind::kGate, x));
-  return Project(block, LinearKind::kDown, gate.mul(Project(block, LinearKind::kUp, x)));
+  return gate.mul(Project(block, LinearKind::kUp, x));
 }
 
 // Queries [first, first + count) against keys [begin, first + count). q [B, K, G, T, E] with G query heads a key head:
@@ -114,9 +116,22 @@ at::Tensor ComposedBlockForward(const LlamaConfig& config, const BlockTensors& b
   const at::ScalarType compute = block[LinearKind::kQ].scalar_type();
   const at::Tensor residual = Widened(hidden);
   const at::Tensor x = RmsNorm(residual, block.input_norm, config.rms_norm_eps).to(compute);
-  const at::Tensor attended = residual.add(SelfAttention(config, block, tables, x));
+  const at::Tensor attended = residual.add(Project(block, LinearKind::kO, AttendedHeads(config, block, tables, x)));
   const at::Tensor y = RmsNorm(attended, block.post_attention_norm, config.rms_norm_eps).to(compute);
-  return attended.add(FeedForward(block, y));
+  return attended.add(Project(block, LinearKind::kDown, GatedUp(block, y)));
+}
+
+LinearInputs InputsOfLinears(const LlamaConfig& config, const BlockTensors& block, const SequenceTables& tables,
+                             const at::Tensor& hidden) {
+  const at::ScalarType compute = block[LinearKind::kQ].scalar_type();
+  const at::Tensor residual = Widened(hidden);
+  LinearInputs inputs;
+  inputs.qkv = RmsNorm(residual, block.input_norm, config.rms_norm_eps).to(compute);
+  inputs.o = AttendedHeads(config, block, tables, inputs.qkv);
+  const at::Tensor attended = residual.add(Project(block, LinearKind::kO, inputs.o));
+  inputs.gate_up = RmsNorm(attended, block.post_attention_norm, config.rms_norm_eps).to(compute);
+  inputs.down = GatedUp(block, inputs.gate_up);
+  return inputs;
 }
 
 }  // namespace lwq::qat

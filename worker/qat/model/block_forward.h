@@ -38,6 +38,16 @@ at::Tensor BlockForwardForLosses(const LlamaConfig& config, const BlockTensors& 
 at::Tensor ComposedBlockForward(const LlamaConfig& config, const BlockTensors& block, const SequenceTables& tables,
                                 const at::Tensor& hidden);
 
+// What the linears of a block read, by the composed block, in the dtype of their products.
+struct LinearInputs {
+  at::Tensor qkv;      // [B, T, D]
+  at::Tensor o;        // [B, T, H·E], head by head
+  at::Tensor gate_up;  // [B, T, D]
+  at::Tensor down;     // [B, T, intermediate]
+};
+LinearInputs InputsOfLinears(const LlamaConfig& config, const BlockTensors& block, const SequenceTables& tables,
+                             const at::Tensor& hidden);
+
 // x / sqrt(mean(x²) + eps) · weight over the last dimension, computed in float32 (float64 for float64).
 at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps);
 
