@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Coordinator, worker and lwq as a platform team runs them: mutual TLS, tokens, an audit log, health and metrics on
-// ports of their own.
+// Coordinator, worker and lwq as a platform team runs them: mutual TLS, tokens, an audit log; health, metrics and the
+// answers to KEDA on ports of their own.
 #include <signal.h>
 #include <sys/stat.h>
 
@@ -10,8 +10,10 @@
 #include <thread>
 
 #include "common/json/json.h"
+#include "common/rpc/channel.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "keda/external_scaler.grpc.pb.h"
 #include "tests/testing/certificates.h"
 #include "tests/testing/process.h"
 
@@ -85,6 +87,8 @@ class SecurityTest : public ::testing::Test {
                             "127.0.0.1:0",
                             "--metrics-listen",
                             "127.0.0.1:0",
+                            "--scaler-listen",
+                            "127.0.0.1:0",
                             "--log-format",
                             "json"},
                            path("coordinator.log"));
@@ -115,6 +119,37 @@ class SecurityTest : public ::testing::Test {
       if (line.starts_with(prefix)) return line.substr(prefix.size());
     }
     return "";
+  }
+  // Where the coordinator says in its log that KEDA is answered.
+  std::string ScalerAddress() {
+    const std::string said = "answering KEDA address=";
+    std::ifstream log(path("coordinator.log"));
+    for (std::string line; std::getline(log, line);) {
+      if (const size_t at = line.find(said); at != std::string::npos) {
+        return line.substr(at + said.size(), line.find('"', at) - at - said.size());
+      }
+    }
+    return "";
+  }
+  // The first question of a poll of KEDA's, by a caller with these files, over a connection of its own. A patient one
+  // tries to connect until the deadline.
+  grpc::Status AskScaler(const CertificateFiles& files, bool patient, externalscaler::GetMetricSpecResponse* spec) {
+    ChannelOptions options{.own_connection = true};
+    if (!files.ca.empty()) {
+      const auto security = CallerSecurity::Open({.certificates = files});
+      LWQ_CHECK(security.ok(), security.status().ToString());
+      options.security = *security;
+    }
+    externalscaler::ScaledObjectRef object;
+    auto& metadata = *object.mutable_scalermetadata();
+    metadata["device"] = "NVIDIA L4";
+    metadata["memory"] = "22GiB";
+    metadata["deviceSeconds"] = "1800";
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
+    context.set_wait_for_ready(patient);
+    return externalscaler::ExternalScaler::NewStub(OpenChannel(ScalerAddress(), options))
+        ->GetMetricSpec(&context, object, spec);
   }
   std::string Submit() {
     const Finished submitted = Lwq({"submit", path("run.yaml"), "--json"}, "submitter-a");
@@ -193,6 +228,29 @@ TEST_F(SecurityTest, CallersInPlaintextOrWithoutACertificateAreRefusedWithAHint)
   const Finished without = Lwq({"list"}, "admin", /*pair=*/"", "0.5");
   EXPECT_EQ(without.exit_code, 3);
   EXPECT_THAT(without.err, HasSubstr("if it asks for a certificate, give --tls-cert and --tls-key"));
+}
+
+TEST_F(SecurityTest, KedaIsAnsweredWithACertificateOfTheCaAndNobodyElse) {
+  Write("stranger", CertificateAuthority("another CA").Sign("keda"));
+  StartCoordinator();
+  ASSERT_THAT(ScalerAddress(), StartsWith("127.0.0.1:"));
+  ASSERT_NE(ScalerAddress(), address_);
+  externalscaler::GetMetricSpecResponse spec;
+  const grpc::Status answered =
+      AskScaler({.ca = path("ca.crt"), .cert = path("user.crt"), .key = path("user.key")}, /*patient=*/true, &spec);
+  ASSERT_TRUE(answered.ok()) << answered.error_message();
+  ASSERT_EQ(spec.metricspecs_size(), 1);
+  EXPECT_EQ(spec.metricspecs(0).targetsizefloat(), 1800);
+
+  const std::vector<std::pair<const char*, CertificateFiles>> refused = {
+      {"without a certificate", {.ca = path("ca.crt")}},
+      {"with another CA's", {.ca = path("ca.crt"), .cert = path("stranger.crt"), .key = path("stranger.key")}},
+      {"in plaintext", {}},
+  };
+  for (const auto& [how, files] : refused) {
+    const grpc::Status status = AskScaler(files, /*patient=*/false, &spec);
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE) << how << ": " << status.error_message();
+  }
 }
 
 TEST_F(SecurityTest, ARevokedTokenIsRefusedWithoutARestart) {
