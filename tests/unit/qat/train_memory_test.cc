@@ -2,6 +2,7 @@
 #include "worker/qat/api/train_memory.h"
 
 #include <algorithm>
+#include <optional>
 #include <ostream>
 #include <string>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "gtest/gtest.h"
 #include "tests/unit/qat/model_random_block.h"
 #include "worker/qat/api/execution.h"
+#include "worker/qat/model/products.h"
 
 namespace lwq::qat {
 namespace {
@@ -25,6 +27,7 @@ struct MemoryCase {
   Precision precision;
   bool keep_latent = false;
   std::vector<QuantChoice> rest = {};
+  std::optional<bool> widens_products = {};  // unless the CPU decides
 };
 
 void PrintTo(const MemoryCase& test_case, std::ostream* os) {
@@ -49,6 +52,8 @@ class TrainMemoryTest : public ::testing::TestWithParam<MemoryCase> {
 
 TEST_P(TrainMemoryTest, TheMeasuredPeakObeysTheEstimateAndTheEstimateIsClose) {
   const MemoryCase& test_case = GetParam();
+  std::optional<ScopedWidenedProducts> products;
+  if (test_case.widens_products) products.emplace(*test_case.widens_products);
   const LlamaConfig config = RandomConfig(test_case.shape);
   TrainOptions options;
   options.weight_lr = 1e-5;
@@ -88,7 +93,19 @@ INSTANTIATE_TEST_SUITE_P(
         MemoryCase{"longbf16", {256, 704, 4, 2}, 2, 1, 700, 3, -1, Precision::kBF16},
         MemoryCase{"biasesandheadnorms", {1024, 2816, 16, 4, 1, 64, true}, 1, 1, 128, 4, 128, Precision::kF32},
         MemoryCase{"headnormslong", {256, 704, 4, 4, 1, 64, true}, 2, 1, 700, 3, -1, Precision::kF32},
-        MemoryCase{"headnormslongbf16", {256, 704, 4, 2, 1, 64, true}, 2, 1, 700, 3, -1, Precision::kBF16},
+        MemoryCase{"headnormslongbf16widened",
+                   {256, 704, 4, 2, 1, 64, true},
+                   2,
+                   1,
+                   700,
+                   3,
+                   -1,
+                   Precision::kBF16,
+                   false,
+                   {},
+                   true},
+        MemoryCase{
+            "headnormslongbf16", {256, 704, 4, 2, 1, 64, true}, 2, 1, 700, 3, -1, Precision::kBF16, false, {}, false},
         MemoryCase{"accumulated", {256, 704, 8, 8}, 4, 4, 256, 4, 64, Precision::kF32},
         MemoryCase{"smallgroups", {256, 512, 8, 8}, 1, 1, 64, 2, 32, Precision::kF32},
         MemoryCase{"unitoftwo", {1024, 2816, 16, 16}, 1, 1, 128, 4, 128, Precision::kF32, false, {{2, 64}}},

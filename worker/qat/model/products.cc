@@ -22,8 +22,7 @@ std::atomic<bool>& WidenProducts() {
 }
 
 bool MustWiden(const at::Tensor& operand) {
-  return operand.scalar_type() == at::kBFloat16 && operand.device().is_cpu() &&
-         WidenProducts().load(std::memory_order_relaxed);
+  return operand.scalar_type() == at::kBFloat16 && operand.device().is_cpu() && WidensProducts();
 }
 
 // a · b in float32, rounded to bf16.
@@ -74,6 +73,10 @@ class WidenedMatmul : public torch::autograd::Function<WidenedMatmul> {
 };
 
 }  // namespace
+
+bool WidensProducts() {
+  return WidenProducts().load(std::memory_order_relaxed);
+}
 
 at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
   if (MustWiden(x)) return WidenedLinear::apply(x, weight, bias.defined() ? bias : at::empty({0}, x.options()));

@@ -15,6 +15,9 @@
 
 namespace lwq::qat {
 
+// Whether bf16 products on the CPU are widened: where it does not multiply bf16 itself.
+bool WidensProducts();
+
 // Widened copies live only during a call: what autograd keeps is the operands as they are.
 
 // x [..., in] times weight [out, in] transposed, plus the bias [out] where it is defined → [..., out]. Where products

@@ -5,6 +5,7 @@
 
 #include "worker/qat/gemm/gemm_kernels.h"
 #include "worker/qat/model/block_forward.h"
+#include "worker/qat/model/products.h"
 
 namespace lwq::qat {
 namespace {
@@ -125,9 +126,9 @@ int64_t EstimateActivationBytes(const LlamaConfig& config, const TrainOptions& o
                        compute * (scores.value_rows * keys + scores.kept) + head_norms;
   // On top, the larger of two moments. The feed-forward half: four kept products and three gradients, less the first
   // already dropped. The attention half: raw, masked and normalised scores of a chunk (or their gradients), one of them
-  // widened where bf16 products are (products.h), and rotations in fp32.
+  // widened where bf16 products are (products.h: on CPUs that do not multiply bf16), and rotations in fp32.
   const int64_t feed_forward = seqlen * (compute * 6 * config.intermediate_size + 2 * kF32Bytes * hidden);
-  const int64_t widened = compute < kF32Bytes ? kF32Bytes * scores.largest_chunk : 0;
+  const int64_t widened = compute < kF32Bytes && WidensProducts() ? kF32Bytes * scores.largest_chunk : 0;
   const int64_t attention = compute * 3 * scores.largest_chunk + widened + seqlen * 3 * kF32Bytes * (queries + keys);
   const int64_t mask = kF32Bytes * seqlen * seqlen;
   // Every further block keeps the same (input and error are there once) and the four products of its feed-forward half;
