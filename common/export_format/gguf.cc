@@ -46,11 +46,11 @@ template <GgufFourBits kFourBits>
 std::vector<std::string> GgufRemarks(const ServedModel& model) {
   const std::vector<std::string> carriers = Carriers(model, kFourBits);
   const bool rounds = kFourBits == GgufFourBits::kSmall && model.widths.contains(4);
-  std::vector<std::string> remarks = {absl::StrCat(
-      "for llama.cpp (tried with b11549): ", absl::StrJoin(carriers, ", "), "; ",
-      rounds ? "4-bit weights are off by at most 2^-11 of the zero point times the scale, all others are"
-             : "its weights are",
-      " those that were trained, but it multiplies them with activations rounded to 8 bits")};
+  std::vector<std::string> remarks = {
+      absl::StrCat("for llama.cpp (tried with b11549): ", absl::StrJoin(carriers, ", "), "; ",
+                   rounds ? "4-bit weights are off by at most 2^-11 of the zero point times the scale, all others are"
+                          : "its weights are",
+                   " those that were trained, but it multiplies them with activations rounded to 8 bits")};
   if (model.widths.contains(2) && model.middle_zero_points) {
     remarks.push_back(
         "Q2_0 is type 42 of GGUF: readers without it, as llama.cpp before it and gguf 0.19.0 of PyPI, refuse the file");
