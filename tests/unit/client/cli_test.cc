@@ -432,8 +432,9 @@ TEST_F(VerbTest, OfSeveralWatchedRunsThoseThatSucceedAreFetchedThoughOneFails) {
   test::WriteFile(At("second.yaml"), "name: other\nmodel: model\ncalib_dataset: calib.txt\nsave_quant_dir: second\n");
   lwqat::v1::Run exported;
   ExportTo(&exported);
-  service_.on_watch = [&] {  // a stream that breaks and is opened again finds them ended
-    service_.With([&](test::FakeRunService& service) {
+  // A stream that breaks and is opened again finds them ended. The server may still call it when the client has left.
+  service_.on_watch = [this, exported] {
+    service_.With([&exported](test::FakeRunService& service) {
       for (lwqat::v1::Run& run : service.runs) {
         run.set_state(run.spec().name() == "other" ? lwqat::v1::RUN_STATE_SUCCEEDED : lwqat::v1::RUN_STATE_FAILED);
         *run.mutable_export_() = exported.export_();
