@@ -73,16 +73,20 @@ std::string RecipeLine(const Run& run) {
     absl::StrAppend(&line, line.empty() ? "" : ", ", name, " ", value);
   };
   const bool trains = Trains(recipe);
+  const bool by_gptq = MethodOf(recipe) == Method::kGptq || (trains && recipe.init() == WordOf(Initialization::kGptq));
   if (recipe.has_train_size()) add("train_size", absl::StrCat(recipe.train_size()));
   if (trains && recipe.has_val_size()) add("val_size", absl::StrCat(recipe.val_size()));
   if (recipe.has_training_seqlen()) add("training_seqlen", absl::StrCat(recipe.training_seqlen()));
   if (Prepares(recipe)) add("prepare", recipe.prepare());
+  if (trains && by_gptq) add("init", recipe.init());
+  if (by_gptq && recipe.has_damp_percent()) add("damp_percent", absl::StrFormat("%.6g", recipe.damp_percent()));
+  if (by_gptq && recipe.desc_act()) add("desc_act", "true");
   if (trains && recipe.has_epochs()) add("epochs", absl::StrFormat("%.6g", recipe.epochs()));
   if (trains && recipe.has_batch_size()) add("batch_size", absl::StrCat(recipe.batch_size()));
   if (trains && recipe.has_quant_lr()) add("quant_lr", absl::StrFormat("%.4g", recipe.quant_lr()));
   if (trains && recipe.has_zp_lr()) add("zp_lr", absl::StrFormat("%.4g", recipe.zp_lr()));
   if (trains && recipe.has_weight_lr()) add("weight_lr", absl::StrFormat("%.4g", recipe.weight_lr()));
-  if (trains && recipe.has_precision()) add("precision", recipe.precision());
+  if ((trains || by_gptq) && recipe.has_precision()) add("precision", recipe.precision());
   if (recipe.has_seed()) add("seed", absl::StrCat(recipe.seed()));
   return line;
 }
@@ -108,7 +112,7 @@ ReportRow RowOf(const Run& run, double now_unix_s) {
   row.steps = StepsOf(run);
   row.seconds = ElapsedSeconds(run, now_unix_s);
   row.result_digest = run.result_digest();
-  if (Trains(recipe) || Prepares(recipe)) row.recipe = RecipeLine(run);
+  if (Trains(recipe) || Prepares(recipe) || MethodOf(recipe) == Method::kGptq) row.recipe = RecipeLine(run);
   row.remarks = UselessTrainingRemarks(run);
   for (const Measured& measured : run.measured()) {
     // A run that does not quantize has measured the model as it is; that is its own result.

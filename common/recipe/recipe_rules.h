@@ -61,7 +61,7 @@ struct Checked {
 enum class Reader : uint8_t {
   kPlan,       // what every block gets, and what the run costs
   kCalibrate,  // the calibration windows
-  kTrain,      // Block-AP
+  kTrain,      // Block-AP and GPTQ
   kMeasure,    // sensitivity
   kEvaluate,   // perplexity
   kExport,     // the quantized model's files

@@ -35,6 +35,8 @@ namespace lwq {
 // weight_error    ‖W − Q(W)‖² of every choice
 // Preparation:
 // search_scales   A(k) → the scales of block k's channels, which later tasks work into its weights
+// Other methods on the same activations:
+// gptq_block      A(k) → block k rounded column by column, with the errors made up for; Block-AP may start from it
 // And noop, which does nothing: it measures the system itself.
 enum class TaskKind {
 #define LWQ_TASK_KIND(enumerator, name, version, Params, outputs, arithmetic, main_rank) enumerator,

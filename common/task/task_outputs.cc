@@ -17,6 +17,12 @@ Roles RolesOf(const TrainBlockParams& params) {
   return roles;
 }
 
+Roles RolesOf(const GptqBlockParams& params) {
+  Roles roles = {"block"};
+  if (params.keep_latent) roles.push_back("latent");
+  return roles;
+}
+
 Roles RolesOf(const BackwardBlockParams& params) {
   Roles roles;
   if (params.block > 0) roles.push_back("gradients");

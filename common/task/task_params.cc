@@ -159,6 +159,20 @@ void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, Sea
   visit("steps", p.steps);
 }
 
+template <typename P, typename V>
+void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, GptqBlockParams> {
+  visit("block", p.block);
+  visit("samples", p.samples);
+  visit("bits", p.bits);
+  visit("group_size", p.group_size);
+  visit("damp_percent", p.damp_percent);
+  visit("desc_act", p.desc_act);
+  visit("fp16_scales", p.fp16_scales);
+  visit("range_contains_zero", p.range_contains_zero);
+  visit("middle_zero_points", p.middle_zero_points);
+  visit("keep_latent", p.keep_latent);
+}
+
 template <typename P>
 Json Write(const P& params) {
   JsonFieldWriter writer;
@@ -290,6 +304,12 @@ Json SearchScalesParams::ToJson() const {
 }
 StatusOr<SearchScalesParams> SearchScalesParams::FromJson(const Json& json) {
   return Read<SearchScalesParams>(json, "parameters of search_scales");
+}
+Json GptqBlockParams::ToJson() const {
+  return Write(*this);
+}
+StatusOr<GptqBlockParams> GptqBlockParams::FromJson(const Json& json) {
+  return Read<GptqBlockParams>(json, "parameters of gptq_block");
 }
 
 }  // namespace lwq

@@ -3,7 +3,8 @@
 //
 // Where a run prepares its blocks (recipe field prepare), tasks that quantize or measure the weights of block k have
 // its "scales.<k>" as one more input, and work them into the block that "model" has: train_block of every block of its
-// unit that it does not go on from, rtn_block, weight_error, backward_block, output_fisher, loss_delta and hessian.
+// unit that it does not go on from, rtn_block, gptq_block, weight_error, backward_block, output_fisher, loss_delta and
+// hessian.
 //
 // One struct per kind; ToJson is canonical (every field present, so that a default that changes later changes the key;
 // only settings younger than stored tasks are left out at their default),
@@ -58,13 +59,13 @@ struct AdvanceParams {
 };
 
 // Inputs: "model", "inputs" (activations the quantized block reads), "targets" (full-precision outputs); to go on from
-// an earlier training its "start" (output "block") and "latent". Outputs: "block" and, with keep_latent, "latent". With
-// `rest`, a unit of several blocks is trained as one against the last one's output: block + i has its roles with ".i"
-// appended ("block.1", "latent.1", "start.1").
-// Metrics: initial_val_loss, best_val_loss, final_val_loss, epochs_planned, epochs_trained, steps, stopped_early,
-// zero_point_flips, zero_points, epochs [{epoch, step, train_loss, val_loss, seconds}], bits, group_size, quant_lr,
-// weight_lr (rates as used, after halvings), blocks [{layer_idx, bits, group_size, zero_point_flips, zero_points}]; the
-// others are the unit's (flips its sum; bits and group_size its first block's).
+// an earlier training, or from gptq_block, its "start" (output "block") and "latent". Outputs: "block" and, with
+// keep_latent, "latent". With `rest`, a unit of several blocks is trained as one against the last one's output: block +
+// i has its roles with ".i" appended ("block.1", "latent.1", "start.1"). Metrics: initial_val_loss, best_val_loss,
+// final_val_loss, epochs_planned, epochs_trained, steps, stopped_early, zero_point_flips, zero_points, epochs [{epoch,
+// step, train_loss, val_loss, seconds}], bits, group_size, quant_lr, weight_lr (rates as used, after halvings), blocks
+// [{layer_idx, bits, group_size, zero_point_flips, zero_points}]; the others are the unit's (flips its sum; bits and
+// group_size its first block's).
 struct TrainBlockParams : TrainSettings {
   int64_t block = 0;
   int64_t train_size = 0;  // samples [0, train_size) train, [train_size, train_size + val_size) validate
@@ -253,6 +254,24 @@ struct SearchScalesParams {
   int64_t steps = 0;  // exponents 0, 1/steps … 1
   Json ToJson() const;
   static StatusOr<SearchScalesParams> FromJson(const Json& json);
+};
+
+// Inputs: "model", "activations" (before the block, as the quantized block will read them). Outputs: "block" and, with
+// keep_latent, "latent": the weights that were rounded, for a training that goes on from them. Samples [0, samples) of
+// the set are read. Metrics: linears [{linear, error, damp_percent, dead_columns}], as worker/qat/api/gptq.h says.
+struct GptqBlockParams {
+  int64_t block = 0;
+  int64_t samples = 0;
+  int bits = 4;
+  int64_t group_size = 128;  // −1: whole row
+  double damp_percent = 0.01;
+  bool desc_act = false;
+  bool fp16_scales = true;
+  bool range_contains_zero = true;
+  bool middle_zero_points = false;
+  bool keep_latent = false;
+  Json ToJson() const;
+  static StatusOr<GptqBlockParams> FromJson(const Json& json);
 };
 
 // Of a kind that has none.

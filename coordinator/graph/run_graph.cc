@@ -53,13 +53,14 @@ class GraphBuilder {
 
   // Up to the first measurement that is not there yet.
   void Quantize() {
-    if (TraitsOf(recipe_.method).trains || resolved_.measures_sensitivity || Prepares(recipe_)) {
+    if (TraitsOf(recipe_.method).reads_activations || resolved_.measures_sensitivity || Prepares(recipe_)) {
       StartChains();
     } else if (model_ != nullptr) {
       current_.emplace(model_->num_hidden_layers, TaskInput(), nullptr);  // nobody asks for its activations
     }
     if (resolved_.measures_first && !FirstMeasurement()) return;
     if (recipe_.method == Method::kRtn) AddRtn();
+    if (recipe_.method == Method::kGptq) AddGptq();
     if (recipe_.method == Method::kBlockAp) AddBlockAp();
   }
 
@@ -137,7 +138,7 @@ class GraphBuilder {
       return AddAdvance(block, activations, checkpoint);
     };
     full_precision_.emplace(model_->num_hidden_layers, embedded, advance);
-    // The targets; scales alone need no output of the last block.
+    // The targets; scales and GPTQ alone need no output of the last block.
     const bool needs_outputs = TraitsOf(recipe_.method).trains || resolved_.measures_sensitivity;
     if (needs_outputs) full_precision_->ActivationsBefore(model_->num_hidden_layers);
     current_.emplace(model_->num_hidden_layers, embedded, advance);
@@ -175,6 +176,22 @@ class GraphBuilder {
     return task;
   }
 
+  // Block i of a training's unit starts from `block` and the latent weights of the same task.
+  static void StartFrom(const TaskOutputRef& block, std::string latent_role, int64_t i, TaskDef& def) {
+    def.inputs[UnitRole("start", i)] = block;
+    def.inputs[UnitRole("latent", i)] = TaskOutputRef{block.derivation_key, std::move(latent_role)};
+  }
+
+  // Each block of the unit by GPTQ on what the ones before it then give.
+  void StartFromGptq(const TrainingUnit& unit, TaskInput inputs, TaskDef& def) {
+    for (int64_t i = 0; i < unit.block_count; ++i) {
+      const int64_t block = unit.first_block + i;
+      const TaskOutputRef start = AddGptqBlock(block, inputs, {.keep_latent = true});
+      StartFrom(start, "latent", i, def);
+      if (i + 1 < unit.block_count) inputs = AddAdvance(block, inputs, start);
+    }
+  }
+
   struct TrainStart {
     bool goes_on = false;      // from the checkpoints and latents the blocks have now
     bool keep_latent = false;  // another training will go on from this one
@@ -197,14 +214,15 @@ class GraphBuilder {
     }
     params.middle_zero_points = recipe_.middle_zero_points && HasTwoBits(params);
     PlannedTask task = TrainTask(params, inputs, last_block);
-    for (int64_t i = 0; i < unit.block_count; ++i) {
-      if (!start.goes_on) {
-        AddScalesInput(scales_, unit.first_block + i, task.def);
-        continue;
+    if (start.goes_on) {
+      for (int64_t i = 0; i < unit.block_count; ++i) {
+        const TaskOutputRef& earlier = *current_->checkpoint(unit.first_block + i);
+        StartFrom(earlier, UnitRole("latent", i), i, task.def);
       }
-      const TaskOutputRef& earlier = *current_->checkpoint(unit.first_block + i);
-      task.def.inputs[UnitRole("start", i)] = earlier;
-      task.def.inputs[UnitRole("latent", i)] = TaskOutputRef{earlier.derivation_key, UnitRole("latent", i)};
+    } else if (recipe_.init == Initialization::kGptq) {
+      StartFromGptq(unit, inputs, task.def);
+    } else {
+      for (int64_t i = 0; i < unit.block_count; ++i) AddScalesInput(scales_, unit.first_block + i, task.def);
     }
     task.title = absl::StrCat(start.goes_on ? "train on " : "train ",
                               unit.block_count == 1 ? absl::StrCat("block ", unit.first_block)
@@ -309,11 +327,54 @@ class GraphBuilder {
       task.title = absl::StrCat("round block ", block.layer_idx, " to nearest");
       task.block = block.layer_idx;
       task.purpose = TaskPurpose::kCheckpoint;
-      const TaskOutputRef checkpoint{tasks_.Add(std::move(task)), "block"};
-      current_->Quantize(block.layer_idx, checkpoint);
-      tasks_.NeedFrom(checkpoint.derivation_key, std::ssize(quantized_) + 1);
-      quantized_.emplace(block.layer_idx, checkpoint);
-      EvaluateAtRungs();
+      UseQuantized(block.layer_idx, {tasks_.Add(std::move(task)), "block"});
+    }
+  }
+
+  // The block is as it will be in the end.
+  void UseQuantized(int64_t block, const TaskOutputRef& checkpoint) {
+    current_->Quantize(block, checkpoint);
+    tasks_.NeedFrom(checkpoint.derivation_key, std::ssize(quantized_) + 1);
+    quantized_.emplace(block, checkpoint);
+    EvaluateAtRungs();
+  }
+
+  struct GptqUse {
+    bool keep_latent = false;  // a training starts from it; else it is the run's own
+  };
+
+  TaskOutputRef AddGptqBlock(int64_t block, const TaskInput& inputs, const GptqUse& use) {
+    const BlockPlan& plan = plan_.blocks[static_cast<size_t>(block)];
+    PlannedTask task;
+    task.def.kind = TaskKind::kGptqBlock;
+    task.def.params = GptqBlockParams{.block = block,
+                                      .samples = recipe_.train_size,
+                                      .bits = plan.bit_width,
+                                      .group_size = plan.group_size,
+                                      .damp_percent = recipe_.damp_percent,
+                                      .desc_act = recipe_.desc_act,
+                                      .fp16_scales = recipe_.fp16_scales,
+                                      .range_contains_zero = recipe_.range_contains_zero,
+                                      .middle_zero_points = recipe_.middle_zero_points && plan.bit_width == 2,
+                                      .keep_latent = use.keep_latent}
+                          .ToJson();
+    task.def.inputs = {{"model", spec_.model->files}, {"activations", inputs}};
+    AddScalesInput(scales_, block, task.def);
+    task.title = absl::StrCat(use.keep_latent ? "initialize block " : "quantize block ", block, " by GPTQ");
+    task.block = block;
+    task.purpose = use.keep_latent ? TaskPurpose::kStep : TaskPurpose::kCheckpoint;
+    return {tasks_.Add(std::move(task)), "block"};
+  }
+
+  // In the plan's order, each block on what the model as it then is gives it; with handoff independent on the
+  // full-precision activations.
+  void AddGptq() {
+    ModelState& model = recipe_.handoff == Handoff::kSequential ? *current_ : *full_precision_;
+    for (const int64_t index : plan_.order) {
+      const TrainingUnit& unit = plan_.units[static_cast<size_t>(index)];
+      for (int64_t block = unit.first_block; block < unit.first_block + unit.block_count; ++block) {
+        UseQuantized(block, AddGptqBlock(block, model.ActivationsBefore(block), {}));
+      }
     }
   }
 

@@ -75,13 +75,15 @@ Status CheckParts(const RunSpec& spec, const Recipe& recipe) {
     LWQ_RETURN_IF_ERROR(CheckScores(spec.sensitivity_scores, "sensitivity_scores"));
   }
   const bool measures = WithPolicies(spec, recipe).measures_sensitivity;
-  const bool calibrates = TraitsOf(recipe.method).trains || measures || Prepares(recipe);
+  const bool calibrates = TraitsOf(recipe.method).reads_activations || measures || Prepares(recipe);
   const bool tokenizes = calibrates || (TraitsOf(recipe.method).needs_model && (has_texts || !spec.eval_tasks.empty()));
   if (tokenizes) LWQ_RETURN_IF_ERROR(CheckArtifact("model.tokenizer", spec.model->tokenizer));
   if (calibrates) {
     if (!spec.calibration.has_value()) {
       return absl::InvalidArgumentError(
           TraitsOf(recipe.method).trains ? "calibration is missing: method block_ap trains on a calibration text"
+          : TraitsOf(recipe.method).reads_activations
+              ? "calibration is missing: method gptq rounds a block by what it reads of a calibration text"
           : measures ? "calibration is missing: the blocks' sensitivity is measured on a calibration text"
                      : "calibration is missing: prepare awq searches its scales on a calibration text");
     }

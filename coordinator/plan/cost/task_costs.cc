@@ -13,6 +13,8 @@ namespace lwq::coordinator {
 namespace {
 
 constexpr int64_t kFp32Bytes = 4;
+// Of a column of the inverse that GPTQ computes, two strips of 512 columns in float64.
+constexpr int64_t kGptqStripBytes = int64_t{2} * 512 * 8;
 
 // The shapes that costs are made of. Bytes are whole, operations are doubles.
 class Shapes {
@@ -262,6 +264,43 @@ struct CostOf<TaskKind::kSearchScales> {
     const double error_tokens = static_cast<double>(params.error_samples * s.recipe().training_seqlen);
     return s.ForwardWork(static_cast<double>(params.samples)) +
            static_cast<double>(params.steps + 1) * 2 * error_tokens * s.BlockWork();
+  }
+};
+
+template <>
+struct CostOf<TaskKind::kGptqBlock> {
+  // The block, its rounded self and the latent weights; beside them the Hessian of one input with a sample's pass, with
+  // its factor and inverse, or a linear several times.
+  static int64_t Memory(const Shapes& s) {
+    int64_t widest = 0, largest_linear = 0;
+    for (const LinearKind kind : kAllLinears) {
+      const LinearShape shape = ShapeOf(s.model(), kind);
+      widest = std::max(widest, shape.in_features);
+      largest_linear = std::max(largest_linear, shape.in_features * shape.out_features);
+    }
+    const int64_t square = widest * widest;
+    const int64_t pass = 12 * square + s.Forward(1) + widest * s.recipe().training_seqlen * kFp32Bytes;
+    const int64_t factor = 28 * square + kGptqStripBytes * widest;
+    const int64_t rounding = 4 * square + 14 * largest_linear;
+    const int64_t latent = TraitsOf(s.recipe().method).trains ? s.BlockBytes() : 0;
+    return s.BlockBytes() + s.BlockBytes() / 3 + latent + std::max({pass, factor, rounding}) + s.Chunks();
+  }
+  // The block up to o, up to gate and up, and up to down; the Hessians of all inputs, and the inverse and what is
+  // passed on of each, in operations of a product.
+  static double Work(const Shapes& s, const Sized&, const GptqBlockParams& params) {
+    const double tokens = static_cast<double>(params.samples * s.recipe().training_seqlen);
+    double hessians = 0, rounding = 0;
+    for (const LinearKind kind : kAllLinears) {
+      const LinearShape shape = ShapeOf(s.model(), kind);
+      const auto in = static_cast<double>(shape.in_features);
+      rounding += in * in * static_cast<double>(shape.out_features);
+      const bool is_first =
+          kind != LinearKind::kK && kind != LinearKind::kV && kind != LinearKind::kUp;  // of those that read the same
+      if (!is_first) continue;
+      hessians += 2 * tokens * in * in;
+      rounding += 2 * in * in * in;
+    }
+    return 2.2 * s.ForwardWork(static_cast<double>(params.samples)) + hessians + rounding;
   }
 };
 

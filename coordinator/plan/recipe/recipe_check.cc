@@ -115,6 +115,13 @@ void CheckRecipeCombinations(const Recipe& recipe, Problems& problems) {
                      "handoff ",
                      WordOf(recipe.handoff), " does not do: use sequential, or set reorder_every to 0"));
   }
+  if (recipe.method == Method::kGptq && recipe.handoff == Handoff::kRelay) {
+    problems.Add("handoff relay goes on with a training, and method gptq has none: use sequential or independent");
+  }
+  if (recipe.init != Initialization::kMinMax && !TraitsOf(recipe.method).trains) {
+    problems.Add(absl::StrCat("init ", WordOf(recipe.init), " is where a training starts from, but method '",
+                              WordOf(recipe.method), "' trains nothing: use init minmax"));
+  }
   if (Prepares(recipe) && !Quantizes(recipe) && recipe.method != Method::kSensitivity) {
     problems.Add(absl::StrCat("prepare ", WordOf(recipe.prepare),
                               " scales blocks before they are quantized or measured, but method '",

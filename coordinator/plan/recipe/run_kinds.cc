@@ -23,13 +23,19 @@ void AddSensitivity(const Recipe& recipe, std::set<TaskKind>& kinds) {
 
 }  // namespace
 
+bool RunsGptq(const Recipe& recipe) {
+  return recipe.method == Method::kGptq || (TraitsOf(recipe.method).trains && recipe.init == Initialization::kGptq);
+}
+
 std::set<TaskKind> KindsOfRun(const ResolvedRecipe& resolved, EvalInputs given) {
   const Recipe& recipe = resolved.fields;
   if (recipe.method == Method::kNoop) return {TaskKind::kNoop};
   std::set<TaskKind> kinds;
-  if (TraitsOf(recipe.method).trains) {
-    kinds.insert({TaskKind::kTokenize, TaskKind::kEmbed, TaskKind::kAdvance, TaskKind::kTrainBlock});
+  if (TraitsOf(recipe.method).reads_activations) {
+    kinds.insert({TaskKind::kTokenize, TaskKind::kEmbed, TaskKind::kAdvance});
   }
+  if (TraitsOf(recipe.method).trains) kinds.insert(TaskKind::kTrainBlock);
+  if (RunsGptq(recipe)) kinds.insert(TaskKind::kGptqBlock);
   if (Prepares(recipe)) {
     kinds.insert({TaskKind::kTokenize, TaskKind::kEmbed, TaskKind::kAdvance, TaskKind::kSearchScales});
   }

@@ -50,9 +50,9 @@ TEST(TaskKindTest, ActivationsGradientsAndLatentWeightsAreDisposableAndNothingEl
     }
     EXPECT_FALSE(IsDisposable(traits.kind, "nonsense")) << traits.name;
   }
-  EXPECT_EQ(disposable,
-            (std::set<std::string>{"advance.activations", "backward_block.gradient_sum", "backward_block.gradients",
-                                   "embed.activations", "loss_gradient.gradients", "train_block.latent"}));
+  EXPECT_EQ(disposable, (std::set<std::string>{"advance.activations", "backward_block.gradient_sum",
+                                               "backward_block.gradients", "embed.activations", "gptq_block.latent",
+                                               "loss_gradient.gradients", "train_block.latent"}));
   EXPECT_TRUE(IsDisposable(TaskKind::kTrainBlock, "latent.2"));
   EXPECT_FALSE(IsDisposable(TaskKind::kTrainBlock, "block.1"));
 }
@@ -64,6 +64,13 @@ TEST(TaskOutputsTest, ATrainingHasARoleForEveryBlockOfItsUnit) {
   params.keep_latent = true;
   EXPECT_EQ(*OutputRoles(TaskKind::kTrainBlock, params.ToJson()),
             (std::vector<std::string>{"block", "block.1", "latent", "latent.1"}));
+}
+
+TEST(TaskOutputsTest, GptqLeavesLatentWeightsWhereATrainingWillStartFromThem) {
+  GptqBlockParams params;
+  EXPECT_EQ(*OutputRoles(TaskKind::kGptqBlock, params.ToJson()), std::vector<std::string>{"block"});
+  params.keep_latent = true;
+  EXPECT_EQ(*OutputRoles(TaskKind::kGptqBlock, params.ToJson()), (std::vector<std::string>{"block", "latent"}));
 }
 
 TEST(TaskOutputsTest, AKindWhoseParametersDecideRefusesThoseOfAnother) {

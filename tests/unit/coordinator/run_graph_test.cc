@@ -240,6 +240,9 @@ TEST(BuildRunGraphTest, EveryParameterIsReadableByTheWorkersReader) {
       case TaskKind::kWeightError:
         EXPECT_TRUE(WeightErrorParams::FromJson(params).ok());
         break;
+      case TaskKind::kGptqBlock:
+        EXPECT_TRUE(GptqBlockParams::FromJson(params).ok());
+        break;
       case TaskKind::kSearchScales:
         EXPECT_TRUE(SearchScalesParams::FromJson(params).ok());
         break;

@@ -125,6 +125,7 @@ ReportSuccess HonestSuccess(const Lease& lease) {
     case TaskKind::kEmbed:
     case TaskKind::kAdvance:
     case TaskKind::kRtnBlock:
+    case TaskKind::kGptqBlock:
     case TaskKind::kExport:
     case TaskKind::kSearchScales:
       break;

@@ -68,6 +68,17 @@ TEST(Report, RoundingOfPreparedBlocksIsNoBaselineAndRecoversItsOwnShare) {
   EXPECT_DOUBLE_EQ(Perplexity(report.rows[3]).recovered_share.value(), share);
 }
 
+TEST(Report, ARowOfGptqSaysWhatItsRoundingDependsOn) {
+  lwqat::v1::Run gptq = MeasuredRun("gptq-run", "gptq", 2.5, 2.0);
+  gptq.mutable_plan()->mutable_recipe()->set_train_size(32);
+  gptq.mutable_plan()->mutable_recipe()->set_damp_percent(0.01);
+  gptq.mutable_plan()->mutable_recipe()->set_desc_act(true);
+  const Report report = BuildReport({gptq, MeasuredRun("rtn-run", "rtn", 4.0, 2.0)}, 0);
+  ASSERT_EQ(report.rows.size(), 3u);
+  EXPECT_EQ(report.rows[1].recipe, "train_size 32, damp_percent 0.01, desc_act true");
+  EXPECT_DOUBLE_EQ(Perplexity(report.rows[1]).recovered_share.value(), std::log(4.0 / 2.5) / std::log(2.0));
+}
+
 TEST(Report, TakesTheFullPrecisionNumberFromAnyRunOfTheSameModel) {
   const Report report =
       BuildReport({MeasuredRun("rtn-run", "rtn", 4.0, 0), MeasuredRun("ap-run", "block_ap", 2.5, 2.0)}, 0);
