@@ -2,7 +2,7 @@
 // Export formats as far as everybody has to know them: which widths a format holds, which tensors it makes of a
 // quantized linear, and what serving stacks say to it. The plan's sizes and the exported files come from the same rows.
 //
-// A format is a word of LWQ_EXPORT_FORMATS (common/recipe/choices.h), a file here, and a folder of worker/export that
+// A format is a word of LWQ_EXPORT_FORMATS (common/recipe/choices.h), a file here, and a folder of common/export that
 // writes it. Pure values; thread-safe.
 #pragma once
 

@@ -5,8 +5,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/artifact/samples.h"
+#include "common/export/model_blocks.h"
 #include "common/task/task_params.h"
-#include "worker/export/model_blocks.h"
 #include "worker/qat/api/block_ops.h"
 #include "worker/tasks/model_inputs.h"
 #include "worker/tasks/task.h"

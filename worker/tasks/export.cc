@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every block's checkpoint → a directory in a serving format.
-#include "worker/export/export.h"
+#include "common/export/export.h"
 
 #include "absl/strings/str_cat.h"
 #include "common/task/task_params.h"

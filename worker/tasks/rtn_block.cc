@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Round-to-nearest of one block: no activations, no training.
+#include "common/export/block_checkpoint.h"
 #include "common/task/task_params.h"
-#include "worker/export/block_checkpoint.h"
 #include "worker/qat/api/block_ops.h"
 #include "worker/tasks/model_inputs.h"
 #include "worker/tasks/task.h"

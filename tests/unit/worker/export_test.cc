@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // Exports as a reader sees them: bit-identical blocks, equal bytes on repeat, clear refusals.
-#include "worker/export/export.h"
+#include "common/export/export.h"
 
 #include <filesystem>
 
+#include "common/export/block_checkpoint.h"
+#include "common/export/fake_quant/fake_quant_weight.h"
+#include "common/export/file_tree_writer.h"
+#include "common/export/model_blocks.h"
 #include "common/object_store/memory_store.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/fixtures/tiny_model.h"
 #include "tests/fixtures/whole_file.h"
 #include "tests/unit/worker/pack_testing.h"
-#include "worker/export/block_checkpoint.h"
-#include "worker/export/fake_quant/fake_quant_weight.h"
-#include "worker/export/file_tree_writer.h"
-#include "worker/export/model_blocks.h"
 
 namespace lwq::qat {
 namespace {

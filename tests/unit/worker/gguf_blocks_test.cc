@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // ggml's blocks hold every code at every zero point as scale · (code − zero), and refuse what they cannot.
-#include "worker/export/gguf/ggml_blocks.h"
+#include "common/export/gguf/ggml_blocks.h"
 
 #include <cmath>
 
+#include "common/export/fake_quant/fake_quant_weight.h"
 #include "common/export_format/gguf.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/unit/worker/pack_testing.h"
-#include "worker/export/fake_quant/fake_quant_weight.h"
 
 namespace lwq::qat {
 namespace {

@@ -4,6 +4,13 @@
 #include <cmath>
 #include <filesystem>
 
+#include "common/export/block_checkpoint.h"
+#include "common/export/export.h"
+#include "common/export/fake_quant/fake_quant_weight.h"
+#include "common/export/gguf/gguf_file.h"
+#include "common/export/gguf/gguf_metadata.h"
+#include "common/export/gguf/gguf_names.h"
+#include "common/export/model_blocks.h"
 #include "common/export_format/gguf.h"
 #include "common/object_store/memory_store.h"
 #include "gmock/gmock.h"
@@ -11,13 +18,6 @@
 #include "tests/fixtures/tiny_model.h"
 #include "tests/fixtures/whole_file.h"
 #include "tests/unit/worker/pack_testing.h"
-#include "worker/export/block_checkpoint.h"
-#include "worker/export/export.h"
-#include "worker/export/fake_quant/fake_quant_weight.h"
-#include "worker/export/gguf/gguf_file.h"
-#include "worker/export/gguf/gguf_metadata.h"
-#include "worker/export/gguf/gguf_names.h"
-#include "worker/export/model_blocks.h"
 
 namespace lwq::qat {
 namespace {

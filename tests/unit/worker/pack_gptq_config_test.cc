@@ -2,12 +2,12 @@
 // quantization_config: what we write reads back linear by linear, and what we cannot read is refused by name.
 #include "common/model/gptq_config.h"
 
+#include "common/export/gptq_v2/gptq_export_config.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rapidcheck/gtest.h"
 #include "tests/unit/worker/pack_testing.h"
 #include "tests/unit/worker/quantized_formats.h"
-#include "worker/export/gptq_v2/gptq_export_config.h"
 
 namespace lwq::qat {
 namespace {

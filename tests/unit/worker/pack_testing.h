@@ -12,10 +12,10 @@
 #include <vector>
 
 #include "common/artifact/safetensors.h"
+#include "common/export/half.h"
 #include "common/model/llama_config.h"
 #include "common/model/tensor_source.h"
 #include "tests/fixtures/random.h"
-#include "worker/export/half.h"
 #include "worker/qat/api/block.h"
 
 namespace lwq::qat {

@@ -60,11 +60,6 @@ struct PerplexityResult {
   int64_t windows = 0;
   int64_t tokens = 0;  // windows × seqlen
 };
-struct HeadWeights {
-  HostTensor embedding;   // [vocab, hidden]
-  HostTensor final_norm;  // [hidden]
-  HostTensor lm_head;     // [vocab, hidden]; the embedding when tied
-};
 // The loss of every window, in order.
 StatusOr<std::vector<double>> MeasureWindowLosses(const LlamaConfig& config, const HeadWeights& head,
                                                   const std::function<StatusOr<BlockState>(int64_t)>& load_block,
