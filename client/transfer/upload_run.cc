@@ -10,6 +10,7 @@
 #include "client/transfer/text_file.h"
 #include "common/artifact/file_tree.h"
 #include "common/export_format/export_format.h"
+#include "common/hub/hub_uri.h"
 #include "common/object_store/open_store.h"
 #include "common/text/utf8.h"
 #include "reporting/recipe_words.h"
@@ -65,6 +66,7 @@ bool Exports(const lwqat::v1::Recipe& recipe) {
 Status UploadModel(const CheckedRun& run, Uploader* uploader, lwqat::v1::ModelSource* source) {
   source->set_name(run.request.model_name);
   source->set_config_json(run.model->config_json);
+  if (run.request.model_path.starts_with(kHubScheme)) source->set_uri(run.request.model_path);
   LWQ_ASSIGN_OR_RETURN(*source->mutable_files(),
                        uploader->Upload(absl::StrCat("model ", source->name()), run.model->files));
   LWQ_ASSIGN_OR_RETURN(*source->mutable_tokenizer(), uploader->Upload("tokenizer", run.model->tokenizer));

@@ -160,6 +160,9 @@ StatusOr<RunSpec> ParseSpec(const Json& json) {
     if (model.contains("companions")) {
       LWQ_ASSIGN_OR_RETURN(source.companions, InputFromJson(model, "companions"));
     }
+    if (model.contains("uri")) {
+      LWQ_ASSIGN_OR_RETURN(source.uri, JsonString(model, "uri", "model"));
+    }
     spec.model = std::move(source);
   }
   if (json.contains("calibration")) {
@@ -269,6 +272,7 @@ Json RunSpecToJson(const RunSpec& spec) {
     if (!spec.model->companions.digest.is_zero()) {
       json["model"]["companions"] = InputToJson(spec.model->companions);
     }
+    if (!spec.model->uri.empty()) json["model"]["uri"] = spec.model->uri;
   }
   if (!spec.sensitivity_scores.empty()) json["sensitivity_scores"] = spec.sensitivity_scores;
   if (!spec.kind_classes.empty()) json["kind_classes"] = KindBasesToJson(spec.kind_classes);

@@ -404,6 +404,14 @@ TEST(BuildRunGraphTest, OnlyTheExportReadsTheModelsSmallFiles) {
   EXPECT_EQ(RunSpecFromJson(RunSpecToJson(spec))->model->companions, spec.model->companions);
 }
 
+TEST(BuildRunGraphTest, WhereOthersFindTheModelIsKeptAndChangesNoKey) {
+  RunSpec spec = BlockApSpec(2);
+  const std::set<Digest> keys = Keys(Graph(spec));
+  spec.model->uri = "hf://org/name@main";
+  EXPECT_EQ(Keys(Graph(spec)), keys);
+  EXPECT_EQ(RunSpecFromJson(RunSpecToJson(spec))->model->uri, spec.model->uri);
+}
+
 TEST(BuildRunGraphTest, NoopsAreDistinctByIndexAndSeed) {
   const std::set<Digest> keys = Keys(Graph(NoopSpec(5), ""));
   EXPECT_EQ(keys.size(), 5u);
