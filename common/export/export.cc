@@ -44,48 +44,38 @@ bool IsCopied(std::string_view path) {
   return IsLicence(path);
 }
 
-// One export, from plan to published tree.
+// One export, from plan to written files.
 class Exporter {
  public:
-  Exporter(const FileTree& model, BlockSource& blocks, const ExportOptions& options, ArtifactStore& store,
+  Exporter(const ExportSource& source, BlockSource& blocks, const ExportOptions& options, FileSink& sink,
            const ProgressSink& progress, const CancelToken& cancel)
-      : model_(model),
+      : model_(*source.files),
+        source_(*source.tensors),
         blocks_(blocks),
         options_(options),
         layout_(MakeExportLayout(options.format)),
-        writer_(&store),
+        sink_(sink),
         progress_(progress),
-        cancel_(cancel) {}
+        cancel_(cancel),
+        config_(source.config) {}
 
-  StatusOr<ExportResult> Run() {
-    LWQ_RETURN_IF_ERROR(OpenModel());
+  StatusOr<Json> Run() {
+    LWQ_RETURN_IF_ERROR(LookAtHead());
     LWQ_RETURN_IF_ERROR(Plan());
     LWQ_RETURN_IF_ERROR(WriteSmallFiles());
     LWQ_RETURN_IF_ERROR(WriteTensors());
-    ExportResult result;
-    result.metrics = Metrics();
-    LWQ_ASSIGN_OR_RETURN(result.files, writer_.Finish());
-    return result;
+    return Metrics();
   }
 
  private:
-  Status OpenModel() {
-    LWQ_ASSIGN_OR_RETURN(config_, ReadModelConfig(model_));
-    if (!config_.quantization_config.is_null()) {
-      return absl::FailedPreconditionError(
-          "the model is quantized already (it has a quantization_config); export needs the full-precision model its "
-          "blocks "
-          "were trained from");
-    }
-    LWQ_ASSIGN_OR_RETURN(source_, OpenModelTree(&model_));
-    LWQ_RETURN_IF_ERROR(CheckModelTensors(config_, *source_));
-    embedding_name_ = EmbeddingTensorOf(config_, *source_);
-    LWQ_ASSIGN_OR_RETURN(has_own_head_, HasHeadOfItsOwn(config_, *source_));
+  Status LookAtHead() {
+    embedding_name_ = EmbeddingTensorOf(config_, source_);
+    LWQ_ASSIGN_OR_RETURN(has_own_head_, HasHeadOfItsOwn(config_, source_));
     if (has_own_head_) config_.tie_word_embeddings = false;
     return absl::OkStatus();
   }
 
-  DType SourceDType(std::string_view name) const { return source_->entries().at(std::string(name)).dtype; }
+  DType SourceDType(std::string_view name) const { return source_.entries().at(std::string(name)).dtype; }
 
   Status Plan() {
     if (blocks_.blocks() != config_.num_hidden_layers) {
@@ -118,7 +108,7 @@ class Exporter {
       LWQ_ASSIGN_OR_RETURN(const int64_t size_bytes, tree.SizeBytes(path));
       if (size_bytes > kMaxCopiedFileBytes) continue;
       LWQ_ASSIGN_OR_RETURN(const Bytes contents, tree.ReadAll(path));
-      LWQ_RETURN_IF_ERROR(writer_.Add(path, contents.view()));
+      LWQ_RETURN_IF_ERROR(sink_.Add(path, contents.view()));
     }
     return absl::OkStatus();
   }
@@ -133,12 +123,15 @@ class Exporter {
     if (options_.companions != nullptr) LWQ_RETURN_IF_ERROR(CopySmallFiles(*options_.companions, IsNotWritten));
     LWQ_ASSIGN_OR_RETURN(const Bytes config_text, model_.ReadAll("config.json"));
     LWQ_ASSIGN_OR_RETURN(Json config, ParseJson(config_text.view(), "config.json"));
+    if (config.contains("quantization_config") && !config["quantization_config"].is_null()) {
+      config.erase("quantization_config");  // the source's, which may have been in another format
+    }
     config["torch_dtype"] = "float16";
     if (config.contains("dtype")) config["dtype"] = "float16";
     if (has_own_head_) config["tie_word_embeddings"] = false;  // as it was read; not every reader looks at the tensors
     LWQ_ASSIGN_OR_RETURN(const SmallFiles files, layout_->Configure(formats_, config));
-    for (const auto& [path, contents] : files) LWQ_RETURN_IF_ERROR(writer_.Add(path, contents));
-    return writer_.Add("config.json", config.dump(2) + "\n");
+    for (const auto& [path, contents] : files) LWQ_RETURN_IF_ERROR(sink_.Add(path, contents));
+    return sink_.Add("config.json", config.dump(2) + "\n");
   }
 
   Status WriteTensors() {
@@ -149,7 +142,7 @@ class Exporter {
       const bool in_block = planned.block >= 0 && planned.block < config_.num_hidden_layers;
       if (!in_block) {
         block.clear();
-        return source_->Read(planned.name == kEmbeddingTensor ? embedding_name_ : planned.name);
+        return source_.Read(planned.name == kEmbeddingTensor ? embedding_name_ : planned.name);
       }
       if (planned.block != loaded_block) {
         block.clear();
@@ -158,7 +151,7 @@ class Exporter {
       }
       return block.at(planned.name);
     };
-    return files_->Write(read, writer_);
+    return files_->Write(read, sink_);
   }
 
   StatusOr<NamedTensors> MakeBlock(int64_t index) {
@@ -204,7 +197,7 @@ class Exporter {
       return weights == 0 ? 0.0 : static_cast<double>(bits) / static_cast<double>(weights);
     };
     Json metrics = {{"format", std::string(WordOf(options_.format))},
-                    {"file_bytes", writer_.total_bytes()},
+                    {"file_bytes", sink_.total_bytes()},
                     {"tensor_bytes", tensor_bytes},
                     {"shards", files_->shards()},
                     {"quantized_weights", weights},
@@ -215,15 +208,15 @@ class Exporter {
   }
 
   const FileTree& model_;
+  TensorSource& source_;
   BlockSource& blocks_;
   const ExportOptions options_;
   const std::unique_ptr<ExportLayout> layout_;
-  FileTreeWriter writer_;
+  FileSink& sink_;
   const ProgressSink& progress_;
   const CancelToken& cancel_;
 
   LlamaConfig config_;
-  std::unique_ptr<TensorSource> source_;
   std::string embedding_name_;  // in the source
   bool has_own_head_ = false;   // although the source's config.json ties it
   std::vector<BlockFormat> formats_;
@@ -247,10 +240,29 @@ StatusOr<BlockState> CheckpointBlocks::Load(int64_t block) {
 
 StatusOr<ExportResult> ExportModel(const FileTree& model, BlockSource& blocks, const ExportOptions& options,
                                    ArtifactStore& store, const ProgressSink& progress, const CancelToken& cancel) {
+  ExportSource source{.config = {}, .tensors = nullptr, .files = &model};
+  LWQ_ASSIGN_OR_RETURN(source.config, ReadModelConfig(model));
+  if (!source.config.quantization_config.is_null()) {
+    return absl::FailedPreconditionError(
+        "the model is quantized already (it has a quantization_config); export needs the full-precision model its "
+        "blocks were trained from");
+  }
+  LWQ_ASSIGN_OR_RETURN(const auto tensors, OpenModelTree(&model));
+  LWQ_RETURN_IF_ERROR(CheckModelTensors(source.config, *tensors));
+  source.tensors = tensors.get();
+  FileTreeWriter writer(&store);
+  ExportResult result;
+  LWQ_ASSIGN_OR_RETURN(result.metrics, WriteExport(source, blocks, options, writer, progress, cancel));
+  LWQ_ASSIGN_OR_RETURN(result.files, writer.Finish());
+  return result;
+}
+
+StatusOr<Json> WriteExport(const ExportSource& source, BlockSource& blocks, const ExportOptions& options,
+                           FileSink& sink, const ProgressSink& progress, const CancelToken& cancel) {
   if (options.shard_bytes < 1) {
     return absl::InvalidArgumentError(absl::StrCat("shard_bytes is ", options.shard_bytes, ", expected at least 1"));
   }
-  return Exporter(model, blocks, options, store, progress, cancel).Run();
+  return Exporter(source, blocks, options, sink, progress, cancel).Run();
 }
 
 }  // namespace lwq::qat

@@ -33,8 +33,11 @@
 #include "common/export/block.h"
 #include "common/export/block_format.h"
 #include "common/export/export_plan.h"
+#include "common/export/file_sink.h"
 #include "common/export/progress.h"
 #include "common/json/json.h"
+#include "common/model/llama_config.h"
+#include "common/model/tensor_source.h"
 #include "common/status/status.h"
 
 namespace lwq::qat {
@@ -84,10 +87,21 @@ struct ExportResult {
   Json metrics = Json::object();
 };
 
+// What an export is made from besides its blocks: a model's tensors outside them, and its files.
+struct ExportSource {
+  LlamaConfig config;               // without quantization_config
+  TensorSource* tensors = nullptr;  // of them embedding, final norm and head are read
+  const FileTree* files = nullptr;  // config.json, also without it, and what is copied through
+};
+
 // Errors: FAILED_PRECONDITION when the format cannot hold a block's width (before anything is written) or the model
 // is quantized already; INVALID_ARGUMENT when blocks do not fit the model; CANCELLED; those of reading and of the
 // store.
 StatusOr<ExportResult> ExportModel(const FileTree& model, BlockSource& blocks, const ExportOptions& options,
                                    ArtifactStore& store, const ProgressSink& progress, const CancelToken& cancel);
+
+// The same of any source into any files: the metrics. After an error what was written is of no use.
+StatusOr<Json> WriteExport(const ExportSource& source, BlockSource& blocks, const ExportOptions& options,
+                           FileSink& sink, const ProgressSink& progress, const CancelToken& cancel);
 
 }  // namespace lwq::qat

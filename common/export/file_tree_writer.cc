@@ -29,11 +29,6 @@ Status FileTreeWriter::Write(std::span<const std::byte> data) {
   return absl::OkStatus();
 }
 
-Status FileTreeWriter::Add(const std::string& path, std::string_view contents) {
-  LWQ_RETURN_IF_ERROR(Begin(path));
-  return Write(contents);
-}
-
 Status FileTreeWriter::FlushPiece() {
   if (pending_.empty()) return absl::OkStatus();
   LWQ_RETURN_IF_ERROR(AwaitUpload());

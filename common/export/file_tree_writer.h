@@ -3,8 +3,7 @@
 // its way to the store: an exported model of any size passes through. The same contents give the same artifact as
 // UploadContents.
 //
-// Files may be written in any order, each from beginning to end. One thread at a time. The store must outlive the
-// writer. Errors are the store's, with the file's name; after one, no further call is meaningful.
+// The store must outlive the writer. Errors are the store's, with the file's name.
 #pragma once
 
 #include <cstdint>
@@ -17,26 +16,21 @@
 
 #include "common/artifact/artifact.h"
 #include "common/artifact/file_tree.h"
+#include "common/export/file_sink.h"
 #include "common/status/status.h"
 
 namespace lwq::qat {
 
-class FileTreeWriter {
+class FileTreeWriter : public FileSink {
  public:
   explicit FileTreeWriter(ArtifactStore* store) : store_(store) {}
   FileTreeWriter(const FileTreeWriter&) = delete;
   FileTreeWriter& operator=(const FileTreeWriter&) = delete;
 
-  // Ends the file before. INVALID_ARGUMENT for a path that was begun already.
-  Status Begin(const std::string& path);
-  // Requires Begin.
-  Status Write(std::span<const std::byte> data);
-  Status Write(std::string_view text) { return Write(std::as_bytes(std::span(text.data(), text.size()))); }
-  // A whole small file.
-  Status Add(const std::string& path, std::string_view contents);
-
-  // What has been written so far, in all files.
-  int64_t total_bytes() const { return total_bytes_; }
+  Status Begin(const std::string& path) override;
+  Status Write(std::span<const std::byte> data) override;
+  using FileSink::Write;
+  int64_t total_bytes() const override { return total_bytes_; }
   // Publishes the tree. No call may follow.
   StatusOr<ArtifactRef> Finish();
 

@@ -45,15 +45,15 @@ StatusOr<QuantizedLinear> ReadPacked(TensorSource& source, const std::string& na
   return UnpackLinear(packed, storage, shape.out_features, shape.in_features, name);
 }
 
-StatusOr<LinearWeight> ReadLinear(TensorSource& source, const std::string& name, const LinearStorage& storage,
+}  // namespace
+
+StatusOr<LinearWeight> LoadLinear(TensorSource& source, const std::string& name, const LinearStorage& storage,
                                   const LinearShape& shape) {
   LWQ_RETURN_IF_ERROR(CheckLinearTensors(source, name, storage, shape));
   if (!storage.quantized) return source.Read(name + ".weight");
   if (storage.format == ExportFormat::kCompressedTensors) return ReadPacked(source, name, storage, shape);
   return ReadGptq(source, name, storage, shape);
 }
-
-}  // namespace
 
 StatusOr<LlamaConfig> ReadModelConfig(const FileTree& model) {
   LWQ_ASSIGN_OR_RETURN(const Bytes config, model.ReadAll("config.json"));
@@ -75,7 +75,7 @@ StatusOr<BlockState> LoadBlock(TensorSource& source, const LlamaConfig& config, 
     const std::string name = absl::StrCat(BlockPrefix(block), LinearName(kind));
     const LinearShape shape = ShapeOf(config, kind);
     LWQ_ASSIGN_OR_RETURN(const LinearStorage storage, StorageOf(quantization, name, shape.in_features));
-    LWQ_ASSIGN_OR_RETURN(LinearWeight weight, ReadLinear(source, name, storage, shape));
+    LWQ_ASSIGN_OR_RETURN(LinearWeight weight, LoadLinear(source, name, storage, shape));
     state.linears.emplace(kind, std::move(weight));
     if (config.HasBias(kind)) {
       LWQ_ASSIGN_OR_RETURN(state.biases[kind], ReadFloat(source, name + ".bias", {shape.out_features}));

@@ -13,9 +13,11 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "common/artifact/file_tree.h"
 #include "common/export/block.h"
+#include "common/model/linear_storage.h"
 #include "common/model/llama_config.h"
 #include "common/model/tensor_source.h"
 #include "common/status/status.h"
@@ -24,6 +26,10 @@ namespace lwq::qat {
 
 // config.json, and quantize_config.json where config.json itself has no quantization_config.
 StatusOr<LlamaConfig> ReadModelConfig(const FileTree& model);
+
+// One linear, named without ".weight". Requires a storage whose group size is a number that divides the input.
+StatusOr<LinearWeight> LoadLinear(TensorSource& source, const std::string& name, const LinearStorage& storage,
+                                  const LinearShape& shape);
 
 // INVALID_ARGUMENT for a block outside the model.
 StatusOr<BlockState> LoadBlock(TensorSource& source, const LlamaConfig& config, int64_t block);

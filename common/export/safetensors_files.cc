@@ -33,16 +33,16 @@ SafetensorsFiles::SafetensorsFiles(std::vector<PlannedTensor> tensors, int64_t s
   for (size_t i = 0; i < shards_.size(); ++i) shards_[i].path = ShardPath(i, shards_.size());
 }
 
-Status SafetensorsFiles::Write(const Read& read, FileTreeWriter& writer) const {
-  if (shards_.size() > 1) LWQ_RETURN_IF_ERROR(writer.Add("model.safetensors.index.json", Index()));
+Status SafetensorsFiles::Write(const Read& read, FileSink& sink) const {
+  if (shards_.size() > 1) LWQ_RETURN_IF_ERROR(sink.Add("model.safetensors.index.json", Index()));
   for (const Shard& shard : shards_) {
-    LWQ_RETURN_IF_ERROR(writer.Begin(shard.path));
-    LWQ_RETURN_IF_ERROR(writer.Write(Header(shard)));
+    LWQ_RETURN_IF_ERROR(sink.Begin(shard.path));
+    LWQ_RETURN_IF_ERROR(sink.Write(Header(shard)));
     for (size_t i = shard.first; i < shard.first + shard.count; ++i) {
       const PlannedTensor& planned = tensors_[i];
       LWQ_ASSIGN_OR_RETURN(const HostTensor tensor, read(planned));
       LWQ_CHECK(tensor.dtype == planned.dtype && tensor.shape == planned.shape, planned.name, " is not as planned");
-      LWQ_RETURN_IF_ERROR(writer.Write(tensor.bytes.span()));
+      LWQ_RETURN_IF_ERROR(sink.Write(tensor.bytes.span()));
     }
   }
   return absl::OkStatus();

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "common/export/export_plan.h"
-#include "common/export/file_tree_writer.h"
+#include "common/export/file_sink.h"
 #include "common/export/tensor_files.h"
 #include "common/status/status.h"
 
@@ -25,7 +25,7 @@ class SafetensorsFiles : public TensorFiles {
 
   const std::vector<PlannedTensor>& tensors() const override { return tensors_; }
   size_t shards() const override { return shards_.size(); }
-  Status Write(const Read& read, FileTreeWriter& writer) const override;
+  Status Write(const Read& read, FileSink& sink) const override;
 
  private:
   struct Shard {

@@ -10,7 +10,7 @@
 
 #include "common/artifact/tensor.h"
 #include "common/export/export_plan.h"
-#include "common/export/file_tree_writer.h"
+#include "common/export/file_sink.h"
 #include "common/status/status.h"
 
 namespace lwq::qat {
@@ -23,8 +23,8 @@ class TensorFiles {
   // What is in them, in the order of the files.
   virtual const std::vector<PlannedTensor>& tensors() const = 0;
   virtual size_t shards() const = 0;
-  // Asks `read` for every tensor, as it was planned, in plan order; holds one at a time. Its errors and the writer's.
-  virtual Status Write(const Read& read, FileTreeWriter& writer) const = 0;
+  // Asks `read` for every tensor, as it was planned, in plan order; holds one at a time. Its errors and the sink's.
+  virtual Status Write(const Read& read, FileSink& sink) const = 0;
 };
 
 }  // namespace lwq::qat

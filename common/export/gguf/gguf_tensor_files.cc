@@ -29,10 +29,10 @@ GgufTensor Described(const PlannedTensor& tensor) {
   return described;
 }
 
-Status WritePadded(const HostTensor& tensor, FileTreeWriter& writer) {
-  LWQ_RETURN_IF_ERROR(writer.Write(tensor.bytes.span()));
+Status WritePadded(const HostTensor& tensor, FileSink& sink) {
+  LWQ_RETURN_IF_ERROR(sink.Write(tensor.bytes.span()));
   const int64_t padding = GgufPadding(static_cast<int64_t>(tensor.bytes.size()));
-  return writer.Write(std::string(static_cast<size_t>(padding), '\0'));
+  return sink.Write(std::string(static_cast<size_t>(padding), '\0'));
 }
 
 }  // namespace
@@ -56,15 +56,15 @@ GgufTensorFiles::GgufTensorFiles(std::vector<PlannedTensor> planned, const Llama
   }
 }
 
-Status GgufTensorFiles::Write(const Read& read, FileTreeWriter& writer) const {
-  LWQ_RETURN_IF_ERROR(writer.Begin(kGgufFileName));
-  LWQ_RETURN_IF_ERROR(writer.Write(GgufHeader(metadata_, described_)));
-  if (rope_factors_.has_value()) LWQ_RETURN_IF_ERROR(WritePadded(*rope_factors_, writer));
+Status GgufTensorFiles::Write(const Read& read, FileSink& sink) const {
+  LWQ_RETURN_IF_ERROR(sink.Begin(kGgufFileName));
+  LWQ_RETURN_IF_ERROR(sink.Write(GgufHeader(metadata_, described_)));
+  if (rope_factors_.has_value()) LWQ_RETURN_IF_ERROR(WritePadded(*rope_factors_, sink));
   for (const PlannedTensor& planned : planned_) {
     LWQ_ASSIGN_OR_RETURN(const HostTensor tensor, read(planned));
     LWQ_CHECK(tensor.dtype == planned.dtype && tensor.shape == planned.shape, planned.name, " is not as planned");
     LWQ_ASSIGN_OR_RETURN(const HostTensor stored, Stored(tensor, planned));
-    LWQ_RETURN_IF_ERROR(WritePadded(stored, writer));
+    LWQ_RETURN_IF_ERROR(WritePadded(stored, sink));
   }
   return absl::OkStatus();
 }

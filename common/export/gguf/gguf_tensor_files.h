@@ -26,7 +26,7 @@ class GgufTensorFiles : public TensorFiles {
 
   const std::vector<PlannedTensor>& tensors() const override { return stored_; }
   size_t shards() const override { return 1; }
-  Status Write(const Read& read, FileTreeWriter& writer) const override;
+  Status Write(const Read& read, FileSink& sink) const override;
 
  private:
   StatusOr<HostTensor> Stored(const HostTensor& read, const PlannedTensor& planned) const;
