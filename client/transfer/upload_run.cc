@@ -77,11 +77,11 @@ Status UploadModel(const CheckedRun& run, Uploader* uploader, lwqat::v1::ModelSo
   return absl::OkStatus();
 }
 
-// Whether a task of the run will read the tokenizer (coordinator/graph: what calibrates or measures perplexity).
+// Whether a task of the run will read the tokenizer (coordinator/graph: what calibrates or evaluates).
 bool NeedsTokenizer(const RunRequest& request) {
   const lwqat::v1::Recipe& recipe = request.spec.recipe();
   if (request.config_only || !reporting::TraitsOfMethod(recipe).needs_model) return false;
-  return !request.calib_dataset.empty() || (recipe.eval_ppl() && !request.eval_texts.empty()) ||
+  return !request.calib_dataset.empty() || ((recipe.eval_ppl() || recipe.eval_kl()) && !request.eval_texts.empty()) ||
          !request.eval_tasks.empty();
 }
 

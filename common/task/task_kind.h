@@ -21,9 +21,13 @@ namespace lwq {
 // rtn_block       round-to-nearest, needs no activations
 // evaluate_ppl    losses of a shard of a text's windows, by a model with the given block checkpoints
 // reduce_ppl      losses of all shards → perplexity, as a measured value
+// evaluate_reference  evaluate_ppl of the full-precision model, and the hidden states that its head reads
+// evaluate_kl     evaluate_ppl, and how far the model's next-token distributions are from the reference's
+// reduce_kl       divergences of all shards → KL divergence and top-1 agreement, as measured values
 // prepare_requests  published items of a zero-shot task → token ids of what a model is asked
 // score_requests  log-likelihoods of a shard of them, by a model with the given block checkpoints
-// reduce_accuracy log-likelihoods of all shards → accuracies, as measured values, and a line for each request
+// reduce_accuracy log-likelihoods of all shards → accuracies or perplexities, as measured values, and a line for each
+//                 request
 // export          a directory in a serving format
 // Sensitivity:
 // loss_gradient   A(n) → the loss of every sample and its gradient G(n)

@@ -64,10 +64,30 @@ void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, Red
 }
 
 template <typename P, typename V>
+void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, EvaluateReferenceParams> {
+  visit("micro_batch", p.micro_batch);
+  visit("shard", p.shard);
+  visit("shards", p.shards);
+}
+
+template <typename P, typename V>
+void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, EvaluateKlParams> {
+  visit("micro_batch", p.micro_batch);
+  visit("shard", p.shard);
+  visit("shards", p.shards);
+}
+
+template <typename P, typename V>
+void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, ReduceKlParams> {
+  visit("shards", p.shards);
+}
+
+template <typename P, typename V>
 void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, PrepareRequestsParams> {
   visit("task", p.task);
   visit("add_bos", p.add_bos);
   visit("limit", p.limit);
+  visit.Young("window", p.window, int64_t{0});
 }
 
 template <typename P, typename V>
@@ -218,6 +238,24 @@ Json ReducePplParams::ToJson() const {
 }
 StatusOr<ReducePplParams> ReducePplParams::FromJson(const Json& json) {
   return Read<ReducePplParams>(json, "parameters of reduce_ppl");
+}
+Json EvaluateReferenceParams::ToJson() const {
+  return Write(*this);
+}
+StatusOr<EvaluateReferenceParams> EvaluateReferenceParams::FromJson(const Json& json) {
+  return Read<EvaluateReferenceParams>(json, "parameters of evaluate_reference");
+}
+Json EvaluateKlParams::ToJson() const {
+  return Write(*this);
+}
+StatusOr<EvaluateKlParams> EvaluateKlParams::FromJson(const Json& json) {
+  return Read<EvaluateKlParams>(json, "parameters of evaluate_kl");
+}
+Json ReduceKlParams::ToJson() const {
+  return Write(*this);
+}
+StatusOr<ReduceKlParams> ReduceKlParams::FromJson(const Json& json) {
+  return Read<ReduceKlParams>(json, "parameters of reduce_kl");
 }
 Json PrepareRequestsParams::ToJson() const {
   return Write(*this);

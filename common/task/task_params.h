@@ -108,6 +108,37 @@ struct ReducePplParams {
   static StatusOr<ReducePplParams> FromJson(const Json& json);
 };
 
+// Inputs: "model", "tokens" (from mode "stream"). Outputs: "losses" of the windows of shard `shard` of `shards`, those
+// of evaluate_ppl without a "block.<k>" to the last bit, and "hidden": sample set F32 [seqlen, hidden] of these
+// windows, what comes out of the last block, before the final norm. Metrics: first_window, windows (of the shard).
+struct EvaluateReferenceParams {
+  int64_t micro_batch = 1;
+  int64_t shard = 0;
+  int64_t shards = 1;
+  Json ToJson() const;
+  static StatusOr<EvaluateReferenceParams> FromJson(const Json& json);
+};
+
+// Inputs: "model", "tokens" (from mode "stream"), "reference" (output "hidden" of the same shard's evaluate_reference,
+// made in equally many shards), and "block.<k>" for every block that is not at full precision. Outputs: "losses" of the
+// shard's windows, those of evaluate_ppl to the last bit, and their "divergences" (worker/tasks/window_divergences.h).
+// A window's are the same however many shards there are. Metrics: first_window, windows (of the shard).
+struct EvaluateKlParams {
+  int64_t micro_batch = 1;
+  int64_t shard = 0;
+  int64_t shards = 1;
+  Json ToJson() const;
+  static StatusOr<EvaluateKlParams> FromJson(const Json& json);
+};
+
+// Inputs: "divergences.0" … of the shards in their order. No output. Metrics: measured (kl_divergence and
+// top1_agreement, over so many predicted tokens: measured.h), windows. Summed in float64 in the order of windows.
+struct ReduceKlParams {
+  int64_t shards = 1;
+  Json ToJson() const;
+  static StatusOr<ReduceKlParams> FromJson(const Json& json);
+};
+
 // Inputs: "tokenizer" (files), "items" (files: the published items, and a file of labels where these are apart;
 // common/eval_tasks/item_file.h). Output: "requests" (common/eval_tasks/request_set.h). Metrics: items, requests,
 // add_bos (whether a token stands in front of every text).
@@ -115,6 +146,7 @@ struct PrepareRequestsParams {
   std::string task;                // its name: common/eval_tasks/eval_task.h
   AddBos add_bos = AddBos::kAuto;  // kAuto: as the tokenizer does
   int64_t limit = 0;               // only so many items; 0: all
+  int64_t window = 0;              // of a task of whole documents: tokens that the model reads at once; else 0
   Json ToJson() const;
   static StatusOr<PrepareRequestsParams> FromJson(const Json& json);
 };
@@ -131,8 +163,8 @@ struct ScoreRequestsParams {
 };
 
 // Inputs: "requests", "scores.0" … of the shards in their order. Output: "lines" (files: a line for each request,
-// common/eval_tasks/request_dump.h). Metrics: measured (acc and, of tasks that have it, acc_norm, over so many items:
-// measured.h), requests.
+// common/eval_tasks/request_dump.h). Metrics: measured (what the task measures, over so many items, words or bytes:
+// common/eval_tasks/task_measures.h, measured.h), requests.
 struct ReduceAccuracyParams {
   int64_t shards = 1;
   Json ToJson() const;

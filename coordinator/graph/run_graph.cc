@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <numeric>
 
+#include "common/eval_tasks/eval_task_names.h"
 #include "common/export_format/export_format.h"
 #include "common/task/task_outputs.h"
 #include "common/task/task_params.h"
+#include "coordinator/graph/kl_tasks.h"
 #include "coordinator/graph/prepare_tasks.h"
 #include "coordinator/plan/recipe/eval_shards.h"
 #include "coordinator/plan/recipe/scale_search.h"
@@ -33,7 +35,7 @@ class GraphBuilder {
   void Build() {
     if (recipe_.method == Method::kNoop) return AddNoops();
     Quantize();
-    if (recipe_.eval_ppl) AddEvaluations();
+    if (recipe_.eval_ppl || recipe_.eval_kl) AddEvaluations();
     AddTaskEvaluations();
     if (recipe_.export_format != ExportFormat::kNone && !pending_.has_value()) AddExport();
   }
@@ -331,28 +333,37 @@ class GraphBuilder {
     return blocks;
   }
 
-  Digest AddEvaluation(const TextSource& text, const Digest& tokens, const std::string& label, TaskPurpose purpose,
-                       const Checkpoints& blocks) {
+  // Of shards whose tasks make "losses".
+  Digest AddPerplexity(const TextSource& text, const std::string& label, TaskPurpose purpose,
+                       const ShardTasks& shards) {
     PlannedTask reduce;
     reduce.def.kind = TaskKind::kReducePpl;
     reduce.title = absl::StrCat("perplexity of ", label, " on ", text.name);
     reduce.purpose = purpose;
     reduce.evaluated_model = label;
     reduce.evaluated_text = text.name;
+    reduce.def.params = ReducePplParams{.shards = std::ssize(shards)}.ToJson();
+    for (size_t shard = 0; shard < shards.size(); ++shard) {
+      reduce.def.inputs[absl::StrCat("losses.", shard)] = TaskOutputRef{shards[shard], "losses"};
+    }
+    return tasks_.Add(std::move(reduce));
+  }
+
+  Digest AddEvaluation(const TextSource& text, const Digest& tokens, const std::string& label, TaskPurpose purpose,
+                       const Checkpoints& blocks) {
     const int64_t shards = EvalShards(recipe_, text.files.size_bytes);
-    reduce.def.params = ReducePplParams{.shards = shards}.ToJson();
+    ShardTasks evaluated;
     for (int64_t shard = 0; shard < shards; ++shard) {
       PlannedTask task;
       task.def.kind = TaskKind::kEvaluatePpl;
       task.def.params = EvaluatePplParams{.micro_batch = recipe_.batch_size, .shard = shard, .shards = shards}.ToJson();
       task.def.inputs = {{"model", spec_.model->files}, {"tokens", TaskOutputRef{tokens, "tokens"}}};
       AddCheckpointInputs(blocks, task.def);
-      task.title = absl::StrCat("evaluate ", label, " on ", text.name,
-                                shards == 1 ? "" : absl::StrCat(" (", shard + 1, "/", shards, ")"));
+      task.title = absl::StrCat("evaluate ", label, " on ", text.name, ShardTitle(shard, shards));
       task.evaluated_text = text.name;
-      reduce.def.inputs[absl::StrCat("losses.", shard)] = TaskOutputRef{tasks_.Add(std::move(task)), "losses"};
+      evaluated.push_back(tasks_.Add(std::move(task)));
     }
-    return tasks_.Add(std::move(reduce));
+    return AddPerplexity(text, label, purpose, evaluated);
   }
 
   Digest TokenizeText(const TextSource& text) {
@@ -363,6 +374,10 @@ class GraphBuilder {
     if (!TraitsOf(recipe_.method).evaluates) return;
     for (const TextSource& text : spec_.eval_texts) {
       const Digest tokens = TokenizeText(text);
+      if (recipe_.eval_kl) {
+        AddComparedEvaluation(text, tokens);
+        continue;
+      }
       // A model without quantized blocks is measured once, under the name that is true of it.
       const bool quantizes = TraitsOf(recipe_.method).quantizes;
       if (recipe_.eval_fp || !quantizes) AddEvaluation(text, tokens, "fp", TaskPurpose::kEvaluation, {});
@@ -372,11 +387,25 @@ class GraphBuilder {
     }
   }
 
+  // The passes that compare both models give their perplexities, too.
+  void AddComparedEvaluation(const TextSource& text, const Digest& tokens) {
+    const EvaluatedText evaluated{spec_, recipe_, text, tokens};
+    const ShardTasks reference = AddReference(evaluated, tasks_);
+    if (recipe_.eval_ppl && recipe_.eval_fp) AddPerplexity(text, "fp", TaskPurpose::kEvaluation, reference);
+    if (pending_.has_value()) return;
+    const std::string label(WordOf(recipe_.method));
+    const ShardTasks compared = AddComparison(evaluated, reference, label, AllCheckpoints(), tasks_);
+    if (recipe_.eval_ppl) AddPerplexity(text, label, TaskPurpose::kEvaluation, compared);
+  }
+
   Digest AddRequests(const TextSource& source) {
     PlannedTask task;
     task.def.kind = TaskKind::kPrepareRequests;
-    task.def.params =
-        PrepareRequestsParams{.task = source.name, .add_bos = recipe_.add_bos, .limit = recipe_.eval_limit}.ToJson();
+    task.def.params = PrepareRequestsParams{.task = source.name,
+                                            .add_bos = recipe_.add_bos,
+                                            .limit = recipe_.eval_limit,
+                                            .window = IsDocumentTask(source.name) ? recipe_.ppl_seqlen : 0}
+                          .ToJson();
     task.def.inputs = {{"tokenizer", spec_.model->tokenizer}, {"items", source.files}};
     task.title = absl::StrCat("prepare ", source.name);
     task.evaluated_text = source.name;
@@ -387,7 +416,8 @@ class GraphBuilder {
                          const Checkpoints& blocks) {
     PlannedTask reduce;
     reduce.def.kind = TaskKind::kReduceAccuracy;
-    reduce.title = absl::StrCat("accuracy of ", label, " on ", source.name);
+    const std::string_view measured = IsDocumentTask(source.name) ? "word perplexity" : "accuracy";
+    reduce.title = absl::StrCat(measured, " of ", label, " on ", source.name);
     reduce.purpose = TaskPurpose::kEvaluation;
     reduce.evaluated_model = label;
     reduce.evaluated_text = source.name;
@@ -402,8 +432,7 @@ class GraphBuilder {
               .ToJson();
       task.def.inputs = {{"model", spec_.model->files}, {"requests", requests}};
       AddCheckpointInputs(blocks, task.def);
-      task.title = absl::StrCat("ask ", label, " ", source.name,
-                                shards == 1 ? "" : absl::StrCat(" (", shard + 1, "/", shards, ")"));
+      task.title = absl::StrCat("ask ", label, " ", source.name, ShardTitle(shard, shards));
       task.evaluated_text = source.name;
       reduce.def.inputs[absl::StrCat("scores.", shard)] = TaskOutputRef{tasks_.Add(std::move(task)), "scores"};
     }

@@ -66,7 +66,11 @@ Status CheckParts(const RunSpec& spec, const Recipe& recipe) {
     LWQ_RETURN_IF_ERROR(CheckName("model.name", spec.model->name));
     if (TraitsOf(recipe.method).needs_model) LWQ_RETURN_IF_ERROR(CheckArtifact("model.files", spec.model->files));
   }
-  const bool has_texts = recipe.eval_ppl && !spec.eval_texts.empty();
+  const bool has_texts = (recipe.eval_ppl || recipe.eval_kl) && !spec.eval_texts.empty();
+  if (recipe.eval_kl && spec.eval_texts.empty()) {
+    return absl::InvalidArgumentError(
+        "eval_kl compares models on eval_texts, and there is none: give a text, or leave eval_kl out");
+  }
   if (recipe.method == Method::kNone && !has_texts && spec.eval_tasks.empty()) {
     return absl::InvalidArgumentError(
         "method none only evaluates: give at least one eval text and leave eval_ppl on, or choose another method");
@@ -226,7 +230,9 @@ StatusOr<Plan> PlanOfRun(const RunSpec& spec, const LlamaConfig* model, const Re
 }
 
 std::set<TaskKind> KindsOfRun(const RunSpec& spec, const Recipe& recipe) {
-  return KindsOfRun(WithPolicies(spec, recipe), {.texts = !spec.eval_texts.empty(), .tasks = !spec.eval_tasks.empty()});
+  return KindsOfRun(
+      WithPolicies(spec, recipe),
+      {.texts = !spec.eval_texts.empty(), .tasks = !spec.eval_tasks.empty(), .rungs = !spec.rung_evaluations.empty()});
 }
 
 StatusOr<ResolvedSpec> ResolveSpec(const RunSpec& spec) {

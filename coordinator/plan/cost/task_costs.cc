@@ -133,6 +133,35 @@ struct CostOf<TaskKind::kReducePpl> {
 };
 
 template <>
+struct CostOf<TaskKind::kEvaluateReference> {
+  static int64_t Memory(const Shapes& s) { return s.Evaluation() + ChunkBytes(s.model(), s.recipe().ppl_seqlen); }
+  static double Work(const Shapes& s, const Sized& task, const EvaluateReferenceParams& params) {
+    return s.EvaluationWork(task.text_bytes / static_cast<double>(params.shards));
+  }
+};
+
+template <>
+struct CostOf<TaskKind::kEvaluateKl> {
+  // Beside what evaluate_ppl needs the reference's chunks, and of a slice of tokens the logits of both models, float32,
+  // with four float64 tensors of their size.
+  static int64_t Memory(const Shapes& s) {
+    const int64_t seqlen = s.recipe().ppl_seqlen;
+    return s.Evaluation() + ChunkBytes(s.model(), seqlen) + LogitBytes(s.model(), seqlen, 2 + 4 * 2);
+  }
+  // The head three times: for the losses, and for both models' distributions.
+  static double Work(const Shapes& s, const Sized& task, const EvaluateKlParams& params) {
+    const double tokens = task.text_bytes / static_cast<double>(params.shards);
+    return s.EvaluationWork(tokens) + 2 * s.HeadWork(tokens);
+  }
+};
+
+template <>
+struct CostOf<TaskKind::kReduceKl> {
+  static int64_t Memory(const Shapes&) { return 0; }  // three numbers for each window
+  static double Work(const Shapes&, const Sized& task) { return task.text_bytes; }
+};
+
+template <>
 struct CostOf<TaskKind::kPrepareRequests> {
   static int64_t Memory(const Shapes&) { return 0; }
   static double Work(const Shapes&, const Sized& task) { return task.text_bytes; }

@@ -120,6 +120,10 @@ void CheckRecipeCombinations(const Recipe& recipe, Problems& problems) {
                               " scales blocks before they are quantized or measured, but method '",
                               WordOf(recipe.method), "' does neither: use prepare none"));
   }
+  if (recipe.eval_kl && !Quantizes(recipe)) {
+    problems.Add(absl::StrCat("eval_kl compares the quantized model with the full-precision one, but method '",
+                              WordOf(recipe.method), "' quantizes nothing: leave eval_kl out"));
+  }
   if (!Quantizes(recipe) && recipe.export_format != ExportFormat::kNone) {
     problems.Add(absl::StrCat("export_format ", WordOf(recipe.export_format), " needs quantized blocks, but method '",
                               WordOf(recipe.method), "' makes none: use export_format none"));

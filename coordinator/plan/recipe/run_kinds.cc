@@ -21,6 +21,13 @@ void AddSensitivity(const Recipe& recipe, std::set<TaskKind>& kinds) {
   if (metric == SensitivityMetric::kHessian) kinds.insert(TaskKind::kHessian);
 }
 
+void AddTextEvaluation(const Recipe& recipe, bool has_rungs, std::set<TaskKind>& kinds) {
+  if (recipe.eval_ppl || recipe.eval_kl) kinds.insert(TaskKind::kTokenize);
+  if (recipe.eval_ppl) kinds.insert(TaskKind::kReducePpl);
+  if (recipe.eval_ppl && (!recipe.eval_kl || has_rungs)) kinds.insert(TaskKind::kEvaluatePpl);
+  if (recipe.eval_kl) kinds.insert({TaskKind::kEvaluateReference, TaskKind::kEvaluateKl, TaskKind::kReduceKl});
+}
+
 }  // namespace
 
 std::set<TaskKind> KindsOfRun(const ResolvedRecipe& resolved, EvalInputs given) {
@@ -36,9 +43,7 @@ std::set<TaskKind> KindsOfRun(const ResolvedRecipe& resolved, EvalInputs given) 
   if (recipe.method == Method::kRtn) kinds.insert(TaskKind::kRtnBlock);
   if (resolved.measures_sensitivity) AddSensitivity(recipe, kinds);
   if (resolved.needs_squared_error) kinds.insert(TaskKind::kWeightError);
-  if (recipe.eval_ppl && TraitsOf(recipe.method).evaluates && given.texts) {
-    kinds.insert({TaskKind::kTokenize, TaskKind::kEvaluatePpl, TaskKind::kReducePpl});
-  }
+  if (TraitsOf(recipe.method).evaluates && given.texts) AddTextEvaluation(recipe, given.rungs, kinds);
   if (TraitsOf(recipe.method).evaluates && given.tasks) {
     kinds.insert({TaskKind::kPrepareRequests, TaskKind::kScoreRequests, TaskKind::kReduceAccuracy});
   }

@@ -26,13 +26,16 @@ namespace lwq::coordinator {
 //     loss_delta        + loss_delta
 //     pilot             + train_block, loss_delta
 //   mpq_strategy optimal that has scores but no table: + weight_error
-//   eval_texts        tokenize, evaluate_ppl, reduce_ppl
+//   eval_texts        tokenize
+//     eval_ppl          + reduce_ppl, and evaluate_ppl without eval_kl or of a halving's rungs
+//     eval_kl           + evaluate_reference, evaluate_kl, reduce_kl
 //   eval_tasks        prepare_requests, score_requests, reduce_accuracy
 //   export            export
 // A run that has made its measurement still has the kinds that made it; scales of a model's only block need no advance.
 struct EvalInputs {
   bool texts = false;
   bool tasks = false;
+  bool rungs = false;  // the model is evaluated on the way, for its sweep's halving
 };
 std::set<TaskKind> KindsOfRun(const ResolvedRecipe& resolved, EvalInputs given);
 

@@ -29,6 +29,8 @@ std::optional<KeptKind> KeptKindOf(TaskKind kind, std::string_view role) {
     case TaskKind::kPrepareRequests:
       return KeptKind::kTokens;
     case TaskKind::kEvaluatePpl:
+    case TaskKind::kEvaluateReference:
+    case TaskKind::kEvaluateKl:
     case TaskKind::kScoreRequests:
     case TaskKind::kReduceAccuracy:
       return KeptKind::kLosses;

@@ -267,7 +267,8 @@ const BadFile kBadFiles[] = {
     {"ListForOtherText", "block_grouping: [2]\n", "run.yaml:1:17: block_grouping: expected a text, got a list"},
     {"UnknownTaskKind", "kind_classes: {train: A100}\n",
      "run.yaml:1:16: kind_classes: unknown task kind \"train\"; kinds are tokenize, embed, advance, train_block, "
-     "rtn_block, evaluate_ppl, reduce_ppl, prepare_requests, score_requests, reduce_accuracy, export, loss_gradient, "
+     "rtn_block, evaluate_ppl, reduce_ppl, evaluate_reference, evaluate_kl, reduce_kl, prepare_requests, "
+     "score_requests, reduce_accuracy, export, loss_gradient, "
      "backward_block, gradient_norm, output_fisher, "
      "loss_delta, "
      "hessian, "
@@ -356,9 +357,11 @@ TEST(CompleteRun, SaysWhatIsMissing) {
             "run.yaml: method sensitivity needs calib_dataset: a text file (plain, .jsonl or .json.gz)");
   EXPECT_EQ(MessageOf(Complete("model: m\nmethod: rtn\neval_ppl: true\n").status()),
             "run.yaml: eval_ppl is on but eval_texts names no text; add one or remove eval_ppl");
+  EXPECT_EQ(MessageOf(Complete("model: m\nmethod: rtn\neval_kl: true\n").status()),
+            "run.yaml: eval_kl is on but eval_texts names no text; add one or remove eval_kl");
   EXPECT_EQ(MessageOf(Complete("model: m\nmethod: rtn\neval_tasks: [valid.jsonl]\n").status()),
             "run.yaml: eval_tasks: there is no task \"valid\"; write TASK=FILE, TASK one of piqa, arc_easy, "
-            "arc_challenge, hellaswag, winogrande, boolq, openbookqa");
+            "arc_challenge, hellaswag, winogrande, boolq, openbookqa, lambada_openai, lambada_standard, wikitext");
   EXPECT_EQ(MessageOf(Complete("model: m\nmethod: rtn\neval_tasks: [{piqa: a.jsonl}, {piqa: b.jsonl}]\n").status()),
             "run.yaml: eval_tasks: \"piqa\" is given twice, or as the name of a text; name it once");
   EXPECT_EQ(MessageOf(Complete("model: m\nmethod: rtn\neval_texts: [a/t.txt, b/t.txt]\n").status()),

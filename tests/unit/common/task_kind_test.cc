@@ -52,7 +52,8 @@ TEST(TaskKindTest, ActivationsGradientsAndLatentWeightsAreDisposableAndNothingEl
   }
   EXPECT_EQ(disposable,
             (std::set<std::string>{"advance.activations", "backward_block.gradient_sum", "backward_block.gradients",
-                                   "embed.activations", "loss_gradient.gradients", "train_block.latent"}));
+                                   "embed.activations", "evaluate_reference.hidden", "loss_gradient.gradients",
+                                   "train_block.latent"}));
   EXPECT_TRUE(IsDisposable(TaskKind::kTrainBlock, "latent.2"));
   EXPECT_FALSE(IsDisposable(TaskKind::kTrainBlock, "block.1"));
 }

@@ -100,7 +100,9 @@ RC_GTEST_PROP(GraphProperty, AWholeRunSucceedsWithOneAttemptPerTask, ()) {
 
 RC_GTEST_PROP(GraphProperty, TheKindsOfARunAreThoseOfItsGraph, ()) {
   RunSpec spec = RandomSpec();
-  if (*rc::gen::arbitrary<bool>()) spec.eval_texts.clear();
+  spec.recipe.eval_ppl = *rc::gen::arbitrary<bool>();
+  spec.recipe.eval_kl = *rc::gen::arbitrary<bool>();
+  if (!*spec.recipe.eval_kl && *rc::gen::arbitrary<bool>()) spec.eval_texts.clear();
   spec.recipe.handoff = *rc::gen::element<std::string>("sequential", "independent", "relay");
   const ResolvedSpec resolved = Resolve(spec);
   std::set<TaskKind> kinds;

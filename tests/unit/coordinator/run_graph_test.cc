@@ -207,6 +207,15 @@ TEST(BuildRunGraphTest, EveryParameterIsReadableByTheWorkersReader) {
       case TaskKind::kReducePpl:
         EXPECT_TRUE(ReducePplParams::FromJson(params).ok());
         break;
+      case TaskKind::kEvaluateReference:
+        EXPECT_TRUE(EvaluateReferenceParams::FromJson(params).ok());
+        break;
+      case TaskKind::kEvaluateKl:
+        EXPECT_TRUE(EvaluateKlParams::FromJson(params).ok());
+        break;
+      case TaskKind::kReduceKl:
+        EXPECT_TRUE(ReduceKlParams::FromJson(params).ok());
+        break;
       case TaskKind::kPrepareRequests:
         EXPECT_TRUE(PrepareRequestsParams::FromJson(params).ok());
         break;
