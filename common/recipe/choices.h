@@ -94,6 +94,12 @@ LWQ_CHOICE(Precision, LWQ_PRECISIONS);
   X(kFakeQuant, "fake_quant") X(kGguf, "gguf") X(kGgufQ41, "gguf_q4_1") X(kNone, "none")
 LWQ_CHOICE(ExportFormat, LWQ_EXPORT_FORMATS);
 
+// Programs that load exports (common/export_format/consumers.h says which loads what).
+#define LWQ_CONSUMERS(X) \
+  X(kVllm, "vllm")       \
+  X(kGptqModel, "gptqmodel") X(kLlamaCpp, "llama.cpp") X(kTransformers, "transformers") X(kAutoRound, "autoround")
+LWQ_CHOICE(Consumer, LWQ_CONSUMERS);
+
 // Whether a BOS stands before what eval_tasks ask. kAuto: as the tokenizer does.
 #define LWQ_ADD_BOS(X) X(kAuto, "auto") X(kAlways, "always") X(kNever, "never")
 LWQ_CHOICE(AddBos, LWQ_ADD_BOS);

@@ -51,6 +51,10 @@ struct TrainWindows {};
 struct Integers {
   std::string_view text;
 };
+// Words separated by commas; which, the recipe's checks say.
+struct Words {
+  std::string_view text;
+};
 // Decided by other fields or the model. `suggested` are values that the command line completes.
 struct Checked {
   std::string_view text;

@@ -49,6 +49,7 @@ void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, Rtn
   visit("fp16_scales", p.fp16_scales);
   visit("range_contains_zero", p.range_contains_zero);
   visit.Young("middle_zero_points", p.middle_zero_points, false);
+  visit.Young("sym", p.sym, false);
 }
 
 template <typename P, typename V>
@@ -86,6 +87,7 @@ template <typename P, typename V>
 void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, ExportParams> {
   visit("format", p.format);
   visit.Young("middle_zero_points", p.middle_zero_points, false);
+  visit.Young("sym", p.sym, false);
 }
 
 template <typename P, typename V>
@@ -116,6 +118,7 @@ void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, Out
   visit("fp16_scales", p.fp16_scales);
   visit("range_contains_zero", p.range_contains_zero);
   visit.Young("middle_zero_points", p.middle_zero_points, false);
+  visit.Young("sym", p.sym, false);
 }
 
 template <typename P, typename V>
@@ -128,6 +131,7 @@ void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, Los
   visit("fp16_scales", p.fp16_scales);
   visit("range_contains_zero", p.range_contains_zero);
   visit.Young("middle_zero_points", p.middle_zero_points, false);
+  visit.Young("sym", p.sym, false);
 }
 
 template <typename P, typename V>
@@ -147,6 +151,7 @@ void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, Wei
   visit("fp16_scales", p.fp16_scales);
   visit("range_contains_zero", p.range_contains_zero);
   visit.Young("middle_zero_points", p.middle_zero_points, false);
+  visit.Young("sym", p.sym, false);
 }
 
 template <typename P, typename V>
@@ -157,6 +162,7 @@ void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, Sea
   visit("bits", p.bits);
   visit("group_size", p.group_size);
   visit("steps", p.steps);
+  visit.Young("sym", p.sym, false);
 }
 
 template <typename P>

@@ -85,6 +85,7 @@ struct RtnBlockParams {
   bool fp16_scales = true;
   bool range_contains_zero = true;
   bool middle_zero_points = false;
+  bool sym = false;
   Json ToJson() const;
   static StatusOr<RtnBlockParams> FromJson(const Json& json);
 };
@@ -144,6 +145,7 @@ struct ReduceAccuracyParams {
 struct ExportParams {
   ExportFormat format = ExportFormat::kGptqV2;  // not kNone: that is no export
   bool middle_zero_points = false;              // the checkpoints were made so
+  bool sym = false;                             // likewise
   Json ToJson() const;
   static StatusOr<ExportParams> FromJson(const Json& json);
 };
@@ -192,6 +194,7 @@ struct OutputFisherParams {
   bool fp16_scales = true;
   bool range_contains_zero = true;
   bool middle_zero_points = false;
+  bool sym = false;
   Json ToJson() const;
   static StatusOr<OutputFisherParams> FromJson(const Json& json);
 };
@@ -209,6 +212,7 @@ struct LossDeltaParams {
   bool fp16_scales = true;
   bool range_contains_zero = true;
   bool middle_zero_points = false;
+  bool sym = false;
   Json ToJson() const;
   static StatusOr<LossDeltaParams> FromJson(const Json& json);
 };
@@ -236,6 +240,7 @@ struct WeightErrorParams {
   bool fp16_scales = true;
   bool range_contains_zero = true;
   bool middle_zero_points = false;
+  bool sym = false;
   Json ToJson() const;
   static StatusOr<WeightErrorParams> FromJson(const Json& json);
 };
@@ -251,6 +256,7 @@ struct SearchScalesParams {
   int bits = 0;
   int64_t group_size = 0;
   int64_t steps = 0;  // exponents 0, 1/steps … 1
+  bool sym = false;   // the quantizer whose error is compared is symmetric
   Json ToJson() const;
   static StatusOr<SearchScalesParams> FromJson(const Json& json);
 };

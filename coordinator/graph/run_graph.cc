@@ -302,7 +302,8 @@ class GraphBuilder {
                                        .group_size = block.group_size,
                                        .fp16_scales = recipe_.fp16_scales,
                                        .range_contains_zero = recipe_.range_contains_zero,
-                                       .middle_zero_points = recipe_.middle_zero_points && block.bit_width == 2}
+                                       .middle_zero_points = recipe_.middle_zero_points && block.bit_width == 2,
+                                       .sym = recipe_.sym}
                             .ToJson();
       task.def.inputs = {{"model", spec_.model->files}};
       AddScalesInput(scales_, block.layer_idx, task.def);
@@ -425,10 +426,13 @@ class GraphBuilder {
   void AddExport() {
     PlannedTask task;
     task.def.kind = TaskKind::kExport;
-    const bool for_llama_cpp = TraitsOf(recipe_.export_format).for_llama_cpp;  // others make nothing of it
-    task.def.params =
-        ExportParams{.format = recipe_.export_format, .middle_zero_points = recipe_.middle_zero_points && for_llama_cpp}
-            .ToJson();
+    // What a format makes nothing of is not in the key.
+    const bool for_llama_cpp = TraitsOf(recipe_.export_format).for_llama_cpp;
+    const bool names_zero_points = recipe_.export_format != ExportFormat::kFakeQuant;
+    task.def.params = ExportParams{.format = recipe_.export_format,
+                                   .middle_zero_points = recipe_.middle_zero_points && for_llama_cpp,
+                                   .sym = recipe_.sym && names_zero_points}
+                          .ToJson();
     task.def.inputs = {{"model", spec_.model->files}};
     if (!spec_.model->tokenizer.digest.is_zero()) task.def.inputs.emplace("tokenizer", spec_.model->tokenizer);
     if (!spec_.model->companions.digest.is_zero()) task.def.inputs.emplace("companions", spec_.model->companions);

@@ -95,7 +95,7 @@ class Exporter {
     for (int64_t block = 0; block < blocks_.blocks(); ++block) {
       LWQ_ASSIGN_OR_RETURN(BlockFormat layout, blocks_.Format(block));
       LWQ_RETURN_IF_ERROR(CheckBlockFits(config_, layout, absl::StrCat("block ", block)));
-      LWQ_RETURN_IF_ERROR(CheckFormatHolds(options_.format, block, layout));
+      LWQ_RETURN_IF_ERROR(CheckFormatHolds(options_.format, block, layout, options_.zero_points));
       formats_.push_back(std::move(layout));
     }
     HeadDTypes head{.embedding = SourceDType(embedding_name_), .final_norm = SourceDType(kFinalNormTensor)};
@@ -105,8 +105,8 @@ class Exporter {
                                         .tokenizer = options_.tokenizer,
                                         .companions = options_.companions,
                                         .blocks = formats_,
-                                        .middle_zero_points = options_.middle_zero_points}));
-    files_ = layout_->LayOut(PlanTensors(config_, head, options_.format, formats_, options_.middle_zero_points),
+                                        .zero_points = options_.zero_points}));
+    files_ = layout_->LayOut(PlanTensors(config_, head, options_.format, formats_, options_.zero_points),
                              options_.shard_bytes);
     return absl::OkStatus();
   }

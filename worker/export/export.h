@@ -69,9 +69,8 @@ struct ExportOptions {
   // Other files that belong to the model (chat templates, licence, model card): all are copied through, in folders too,
   // but none in place of what the export writes itself. May be null.
   const FileTree* companions = nullptr;
-  // All zero points of 2 bits are 1 or 2 (the recipe's key of this name). INVALID_ARGUMENT where a format that makes
-  // use of it finds another one.
-  bool middle_zero_points = false;
+  // What the zero points of all blocks are. INVALID_ARGUMENT where a format that makes use of it finds another one.
+  ZeroPoints zero_points = ZeroPoints::kAny;
 };
 
 struct ExportResult {

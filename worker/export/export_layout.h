@@ -17,6 +17,7 @@
 #include "common/json/json.h"
 #include "common/model/llama_config.h"
 #include "common/recipe/choices.h"
+#include "common/recipe/zero_points.h"
 #include "common/status/status.h"
 #include "worker/export/block_format.h"
 #include "worker/export/tensor_files.h"
@@ -35,7 +36,7 @@ struct ExportedModel {
   const FileTree* tokenizer = nullptr;
   const FileTree* companions = nullptr;
   const std::vector<BlockFormat>& blocks;
-  bool middle_zero_points = false;  // all zero points of 2 bits are 1 or 2
+  ZeroPoints zero_points = ZeroPoints::kAny;
 };
 
 class ExportLayout {

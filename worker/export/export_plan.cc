@@ -10,7 +10,7 @@ namespace {
 // What of the export its tensors depend on.
 struct PlannedFormat {
   ExportFormat format = ExportFormat::kGptqV2;
-  bool middle_zero_points = false;
+  ZeroPoints zero_points = ZeroPoints::kAny;
 };
 
 void PlanLinear(const std::string& name, const LinearFormat& linear, const PlannedFormat& format, int64_t block,
@@ -20,7 +20,7 @@ void PlanLinear(const std::string& name, const LinearFormat& linear, const Plann
     return;
   }
   const QuantizedShape shape = {linear.out_features, linear.in_features, linear.bits, linear.group_size,
-                                format.middle_zero_points};
+                                format.zero_points};
   for (ExportTensor& tensor : TraitsOf(format.format).tensors(shape)) {
     tensors.push_back({absl::StrCat(name, tensor.suffix), tensor.dtype, std::move(tensor.shape), block,
                        tensor.stored_bits, tensor.encoding});
@@ -54,7 +54,7 @@ std::vector<PlannedTensor> PlanBlock(const LlamaConfig& config, int64_t block, c
 
 }  // namespace
 
-Status CheckFormatHolds(ExportFormat format, int64_t block, const BlockFormat& layout) {
+Status CheckFormatHolds(ExportFormat format, int64_t block, const BlockFormat& layout, ZeroPoints zero_points) {
   for (const auto& [kind, linear] : layout.linears) {
     if (!linear.quantized()) continue;
     if (linear.group_size % TraitsOf(format).group_multiple != 0) {
@@ -62,10 +62,10 @@ Status CheckFormatHolds(ExportFormat format, int64_t block, const BlockFormat& l
           "block ", block, " ", LinearName(kind), ": ", WordOf(format), " holds groups that are multiples of ",
           TraitsOf(format).group_multiple, ", not of ", linear.group_size));
     }
-    if (FormatHolds(format, linear.bits)) continue;
+    if (FormatHolds(format, linear.bits, zero_points)) continue;
     return absl::FailedPreconditionError(
         absl::StrCat("block ", block, " ", LinearName(kind), ": ", WordOf(format), " cannot hold ", linear.bits,
-                     " bits; formats that can: ", FormatsThatHold(linear.bits, /*files=*/true)));
+                     " bits; formats that can: ", FormatsThatHold(linear.bits, /*files=*/true, zero_points)));
   }
   return absl::OkStatus();
 }
@@ -77,13 +77,12 @@ int64_t PlannedTensor::bytes() const {
 }
 
 std::vector<PlannedTensor> PlanTensors(const LlamaConfig& config, const HeadDTypes& head, ExportFormat format,
-                                       const std::vector<BlockFormat>& blocks, bool middle_zero_points) {
+                                       const std::vector<BlockFormat>& blocks, ZeroPoints zero_points) {
   const std::vector<int64_t> vocabulary = {config.vocab_size, config.hidden_size};
   const auto block_count = static_cast<int64_t>(blocks.size());
   std::vector<PlannedTensor> tensors = {{std::string(kEmbeddingTensor), head.embedding, vocabulary, -1, false}};
   for (int64_t block = 0; block < block_count; ++block) {
-    for (PlannedTensor& tensor :
-         PlanBlock(config, block, blocks[static_cast<size_t>(block)], {format, middle_zero_points})) {
+    for (PlannedTensor& tensor : PlanBlock(config, block, blocks[static_cast<size_t>(block)], {format, zero_points})) {
       tensors.push_back(std::move(tensor));
     }
   }

@@ -22,7 +22,8 @@
 namespace lwq::qat {
 
 // FAILED_PRECONDITION naming block, linear, width and the formats that can hold it, or the group size that it cannot.
-Status CheckFormatHolds(ExportFormat format, int64_t block, const BlockFormat& layout);
+Status CheckFormatHolds(ExportFormat format, int64_t block, const BlockFormat& layout,
+                        ZeroPoints zero_points = ZeroPoints::kAny);
 
 struct PlannedTensor {
   std::string name;
@@ -41,8 +42,9 @@ struct HeadDTypes {
   DType lm_head = DType::kF16;  // not used when tied
 };
 
-// `middle_zero_points`: those of 2 bits are 1 or 2 (the recipe's key), which some formats make use of.
+// `zero_points`: what those of all blocks are, which some formats make use of.
 std::vector<PlannedTensor> PlanTensors(const LlamaConfig& config, const HeadDTypes& head, ExportFormat format,
-                                       const std::vector<BlockFormat>& blocks, bool middle_zero_points = false);
+                                       const std::vector<BlockFormat>& blocks,
+                                       ZeroPoints zero_points = ZeroPoints::kAny);
 
 }  // namespace lwq::qat

@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "common/recipe/zero_points.h"
 #include "worker/export/bit_pack.h"
 
 namespace lwq::qat {
@@ -48,6 +49,19 @@ Status CheckGrouping(int64_t out_features, int64_t in_features, int bits, int64_
     return absl::InvalidArgumentError(absl::StrCat(what, " [", out_features, ", ", in_features, "]: groups of ",
                                                    group_size, " do not divide its input; choose a divisor of ",
                                                    in_features));
+  }
+  return absl::OkStatus();
+}
+
+Status CheckSymmetric(const QuantizedLinear& linear, std::string_view what) {
+  const int middle = SymmetricZeroPoint(linear.bits);
+  const std::string_view zeros = linear.zeros.bytes.view();
+  for (size_t group = 0; group < zeros.size(); ++group) {
+    const int zero = static_cast<unsigned char>(zeros[group]);
+    if (zero == middle) continue;
+    return absl::InvalidArgumentError(absl::StrCat(what, ": the zero point of group ", group, " is ", zero, ", not ",
+                                                   middle, ", as a symmetric export of ", linear.bits,
+                                                   " bits says of all: train with sym, or export it without"));
   }
   return absl::OkStatus();
 }

@@ -19,6 +19,10 @@ namespace lwq::qat {
 // that is not finite.
 Status CheckQuantizedLinear(const QuantizedLinear& linear, std::string_view what);
 
+// INVALID_ARGUMENT naming `what`, the group and its zero point unless every one is 2^(bits − 1). Requires
+// CheckQuantizedLinear.
+Status CheckSymmetric(const QuantizedLinear& linear, std::string_view what);
+
 // Its parts. INVALID_ARGUMENT: a width that is none, or groups that do not divide the input.
 Status CheckGrouping(int64_t out_features, int64_t in_features, int bits, int64_t group_size, std::string_view what);
 // INVALID_ARGUMENT naming `what`.`name` unless it has one of the dtypes, the shape, and the bytes for it.

@@ -18,7 +18,7 @@ StatusOr<TaskOutcome> ExecuteKind<TaskKind::kRtnBlock>(const Task& task, const T
                                 .group_size = params.group_size,
                                 .range_contains_zero = params.range_contains_zero,
                                 .fp16_scales = params.fp16_scales,
-                                .middle_zero_points = params.middle_zero_points};
+                                .zero_points = ZeroPointsOf(params)};
   LWQ_ASSIGN_OR_RETURN(const qat::BlockState quantized, qat::QuantizeRtn(model->config(), block, options));
   LWQ_RETURN_IF_ERROR(CheckCancelled(*context.cancel));
   TaskOutcome outcome;

@@ -17,6 +17,7 @@
 #include "coordinator/plan/recipe/policies.h"
 #include "coordinator/plan/recipe/scale_search.h"
 #include "coordinator/plan/recipe/sensitivity_choices.h"
+#include "coordinator/plan/recipe/serve.h"
 
 namespace lwq::coordinator {
 namespace {
@@ -119,6 +120,17 @@ void CheckRecipeCombinations(const Recipe& recipe, Problems& problems) {
     problems.Add(absl::StrCat("prepare ", WordOf(recipe.prepare),
                               " scales blocks before they are quantized or measured, but method '",
                               WordOf(recipe.method), "' does neither: use prepare none"));
+  }
+  if (recipe.sym && recipe.middle_zero_points) {
+    problems.Add(
+        "sym fixes every zero point at 2^(bits-1), and middle_zero_points lets those of 2 bits be 1 or 2: set one of "
+        "them");
+  }
+  const auto serve = ParseServe(recipe.serve);
+  if (!serve.ok()) problems.Add(std::string(MessageOf(serve.status())));
+  if (serve.ok() && !serve->empty() && recipe.export_format == ExportFormat::kNone) {
+    problems.Add(absl::StrCat("serve ", recipe.serve, " needs an export, and export_format is none: ",
+                              Quantizes(recipe) ? "leave export_format out" : "leave serve out"));
   }
   if (!Quantizes(recipe) && recipe.export_format != ExportFormat::kNone) {
     problems.Add(absl::StrCat("export_format ", WordOf(recipe.export_format), " needs quantized blocks, but method '",
@@ -232,6 +244,9 @@ Status CheckRecipe(const Recipe& recipe, const PartialRecipe& given, const Llama
   CheckFinite(recipe, problems);
   if (problems.empty()) CheckFields(recipe, given, problems);
   CheckRecipeCombinations(recipe, problems);
+  if (recipe.sym && given.zp_lr.has_value() && *given.zp_lr != 0) {
+    problems.Add("sym does not train zero points, and zp_lr is a rate for them: leave one of them out");
+  }
   if (model != nullptr) CheckAgainstModel(recipe, *model, problems);
   const StatusOr<Recipe> policies = ResolvePolicies(recipe);
   const bool optimal = policies.ok() && IsOptimal(*policies);
@@ -239,10 +254,12 @@ Status CheckRecipe(const Recipe& recipe, const PartialRecipe& given, const Llama
   if (problems.empty()) CheckSensitivity(recipe, optimal, model, problems);
   if (!problems.empty()) return absl::InvalidArgumentError(absl::StrCat("recipe: ", problems.Join()));
   LWQ_RETURN_IF_ERROR(Annotate(policies.status(), "recipe"));
-  if (!FormatHolds(recipe.export_format, recipe.wbits)) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("recipe: export_format ", WordOf(recipe.export_format), " cannot hold wbits ", recipe.wbits,
-                     ": use ", FormatsThatHold(recipe.wbits), ", or ", WidthsText(recipe.export_format), " bits"));
+  const ZeroPoints zero_points = ZeroPointsOf(recipe);
+  if (!FormatHolds(recipe.export_format, recipe.wbits, zero_points)) {
+    return absl::FailedPreconditionError(absl::StrCat("recipe: export_format ", WordOf(recipe.export_format),
+                                                      " cannot hold wbits ", recipe.wbits, ": use ",
+                                                      FormatsThatHold(recipe.wbits, /*files=*/false, zero_points),
+                                                      ", or ", WidthsText(recipe.export_format, zero_points), " bits"));
   }
   return absl::OkStatus();
 }

@@ -62,7 +62,8 @@ TEST(RunFile, TheWireHasTheFieldsOfTheTableAndTheirTypes) {
   const std::map<RecipeFieldType, FieldType> types = {
       {RecipeFieldType::kWord, FieldType::kText},       {RecipeFieldType::kBool, FieldType::kBool},
       {RecipeFieldType::kInteger, FieldType::kInteger}, {RecipeFieldType::kNumber, FieldType::kNumber},
-      {RecipeFieldType::kText, FieldType::kText},       {RecipeFieldType::kIntegers, FieldType::kIntegers}};
+      {RecipeFieldType::kText, FieldType::kText},       {RecipeFieldType::kIntegers, FieldType::kIntegers},
+      {RecipeFieldType::kWords, FieldType::kWords}};
   EXPECT_EQ(lwqat::v1::Recipe::descriptor()->field_count(), std::ssize(RecipeFieldTexts()));
   for (const RecipeFieldText& row : RecipeFieldTexts()) {
     const RunField* const field = FindRunField(row.name);

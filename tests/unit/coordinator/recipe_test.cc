@@ -334,6 +334,34 @@ TEST(ResolveRecipeTest, WhatAGgufFileOrItsReaderHasNotIsSaidBeforeAnythingIsTrai
   EXPECT_THAT(refused(partial, model), HasSubstr("export_format gguf_q4_1: llama.cpp has no rope type dynamic"));
 }
 
+TEST(ResolveRecipeTest, SymIsRefusedBesideWhatMovesZeroPoints) {
+  const LlamaConfig model = TinyConfig(2);
+  PartialRecipe partial = Small();
+  partial.sym = true;
+  EXPECT_TRUE(ResolveRecipe(partial, &model).ok());
+  partial.zp_lr = 1e-3;
+  EXPECT_THAT(std::string(MessageOf(ResolveRecipe(partial, &model).status())),
+              HasSubstr("sym does not train zero points, and zp_lr is a rate for them"));
+  partial.zp_lr = 0;
+  partial.wbits = 2;
+  partial.middle_zero_points = true;
+  EXPECT_THAT(std::string(MessageOf(ResolveRecipe(partial, &model).status())),
+              HasSubstr("sym fixes every zero point at 2^(bits-1), and middle_zero_points"));
+}
+
+TEST(ResolveRecipeTest, EightBitsGoIntoGgufWhereTheyAreSymmetric) {
+  const LlamaConfig model = TinyConfig(2);
+  PartialRecipe partial = Small();
+  partial.wbits = 8;
+  partial.group_size = 32;
+  partial.export_format = "gguf";
+  EXPECT_EQ(ResolveRecipe(partial, &model).status().code(), absl::StatusCode::kFailedPrecondition);
+  partial.sym = true;
+  const auto recipe = ResolveRecipe(partial, &model);
+  ASSERT_TRUE(recipe.ok()) << recipe.status();
+  EXPECT_EQ(recipe->sensitivity_bits, "2,3,4,5,6,8");
+}
+
 TEST(ResolveRecipeTest, MiddleZeroPointsNeedABlockOfTwoBits) {
   const LlamaConfig model = TinyConfig(2);
   PartialRecipe partial = Small();

@@ -338,6 +338,7 @@ INSTANTIATE_TEST_SUITE_P(
                       KeyChange{"Wd", [](RunSpec& s) { s.recipe.wd = 0.1; }},
                       KeyChange{"ClipGrad", [](RunSpec& s) { s.recipe.clip_grad = 0.5; }},
                       KeyChange{"MiddleZeroPoints", [](RunSpec& s) { s.recipe.middle_zero_points = true; }},
+                      KeyChange{"Sym", [](RunSpec& s) { s.recipe.sym = true; }},
                       KeyChange{"EarlyStop", [](RunSpec& s) { s.recipe.early_stop = 1; }},
                       KeyChange{"Resets", [](RunSpec& s) { s.recipe.early_stop_resets = false; }},
                       KeyChange{"KeepBest", [](RunSpec& s) { s.recipe.keep_best = false; }},

@@ -179,7 +179,7 @@ TEST_F(GgufExportTest, EveryWidthHasTheWeightsOfItsCheckpointsInTheTypeThatThePl
 TEST_F(GgufExportTest, TwoBitsAroundTheMiddleTakeTwoAndAQuarterBits) {
   MakeModel();
   MakeBlocks({2, 64}, /*middle_zero_points=*/true);
-  const auto result = Export({.format = ExportFormat::kGguf, .middle_zero_points = true});
+  const auto result = Export({.format = ExportFormat::kGguf, .zero_points = ZeroPoints::kMiddle});
   const GgufFile file = Open(result);
   ExpectWeights(file);
   EXPECT_EQ(result->metrics["stored_bits_per_weight"], 2.25);
@@ -191,7 +191,8 @@ TEST_F(GgufExportTest, TwoBitsAroundTheMiddleTakeTwoAndAQuarterBits) {
 TEST_F(GgufExportTest, AZeroPointThatIsNotInTheMiddleIsRefusedByNameWhereTheMiddleWasPromised) {
   MakeModel();
   MakeBlocks({2, 64});
-  ExpectRefused("model.layers.0.self_attn.q_proj: group ", {.format = ExportFormat::kGguf, .middle_zero_points = true},
+  ExpectRefused("model.layers.0.self_attn.q_proj: group ",
+                {.format = ExportFormat::kGguf, .zero_points = ZeroPoints::kMiddle},
                 absl::StatusCode::kInvalidArgument);
 }
 

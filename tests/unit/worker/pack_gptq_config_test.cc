@@ -45,6 +45,16 @@ TEST(GptqConfigTest, AUniformModelNeedsNoOverrides) {
   EXPECT_FALSE(json.contains("dynamic"));
 }
 
+TEST(GptqConfigTest, ASymmetricModelSaysSymAndStillHasTheMetaThatTellsItsVersion) {
+  const std::vector<BlockFormat> blocks = {UniformFormat(4, 32), UniformFormat(4, 32)};
+  Json json = *MakeGptqConfig(blocks, ZeroPoints::kSymmetric);
+  EXPECT_EQ(json["sym"], true);
+  EXPECT_TRUE(json["meta"].contains("quantizer"));
+  EXPECT_TRUE(Describes(json, blocks));
+  json["sym"] = false;
+  EXPECT_EQ(json, *MakeGptqConfig(blocks)) << "and nothing else is different";
+}
+
 TEST(GptqConfigTest, WholeRowsAreMinusOneWhereverRowsDifferInLength) {
   const Json json = *MakeGptqConfig({UniformFormat(4, -1)});
   EXPECT_EQ(json["group_size"], -1);

@@ -67,8 +67,9 @@ void AddBlock(size_t index, const BlockFormat& block, Schemes& schemes) {
   }
 }
 
-Json Weights(const Scheme& scheme) {
-  Json weights = {{"num_bits", scheme.first}, {"type", "int"}, {"symmetric", false}, {"dynamic", false}};
+Json Weights(const Scheme& scheme, ZeroPoints zero_points) {
+  const bool symmetric = zero_points == ZeroPoints::kSymmetric;
+  Json weights = {{"num_bits", scheme.first}, {"type", "int"}, {"symmetric", symmetric}, {"dynamic", false}};
   weights["strategy"] = scheme.second == -1 ? "channel" : "group";
   if (scheme.second != -1) weights["group_size"] = scheme.second;
   return weights;
@@ -76,7 +77,7 @@ Json Weights(const Scheme& scheme) {
 
 }  // namespace
 
-StatusOr<Json> MakeCompressedTensorsConfig(const std::vector<BlockFormat>& blocks) {
+StatusOr<Json> MakeCompressedTensorsConfig(const std::vector<BlockFormat>& blocks, ZeroPoints zero_points) {
   Schemes schemes{.grouped = GroupedSchemes(blocks), .members = {}, .ignored = {}};
   for (size_t k = 0; k < blocks.size(); ++k) AddBlock(k, blocks[k], schemes);
   if (schemes.members.empty()) {
@@ -91,7 +92,7 @@ StatusOr<Json> MakeCompressedTensorsConfig(const std::vector<BlockFormat>& block
       targets.push_back(absl::StrCat("re:.*layers\\.(", absl::StrJoin(members.blocks, "|"), ")\\..*_proj$"));
     }
     groups[absl::StrCat("group_", groups.size())] = {{"targets", std::move(targets)},
-                                                     {"weights", Weights(scheme)},
+                                                     {"weights", Weights(scheme, zero_points)},
                                                      {"input_activations", nullptr},
                                                      {"output_activations", nullptr},
                                                      {"format", "pack-quantized"}};

@@ -6,19 +6,24 @@
 
 namespace lwq::qat {
 
+Status CompressedTensorsLayout::Begin(const ExportedModel& model) {
+  zero_points_ = model.zero_points;
+  return absl::OkStatus();
+}
+
 StatusOr<SmallFiles> CompressedTensorsLayout::Configure(const std::vector<BlockFormat>& blocks, Json& config) {
-  LWQ_ASSIGN_OR_RETURN(config["quantization_config"], MakeCompressedTensorsConfig(blocks));
+  LWQ_ASSIGN_OR_RETURN(config["quantization_config"], MakeCompressedTensorsConfig(blocks, zero_points_));
   return SmallFiles{};
 }
 
 Status CompressedTensorsLayout::Add(const QuantizedLinear& linear, const std::string& name, NamedTensors& tensors) {
-  LWQ_ASSIGN_OR_RETURN(PackedLinear packed, PackLinear(linear, name, &scales_));
+  LWQ_ASSIGN_OR_RETURN(PackedLinear packed, PackLinear(linear, name, &scales_, zero_points_));
   const auto add = [&](std::string_view suffix, HostTensor tensor) {
     tensors[absl::StrCat(name, suffix)] = std::move(tensor);
   };
   add(kPackedWeight, std::move(packed.weight));
   add(kPackedScale, std::move(packed.scale));
-  add(kPackedZeroPoint, *std::move(packed.zero_point));
+  if (packed.zero_point.has_value()) add(kPackedZeroPoint, *std::move(packed.zero_point));
   add(kPackedShape, std::move(packed.shape));
   return absl::OkStatus();
 }

@@ -10,12 +10,14 @@ namespace lwq::qat {
 
 class CompressedTensorsLayout : public ExportLayout {
  public:
+  Status Begin(const ExportedModel& model) override;
   StatusOr<SmallFiles> Configure(const std::vector<BlockFormat>& blocks, Json& config) override;
   Status Add(const QuantizedLinear& linear, const std::string& name, NamedTensors& tensors) override;
   // scales_rounded, max_scale_rounding.
   void AddMetrics(Json& metrics) const override;
 
  private:
+  ZeroPoints zero_points_ = ZeroPoints::kAny;
   HalfRounding scales_;
 };
 
@@ -23,6 +25,7 @@ class CompressedTensorsLayout : public ExportLayout {
 // are whole blocks where all linears of a block are of the group; "Linear" where there is one group in all. Expressions
 // match the fused modules of serving stacks (qkv_proj, gate_up_proj) too. Linears at full precision are ignored by
 // name. INVALID_ARGUMENT where nothing is quantized. Pure.
-StatusOr<Json> MakeCompressedTensorsConfig(const std::vector<BlockFormat>& blocks);
+StatusOr<Json> MakeCompressedTensorsConfig(const std::vector<BlockFormat>& blocks,
+                                           ZeroPoints zero_points = ZeroPoints::kAny);
 
 }  // namespace lwq::qat

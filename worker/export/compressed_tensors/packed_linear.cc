@@ -24,21 +24,26 @@ HostTensor MiddleZeros(int bits, int64_t rows, int64_t groups) {
   return HostTensor{
       DType::kU8,
       {rows, groups},
-      Bytes::FromString(std::string(static_cast<size_t>(rows * groups), static_cast<char>(1 << (bits - 1))))};
+      Bytes::FromString(std::string(static_cast<size_t>(rows * groups), static_cast<char>(SymmetricZeroPoint(bits))))};
 }
 
 }  // namespace
 
-StatusOr<PackedLinear> PackLinear(const QuantizedLinear& linear, std::string_view what, HalfRounding* rounding) {
+StatusOr<PackedLinear> PackLinear(const QuantizedLinear& linear, std::string_view what, HalfRounding* rounding,
+                                  ZeroPoints zero_points) {
   LWQ_RETURN_IF_ERROR(CheckQuantizedLinear(linear, what));
   PackedLinear packed;
   auto weight = PackRows(linear.codes, linear.bits);
   if (!weight.ok()) return Annotate(weight.status(), what);
   packed.weight = *std::move(weight);
   LWQ_ASSIGN_OR_RETURN(packed.scale, RoundToF16(linear.scales, absl::StrCat(what, kPackedScale), rounding));
-  // A stream runs down a column: along the outputs of one group.
-  LWQ_ASSIGN_OR_RETURN(const HostTensor zeros, PackRows(Transpose(linear.zeros), linear.bits));
-  packed.zero_point = Transpose(zeros);
+  if (zero_points == ZeroPoints::kSymmetric) {
+    LWQ_RETURN_IF_ERROR(CheckSymmetric(linear, what));
+  } else {
+    // A stream runs down a column: along the outputs of one group.
+    LWQ_ASSIGN_OR_RETURN(const HostTensor zeros, PackRows(Transpose(linear.zeros), linear.bits));
+    packed.zero_point = Transpose(zeros);
+  }
   packed.shape = ShapeTensor(linear.out_features, linear.in_features);
   return packed;
 }

@@ -12,6 +12,7 @@
 
 #include "common/artifact/tensor.h"
 #include "common/model/linear_storage.h"
+#include "common/recipe/zero_points.h"
 #include "common/status/status.h"
 #include "worker/export/half.h"
 #include "worker/qat/api/block.h"
@@ -26,8 +27,10 @@ struct PackedLinear {
 };
 
 // INVALID_ARGUMENT naming `what` when the parts do not fit together, a code or zero point exceeds its width, or a scale
-// is not finite in fp16. Adds to `rounding`. Zero points are always there.
-StatusOr<PackedLinear> PackLinear(const QuantizedLinear& linear, std::string_view what, HalfRounding* rounding);
+// is not finite in fp16. Adds to `rounding`. Zero points are left out of kSymmetric
+// ones, of which each must be 2^(bits − 1).
+StatusOr<PackedLinear> PackLinear(const QuantizedLinear& linear, std::string_view what, HalfRounding* rounding,
+                                  ZeroPoints zero_points = ZeroPoints::kAny);
 
 // Tensors of the shapes and dtypes that StoredTensors gives for `storage`, whose group size is a number. The scale may
 // be F16, BF16 or F32. INVALID_ARGUMENT naming `what` when the stored shape is another, or the parts do not fit

@@ -64,7 +64,7 @@ bool HasFourBits(const std::vector<BlockFormat>& blocks) {
 
 Status GgufLayout::Begin(const ExportedModel& model) {
   config_ = model.config;
-  middle_zero_points_ = model.middle_zero_points;
+  zero_points_ = model.zero_points;
   LWQ_ASSIGN_OR_RETURN(const LlamaCppModel llama_cpp, LlamaCppModelOf(config_));
   interleaved_heads_ = llama_cpp.interleaved_heads;
   const bool apart = model.tokenizer != nullptr && HasTokenizer(*model.tokenizer);
@@ -76,7 +76,8 @@ Status GgufLayout::Begin(const ExportedModel& model) {
   GgufModel described{.config = config_,
                       .llama_cpp = llama_cpp,
                       .vocabulary = {},
-                      .exact = four_bits_ == GgufFourBits::kExact || !HasFourBits(model.blocks)};
+                      .exact = four_bits_ == GgufFourBits::kExact || zero_points_ == ZeroPoints::kSymmetric ||
+                               !HasFourBits(model.blocks)};
   LWQ_ASSIGN_OR_RETURN(described.vocabulary,
                        LlamaCppVocabularyOf(tokenizer.files, {.rows = config_.vocab_size,
                                                               .bos_token_id = config_.bos_token_id,
@@ -95,8 +96,8 @@ std::unique_ptr<TensorFiles> GgufLayout::LayOut(std::vector<PlannedTensor> tenso
 }
 
 Status GgufLayout::Add(const QuantizedLinear& linear, const std::string& name, NamedTensors& tensors) {
-  const GgmlType type = GgufTypeOf(
-      {linear.out_features, linear.in_features, linear.bits, linear.group_size, middle_zero_points_}, four_bits_);
+  const GgmlType type =
+      GgufTypeOf({linear.out_features, linear.in_features, linear.bits, linear.group_size, zero_points_}, four_bits_);
   const int64_t rounded_before = scales_.changed;
   LWQ_ASSIGN_OR_RETURN(HostTensor blocks, PackBlocks(linear, type, name, &scales_));
   LWQ_ASSIGN_OR_RETURN(const HostTensor unpacked, UnpackBlocks(blocks, type, linear.in_features, name));

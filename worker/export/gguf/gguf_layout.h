@@ -34,7 +34,7 @@ class GgufLayout : public ExportLayout {
   Status Compare(const QuantizedLinear& linear, const HostTensor& unpacked, bool exact, const std::string& name);
 
   const GgufFourBits four_bits_;
-  bool middle_zero_points_ = false;
+  ZeroPoints zero_points_ = ZeroPoints::kAny;
   LlamaConfig config_;
   bool interleaved_heads_ = false;
   GgufMetadata metadata_;

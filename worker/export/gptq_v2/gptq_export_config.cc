@@ -82,7 +82,7 @@ void AddLinearRules(size_t index, const BlockFormat& block, const Width& base, J
 
 }  // namespace
 
-StatusOr<Json> MakeGptqConfig(const std::vector<BlockFormat>& blocks) {
+StatusOr<Json> MakeGptqConfig(const std::vector<BlockFormat>& blocks, ZeroPoints zero_points) {
   const std::optional<Width> base = BaseWidth(blocks);
   if (!base.has_value())
     return absl::InvalidArgumentError("no linear of the model is quantized: nothing to export as gptq_v2");
@@ -104,7 +104,7 @@ StatusOr<Json> MakeGptqConfig(const std::vector<BlockFormat>& blocks) {
   Json config = {{"bits", base->first},
                  {"group_size", base->second},
                  {"desc_act", false},
-                 {"sym", false},
+                 {"sym", zero_points == ZeroPoints::kSymmetric},
                  {"lm_head", false},
                  {"quant_method", "gptq"},
                  {"method", "gptq"},

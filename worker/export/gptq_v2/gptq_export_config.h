@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "common/json/json.h"
+#include "common/recipe/zero_points.h"
 #include "common/status/status.h"
 #include "worker/export/block_format.h"
 
@@ -14,6 +15,6 @@ namespace lwq::qat {
 // unquantized). The bits and group size that cover most weights stand at the top; the rest are overrides, by whole
 // blocks where possible. With nothing quantized at all, INVALID_ARGUMENT.
 // At most one rule matches a module, so that the order of a JSON object's members does not matter. Pure.
-StatusOr<Json> MakeGptqConfig(const std::vector<BlockFormat>& blocks);
+StatusOr<Json> MakeGptqConfig(const std::vector<BlockFormat>& blocks, ZeroPoints zero_points = ZeroPoints::kAny);
 
 }  // namespace lwq::qat

@@ -10,12 +10,14 @@ namespace lwq::qat {
 
 class GptqV2Layout : public ExportLayout {
  public:
+  Status Begin(const ExportedModel& model) override;
   StatusOr<SmallFiles> Configure(const std::vector<BlockFormat>& blocks, Json& config) override;
   Status Add(const QuantizedLinear& linear, const std::string& name, NamedTensors& tensors) override;
   // scales_rounded, max_scale_rounding.
   void AddMetrics(Json& metrics) const override;
 
  private:
+  ZeroPoints zero_points_ = ZeroPoints::kAny;
   HalfRounding scales_;
 };
 
