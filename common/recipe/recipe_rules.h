@@ -66,9 +66,10 @@ enum class Reader : uint8_t {
   kEvaluate,   // perplexity
   kExport,     // the quantized model's files
   kSchedule,   // which machine does it, and how often
+  kEndToEnd,   // E2E-QP
 };
-inline constexpr std::string_view kReaderNames[] = {"plan",       "calibration", "training",  "sensitivity",
-                                                    "evaluation", "export",      "scheduling"};
+inline constexpr std::string_view kReaderNames[] = {"plan",       "calibration", "training",   "sensitivity",
+                                                    "evaluation", "export",      "scheduling", "E2E-QP"};
 
 struct Readers {
   uint8_t bits = 0;

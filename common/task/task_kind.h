@@ -35,6 +35,8 @@ namespace lwq {
 // weight_error    ‖W − Q(W)‖² of every choice
 // Preparation:
 // search_scales   A(k) → the scales of block k's channels, which later tasks work into its weights
+// E2E-QP:
+// train_scales    blocks of the quantized model, token windows → the next optimizer steps of all their scales
 // And noop, which does nothing: it measures the system itself.
 enum class TaskKind {
 #define LWQ_TASK_KIND(enumerator, name, version, Params, outputs, arithmetic, main_rank) enumerator,
@@ -54,7 +56,7 @@ struct OutputTraits {
   bool disposable = false;
 };
 
-// At most two roles; a unit has each for every of its blocks.
+// At most two roles; a unit, and train_scales, has each for every of its blocks.
 struct OutputsTraits {
   std::array<OutputTraits, 2> roles;
   size_t count = 0;

@@ -24,6 +24,13 @@ Roles RolesOf(const BackwardBlockParams& params) {
   return roles;
 }
 
+Roles RolesOf(const TrainScalesParams& params) {
+  if (!params.is_last()) return {"state"};
+  Roles roles;
+  for (int64_t i = 0; i < params.blocks; ++i) roles.push_back(UnitRole("block", i));
+  return roles;
+}
+
 template <typename Params>
 concept DecidesRoles = requires(const Params& params) {
   RolesOf(params);

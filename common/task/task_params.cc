@@ -150,6 +150,21 @@ void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, Wei
 }
 
 template <typename P, typename V>
+void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, TrainScalesParams> {
+  visit("blocks", p.blocks);
+  visit("train_size", p.train_size);
+  visit("val_size", p.val_size);
+  visit("batch_size", p.batch_size);
+  visit("first_step", p.first_step);
+  visit("steps", p.steps);
+  visit("total_steps", p.total_steps);
+  visit("lr", p.lr);
+  visit("warmup_ratio", p.warmup_ratio);
+  visit("clip_grad", p.clip_grad);
+  visit("fp16_scales", p.fp16_scales);
+}
+
+template <typename P, typename V>
 void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, SearchScalesParams> {
   visit("block", p.block);
   visit("samples", p.samples);
@@ -284,6 +299,12 @@ Json WeightErrorParams::ToJson() const {
 }
 StatusOr<WeightErrorParams> WeightErrorParams::FromJson(const Json& json) {
   return Read<WeightErrorParams>(json, "parameters of weight_error");
+}
+Json TrainScalesParams::ToJson() const {
+  return Write(*this);
+}
+StatusOr<TrainScalesParams> TrainScalesParams::FromJson(const Json& json) {
+  return Read<TrainScalesParams>(json, "parameters of train_scales");
 }
 Json SearchScalesParams::ToJson() const {
   return Write(*this);

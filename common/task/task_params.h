@@ -255,6 +255,30 @@ struct SearchScalesParams {
   static StatusOr<SearchScalesParams> FromJson(const Json& json);
 };
 
+// E2E-QP (docs/e2e_qp.md). A segment: optimizer steps [first_step, first_step + steps) of total_steps. Inputs: "model",
+// "tokens" (windows: [0, train_size) train, [train_size, train_size + val_size) validate), "block.<k>" for every block
+// k < blocks, all quantized, and but for the first segment the "state" of the one before. Outputs: "state" (scales,
+// moments, steps: worker/tasks/scale_state.h) or, of the last segment, "block", "block.1" … of all blocks, their scales
+// trained. Metrics: first_step, steps, train_losses [step], grad_norms [step] (before clipping), lr (as used, after
+// halvings), initial_val_loss (of the first segment; else null), final_val_loss (after the segment); mean next-token
+// cross-entropies in nats, null without validation windows.
+struct TrainScalesParams {
+  int64_t blocks = 0;
+  int64_t train_size = 0;
+  int64_t val_size = 0;
+  int64_t batch_size = 1;
+  int64_t first_step = 0;
+  int64_t steps = 0;
+  int64_t total_steps = 0;  // the learning rate's horizon
+  double lr = 0;
+  double warmup_ratio = 0;
+  double clip_grad = 0;
+  bool fp16_scales = true;
+  bool is_last() const { return first_step + steps == total_steps; }
+  Json ToJson() const;
+  static StatusOr<TrainScalesParams> FromJson(const Json& json);
+};
+
 // Of a kind that has none.
 struct NoParams {};
 

@@ -8,8 +8,10 @@
 #include "common/task/task_outputs.h"
 #include "common/task/task_params.h"
 #include "coordinator/graph/prepare_tasks.h"
+#include "coordinator/graph/scale_training_tasks.h"
 #include "coordinator/plan/recipe/eval_shards.h"
 #include "coordinator/plan/recipe/scale_search.h"
+#include "coordinator/plan/recipe/scale_training.h"
 
 namespace lwq::coordinator {
 namespace {
@@ -33,6 +35,7 @@ class GraphBuilder {
   void Build() {
     if (recipe_.method == Method::kNoop) return AddNoops();
     Quantize();
+    if (TrainsScales(recipe_) && !pending_.has_value()) TrainScales();
     if (recipe_.eval_ppl) AddEvaluations();
     AddTaskEvaluations();
     if (recipe_.export_format != ExportFormat::kNone && !pending_.has_value()) AddExport();
@@ -317,8 +320,15 @@ class GraphBuilder {
     }
   }
 
-  // By block; those that are not there are at full precision.
-  using Checkpoints = std::map<int64_t, TaskOutputRef>;
+  // E2E-QP: from here on the run's blocks are those that it gives.
+  void TrainScales() {
+    const TaskInput tokens = TaskOutputRef{
+        AddTokenize(*spec_.calibration, ScaleTrainingWindows(recipe_), "prepare tokens of e2e_qp"), "tokens"};
+    trained_end_to_end_ = AddScaleTraining(spec_, recipe_, tokens, AllCheckpoints(), tasks_);
+  }
+
+  // Those that are not there are at full precision.
+  using Checkpoints = BlockCheckpoints;
 
   static void AddCheckpointInputs(const Checkpoints& blocks, TaskDef& def) {
     for (const auto& [block, checkpoint] : blocks) def.inputs[absl::StrCat("block.", block)] = checkpoint;
@@ -326,6 +336,7 @@ class GraphBuilder {
 
   // Of every block, as it came out.
   Checkpoints AllCheckpoints() const {
+    if (!trained_end_to_end_.empty()) return trained_end_to_end_;
     Checkpoints blocks;
     for (const BlockPlan& block : plan_.blocks) blocks.emplace(block.layer_idx, *current_->checkpoint(block.layer_idx));
     return blocks;
@@ -451,7 +462,8 @@ class GraphBuilder {
   std::optional<ModelState> current_;
   ScalesByBlock scales_;
   std::vector<std::pair<int64_t, TaskOutputRef>> trained_;
-  std::map<int64_t, TaskOutputRef> quantized_;  // by block: those that are as they will be in the end
+  BlockCheckpoints quantized_;           // those that are as they will be once all are
+  BlockCheckpoints trained_end_to_end_;  // of all blocks; empty where e2e_qp is off
   size_t rungs_evaluated_ = 0;
   std::optional<PendingMeasurement> pending_;
 };

@@ -9,6 +9,7 @@
 #include "common/text/one_line.h"
 #include "coordinator/plan/policy/scores.h"
 #include "coordinator/plan/recipe/scale_search.h"
+#include "coordinator/plan/recipe/scale_training.h"
 #include "coordinator/plan/remarks.h"
 
 namespace lwq::coordinator {
@@ -75,15 +76,16 @@ Status CheckParts(const RunSpec& spec, const Recipe& recipe) {
     LWQ_RETURN_IF_ERROR(CheckScores(spec.sensitivity_scores, "sensitivity_scores"));
   }
   const bool measures = WithPolicies(spec, recipe).measures_sensitivity;
-  const bool calibrates = TraitsOf(recipe.method).trains || measures || Prepares(recipe);
+  const bool calibrates = TraitsOf(recipe.method).trains || measures || Prepares(recipe) || TrainsScales(recipe);
   const bool tokenizes = calibrates || (TraitsOf(recipe.method).needs_model && (has_texts || !spec.eval_tasks.empty()));
   if (tokenizes) LWQ_RETURN_IF_ERROR(CheckArtifact("model.tokenizer", spec.model->tokenizer));
   if (calibrates) {
     if (!spec.calibration.has_value()) {
       return absl::InvalidArgumentError(
           TraitsOf(recipe.method).trains ? "calibration is missing: method block_ap trains on a calibration text"
-          : measures ? "calibration is missing: the blocks' sensitivity is measured on a calibration text"
-                     : "calibration is missing: prepare awq searches its scales on a calibration text");
+          : measures             ? "calibration is missing: the blocks' sensitivity is measured on a calibration text"
+          : TrainsScales(recipe) ? "calibration is missing: e2e_qp trains scales on a calibration text"
+                                 : "calibration is missing: prepare awq searches its scales on a calibration text");
     }
     LWQ_RETURN_IF_ERROR(CheckName("calibration.name", spec.calibration->name));
     LWQ_RETURN_IF_ERROR(CheckArtifact("calibration.files", spec.calibration->files));

@@ -266,6 +266,30 @@ struct CostOf<TaskKind::kSearchScales> {
 };
 
 template <>
+struct CostOf<TaskKind::kTrainScales> {
+  // One block decoded, its gradients and a window's activations, or the logits; beside them embedding and head, the
+  // integers of all blocks, a byte each, and of every scale its value, moments and gradient, old and new. What blocks
+  // read is spilled.
+  static int64_t Memory(const Shapes& s) {
+    const int64_t seqlen = s.recipe().e2e_seqlen;
+    const int64_t codes = s.model().num_hidden_layers * s.BlockBytes() / kFp32Bytes;
+    const int64_t group = s.recipe().group_size > 0 ? s.recipe().group_size : 128;
+    const int64_t scales = codes / group * 6 * kFp32Bytes;
+    const int64_t block = 3 * s.BlockBytes() + ActivationBytes(s.model(), 1, seqlen);
+    return std::max(block, LogitBytes(s.model(), seqlen, 4)) + 2 * s.EmbeddingBytes() + codes + scales;
+  }
+  // A window goes forward, forward again and backward through every block; validation windows forward, before the first
+  // segment and after each.
+  static double Work(const Shapes& s, const Sized&, const TrainScalesParams& params) {
+    const int64_t seqlen = s.recipe().e2e_seqlen;
+    const double windows = static_cast<double>(params.steps * params.batch_size);
+    const double validated = static_cast<double>(params.val_size * (params.first_step == 0 ? 2 : 1));
+    return s.Blocks() * s.ForwardWork(4 * windows + validated, seqlen) +
+           s.HeadWork((3 * windows + validated) * static_cast<double>(seqlen));
+  }
+};
+
+template <>
 struct CostOf<TaskKind::kNoop> {
   static int64_t Memory(const Shapes&) { return 0; }
   static double Work(const Shapes&, const Sized&) { return 1; }

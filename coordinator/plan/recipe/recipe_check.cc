@@ -16,6 +16,7 @@
 #include "coordinator/plan/recipe/group_size.h"
 #include "coordinator/plan/recipe/policies.h"
 #include "coordinator/plan/recipe/scale_search.h"
+#include "coordinator/plan/recipe/scale_training.h"
 #include "coordinator/plan/recipe/sensitivity_choices.h"
 
 namespace lwq::coordinator {
@@ -25,6 +26,8 @@ constexpr int64_t kMaxNoops = 100'000;
 constexpr int64_t kMaxBatchBytes = int64_t{1} << 50;
 // Tasks that one measurement of sensitivity makes.
 constexpr double kMaxMeasuringTasks = 100'000;
+// Tasks that E2E-QP makes, one after the other.
+constexpr int64_t kMaxSegments = 10'000;
 // Activations of a calibration set: no store holds more, and the product stays far from int64's end.
 constexpr int64_t kMaxCalibrationBytes = int64_t{1} << 50;
 
@@ -120,6 +123,10 @@ void CheckRecipeCombinations(const Recipe& recipe, Problems& problems) {
                               " scales blocks before they are quantized or measured, but method '",
                               WordOf(recipe.method), "' does neither: use prepare none"));
   }
+  if (recipe.e2e_qp && !Quantizes(recipe)) {
+    problems.Add(absl::StrCat("e2e_qp trains the scales of quantized blocks, but method '", WordOf(recipe.method),
+                              "' makes none: use block_ap or rtn, or leave e2e_qp out"));
+  }
   if (!Quantizes(recipe) && recipe.export_format != ExportFormat::kNone) {
     problems.Add(absl::StrCat("export_format ", WordOf(recipe.export_format), " needs quantized blocks, but method '",
                               WordOf(recipe.method), "' makes none: use export_format none"));
@@ -204,6 +211,21 @@ void CheckWindow(std::string_view field, int64_t seqlen, const Recipe& recipe, c
                             static_cast<int64_t>(bytes / 1e12), " TB of memory: choose shorter windows"));
 }
 
+void CheckScaleTraining(const Recipe& recipe, const LlamaConfig& model, Problems& problems) {
+  problems.Integer("e2e_seqlen", recipe.e2e_seqlen, 2, model.max_position_embeddings);
+  if (recipe.e2e_seqlen < 2 || recipe.e2e_batch_size < 1 || !std::isfinite(recipe.e2e_epochs)) return;
+  CheckWindow("e2e_seqlen", recipe.e2e_seqlen, recipe, model, problems);
+  const int64_t steps = ScaleTrainingSteps(recipe);
+  if (steps < 1) {
+    problems.Add(absl::StrCat("e2e_epochs ", recipe.e2e_epochs, " of ", recipe.e2e_train_size,
+                              " windows make no optimizer step: choose more, or leave e2e_qp out"));
+  } else if (steps / SegmentSteps(recipe) >= kMaxSegments) {
+    problems.Add(absl::StrCat("e2e_epochs ", recipe.e2e_epochs, " of ", recipe.e2e_train_size, " windows of ",
+                              recipe.e2e_seqlen, " tokens make more than ", kMaxSegments,
+                              " tasks one after the other: choose fewer"));
+  }
+}
+
 void CheckAgainstModel(const Recipe& recipe, const LlamaConfig& model, Problems& problems) {
   problems.Integer("training_seqlen", recipe.training_seqlen, 1, model.max_position_embeddings);
   problems.Integer("ppl_seqlen", recipe.ppl_seqlen, 2, model.max_position_embeddings);
@@ -215,6 +237,7 @@ void CheckAgainstModel(const Recipe& recipe, const LlamaConfig& model, Problems&
   }
   CheckWindow("training_seqlen", recipe.training_seqlen, recipe, model, problems);
   CheckWindow("ppl_seqlen", recipe.ppl_seqlen, recipe, model, problems);
+  if (TrainsScales(recipe)) CheckScaleTraining(recipe, model, problems);
   const double calibration_bytes = 4.0 *
                                    (static_cast<double>(recipe.train_size) + static_cast<double>(recipe.val_size)) *
                                    static_cast<double>(recipe.training_seqlen) * static_cast<double>(model.hidden_size);

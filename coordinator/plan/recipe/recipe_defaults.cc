@@ -74,6 +74,11 @@ void FillFollowing(const LlamaConfig* model, SettledRecipe& recipe) {
   Fill(recipe.group_size, model == nullptr ? kUsualGroupSize : DefaultGroupSize(*model));
   Fill(recipe.zp_lr, *recipe.quant_lr);
   Fill(recipe.weight_lr, *recipe.wbits == 2 ? 2e-5 : 1e-5);
+  Fill(recipe.e2e_train_size, *recipe.train_size);
+  Fill(recipe.e2e_seqlen, *recipe.training_seqlen);
+  Fill(recipe.e2e_seed, *recipe.seed);
+  Fill(recipe.e2e_batch_size, *recipe.batch_size);
+  Fill(recipe.e2e_lr, *recipe.wbits == 2 ? 2e-5 : 1e-5);
   Fill(recipe.target_avg_bits, *recipe.wbits);
   // The author's program ignored the target where the strategy is not "adaptive".
   Fill(recipe.keep_budget, *recipe.policy_semantics != PolicySemantics::kAuthor);

@@ -3,6 +3,7 @@
 
 #include "common/recipe/method.h"
 #include "coordinator/plan/recipe/scale_search.h"
+#include "coordinator/plan/recipe/scale_training.h"
 
 namespace lwq::coordinator {
 namespace {
@@ -34,6 +35,7 @@ std::set<TaskKind> KindsOfRun(const ResolvedRecipe& resolved, EvalInputs given) 
     kinds.insert({TaskKind::kTokenize, TaskKind::kEmbed, TaskKind::kAdvance, TaskKind::kSearchScales});
   }
   if (recipe.method == Method::kRtn) kinds.insert(TaskKind::kRtnBlock);
+  if (TrainsScales(recipe)) kinds.insert({TaskKind::kTokenize, TaskKind::kTrainScales});
   if (resolved.measures_sensitivity) AddSensitivity(recipe, kinds);
   if (resolved.needs_squared_error) kinds.insert(TaskKind::kWeightError);
   if (recipe.eval_ppl && TraitsOf(recipe.method).evaluates && given.texts) {

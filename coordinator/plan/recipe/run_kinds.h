@@ -17,6 +17,7 @@ namespace lwq::coordinator {
 //   block_ap          tokenize, embed, advance, train_block
 //   rtn               rtn_block
 //   prepare awq       tokenize, embed, advance, search_scales
+//   e2e_qp            tokenize, train_scales
 //   sensitivity       what its metric needs; the other methods too where they measure:
 //     every metric      tokenize, embed, advance
 //     gradient          + loss_gradient, backward_block, gradient_norm

@@ -22,6 +22,7 @@ std::optional<KeptKind> KeptKindOf(TaskKind kind, std::string_view role) {
   switch (kind) {
     case TaskKind::kTrainBlock:
     case TaskKind::kRtnBlock:
+    case TaskKind::kTrainScales:
       return KeptKind::kCheckpoint;
     case TaskKind::kExport:
       return KeptKind::kExport;

@@ -31,6 +31,7 @@ RunSpec RandomSpec() {
   spec.recipe.export_format = *rc::gen::element<std::string>("gptq_v2", "fake_quant", "none");
   spec.recipe.preset = *rc::gen::element<std::string>("default", "efficientqat", "strong");
   spec.recipe.prepare = *rc::gen::element<std::string>("none", "awq");
+  spec.recipe.e2e_qp = *rc::gen::arbitrary<bool>();
   return spec;
 }
 

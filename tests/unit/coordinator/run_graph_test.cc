@@ -243,6 +243,9 @@ TEST(BuildRunGraphTest, EveryParameterIsReadableByTheWorkersReader) {
       case TaskKind::kSearchScales:
         EXPECT_TRUE(SearchScalesParams::FromJson(params).ok());
         break;
+      case TaskKind::kTrainScales:
+        EXPECT_TRUE(TrainScalesParams::FromJson(params).ok());
+        break;
       case TaskKind::kNoop:
         break;
     }

@@ -127,6 +127,7 @@ ReportSuccess HonestSuccess(const Lease& lease) {
     case TaskKind::kRtnBlock:
     case TaskKind::kExport:
     case TaskKind::kSearchScales:
+    case TaskKind::kTrainScales:
       break;
     case TaskKind::kTrainBlock:
       success.metrics_json = CanonicalJson(Json{{"best_val_loss", Numbers(lease, 1)[0]}});
