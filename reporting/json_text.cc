@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reporting/json_text.h"
 
+#include <set>
+#include <string>
 #include <utility>
 
 #include "common/task/measured.h"
@@ -25,9 +27,12 @@ Json ToJson(const google::protobuf::Message& message) {
 Json ToJson(const lwqat::v1::Run& run) {
   const google::protobuf::Message& message = run;
   Json json = ToJson(message);
+  std::set<std::string> tasks;  // whose perplexities are another measure
+  for (const auto& task : run.spec().eval_tasks()) tasks.insert(task.name());
   Json perplexities = Json::array();
   for (const Json& measured : json["measured"]) {
     if (measured["metric"] != kPerplexityMetric) continue;
+    if (tasks.contains(measured["dataset"].get<std::string>())) continue;
     Json& entry = perplexities.emplace_back(Json{{"model", measured["subject"]},
                                                  {"text", measured["dataset"]},
                                                  {"perplexity", measured["value"]},

@@ -16,8 +16,12 @@ struct MetricTraits {
   std::optional<bool> lower_is_better;  // absent where unknown
   bool recovers_in_logs = false;        // whether a recovered share of its logarithm makes sense (report.h)
   bool needs_equal_windows = false;     // whether values compare only at the same ppl_seqlen
+  int decimals = 4;                     // that a value is shown with
 };
 
 MetricTraits TraitsOfMetric(std::string_view metric);
+
+// What the count of a metric on a text or zero-shot task counts: a text's perplexity tokens, a task's its items.
+std::string CountedBy(std::string_view metric, std::string_view dataset);
 
 }  // namespace lwq::reporting

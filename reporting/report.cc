@@ -47,7 +47,8 @@ int64_t StepsOf(const Run& run) {
   int64_t trained = 0;
   bool known = false;
   for (const auto& task : run.tasks()) {
-    if (task.kind() != "train_block" || IsSensitivityTask(task) || task.metrics_json().empty()) continue;
+    const bool trains = task.kind() == "train_block" || task.kind() == "train_scales";
+    if (!trains || IsSensitivityTask(task) || task.metrics_json().empty()) continue;
     const auto metrics = ParseJson(task.metrics_json(), "metrics");
     if (!metrics.ok() || !metrics->is_object()) continue;
     if (const auto steps = JsonInt(*metrics, "steps", "metrics"); steps.ok()) {
@@ -65,7 +66,7 @@ bool Trains(const Recipe& recipe) {
   return MethodOf(recipe) == Method::kBlockAp;
 }
 
-// What makes a run's perplexity another one; of round-to-nearest, what its scales are searched on.
+// What makes a run's perplexity another one; of round-to-nearest, what its scales are searched or trained on.
 std::string RecipeLine(const Run& run) {
   const Recipe& recipe = RecipeOf(run);
   std::string line;
@@ -73,16 +74,27 @@ std::string RecipeLine(const Run& run) {
     absl::StrAppend(&line, line.empty() ? "" : ", ", name, " ", value);
   };
   const bool trains = Trains(recipe);
+  const bool by_gptq = MethodOf(recipe) == Method::kGptq || (trains && recipe.init() == WordOf(Initialization::kGptq));
   if (recipe.has_train_size()) add("train_size", absl::StrCat(recipe.train_size()));
   if (trains && recipe.has_val_size()) add("val_size", absl::StrCat(recipe.val_size()));
   if (recipe.has_training_seqlen()) add("training_seqlen", absl::StrCat(recipe.training_seqlen()));
   if (Prepares(recipe)) add("prepare", recipe.prepare());
+  if (trains && by_gptq) add("init", recipe.init());
+  if (by_gptq && recipe.has_damp_percent()) add("damp_percent", absl::StrFormat("%.6g", recipe.damp_percent()));
+  if (by_gptq && recipe.desc_act()) add("desc_act", "true");
   if (trains && recipe.has_epochs()) add("epochs", absl::StrFormat("%.6g", recipe.epochs()));
   if (trains && recipe.has_batch_size()) add("batch_size", absl::StrCat(recipe.batch_size()));
   if (trains && recipe.has_quant_lr()) add("quant_lr", absl::StrFormat("%.4g", recipe.quant_lr()));
   if (trains && recipe.has_zp_lr()) add("zp_lr", absl::StrFormat("%.4g", recipe.zp_lr()));
   if (trains && recipe.has_weight_lr()) add("weight_lr", absl::StrFormat("%.4g", recipe.weight_lr()));
-  if (trains && recipe.has_precision()) add("precision", recipe.precision());
+  if (recipe.e2e_qp()) {
+    add("e2e_train_size", absl::StrCat(recipe.e2e_train_size()));
+    add("e2e_seqlen", absl::StrCat(recipe.e2e_seqlen()));
+    add("e2e_epochs", absl::StrFormat("%.6g", recipe.e2e_epochs()));
+    add("e2e_batch_size", absl::StrCat(recipe.e2e_batch_size()));
+    add("e2e_lr", absl::StrFormat("%.4g", recipe.e2e_lr()));
+  }
+  if ((trains || by_gptq) && recipe.has_precision()) add("precision", recipe.precision());
   if (recipe.has_seed()) add("seed", absl::StrCat(recipe.seed()));
   return line;
 }
@@ -108,7 +120,8 @@ ReportRow RowOf(const Run& run, double now_unix_s) {
   row.steps = StepsOf(run);
   row.seconds = ElapsedSeconds(run, now_unix_s);
   row.result_digest = run.result_digest();
-  if (Trains(recipe) || Prepares(recipe)) row.recipe = RecipeLine(run);
+  if (Trains(recipe) || Prepares(recipe) || MethodOf(recipe) == Method::kGptq || recipe.e2e_qp())
+    row.recipe = RecipeLine(run);
   row.remarks = UselessTrainingRemarks(run);
   for (const Measured& measured : run.measured()) {
     // A run that does not quantize has measured the model as it is; that is its own result.
@@ -119,7 +132,7 @@ ReportRow RowOf(const Run& run, double now_unix_s) {
 
 // What round-to-nearest makes of the model's own blocks: what others win back is counted from there.
 bool IsRoundingAsIs(const Recipe& recipe) {
-  return MethodOf(recipe) == Method::kRtn && !Prepares(recipe);
+  return MethodOf(recipe) == Method::kRtn && !Prepares(recipe) && !recipe.e2e_qp();
 }
 
 // Values of full-precision models and of round-to-nearest, by what was measured.

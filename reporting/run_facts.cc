@@ -101,7 +101,8 @@ bool IsSensitivityTask(const Task& task) {
 }
 
 bool IsBlockTask(const Task& task) {
-  return (task.kind() == "train_block" || task.kind() == "rtn_block") && !IsSensitivityTask(task);
+  const bool is_gptq = task.kind() == "gptq_block" && !task.title().starts_with("initialize ");
+  return (task.kind() == "train_block" || task.kind() == "rtn_block" || is_gptq) && !IsSensitivityTask(task);
 }
 
 TaskGroup SensitivityTasks(const Run& run) {

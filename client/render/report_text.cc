@@ -103,7 +103,7 @@ std::string RenderReport(const Report& report) {
                                       row.size_bytes > 0 ? FormatBytes(row.size_bytes) : ""};
     for (const ReportColumn& column : report.columns) {
       const ReportValue* measured = ValueIn(row, column);
-      cells.push_back(measured != nullptr ? ValueText(measured->value, measured->standard_error) : "");
+      cells.push_back(measured != nullptr ? ValueText(column.metric, measured->value, measured->standard_error) : "");
     }
     cells.push_back(ShareText(row, report.columns));
     cells.push_back(row.steps > 0 ? absl::StrCat(row.steps) : "");

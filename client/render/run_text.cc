@@ -13,19 +13,20 @@ namespace lwq::client {
 using lwqat::v1::Run;
 using lwqat::v1::Task;
 
-std::string ValueText(double value, std::optional<double> standard_error) {
-  return absl::StrCat(FormatFixed(value, 4),
-                      standard_error.has_value() ? absl::StrCat(" +/- ", FormatFixed(*standard_error, 4)) : "");
+std::string ValueText(std::string_view metric, double value, std::optional<double> standard_error) {
+  const int decimals = reporting::TraitsOfMetric(metric).decimals;
+  return absl::StrCat(FormatFixed(value, decimals),
+                      standard_error.has_value() ? absl::StrCat(" +/- ", FormatFixed(*standard_error, decimals)) : "");
 }
 
 std::string ValueText(const lwqat::v1::Measured& measured) {
-  return ValueText(measured.value(),
+  return ValueText(measured.metric(), measured.value(),
                    measured.has_standard_error() ? std::make_optional(measured.standard_error()) : std::nullopt);
 }
 
 std::string CountText(const lwqat::v1::Measured& measured) {
   const std::string bos = !measured.has_add_bos() ? "" : measured.add_bos() ? ", BOS added" : ", no BOS added";
-  return absl::StrCat(measured.count(), " ", reporting::TraitsOfMetric(measured.metric()).counted, bos);
+  return absl::StrCat(measured.count(), " ", reporting::CountedBy(measured.metric(), measured.dataset()), bos);
 }
 
 std::string TimeText(const google::protobuf::Timestamp& time) {

@@ -4,13 +4,14 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "lwqat/v1/run.pb.h"
 
 namespace lwq::client {
 
-// "2.3457"; "0.6543 +/- 0.0123" of a metric with a standard error.
-std::string ValueText(double value, std::optional<double> standard_error);
+// "2.3457"; "0.6543 +/- 0.0123" of a metric with a standard error; "0.000231 +/- 0.000012" of one that may be small.
+std::string ValueText(std::string_view metric, double value, std::optional<double> standard_error);
 std::string ValueText(const lwqat::v1::Measured& measured);
 // "50000 tokens", and whether they begin with BOS where that is known.
 std::string CountText(const lwqat::v1::Measured& measured);

@@ -70,8 +70,8 @@ Status RunEntryReader::Read(const RunField& field, const YamlNode& key, const Ya
                             RunRequest* request) const {
   if (field.type == FieldType::kTexts) return ReadTexts(field, value, request);
   if (field.type == FieldType::kClasses) return ReadClasses(field, key, value, request);
-  if (field.type == FieldType::kIntegers && value.kind == YamlNode::Kind::kList)
-    return ReadIntegers(field, value, request);
+  const bool is_list = field.type == FieldType::kIntegers || field.type == FieldType::kWords;
+  if (is_list && value.kind == YamlNode::Kind::kList) return ReadList(field, value, request);
   return ReadScalar(field, key, value, request);
 }
 
@@ -98,17 +98,18 @@ Status RunEntryReader::ReadScalar(const RunField& field, const YamlNode& key, co
   return Annotate(SetRunField(field, text, request), PlaceOf(what_, value));
 }
 
-// A list of integers, each in its place.
-Status RunEntryReader::ReadIntegers(const RunField& field, const YamlNode& list, RunRequest* request) const {
+// A list of integers or words, each in its place.
+Status RunEntryReader::ReadList(const RunField& field, const YamlNode& list, RunRequest* request) const {
   if (list.items.empty()) {
     return InvalidAt(what_, list, absl::StrCat(field.name, ": the list is empty; remove the key to take the default"));
   }
+  const bool of_integers = field.type == FieldType::kIntegers;
   std::string joined;
   for (const YamlNode& item : list.items) {
-    if (item.kind != YamlNode::Kind::kScalar || item.quoted) {
+    if (item.kind != YamlNode::Kind::kScalar || (of_integers && item.quoted)) {
       return InvalidAt(what_, item,
-                       absl::StrCat(field.name, ": expected ", ExpectedOf(FieldType::kInteger), ", got ",
-                                    item.quoted ? "the quoted text " : "", DescribeNode(item)));
+                       absl::StrCat(field.name, ": expected ", of_integers ? ExpectedOf(FieldType::kInteger) : "a word",
+                                    ", got ", item.quoted ? "the quoted text " : "", DescribeNode(item)));
     }
     LWQ_RETURN_IF_ERROR(Annotate(SetRunField(field, item.text, request), PlaceOf(what_, item)));
     absl::StrAppend(&joined, joined.empty() ? "" : ",", item.text);

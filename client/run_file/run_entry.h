@@ -44,7 +44,7 @@ class RunEntryReader {
 
  private:
   Status ReadScalar(const RunField& field, const YamlNode& key, const YamlNode& value, RunRequest* request) const;
-  Status ReadIntegers(const RunField& field, const YamlNode& list, RunRequest* request) const;
+  Status ReadList(const RunField& field, const YamlNode& list, RunRequest* request) const;
   Status ReadClasses(const RunField& field, const YamlNode& key, const YamlNode& map, RunRequest* request) const;
   Status ReadTexts(const RunField& field, const YamlNode& value, RunRequest* request) const;
   Status ReadNamedTexts(const RunField& field, const YamlNode& map, RunRequest* request) const;

@@ -28,6 +28,7 @@ FieldType TypeOf(const FieldDescriptor& field) {
   // Texts on the wire that hold integers separated by commas.
   const RecipeFieldText* const of_recipe = FindRecipeField(field.name());
   if (of_recipe != nullptr && of_recipe->type == RecipeFieldType::kIntegers) return FieldType::kIntegers;
+  if (of_recipe != nullptr && of_recipe->type == RecipeFieldType::kWords) return FieldType::kWords;
   switch (field.cpp_type()) {
     case FieldDescriptor::CPPTYPE_BOOL:
       return FieldType::kBool;
@@ -161,6 +162,7 @@ Status SetScalar(const RunField& field, const FieldDescriptor& descriptor, std::
       return absl::OkStatus();
     }
     case FieldType::kText:
+    case FieldType::kWords:
       reflection.SetString(message, &descriptor, std::string(text));
       return absl::OkStatus();
     case FieldType::kIntegers: {
@@ -269,6 +271,8 @@ std::string_view ExpectedOf(FieldType type) {
       return "a path or a list of paths";
     case FieldType::kIntegers:
       return "an integer or a list of integers";
+    case FieldType::kWords:
+      return "a word or a list of words";
     case FieldType::kClasses:
       return "a class for a task kind (\"kind: class\", as a flag KIND=CLASS)";
   }

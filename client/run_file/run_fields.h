@@ -15,7 +15,7 @@
 
 namespace lwq::client {
 
-enum class FieldType { kBool, kInteger, kNumber, kText, kPath, kTexts, kIntegers, kClasses };
+enum class FieldType { kBool, kInteger, kNumber, kText, kPath, kTexts, kIntegers, kWords, kClasses };
 
 struct RunField {
   std::string name;

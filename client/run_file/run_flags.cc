@@ -23,6 +23,8 @@ std::string ValueName(FieldType type) {
       return "[NAME=]PATH";
     case FieldType::kIntegers:
       return "N,N";
+    case FieldType::kWords:
+      return "WORD,WORD";
     case FieldType::kClasses:
       return "KIND=CLASS";
   }

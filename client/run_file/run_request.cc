@@ -90,6 +90,9 @@ Status CompleteRunRequest(RunRequest* request) {
   if (recipe->eval_ppl() && request->eval_texts.empty()) {
     return invalid("eval_ppl is on but eval_texts names no text; add one or remove eval_ppl");
   }
+  if (recipe->eval_kl() && request->eval_texts.empty()) {
+    return invalid("eval_kl is on but eval_texts names no text; add one or remove eval_kl");
+  }
   LWQ_RETURN_IF_ERROR(Annotate(CheckTexts(*request), request->origin));
   if (request->model_name.empty()) request->model_name = LastSegment(request->model_path);
   if (request->spec.name().empty()) {

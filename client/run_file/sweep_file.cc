@@ -168,7 +168,8 @@ class SweepReader {
       LWQ_ASSIGN_OR_RETURN(const std::string path, FindModel(value));
       if (!path.empty()) return AxisValue{path, value.text};
     }
-    const bool takes_lists = field.type == FieldType::kTexts || field.type == FieldType::kIntegers;
+    const bool takes_lists =
+        field.type == FieldType::kTexts || field.type == FieldType::kIntegers || field.type == FieldType::kWords;
     if (value.kind == YamlNode::Kind::kList && !takes_lists) {
       return Invalid(value, absl::StrCat(field.name, ": expected ", ExpectedOf(field.type),
                                          ", got a list; several values belong into a grid, zip or list of axes"));

@@ -28,7 +28,8 @@ constexpr std::string_view kNoHalving = "none";
 constexpr char kLearningRates[][40] = {"quant_lr=1e-5..1e-2:log", "weight_lr=1e-6..1e-2:log"};
 // What decides which runs there are, not what they do.
 const std::set<std::string>& NotSearched() {
-  static const auto* const kKeys = new std::set<std::string>{"method", "export_format", "eval_ppl", "eval_fp"};
+  static const auto* const kKeys =
+      new std::set<std::string>{"method", "export_format", "eval_ppl", "eval_fp", "eval_kl"};
   return *kKeys;
 }
 
@@ -367,6 +368,7 @@ StatusOr<RunRequest> TrialRequest(const TuneRequest& tune, const std::vector<sea
   const bool evaluates = tune.metric == kPerplexity;
   recipe->set_eval_ppl(evaluates);
   recipe->set_eval_fp(false);
+  recipe->clear_eval_kl();
   if (evaluates) request.eval_texts.resize(1);
   if (!evaluates) request.eval_texts.clear();
   request.eval_tasks.clear();

@@ -76,7 +76,7 @@ std::string RunFileLine(const RunField& field, const Json& value) {
     text = TextsOfYaml(value);
   } else if (field.type == FieldType::kClasses) {
     text = ClassesOfYaml(value);
-  } else if (field.type == FieldType::kIntegers) {
+  } else if (field.type == FieldType::kIntegers || field.type == FieldType::kWords) {
     text = absl::StrCat("[", value.get<std::string>(), "]");
   } else {
     text = value.is_string() ? TextOfYaml(value.get<std::string>()) : value.dump();

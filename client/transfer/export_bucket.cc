@@ -8,6 +8,7 @@
 
 #include "client/transfer/interruptible_store.h"
 #include "common/object_store/open_store.h"
+#include "reporting/model_card.h"
 
 namespace lwq::client {
 namespace {
@@ -40,6 +41,7 @@ class ExportBucket : public ExportPlace {
   // Sizes by key.
   StatusOr<std::map<std::string, int64_t>> ListPlace();
   StatusOr<bool> HoldsFile(const std::string& path, int64_t size_bytes);
+  StatusOr<bool> HoldsModelCard(int64_t size_bytes);
   StatusOr<bool> HoldsText(const std::string& key, int64_t size_bytes, std::string_view text);
   Status Refuse(std::string_view why) const;
   Status Send(const std::string& path, const std::function<void(int64_t)>& sent);
@@ -94,6 +96,9 @@ Status ExportBucket::Prepare(const FileTree* tree, const ExportReports& reports)
       is_there_.insert(key);
     } else if (key.find('/') == std::string::npos && BelongsToAnExport(key) && report == reports.end()) {
       return Refuse(absl::StrCat("holds ", key, ", which this export does not have"));
+    } else if (key == reporting::kModelCardFile) {
+      LWQ_ASSIGN_OR_RETURN(const bool is_card, HoldsModelCard(size_bytes));
+      if (!is_card) return Refuse(absl::StrCat("holds a ", key, " that is no export's"));
     }
   }
   return absl::OkStatus();
@@ -110,6 +115,13 @@ StatusOr<bool> ExportBucket::HoldsFile(const std::string& path, int64_t size_byt
     if (there->view() != right.view()) return false;
   }
   return true;
+}
+
+StatusOr<bool> ExportBucket::HoldsModelCard(int64_t size_bytes) {
+  if (size_bytes > kPieceBytes) return false;
+  const StatusOr<Bytes> there = store_->Get(reporting::kModelCardFile);
+  if (!there.ok()) return OfPlace(there.status());
+  return reporting::IsModelCard(there->view());
 }
 
 StatusOr<bool> ExportBucket::HoldsText(const std::string& key, int64_t size_bytes, std::string_view text) {

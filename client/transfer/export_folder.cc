@@ -9,8 +9,10 @@
 #include <filesystem>
 #include <utility>
 
+#include "common/bytes/bytes.h"
 #include "common/file/posix_file.h"
 #include "common/file/staging.h"
+#include "reporting/model_card.h"
 
 namespace lwq::client {
 namespace {
@@ -31,16 +33,21 @@ class ExportFolder : public ExportPlace {
   Status WriteTree(const Progress& progress) override { return tree_->Download(directory_, progress); }
 
  private:
+  Status CheckNoOtherCard() const;
+
   const std::string directory_;
   const FileTree* tree_ = nullptr;
 };
 
 // Removes what an earlier fetch left and the new tree does not replace. A folder without statistics was not filled by a
 // fetch, and may hold a model of the user's.
-Status ExportFolder::Prepare(const FileTree* tree, const ExportReports&) {
+Status ExportFolder::Prepare(const FileTree* tree, const ExportReports& reports) {
   tree_ = tree;
   std::error_code error;
-  if (tree == nullptr || !fs::exists(fs::path(directory_) / kFilledByAFetch, error)) return absl::OkStatus();
+  if (tree == nullptr) return absl::OkStatus();
+  if (!fs::exists(fs::path(directory_) / kFilledByAFetch, error)) {
+    return reports.contains(reporting::kModelCardFile) ? CheckNoOtherCard() : absl::OkStatus();
+  }
   std::vector<fs::path> stale;
   for (fs::directory_iterator it(directory_, error), end; !error && it != end; it.increment(error)) {
     const std::string file = it->path().filename().string();
@@ -53,6 +60,16 @@ Status ExportFolder::Prepare(const FileTree* tree, const ExportReports&) {
   if (!error) return absl::OkStatus();
   return absl::FailedPreconditionError(
       absl::StrCat("the earlier export in ", directory_, " cannot be removed: ", error.message()));
+}
+
+// What somebody wrote about what is in the folder.
+Status ExportFolder::CheckNoOtherCard() const {
+  const std::string path = absl::StrCat(directory_, "/", reporting::kModelCardFile);
+  if (SizeOfFile(path) <= 0) return absl::OkStatus();
+  LWQ_ASSIGN_OR_RETURN(const Bytes card, Bytes::MapFile(path));
+  if (reporting::IsModelCard(card.view())) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat(path, " is no export's, and the export brings its own; give another folder, or move it away"));
 }
 
 // To a device, a pipe or what a link leads to: a file under that name would take its place.

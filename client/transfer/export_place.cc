@@ -12,6 +12,7 @@
 #include "client/transfer/export_folder.h"
 #include "common/file/posix_file.h"
 #include "common/s3/s3_location.h"
+#include "reporting/model_card.h"
 
 namespace lwq::client {
 namespace {
@@ -68,7 +69,7 @@ std::string PlaceBelow(const std::string& parent, std::string_view folder) {
 bool BelongsToAnExport(std::string_view name) {
   return name == "config.json" || name == "quantize_config.json" || name == "model.safetensors.index.json" ||
          name.ends_with(".safetensors") || name.ends_with(".gguf") || name == "chat_template.jinja" ||
-         (name.starts_with("sensitivity_results_") && name.ends_with(".json"));
+         name == reporting::kBaseCardFile || (name.starts_with("sensitivity_results_") && name.ends_with(".json"));
 }
 
 }  // namespace lwq::client

@@ -4,7 +4,8 @@
 //
 //   folder   Each file appears whole or not at all; files that are there are replaced. Where an earlier call filled the
 //            folder (layer_statistics.json is in it), its weights, config.json, quantize_config.json and scores that
-//            this export lacks are removed, nothing else. Made if absent.
+//            this export lacks are removed, nothing else. Elsewhere a README.md that is no export's is not replaced:
+//            the folder is refused. Made if absent.
 //   bucket   No model's file is ever replaced or deleted: what is there must be of this very export, byte for byte, or
 //            the place is refused before anything is written. What is there already is not sent again, so a call that
 //            was interrupted is gone on with. Large files go in parallel parts. What every reader begins with,

@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/transfer/fetch_export.h"
 
+#include <algorithm>
 #include <cctype>
+#include <optional>
 
 #include "common/artifact/file_tree.h"
 #include "reporting/json_text.h"
 #include "reporting/layer_results.h"
+#include "reporting/model_card.h"
 #include "reporting/recipe_words.h"
 #include "reporting/run_facts.h"
 #include "reporting/sensitivity_results.h"
 
 namespace lwq::client {
 namespace {
+
+constexpr int64_t kMostCardBytes = 1 << 20;  // of a base model's card, for what is carried over
 
 StatusOr<ExportReports> ReportsOf(const lwqat::v1::Run& run) {
   ExportReports reports;
@@ -38,11 +43,23 @@ Status BringReports(const ExportReports& reports, ExportPlace* place, FetchedExp
   return WriteReports(reports, place, fetched);
 }
 
-Status BringExport(const lwqat::v1::Run& run, ObjectStore* store, const ExportReports& reports, ExportPlace* place,
+// The card of the model that was quantized, which an export takes along; nothing where there is none.
+StatusOr<std::optional<std::string>> BaseCard(const FileTree& tree) {
+  if (!tree.Contains(reporting::kModelCardFile)) return std::optional<std::string>();
+  LWQ_ASSIGN_OR_RETURN(const int64_t size_bytes, tree.SizeBytes(reporting::kModelCardFile));
+  LWQ_ASSIGN_OR_RETURN(const Bytes card, tree.Read(reporting::kModelCardFile, 0, std::min(size_bytes, kMostCardBytes)));
+  return std::optional<std::string>(card.view());
+}
+
+Status BringExport(const lwqat::v1::Run& run, ObjectStore* store, ExportReports reports, ExportPlace* place,
                    Console* console, FetchedExport* fetched) {
   LWQ_ASSIGN_OR_RETURN(const Digest digest, Digest::FromHex(run.export_().digest()));
   ArtifactStore artifacts(store);
-  LWQ_ASSIGN_OR_RETURN(const auto tree, FileTree::Open(&artifacts, ArtifactRef{digest, run.export_().size_bytes()}));
+  LWQ_ASSIGN_OR_RETURN(const auto exported,
+                       FileTree::Open(&artifacts, ArtifactRef{digest, run.export_().size_bytes()}));
+  LWQ_ASSIGN_OR_RETURN(const std::optional<std::string> base_card, BaseCard(exported));
+  reports[reporting::kModelCardFile] = reporting::ModelCard(run, {.base_card = base_card, .version = LWQ_VERSION});
+  const FileTree tree = exported.Renamed(reporting::kModelCardFile, reporting::kBaseCardFile);
   LWQ_RETURN_IF_ERROR(place->Prepare(&tree, reports));
   LWQ_RETURN_IF_ERROR(WriteReports(reports, place, fetched));  // first: they tell the next fetch whose files these are
   TransferProgress progress(console, absl::StrCat("fetching ", run.spec().name(), " to ", place->name()));

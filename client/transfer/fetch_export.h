@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Brings a run's results to a folder or a bucket (export_place.h): the exported model from the object store, and beside
-// it what is known about its making: layer_statistics.json, and sensitivity_results_{model}.json where the run measured
-// it.
+// it what is known about its making: its model card README.md (reporting/model_card.h), layer_statistics.json, and
+// sensitivity_results_{model}.json where the run measured it. The card of the model that was quantized, which an export
+// takes along, is written as BASE_MODEL_README.md.
 #pragma once
 
 #include <string>
@@ -19,7 +20,7 @@ struct FetchedExport {
   std::string directory;  // the place, as the user named it
   int64_t files = 0;      // of the model
   int64_t size_bytes = 0;
-  std::vector<std::string> reports;  // names of the JSON files beside it
+  std::vector<std::string> reports;  // names of the files beside it that tell of it
 };
 
 // Whether FetchExport has anything to bring: an export, or a run that succeeded and quantized or measured without one.

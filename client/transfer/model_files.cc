@@ -14,14 +14,15 @@
 #include "common/model/tensor_source.h"
 
 namespace lwq::client {
-namespace {
 
 namespace fs = std::filesystem;
 
-bool IsFile(const fs::path& path) {
+bool IsFile(const std::string& path) {
   std::error_code ignored;
   return fs::is_regular_file(path, ignored);
 }
+
+namespace {
 
 Status CheckDirectory(const std::string& directory) {
   std::error_code ignored;

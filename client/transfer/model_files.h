@@ -26,6 +26,9 @@ struct ModelFiles {
   std::vector<std::string> notes;                 // lines about the folder that the user should see
 };
 
+// Whether there is a file, or a link to one.
+bool IsFile(const std::string& path);
+
 StatusOr<ModelFiles> InspectModel(const std::string& directory);
 
 // The same from config.json alone, for a plan of a model whose weights and tokenizer are not here: it stands for both.

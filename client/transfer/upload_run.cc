@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/transfer/upload_run.h"
 
+#include <algorithm>
 #include <map>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_split.h"
 #include "client/base/exit_code.h"
 #include "client/transfer/model_tokenizer.h"
 #include "client/transfer/sensitivity_file.h"
@@ -10,6 +13,7 @@
 #include "client/transfer/text_file.h"
 #include "common/artifact/file_tree.h"
 #include "common/export_format/export_format.h"
+#include "common/hub/hub_uri.h"
 #include "common/object_store/open_store.h"
 #include "common/text/utf8.h"
 #include "reporting/recipe_words.h"
@@ -65,6 +69,7 @@ bool Exports(const lwqat::v1::Recipe& recipe) {
 Status UploadModel(const CheckedRun& run, Uploader* uploader, lwqat::v1::ModelSource* source) {
   source->set_name(run.request.model_name);
   source->set_config_json(run.model->config_json);
+  if (run.request.model_path.starts_with(kHubScheme)) source->set_uri(run.request.model_path);
   LWQ_ASSIGN_OR_RETURN(*source->mutable_files(),
                        uploader->Upload(absl::StrCat("model ", source->name()), run.model->files));
   LWQ_ASSIGN_OR_RETURN(*source->mutable_tokenizer(), uploader->Upload("tokenizer", run.model->tokenizer));
@@ -77,19 +82,25 @@ Status UploadModel(const CheckedRun& run, Uploader* uploader, lwqat::v1::ModelSo
   return absl::OkStatus();
 }
 
-// Whether a task of the run will read the tokenizer (coordinator/graph: what calibrates or measures perplexity).
+// Whether a task of the run will read the tokenizer (coordinator/graph: what calibrates or evaluates).
 bool NeedsTokenizer(const RunRequest& request) {
   const lwqat::v1::Recipe& recipe = request.spec.recipe();
   if (request.config_only || !reporting::TraitsOfMethod(recipe).needs_model) return false;
-  return !request.calib_dataset.empty() || (recipe.eval_ppl() && !request.eval_texts.empty()) ||
+  return !request.calib_dataset.empty() || ((recipe.eval_ppl() || recipe.eval_kl()) && !request.eval_texts.empty()) ||
          !request.eval_tasks.empty();
 }
 
 // Whether the run's export is a file with the tokenizer inside, which llama.cpp has to take.
 bool ExportsForLlamaCpp(const RunRequest& request) {
-  const std::optional<ExportFormat> format = ParseWord<ExportFormat>(request.spec.recipe().export_format());
-  return !request.config_only && Exports(request.spec.recipe()) && format.has_value() &&
-         TraitsOf(*format).for_llama_cpp;
+  const lwqat::v1::Recipe& recipe = request.spec.recipe();
+  if (request.config_only || !Exports(recipe)) return false;
+  const std::optional<ExportFormat> format = ParseWord<ExportFormat>(recipe.export_format());
+  if (format.has_value()) return TraitsOf(*format).for_llama_cpp;
+  // The format will follow from serve, and llama.cpp reads nothing else.
+  const std::vector<std::string> served = absl::StrSplit(recipe.serve(), ',');
+  return std::any_of(served.begin(), served.end(), [](const std::string& name) {
+    return std::string(absl::StripAsciiWhitespace(name)) == WordOf(Consumer::kLlamaCpp);
+  });
 }
 
 // Whatever is wrong with an input, a damaged file included, is the caller's to mend.

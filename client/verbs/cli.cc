@@ -61,6 +61,8 @@ void AddVerbs(CLI::App* root, const CliContext& context, VerbAction* action) {
   AddGetVerb(root, context, action);
   AddReportVerb(root, context, action);
   AddFetchVerb(root, context, action);
+  AddInspectVerb(root, context, action);
+  AddConvertVerb(root, context, action);
   AddSensitivityVerb(root, context, action);
   AddScheduleVerb(root, context, action);
   AddEvalVerb(root, context, action);

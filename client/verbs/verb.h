@@ -115,6 +115,8 @@ void AddSweepVerb(CLI::App* root, const CliContext& context, VerbAction* action)
 void AddTuneVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 void AddLocalVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 void AddPlanVerb(CLI::App* root, const CliContext& context, VerbAction* action);
+void AddInspectVerb(CLI::App* root, const CliContext& context, VerbAction* action);
+void AddConvertVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 void AddEvalVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 void AddListVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 void AddGetVerb(CLI::App* root, const CliContext& context, VerbAction* action);

@@ -256,6 +256,17 @@ StatusOr<const FileTree::File*> FileTree::Find(std::string_view path) const {
   return &it->second;
 }
 
+FileTree FileTree::Renamed(std::string_view from, const std::string& to) const {
+  FileTree renamed = *this;
+  const auto found = renamed.files_.find(from);
+  if (found == renamed.files_.end()) return renamed;
+  auto file = renamed.files_.extract(found);
+  renamed.files_.erase(to);
+  file.key() = to;
+  renamed.files_.insert(std::move(file));
+  return renamed;
+}
+
 StatusOr<int64_t> FileTree::SizeBytes(std::string_view path) const {
   LWQ_ASSIGN_OR_RETURN(const File* file, Find(path));
   return file->size_bytes;

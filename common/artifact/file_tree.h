@@ -37,6 +37,9 @@ class FileTree {
   bool Contains(std::string_view path) const;
   // NOT_FOUND naming the path.
   StatusOr<int64_t> SizeBytes(std::string_view path) const;
+  // The same files, with `from` under the name `to`, in the place of a file that has it; unchanged where there is no
+  // `from`.
+  FileTree Renamed(std::string_view from, const std::string& to) const;
   // Fetches only the pieces that cover the range; zero-copy when one piece does. OUT_OF_RANGE past the end.
   StatusOr<Bytes> Read(std::string_view path, int64_t offset, int64_t length) const;
   StatusOr<Bytes> ReadAll(std::string_view path) const;

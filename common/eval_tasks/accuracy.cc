@@ -33,9 +33,14 @@ Accuracy AccuracyOf(std::span<const RequestItem> items, std::span<const double> 
     if (AnswerOf(item, log_likelihoods.first(item.requests.size()), unit) == item.gold) ++right;
     log_likelihoods = log_likelihoods.subspan(item.requests.size());
   }
-  const auto count = static_cast<double>(items.size());
-  Accuracy accuracy{.value = static_cast<double>(right) / count, .standard_error = {}, .items = std::ssize(items)};
-  if (items.size() < 2) return accuracy;
+  return ShareOf(right, std::ssize(items));
+}
+
+Accuracy ShareOf(int64_t right, int64_t items) {
+  LWQ_CHECK(items > 0, "a share of no items");
+  const auto count = static_cast<double>(items);
+  Accuracy accuracy{.value = static_cast<double>(right) / count, .standard_error = {}, .items = items};
+  if (items < 2) return accuracy;
   const double of_right = (1 - accuracy.value) * (1 - accuracy.value);
   const double of_wrong = accuracy.value * accuracy.value;
   const double squares = static_cast<double>(right) * of_right + (count - static_cast<double>(right)) * of_wrong;

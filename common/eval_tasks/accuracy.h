@@ -25,6 +25,9 @@ struct Accuracy {
   int64_t items = 0;
 };
 
+// Of `right` of `items` ≥ 1 that are answered rightly.
+Accuracy ShareOf(int64_t right, int64_t items);
+
 enum class ScoreUnit { kSum, kPerCharacter };
 
 // The answer to one item, by the log-likelihoods of its choices.

@@ -66,6 +66,41 @@ StatusOr<EvalRequest> RequestEncoder::Encode(const EvalChoice& choice) {
   return request;
 }
 
+StatusOr<std::vector<EvalRequest>> RequestEncoder::EncodeDocument(const EvalChoice& text, int64_t window) const {
+  if (!prefix_id_.has_value()) {
+    return absl::FailedPreconditionError("the tokenizer has no BOS or EOS to stand before a document's first token");
+  }
+  LWQ_ASSIGN_OR_RETURN(const std::vector<int32_t> ids, EncodeText(text.continuation));
+  const int64_t count = std::ssize(ids);
+  if (count == 0) return absl::InvalidArgumentError("the document has no token to score");
+  std::vector<EvalRequest> windows;
+  for (int64_t begin = 0; begin < count; begin += window) {
+    const int64_t end = std::min(begin + window, count);
+    EvalRequest& request = windows.emplace_back();
+    // What the model reads ends before the last token that is scored.
+    request.context_ids = begin == 0 ? std::vector<int32_t>{*prefix_id_}
+                                     : std::vector<int32_t>(ids.begin() + (end - 1 - window), ids.begin() + begin);
+    request.continuation_ids.assign(ids.begin() + begin, ids.begin() + end);
+  }
+  windows.front().continuation = text.continuation;
+  windows.front().characters = text.characters;
+  return windows;
+}
+
+StatusOr<std::vector<RequestItem>> EncodeDocuments(RequestEncoder& encoder, const std::vector<EvalItem>& items,
+                                                   int64_t window, KeepGoing keep_going) {
+  std::vector<RequestItem> encoded;
+  encoded.reserve(items.size());
+  for (const EvalItem& item : items) {
+    LWQ_RETURN_IF_ERROR(keep_going());
+    LWQ_CHECK(item.choices.size() == 1, "a document is one text");
+    StatusOr<std::vector<EvalRequest>> windows = encoder.EncodeDocument(item.choices.front(), window);
+    if (!windows.ok()) return Annotate(windows.status(), absl::StrCat("document ", encoded.size() + 1));
+    encoded.push_back({.requests = *std::move(windows), .gold = 0, .words = item.words, .bytes = item.bytes});
+  }
+  return encoded;
+}
+
 StatusOr<std::vector<RequestItem>> EncodeItems(RequestEncoder& encoder, const std::vector<EvalItem>& items,
                                                KeepGoing keep_going) {
   std::vector<RequestItem> encoded;

@@ -7,6 +7,11 @@
 // begins with the BOS token written out is given no second one. An empty context is the BOS token (EOS where the
 // tokenizer has no BOS); a continuation that begins with that token lends it.
 //
+// A document is scored in windows that follow each other (lm_eval/models/huggingface.py loglikelihood_rolling,
+// lm_eval/utils.py get_rolling_token_windows with context_len 1): the first stands behind what an empty context is, a
+// later one behind the token before it, the last, which is shorter, behind as many as the model's window still has.
+// Every token is scored once, a BOS that the tokenizer puts before the text like any other.
+//
 // Thread-safety: an encoder is used by one thread.
 #pragma once
 
@@ -34,8 +39,10 @@ struct EvalRequest {
 };
 
 struct RequestItem {
-  std::vector<EvalRequest> requests;  // one a choice
+  std::vector<EvalRequest> requests;  // one a choice; of a document one a window
   int64_t gold = 0;
+  int64_t words = 0;  // EvalItem::words and bytes: above 0 of documents, 0 of others
+  int64_t bytes = 0;
 };
 
 class RequestEncoder {
@@ -49,6 +56,10 @@ class RequestEncoder {
 
   // INVALID_ARGUMENT for a context or a continuation that has no token; errors of the tokenizer.
   StatusOr<EvalRequest> Encode(const EvalChoice& choice);
+  // The windows of `text`, in which the model reads at most `window` ≥ 1 tokens. The first request has the text as its
+  // continuation, the others have no text. INVALID_ARGUMENT for a text that has no token; FAILED_PRECONDITION where the
+  // tokenizer has neither BOS nor EOS to stand before it.
+  StatusOr<std::vector<EvalRequest>> EncodeDocument(const EvalChoice& text, int64_t window) const;
 
  private:
   RequestEncoder(const Tokenizer& tokenizer, std::vector<int32_t> front)
@@ -67,5 +78,8 @@ class RequestEncoder {
 // Every item's requests. An item that cannot be asked is named by its number, counted from 1.
 StatusOr<std::vector<RequestItem>> EncodeItems(RequestEncoder& encoder, const std::vector<EvalItem>& items,
                                                KeepGoing keep_going = AlwaysKeepGoing);
+// The same of documents, in windows of `window` tokens.
+StatusOr<std::vector<RequestItem>> EncodeDocuments(RequestEncoder& encoder, const std::vector<EvalItem>& items,
+                                                   int64_t window, KeepGoing keep_going = AlwaysKeepGoing);
 
 }  // namespace lwq

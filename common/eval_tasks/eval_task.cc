@@ -7,6 +7,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_join.h"
 #include "common/eval_tasks/python_text.h"
+#include "common/eval_tasks/wikitext.h"
 #include "common/text/one_line.h"
 #include "common/text/utf8.h"
 
@@ -212,6 +213,25 @@ StatusOr<EvalItem> ReadBoolQ(const Json& record) {
   return ItemOf(absl::StrCat(passage, "\nQuestion: ", question, "?\nAnswer:"), {"no", "yes"}, gold);
 }
 
+// Words are what blanks separate: text.split(' ').
+StatusOr<EvalItem> ReadLambada(const Json& record) {
+  LWQ_ASSIGN_OR_RETURN(const std::string text, TextAt(record, "text"));
+  if (text.empty()) return BadField("text", "is empty");
+  const size_t blank = text.rfind(' ');
+  const std::string word = blank == std::string::npos ? text : text.substr(blank + 1);
+  if (word.empty()) return BadField("text", "ends with a blank: there is no last word to ask for");
+  const std::string context = blank == std::string::npos ? "" : text.substr(0, blank);
+  return ItemOf(context, {word}, 0);
+}
+
+StatusOr<EvalItem> ReadWikitext(const Json& record) {
+  LWQ_ASSIGN_OR_RETURN(const std::string page, TextAt(record, "page"));
+  if (page.empty()) return BadField("page", "is empty");
+  const std::string text = DetokenizedWikitext(page);
+  return EvalItem{
+      .choices = {{"", text, PythonLength(text)}}, .gold = 0, .words = WikitextWords(page), .bytes = std::ssize(page)};
+}
+
 constexpr auto kPiqaColumns = std::to_array<EvalColumn>({{"goal"}, {"sol1"}, {"sol2"}, {"label"}});
 constexpr auto kArcColumns =
     std::to_array<EvalColumn>({{"question"}, {"choices.text", true}, {"choices.label", true}, {"answerKey"}});
@@ -222,6 +242,8 @@ constexpr auto kBoolQColumns =
     std::to_array<EvalColumn>({{"passage"}, {"question"}, {"label", false, true}, {"answer", false, true}});
 constexpr auto kOpenBookQaColumns =
     std::to_array<EvalColumn>({{"question_stem"}, {"choices.text", true}, {"choices.label", true}, {"answerKey"}});
+constexpr auto kLambadaColumns = std::to_array<EvalColumn>({{"text"}});
+constexpr auto kWikitextColumns = std::to_array<EvalColumn>({{"page"}});
 
 constexpr auto kTasks = std::to_array<EvalTask>({
     {"piqa", true, kPiqaColumns, ReadPiqa, true},
@@ -231,9 +253,17 @@ constexpr auto kTasks = std::to_array<EvalTask>({
     {"winogrande", false, kWinoGrandeColumns, ReadWinoGrande},
     {"boolq", false, kBoolQColumns, ReadBoolQ},
     {"openbookqa", true, kOpenBookQaColumns, ReadOpenBookQa},
+    {"lambada_openai", false, kLambadaColumns, ReadLambada, false, EvalForm::kLastWord},
+    {"lambada_standard", false, kLambadaColumns, ReadLambada, false, EvalForm::kLastWord},
+    {"wikitext", false, kWikitextColumns, ReadWikitext, false, EvalForm::kDocument},
 });
 static_assert(std::equal(kTasks.begin(), kTasks.end(), kEvalTaskNames.begin(), kEvalTaskNames.end(),
                          [](const EvalTask& task, std::string_view name) { return task.name == name; }));
+static_assert(std::all_of(kTasks.begin(), kTasks.end(), [](const EvalTask& task) {
+  const bool is_named =
+      std::find(kDocumentTaskNames.begin(), kDocumentTaskNames.end(), task.name) != kDocumentTaskNames.end();
+  return is_named == (task.form == EvalForm::kDocument);
+}));
 
 }  // namespace
 

@@ -12,10 +12,6 @@
 namespace lwq {
 namespace {
 
-bool IsPythonSpace(char32_t c) {
-  return IsWhiteSpace(c) || (c >= 0x1C && c <= 0x1F);
-}
-
 icu::StringPiece PieceOf(std::string_view text) {
   return {text.data(), static_cast<int32_t>(text.size())};
 }
@@ -41,6 +37,10 @@ std::string TitleOf(std::string_view character) {
 }
 
 }  // namespace
+
+bool IsPythonSpace(char32_t c) {
+  return IsWhiteSpace(c) || (c >= 0x1C && c <= 0x1F);
+}
 
 int64_t PythonLength(std::string_view text) {
   int64_t characters = 0;

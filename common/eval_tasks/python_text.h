@@ -12,9 +12,11 @@
 
 namespace lwq {
 
+// Python's white space: Unicode's and the four separators U+001C–U+001F.
+bool IsPythonSpace(char32_t c);
 // len(text): code points.
 int64_t PythonLength(std::string_view text);
-// text.strip(), and where text.rstrip() ends. Python's white space is Unicode's and the four separators U+001C–U+001F.
+// text.strip(), and where text.rstrip() ends.
 std::string_view PythonStrip(std::string_view text);
 size_t PythonTrimmedEnd(std::string_view text);
 // text.capitalize(): the first character in title case, all others in lower case.

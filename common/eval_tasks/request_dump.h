@@ -3,7 +3,8 @@
 //
 // A line for each request, in the order of items and choices: {"task", "item", "choice", "is_gold", "context",
 // "continuation", "context_ids", "continuation_ids", "log_likelihood", "is_greedy", "characters"}; items and choices
-// are counted from 0. The ids are whole, before a request that is longer than the model's window is cut.
+// are counted from 0. The ids are whole, before a request that is longer than the model's window is cut. Of a document
+// a "choice" is a window, and the first has the text.
 //
 // Pure; thread-safe.
 #pragma once

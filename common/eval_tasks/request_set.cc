@@ -23,7 +23,12 @@ std::string LineOf(const RequestItem& item) {
     json["context"] = request.context;
     json["context_ids"] = request.context_ids;
   }
-  return absl::StrCat(CanonicalJson(Json{{"gold", item.gold}, {"requests", std::move(requests)}}), "\n");
+  Json line{{"gold", item.gold}, {"requests", std::move(requests)}};
+  if (item.words > 0) {
+    line["words"] = item.words;
+    line["bytes"] = item.bytes;
+  }
+  return absl::StrCat(CanonicalJson(line), "\n");
 }
 
 StatusOr<std::vector<int32_t>> IdsAt(const Json& json, const char* key) {
@@ -58,6 +63,11 @@ StatusOr<EvalRequest> RequestFromJson(const Json& json, const EvalRequest* befor
 StatusOr<RequestItem> ItemFromJson(const Json& json, std::string_view what) {
   RequestItem item;
   LWQ_ASSIGN_OR_RETURN(item.gold, JsonInt(json, "gold", what));
+  if (json.contains("words")) {
+    LWQ_ASSIGN_OR_RETURN(item.words, JsonInt(json, "words", what));
+    LWQ_ASSIGN_OR_RETURN(item.bytes, JsonInt(json, "bytes", what));
+    if (item.words < 1 || item.bytes < 1) return absl::InvalidArgumentError("a document has no words or no bytes");
+  }
   const auto requests = json.find("requests");
   if (requests == json.end() || !requests->is_array()) return absl::InvalidArgumentError("requests is no list");
   for (const Json& one : *requests) {

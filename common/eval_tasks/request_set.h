@@ -3,7 +3,8 @@
 //
 // Artifact kind "eval_requests": meta {"task", "add_bos", "items", "requests"}; one part "items": for every item a line
 // of canonical JSON {"gold", "requests": [{"context", "context_ids", "continuation", "continuation_ids",
-// "characters"}]}. A request without "context" and "context_ids" has those of the one before it.
+// "characters"}]}, of a document also "words" and "bytes". A request without "context" and "context_ids" has those of
+// the one before it.
 //
 // Thread-safety: free functions. Errors of reading: DATA_LOSS naming the artifact for anything that is not exactly
 // this; NOT_FOUND for a blob that is gone.

@@ -3,8 +3,6 @@
 
 #include <iterator>
 
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "common/export_format/rows.h"
 #include "common/recipe/recipe_rules.h"
 
@@ -13,34 +11,21 @@ namespace {
 
 std::vector<ExportTensor> PackedTensors(const QuantizedShape& linear) {
   const int64_t groups = (linear.in_features + linear.group_size - 1) / linear.group_size;
-  return {{kPackedWeight, DType::kI32, {linear.out_features, StreamWords(linear.in_features, linear.bits)}},
-          {kPackedScale, DType::kF16, {linear.out_features, groups}},
-          {kPackedZeroPoint, DType::kI32, {StreamWords(linear.out_features, linear.bits), groups}},
-          {kPackedShape, DType::kI64, {2}, false}};
+  std::vector<ExportTensor> tensors = {
+      {kPackedWeight, DType::kI32, {linear.out_features, StreamWords(linear.in_features, linear.bits)}},
+      {kPackedScale, DType::kF16, {linear.out_features, groups}},
+      {kPackedShape, DType::kI64, {2}, false}};
+  if (linear.zero_points != ZeroPoints::kSymmetric) {
+    tensors.push_back({kPackedZeroPoint, DType::kI32, {StreamWords(linear.out_features, linear.bits), groups}});
+  }
+  return tensors;
 }
 
-// What was seen by running these versions; docs/formats.md has the table.
 std::vector<std::string> PackedRemarks(const ServedModel& model) {
-  const bool mixed = model.widths.size() > 1 || model.group_sizes.size() > 1;
-  std::vector<std::string> remarks;
-  if (model.widths == std::set<int>{4}) {
-    remarks.push_back(
-        "vLLM 0.32.0 loads 4 bits with zero points, groups may differ by block; its CPU kernel wants multiples of 32");
-  } else {
-    remarks.push_back(absl::StrCat("vLLM 0.32.0 on a CPU refuses ", absl::StrJoin(model.widths, "/"),
-                                   " bits (WNA16 takes 4); on a GPU it was not tried"));
+  if (model.zero_points == ZeroPoints::kSymmetric) {
+    return {"zero points are not stored: \"symmetric\" says that they are 2^(bits-1)"};
   }
-  if (mixed) {
-    remarks.push_back(
-        "transformers 5.23.0 decodes all layers by one group's scheme: blocks that differ in bits or groups are "
-        "refused or wrong there");
-  } else {
-    remarks.push_back(
-        "transformers 5.23.0 with compressed-tensors 0.20.0 loads it with dequantize=True, each weight rounded to "
-        "fp16");
-  }
-  remarks.push_back("it was not tried with AutoRound and GPTQModel: export gptq_v2 for those");
-  return remarks;
+  return {"read by compressed-tensors from June 2026 on: earlier releases pad words of 3, 5 and 6 bits"};
 }
 
 }  // namespace

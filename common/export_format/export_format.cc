@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/export_format/rows.h"
+#include "common/recipe/recipe_rules.h"
 
 namespace lwq {
 namespace {
@@ -18,15 +19,14 @@ std::vector<ExportFormatTraits> MakeTable() {
 #undef LWQ_EXPORT_FORMAT_ROW
 }
 
-// "a, b or c"
+}  // namespace
+
 std::string Alternatives(std::vector<std::string> words) {
   if (words.empty()) return "";
   const std::string last = std::move(words.back());
   words.pop_back();
   return words.empty() ? last : absl::StrCat(absl::StrJoin(words, ", "), " or ", last);
 }
-
-}  // namespace
 
 int64_t ExportTensor::bytes() const {
   int64_t bytes_of_all = DTypeBytes(dtype);
@@ -39,21 +39,27 @@ const ExportFormatTraits& TraitsOf(ExportFormat format) {
   return (*kTable)[static_cast<size_t>(format)];
 }
 
-bool FormatHolds(ExportFormat format, int bits) {
-  const std::vector<int>& widths = TraitsOf(format).widths;
-  return std::find(widths.begin(), widths.end(), bits) != widths.end();
+bool FormatHolds(ExportFormat format, int bits, ZeroPoints zero_points) {
+  const auto has = [bits](const std::vector<int>& widths) {
+    return std::find(widths.begin(), widths.end(), bits) != widths.end();
+  };
+  const ExportFormatTraits& traits = TraitsOf(format);
+  return has(traits.widths) || (zero_points == ZeroPoints::kSymmetric && has(traits.symmetric_widths));
 }
 
-std::string WidthsText(ExportFormat format) {
+std::string WidthsText(ExportFormat format, ZeroPoints zero_points) {
   std::vector<std::string> widths;
-  for (const int bits : TraitsOf(format).widths) widths.push_back(absl::StrCat(bits));
+  for (const int bits : recipe::kWeightBits) {
+    if (FormatHolds(format, bits, zero_points)) widths.push_back(absl::StrCat(bits));
+  }
   return Alternatives(std::move(widths));
 }
 
-std::string FormatsThatHold(int bits, bool files) {
+std::string FormatsThatHold(int bits, bool files, ZeroPoints zero_points) {
   std::vector<std::string> holding;
   for (const ExportFormat format : AllChoices<ExportFormat>()) {
-    if (FormatHolds(format, bits) && !(files && format == ExportFormat::kNone)) holding.emplace_back(WordOf(format));
+    if (files && format == ExportFormat::kNone) continue;
+    if (FormatHolds(format, bits, zero_points)) holding.emplace_back(WordOf(format));
   }
   return Alternatives(std::move(holding));
 }

@@ -2,7 +2,7 @@
 // The tensor types of GGUF files that we write and read, as llama.cpp's ggml numbers them: how many weights a block
 // spans along a row, and in how many bytes.
 //
-// Source: ggml's block layouts (worker/export/gguf/ggml_blocks.h has them), checked against llama.cpp b11549. Values;
+// Source: ggml's block layouts (common/export/gguf/ggml_blocks.h has them), checked against llama.cpp b11549. Values;
 // thread-safe.
 #pragma once
 

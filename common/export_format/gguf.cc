@@ -30,7 +30,7 @@ std::vector<std::string> Carriers(const ServedModel& model, GgufFourBits four_bi
     for (const int64_t group_size : model.group_sizes) {
       // Of groups that are whole rows those of the linears that fit worst.
       const int64_t group = group_size == -1 ? model.common_width : group_size;
-      widths[GgufTypeOf({0, 0, bits, group, model.middle_zero_points}, four_bits)].insert(bits);
+      widths[GgufTypeOf({0, 0, bits, group, model.zero_points}, four_bits)].insert(bits);
     }
   }
   std::vector<std::string> carriers;
@@ -45,48 +45,52 @@ std::vector<std::string> Carriers(const ServedModel& model, GgufFourBits four_bi
 template <GgufFourBits kFourBits>
 std::vector<std::string> GgufRemarks(const ServedModel& model) {
   const std::vector<std::string> carriers = Carriers(model, kFourBits);
-  const bool rounds = kFourBits == GgufFourBits::kSmall && model.widths.contains(4);
+  const bool rounds =
+      kFourBits == GgufFourBits::kSmall && model.widths.contains(4) && model.zero_points != ZeroPoints::kSymmetric;
   std::vector<std::string> remarks = {
       absl::StrCat("for llama.cpp (tried with b11549): ", absl::StrJoin(carriers, ", "), "; ",
                    rounds ? "4-bit weights are off by at most 2^-11 of the zero point times the scale, all others are"
                           : "its weights are",
                    " those that were trained, but it multiplies them with activations rounded to 8 bits")};
-  if (model.widths.contains(2) && model.middle_zero_points) {
+  if (model.widths.contains(2) && model.zero_points != ZeroPoints::kAny) {
     remarks.push_back(
         "Q2_0 is type 42 of GGUF: readers without it, as llama.cpp before it and gguf 0.19.0 of PyPI, refuse the file");
   }
-  if (model.widths.contains(2) && !model.middle_zero_points) {
+  if (model.widths.contains(2) && model.zero_points == ZeroPoints::kAny) {
     remarks.push_back("with middle_zero_points 2-bit linears would go into Q2_0, 2.25 bits a weight");
   }
-  remarks.push_back("vLLM 0.32.0 has no reader of GGUF, and it was not tried with others: export compressed_tensors");
   return remarks;
 }
 
 }  // namespace
 
 GgmlType GgufTypeOf(const QuantizedShape& linear, GgufFourBits four_bits) {
-  if (linear.bits == 2 && linear.middle_zero_points &&
+  if (linear.bits == 2 && linear.zero_points != ZeroPoints::kAny &&
       linear.group_size % TraitsOf(GgmlType::kQ2_0).block_weights == 0) {
     return GgmlType::kQ2_0;
   }
   if (linear.bits <= 3) return GgmlType::kQ4_0;
+  if (linear.bits == 4 && linear.zero_points == ZeroPoints::kSymmetric) return GgmlType::kQ4_0;
   if (linear.bits > 4) return GgmlType::kQ8_0;
   return four_bits == GgufFourBits::kExact ? GgmlType::kQ5_0 : GgmlType::kQ4_1;
 }
 
 template <>
 ExportFormatTraits RowOf<ExportFormat::kGguf>() {
-  return {ExportFormat::kGguf,   {2, 3, 4, 5, 6}, BlockTensors<GgufFourBits::kExact>, GgufRemarks<GgufFourBits::kExact>,
-          kGgufGroupMultiple,
-          /*for_llama_cpp=*/true};
+  return {
+      ExportFormat::kGguf,     {2, 3, 4, 5, 6}, BlockTensors<GgufFourBits::kExact>, GgufRemarks<GgufFourBits::kExact>,
+      kGgufGroupMultiple,
+      /*for_llama_cpp=*/true,
+      /*symmetric_widths=*/{8}};
 }
 
 template <>
 ExportFormatTraits RowOf<ExportFormat::kGgufQ41>() {
   return {
-      ExportFormat::kGgufQ41, {2, 3, 4, 5, 6}, BlockTensors<GgufFourBits::kSmall>, GgufRemarks<GgufFourBits::kSmall>,
+      ExportFormat::kGgufQ41,  {2, 3, 4, 5, 6}, BlockTensors<GgufFourBits::kSmall>, GgufRemarks<GgufFourBits::kSmall>,
       kGgufGroupMultiple,
-      /*for_llama_cpp=*/true};
+      /*for_llama_cpp=*/true,
+      /*symmetric_widths=*/{8}};
 }
 
 }  // namespace lwq

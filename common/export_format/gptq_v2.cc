@@ -2,7 +2,6 @@
 #include "common/export_format/gptq_v2.h"
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "common/export_format/rows.h"
 
 namespace lwq {
@@ -16,11 +15,8 @@ std::vector<ExportTensor> GptqTensorsOf(const QuantizedShape& linear) {
           {".g_idx", DType::kI32, std::move(shapes.g_idx), false}};
 }
 
-// Of versions: what was seen by running them.
 std::vector<std::string> GptqRemarks(const ServedModel& model) {
-  std::vector<std::string> remarks = {
-      absl::StrCat("GPTQModel 7.7.0 (Torch kernel) loads ", absl::StrJoin(model.widths, "/"),
-                   "-bit asymmetric gptq_v2, exactly with dtype=torch.float16 (on a CPU its default is bfloat16)")};
+  std::vector<std::string> remarks;
   if (model.widths.size() > 1 || model.group_sizes.size() > 1) {
     remarks.push_back(
         "blocks differ in bits or groups: the loader must honour quantization_config's per-module \"dynamic\" "
@@ -29,10 +25,6 @@ std::vector<std::string> GptqRemarks(const ServedModel& model) {
   if (model.widths.contains(3)) {
     remarks.push_back("Triton kernels hold 2, 4 and 8 bits, not 3: expect the slower Torch kernel");
   }
-  remarks.push_back(
-      "vLLM 0.32.0 refuses asymmetric GPTQ of every width (\"Unsupported quantization config: bits=4, sym=False\"): "
-      "export compressed_tensors for it");
-  remarks.push_back("transformers 5.23.0 needs both optimum and gptqmodel to load it");
   for (const int64_t group_size : model.group_sizes) {
     if (group_size == -1 || group_size == 32 || group_size == 64 || group_size == 128) continue;
     remarks.push_back(

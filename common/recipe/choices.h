@@ -35,14 +35,22 @@ inline constexpr std::array<std::string_view, 0> kWords{};
 #define LWQ_PRESETS(X) X(kDefault, "default") X(kEfficientQat, "efficientqat") X(kStrong, "strong")
 LWQ_CHOICE(Preset, LWQ_PRESETS);
 
-// How blocks are quantized: trained, rounded to nearest, only measured, only evaluated; or tasks that do nothing.
-#define LWQ_METHODS(X) \
-  X(kBlockAp, "block_ap") X(kRtn, "rtn") X(kSensitivity, "sensitivity") X(kNone, "none") X(kNoop, "noop")
+// How blocks are quantized: trained, rounded to nearest, rounded column by column; only measured, only evaluated; or
+// tasks that do nothing.
+#define LWQ_METHODS(X)    \
+  X(kBlockAp, "block_ap") \
+  X(kRtn, "rtn")          \
+  X(kGptq, "gptq")        \
+  X(kSensitivity, "sensitivity") X(kNone, "none") X(kNoop, "noop")
 LWQ_CHOICE(Method, LWQ_METHODS);
 
 // What is done to blocks before they are quantized.
 #define LWQ_PREPARATIONS(X) X(kNone, "none") X(kAwq, "awq")
 LWQ_CHOICE(Preparation, LWQ_PREPARATIONS);
+
+// Where the training of a block starts from.
+#define LWQ_INITIALIZATIONS(X) X(kMinMax, "minmax") X(kGptq, "gptq")
+LWQ_CHOICE(Initialization, LWQ_INITIALIZATIONS);
 
 #define LWQ_LR_SCHEDULES(X) X(kCosine, "cosine") X(kChainedCosine, "chained_cosine")
 LWQ_CHOICE(LrSchedule, LWQ_LR_SCHEDULES);
@@ -93,6 +101,12 @@ LWQ_CHOICE(Precision, LWQ_PRECISIONS);
   X(kCompressedTensors, "compressed_tensors") \
   X(kFakeQuant, "fake_quant") X(kGguf, "gguf") X(kGgufQ41, "gguf_q4_1") X(kNone, "none")
 LWQ_CHOICE(ExportFormat, LWQ_EXPORT_FORMATS);
+
+// Programs that load exports (common/export_format/consumers.h says which loads what).
+#define LWQ_CONSUMERS(X) \
+  X(kVllm, "vllm")       \
+  X(kGptqModel, "gptqmodel") X(kLlamaCpp, "llama.cpp") X(kTransformers, "transformers") X(kAutoRound, "autoround")
+LWQ_CHOICE(Consumer, LWQ_CONSUMERS);
 
 // Whether a BOS stands before what eval_tasks ask. kAuto: as the tokenizer does.
 #define LWQ_ADD_BOS(X) X(kAuto, "auto") X(kAlways, "always") X(kNever, "never")

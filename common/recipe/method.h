@@ -15,6 +15,7 @@ struct MethodTraits {
   bool needs_calibration = false;  // a calibration text, whatever else the recipe asks for
   bool quantizes = false;          // the model's blocks, so that there is something to export
   bool trains = false;             // them
+  bool reads_activations = false;  // quantizes each block by what it reads: its tasks come with the calibration chain
   bool evaluates = false;          // the model that comes out of it may be measured
 };
 
@@ -24,8 +25,15 @@ inline constexpr std::array<MethodTraits, AllChoices<Method>().size()> kMethods 
      .needs_calibration = true,
      .quantizes = true,
      .trains = true,
+     .reads_activations = true,
      .evaluates = true},
     {.method = Method::kRtn, .needs_model = true, .quantizes = true, .evaluates = true},
+    {.method = Method::kGptq,
+     .needs_model = true,
+     .needs_calibration = true,
+     .quantizes = true,
+     .reads_activations = true,
+     .evaluates = true},
     {.method = Method::kSensitivity, .needs_model = true, .needs_calibration = true},
     {.method = Method::kNone, .needs_model = true, .evaluates = true},
     {.method = Method::kNoop},

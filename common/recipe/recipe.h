@@ -47,7 +47,8 @@ using Recipe = BasicRecipe<ResolvedField>;
 // Calls visit(row, recipe.field…) for every row of the table (recipe_rules.h), with its field of each recipe given.
 template <typename Visit, typename... R>
 void ForEachRecipeRow(Visit&& visit, R&... recipes) {
-  using recipe::Between, recipe::Checked, recipe::Follows, recipe::Integers, recipe::kAny, recipe::MakeRow;
+  using recipe::Between, recipe::Checked, recipe::Follows, recipe::Integers, recipe::kAny, recipe::MakeRow,
+      recipe::Words;
   using recipe::ReadBy, recipe::Reader, recipe::TrainWindows, recipe::Value, recipe::WeightBits;
 #define LWQ_RECIPE_FIELD(type, name, default_value, allowed, readers, help) \
   visit(MakeRow<type>(#name, default_value, allowed, readers, help), recipes.name...);

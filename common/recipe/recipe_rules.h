@@ -51,6 +51,10 @@ struct TrainWindows {};
 struct Integers {
   std::string_view text;
 };
+// Words separated by commas; which, the recipe's checks say.
+struct Words {
+  std::string_view text;
+};
 // Decided by other fields or the model. `suggested` are values that the command line completes.
 struct Checked {
   std::string_view text;
@@ -61,14 +65,15 @@ struct Checked {
 enum class Reader : uint8_t {
   kPlan,       // what every block gets, and what the run costs
   kCalibrate,  // the calibration windows
-  kTrain,      // Block-AP
+  kTrain,      // Block-AP and GPTQ
   kMeasure,    // sensitivity
   kEvaluate,   // perplexity
   kExport,     // the quantized model's files
   kSchedule,   // which machine does it, and how often
+  kEndToEnd,   // E2E-QP
 };
-inline constexpr std::string_view kReaderNames[] = {"plan",       "calibration", "training",  "sensitivity",
-                                                    "evaluation", "export",      "scheduling"};
+inline constexpr std::string_view kReaderNames[] = {"plan",       "calibration", "training",   "sensitivity",
+                                                    "evaluation", "export",      "scheduling", "E2E-QP"};
 
 struct Readers {
   uint8_t bits = 0;

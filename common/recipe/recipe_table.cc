@@ -42,6 +42,7 @@ constexpr RecipeFieldType TypeOf() {
   if (std::is_same_v<T, bool>) return RecipeFieldType::kBool;
   if (std::is_integral_v<T>) return RecipeFieldType::kInteger;
   if (std::is_floating_point_v<T>) return RecipeFieldType::kNumber;
+  if (std::is_same_v<Allowed, recipe::Words>) return RecipeFieldType::kWords;
   return std::is_same_v<Allowed, recipe::Integers> ? RecipeFieldType::kIntegers : RecipeFieldType::kText;
 }
 
@@ -96,6 +97,10 @@ void Describe(const recipe::TrainWindows&, RecipeFieldText& text) {
 template <typename T>
 void Describe(const recipe::Integers& integers, RecipeFieldText& text) {
   text.allowed = std::string(integers.text);
+}
+template <typename T>
+void Describe(const recipe::Words& words, RecipeFieldText& text) {
+  text.allowed = std::string(words.text);
 }
 template <typename T>
 void Describe(const recipe::Checked& checked, RecipeFieldText& text) {

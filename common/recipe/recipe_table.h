@@ -13,7 +13,7 @@
 
 namespace lwq {
 
-enum class RecipeFieldType { kWord, kBool, kInteger, kNumber, kText, kIntegers };
+enum class RecipeFieldType { kWord, kBool, kInteger, kNumber, kText, kIntegers, kWords };
 
 struct RecipeFieldText {
   std::string name;

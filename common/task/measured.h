@@ -18,12 +18,22 @@
 
 namespace lwq {
 
-// The metric that evaluations of texts report. Its count is tokens; it has no standard error.
+// The metric that evaluations of texts report. Its count is tokens; it has no standard error. Of a zero-shot task, that
+// of an item's last word; then its count is items.
 inline constexpr char kPerplexityMetric[] = "perplexity";
 // The shares of a zero-shot task's items that are answered rightly: by the log-likelihood of a choice, and by that for
 // each of its characters. Their count is items.
 inline constexpr char kAccuracyMetric[] = "acc";
 inline constexpr char kNormalizedAccuracyMetric[] = "acc_norm";
+// Of whole documents, each token behind those before it (common/eval_tasks/task_measures.h): perplexities by word and
+// by byte, and bits a byte. Their counts are words and bytes.
+inline constexpr char kWordPerplexityMetric[] = "word_perplexity";
+inline constexpr char kBytePerplexityMetric[] = "byte_perplexity";
+inline constexpr char kBitsPerByteMetric[] = "bits_per_byte";
+// Of a model's next-token distributions q beside the full-precision model's p: the mean of KL(p ‖ q) in nats, and the
+// share of places at which both find the same token likeliest. Their count is predicted tokens.
+inline constexpr char kKlDivergenceMetric[] = "kl_divergence";
+inline constexpr char kTop1AgreementMetric[] = "top1_agreement";
 inline constexpr size_t kMaxMetricBytes = 80;
 
 struct Measured {

@@ -21,9 +21,13 @@ namespace lwq {
 // rtn_block       round-to-nearest, needs no activations
 // evaluate_ppl    losses of a shard of a text's windows, by a model with the given block checkpoints
 // reduce_ppl      losses of all shards → perplexity, as a measured value
+// evaluate_reference  evaluate_ppl of the full-precision model, and the hidden states that its head reads
+// evaluate_kl     evaluate_ppl, and how far the model's next-token distributions are from the reference's
+// reduce_kl       divergences of all shards → KL divergence and top-1 agreement, as measured values
 // prepare_requests  published items of a zero-shot task → token ids of what a model is asked
 // score_requests  log-likelihoods of a shard of them, by a model with the given block checkpoints
-// reduce_accuracy log-likelihoods of all shards → accuracies, as measured values, and a line for each request
+// reduce_accuracy log-likelihoods of all shards → accuracies or perplexities, as measured values, and a line for each
+//                 request
 // export          a directory in a serving format
 // Sensitivity:
 // loss_gradient   A(n) → the loss of every sample and its gradient G(n)
@@ -35,6 +39,10 @@ namespace lwq {
 // weight_error    ‖W − Q(W)‖² of every choice
 // Preparation:
 // search_scales   A(k) → the scales of block k's channels, which later tasks work into its weights
+// Other methods on the same activations:
+// gptq_block      A(k) → block k rounded column by column, with the errors made up for; Block-AP may start from it
+// E2E-QP:
+// train_scales    blocks of the quantized model, token windows → the next optimizer steps of all their scales
 // And noop, which does nothing: it measures the system itself.
 enum class TaskKind {
 #define LWQ_TASK_KIND(enumerator, name, version, Params, outputs, arithmetic, main_rank) enumerator,
@@ -54,7 +62,7 @@ struct OutputTraits {
   bool disposable = false;
 };
 
-// At most two roles; a unit has each for every of its blocks.
+// At most two roles; a unit, and train_scales, has each for every of its blocks.
 struct OutputsTraits {
   std::array<OutputTraits, 2> roles;
   size_t count = 0;

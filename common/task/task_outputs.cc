@@ -17,10 +17,23 @@ Roles RolesOf(const TrainBlockParams& params) {
   return roles;
 }
 
+Roles RolesOf(const GptqBlockParams& params) {
+  Roles roles = {"block"};
+  if (params.keep_latent) roles.push_back("latent");
+  return roles;
+}
+
 Roles RolesOf(const BackwardBlockParams& params) {
   Roles roles;
   if (params.block > 0) roles.push_back("gradients");
   if (params.sum_gradients) roles.push_back("gradient_sum");
+  return roles;
+}
+
+Roles RolesOf(const TrainScalesParams& params) {
+  if (!params.is_last()) return {"state"};
+  Roles roles;
+  for (int64_t i = 0; i < params.blocks; ++i) roles.push_back(UnitRole("block", i));
   return roles;
 }
 

@@ -49,6 +49,7 @@ void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, Rtn
   visit("fp16_scales", p.fp16_scales);
   visit("range_contains_zero", p.range_contains_zero);
   visit.Young("middle_zero_points", p.middle_zero_points, false);
+  visit.Young("sym", p.sym, false);
 }
 
 template <typename P, typename V>
@@ -64,10 +65,30 @@ void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, Red
 }
 
 template <typename P, typename V>
+void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, EvaluateReferenceParams> {
+  visit("micro_batch", p.micro_batch);
+  visit("shard", p.shard);
+  visit("shards", p.shards);
+}
+
+template <typename P, typename V>
+void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, EvaluateKlParams> {
+  visit("micro_batch", p.micro_batch);
+  visit("shard", p.shard);
+  visit("shards", p.shards);
+}
+
+template <typename P, typename V>
+void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, ReduceKlParams> {
+  visit("shards", p.shards);
+}
+
+template <typename P, typename V>
 void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, PrepareRequestsParams> {
   visit("task", p.task);
   visit("add_bos", p.add_bos);
   visit("limit", p.limit);
+  visit.Young("window", p.window, int64_t{0});
 }
 
 template <typename P, typename V>
@@ -86,6 +107,7 @@ template <typename P, typename V>
 void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, ExportParams> {
   visit("format", p.format);
   visit.Young("middle_zero_points", p.middle_zero_points, false);
+  visit.Young("sym", p.sym, false);
 }
 
 template <typename P, typename V>
@@ -116,6 +138,7 @@ void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, Out
   visit("fp16_scales", p.fp16_scales);
   visit("range_contains_zero", p.range_contains_zero);
   visit.Young("middle_zero_points", p.middle_zero_points, false);
+  visit.Young("sym", p.sym, false);
 }
 
 template <typename P, typename V>
@@ -128,6 +151,7 @@ void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, Los
   visit("fp16_scales", p.fp16_scales);
   visit("range_contains_zero", p.range_contains_zero);
   visit.Young("middle_zero_points", p.middle_zero_points, false);
+  visit.Young("sym", p.sym, false);
 }
 
 template <typename P, typename V>
@@ -147,6 +171,22 @@ void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, Wei
   visit("fp16_scales", p.fp16_scales);
   visit("range_contains_zero", p.range_contains_zero);
   visit.Young("middle_zero_points", p.middle_zero_points, false);
+  visit.Young("sym", p.sym, false);
+}
+
+template <typename P, typename V>
+void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, TrainScalesParams> {
+  visit("blocks", p.blocks);
+  visit("train_size", p.train_size);
+  visit("val_size", p.val_size);
+  visit("batch_size", p.batch_size);
+  visit("first_step", p.first_step);
+  visit("steps", p.steps);
+  visit("total_steps", p.total_steps);
+  visit("lr", p.lr);
+  visit("warmup_ratio", p.warmup_ratio);
+  visit("clip_grad", p.clip_grad);
+  visit("fp16_scales", p.fp16_scales);
 }
 
 template <typename P, typename V>
@@ -157,6 +197,22 @@ void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, Sea
   visit("bits", p.bits);
   visit("group_size", p.group_size);
   visit("steps", p.steps);
+  visit.Young("sym", p.sym, false);
+}
+
+template <typename P, typename V>
+void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, GptqBlockParams> {
+  visit("block", p.block);
+  visit("samples", p.samples);
+  visit("bits", p.bits);
+  visit("group_size", p.group_size);
+  visit("damp_percent", p.damp_percent);
+  visit("desc_act", p.desc_act);
+  visit("fp16_scales", p.fp16_scales);
+  visit("range_contains_zero", p.range_contains_zero);
+  visit("middle_zero_points", p.middle_zero_points);
+  visit("sym", p.sym);
+  visit("keep_latent", p.keep_latent);
 }
 
 template <typename P>
@@ -218,6 +274,24 @@ Json ReducePplParams::ToJson() const {
 }
 StatusOr<ReducePplParams> ReducePplParams::FromJson(const Json& json) {
   return Read<ReducePplParams>(json, "parameters of reduce_ppl");
+}
+Json EvaluateReferenceParams::ToJson() const {
+  return Write(*this);
+}
+StatusOr<EvaluateReferenceParams> EvaluateReferenceParams::FromJson(const Json& json) {
+  return Read<EvaluateReferenceParams>(json, "parameters of evaluate_reference");
+}
+Json EvaluateKlParams::ToJson() const {
+  return Write(*this);
+}
+StatusOr<EvaluateKlParams> EvaluateKlParams::FromJson(const Json& json) {
+  return Read<EvaluateKlParams>(json, "parameters of evaluate_kl");
+}
+Json ReduceKlParams::ToJson() const {
+  return Write(*this);
+}
+StatusOr<ReduceKlParams> ReduceKlParams::FromJson(const Json& json) {
+  return Read<ReduceKlParams>(json, "parameters of reduce_kl");
 }
 Json PrepareRequestsParams::ToJson() const {
   return Write(*this);
@@ -285,11 +359,23 @@ Json WeightErrorParams::ToJson() const {
 StatusOr<WeightErrorParams> WeightErrorParams::FromJson(const Json& json) {
   return Read<WeightErrorParams>(json, "parameters of weight_error");
 }
+Json TrainScalesParams::ToJson() const {
+  return Write(*this);
+}
+StatusOr<TrainScalesParams> TrainScalesParams::FromJson(const Json& json) {
+  return Read<TrainScalesParams>(json, "parameters of train_scales");
+}
 Json SearchScalesParams::ToJson() const {
   return Write(*this);
 }
 StatusOr<SearchScalesParams> SearchScalesParams::FromJson(const Json& json) {
   return Read<SearchScalesParams>(json, "parameters of search_scales");
+}
+Json GptqBlockParams::ToJson() const {
+  return Write(*this);
+}
+StatusOr<GptqBlockParams> GptqBlockParams::FromJson(const Json& json) {
+  return Read<GptqBlockParams>(json, "parameters of gptq_block");
 }
 
 }  // namespace lwq

@@ -3,7 +3,8 @@
 //
 // Where a run prepares its blocks (recipe field prepare), tasks that quantize or measure the weights of block k have
 // its "scales.<k>" as one more input, and work them into the block that "model" has: train_block of every block of its
-// unit that it does not go on from, rtn_block, weight_error, backward_block, output_fisher, loss_delta and hessian.
+// unit that it does not go on from, rtn_block, gptq_block, weight_error, backward_block, output_fisher, loss_delta and
+// hessian.
 //
 // One struct per kind; ToJson is canonical (every field present, so that a default that changes later changes the key;
 // only settings younger than stored tasks are left out at their default),
@@ -58,13 +59,13 @@ struct AdvanceParams {
 };
 
 // Inputs: "model", "inputs" (activations the quantized block reads), "targets" (full-precision outputs); to go on from
-// an earlier training its "start" (output "block") and "latent". Outputs: "block" and, with keep_latent, "latent". With
-// `rest`, a unit of several blocks is trained as one against the last one's output: block + i has its roles with ".i"
-// appended ("block.1", "latent.1", "start.1").
-// Metrics: initial_val_loss, best_val_loss, final_val_loss, epochs_planned, epochs_trained, steps, stopped_early,
-// zero_point_flips, zero_points, epochs [{epoch, step, train_loss, val_loss, seconds}], bits, group_size, quant_lr,
-// weight_lr (rates as used, after halvings), blocks [{layer_idx, bits, group_size, zero_point_flips, zero_points}]; the
-// others are the unit's (flips its sum; bits and group_size its first block's).
+// an earlier training, or from gptq_block, its "start" (output "block") and "latent". Outputs: "block" and, with
+// keep_latent, "latent". With `rest`, a unit of several blocks is trained as one against the last one's output: block +
+// i has its roles with ".i" appended ("block.1", "latent.1", "start.1"). Metrics: initial_val_loss, best_val_loss,
+// final_val_loss, epochs_planned, epochs_trained, steps, stopped_early, zero_point_flips, zero_points, epochs [{epoch,
+// step, train_loss, val_loss, seconds}], bits, group_size, quant_lr, weight_lr (rates as used, after halvings), blocks
+// [{layer_idx, bits, group_size, zero_point_flips, zero_points}]; the others are the unit's (flips its sum; bits and
+// group_size its first block's).
 struct TrainBlockParams : TrainSettings {
   int64_t block = 0;
   int64_t train_size = 0;  // samples [0, train_size) train, [train_size, train_size + val_size) validate
@@ -85,6 +86,7 @@ struct RtnBlockParams {
   bool fp16_scales = true;
   bool range_contains_zero = true;
   bool middle_zero_points = false;
+  bool sym = false;
   Json ToJson() const;
   static StatusOr<RtnBlockParams> FromJson(const Json& json);
 };
@@ -108,6 +110,37 @@ struct ReducePplParams {
   static StatusOr<ReducePplParams> FromJson(const Json& json);
 };
 
+// Inputs: "model", "tokens" (from mode "stream"). Outputs: "losses" of the windows of shard `shard` of `shards`, those
+// of evaluate_ppl without a "block.<k>" to the last bit, and "hidden": sample set F32 [seqlen, hidden] of these
+// windows, what comes out of the last block, before the final norm. Metrics: first_window, windows (of the shard).
+struct EvaluateReferenceParams {
+  int64_t micro_batch = 1;
+  int64_t shard = 0;
+  int64_t shards = 1;
+  Json ToJson() const;
+  static StatusOr<EvaluateReferenceParams> FromJson(const Json& json);
+};
+
+// Inputs: "model", "tokens" (from mode "stream"), "reference" (output "hidden" of the same shard's evaluate_reference,
+// made in equally many shards), and "block.<k>" for every block that is not at full precision. Outputs: "losses" of the
+// shard's windows, those of evaluate_ppl to the last bit, and their "divergences" (worker/tasks/window_divergences.h).
+// A window's are the same however many shards there are. Metrics: first_window, windows (of the shard).
+struct EvaluateKlParams {
+  int64_t micro_batch = 1;
+  int64_t shard = 0;
+  int64_t shards = 1;
+  Json ToJson() const;
+  static StatusOr<EvaluateKlParams> FromJson(const Json& json);
+};
+
+// Inputs: "divergences.0" … of the shards in their order. No output. Metrics: measured (kl_divergence and
+// top1_agreement, over so many predicted tokens: measured.h), windows. Summed in float64 in the order of windows.
+struct ReduceKlParams {
+  int64_t shards = 1;
+  Json ToJson() const;
+  static StatusOr<ReduceKlParams> FromJson(const Json& json);
+};
+
 // Inputs: "tokenizer" (files), "items" (files: the published items, and a file of labels where these are apart;
 // common/eval_tasks/item_file.h). Output: "requests" (common/eval_tasks/request_set.h). Metrics: items, requests,
 // add_bos (whether a token stands in front of every text).
@@ -115,6 +148,7 @@ struct PrepareRequestsParams {
   std::string task;                // its name: common/eval_tasks/eval_task.h
   AddBos add_bos = AddBos::kAuto;  // kAuto: as the tokenizer does
   int64_t limit = 0;               // only so many items; 0: all
+  int64_t window = 0;              // of a task of whole documents: tokens that the model reads at once; else 0
   Json ToJson() const;
   static StatusOr<PrepareRequestsParams> FromJson(const Json& json);
 };
@@ -131,8 +165,8 @@ struct ScoreRequestsParams {
 };
 
 // Inputs: "requests", "scores.0" … of the shards in their order. Output: "lines" (files: a line for each request,
-// common/eval_tasks/request_dump.h). Metrics: measured (acc and, of tasks that have it, acc_norm, over so many items:
-// measured.h), requests.
+// common/eval_tasks/request_dump.h). Metrics: measured (what the task measures, over so many items, words or bytes:
+// common/eval_tasks/task_measures.h, measured.h), requests.
 struct ReduceAccuracyParams {
   int64_t shards = 1;
   Json ToJson() const;
@@ -144,6 +178,7 @@ struct ReduceAccuracyParams {
 struct ExportParams {
   ExportFormat format = ExportFormat::kGptqV2;  // not kNone: that is no export
   bool middle_zero_points = false;              // the checkpoints were made so
+  bool sym = false;                             // likewise
   Json ToJson() const;
   static StatusOr<ExportParams> FromJson(const Json& json);
 };
@@ -192,6 +227,7 @@ struct OutputFisherParams {
   bool fp16_scales = true;
   bool range_contains_zero = true;
   bool middle_zero_points = false;
+  bool sym = false;
   Json ToJson() const;
   static StatusOr<OutputFisherParams> FromJson(const Json& json);
 };
@@ -209,6 +245,7 @@ struct LossDeltaParams {
   bool fp16_scales = true;
   bool range_contains_zero = true;
   bool middle_zero_points = false;
+  bool sym = false;
   Json ToJson() const;
   static StatusOr<LossDeltaParams> FromJson(const Json& json);
 };
@@ -236,6 +273,7 @@ struct WeightErrorParams {
   bool fp16_scales = true;
   bool range_contains_zero = true;
   bool middle_zero_points = false;
+  bool sym = false;
   Json ToJson() const;
   static StatusOr<WeightErrorParams> FromJson(const Json& json);
 };
@@ -251,8 +289,52 @@ struct SearchScalesParams {
   int bits = 0;
   int64_t group_size = 0;
   int64_t steps = 0;  // exponents 0, 1/steps … 1
+  bool sym = false;   // the quantizer whose error is compared is symmetric
   Json ToJson() const;
   static StatusOr<SearchScalesParams> FromJson(const Json& json);
+};
+
+// Inputs: "model", "activations" (before the block, as the quantized block will read them). Outputs: "block" and, with
+// keep_latent, "latent": the weights that were rounded, for a training that goes on from them. Samples [0, samples) of
+// the set are read. Metrics: linears [{linear, error, damp_percent, dead_columns}], as worker/qat/api/gptq.h says.
+struct GptqBlockParams {
+  int64_t block = 0;
+  int64_t samples = 0;
+  int bits = 4;
+  int64_t group_size = 128;  // −1: whole row
+  double damp_percent = 0.01;
+  bool desc_act = false;
+  bool fp16_scales = true;
+  bool range_contains_zero = true;
+  bool middle_zero_points = false;
+  bool sym = false;
+  bool keep_latent = false;
+  Json ToJson() const;
+  static StatusOr<GptqBlockParams> FromJson(const Json& json);
+};
+
+// E2E-QP (docs/e2e_qp.md). A segment: optimizer steps [first_step, first_step + steps) of total_steps. Inputs: "model",
+// "tokens" (windows: [0, train_size) train, [train_size, train_size + val_size) validate), "block.<k>" for every block
+// k < blocks, all quantized, and but for the first segment the "state" of the one before. Outputs: "state" (scales,
+// moments, steps: worker/tasks/scale_state.h) or, of the last segment, "block", "block.1" … of all blocks, their scales
+// trained. Metrics: first_step, steps, train_losses [step], grad_norms [step] (before clipping), lr (as used, after
+// halvings), initial_val_loss (of the first segment; else null), final_val_loss (after the segment); mean next-token
+// cross-entropies in nats, null without validation windows.
+struct TrainScalesParams {
+  int64_t blocks = 0;
+  int64_t train_size = 0;
+  int64_t val_size = 0;
+  int64_t batch_size = 1;
+  int64_t first_step = 0;
+  int64_t steps = 0;
+  int64_t total_steps = 0;  // the learning rate's horizon
+  double lr = 0;
+  double warmup_ratio = 0;
+  double clip_grad = 0;
+  bool fp16_scales = true;
+  bool is_last() const { return first_step + steps == total_steps; }
+  Json ToJson() const;
+  static StatusOr<TrainScalesParams> FromJson(const Json& json);
 };
 
 // Of a kind that has none.

@@ -4,12 +4,16 @@
 #include <algorithm>
 #include <numeric>
 
+#include "common/eval_tasks/eval_task_names.h"
 #include "common/export_format/export_format.h"
 #include "common/task/task_outputs.h"
 #include "common/task/task_params.h"
+#include "coordinator/graph/kl_tasks.h"
 #include "coordinator/graph/prepare_tasks.h"
+#include "coordinator/graph/scale_training_tasks.h"
 #include "coordinator/plan/recipe/eval_shards.h"
 #include "coordinator/plan/recipe/scale_search.h"
+#include "coordinator/plan/recipe/scale_training.h"
 
 namespace lwq::coordinator {
 namespace {
@@ -33,7 +37,8 @@ class GraphBuilder {
   void Build() {
     if (recipe_.method == Method::kNoop) return AddNoops();
     Quantize();
-    if (recipe_.eval_ppl) AddEvaluations();
+    if (TrainsScales(recipe_) && !pending_.has_value()) TrainScales();
+    if (recipe_.eval_ppl || recipe_.eval_kl) AddEvaluations();
     AddTaskEvaluations();
     if (recipe_.export_format != ExportFormat::kNone && !pending_.has_value()) AddExport();
   }
@@ -53,13 +58,14 @@ class GraphBuilder {
 
   // Up to the first measurement that is not there yet.
   void Quantize() {
-    if (TraitsOf(recipe_.method).trains || resolved_.measures_sensitivity || Prepares(recipe_)) {
+    if (TraitsOf(recipe_.method).reads_activations || resolved_.measures_sensitivity || Prepares(recipe_)) {
       StartChains();
     } else if (model_ != nullptr) {
       current_.emplace(model_->num_hidden_layers, TaskInput(), nullptr);  // nobody asks for its activations
     }
     if (resolved_.measures_first && !FirstMeasurement()) return;
     if (recipe_.method == Method::kRtn) AddRtn();
+    if (recipe_.method == Method::kGptq) AddGptq();
     if (recipe_.method == Method::kBlockAp) AddBlockAp();
   }
 
@@ -137,7 +143,7 @@ class GraphBuilder {
       return AddAdvance(block, activations, checkpoint);
     };
     full_precision_.emplace(model_->num_hidden_layers, embedded, advance);
-    // The targets; scales alone need no output of the last block.
+    // The targets; scales and GPTQ alone need no output of the last block.
     const bool needs_outputs = TraitsOf(recipe_.method).trains || resolved_.measures_sensitivity;
     if (needs_outputs) full_precision_->ActivationsBefore(model_->num_hidden_layers);
     current_.emplace(model_->num_hidden_layers, embedded, advance);
@@ -175,6 +181,22 @@ class GraphBuilder {
     return task;
   }
 
+  // Block i of a training's unit starts from `block` and the latent weights of the same task.
+  static void StartFrom(const TaskOutputRef& block, std::string latent_role, int64_t i, TaskDef& def) {
+    def.inputs[UnitRole("start", i)] = block;
+    def.inputs[UnitRole("latent", i)] = TaskOutputRef{block.derivation_key, std::move(latent_role)};
+  }
+
+  // Each block of the unit by GPTQ on what the ones before it then give.
+  void StartFromGptq(const TrainingUnit& unit, TaskInput inputs, TaskDef& def) {
+    for (int64_t i = 0; i < unit.block_count; ++i) {
+      const int64_t block = unit.first_block + i;
+      const TaskOutputRef start = AddGptqBlock(block, inputs, {.keep_latent = true});
+      StartFrom(start, "latent", i, def);
+      if (i + 1 < unit.block_count) inputs = AddAdvance(block, inputs, start);
+    }
+  }
+
   struct TrainStart {
     bool goes_on = false;      // from the checkpoints and latents the blocks have now
     bool keep_latent = false;  // another training will go on from this one
@@ -197,14 +219,15 @@ class GraphBuilder {
     }
     params.middle_zero_points = recipe_.middle_zero_points && HasTwoBits(params);
     PlannedTask task = TrainTask(params, inputs, last_block);
-    for (int64_t i = 0; i < unit.block_count; ++i) {
-      if (!start.goes_on) {
-        AddScalesInput(scales_, unit.first_block + i, task.def);
-        continue;
+    if (start.goes_on) {
+      for (int64_t i = 0; i < unit.block_count; ++i) {
+        const TaskOutputRef& earlier = *current_->checkpoint(unit.first_block + i);
+        StartFrom(earlier, UnitRole("latent", i), i, task.def);
       }
-      const TaskOutputRef& earlier = *current_->checkpoint(unit.first_block + i);
-      task.def.inputs[UnitRole("start", i)] = earlier;
-      task.def.inputs[UnitRole("latent", i)] = TaskOutputRef{earlier.derivation_key, UnitRole("latent", i)};
+    } else if (recipe_.init == Initialization::kGptq) {
+      StartFromGptq(unit, inputs, task.def);
+    } else {
+      for (int64_t i = 0; i < unit.block_count; ++i) AddScalesInput(scales_, unit.first_block + i, task.def);
     }
     task.title = absl::StrCat(start.goes_on ? "train on " : "train ",
                               unit.block_count == 1 ? absl::StrCat("block ", unit.first_block)
@@ -302,23 +325,75 @@ class GraphBuilder {
                                        .group_size = block.group_size,
                                        .fp16_scales = recipe_.fp16_scales,
                                        .range_contains_zero = recipe_.range_contains_zero,
-                                       .middle_zero_points = recipe_.middle_zero_points && block.bit_width == 2}
+                                       .middle_zero_points = recipe_.middle_zero_points && block.bit_width == 2,
+                                       .sym = recipe_.sym}
                             .ToJson();
       task.def.inputs = {{"model", spec_.model->files}};
       AddScalesInput(scales_, block.layer_idx, task.def);
       task.title = absl::StrCat("round block ", block.layer_idx, " to nearest");
       task.block = block.layer_idx;
       task.purpose = TaskPurpose::kCheckpoint;
-      const TaskOutputRef checkpoint{tasks_.Add(std::move(task)), "block"};
-      current_->Quantize(block.layer_idx, checkpoint);
-      tasks_.NeedFrom(checkpoint.derivation_key, std::ssize(quantized_) + 1);
-      quantized_.emplace(block.layer_idx, checkpoint);
-      EvaluateAtRungs();
+      UseQuantized(block.layer_idx, {tasks_.Add(std::move(task)), "block"});
     }
   }
 
-  // By block; those that are not there are at full precision.
-  using Checkpoints = std::map<int64_t, TaskOutputRef>;
+  // The block is as it will be in the end.
+  void UseQuantized(int64_t block, const TaskOutputRef& checkpoint) {
+    current_->Quantize(block, checkpoint);
+    tasks_.NeedFrom(checkpoint.derivation_key, std::ssize(quantized_) + 1);
+    quantized_.emplace(block, checkpoint);
+    EvaluateAtRungs();
+  }
+
+  struct GptqUse {
+    bool keep_latent = false;  // a training starts from it; else it is the run's own
+  };
+
+  TaskOutputRef AddGptqBlock(int64_t block, const TaskInput& inputs, const GptqUse& use) {
+    const BlockPlan& plan = plan_.blocks[static_cast<size_t>(block)];
+    PlannedTask task;
+    task.def.kind = TaskKind::kGptqBlock;
+    task.def.params = GptqBlockParams{.block = block,
+                                      .samples = recipe_.train_size,
+                                      .bits = plan.bit_width,
+                                      .group_size = plan.group_size,
+                                      .damp_percent = recipe_.damp_percent,
+                                      .desc_act = recipe_.desc_act,
+                                      .fp16_scales = recipe_.fp16_scales,
+                                      .range_contains_zero = recipe_.range_contains_zero,
+                                      .middle_zero_points = recipe_.middle_zero_points && plan.bit_width == 2,
+                                      .sym = recipe_.sym,
+                                      .keep_latent = use.keep_latent}
+                          .ToJson();
+    task.def.inputs = {{"model", spec_.model->files}, {"activations", inputs}};
+    AddScalesInput(scales_, block, task.def);
+    task.title = absl::StrCat(use.keep_latent ? "initialize block " : "quantize block ", block, " by GPTQ");
+    task.block = block;
+    task.purpose = use.keep_latent ? TaskPurpose::kStep : TaskPurpose::kCheckpoint;
+    return {tasks_.Add(std::move(task)), "block"};
+  }
+
+  // In the plan's order, each block on what the model as it then is gives it; with handoff independent on the
+  // full-precision activations.
+  void AddGptq() {
+    ModelState& model = recipe_.handoff == Handoff::kSequential ? *current_ : *full_precision_;
+    for (const int64_t index : plan_.order) {
+      const TrainingUnit& unit = plan_.units[static_cast<size_t>(index)];
+      for (int64_t block = unit.first_block; block < unit.first_block + unit.block_count; ++block) {
+        UseQuantized(block, AddGptqBlock(block, model.ActivationsBefore(block), {}));
+      }
+    }
+  }
+
+  // E2E-QP: from here on the run's blocks are those that it gives.
+  void TrainScales() {
+    const TaskInput tokens = TaskOutputRef{
+        AddTokenize(*spec_.calibration, ScaleTrainingWindows(recipe_), "prepare tokens of e2e_qp"), "tokens"};
+    trained_end_to_end_ = AddScaleTraining(spec_, recipe_, tokens, AllCheckpoints(), tasks_);
+  }
+
+  // Those that are not there are at full precision.
+  using Checkpoints = BlockCheckpoints;
 
   static void AddCheckpointInputs(const Checkpoints& blocks, TaskDef& def) {
     for (const auto& [block, checkpoint] : blocks) def.inputs[absl::StrCat("block.", block)] = checkpoint;
@@ -326,33 +401,43 @@ class GraphBuilder {
 
   // Of every block, as it came out.
   Checkpoints AllCheckpoints() const {
+    if (!trained_end_to_end_.empty()) return trained_end_to_end_;
     Checkpoints blocks;
     for (const BlockPlan& block : plan_.blocks) blocks.emplace(block.layer_idx, *current_->checkpoint(block.layer_idx));
     return blocks;
   }
 
-  Digest AddEvaluation(const TextSource& text, const Digest& tokens, const std::string& label, TaskPurpose purpose,
-                       const Checkpoints& blocks) {
+  // Of shards whose tasks make "losses".
+  Digest AddPerplexity(const TextSource& text, const std::string& label, TaskPurpose purpose,
+                       const ShardTasks& shards) {
     PlannedTask reduce;
     reduce.def.kind = TaskKind::kReducePpl;
     reduce.title = absl::StrCat("perplexity of ", label, " on ", text.name);
     reduce.purpose = purpose;
     reduce.evaluated_model = label;
     reduce.evaluated_text = text.name;
+    reduce.def.params = ReducePplParams{.shards = std::ssize(shards)}.ToJson();
+    for (size_t shard = 0; shard < shards.size(); ++shard) {
+      reduce.def.inputs[absl::StrCat("losses.", shard)] = TaskOutputRef{shards[shard], "losses"};
+    }
+    return tasks_.Add(std::move(reduce));
+  }
+
+  Digest AddEvaluation(const TextSource& text, const Digest& tokens, const std::string& label, TaskPurpose purpose,
+                       const Checkpoints& blocks) {
     const int64_t shards = EvalShards(recipe_, text.files.size_bytes);
-    reduce.def.params = ReducePplParams{.shards = shards}.ToJson();
+    ShardTasks evaluated;
     for (int64_t shard = 0; shard < shards; ++shard) {
       PlannedTask task;
       task.def.kind = TaskKind::kEvaluatePpl;
       task.def.params = EvaluatePplParams{.micro_batch = recipe_.batch_size, .shard = shard, .shards = shards}.ToJson();
       task.def.inputs = {{"model", spec_.model->files}, {"tokens", TaskOutputRef{tokens, "tokens"}}};
       AddCheckpointInputs(blocks, task.def);
-      task.title = absl::StrCat("evaluate ", label, " on ", text.name,
-                                shards == 1 ? "" : absl::StrCat(" (", shard + 1, "/", shards, ")"));
+      task.title = absl::StrCat("evaluate ", label, " on ", text.name, ShardTitle(shard, shards));
       task.evaluated_text = text.name;
-      reduce.def.inputs[absl::StrCat("losses.", shard)] = TaskOutputRef{tasks_.Add(std::move(task)), "losses"};
+      evaluated.push_back(tasks_.Add(std::move(task)));
     }
-    return tasks_.Add(std::move(reduce));
+    return AddPerplexity(text, label, purpose, evaluated);
   }
 
   Digest TokenizeText(const TextSource& text) {
@@ -363,6 +448,10 @@ class GraphBuilder {
     if (!TraitsOf(recipe_.method).evaluates) return;
     for (const TextSource& text : spec_.eval_texts) {
       const Digest tokens = TokenizeText(text);
+      if (recipe_.eval_kl) {
+        AddComparedEvaluation(text, tokens);
+        continue;
+      }
       // A model without quantized blocks is measured once, under the name that is true of it.
       const bool quantizes = TraitsOf(recipe_.method).quantizes;
       if (recipe_.eval_fp || !quantizes) AddEvaluation(text, tokens, "fp", TaskPurpose::kEvaluation, {});
@@ -372,11 +461,25 @@ class GraphBuilder {
     }
   }
 
+  // The passes that compare both models give their perplexities, too.
+  void AddComparedEvaluation(const TextSource& text, const Digest& tokens) {
+    const EvaluatedText evaluated{spec_, recipe_, text, tokens};
+    const ShardTasks reference = AddReference(evaluated, tasks_);
+    if (recipe_.eval_ppl && recipe_.eval_fp) AddPerplexity(text, "fp", TaskPurpose::kEvaluation, reference);
+    if (pending_.has_value()) return;
+    const std::string label(WordOf(recipe_.method));
+    const ShardTasks compared = AddComparison(evaluated, reference, label, AllCheckpoints(), tasks_);
+    if (recipe_.eval_ppl) AddPerplexity(text, label, TaskPurpose::kEvaluation, compared);
+  }
+
   Digest AddRequests(const TextSource& source) {
     PlannedTask task;
     task.def.kind = TaskKind::kPrepareRequests;
-    task.def.params =
-        PrepareRequestsParams{.task = source.name, .add_bos = recipe_.add_bos, .limit = recipe_.eval_limit}.ToJson();
+    task.def.params = PrepareRequestsParams{.task = source.name,
+                                            .add_bos = recipe_.add_bos,
+                                            .limit = recipe_.eval_limit,
+                                            .window = IsDocumentTask(source.name) ? recipe_.ppl_seqlen : 0}
+                          .ToJson();
     task.def.inputs = {{"tokenizer", spec_.model->tokenizer}, {"items", source.files}};
     task.title = absl::StrCat("prepare ", source.name);
     task.evaluated_text = source.name;
@@ -387,7 +490,8 @@ class GraphBuilder {
                          const Checkpoints& blocks) {
     PlannedTask reduce;
     reduce.def.kind = TaskKind::kReduceAccuracy;
-    reduce.title = absl::StrCat("accuracy of ", label, " on ", source.name);
+    const std::string_view measured = IsDocumentTask(source.name) ? "word perplexity" : "accuracy";
+    reduce.title = absl::StrCat(measured, " of ", label, " on ", source.name);
     reduce.purpose = TaskPurpose::kEvaluation;
     reduce.evaluated_model = label;
     reduce.evaluated_text = source.name;
@@ -402,8 +506,7 @@ class GraphBuilder {
               .ToJson();
       task.def.inputs = {{"model", spec_.model->files}, {"requests", requests}};
       AddCheckpointInputs(blocks, task.def);
-      task.title = absl::StrCat("ask ", label, " ", source.name,
-                                shards == 1 ? "" : absl::StrCat(" (", shard + 1, "/", shards, ")"));
+      task.title = absl::StrCat("ask ", label, " ", source.name, ShardTitle(shard, shards));
       task.evaluated_text = source.name;
       reduce.def.inputs[absl::StrCat("scores.", shard)] = TaskOutputRef{tasks_.Add(std::move(task)), "scores"};
     }
@@ -425,10 +528,13 @@ class GraphBuilder {
   void AddExport() {
     PlannedTask task;
     task.def.kind = TaskKind::kExport;
-    const bool for_llama_cpp = TraitsOf(recipe_.export_format).for_llama_cpp;  // others make nothing of it
-    task.def.params =
-        ExportParams{.format = recipe_.export_format, .middle_zero_points = recipe_.middle_zero_points && for_llama_cpp}
-            .ToJson();
+    // What a format makes nothing of is not in the key.
+    const bool for_llama_cpp = TraitsOf(recipe_.export_format).for_llama_cpp;
+    const bool names_zero_points = recipe_.export_format != ExportFormat::kFakeQuant;
+    task.def.params = ExportParams{.format = recipe_.export_format,
+                                   .middle_zero_points = recipe_.middle_zero_points && for_llama_cpp,
+                                   .sym = recipe_.sym && names_zero_points}
+                          .ToJson();
     task.def.inputs = {{"model", spec_.model->files}};
     if (!spec_.model->tokenizer.digest.is_zero()) task.def.inputs.emplace("tokenizer", spec_.model->tokenizer);
     if (!spec_.model->companions.digest.is_zero()) task.def.inputs.emplace("companions", spec_.model->companions);
@@ -451,7 +557,8 @@ class GraphBuilder {
   std::optional<ModelState> current_;
   ScalesByBlock scales_;
   std::vector<std::pair<int64_t, TaskOutputRef>> trained_;
-  std::map<int64_t, TaskOutputRef> quantized_;  // by block: those that are as they will be in the end
+  BlockCheckpoints quantized_;           // those that are as they will be once all are
+  BlockCheckpoints trained_end_to_end_;  // of all blocks; empty where e2e_qp is off
   size_t rungs_evaluated_ = 0;
   std::optional<PendingMeasurement> pending_;
 };

@@ -9,6 +9,7 @@
 #include "common/text/one_line.h"
 #include "coordinator/plan/policy/scores.h"
 #include "coordinator/plan/recipe/scale_search.h"
+#include "coordinator/plan/recipe/scale_training.h"
 #include "coordinator/plan/remarks.h"
 
 namespace lwq::coordinator {
@@ -66,7 +67,11 @@ Status CheckParts(const RunSpec& spec, const Recipe& recipe) {
     LWQ_RETURN_IF_ERROR(CheckName("model.name", spec.model->name));
     if (TraitsOf(recipe.method).needs_model) LWQ_RETURN_IF_ERROR(CheckArtifact("model.files", spec.model->files));
   }
-  const bool has_texts = recipe.eval_ppl && !spec.eval_texts.empty();
+  const bool has_texts = (recipe.eval_ppl || recipe.eval_kl) && !spec.eval_texts.empty();
+  if (recipe.eval_kl && spec.eval_texts.empty()) {
+    return absl::InvalidArgumentError(
+        "eval_kl compares models on eval_texts, and there is none: give a text, or leave eval_kl out");
+  }
   if (recipe.method == Method::kNone && !has_texts && spec.eval_tasks.empty()) {
     return absl::InvalidArgumentError(
         "method none only evaluates: give at least one eval text and leave eval_ppl on, or choose another method");
@@ -75,15 +80,19 @@ Status CheckParts(const RunSpec& spec, const Recipe& recipe) {
     LWQ_RETURN_IF_ERROR(CheckScores(spec.sensitivity_scores, "sensitivity_scores"));
   }
   const bool measures = WithPolicies(spec, recipe).measures_sensitivity;
-  const bool calibrates = TraitsOf(recipe.method).trains || measures || Prepares(recipe);
+  const bool calibrates =
+      TraitsOf(recipe.method).reads_activations || measures || Prepares(recipe) || TrainsScales(recipe);
   const bool tokenizes = calibrates || (TraitsOf(recipe.method).needs_model && (has_texts || !spec.eval_tasks.empty()));
   if (tokenizes) LWQ_RETURN_IF_ERROR(CheckArtifact("model.tokenizer", spec.model->tokenizer));
   if (calibrates) {
     if (!spec.calibration.has_value()) {
       return absl::InvalidArgumentError(
           TraitsOf(recipe.method).trains ? "calibration is missing: method block_ap trains on a calibration text"
-          : measures ? "calibration is missing: the blocks' sensitivity is measured on a calibration text"
-                     : "calibration is missing: prepare awq searches its scales on a calibration text");
+          : TraitsOf(recipe.method).reads_activations
+              ? "calibration is missing: method gptq rounds a block by what it reads of a calibration text"
+          : measures             ? "calibration is missing: the blocks' sensitivity is measured on a calibration text"
+          : TrainsScales(recipe) ? "calibration is missing: e2e_qp trains scales on a calibration text"
+                                 : "calibration is missing: prepare awq searches its scales on a calibration text");
     }
     LWQ_RETURN_IF_ERROR(CheckName("calibration.name", spec.calibration->name));
     LWQ_RETURN_IF_ERROR(CheckArtifact("calibration.files", spec.calibration->files));
@@ -160,6 +169,9 @@ StatusOr<RunSpec> ParseSpec(const Json& json) {
     if (model.contains("companions")) {
       LWQ_ASSIGN_OR_RETURN(source.companions, InputFromJson(model, "companions"));
     }
+    if (model.contains("uri")) {
+      LWQ_ASSIGN_OR_RETURN(source.uri, JsonString(model, "uri", "model"));
+    }
     spec.model = std::move(source);
   }
   if (json.contains("calibration")) {
@@ -226,7 +238,9 @@ StatusOr<Plan> PlanOfRun(const RunSpec& spec, const LlamaConfig* model, const Re
 }
 
 std::set<TaskKind> KindsOfRun(const RunSpec& spec, const Recipe& recipe) {
-  return KindsOfRun(WithPolicies(spec, recipe), {.texts = !spec.eval_texts.empty(), .tasks = !spec.eval_tasks.empty()});
+  return KindsOfRun(
+      WithPolicies(spec, recipe),
+      {.texts = !spec.eval_texts.empty(), .tasks = !spec.eval_tasks.empty(), .rungs = !spec.rung_evaluations.empty()});
 }
 
 StatusOr<ResolvedSpec> ResolveSpec(const RunSpec& spec) {
@@ -269,6 +283,7 @@ Json RunSpecToJson(const RunSpec& spec) {
     if (!spec.model->companions.digest.is_zero()) {
       json["model"]["companions"] = InputToJson(spec.model->companions);
     }
+    if (!spec.model->uri.empty()) json["model"]["uri"] = spec.model->uri;
   }
   if (!spec.sensitivity_scores.empty()) json["sensitivity_scores"] = spec.sensitivity_scores;
   if (!spec.kind_classes.empty()) json["kind_classes"] = KindBasesToJson(spec.kind_classes);

@@ -27,6 +27,7 @@ struct ModelSource {
   ArtifactRef tokenizer;
   std::string config_json;      // the text of config.json
   ArtifactRef companions = {};  // files that an export takes along; zero where there are none
+  std::string uri = {};         // hf://…, for people; empty where it has none
 };
 
 struct TextSource {

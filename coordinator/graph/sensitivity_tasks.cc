@@ -155,7 +155,8 @@ class SensitivityBuilder {
                                              .choices = ChoicesOf(recipe_),
                                              .fp16_scales = recipe_.fp16_scales,
                                              .range_contains_zero = recipe_.range_contains_zero,
-                                             .middle_zero_points = recipe_.middle_zero_points}
+                                             .middle_zero_points = recipe_.middle_zero_points,
+                                             .sym = recipe_.sym}
                               .ToJson();
         task.def.inputs["activations"] = context_.model.ActivationsBefore(block);
         task.def.inputs["gradients"] = after;
@@ -226,7 +227,8 @@ class SensitivityBuilder {
                                           .candidates = static_cast<int64_t>(candidates.size()),
                                           .fp16_scales = recipe_.fp16_scales,
                                           .range_contains_zero = recipe_.range_contains_zero,
-                                          .middle_zero_points = recipe_.middle_zero_points}
+                                          .middle_zero_points = recipe_.middle_zero_points,
+                                          .sym = recipe_.sym}
                               .ToJson();
         task.def.inputs["activations"] = context_.model.ActivationsBefore(block);
         task.def.inputs["tokens"] = context_.tokens;
@@ -250,7 +252,8 @@ class SensitivityBuilder {
                                           .choices = ChoicesOf(recipe_),
                                           .fp16_scales = recipe_.fp16_scales,
                                           .range_contains_zero = recipe_.range_contains_zero,
-                                          .middle_zero_points = recipe_.middle_zero_points}
+                                          .middle_zero_points = recipe_.middle_zero_points,
+                                          .sym = recipe_.sym}
                             .ToJson();
       task.def.inputs["model"] = context_.spec.model->files;
       AddScalesInput(context_.scales, block, task.def);

@@ -23,8 +23,8 @@ struct BlockStorage {
 BlockStorage StorageOfBlock(const LlamaConfig& model, const Recipe& recipe, const BlockPlan& block) {
   BlockStorage sum;
   for (const LinearKind kind : kAllLinears) {
-    const LinearStorage linear = StorageOf(recipe.export_format, ShapeOf(model, kind), block.bit_width,
-                                           block.group_size, recipe.middle_zero_points);
+    const LinearStorage linear =
+        StorageOf(recipe.export_format, ShapeOf(model, kind), block.bit_width, block.group_size, ZeroPointsOf(recipe));
     sum.stored_bytes += linear.stored_bytes;
     sum.index_bytes += linear.index_bytes;
   }
@@ -39,8 +39,9 @@ Recipe WithoutSensitivity(Recipe policies) {
   policies.adaptive_epochs = false;
   policies.adaptive_lr_scaling = false;
   policies.use_adaptive_training = false;
-  policies.use_mixed_precision = false;
   policies.target_size_mb = 0;
+  if (policies.use_mixed_precision) policies.serve = *ConstantDefaults().serve;  // widths are not known yet
+  policies.use_mixed_precision = false;
   return policies;
 }
 
@@ -67,6 +68,7 @@ PolicyInputs InputsOf(const ResolvedRecipe& resolved, const LlamaConfig& model, 
 Status CheckBudgetOfOptimal(const Recipe& policies, PolicyInputs inputs) {
   Recipe only_widths = WithoutSensitivity(policies);
   only_widths.use_mixed_precision = true;
+  only_widths.serve = policies.serve;
   only_widths.mpq_strategy = policies.mpq_strategy;
   only_widths.target_size_mb = policies.target_size_mb;
   LWQ_ASSIGN_OR_RETURN(std::vector<QuantChoice> choices, SensitivityChoices(policies));

@@ -12,6 +12,7 @@
 #include "coordinator/plan/policy/training_policy.h"
 #include "coordinator/plan/recipe/block_bits.h"
 #include "coordinator/plan/recipe/policies.h"
+#include "coordinator/plan/recipe/serve.h"
 
 namespace lwq::coordinator {
 namespace {
@@ -28,8 +29,8 @@ int64_t WeightsOf(const std::vector<LinearShape>& linears) {
 int64_t StoredBitsOf(const std::vector<LinearShape>& linears, const Recipe& policies, const QuantChoice& choice) {
   int64_t bytes = 0;
   for (const LinearShape& linear : linears) {
-    bytes += StorageOf(policies.export_format, linear, choice.bits, choice.group_size, policies.middle_zero_points)
-                 .stored_bytes;
+    bytes +=
+        StorageOf(policies.export_format, linear, choice.bits, choice.group_size, ZeroPointsOf(policies)).stored_bytes;
   }
   return bytes * kBitsPerByte;
 }
@@ -179,48 +180,102 @@ int64_t BudgetFor(const Recipe& policies, const PolicyInputs& inputs) {
   return (bytes - inputs.other_file_bytes - index_bytes) * kBitsPerByte;
 }
 
-Status AllocateExactly(const Recipe& policies, const PolicyInputs& inputs, std::vector<QuantChoice>& choices,
-                       PolicyPlan& plan) {
-  LWQ_ASSIGN_OR_RETURN(const ScoreTable table, LossTable(inputs, plan));
-  AllocationProblem problem(inputs.block_shapes.size());
-  std::vector<std::vector<QuantChoice>> held(inputs.block_shapes.size());
-  for (size_t block = 0; block < problem.size(); ++block) {
+// What programs see of such blocks.
+ServedModel ServedModelOf(const Recipe& policies, const std::vector<QuantChoice>& choices) {
+  ServedModel model;
+  for (const QuantChoice& choice : choices) {
+    model.widths.insert(choice.bits);
+    model.group_sizes.insert(choice.group_size);
+  }
+  model.zero_points = ZeroPointsOf(policies);
+  return model;
+}
+
+// Which choices of the table each block may take, in the table's order.
+struct HeldChoices {
+  AllocationProblem problem;
+  std::vector<std::vector<QuantChoice>> held;
+};
+
+// Of one width beside others: the mixture that any plan with this choice may be.
+bool LoadsInMixture(const Recipe& policies, const QuantChoice& choice, int64_t other_group) {
+  ServedModel model = ServedModelOf(policies, {choice});
+  if (other_group != choice.group_size) model.group_sizes.insert(other_group);
+  return CheckServed(policies.serve, policies.export_format, model).ok();
+}
+
+StatusOr<HeldChoices> ChoicesHeld(const Recipe& policies, const PolicyInputs& inputs, const ScoreTable& table) {
+  HeldChoices choices{AllocationProblem(inputs.block_shapes.size()), {}};
+  choices.held.resize(inputs.block_shapes.size());
+  // A group size that none has makes the model one whose blocks differ.
+  const int64_t another_group = table.choices.size() > 1 ? 0 : table.choices.front().group_size;
+  for (size_t block = 0; block < choices.problem.size(); ++block) {
     const std::vector<LinearShape>& linears = inputs.block_shapes[block];
     for (size_t i = 0; i < table.choices.size(); ++i) {
       const QuantChoice& choice = table.choices[i];
       const bool width = std::find(std::begin(kWidths), std::end(kWidths), choice.bits) != std::end(kWidths);
-      if (!width || !FormatHolds(policies.export_format, choice.bits) || !GroupsDivide(linears, choice.group_size) ||
-          !FormatHoldsGroups(linears, policies.export_format, choice.group_size)) {
+      if (!width || !FormatHolds(policies.export_format, choice.bits, ZeroPointsOf(policies)) ||
+          !GroupsDivide(linears, choice.group_size) ||
+          !FormatHoldsGroups(linears, policies.export_format, choice.group_size) ||
+          !LoadsInMixture(policies, choice, another_group)) {
         continue;
       }
-      held[block].push_back(choice);
-      problem[block].push_back({StoredBitsOf(linears, policies, choice), table.loss[block][i]});
+      choices.held[block].push_back(choice);
+      choices.problem[block].push_back({StoredBitsOf(linears, policies, choice), table.loss[block][i]});
     }
-    if (held[block].empty()) {
-      return absl::FailedPreconditionError(absl::StrCat("no choice of the score table fits block ", block,
-                                                        ": export_format ", WordOf(policies.export_format),
-                                                        " must hold the bits, the group size divide every linear"));
+    if (choices.held[block].empty()) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("no choice of the score table fits block ", block, ": export_format ",
+                       WordOf(policies.export_format), " must hold the bits, the group size divide every linear",
+                       policies.serve == kNobody
+                           ? ""
+                           : absl::StrCat(", and all programs of serve (", policies.serve, ") load it beside others")));
     }
   }
-  StatusOr<OptimalAllocation> allocation = AllocateOptimally(problem, BudgetFor(policies, inputs));
-  if (!allocation.ok()) {
+  return choices;
+}
+
+// "serve vllm costs: …": the plan beside the one without serve, of the same budget.
+std::string CostOfServing(const Recipe& policies, const LossPoint& chosen, const LossPoint& free) {
+  const auto text = [](const LossPoint& point) {
+    return absl::StrCat("predicted loss ", point.loss, " in ", static_cast<double>(point.stored_bits) / 8e6, " MB");
+  };
+  return absl::StrCat("serve ", policies.serve, ": ", text(chosen), "; the free plan has ", text(free));
+}
+
+Status AllocateExactly(const Recipe& policies, const PolicyInputs& inputs, std::vector<QuantChoice>& choices,
+                       PolicyPlan& plan) {
+  LWQ_ASSIGN_OR_RETURN(const ScoreTable table, LossTable(inputs, plan));
+  LWQ_ASSIGN_OR_RETURN(const HeldChoices allowed, ChoicesHeld(policies, inputs, table));
+  const int64_t budget = BudgetFor(policies, inputs);
+  const auto allocate = [&](const AllocationProblem& problem) -> StatusOr<OptimalAllocation> {
+    StatusOr<OptimalAllocation> allocation = AllocateOptimally(problem, budget);
+    if (allocation.ok()) return allocation;
     return Annotate(allocation.status(), policies.target_size_mb > 0 ? "target_size_mb" : "target_avg_bits");
+  };
+  LWQ_ASSIGN_OR_RETURN(OptimalAllocation allocation, allocate(allowed.problem));
+  for (size_t block = 0; block < choices.size(); ++block) {
+    choices[block] = allowed.held[block][static_cast<size_t>(allocation.options[block])];
   }
-  for (size_t block = 0; block < problem.size(); ++block) {
-    choices[block] = held[block][static_cast<size_t>(allocation->options[block])];
+  plan.remarks.push_back(allocation.certificate.ToString());
+  if (policies.serve != kNobody) {
+    Recipe free = policies;
+    free.serve = kNobody;
+    LWQ_ASSIGN_OR_RETURN(const HeldChoices all, ChoicesHeld(free, inputs, table));
+    LWQ_ASSIGN_OR_RETURN(const OptimalAllocation unconstrained, allocate(all.problem));
+    plan.remarks.push_back(CostOfServing(policies, allocation.certificate.chosen, unconstrained.certificate.chosen));
   }
-  plan.remarks.push_back(allocation->certificate.ToString());
-  plan.allocation = *std::move(allocation);
+  plan.allocation = std::move(allocation);
   return absl::OkStatus();
 }
 
 Status CheckStorable(const Recipe& policies, const PolicyInputs& inputs, const std::vector<QuantChoice>& choices) {
   for (size_t block = 0; block < choices.size(); ++block) {
     const QuantChoice& choice = choices[block];
-    if (!FormatHolds(policies.export_format, choice.bits)) {
-      return absl::FailedPreconditionError(absl::StrCat("block ", block, " gets ", choice.bits,
-                                                        " bits, which export_format ", WordOf(policies.export_format),
-                                                        " cannot hold; ", FormatsThatHold(choice.bits), " can"));
+    if (!FormatHolds(policies.export_format, choice.bits, ZeroPointsOf(policies))) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "block ", block, " gets ", choice.bits, " bits, which export_format ", WordOf(policies.export_format),
+          " cannot hold; ", FormatsThatHold(choice.bits, /*files=*/false, ZeroPointsOf(policies)), " can"));
     }
     if (!GroupsDivide(inputs.block_shapes[block], choice.group_size)) {
       return absl::InvalidArgumentError(absl::StrCat("block ", block, " gets group_size ", choice.group_size,
@@ -331,6 +386,7 @@ StatusOr<PolicyPlan> PlanBlocks(const Recipe& policies, const PolicyInputs& inpu
     LWQ_RETURN_IF_ERROR(TakeGivenBits(policies, choices));
   }
   LWQ_RETURN_IF_ERROR(CheckStorable(policies, inputs, choices));
+  LWQ_RETURN_IF_ERROR(CheckServed(policies.serve, policies.export_format, ServedModelOf(policies, choices)));
   plan.units = UnitsFor(policies, static_cast<int64_t>(inputs.block_shapes.size()), scores);
   LWQ_ASSIGN_OR_RETURN(plan.order, OrderFor(policies, inputs, plan.units));
   FillBlocks(policies, inputs, choices, plan);

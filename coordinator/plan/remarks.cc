@@ -4,6 +4,7 @@
 #include <set>
 
 #include "absl/strings/str_join.h"
+#include "common/export_format/consumers.h"
 #include "common/export_format/export_format.h"
 #include "common/status/status.h"
 #include "coordinator/plan/recipe/group_size.h"
@@ -28,12 +29,17 @@ std::vector<std::string> ServingRemarks(const Recipe& recipe, const LlamaConfig&
                         .group_sizes = {},
                         .multiples_of_32 = AllMultiplesOf32(model),
                         .common_width = CommonWidth(model),
-                        .middle_zero_points = recipe.middle_zero_points};
+                        .zero_points = ZeroPointsOf(recipe)};
   for (const BlockPlan& block : blocks) {
     served.widths.insert(block.bit_width);
     served.group_sizes.insert(block.group_size);
   }
-  return TraitsOf(recipe.export_format).remarks(served);
+  std::vector<std::string> remarks = TraitsOf(recipe.export_format).remarks(served);
+  if (recipe.export_format == ExportFormat::kNone) return remarks;
+  for (const Consumer consumer : AllChoices<Consumer>()) {
+    remarks.push_back(ServedText(consumer, recipe.export_format, ServedBy(consumer, recipe.export_format, served)));
+  }
+  return remarks;
 }
 
 std::vector<std::string> DefaultRemarks(const PartialRecipe& given, const Recipe& recipe, const LlamaConfig& model) {

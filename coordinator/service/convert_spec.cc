@@ -128,6 +128,7 @@ StatusOr<RunSpec> FromWire(const wire::RunSpec& message) {
     LWQ_ASSIGN_OR_RETURN(model.files, FromWire(message.model().files(), "model.files"));
     LWQ_ASSIGN_OR_RETURN(model.tokenizer, FromWire(message.model().tokenizer(), "model.tokenizer"));
     LWQ_ASSIGN_OR_RETURN(model.companions, FromWire(message.model().companions(), "model.companions"));
+    model.uri = message.model().uri();
     spec.model = std::move(model);
   }
   if (message.has_calibration()) {
@@ -163,6 +164,7 @@ void ToWire(const RunSpec& spec, wire::RunSpec* message) {
     ToWire(spec.model->files, model->mutable_files());
     ToWire(spec.model->tokenizer, model->mutable_tokenizer());
     ToWire(spec.model->companions, model->mutable_companions());
+    model->set_uri(spec.model->uri);
   }
   if (spec.calibration.has_value()) TextToWire(*spec.calibration, message->mutable_calibration());
   for (const TextSource& text : spec.eval_texts) TextToWire(text, message->add_eval_texts());

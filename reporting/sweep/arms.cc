@@ -113,7 +113,7 @@ std::optional<double> StoredBits(const SweepRuns& sweep, const Arm& arm) {
 bool DrawsAtRandom(const Run& run) {
   const Recipe& recipe = run.has_plan() && run.plan().has_recipe() ? run.plan().recipe() : run.spec().recipe();
   const std::optional<Method> method = MethodOf(recipe);
-  return method != Method::kNone && (method != Method::kRtn || Prepares(recipe));  // scales follow from the windows
+  return method != Method::kNone && (method != Method::kRtn || Prepares(recipe) || recipe.e2e_qp());  // by the windows
 }
 
 // The arm's values by seed, beside those of another arm: a value that knows no chance stands beside each of its seeds.

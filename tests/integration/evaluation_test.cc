@@ -107,6 +107,69 @@ TEST_F(EvaluationTest, AccuraciesAreTheSameWhateverTheShardsAndTheNumberOfWorker
   }
 }
 
+TEST_F(EvaluationTest, DivergencesAreTheSameWhateverTheShardsAndASweepsRunsShareOneReference) {
+  std::optional<std::string> expected;
+  for (const int shard_windows : {1000, 16}) {
+    Cluster cluster(Home(absl::StrCat("kl-", shard_windows)), {});
+    cluster.StartAll();
+    SmallRun run;
+    run.method = "rtn";
+    run.extra = absl::StrCat("eval_kl: true\neval_shard_windows: ", shard_windows, "\n");
+    const auto finish = [&](const std::string& tag) {
+      return cluster.Finish(cluster.Submit(WriteSmallRun(directory_.path(), tag + std::to_string(shard_windows), run)));
+    };
+    const pb::Run two_bits = finish("kl-w2-");
+    const int shards = shard_windows == 1000 ? 1 : 4;
+    EXPECT_EQ(Executed(two_bits, "evaluate_reference"), shards);
+    EXPECT_EQ(Executed(two_bits, "evaluate_kl"), shards);
+    EXPECT_EQ(Executed(two_bits, "evaluate_ppl"), 0) << "each model passes over the text once";
+    Json all = Json::array();
+    for (const pb::Measured& one : two_bits.measured()) {
+      all.push_back({one.subject(), one.metric(), one.value(), one.standard_error(), one.count()});
+    }
+    ASSERT_EQ(all.size(), 4u) << "two perplexities, a divergence and an agreement";
+    if (!expected.has_value()) expected = all.dump();
+    EXPECT_EQ(all.dump(), *expected) << "shards of " << shard_windows;
+    run.wbits = 4;
+    const pb::Run four_bits = finish("kl-w4-");
+    EXPECT_EQ(Executed(four_bits, "evaluate_reference"), 0) << "the same model on the same text";
+    EXPECT_EQ(Executed(four_bits, "evaluate_kl"), shards);
+    const auto divergence = [](const pb::Run& of) {
+      for (const pb::Measured& one : of.measured()) {
+        if (one.metric() == "kl_divergence") return one.value();
+      }
+      return -1.0;
+    };
+    EXPECT_GT(divergence(four_bits), 0);
+    EXPECT_GT(divergence(two_bits), divergence(four_bits));
+  }
+}
+
+TEST_F(EvaluationTest, LastWordsAndWholeDocumentsAreTheSameWhateverTheShards) {
+  const std::string items = std::string(LWQ_SOURCE_DIR) + "/tests/numerics/golden/eval_tasks/items/";
+  std::optional<std::string> expected;
+  for (const int shard_windows : {1000, 4}) {
+    SmallRun run;
+    run.method = "rtn";
+    run.extra = absl::StrCat("eval_shard_windows: ", shard_windows, "\neval_ppl: false\neval_fp: false\n",
+                             "eval_tasks: {lambada_openai: ", items, "lambada_openai.jsonl, wikitext: ", items,
+                             "wikitext.jsonl}\n");
+    const std::string tag = absl::StrCat("documents-", shard_windows);
+    Cluster cluster(Home(tag), {});
+    cluster.StartAll();
+    const pb::Run finished = cluster.Finish(cluster.Submit(WriteSmallRun(directory_.path(), tag, run)));
+    Json all = Json::array();
+    for (const pb::Measured& one : finished.measured()) {
+      all.push_back({one.dataset(), one.metric(), one.value(), one.has_standard_error(), one.count()});
+    }
+    ASSERT_EQ(all.size(), 5u);
+    EXPECT_EQ(all[0][1], "perplexity");
+    EXPECT_EQ(all[2][1], "word_perplexity");
+    if (!expected.has_value()) expected = all.dump();
+    EXPECT_EQ(all.dump(), *expected) << "shards of " << shard_windows;
+  }
+}
+
 TEST_F(EvaluationTest, EvalPrintsAccuraciesAndDumpsEveryRequest) {
   const std::string fixtures = std::string(LWQ_SOURCE_DIR) + "/tests/fixtures";
   const std::string items = fixtures + "/world/items/";

@@ -113,6 +113,29 @@ TEST(SharingTest, ScalesAreSearchedOnceForRunsOfOtherWidthsAndMethods) {
   EXPECT_EQ(Executed(rounded, "rtn_block"), 4);
 }
 
+TEST(SharingTest, AGptqRunReadsTheTrainingsChainAndTrainingsOfOtherRatesShareTheirStart) {
+  TemporaryDirectory directory;
+  Cluster cluster(directory.path(), {});
+  cluster.StartAll();
+  SmallRun trained;
+  trained.extra = "handoff: independent\ninit: gptq\n";
+  const pb::Run from_gptq = cluster.Finish(cluster.Submit(WriteSmallRun(directory.path(), "from-gptq", trained)));
+  EXPECT_EQ(Executed(from_gptq, "gptq_block"), 4);
+  EXPECT_EQ(Executed(from_gptq, "train_block"), 4);
+  trained.epochs = 1;
+  const pb::Run shorter = cluster.Finish(cluster.Submit(WriteSmallRun(directory.path(), "shorter", trained)));
+  EXPECT_EQ(Executed(shorter, "gptq_block"), 0);
+  EXPECT_EQ(Executed(shorter, "train_block"), 4);
+  SmallRun rounded;
+  rounded.method = "gptq";
+  const pb::Run quantized = cluster.Finish(cluster.Submit(WriteSmallRun(directory.path(), "gptq", rounded)));
+  EXPECT_EQ(Executed(quantized, "tokenize"), 0);
+  EXPECT_EQ(Executed(quantized, "embed"), 0);
+  EXPECT_EQ(Executed(quantized, "gptq_block"), 4);
+  EXPECT_EQ(Executed(quantized, "advance"), 3) << "only the quantized chain";
+  EXPECT_NE(quantized.result_digest(), from_gptq.result_digest());
+}
+
 TEST(SharingTest, TheFullPrecisionChainIsExecutedOnceForARunAnotherRecipeAndOneThatComesWhileTheFirstRuns) {
   TemporaryDirectory directory;
   Cluster cluster(directory.path(), {});

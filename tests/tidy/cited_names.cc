@@ -127,6 +127,9 @@ bool LeadsFromThePage(const Prose& prose, const std::string& word, const NamedFi
   return StartsWith(word, "../") || (slash > 0 && files.HasPath(BesidePage(prose.path, word.substr(0, slash))));
 }
 
+// Of an export, not of this repository (reporting/model_card.h).
+constexpr std::string_view kBaseCardFile = "BASE_MODEL_README.md";
+
 void CheckWord(const Prose& prose, size_t offset, std::string word, const NamedFiles& files,
                std::vector<std::string>& problems) {
   while (!word.empty() && (word.back() == '.' || word.back() == '-' || word.back() == '*')) {
@@ -141,7 +144,7 @@ void CheckWord(const Prose& prose, size_t offset, std::string word, const NamedF
   }
   bool is_file = false;
   for (const char* extension : {".h", ".cc", ".proto", ".md"}) is_file = is_file || EndsWith(word, extension);
-  if (!is_file || word.front() == '.' || files.HasFileThatEndsIn(word)) return;
+  if (!is_file || word.front() == '.' || word == kBaseCardFile || files.HasFileThatEndsIn(word)) return;
   problems.push_back(At(prose, offset) + "names " + word +
                      ", and no file is called that: name the file that has it now; a file of another project stands in "
                      "angle brackets, <" +

@@ -6,7 +6,8 @@
 // every line of a Markdown file. Four rules decide what a name is; everything else, such as a user's `config.json`, is
 // text:
 //   1. A word that ends in .h, .cc, .proto or .md names a file here: some file's path is the word, or ends in "/" and
-//      the word. A file of another project stands in angle brackets: <immintrin.h>.
+//      the word. A file of another project stands in angle brackets: <immintrin.h>. BASE_MODEL_README.md is a file of
+//      exports.
 //   2. A word that begins with a top folder of this repository and "/" is the path of a file or folder. On a page, a
 //      word that begins with a folder beside the page, or with "../", is one, too. "*" stands for any characters but
 //      "/".

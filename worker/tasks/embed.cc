@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Token windows → A(0): the rows of the embedding.
 #include "common/artifact/samples.h"
+#include "common/export/model_blocks.h"
 #include "common/task/task_params.h"
-#include "worker/export/model_blocks.h"
 #include "worker/qat/api/block_ops.h"
 #include "worker/tasks/model_inputs.h"
 #include "worker/tasks/task.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every block's checkpoint → a directory in a serving format.
-#include "worker/export/export.h"
+#include "common/export/export.h"
 
 #include "absl/strings/str_cat.h"
 #include "common/task/task_params.h"
@@ -15,7 +15,7 @@ StatusOr<TaskOutcome> ExecuteKind<TaskKind::kExport>(const Task& task, const Tas
   qat::ExportOptions options;
   if (params.format == ExportFormat::kNone) return absl::InvalidArgumentError("export: format none makes no files");
   options.format = params.format;
-  options.middle_zero_points = params.middle_zero_points;
+  options.zero_points = ZeroPointsOf(params);
   LWQ_ASSIGN_OR_RETURN(const auto model, ModelInput::Open(task, context));
   std::vector<ArtifactRef> checkpoints;
   for (int64_t block = 0; block < model->config().num_hidden_layers; ++block) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Boundary activations and gradients of a shard → the curvature along one probe.
 #include "absl/strings/str_cat.h"
+#include "common/export/model_blocks.h"
 #include "common/task/task_params.h"
-#include "worker/export/model_blocks.h"
 #include "worker/qat/api/sensitivity.h"
 #include "worker/tasks/model_inputs.h"
 #include "worker/tasks/sensitivity_inputs.h"

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A(k) of a shard → the losses of the model as it is, and with block k alone replaced by each candidate.
 #include "absl/strings/str_cat.h"
+#include "common/export/block_checkpoint.h"
+#include "common/export/model_blocks.h"
 #include "common/task/task_params.h"
-#include "worker/export/block_checkpoint.h"
-#include "worker/export/model_blocks.h"
 #include "worker/qat/api/sensitivity.h"
 #include "worker/tasks/model_inputs.h"
 #include "worker/tasks/sensitivity_inputs.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A(n) and the token windows → the loss of every sample of a shard and its gradient with respect to A(n).
+#include "common/export/model_blocks.h"
 #include "common/task/task_params.h"
-#include "worker/export/model_blocks.h"
 #include "worker/qat/api/sensitivity.h"
 #include "worker/tasks/model_inputs.h"
 #include "worker/tasks/sensitivity_inputs.h"

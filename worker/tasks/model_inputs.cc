@@ -2,9 +2,9 @@
 #include "worker/tasks/model_inputs.h"
 
 #include "absl/strings/str_cat.h"
+#include "common/export/block_checkpoint.h"
+#include "common/export/model_blocks.h"
 #include "common/model/check_model.h"
-#include "worker/export/block_checkpoint.h"
-#include "worker/export/model_blocks.h"
 #include "worker/qat/api/prepare.h"
 #include "worker/tasks/block_scales.h"
 

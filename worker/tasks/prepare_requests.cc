@@ -32,6 +32,14 @@ StatusOr<std::vector<EvalItem>> ReadItems(const EvalTask& eval_task, const Task&
   return ReadEvalItems(eval_task, file, limit, [&context] { return CheckCancelled(*context.cancel); });
 }
 
+StatusOr<std::vector<RequestItem>> Encode(const EvalTask& eval_task, RequestEncoder& encoder,
+                                          const std::vector<EvalItem>& items, int64_t window,
+                                          const TaskContext& context) {
+  const auto keep_going = [&context] { return CheckCancelled(*context.cancel); };
+  if (eval_task.form == EvalForm::kDocument) return EncodeDocuments(encoder, items, window, keep_going);
+  return EncodeItems(encoder, items, keep_going);
+}
+
 }  // namespace
 
 template <>
@@ -42,11 +50,15 @@ StatusOr<TaskOutcome> ExecuteKind<TaskKind::kPrepareRequests>(const Task& task, 
     return absl::InvalidArgumentError(absl::StrCat("task '", params.task, "' with limit ", params.limit,
                                                    " does not exist; tasks are ", EvalTaskNames()));
   }
+  if ((eval_task->form == EvalForm::kDocument) != (params.window >= 1) || params.window < 0) {
+    return absl::InvalidArgumentError(absl::StrCat("task ", params.task, " with windows of ", params.window,
+                                                   " tokens does not exist: only whole documents have windows"));
+  }
   LWQ_ASSIGN_OR_RETURN(const auto tokenizer, OpenTokenizer(task, context));
   LWQ_ASSIGN_OR_RETURN(const std::vector<EvalItem> items, ReadItems(*eval_task, task, context, params.limit));
   LWQ_ASSIGN_OR_RETURN(RequestEncoder encoder, RequestEncoder::Create(*tokenizer, params.add_bos));
   RequestSet set{.task = params.task, .add_bos = encoder.adds_bos(), .items = {}};
-  LWQ_ASSIGN_OR_RETURN(set.items, EncodeItems(encoder, items, [&context] { return CheckCancelled(*context.cancel); }));
+  LWQ_ASSIGN_OR_RETURN(set.items, Encode(*eval_task, encoder, items, params.window, context));
   TaskOutcome outcome;
   LWQ_ASSIGN_OR_RETURN(outcome.result.outputs["requests"], PublishRequestSet(*context.store, set));
   outcome.result.metrics = Json{{"items", set.items.size()}, {"requests", set.requests()}, {"add_bos", set.add_bos}};

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The log-likelihoods of all requests of a task, shard by shard → its accuracies, and a line for each request.
+// The log-likelihoods of all requests of a task, shard by shard → what it measures, and a line for each request.
 #include "absl/strings/str_cat.h"
 #include "common/artifact/file_tree.h"
-#include "common/eval_tasks/accuracy.h"
 #include "common/eval_tasks/request_dump.h"
 #include "common/eval_tasks/request_scores.h"
 #include "common/eval_tasks/request_set.h"
+#include "common/eval_tasks/task_measures.h"
 #include "common/task/measured.h"
 #include "common/task/task_params.h"
 #include "worker/tasks/task.h"
@@ -45,9 +45,16 @@ StatusOr<AllScores> GatherScores(const Task& task, const TaskContext& context, i
   return absl::InvalidArgumentError(absl::StrCat(found, " of ", requests, " requests are scored"));
 }
 
-Measured AsMeasured(const char* metric, const Accuracy& accuracy) {
-  return {
-      .metric = metric, .value = accuracy.value, .standard_error = accuracy.standard_error, .count = accuracy.items};
+// A set that another program made may have items that its task has not.
+Status CheckItems(const EvalTask& task, const std::vector<RequestItem>& items) {
+  for (size_t i = 0; i < items.size(); ++i) {
+    const bool is_document = items[i].words > 0 && items[i].bytes > 0;
+    const bool fits = task.form == EvalForm::kDocument   ? is_document
+                      : task.form == EvalForm::kLastWord ? items[i].requests.size() == 1
+                                                         : !items[i].requests.empty();
+    if (!fits) return absl::InvalidArgumentError(absl::StrCat("item ", i + 1, " is none of task ", task.name));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -59,16 +66,11 @@ StatusOr<TaskOutcome> ExecuteKind<TaskKind::kReduceAccuracy>(const Task& task, c
   LWQ_ASSIGN_OR_RETURN(const RequestSet set, LoadRequestSet(*context.blobs, requests));
   const EvalTask* eval_task = FindEvalTask(set.task);
   if (eval_task == nullptr || set.items.empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("there are no items of a task '", set.task, "' to make an accuracy of"));
+    return absl::InvalidArgumentError(absl::StrCat("there are no items of a task '", set.task, "' to measure"));
   }
   LWQ_ASSIGN_OR_RETURN(const AllScores scores, GatherScores(task, context, params.shards, set.requests()));
-  std::vector<Measured> measured = {
-      AsMeasured(kAccuracyMetric, AccuracyOf(set.items, scores.log_likelihoods, ScoreUnit::kSum))};
-  if (eval_task->has_acc_norm) {
-    measured.push_back(
-        AsMeasured(kNormalizedAccuracyMetric, AccuracyOf(set.items, scores.log_likelihoods, ScoreUnit::kPerCharacter)));
-  }
+  LWQ_RETURN_IF_ERROR(CheckItems(*eval_task, set.items));
+  const std::vector<Measured> measured = MeasuresOf(*eval_task, set.items, scores.log_likelihoods, scores.greedy);
   TaskOutcome outcome;
   const std::string lines = RequestDump(set, scores.log_likelihoods, scores.greedy);
   LWQ_ASSIGN_OR_RETURN(outcome.result.outputs["lines"],

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Round-to-nearest of one block: no activations, no training.
+#include "common/export/block_checkpoint.h"
 #include "common/task/task_params.h"
-#include "worker/export/block_checkpoint.h"
 #include "worker/qat/api/block_ops.h"
 #include "worker/tasks/model_inputs.h"
 #include "worker/tasks/task.h"
@@ -18,7 +18,7 @@ StatusOr<TaskOutcome> ExecuteKind<TaskKind::kRtnBlock>(const Task& task, const T
                                 .group_size = params.group_size,
                                 .range_contains_zero = params.range_contains_zero,
                                 .fp16_scales = params.fp16_scales,
-                                .middle_zero_points = params.middle_zero_points};
+                                .zero_points = ZeroPointsOf(params)};
   LWQ_ASSIGN_OR_RETURN(const qat::BlockState quantized, qat::QuantizeRtn(model->config(), block, options));
   LWQ_RETURN_IF_ERROR(CheckCancelled(*context.cancel));
   TaskOutcome outcome;

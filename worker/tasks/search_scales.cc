@@ -35,6 +35,7 @@ StatusOr<TaskOutcome> ExecuteKind<TaskKind::kSearchScales>(const Task& task, con
   const qat::ScaleSearchOptions options{.bits = params.bits,
                                         .group_size = params.group_size,
                                         .steps = params.steps,
+                                        .zero_points = params.sym ? ZeroPoints::kSymmetric : ZeroPoints::kAny,
                                         .error_samples = params.error_samples,
                                         .execution = context.execution};
   LWQ_ASSIGN_OR_RETURN(const qat::ScaleSearch search, qat::SearchScales(model->config(), block, *activations, options,

@@ -38,7 +38,7 @@ std::vector<qat::RtnOptions> RtnChoices(const Params& params) {
                        .group_size = choice.group_size,
                        .range_contains_zero = params.range_contains_zero,
                        .fp16_scales = params.fp16_scales,
-                       .middle_zero_points = params.middle_zero_points});
+                       .zero_points = ZeroPointsOf(params)});
   }
   return options;
 }

@@ -2,7 +2,7 @@
 #include "worker/tasks/tokenizer_input.h"
 
 #include "common/artifact/file_tree.h"
-#include "worker/export/tokenizer_tree.h"
+#include "common/export/tokenizer_tree.h"
 
 namespace lwq::worker {
 

@@ -7,9 +7,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/artifact/samples.h"
+#include "common/export/block_checkpoint.h"
 #include "common/task/task_outputs.h"
 #include "common/task/task_params.h"
-#include "worker/export/block_checkpoint.h"
 #include "worker/tasks/model_inputs.h"
 #include "worker/tasks/task.h"
 

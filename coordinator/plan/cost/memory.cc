@@ -7,6 +7,7 @@ namespace lwq::coordinator {
 namespace {
 
 constexpr int64_t kFloatBytes = 4;
+constexpr int64_t kTextBytesPerToken = 4;
 constexpr int64_t kTrainingCopies = 7;
 constexpr int64_t kChunks = 4;
 constexpr int64_t kQueriesInFlight = 256;
@@ -69,6 +70,10 @@ int64_t ChunkBytes(const LlamaConfig& config, int64_t seqlen) {
 int64_t StoredActivationBytes(const LlamaConfig& config, const Recipe& recipe) {
   const int64_t value_bytes = recipe.activation_dtype == Precision::kBf16 ? 2 : 4;
   return (recipe.train_size + recipe.val_size) * recipe.training_seqlen * config.hidden_size * value_bytes;
+}
+
+int64_t StoredHiddenBytes(const LlamaConfig& config, int64_t text_bytes) {
+  return text_bytes / kTextBytesPerToken * config.hidden_size * kFloatBytes;
 }
 
 int64_t LogitBytes(const LlamaConfig& config, int64_t seqlen, int64_t copies) {

@@ -41,6 +41,9 @@ int64_t ChunkBytes(const LlamaConfig& config, int64_t seqlen);
 // What the object store holds of one boundary between blocks: the calibration windows' activations, as they are stored.
 int64_t StoredActivationBytes(const LlamaConfig& config, const Recipe& recipe);
 
+// What it holds of the hidden states of a text that models are compared on, float32; four bytes of text make a token.
+int64_t StoredHiddenBytes(const LlamaConfig& config, int64_t text_bytes);
+
 // Sensitivity takes the logits of a sample 16 MiB at a time, those of one token at least; `copies` tensors of that size
 // are alive at once.
 int64_t LogitBytes(const LlamaConfig& config, int64_t seqlen, int64_t copies);

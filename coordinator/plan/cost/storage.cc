@@ -6,13 +6,13 @@
 namespace lwq::coordinator {
 
 LinearStorage StorageOf(ExportFormat format, const LinearShape& shape, int bits, int64_t group_size,
-                        bool middle_zero_points) {
-  LWQ_CHECK(FormatHolds(format, bits), "format ", WordOf(format), " cannot hold ", bits, " bits");
+                        ZeroPoints zero_points) {
+  LWQ_CHECK(FormatHolds(format, bits, zero_points), "format ", WordOf(format), " cannot hold ", bits, " bits");
   const QuantizedShape quantized = {.out_features = shape.out_features,
                                     .in_features = shape.in_features,
                                     .bits = bits,
                                     .group_size = group_size == -1 ? shape.in_features : group_size,
-                                    .middle_zero_points = middle_zero_points};
+                                    .zero_points = zero_points};
   LinearStorage storage;
   for (const ExportTensor& tensor : TraitsOf(format).tensors(quantized)) {
     (tensor.stored_bits ? storage.stored_bytes : storage.index_bytes) += tensor.bytes();

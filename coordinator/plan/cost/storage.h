@@ -17,9 +17,9 @@ struct LinearStorage {
   int64_t index_bytes = 0;   // in the file besides (g_idx)
 };
 
-// group_size −1 is a whole row; `middle_zero_points` is the recipe's key. Requires a format that holds `bits`.
+// group_size −1 is a whole row; Requires a format that holds `bits` with such zero points.
 LinearStorage StorageOf(ExportFormat format, const LinearShape& shape, int bits, int64_t group_size,
-                        bool middle_zero_points = false);
+                        ZeroPoints zero_points = ZeroPoints::kAny);
 
 // Tensor bytes of the export that no plan changes: embedding, norms and head in fp16.
 int64_t UnquantizedBytes(const LlamaConfig& config);

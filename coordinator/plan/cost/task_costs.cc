@@ -13,6 +13,8 @@ namespace lwq::coordinator {
 namespace {
 
 constexpr int64_t kFp32Bytes = 4;
+// Of a column of the inverse that GPTQ computes, two strips of 512 columns in float64.
+constexpr int64_t kGptqStripBytes = int64_t{2} * 512 * 8;
 
 // The shapes that costs are made of. Bytes are whole, operations are doubles.
 class Shapes {
@@ -129,6 +131,35 @@ struct CostOf<TaskKind::kEvaluatePpl> {
 template <>
 struct CostOf<TaskKind::kReducePpl> {
   static int64_t Memory(const Shapes&) { return 0; }  // a number for each window
+  static double Work(const Shapes&, const Sized& task) { return task.text_bytes; }
+};
+
+template <>
+struct CostOf<TaskKind::kEvaluateReference> {
+  static int64_t Memory(const Shapes& s) { return s.Evaluation() + ChunkBytes(s.model(), s.recipe().ppl_seqlen); }
+  static double Work(const Shapes& s, const Sized& task, const EvaluateReferenceParams& params) {
+    return s.EvaluationWork(task.text_bytes / static_cast<double>(params.shards));
+  }
+};
+
+template <>
+struct CostOf<TaskKind::kEvaluateKl> {
+  // Beside what evaluate_ppl needs the reference's chunks, and of a slice of tokens the logits of both models, float32,
+  // with four float64 tensors of their size.
+  static int64_t Memory(const Shapes& s) {
+    const int64_t seqlen = s.recipe().ppl_seqlen;
+    return s.Evaluation() + ChunkBytes(s.model(), seqlen) + LogitBytes(s.model(), seqlen, 2 + 4 * 2);
+  }
+  // The head three times: for the losses, and for both models' distributions.
+  static double Work(const Shapes& s, const Sized& task, const EvaluateKlParams& params) {
+    const double tokens = task.text_bytes / static_cast<double>(params.shards);
+    return s.EvaluationWork(tokens) + 2 * s.HeadWork(tokens);
+  }
+};
+
+template <>
+struct CostOf<TaskKind::kReduceKl> {
+  static int64_t Memory(const Shapes&) { return 0; }  // three numbers for each window
   static double Work(const Shapes&, const Sized& task) { return task.text_bytes; }
 };
 
@@ -262,6 +293,67 @@ struct CostOf<TaskKind::kSearchScales> {
     const double error_tokens = static_cast<double>(params.error_samples * s.recipe().training_seqlen);
     return s.ForwardWork(static_cast<double>(params.samples)) +
            static_cast<double>(params.steps + 1) * 2 * error_tokens * s.BlockWork();
+  }
+};
+
+template <>
+struct CostOf<TaskKind::kGptqBlock> {
+  // The block, its rounded self and the latent weights; beside them the Hessian of one input with a sample's pass, with
+  // its factor and inverse, or a linear several times.
+  static int64_t Memory(const Shapes& s) {
+    int64_t widest = 0, largest_linear = 0;
+    for (const LinearKind kind : kAllLinears) {
+      const LinearShape shape = ShapeOf(s.model(), kind);
+      widest = std::max(widest, shape.in_features);
+      largest_linear = std::max(largest_linear, shape.in_features * shape.out_features);
+    }
+    const int64_t square = widest * widest;
+    const int64_t pass = 12 * square + s.Forward(1) + widest * s.recipe().training_seqlen * kFp32Bytes;
+    const int64_t factor = 28 * square + kGptqStripBytes * widest;
+    const int64_t rounding = 4 * square + 14 * largest_linear;
+    const int64_t latent = TraitsOf(s.recipe().method).trains ? s.BlockBytes() : 0;
+    return s.BlockBytes() + s.BlockBytes() / 3 + latent + std::max({pass, factor, rounding}) + s.Chunks();
+  }
+  // The block up to o, up to gate and up, and up to down; the Hessians of all inputs, and the inverse and what is
+  // passed on of each, in operations of a product.
+  static double Work(const Shapes& s, const Sized&, const GptqBlockParams& params) {
+    const double tokens = static_cast<double>(params.samples * s.recipe().training_seqlen);
+    double hessians = 0, rounding = 0;
+    for (const LinearKind kind : kAllLinears) {
+      const LinearShape shape = ShapeOf(s.model(), kind);
+      const auto in = static_cast<double>(shape.in_features);
+      rounding += in * in * static_cast<double>(shape.out_features);
+      const bool is_first =
+          kind != LinearKind::kK && kind != LinearKind::kV && kind != LinearKind::kUp;  // of those that read the same
+      if (!is_first) continue;
+      hessians += 2 * tokens * in * in;
+      rounding += 2 * in * in * in;
+    }
+    return 2.2 * s.ForwardWork(static_cast<double>(params.samples)) + hessians + rounding;
+  }
+};
+
+template <>
+struct CostOf<TaskKind::kTrainScales> {
+  // One block decoded, its gradients and a window's activations, or the logits; beside them embedding and head, the
+  // integers of all blocks, a byte each, and of every scale its value, moments and gradient, old and new. What blocks
+  // read is spilled.
+  static int64_t Memory(const Shapes& s) {
+    const int64_t seqlen = s.recipe().e2e_seqlen;
+    const int64_t codes = s.model().num_hidden_layers * s.BlockBytes() / kFp32Bytes;
+    const int64_t group = s.recipe().group_size > 0 ? s.recipe().group_size : 128;
+    const int64_t scales = codes / group * 6 * kFp32Bytes;
+    const int64_t block = 3 * s.BlockBytes() + ActivationBytes(s.model(), 1, seqlen);
+    return std::max(block, LogitBytes(s.model(), seqlen, 4)) + 2 * s.EmbeddingBytes() + codes + scales;
+  }
+  // A window goes forward, forward again and backward through every block; validation windows forward, before the first
+  // segment and after each.
+  static double Work(const Shapes& s, const Sized&, const TrainScalesParams& params) {
+    const int64_t seqlen = s.recipe().e2e_seqlen;
+    const double windows = static_cast<double>(params.steps * params.batch_size);
+    const double validated = static_cast<double>(params.val_size * (params.first_step == 0 ? 2 : 1));
+    return s.Blocks() * s.ForwardWork(4 * windows + validated, seqlen) +
+           s.HeadWork((3 * windows + validated) * static_cast<double>(seqlen));
   }
 };
 

@@ -21,8 +21,8 @@ namespace lwq::coordinator {
 // Peak of one task of the kind in a run of the recipe, in bytes; of train_block: of the largest unit it may have.
 int64_t TaskMemoryBytes(TaskKind kind, const LlamaConfig& config, const Recipe& recipe);
 
-// `text_bytes` is the size of the text that kEvaluatePpl and kReducePpl are of. 0 is unknown: `model` is null but the
-// kind needs one, or the parameters are not the kind's (a newer version's).
+// `text_bytes` is the size of the text, or of the published items, that the task evaluates. 0 is unknown: `model` is
+// null but the kind needs one, or the parameters are not the kind's (a newer version's).
 double TaskWork(const TaskDef& def, const LlamaConfig* model, const Recipe& recipe, int64_t text_bytes);
 
 }  // namespace lwq::coordinator

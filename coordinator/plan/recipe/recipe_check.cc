@@ -16,7 +16,9 @@
 #include "coordinator/plan/recipe/group_size.h"
 #include "coordinator/plan/recipe/policies.h"
 #include "coordinator/plan/recipe/scale_search.h"
+#include "coordinator/plan/recipe/scale_training.h"
 #include "coordinator/plan/recipe/sensitivity_choices.h"
+#include "coordinator/plan/recipe/serve.h"
 
 namespace lwq::coordinator {
 namespace {
@@ -25,6 +27,8 @@ constexpr int64_t kMaxNoops = 100'000;
 constexpr int64_t kMaxBatchBytes = int64_t{1} << 50;
 // Tasks that one measurement of sensitivity makes.
 constexpr double kMaxMeasuringTasks = 100'000;
+// Tasks that E2E-QP makes, one after the other.
+constexpr int64_t kMaxSegments = 10'000;
 // Activations of a calibration set: no store holds more, and the product stays far from int64's end.
 constexpr int64_t kMaxCalibrationBytes = int64_t{1} << 50;
 
@@ -115,10 +119,36 @@ void CheckRecipeCombinations(const Recipe& recipe, Problems& problems) {
                      "handoff ",
                      WordOf(recipe.handoff), " does not do: use sequential, or set reorder_every to 0"));
   }
+  if (recipe.method == Method::kGptq && recipe.handoff == Handoff::kRelay) {
+    problems.Add("handoff relay goes on with a training, and method gptq has none: use sequential or independent");
+  }
+  if (recipe.init != Initialization::kMinMax && !TraitsOf(recipe.method).trains) {
+    problems.Add(absl::StrCat("init ", WordOf(recipe.init), " is where a training starts from, but method '",
+                              WordOf(recipe.method), "' trains nothing: use init minmax"));
+  }
   if (Prepares(recipe) && !Quantizes(recipe) && recipe.method != Method::kSensitivity) {
     problems.Add(absl::StrCat("prepare ", WordOf(recipe.prepare),
                               " scales blocks before they are quantized or measured, but method '",
                               WordOf(recipe.method), "' does neither: use prepare none"));
+  }
+  if (recipe.eval_kl && !Quantizes(recipe)) {
+    problems.Add(absl::StrCat("eval_kl compares the quantized model with the full-precision one, but method '",
+                              WordOf(recipe.method), "' quantizes nothing: leave eval_kl out"));
+  }
+  if (recipe.sym && recipe.middle_zero_points) {
+    problems.Add(
+        "sym fixes every zero point at 2^(bits-1), and middle_zero_points lets those of 2 bits be 1 or 2: set one of "
+        "them");
+  }
+  const auto serve = ParseServe(recipe.serve);
+  if (!serve.ok()) problems.Add(std::string(MessageOf(serve.status())));
+  if (serve.ok() && !serve->empty() && recipe.export_format == ExportFormat::kNone) {
+    problems.Add(absl::StrCat("serve ", recipe.serve, " needs an export, and export_format is none: ",
+                              Quantizes(recipe) ? "leave export_format out" : "leave serve out"));
+  }
+  if (recipe.e2e_qp && !Quantizes(recipe)) {
+    problems.Add(absl::StrCat("e2e_qp trains the scales of quantized blocks, but method '", WordOf(recipe.method),
+                              "' makes none: use block_ap, gptq or rtn, or leave e2e_qp out"));
   }
   if (!Quantizes(recipe) && recipe.export_format != ExportFormat::kNone) {
     problems.Add(absl::StrCat("export_format ", WordOf(recipe.export_format), " needs quantized blocks, but method '",
@@ -204,6 +234,21 @@ void CheckWindow(std::string_view field, int64_t seqlen, const Recipe& recipe, c
                             static_cast<int64_t>(bytes / 1e12), " TB of memory: choose shorter windows"));
 }
 
+void CheckScaleTraining(const Recipe& recipe, const LlamaConfig& model, Problems& problems) {
+  problems.Integer("e2e_seqlen", recipe.e2e_seqlen, 2, model.max_position_embeddings);
+  if (recipe.e2e_seqlen < 2 || recipe.e2e_batch_size < 1 || !std::isfinite(recipe.e2e_epochs)) return;
+  CheckWindow("e2e_seqlen", recipe.e2e_seqlen, recipe, model, problems);
+  const int64_t steps = ScaleTrainingSteps(recipe);
+  if (steps < 1) {
+    problems.Add(absl::StrCat("e2e_epochs ", recipe.e2e_epochs, " of ", recipe.e2e_train_size,
+                              " windows make no optimizer step: choose more, or leave e2e_qp out"));
+  } else if (steps / SegmentSteps(recipe) >= kMaxSegments) {
+    problems.Add(absl::StrCat("e2e_epochs ", recipe.e2e_epochs, " of ", recipe.e2e_train_size, " windows of ",
+                              recipe.e2e_seqlen, " tokens make more than ", kMaxSegments,
+                              " tasks one after the other: choose fewer"));
+  }
+}
+
 void CheckAgainstModel(const Recipe& recipe, const LlamaConfig& model, Problems& problems) {
   problems.Integer("training_seqlen", recipe.training_seqlen, 1, model.max_position_embeddings);
   problems.Integer("ppl_seqlen", recipe.ppl_seqlen, 2, model.max_position_embeddings);
@@ -215,6 +260,7 @@ void CheckAgainstModel(const Recipe& recipe, const LlamaConfig& model, Problems&
   }
   CheckWindow("training_seqlen", recipe.training_seqlen, recipe, model, problems);
   CheckWindow("ppl_seqlen", recipe.ppl_seqlen, recipe, model, problems);
+  if (TrainsScales(recipe)) CheckScaleTraining(recipe, model, problems);
   const double calibration_bytes = 4.0 *
                                    (static_cast<double>(recipe.train_size) + static_cast<double>(recipe.val_size)) *
                                    static_cast<double>(recipe.training_seqlen) * static_cast<double>(model.hidden_size);
@@ -232,6 +278,9 @@ Status CheckRecipe(const Recipe& recipe, const PartialRecipe& given, const Llama
   CheckFinite(recipe, problems);
   if (problems.empty()) CheckFields(recipe, given, problems);
   CheckRecipeCombinations(recipe, problems);
+  if (recipe.sym && given.zp_lr.has_value() && *given.zp_lr != 0) {
+    problems.Add("sym does not train zero points, and zp_lr is a rate for them: leave one of them out");
+  }
   if (model != nullptr) CheckAgainstModel(recipe, *model, problems);
   const StatusOr<Recipe> policies = ResolvePolicies(recipe);
   const bool optimal = policies.ok() && IsOptimal(*policies);
@@ -239,10 +288,12 @@ Status CheckRecipe(const Recipe& recipe, const PartialRecipe& given, const Llama
   if (problems.empty()) CheckSensitivity(recipe, optimal, model, problems);
   if (!problems.empty()) return absl::InvalidArgumentError(absl::StrCat("recipe: ", problems.Join()));
   LWQ_RETURN_IF_ERROR(Annotate(policies.status(), "recipe"));
-  if (!FormatHolds(recipe.export_format, recipe.wbits)) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("recipe: export_format ", WordOf(recipe.export_format), " cannot hold wbits ", recipe.wbits,
-                     ": use ", FormatsThatHold(recipe.wbits), ", or ", WidthsText(recipe.export_format), " bits"));
+  const ZeroPoints zero_points = ZeroPointsOf(recipe);
+  if (!FormatHolds(recipe.export_format, recipe.wbits, zero_points)) {
+    return absl::FailedPreconditionError(absl::StrCat("recipe: export_format ", WordOf(recipe.export_format),
+                                                      " cannot hold wbits ", recipe.wbits, ": use ",
+                                                      FormatsThatHold(recipe.wbits, /*files=*/false, zero_points),
+                                                      ", or ", WidthsText(recipe.export_format, zero_points), " bits"));
   }
   return absl::OkStatus();
 }

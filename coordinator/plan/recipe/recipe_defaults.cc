@@ -11,6 +11,7 @@
 #include "coordinator/plan/recipe/eval_shards.h"
 #include "coordinator/plan/recipe/group_size.h"
 #include "coordinator/plan/recipe/policies.h"
+#include "coordinator/plan/recipe/serve.h"
 
 namespace lwq::coordinator {
 namespace {
@@ -57,12 +58,22 @@ void Fill(std::optional<T>& field, const V& value) {
   if (!field.has_value()) field = static_cast<T>(value);
 }
 
-std::string WidthsHeldBy(ExportFormat format) {
+std::string WidthsHeldBy(ExportFormat format, ZeroPoints zero_points) {
   std::vector<int> widths;
   for (const int bits : recipe::kWeightBits) {
-    if (FormatHolds(format, bits)) widths.push_back(bits);
+    if (FormatHolds(format, bits, zero_points)) widths.push_back(bits);
   }
   return absl::StrJoin(widths, ",");
+}
+
+// The format where none is given: for blocks that are all alike, which what is planned may not be (plan_blocks.cc).
+ExportFormat ServedFormat(const SettledRecipe& recipe) {
+  ServedModel model;
+  model.widths = {*recipe.wbits};
+  model.group_sizes = {*recipe.group_size};
+  if (*recipe.use_mixed_precision) model.group_sizes.insert(0);  // not alike, in whatever they differ
+  model.zero_points = ZeroPointsOf(ZeroPointKeys{*recipe.middle_zero_points, *recipe.sym});
+  return FormatServed(*recipe.serve, model);
 }
 
 // The rows of the table that say Follows.
@@ -74,12 +85,18 @@ void FillFollowing(const LlamaConfig* model, SettledRecipe& recipe) {
   Fill(recipe.group_size, model == nullptr ? kUsualGroupSize : DefaultGroupSize(*model));
   Fill(recipe.zp_lr, *recipe.quant_lr);
   Fill(recipe.weight_lr, *recipe.wbits == 2 ? 2e-5 : 1e-5);
+  Fill(recipe.e2e_train_size, *recipe.train_size);
+  Fill(recipe.e2e_seqlen, *recipe.training_seqlen);
+  Fill(recipe.e2e_seed, *recipe.seed);
+  Fill(recipe.e2e_batch_size, *recipe.batch_size);
+  Fill(recipe.e2e_lr, *recipe.wbits == 2 ? 2e-5 : 1e-5);
   Fill(recipe.target_avg_bits, *recipe.wbits);
   // The author's program ignored the target where the strategy is not "adaptive".
   Fill(recipe.keep_budget, *recipe.policy_semantics != PolicySemantics::kAuthor);
-  Fill(recipe.export_format, TraitsOf(*recipe.method).quantizes ? ExportFormat::kGptqV2 : ExportFormat::kNone);
+  const ZeroPoints zero_points = ZeroPointsOf(ZeroPointKeys{*recipe.middle_zero_points, *recipe.sym});
+  Fill(recipe.export_format, TraitsOf(*recipe.method).quantizes ? ServedFormat(recipe) : ExportFormat::kNone);
   Fill(recipe.sensitivity_samples, std::min(kUsualSensitivitySamples, *recipe.train_size));
-  Fill(recipe.sensitivity_bits, WidthsHeldBy(*recipe.export_format));
+  Fill(recipe.sensitivity_bits, WidthsHeldBy(*recipe.export_format, zero_points));
   Fill(recipe.sensitivity_group_sizes, absl::StrCat(*recipe.group_size));
   Fill(recipe.pilot_samples, std::min(kUsualPilotSamples, *recipe.train_size));
 }

@@ -3,6 +3,7 @@
 
 #include "common/recipe/method.h"
 #include "coordinator/plan/recipe/scale_search.h"
+#include "coordinator/plan/recipe/scale_training.h"
 
 namespace lwq::coordinator {
 namespace {
@@ -21,24 +22,36 @@ void AddSensitivity(const Recipe& recipe, std::set<TaskKind>& kinds) {
   if (metric == SensitivityMetric::kHessian) kinds.insert(TaskKind::kHessian);
 }
 
+void AddTextEvaluation(const Recipe& recipe, bool has_rungs, std::set<TaskKind>& kinds) {
+  if (recipe.eval_ppl || recipe.eval_kl) kinds.insert(TaskKind::kTokenize);
+  if (recipe.eval_ppl) kinds.insert(TaskKind::kReducePpl);
+  if (recipe.eval_ppl && (!recipe.eval_kl || has_rungs)) kinds.insert(TaskKind::kEvaluatePpl);
+  if (recipe.eval_kl) kinds.insert({TaskKind::kEvaluateReference, TaskKind::kEvaluateKl, TaskKind::kReduceKl});
+}
+
 }  // namespace
+
+bool RunsGptq(const Recipe& recipe) {
+  return recipe.method == Method::kGptq || (TraitsOf(recipe.method).trains && recipe.init == Initialization::kGptq);
+}
 
 std::set<TaskKind> KindsOfRun(const ResolvedRecipe& resolved, EvalInputs given) {
   const Recipe& recipe = resolved.fields;
   if (recipe.method == Method::kNoop) return {TaskKind::kNoop};
   std::set<TaskKind> kinds;
-  if (TraitsOf(recipe.method).trains) {
-    kinds.insert({TaskKind::kTokenize, TaskKind::kEmbed, TaskKind::kAdvance, TaskKind::kTrainBlock});
+  if (TraitsOf(recipe.method).reads_activations) {
+    kinds.insert({TaskKind::kTokenize, TaskKind::kEmbed, TaskKind::kAdvance});
   }
+  if (TraitsOf(recipe.method).trains) kinds.insert(TaskKind::kTrainBlock);
+  if (RunsGptq(recipe)) kinds.insert(TaskKind::kGptqBlock);
   if (Prepares(recipe)) {
     kinds.insert({TaskKind::kTokenize, TaskKind::kEmbed, TaskKind::kAdvance, TaskKind::kSearchScales});
   }
   if (recipe.method == Method::kRtn) kinds.insert(TaskKind::kRtnBlock);
+  if (TrainsScales(recipe)) kinds.insert({TaskKind::kTokenize, TaskKind::kTrainScales});
   if (resolved.measures_sensitivity) AddSensitivity(recipe, kinds);
   if (resolved.needs_squared_error) kinds.insert(TaskKind::kWeightError);
-  if (recipe.eval_ppl && TraitsOf(recipe.method).evaluates && given.texts) {
-    kinds.insert({TaskKind::kTokenize, TaskKind::kEvaluatePpl, TaskKind::kReducePpl});
-  }
+  if (TraitsOf(recipe.method).evaluates && given.texts) AddTextEvaluation(recipe, given.rungs, kinds);
   if (TraitsOf(recipe.method).evaluates && given.tasks) {
     kinds.insert({TaskKind::kPrepareRequests, TaskKind::kScoreRequests, TaskKind::kReduceAccuracy});
   }

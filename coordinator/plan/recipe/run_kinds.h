@@ -15,8 +15,11 @@ namespace lwq::coordinator {
 
 // Every kind of task that the run's graph has. A run has the kinds of each line that applies to it:
 //   block_ap          tokenize, embed, advance, train_block
+//     init gptq         + gptq_block
 //   rtn               rtn_block
+//   gptq              tokenize, embed, advance, gptq_block
 //   prepare awq       tokenize, embed, advance, search_scales
+//   e2e_qp            tokenize, train_scales
 //   sensitivity       what its metric needs; the other methods too where they measure:
 //     every metric      tokenize, embed, advance
 //     gradient          + loss_gradient, backward_block, gradient_norm
@@ -26,15 +29,22 @@ namespace lwq::coordinator {
 //     loss_delta        + loss_delta
 //     pilot             + train_block, loss_delta
 //   mpq_strategy optimal that has scores but no table: + weight_error
-//   eval_texts        tokenize, evaluate_ppl, reduce_ppl
+//   eval_texts        tokenize
+//     eval_ppl          + reduce_ppl, and evaluate_ppl without eval_kl or of a halving's rungs
+//     eval_kl           + evaluate_reference, evaluate_kl, reduce_kl
 //   eval_tasks        prepare_requests, score_requests, reduce_accuracy
 //   export            export
-// A run that has made its measurement still has the kinds that made it; scales of a model's only block need no advance.
+// A run that has made its measurement still has the kinds that made it; scales of a model's only block, and GPTQ of it,
+// need no advance.
 struct EvalInputs {
   bool texts = false;
   bool tasks = false;
+  bool rungs = false;  // the model is evaluated on the way, for its sweep's halving
 };
 std::set<TaskKind> KindsOfRun(const ResolvedRecipe& resolved, EvalInputs given);
+
+// Whether blocks go through GPTQ: as the method, or to start their training from.
+bool RunsGptq(const Recipe& recipe);
 
 // The kind that a run's work is in, whose class decides its precision: the one of highest main_rank (task_kinds.inc).
 // It has no main kind where none of its kinds has a rank.

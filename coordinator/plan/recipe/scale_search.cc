@@ -28,7 +28,8 @@ SearchScalesParams ScaleSearchOf(const Recipe& recipe, const LlamaConfig& model,
           .error_samples = ScaleErrorSamples(recipe),
           .bits = kScaleSearchBits,
           .group_size = DefaultGroupSize(model),
-          .steps = kSteps};
+          .steps = kSteps,
+          .sym = recipe.sym};
 }
 
 }  // namespace lwq::coordinator

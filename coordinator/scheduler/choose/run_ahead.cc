@@ -12,7 +12,8 @@ namespace lwq::coordinator {
 namespace {
 
 bool IsChainStep(const TaskEntry& task) {
-  return task.record.def->kind == TaskKind::kEmbed || task.record.def->kind == TaskKind::kAdvance;
+  const TaskKind kind = task.record.def->kind;
+  return kind == TaskKind::kEmbed || kind == TaskKind::kAdvance || kind == TaskKind::kEvaluateReference;
 }
 
 // What trainings and roundings wait for, and nothing by itself: not what a chain runs ahead for.

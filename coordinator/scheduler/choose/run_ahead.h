@@ -10,6 +10,9 @@
 // So the budget may be exceeded by what the trainings in progress and the next ones need. Measurements are results,
 // whatever they make.
 //
+// A reference that quantized models are compared with (evaluate_reference) is such a step, too: its hidden states wait
+// for the quantized model. Where the full-precision model's perplexity follows from it, it gives way.
+//
 // Depth before breadth: a chain is not begun beyond the budget for a run that nobody works for while somebody works for
 // a run of the same project that goes before it; that one's end frees what it reads. Its first activation counts
 // beside those that are being made, or all idle workers would begin one at once.

@@ -29,7 +29,7 @@ void HalvedTotal::Add(const std::vector<PlannedTask>& tasks, const std::optional
   seconds_are_known_ = seconds_are_known_ && seconds.has_value();
   std::vector<std::vector<Digest>>& by_rung = by_run_.emplace_back(rungs_.size());
   for (const PlannedTask& task : tasks) {
-    const bool quantizes = task.def.kind == TaskKind::kTrainBlock || task.def.kind == TaskKind::kRtnBlock;
+    const bool quantizes = task.def.kind == TaskKind::kTrainBlock || task.purpose == TaskPurpose::kCheckpoint;
     const bool is_open = seconds.has_value() && !done.contains(task.key);
     weights_[task.key] = {quantizes ? 1.0 : 0.0, is_open ? seconds->at(task.key) : 0.0};
     const size_t rung = RungOf(task.needs_blocks);

@@ -22,6 +22,8 @@ std::optional<KeptKind> KeptKindOf(TaskKind kind, std::string_view role) {
   switch (kind) {
     case TaskKind::kTrainBlock:
     case TaskKind::kRtnBlock:
+    case TaskKind::kGptqBlock:
+    case TaskKind::kTrainScales:
       return KeptKind::kCheckpoint;
     case TaskKind::kExport:
       return KeptKind::kExport;
@@ -29,6 +31,8 @@ std::optional<KeptKind> KeptKindOf(TaskKind kind, std::string_view role) {
     case TaskKind::kPrepareRequests:
       return KeptKind::kTokens;
     case TaskKind::kEvaluatePpl:
+    case TaskKind::kEvaluateReference:
+    case TaskKind::kEvaluateKl:
     case TaskKind::kScoreRequests:
     case TaskKind::kReduceAccuracy:
       return KeptKind::kLosses;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 
+#include "common/task/task_params.h"
 #include "coordinator/plan/cost/memory.h"
 #include "coordinator/plan/cost/task_costs.h"
 
@@ -16,10 +17,8 @@ void Learn(State& state, const RunEntry& run, const RunTaskRecord& planned, cons
                         WorkInRun(*record.spec, run.model.get(), record.recipe, def, planned.evaluated_text), seconds);
 }
 
-}  // namespace
-
-double WorkInRun(const RunSpec& spec, const LlamaConfig* model, const Recipe& recipe, const TaskDef& def,
-                 const std::string& evaluated_text) {
+// 0 where nothing is called so.
+int64_t TextBytes(const RunSpec& spec, const std::string& evaluated_text) {
   int64_t text_bytes = 0;
   for (const TextSource& text : spec.eval_texts) {
     if (text.name == evaluated_text) text_bytes = text.files.size_bytes;
@@ -27,7 +26,24 @@ double WorkInRun(const RunSpec& spec, const LlamaConfig* model, const Recipe& re
   for (const TextSource& task : spec.eval_tasks) {
     if (task.name == evaluated_text) text_bytes = task.files.size_bytes;
   }
-  return TaskWork(def, model, recipe, text_bytes);
+  return text_bytes;
+}
+
+// Of the hidden states that a reference's shard stores.
+int64_t HiddenBytes(const State& state, const TaskEntry& task) {
+  const auto& [sequence, position] = *task.wanted_by.begin();
+  const RunEntry& run = state.runs.at(state.runs_by_sequence.at(sequence));
+  const StatusOr<EvaluateReferenceParams> params = EvaluateReferenceParams::FromJson(task.record.def->params);
+  if (run.model == nullptr || !params.ok() || params->shards < 1) return 0;
+  return StoredHiddenBytes(*run.model, TextBytes(*run.record.spec, run.tasks[position].evaluated_text)) /
+         params->shards;
+}
+
+}  // namespace
+
+double WorkInRun(const RunSpec& spec, const LlamaConfig* model, const Recipe& recipe, const TaskDef& def,
+                 const std::string& evaluated_text) {
+  return TaskWork(def, model, recipe, TextBytes(spec, evaluated_text));
 }
 
 std::optional<double> ExpectedSeconds(const State& state, const TaskEntry& task) {
@@ -46,6 +62,7 @@ int64_t ExpectedActivationBytes(const State& state, const TaskEntry& task) {
     const RunEntry& run = state.runs.at(state.runs_by_sequence.at(task.wanted_by.begin()->first));
     return run.model == nullptr ? 0 : StoredActivationBytes(*run.model, run.record.recipe);
   }
+  if (def.kind == TaskKind::kEvaluateReference && !task.wanted_by.empty()) return HiddenBytes(state, task);
   if (def.kind != TaskKind::kAdvance) return 0;
   int64_t bytes = 0;
   for (const auto& [role, input] : def.inputs) {

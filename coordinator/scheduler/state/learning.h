@@ -24,7 +24,7 @@ double WorkInRun(const RunSpec& spec, const LlamaConfig* model, const Recipe& re
 std::optional<double> ExpectedSeconds(const State& state, const TaskEntry& task);
 
 // The bytes of the activation that the task makes, if it is a step of a chain: as many as it reads, or as many as its
-// run stores where it begins a chain. Else 0.
+// run stores where it begins a chain; of a reference the hidden states of its shard of the text. Else 0.
 int64_t ExpectedActivationBytes(const State& state, const TaskEntry& task);
 
 // When the LEASED task is to be taken from its worker, the older of two (SchedulerOptions::execution_factor); 0: never.

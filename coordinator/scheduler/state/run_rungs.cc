@@ -20,6 +20,11 @@ bool IsDone(const State& state, const RunTaskRecord& task) {
   return state.tasks.at(task.key).record.state == TaskState::kSucceeded;
 }
 
+// E2E-QP makes the checkpoints of all blocks anew, after the last rung.
+bool FollowsTheBlocks(const State& state, const RunTaskRecord& task) {
+  return state.tasks.at(task.key).record.def->kind == TaskKind::kTrainScales;
+}
+
 int64_t BlocksMade(const State& state, const RunTaskRecord& task) {
   const ActionRecord& action = state.actions.at(state.tasks.at(task.key).record.action_key);
   int64_t blocks = 0;
@@ -33,7 +38,8 @@ const RunTaskRecord* LastTraining(const State& state, const RunEntry& run, int64
   int64_t trained = 0;
   for (const size_t position : run.result_tasks) {
     const RunTaskRecord& task = run.tasks[position];
-    if (task.purpose != TaskPurpose::kCheckpoint || task.needs_blocks > blocks) continue;
+    if (task.purpose != TaskPurpose::kCheckpoint || task.needs_blocks > blocks || FollowsTheBlocks(state, task))
+      continue;
     if (!IsDone(state, task)) return nullptr;
     trained += BlocksMade(state, task);
     if (last == nullptr || last->needs_blocks < task.needs_blocks) last = &task;

@@ -196,6 +196,7 @@ const TaskRecord* ProducerOf(const State& state, const TaskRecord& task, const s
 // What the tokenization says of the text that was evaluated.
 std::optional<bool> AddedBos(const State& state, const TaskRecord& evaluation) {
   const TaskRecord* shard = ProducerOf(state, evaluation, "losses.0");
+  if (shard == nullptr) shard = ProducerOf(state, evaluation, "divergences.0");
   const TaskRecord* tokenize =
       shard == nullptr ? ProducerOf(state, evaluation, "requests") : ProducerOf(state, *shard, "tokens");
   if (tokenize == nullptr || tokenize->state != TaskState::kSucceeded) return std::nullopt;

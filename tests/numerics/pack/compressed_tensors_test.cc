@@ -7,8 +7,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/artifact/safetensors.h"
+#include "common/export/compressed_tensors/packed_linear.h"
 #include "gtest/gtest.h"
-#include "worker/export/compressed_tensors/packed_linear.h"
 
 namespace lwq::qat {
 namespace {

@@ -9,11 +9,11 @@
 #include <vector>
 
 #include "common/artifact/safetensors.h"
+#include "common/export/bit_pack.h"
+#include "common/export/fake_quant/fake_quant_weight.h"
+#include "common/export/gptq_v2/gptq_layout.h"
+#include "common/export/quantized_linear.h"
 #include "gtest/gtest.h"
-#include "worker/export/bit_pack.h"
-#include "worker/export/fake_quant/fake_quant_weight.h"
-#include "worker/export/gptq_v2/gptq_layout.h"
-#include "worker/export/quantized_linear.h"
 
 namespace lwq::qat {
 namespace {

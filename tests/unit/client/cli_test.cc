@@ -635,9 +635,40 @@ TEST_F(VerbTest, FetchWritesWhatIsKnownAboutTheBlocksBesideTheModel) {
   ASSERT_EQ(cli_.Run({"fetch", "ab12", "--output", At("out"), "--json"}), 0) << cli_.err();
   const Json fetched = Json::parse(cli_.out());
   EXPECT_EQ(fetched["files"], 2);
-  EXPECT_EQ(fetched["reports"], Json::parse(R"(["layer_statistics.json", "sensitivity_results_tiny_2_b.json"])"));
+  EXPECT_EQ(fetched["reports"],
+            Json::parse(R"(["README.md", "layer_statistics.json", "sensitivity_results_tiny_2_b.json"])"));
   EXPECT_EQ(Json::parse(test::ReadFileOrEmpty(At("out/layer_statistics.json")))["layers"].size(), 3u);
   EXPECT_EQ(Json::parse(test::ReadFileOrEmpty(At("out/sensitivity_results_tiny_2_b.json")))["method"], "fisher");
+}
+
+TEST_F(VerbTest, FetchWritesAModelCardAndKeepsThatOfTheBaseModelBesideIt) {
+  lwqat::v1::Run run = test::FinishedPolicyRun();
+  const auto store = *OpenObjectStore(service_.objects_uri);
+  ArtifactStore artifacts(store.get());
+  const std::string base_card = "---\nlicense: mit\n---\n# The base model\n";
+  const auto tree = UploadContents(
+      artifacts, {{"config.json", Bytes::FromString("{}")}, {"README.md", Bytes::FromString(base_card)}});
+  ASSERT_TRUE(tree.ok()) << tree.status();
+  run.mutable_export_()->set_digest(tree->digest.hex());
+  run.mutable_export_()->set_size_bytes(tree->size_bytes);
+  service_.runs = {run};
+  ASSERT_EQ(cli_.Run({"fetch", "ab12", "--output", At("out")}), 0) << cli_.err();
+  EXPECT_EQ(test::ReadFileOrEmpty(At("out/BASE_MODEL_README.md")), base_card);
+  const std::string card = test::ReadFileOrEmpty(At("out/README.md"));
+  EXPECT_THAT(card, StartsWith("---\nlicense: mit\n"));
+  EXPECT_THAT(card, HasSubstr("# mixed\n"));
+}
+
+TEST_F(VerbTest, FetchDoesNotReplaceAReadmeThatIsNoExports) {
+  lwqat::v1::Run run = test::FinishedPolicyRun();
+  ExportTo(&run);
+  service_.runs = {run};
+  std::filesystem::create_directory(At("out"));
+  test::WriteFile(At("out/README.md"), "my project");
+  EXPECT_EQ(cli_.Run({"fetch", "ab12", "--output", At("out")}), 2);
+  EXPECT_THAT(cli_.err(), HasSubstr("README.md is no export's, and the export brings its own; give another folder"));
+  EXPECT_EQ(test::ReadFileOrEmpty(At("out/README.md")), "my project");
+  EXPECT_FALSE(std::filesystem::exists(At("out/config.json")));
 }
 
 TEST_F(VerbTest, FetchIntoAnEarlierExportLeavesNothingOfIt) {

@@ -66,8 +66,9 @@ class ExportBucketTest : public VerbTest {
 TEST_F(ExportBucketTest, AnExportAndItsReportsAreObjectsBelowThePrefix) {
   Export({{"config.json", "{}"}, {"model.safetensors", "weights"}, {"additional_chat_templates/a.jinja", ""}});
   ASSERT_EQ(cli_.Run({"fetch", "ab12", "--output", bucket_.Uri("models/mine"), "--json"}), 0) << cli_.err();
-  EXPECT_THAT(Keys(), UnorderedElementsAre("additional_chat_templates/a.jinja", "config.json", "layer_statistics.json",
-                                           "model.safetensors", "sensitivity_results_tiny_2_b.json"));
+  EXPECT_THAT(Keys(),
+              UnorderedElementsAre("README.md", "additional_chat_templates/a.jinja", "config.json",
+                                   "layer_statistics.json", "model.safetensors", "sensitivity_results_tiny_2_b.json"));
   EXPECT_EQ(Text("model.safetensors"), "weights");
   const Json fetched = Json::parse(cli_.out());
   EXPECT_EQ(fetched["directory"], bucket_.Uri("models/mine"));
@@ -79,7 +80,7 @@ TEST_F(ExportBucketTest, ConfigJsonIsWrittenLastSoWhereItIsEverythingIs) {
   bucket_.Fail("denied", 1, "PUT", "config.json");
   EXPECT_EQ(Fetch(), 2);
   EXPECT_THAT(cli_.err(), HasSubstr("put object 'config.json'"));
-  EXPECT_THAT(Keys(), UnorderedElementsAre("a.txt", "layer_statistics.json", "model.safetensors",
+  EXPECT_THAT(Keys(), UnorderedElementsAre("README.md", "a.txt", "layer_statistics.json", "model.safetensors",
                                            "sensitivity_results_tiny_2_b.json", "tokenizer.json"));
 }
 
@@ -89,9 +90,9 @@ TEST_F(ExportBucketTest, ACallThatFailedIsGoneOnWithAndNothingIsSentTwice) {
   EXPECT_EQ(Fetch(), 2);
   const int64_t before = bucket_.Count("PUT");
   ASSERT_EQ(Fetch(), 0) << cli_.err();
-  EXPECT_EQ(bucket_.Count("PUT") - before, 4) << "both reports, tokenizer.json, config.json";
+  EXPECT_EQ(bucket_.Count("PUT") - before, 5) << "three reports, tokenizer.json, config.json";
   ASSERT_EQ(Fetch(), 0) << cli_.err();
-  EXPECT_EQ(bucket_.Count("PUT") - before, 6) << "the reports alone";
+  EXPECT_EQ(bucket_.Count("PUT") - before, 8) << "the reports alone";
 }
 
 TEST_F(ExportBucketTest, LargeFilesGoInPartsAndOneThatFailsLeavesNothing) {
@@ -131,6 +132,19 @@ TEST_F(ExportBucketTest, WhatIsOfNoExportStaysBesideIt) {
   Export({{"config.json", "{}"}, {"model.safetensors", "weights"}});
   ASSERT_EQ(Fetch(), 0) << cli_.err();
   EXPECT_EQ(Text("notes.md"), "the user's");
+}
+
+TEST_F(ExportBucketTest, ACardThatIsNoExportsIsNotReplacedAndOneOfAnExportIs) {
+  Put("README.md", "what this bucket is for");
+  Export({{"config.json", "{}"}, {"model.safetensors", "weights"}, {"README.md", "the base model's card"}});
+  EXPECT_EQ(Fetch(), 2);
+  EXPECT_THAT(cli_.err(), HasSubstr("holds a README.md that is no export's; give a prefix of its own"));
+  EXPECT_EQ(Text("README.md"), "what this bucket is for");
+  EXPECT_TRUE(bucket_.Open("models/mine")->Delete("README.md").ok());
+  ASSERT_EQ(Fetch(), 0) << cli_.err();
+  ASSERT_EQ(Fetch(), 0) << cli_.err();
+  EXPECT_THAT(Text("README.md"), HasSubstr("## How to load it"));
+  EXPECT_EQ(Text("BASE_MODEL_README.md"), "the base model's card");
 }
 
 TEST_F(ExportBucketTest, ScoresOfARunWithoutAnExportReplaceNoOthers) {

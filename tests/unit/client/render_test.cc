@@ -340,6 +340,14 @@ TEST(EvaluationText, HasAColumnForEachMetric) {
             "model  text         acc  acc_norm  items\n"
             "tiny   held-out  0.7500    0.5000     80\n")
       << "what was measured on the same items stands together";
+  lwqat::v1::Run compared;
+  compared.mutable_spec()->mutable_model()->set_name("tiny");
+  test::AddMeasured("rtn", "kl_divergence", 0.00012345, 80, &compared)->set_standard_error(0.000012);
+  test::AddMeasured("rtn", "top1_agreement", 0.9875, 80, &compared);
+  EXPECT_EQ(RenderEvaluation(compared),
+            "model  text              kl_divergence  top1_agreement  predicted tokens\n"
+            "tiny   held-out  0.000123 +/- 0.000012          0.9875                80\n")
+      << "a small divergence is a number, too";
   EXPECT_EQ(RenderEvaluation({}), "model  text  perplexity  tokens  BOS\n") << "nothing was measured";
 }
 

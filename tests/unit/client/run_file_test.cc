@@ -62,7 +62,8 @@ TEST(RunFile, TheWireHasTheFieldsOfTheTableAndTheirTypes) {
   const std::map<RecipeFieldType, FieldType> types = {
       {RecipeFieldType::kWord, FieldType::kText},       {RecipeFieldType::kBool, FieldType::kBool},
       {RecipeFieldType::kInteger, FieldType::kInteger}, {RecipeFieldType::kNumber, FieldType::kNumber},
-      {RecipeFieldType::kText, FieldType::kText},       {RecipeFieldType::kIntegers, FieldType::kIntegers}};
+      {RecipeFieldType::kText, FieldType::kText},       {RecipeFieldType::kIntegers, FieldType::kIntegers},
+      {RecipeFieldType::kWords, FieldType::kWords}};
   EXPECT_EQ(lwqat::v1::Recipe::descriptor()->field_count(), std::ssize(RecipeFieldTexts()));
   for (const RecipeFieldText& row : RecipeFieldTexts()) {
     const RunField* const field = FindRunField(row.name);
@@ -267,11 +268,12 @@ const BadFile kBadFiles[] = {
     {"ListForOtherText", "block_grouping: [2]\n", "run.yaml:1:17: block_grouping: expected a text, got a list"},
     {"UnknownTaskKind", "kind_classes: {train: A100}\n",
      "run.yaml:1:16: kind_classes: unknown task kind \"train\"; kinds are tokenize, embed, advance, train_block, "
-     "rtn_block, evaluate_ppl, reduce_ppl, prepare_requests, score_requests, reduce_accuracy, export, loss_gradient, "
+     "rtn_block, evaluate_ppl, reduce_ppl, evaluate_reference, evaluate_kl, reduce_kl, prepare_requests, "
+     "score_requests, reduce_accuracy, export, loss_gradient, "
      "backward_block, gradient_norm, output_fisher, "
      "loss_delta, "
      "hessian, "
-     "weight_error, search_scales, noop"},
+     "weight_error, search_scales, gptq_block, train_scales, noop"},
     {"MisspeltTaskKind", "kind_classes: {train_blok: A100}\n",
      "run.yaml:1:16: kind_classes: unknown task kind \"train_blok\"; did you mean train_block?"},
     {"TextForKindClasses", "kind_classes: A100\n",
@@ -356,9 +358,11 @@ TEST(CompleteRun, SaysWhatIsMissing) {
             "run.yaml: method sensitivity needs calib_dataset: a text file (plain, .jsonl or .json.gz)");
   EXPECT_EQ(MessageOf(Complete("model: m\nmethod: rtn\neval_ppl: true\n").status()),
             "run.yaml: eval_ppl is on but eval_texts names no text; add one or remove eval_ppl");
+  EXPECT_EQ(MessageOf(Complete("model: m\nmethod: rtn\neval_kl: true\n").status()),
+            "run.yaml: eval_kl is on but eval_texts names no text; add one or remove eval_kl");
   EXPECT_EQ(MessageOf(Complete("model: m\nmethod: rtn\neval_tasks: [valid.jsonl]\n").status()),
             "run.yaml: eval_tasks: there is no task \"valid\"; write TASK=FILE, TASK one of piqa, arc_easy, "
-            "arc_challenge, hellaswag, winogrande, boolq, openbookqa");
+            "arc_challenge, hellaswag, winogrande, boolq, openbookqa, lambada_openai, lambada_standard, wikitext");
   EXPECT_EQ(MessageOf(Complete("model: m\nmethod: rtn\neval_tasks: [{piqa: a.jsonl}, {piqa: b.jsonl}]\n").status()),
             "run.yaml: eval_tasks: \"piqa\" is given twice, or as the name of a text; name it once");
   EXPECT_EQ(MessageOf(Complete("model: m\nmethod: rtn\neval_texts: [a/t.txt, b/t.txt]\n").status()),

@@ -80,6 +80,8 @@ std::string SomeValue(const RunField& field) {
       return "[{a: x.txt}, y.txt]";
     case FieldType::kIntegers:
       return "[2, 3]";
+    case FieldType::kWords:
+      return "[vllm, transformers]";
     case FieldType::kClasses:
       return "{advance: A100}";
   }

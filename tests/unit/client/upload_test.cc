@@ -307,6 +307,22 @@ TEST_F(UploadTest, AModelWithoutTokenizerOrTensorsIsRefused) {
   EXPECT_THAT(ModelError(At("model")), StartsWith("model: " + At("model") + ": "));
 }
 
+TEST_F(UploadTest, ATokenizerThatLlamaCppCannotTakeIsRefusedBeforeARunThatWillExportForIt) {
+  WriteModel();
+  RunRequest request;
+  request.model_path = At("model");
+  request.spec.mutable_recipe()->set_method("rtn");
+  EXPECT_TRUE(CheckRunInputs(request).ok());
+  const std::string refusal = "llama.cpp cannot take the tokenizer";
+  request.spec.mutable_recipe()->set_export_format("gguf");
+  EXPECT_THAT(CheckRunInputs(request).status().message(), HasSubstr(refusal));
+  request.spec.mutable_recipe()->clear_export_format();
+  request.spec.mutable_recipe()->set_serve("llama.cpp");
+  EXPECT_THAT(CheckRunInputs(request).status().message(), HasSubstr(refusal)) << "its format will be one for llama.cpp";
+  request.spec.mutable_recipe()->set_serve("vllm, transformers");
+  EXPECT_TRUE(CheckRunInputs(request).ok());
+}
+
 TEST_F(UploadTest, AnIndexThatLeadsOutOfTheDirectoryIsRefused) {
   TinyModelOptions options;
   options.shards = 2;

@@ -96,6 +96,52 @@ TEST(RequestEncoderTest, WhatHasNoTokenToScoreIsNamedByItemAndChoice) {
   EXPECT_EQ(MessageOf(bare->Encode({" ", "b", 1}).status()), "the context has no token");
 }
 
+// The ids of a document's letters a, b, c … in windows.
+std::vector<EvalRequest> Windows(const Tokenizer& tokenizer, AddBos add_bos, const std::string& text, int64_t window) {
+  auto encoder = RequestEncoder::Create(tokenizer, add_bos);
+  EXPECT_TRUE(encoder.ok()) << encoder.status();
+  const auto windows = encoder->EncodeDocument({"", text, std::ssize(text)}, window);
+  EXPECT_TRUE(windows.ok()) << windows.status();
+  return windows.ok() ? *windows : std::vector<EvalRequest>();
+}
+
+TEST(RequestEncoderTest, ADocumentsWindowsScoreEveryTokenOnceAndTheLastIsFilledFromBefore) {
+  const LetterTokenizer silent(1, false);
+  const auto windows = Windows(silent, AddBos::kAuto, "abcdefgh", 3);
+  ASSERT_EQ(windows.size(), 3u);
+  EXPECT_EQ(windows[0].context_ids, (Ids{1})) << "nothing stands before the first but the BOS";
+  EXPECT_EQ(windows[0].continuation_ids, (Ids{'a', 'b', 'c'}));
+  EXPECT_EQ(windows[1].context_ids, (Ids{'c'})) << "one token of what came before";
+  EXPECT_EQ(windows[1].continuation_ids, (Ids{'d', 'e', 'f'}));
+  EXPECT_EQ(windows[2].context_ids, (Ids{'e', 'f'})) << "the model reads three tokens here, too";
+  EXPECT_EQ(windows[2].continuation_ids, (Ids{'g', 'h'}));
+  EXPECT_EQ(windows[0].continuation, "abcdefgh");
+  EXPECT_EQ(windows[1].continuation, "");
+  EXPECT_EQ(Windows(silent, AddBos::kAuto, "abc", 3).size(), 1u) << "a whole window is no two";
+}
+
+TEST(RequestEncoderTest, ABosBeforeADocumentIsScoredAsTheHarnessScoresIt) {
+  const LetterTokenizer adds(1, true), none(std::nullopt, false);
+  EXPECT_EQ(Windows(adds, AddBos::kAuto, "ab", 9)[0].context_ids, (Ids{1}));
+  EXPECT_EQ(Windows(adds, AddBos::kAuto, "ab", 9)[0].continuation_ids, (Ids{1, 'a', 'b'}));
+  EXPECT_EQ(Windows(adds, AddBos::kAuto, "<s>ab", 9)[0].continuation_ids, (Ids{1, 'a', 'b'})) << "no second one";
+  EXPECT_EQ(Windows(adds, AddBos::kNever, "ab", 9)[0].continuation_ids, (Ids{'a', 'b'}));
+  EXPECT_EQ(Windows(none, AddBos::kAuto, "ab", 9)[0].context_ids, (Ids{2})) << "EOS where there is no BOS";
+}
+
+TEST(RequestEncoderTest, ADocumentWithoutATokenIsNamedByItsNumber) {
+  const LetterTokenizer silent(1, false);
+  auto encoder = RequestEncoder::Create(silent, AddBos::kAuto);
+  ASSERT_TRUE(encoder.ok());
+  const EvalItem good{.choices = {{"", "a", 1}}, .words = 1, .bytes = 1};
+  const EvalItem empty{.choices = {{"", "", 0}}, .words = 1, .bytes = 1};
+  EXPECT_EQ(MessageOf(EncodeDocuments(*encoder, {good, empty}, 4).status()),
+            "document 2: the document has no token to score");
+  const auto encoded = EncodeDocuments(*encoder, {good}, 4);
+  ASSERT_TRUE(encoded.ok()) << encoded.status();
+  EXPECT_EQ(encoded->front().words, 1);
+}
+
 RequestSet SampleSet() {
   RequestSet set{.task = "piqa", .add_bos = true, .items = {}};
   set.items.push_back({{{"c", " x", {1, 5}, {6}, 1}, {"c", " yy", {1, 5}, {7, 8}, 2}}, 1});
@@ -126,6 +172,23 @@ TEST_F(RequestArtifactsTest, RequestsComeBackAsTheyWere) {
   EXPECT_EQ(*PublishRequestSet(store_, *read), *published) << "equal content, equal name";
 }
 
+TEST_F(RequestArtifactsTest, DocumentsKeepTheirWordsAndBytesAndOtherItemsHaveNone) {
+  RequestSet set{.task = "wikitext", .add_bos = true, .items = {}};
+  set.items.push_back(
+      {.requests = {{"", "ab", {1}, {6}, 2}, {"", "", {6}, {7}, 0}}, .gold = 0, .words = 3, .bytes = 9});
+  const auto published = PublishRequestSet(store_, set);
+  ASSERT_TRUE(published.ok()) << published.status();
+  const auto read = LoadRequestSet(store_, *published);
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->items[0].words, 3);
+  EXPECT_EQ(read->items[0].bytes, 9);
+  EXPECT_EQ(read->items[0].requests[1].context_ids, (Ids{6}));
+  EXPECT_EQ(*PublishRequestSet(store_, *read), *published);
+  const Manifest manifest = *LoadManifest(store_, *PublishRequestSet(store_, SampleSet()));
+  const Bytes lines = *store_.Fetch(manifest.parts[0].blob);
+  EXPECT_EQ(lines.view().find("words"), std::string_view::npos) << "stored as before there were documents";
+}
+
 TEST_F(RequestArtifactsTest, RequestsThatAreNoneAreDataLoss) {
   const auto publish = [&](const std::string& lines, int64_t items) {
     Manifest manifest{.kind = "eval_requests",
@@ -143,7 +206,10 @@ TEST_F(RequestArtifactsTest, RequestsThatAreNoneAreDataLoss) {
        std::string(
            R"({"gold":0,"requests":[{"characters":1,"context":"c","context_ids":[],"continuation":"x","continuation_ids":[2]}]})"),
        std::string(
-           R"({"gold":0,"requests":[{"characters":1,"context":"c","context_ids":[-1],"continuation":"x","continuation_ids":[2]}]})")}) {
+           R"({"gold":0,"requests":[{"characters":1,"context":"c","context_ids":[-1],"continuation":"x","continuation_ids":[2]}]})"),
+       std::string(
+           R"({"bytes":0,"gold":0,"requests":[{"characters":1,"context":"c","context_ids":[1],"continuation":"x",)"
+           R"("continuation_ids":[2]}],"words":1})")}) {
     EXPECT_TRUE(absl::IsDataLoss(publish(bad, 1))) << bad << ": " << publish(bad, 1);
   }
   EXPECT_TRUE(absl::IsDataLoss(publish(good, 2)));

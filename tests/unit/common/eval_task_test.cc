@@ -83,6 +83,24 @@ TEST(EvalTaskTest, EachTaskAsksInTheHarnesssWords) {
   EXPECT_EQ(swag.gold, 1);
 }
 
+TEST(EvalTaskTest, LambadaAsksForWhatStandsBehindTheLastBlank) {
+  for (const std::string task : {"lambada_openai", "lambada_standard"}) {
+    const EvalItem item = OneItem(task, R"({"text":"a  b\nc d.\te","domain":null})");
+    EXPECT_EQ(Contexts(item), Texts{"a  b\nc"}) << "other white space separates no words";
+    EXPECT_EQ(Continuations(item), Texts{" d.\te"});
+    EXPECT_EQ(Contexts(OneItem(task, R"({"text":"alone"})")), Texts{""});
+    EXPECT_EQ(Continuations(OneItem(task, R"({"text":"alone"})")), Texts{" alone"});
+  }
+}
+
+TEST(EvalTaskTest, APageOfWikitextIsOneTextAndKeepsTheWordsAndBytesThatWerePublished) {
+  const EvalItem item = OneItem("wikitext", R"({"page":" = \u00c9 = \n 1 @,@ 250 coins . \n"})");
+  EXPECT_EQ(Contexts(item), Texts{""});
+  EXPECT_EQ(Continuations(item), Texts{" = \u00c9 =\n1,250 coins.\n"});
+  EXPECT_EQ(item.words, 10);
+  EXPECT_EQ(item.bytes, 29);
+}
+
 TEST(EvalTaskTest, TheLayoutsOfTheHubAndOfTheDataSetsThemselvesGiveTheSameItem) {
   const EvalItem hub =
       OneItem("arc_easy",
@@ -178,7 +196,16 @@ INSTANTIATE_TEST_SUITE_P(
         BadItems{"arc_easy", R"({"question":{"stem":"Q","choices":[{"text":"a"}]},"answerKey":"A"})",
                  "question.choices[0]: label: is missing"},
         BadItems{"boolq", R"({"passage":"P","question":"q","label":"maybe"})", "label: is \"maybe\""},
-        BadItems{"boolq", R"({"passage":"P","question":"q"})", "answer: is missing"}));
+        BadItems{"boolq", R"({"passage":"P","question":"q"})", "answer: is missing"},
+        BadItems{"lambada_openai", R"({"page":"a b"})", "f.jsonl line 1: text: is missing"},
+        BadItems{"lambada_openai", R"({"text":["a","b"]})", "f.jsonl line 1: text: is not a text"},
+        BadItems{"lambada_openai", "{\"text\":\"a b\"}\n{\"text\":\"\"}", "f.jsonl line 2: text: is empty"},
+        BadItems{"lambada_standard", R"({"text":"a b "})", "text: ends with a blank: there is no last word to ask for"},
+        BadItems{"lambada_standard", "a passage a line", "f.jsonl line 1"},
+        BadItems{"wikitext", R"({"text":" = A = "})", "f.jsonl line 1: page: is missing"},
+        BadItems{"wikitext", R"({"page":""})", "page: is empty"},
+        BadItems{"wikitext", R"({"page":null})", "page: is not a text"},
+        BadItems{"wikitext", " = A = \n \n A page as raw text", "f.jsonl line 1"}));
 
 TEST(ItemFileTest, FilesThatAreNoItemsAreRefusedByName) {
   EXPECT_EQ(MessageOf(Read("piqa", "a.csv", "x").status()),
@@ -211,7 +238,7 @@ TEST_P(ItemParquetTest, HoldTheItemsOfTheirLines) {
 
 INSTANTIATE_TEST_SUITE_P(EachTask, ItemParquetTest,
                          ::testing::Values("piqa", "arc_easy", "arc_challenge", "hellaswag", "winogrande", "boolq",
-                                           "openbookqa"),
+                                           "openbookqa", "lambada_openai", "lambada_standard", "wikitext"),
                          [](const auto& instance) { return instance.param; });
 
 TEST(ItemParquetFileTest, AFileOfAnotherTaskNamesTheColumnThatIsMissing) {

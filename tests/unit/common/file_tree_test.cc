@@ -82,6 +82,17 @@ TEST_F(FileTreeTest, UploadedFilesReadBackInEveryRange) {
   }
 }
 
+TEST_F(FileTreeTest, ARenamedFileTakesThePlaceOfWhatHadItsNewName) {
+  const ArtifactRef artifact =
+      *UploadContents(artifacts_, {{"a", Bytes::FromString("first")}, {"b", Bytes::FromString("second")}});
+  const FileTree tree = *FileTree::Open(&artifacts_, artifact);
+  const FileTree renamed = tree.Renamed("a", "b");
+  EXPECT_THAT(renamed.paths(), ElementsAre("b"));
+  EXPECT_EQ(renamed.ReadAll("b")->view(), "first");
+  EXPECT_THAT(tree.Renamed("absent", "c").paths(), ElementsAre("a", "b"));
+  EXPECT_THAT(tree.paths(), ElementsAre("a", "b")) << "the tree itself is as it was";
+}
+
 TEST_F(FileTreeTest, OnlyThePiecesOfARangeAreFetched) {
   const ArtifactRef artifact =
       UploadContents(artifacts_, {{"f", Bytes::FromString(Pattern(static_cast<size_t>(3 * kPieceBytes)))}}).value();

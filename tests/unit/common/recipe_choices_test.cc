@@ -40,8 +40,8 @@ concept Comparable = requires(const A& a, const B& b) {
 };
 
 TEST(GivenWordTest, ATextThatIsNoWordIsKeptAndIsNoChoice) {
-  const GivenWord<Method> word("gptq");
-  EXPECT_EQ(word.text(), "gptq");
+  const GivenWord<Method> word("gtpq");
+  EXPECT_EQ(word.text(), "gtpq");
   EXPECT_EQ(word.choice(), std::nullopt);
   EXPECT_FALSE(word == Method::kBlockAp);
   EXPECT_EQ(GivenWord<Method>(std::string("rtn")), Method::kRtn);

@@ -30,6 +30,8 @@ std::string TypeName(RecipeFieldType type) {
       return "text";
     case RecipeFieldType::kIntegers:
       return "integers";
+    case RecipeFieldType::kWords:
+      return "words";
   }
   return "";
 }

@@ -41,7 +41,7 @@ TEST(TaskKindTest, NoTwoKindsHaveTheSameMainRank) {
   }
 }
 
-TEST(TaskKindTest, ActivationsGradientsAndLatentWeightsAreDisposableAndNothingElse) {
+TEST(TaskKindTest, ActivationsGradientsLatentWeightsAndStatesAreDisposableAndNothingElse) {
   std::set<std::string> disposable;
   for (const TaskKindTraits& traits : AllTaskKinds()) {
     for (const OutputTraits& output : traits.outputs.roles) {
@@ -52,7 +52,8 @@ TEST(TaskKindTest, ActivationsGradientsAndLatentWeightsAreDisposableAndNothingEl
   }
   EXPECT_EQ(disposable,
             (std::set<std::string>{"advance.activations", "backward_block.gradient_sum", "backward_block.gradients",
-                                   "embed.activations", "loss_gradient.gradients", "train_block.latent"}));
+                                   "embed.activations", "evaluate_reference.hidden", "gptq_block.latent",
+                                   "loss_gradient.gradients", "train_block.latent", "train_scales.state"}));
   EXPECT_TRUE(IsDisposable(TaskKind::kTrainBlock, "latent.2"));
   EXPECT_FALSE(IsDisposable(TaskKind::kTrainBlock, "block.1"));
 }
@@ -64,6 +65,21 @@ TEST(TaskOutputsTest, ATrainingHasARoleForEveryBlockOfItsUnit) {
   params.keep_latent = true;
   EXPECT_EQ(*OutputRoles(TaskKind::kTrainBlock, params.ToJson()),
             (std::vector<std::string>{"block", "block.1", "latent", "latent.1"}));
+}
+
+TEST(TaskOutputsTest, GptqLeavesLatentWeightsWhereATrainingWillStartFromThem) {
+  GptqBlockParams params;
+  EXPECT_EQ(*OutputRoles(TaskKind::kGptqBlock, params.ToJson()), std::vector<std::string>{"block"});
+  params.keep_latent = true;
+  EXPECT_EQ(*OutputRoles(TaskKind::kGptqBlock, params.ToJson()), (std::vector<std::string>{"block", "latent"}));
+}
+
+TEST(TaskOutputsTest, ASegmentLeavesAStateAndTheLastOneEveryBlock) {
+  TrainScalesParams params{.blocks = 3, .first_step = 0, .steps = 4, .total_steps = 9};
+  EXPECT_EQ(*OutputRoles(TaskKind::kTrainScales, params.ToJson()), std::vector<std::string>{"state"});
+  params.first_step = 5;
+  EXPECT_EQ(*OutputRoles(TaskKind::kTrainScales, params.ToJson()),
+            (std::vector<std::string>{"block", "block.1", "block.2"}));
 }
 
 TEST(TaskOutputsTest, AKindWhoseParametersDecideRefusesThoseOfAnother) {

@@ -7,58 +7,16 @@
 #include "coordinator/graph/run_graph.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/unit/coordinator/planned_graph.h"
 #include "tests/unit/coordinator/scheduler_harness.h"
 
 namespace lwq::coordinator {
 namespace {
 
 using testing::BlockApSpec;
+using testing::PlannedGraph;
 
 constexpr int kBlocks = 4;
-
-class HandoffGraph {
- public:
-  explicit HandoffGraph(const RunSpec& spec) {
-    const StatusOr<ResolvedSpec> resolved = ResolveSpec(spec);
-    LWQ_CHECK(resolved.ok(), resolved.status().ToString());
-    StatusOr<RunGraph> graph =
-        BuildRunGraph(spec, resolved->model.get(), PinRecipe(resolved->recipe, false), UniformBases("a|b|c"));
-    LWQ_CHECK(graph.ok(), graph.status().ToString());
-    graph_ = *std::move(graph);
-    for (const PlannedTask& task : graph_.tasks) by_key_[task.key] = &task;
-  }
-
-  const PlannedTask& Titled(std::string_view title) const {
-    for (const PlannedTask& task : graph_.tasks) {
-      if (task.title == title) return task;
-    }
-    LWQ_CHECK(false, "no task is titled ", title);
-    return graph_.tasks[0];
-  }
-  // The state of every block before the one whose input this is, from the first on: "fp" or the training that made it.
-  std::vector<std::string> StatesBehind(const PlannedTask& task, const std::string& role) const {
-    std::vector<std::string> states;
-    const PlannedTask* made = &Producer(task, role);
-    while (made->def.kind == TaskKind::kAdvance) {
-      states.push_back(made->def.inputs.contains("block") ? Producer(*made, "block").title : "fp");
-      made = &Producer(*made, "activations");
-    }
-    return {states.rbegin(), states.rend()};
-  }
-  const PlannedTask& Producer(const PlannedTask& task, const std::string& role) const {
-    return *by_key_.at(std::get<TaskOutputRef>(task.def.inputs.at(role)).derivation_key);
-  }
-  std::set<Digest> Keys() const {
-    std::set<Digest> keys;
-    for (const PlannedTask& task : graph_.tasks) keys.insert(task.key);
-    return keys;
-  }
-  const std::vector<PlannedTask>& tasks() const { return graph_.tasks; }
-
- private:
-  RunGraph graph_;
-  std::map<Digest, const PlannedTask*> by_key_;
-};
 
 using States = std::vector<std::string>;
 
@@ -66,7 +24,7 @@ TEST(HandoffGraphTest, TargetsAreAlwaysFullPrecision) {
   for (const char* handoff : {"sequential", "independent", "relay"}) {
     RunSpec spec = BlockApSpec(kBlocks);
     spec.recipe.handoff = handoff;
-    const HandoffGraph graph(spec);
+    const PlannedGraph graph(spec);
     for (const PlannedTask& task : graph.tasks()) {
       if (task.def.kind != TaskKind::kTrainBlock) continue;
       EXPECT_EQ(graph.StatesBehind(task, "targets"), States(static_cast<size_t>(task.block) + 1, "fp")) << task.title;
@@ -77,7 +35,7 @@ TEST(HandoffGraphTest, TargetsAreAlwaysFullPrecision) {
 TEST(HandoffGraphTest, IndependentTrainsEveryBlockOnFullPrecisionInput) {
   RunSpec spec = BlockApSpec(kBlocks);
   spec.recipe.handoff = "independent";
-  const HandoffGraph graph(spec);
+  const PlannedGraph graph(spec);
   EXPECT_EQ(graph.StatesBehind(graph.Titled("train block 3"), "inputs"), States({"fp", "fp", "fp"}));
   for (const PlannedTask& task : graph.tasks()) {
     EXPECT_FALSE(task.def.kind == TaskKind::kAdvance && task.def.inputs.contains("block")) << task.title;
@@ -88,7 +46,7 @@ TEST(HandoffGraphTest, RelayTrainsAllBlocksAtOnceAndThenGoesOnInOrderFromThosePa
   RunSpec spec = BlockApSpec(kBlocks);
   spec.recipe.handoff = "relay";
   spec.recipe.relay_epochs = 0.25;
-  const HandoffGraph graph(spec);
+  const PlannedGraph graph(spec);
   const PlannedTask& second = graph.Titled("train on block 2");
   EXPECT_EQ(graph.StatesBehind(second, "inputs"), States({"train on block 0", "train on block 1"}));
   EXPECT_EQ(&graph.Producer(second, "start"), &graph.Titled("train block 2"));
@@ -104,7 +62,7 @@ TEST(HandoffGraphTest, InAnyOrderABlockReadsTheModelAsItIsThen) {
   RunSpec spec = BlockApSpec(kBlocks);
   spec.recipe.layer_ordering = "sensitivity";
   spec.sensitivity_scores = {1, 4, 2, 3};  // trained 1, 3, 2, 0
-  const HandoffGraph graph(spec);
+  const PlannedGraph graph(spec);
   EXPECT_EQ(graph.StatesBehind(graph.Titled("train block 1"), "inputs"), States({"fp"}));
   EXPECT_EQ(graph.StatesBehind(graph.Titled("train block 3"), "inputs"), States({"fp", "train block 1", "fp"}));
   EXPECT_EQ(graph.StatesBehind(graph.Titled("train block 2"), "inputs"), States({"fp", "train block 1"}));
@@ -113,19 +71,19 @@ TEST(HandoffGraphTest, InAnyOrderABlockReadsTheModelAsItIsThen) {
 
 TEST(HandoffGraphTest, AnOrderThatHappensToBeTheOriginalOneIsTheSameWork) {
   RunSpec spec = BlockApSpec(kBlocks);
-  const std::set<Digest> original = HandoffGraph(spec).Keys();
+  const std::set<Digest> original = PlannedGraph(spec).Keys();
   spec.recipe.layer_ordering = "sensitivity";
   spec.sensitivity_scores = {4, 3, 2, 1};
-  EXPECT_EQ(HandoffGraph(spec).Keys(), original);
+  EXPECT_EQ(PlannedGraph(spec).Keys(), original);
 }
 
 TEST(HandoffGraphTest, OrdersThatBeginAlikeShareWhatTheyBeginWith) {
   RunSpec spec = BlockApSpec(kBlocks);
   spec.recipe.layer_ordering = "sensitivity";
   spec.sensitivity_scores = {4, 3, 2, 1};
-  const HandoffGraph one(spec);
+  const PlannedGraph one(spec);
   spec.sensitivity_scores = {4, 3, 1, 2};
-  const HandoffGraph other(spec);
+  const PlannedGraph other(spec);
   const std::set<Digest> keys = one.Keys();
   EXPECT_TRUE(keys.contains(other.Titled("train block 0").key));
   EXPECT_TRUE(keys.contains(other.Titled("train block 1").key));
@@ -135,7 +93,7 @@ TEST(HandoffGraphTest, OrdersThatBeginAlikeShareWhatTheyBeginWith) {
 TEST(HandoffGraphTest, AUnitIsOneTrainingAgainstTheOutputOfItsLastBlock) {
   RunSpec spec = BlockApSpec(kBlocks);
   spec.recipe.block_grouping = "3";
-  const HandoffGraph graph(spec);
+  const PlannedGraph graph(spec);
   const PlannedTask& first = graph.Titled("train blocks 0-2");
   const PlannedTask& rest = graph.Titled("train block 3");
   EXPECT_EQ(TrainBlockParams::FromJson(first.def.params)->rest.size(), 2u);
@@ -150,7 +108,7 @@ TEST(HandoffGraphTest, ARelayOfUnitsGoesOnFromEveryBlockOfIt) {
   RunSpec spec = BlockApSpec(kBlocks);
   spec.recipe.block_grouping = "2";
   spec.recipe.handoff = "relay";
-  const HandoffGraph graph(spec);
+  const PlannedGraph graph(spec);
   const PlannedTask& second = graph.Titled("train on blocks 2-3");
   const Digest& first_pass = graph.Titled("train blocks 2-3").key;
   EXPECT_EQ(second.def.inputs.at("start.1"), TaskInput(TaskOutputRef{first_pass, "block.1"}));
@@ -165,7 +123,7 @@ TEST(HandoffGraphTest, ABlockWhoseRatesAPolicyTakesToZeroIsRoundedToNearest) {
   spec.sensitivity_scores = {4, 3, 1, 2};
   for (const char* handoff : {"sequential", "relay"}) {
     spec.recipe.handoff = handoff;
-    const HandoffGraph graph(spec);
+    const PlannedGraph graph(spec);
     for (const PlannedTask& task : graph.tasks()) {
       if (task.def.kind != TaskKind::kTrainBlock) continue;
       EXPECT_EQ(TrainBlockParams::FromJson(task.def.params)->epochs == 0, task.block == 2) << task.title;
@@ -175,12 +133,12 @@ TEST(HandoffGraphTest, ABlockWhoseRatesAPolicyTakesToZeroIsRoundedToNearest) {
 
 TEST(HandoffGraphTest, TheFullPrecisionChainDependsOnNoRecipe) {
   RunSpec spec = BlockApSpec(kBlocks);
-  const HandoffGraph sequential(spec);
+  const PlannedGraph sequential(spec);
   spec.recipe.handoff = "relay";
   spec.recipe.wbits = 4;
   spec.recipe.block_grouping = "2";
   spec.recipe.epochs = 7;
-  const std::set<Digest> keys = HandoffGraph(spec).Keys();
+  const std::set<Digest> keys = PlannedGraph(spec).Keys();
   for (const PlannedTask& task : sequential.tasks()) {
     EXPECT_TRUE(!task.title.starts_with("advance full-precision") || keys.contains(task.key)) << task.title;
   }

@@ -54,7 +54,7 @@ TEST(StorageOfTest, FakeQuantIsSixteenBitsWhateverTheWidth) {
 
 TEST(StorageOfTest, GgufCountsWholeBlocksOfTheTypeOfTheWidth) {
   const LinearShape shape{.out_features = 32, .in_features = 128};
-  EXPECT_EQ(StorageOf(ExportFormat::kGguf, shape, 2, 64, /*middle_zero_points=*/true).stored_bytes, 32 * 2 * 18);
+  EXPECT_EQ(StorageOf(ExportFormat::kGguf, shape, 2, 64, ZeroPoints::kMiddle).stored_bytes, 32 * 2 * 18);
   EXPECT_EQ(StorageOf(ExportFormat::kGguf, shape, 2, 64).stored_bytes, 32 * 4 * 18);
   EXPECT_EQ(StorageOf(ExportFormat::kGguf, shape, 4, 64).stored_bytes, 32 * 4 * 22);
   EXPECT_EQ(StorageOf(ExportFormat::kGgufQ41, shape, 4, 64).stored_bytes, 32 * 4 * 20);
@@ -138,7 +138,8 @@ TEST(MakePlanTest, RemarksAreHonestAboutServingStacks) {
   const LlamaConfig model = TinyConfig(2);
   const Plan three = *MakePlan(RecipeOf(model, 3, 32, "gptq_v2"), &model);
   EXPECT_THAT(three.remarks, Contains(HasSubstr("Triton kernels hold 2, 4 and 8 bits, not 3")));
-  EXPECT_THAT(three.remarks, Contains(HasSubstr("vLLM 0.32.0 refuses asymmetric GPTQ")));
+  EXPECT_THAT(three.remarks,
+              Contains(HasSubstr("vLLM 0.32.0 refuses 3 bits in gptq_v2: Unsupported quantization config")));
   EXPECT_THAT((*MakePlan(RecipeOf(model, 4, 16, "gptq_v2"), &model)).remarks,
               Contains(HasSubstr("group_size 16 is outside")));
   EXPECT_THAT((*MakePlan(RecipeOf(model, 4, 32, "fake_quant"), &model)).remarks,

@@ -11,6 +11,7 @@
 #include "coordinator/plan/recipe/scale_search.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/unit/coordinator/planned_graph.h"
 #include "tests/unit/coordinator/scheduler_harness.h"
 
 namespace lwq::coordinator {
@@ -19,37 +20,17 @@ namespace {
 using testing::BlockApSpec;
 using ::testing::Each;
 using ::testing::HasSubstr;
+using testing::KeysOfKind;
+using testing::OfKind;
 using testing::RtnSpec;
 using testing::SchedulerHarness;
+using testing::TasksOf;
 
 constexpr int kPreparedBlocks = 3;
 
 RunSpec Prepared(RunSpec spec) {
   spec.recipe.prepare = "awq";
   return spec;
-}
-
-std::vector<PlannedTask> TasksOf(const RunSpec& spec) {
-  const StatusOr<ResolvedSpec> resolved = ResolveSpec(spec);
-  LWQ_CHECK(resolved.ok(), resolved.status().ToString());
-  StatusOr<RunGraph> graph =
-      BuildRunGraph(spec, resolved->model.get(), PinRecipe(resolved->recipe, false), UniformBases("a|b|c"));
-  LWQ_CHECK(graph.ok(), graph.status().ToString());
-  return std::move(graph->tasks);
-}
-
-std::vector<PlannedTask> OfKind(const std::vector<PlannedTask>& graph, TaskKind kind) {
-  std::vector<PlannedTask> tasks;
-  for (const PlannedTask& task : graph) {
-    if (task.def.kind == kind) tasks.push_back(task);
-  }
-  return tasks;
-}
-
-std::set<Digest> KeysOfKind(const RunSpec& spec, TaskKind kind) {
-  std::set<Digest> keys;
-  for (const PlannedTask& task : OfKind(TasksOf(spec), kind)) keys.insert(task.key);
-  return keys;
 }
 
 // The blocks whose scales the task works in.
@@ -96,7 +77,7 @@ TEST(PrepareGraphTest, WhatHasTheSameFunctionWithScalesIsTheTaskItWasWithoutThem
 
 TEST(PrepareGraphTest, RunsOfOtherWidthsGroupsMethodsHandoffsAndTrainingsShareEverySearch) {
   const RunSpec base = Prepared(BlockApSpec(kPreparedBlocks));
-  const std::set<Digest> searches = KeysOfKind(base, TaskKind::kSearchScales);
+  const std::set<Digest> searches = KeysOfKind(TasksOf(base), TaskKind::kSearchScales);
   ASSERT_EQ(searches.size(), 3u);
   std::vector<RunSpec> others(7, base);
   others[0].recipe.wbits = 4;
@@ -109,11 +90,11 @@ TEST(PrepareGraphTest, RunsOfOtherWidthsGroupsMethodsHandoffsAndTrainingsShareEv
   others[5].recipe.disjoint_windows = true;
   others[6].recipe.method = "sensitivity";
   for (size_t i = 0; i < others.size(); ++i) {
-    EXPECT_EQ(KeysOfKind(others[i], TaskKind::kSearchScales), searches) << "spec " << i;
+    EXPECT_EQ(KeysOfKind(TasksOf(others[i]), TaskKind::kSearchScales), searches) << "spec " << i;
   }
   RunSpec other_windows = base;
   other_windows.recipe.seed = 3;
-  EXPECT_NE(KeysOfKind(other_windows, TaskKind::kSearchScales), searches);
+  EXPECT_NE(KeysOfKind(TasksOf(other_windows), TaskKind::kSearchScales), searches);
 }
 
 TEST(PrepareGraphTest, AUnitReadsTheScalesOfEachOfItsBlocks) {

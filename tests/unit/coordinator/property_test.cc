@@ -20,7 +20,8 @@ namespace {
 
 RunSpec RandomSpec() {
   RunSpec spec = testing::BlockApSpec(*rc::gen::inRange(1, 6));
-  spec.recipe.method = *rc::gen::element<std::string>("block_ap", "rtn");
+  spec.recipe.method = *rc::gen::element<std::string>("block_ap", "rtn", "gptq");
+  if (spec.recipe.method == Method::kBlockAp) spec.recipe.init = *rc::gen::element<std::string>("minmax", "gptq");
   spec.recipe.wbits = *rc::gen::element(2, 3, 4, 8);
   spec.recipe.group_size = *rc::gen::element<int64_t>(-1, 1, 2, 4, 8, 16, 32, 64);
   spec.recipe.train_size = *rc::gen::inRange<int64_t>(1, 300);
@@ -31,6 +32,7 @@ RunSpec RandomSpec() {
   spec.recipe.export_format = *rc::gen::element<std::string>("gptq_v2", "fake_quant", "none");
   spec.recipe.preset = *rc::gen::element<std::string>("default", "efficientqat", "strong");
   spec.recipe.prepare = *rc::gen::element<std::string>("none", "awq");
+  spec.recipe.e2e_qp = *rc::gen::arbitrary<bool>();
   return spec;
 }
 
@@ -100,13 +102,17 @@ RC_GTEST_PROP(GraphProperty, AWholeRunSucceedsWithOneAttemptPerTask, ()) {
 
 RC_GTEST_PROP(GraphProperty, TheKindsOfARunAreThoseOfItsGraph, ()) {
   RunSpec spec = RandomSpec();
-  if (*rc::gen::arbitrary<bool>()) spec.eval_texts.clear();
+  spec.recipe.eval_ppl = *rc::gen::arbitrary<bool>();
+  spec.recipe.eval_kl = *rc::gen::arbitrary<bool>();
+  if (!*spec.recipe.eval_kl && *rc::gen::arbitrary<bool>()) spec.eval_texts.clear();
   spec.recipe.handoff = *rc::gen::element<std::string>("sequential", "independent", "relay");
+  if (spec.recipe.method == Method::kGptq && spec.recipe.handoff == Handoff::kRelay) spec.recipe.handoff = "sequential";
   const ResolvedSpec resolved = Resolve(spec);
   std::set<TaskKind> kinds;
   for (const PlannedTask& task : GraphOf(resolved)) kinds.insert(task.def.kind);
-  // The scales of the only block need no other block's output.
-  if (kinds.contains(TaskKind::kSearchScales) && resolved.model->num_hidden_layers == 1) {
+  // The scales of the only block, and GPTQ of it, need no other block's output.
+  const bool reads_chain = kinds.contains(TaskKind::kSearchScales) || kinds.contains(TaskKind::kGptqBlock);
+  if (reads_chain && resolved.model->num_hidden_layers == 1) {
     kinds.insert(TaskKind::kAdvance);
   }
   RC_ASSERT(kinds == KindsOfRun(resolved.spec, resolved.recipe));

@@ -228,7 +228,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadRecipe{"Threads", [](PartialRecipe& r) { r.threads = 0; }, "threads is 0"},
         BadRecipe{"Preset", [](PartialRecipe& r) { r.preset = "best"; }, "preset 'best' is unknown"},
         BadRecipe{"PresetWithNewline", [](PartialRecipe& r) { r.preset = "a\nb"; }, "preset 'a\\nb' is unknown"},
-        BadRecipe{"Method", [](PartialRecipe& r) { r.method = "gptq"; }, "method 'gptq' is unknown"},
+        BadRecipe{"Method", [](PartialRecipe& r) { r.method = "gtpq"; }, "method 'gtpq' is unknown"},
         BadRecipe{"Retries", [](PartialRecipe& r) { r.divergence_retries = -1; }, "divergence_retries is -1"},
         BadRecipe{"Format", [](PartialRecipe& r) { r.export_format = "onnx"; }, "export_format 'onnx' is unknown"},
         BadRecipe{"TargetBitsInfinite", [](PartialRecipe& r) { r.target_avg_bits = kInf; },
@@ -276,13 +276,13 @@ TEST(ResolveRecipeTest, AllProblemsAreReportedAtOnce) {
 
 TEST(ResolveRecipeTest, EveryWordThatIsNoneIsNamedTogetherWithEverythingElseThatIsWrong) {
   PartialRecipe partial = Small();
-  partial.method = "gptq";
+  partial.method = "gtpq";
   partial.epochs = -1;
   partial.handoff = "parallel";
   partial.layer_ordering = "reverse";
   const LlamaConfig model = TinyConfig(2);
   EXPECT_EQ(MessageOf(ResolveRecipe(partial, &model).status()),
-            "recipe: method 'gptq' is unknown, must be one of block_ap, rtn, sensitivity, none, noop; "
+            "recipe: method 'gtpq' is unknown, must be one of block_ap, rtn, gptq, sensitivity, none, noop; "
             "epochs is -1, must be a number between 0 and 1000; "
             "handoff 'parallel' is unknown, must be one of sequential, independent, relay; "
             "layer_ordering 'reverse' is unknown, must be one of original, sensitivity, random");
@@ -332,6 +332,34 @@ TEST(ResolveRecipeTest, WhatAGgufFileOrItsReaderHasNotIsSaidBeforeAnythingIsTrai
   model = TinyConfig(2);
   model.rope_scaling = RopeDynamic{2};
   EXPECT_THAT(refused(partial, model), HasSubstr("export_format gguf_q4_1: llama.cpp has no rope type dynamic"));
+}
+
+TEST(ResolveRecipeTest, SymIsRefusedBesideWhatMovesZeroPoints) {
+  const LlamaConfig model = TinyConfig(2);
+  PartialRecipe partial = Small();
+  partial.sym = true;
+  EXPECT_TRUE(ResolveRecipe(partial, &model).ok());
+  partial.zp_lr = 1e-3;
+  EXPECT_THAT(std::string(MessageOf(ResolveRecipe(partial, &model).status())),
+              HasSubstr("sym does not train zero points, and zp_lr is a rate for them"));
+  partial.zp_lr = 0;
+  partial.wbits = 2;
+  partial.middle_zero_points = true;
+  EXPECT_THAT(std::string(MessageOf(ResolveRecipe(partial, &model).status())),
+              HasSubstr("sym fixes every zero point at 2^(bits-1), and middle_zero_points"));
+}
+
+TEST(ResolveRecipeTest, EightBitsGoIntoGgufWhereTheyAreSymmetric) {
+  const LlamaConfig model = TinyConfig(2);
+  PartialRecipe partial = Small();
+  partial.wbits = 8;
+  partial.group_size = 32;
+  partial.export_format = "gguf";
+  EXPECT_EQ(ResolveRecipe(partial, &model).status().code(), absl::StatusCode::kFailedPrecondition);
+  partial.sym = true;
+  const auto recipe = ResolveRecipe(partial, &model);
+  ASSERT_TRUE(recipe.ok()) << recipe.status();
+  EXPECT_EQ(recipe->sensitivity_bits, "2,3,4,5,6,8");
 }
 
 TEST(ResolveRecipeTest, MiddleZeroPointsNeedABlockOfTwoBits) {

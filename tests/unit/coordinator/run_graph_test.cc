@@ -10,6 +10,7 @@
 #include "coordinator/plan/recipe/eval_shards.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/unit/coordinator/planned_graph.h"
 #include "tests/unit/coordinator/scheduler_harness.h"
 
 namespace lwq::coordinator {
@@ -21,30 +22,15 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using testing::NamedArtifact;
 using testing::NoopSpec;
+using testing::Out;
 using testing::RtnSpec;
+using testing::Titled;
 using ::testing::UnorderedElementsAre;
 
 const std::string kBase = "cpu|avx512|torch";
 
 std::vector<PlannedTask> Graph(const RunSpec& spec, const std::string& base = kBase) {
-  StatusOr<ResolvedSpec> resolved = ResolveSpec(spec);
-  LWQ_CHECK(resolved.ok(), resolved.status().ToString());
-  const Recipe recipe = PinRecipe(resolved->recipe, false);
-  StatusOr<RunGraph> graph = BuildRunGraph(spec, resolved->model.get(), recipe, UniformBases(base));
-  LWQ_CHECK(graph.ok(), graph.status().ToString());
-  return std::move(graph->tasks);
-}
-
-const PlannedTask& Titled(const std::vector<PlannedTask>& graph, std::string_view title) {
-  for (const PlannedTask& task : graph) {
-    if (task.title == title) return task;
-  }
-  LWQ_CHECK(false, "no task is titled ", title);
-  return graph[0];
-}
-
-TaskInput Out(const PlannedTask& task, const std::string& output) {
-  return TaskOutputRef{task.key, output};
+  return testing::TasksOf(spec, base);
 }
 
 std::set<Digest> Keys(const std::vector<PlannedTask>& graph) {
@@ -207,6 +193,15 @@ TEST(BuildRunGraphTest, EveryParameterIsReadableByTheWorkersReader) {
       case TaskKind::kReducePpl:
         EXPECT_TRUE(ReducePplParams::FromJson(params).ok());
         break;
+      case TaskKind::kEvaluateReference:
+        EXPECT_TRUE(EvaluateReferenceParams::FromJson(params).ok());
+        break;
+      case TaskKind::kEvaluateKl:
+        EXPECT_TRUE(EvaluateKlParams::FromJson(params).ok());
+        break;
+      case TaskKind::kReduceKl:
+        EXPECT_TRUE(ReduceKlParams::FromJson(params).ok());
+        break;
       case TaskKind::kPrepareRequests:
         EXPECT_TRUE(PrepareRequestsParams::FromJson(params).ok());
         break;
@@ -240,8 +235,14 @@ TEST(BuildRunGraphTest, EveryParameterIsReadableByTheWorkersReader) {
       case TaskKind::kWeightError:
         EXPECT_TRUE(WeightErrorParams::FromJson(params).ok());
         break;
+      case TaskKind::kGptqBlock:
+        EXPECT_TRUE(GptqBlockParams::FromJson(params).ok());
+        break;
       case TaskKind::kSearchScales:
         EXPECT_TRUE(SearchScalesParams::FromJson(params).ok());
+        break;
+      case TaskKind::kTrainScales:
+        EXPECT_TRUE(TrainScalesParams::FromJson(params).ok());
         break;
       case TaskKind::kNoop:
         break;
@@ -338,6 +339,7 @@ INSTANTIATE_TEST_SUITE_P(
                       KeyChange{"Wd", [](RunSpec& s) { s.recipe.wd = 0.1; }},
                       KeyChange{"ClipGrad", [](RunSpec& s) { s.recipe.clip_grad = 0.5; }},
                       KeyChange{"MiddleZeroPoints", [](RunSpec& s) { s.recipe.middle_zero_points = true; }},
+                      KeyChange{"Sym", [](RunSpec& s) { s.recipe.sym = true; }},
                       KeyChange{"EarlyStop", [](RunSpec& s) { s.recipe.early_stop = 1; }},
                       KeyChange{"Resets", [](RunSpec& s) { s.recipe.early_stop_resets = false; }},
                       KeyChange{"KeepBest", [](RunSpec& s) { s.recipe.keep_best = false; }},
@@ -402,6 +404,14 @@ TEST(BuildRunGraphTest, OnlyTheExportReadsTheModelsSmallFiles) {
     EXPECT_EQ(task.key == Titled(without, task.title).key, !exports) << task.title;
   }
   EXPECT_EQ(RunSpecFromJson(RunSpecToJson(spec))->model->companions, spec.model->companions);
+}
+
+TEST(BuildRunGraphTest, WhereOthersFindTheModelIsKeptAndChangesNoKey) {
+  RunSpec spec = BlockApSpec(2);
+  const std::set<Digest> keys = Keys(Graph(spec));
+  spec.model->uri = "hf://org/name@main";
+  EXPECT_EQ(Keys(Graph(spec)), keys);
+  EXPECT_EQ(RunSpecFromJson(RunSpecToJson(spec))->model->uri, spec.model->uri);
 }
 
 TEST(BuildRunGraphTest, NoopsAreDistinctByIndexAndSeed) {

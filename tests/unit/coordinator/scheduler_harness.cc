@@ -125,17 +125,24 @@ ReportSuccess HonestSuccess(const Lease& lease) {
     case TaskKind::kEmbed:
     case TaskKind::kAdvance:
     case TaskKind::kRtnBlock:
+    case TaskKind::kGptqBlock:
     case TaskKind::kExport:
     case TaskKind::kSearchScales:
+    case TaskKind::kTrainScales:
       break;
     case TaskKind::kTrainBlock:
       success.metrics_json = CanonicalJson(Json{{"best_val_loss", Numbers(lease, 1)[0]}});
       break;
     case TaskKind::kEvaluatePpl:
+    case TaskKind::kEvaluateReference:
+    case TaskKind::kEvaluateKl:
     case TaskKind::kScoreRequests:
       break;
     case TaskKind::kReduceAccuracy:
       success.metrics_json = R"({"measured":[{"metric":"acc","value":0.5,"standard_error":0.1,"count":26}]})";
+      break;
+    case TaskKind::kReduceKl:
+      success.metrics_json = R"({"measured":[{"metric":"kl_divergence","value":0.5,"standard_error":0.1,"count":99}]})";
       break;
     case TaskKind::kReducePpl:
       success.metrics_json = R"({"measured":[{"metric":"perplexity","value":2.5,"count":100}]})";

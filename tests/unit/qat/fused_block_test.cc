@@ -98,6 +98,26 @@ TEST_P(FusedBlockTest, OutputAndGradientsAgreeWithTheComposedBlock) {
   }
 }
 
+TEST_P(FusedBlockTest, WhatEachLinearReadsIsWhatTheComposedBlockGivesIt) {
+  const c10::NoGradGuard no_grad;
+  const BlockTensors block = Block();
+  const LinearInputs composed = InputsOfLinears(config_, block, tables_, hidden_);
+  const std::pair<LinearInput, at::Tensor> inputs[] = {{LinearInput::kQkv, composed.qkv},
+                                                       {LinearInput::kO, composed.o},
+                                                       {LinearInput::kGateUp, composed.gate_up},
+                                                       {LinearInput::kDown, composed.down}};
+  for (const InstructionSet set : FusingSets()) {
+    const ScopedInstructionSet scope(set);
+    for (const auto& [which, expected] : inputs) {
+      const at::Tensor read = FusedInputOfLinear(config_, block, tables_, hidden_, which);
+      EXPECT_EQ(read.scalar_type(), expected.scalar_type());
+      EXPECT_EQ(read.sizes(), expected.sizes());
+      EXPECT_LE(RelativeDifference(read, expected), Tolerance())
+          << static_cast<int>(which) << " " << InstructionSetName(set);
+    }
+  }
+}
+
 TEST_P(FusedBlockTest, WithoutGradientsAndWithAnyThreadsTheOutputIsTheSame) {
   for (const InstructionSet set : FusingSets()) {
     const ScopedInstructionSet scope(set);

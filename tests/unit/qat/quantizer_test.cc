@@ -3,12 +3,15 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/allclose.h>
+#include <ATen/ops/clamp.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/ones_like.h>
 #include <ATen/ops/pow.h>
 #include <ATen/ops/rand.h>
+#include <ATen/ops/randint.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/tensor.h>
+#include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 #include <c10/core/GradMode.h>
@@ -59,7 +62,7 @@ TEST(InitQuantizer, MiddleZeroPointsOfTwoBitsStillReachBothEndsOfEveryGroup) {
   const at::Tensor weight = Weights(1);
   for (const bool range_contains_zero : {true, false}) {
     const QuantizerInit plain = InitQuantizer(weight, 2, 32, range_contains_zero);
-    const QuantizerInit middle = InitQuantizer(weight, 2, 32, range_contains_zero, kMinScale, true);
+    const QuantizerInit middle = InitQuantizer(weight, 2, 32, range_contains_zero, kMinScale, ZeroPoints::kMiddle);
     EXPECT_GT((plain.zero_point != middle.zero_point).sum().item<int64_t>(), 0);
     EXPECT_TRUE(((middle.zero_point == 1) | (middle.zero_point == 2)).all().item<bool>());
     // Groups that were there already are as they were; no scale is smaller.
@@ -69,8 +72,54 @@ TEST(InitQuantizer, MiddleZeroPointsOfTwoBitsStillReachBothEndsOfEveryGroup) {
     const at::Tensor error = (FakeQuantReference(weight, middle.scale, middle.zero_point, 2, 32) - weight).abs();
     EXPECT_TRUE((error.reshape({-1, 32}) <= middle.scale * 1.001).all().item<bool>()) << range_contains_zero;
   }
-  const QuantizerInit wide = InitQuantizer(weight, 3, 32, true, kMinScale, true);
+  const QuantizerInit wide = InitQuantizer(weight, 3, 32, true, kMinScale, ZeroPoints::kMiddle);
   EXPECT_TRUE(wide.zero_point.equal(InitQuantizer(weight, 3, 32, true).zero_point)) << "2 bits alone have a middle";
+}
+
+TEST(InitQuantizer, SymmetricZeroPointsAreTheMiddleCodeAndOnlyThePositiveEndIsClippedByAtMostAStep) {
+  at::Tensor weight = Weights(1);
+  weight[0] = at::rand({64}, Seeded(2)) + 3;  // one-sided rows
+  weight[1] = -weight[0];
+  for (const int bits : {2, 3, 4, 5, 6, 8}) {
+    for (const int64_t group_size : {32, 2, -1}) {
+      const QuantizerInit init = InitQuantizer(weight, bits, group_size, true, kMinScale, ZeroPoints::kSymmetric);
+      EXPECT_TRUE((init.zero_point == (1 << (bits - 1))).all().item<bool>()) << bits;
+      const at::Tensor step = init.scale * 1.0001;
+      const at::Tensor decoded = FakeQuantReference(weight, init.scale, init.zero_point, bits, group_size);
+      const at::Tensor error = (decoded - weight).abs().reshape({init.scale.size(0), -1});
+      const at::Tensor levels = weight.reshape({init.scale.size(0), -1}) / init.scale;
+      const at::Tensor clipped = levels > (1 << (bits - 1)) - 0.5;
+      EXPECT_TRUE((error <= at::where(clipped, step, step / 2)).all().item<bool>()) << bits;
+      EXPECT_GT(clipped.sum().item<int64_t>(), 0) << "the positive row has a largest weight";
+      const QuantizerInit other = InitQuantizer(weight, bits, group_size, false, kMinScale, ZeroPoints::kSymmetric);
+      EXPECT_TRUE(other.scale.equal(init.scale)) << "range_contains_zero does nothing here";
+    }
+  }
+}
+
+// The loss is a sum over U · fake_quant; where no code changes within the step, its slope along a scale is exact.
+TEST(FakeQuant, TheGradientOfAScaleWithASymmetricZeroPointIsItsFiniteDifferenceWhereNoCodeChanges) {
+  for (const int bits : {2, 3, 4, 8}) {
+    // Weights a quarter of a step above codes, half of them beyond the last ones: none is near a threshold of rounding.
+    const int middle = 1 << (bits - 1);
+    const at::Tensor codes = at::randint(-2 * middle, 2 * middle, {4, 32}, Seeded(7), at::kFloat);
+    const at::Tensor weight = (codes + 0.25) * 0.25;
+    at::Tensor scale = at::full({4, 1}, 0.25f).requires_grad_();
+    const at::Tensor zero = at::full({4, 1}, static_cast<float>(middle));
+    const at::Tensor upstream = at::randn({4, 32}, Seeded(8));
+    (FakeQuant(weight, scale, zero, bits, 32, at::kFloat) * upstream).sum().backward();
+    // Straight through, a rounded w/s moves as w/s does: of the codes inside the slope is that of (q − z)·s less w/s.
+    const at::Tensor exact = codes.to(at::kDouble);
+    const at::Tensor levels = at::clamp(exact, -middle, middle - 1);
+    const at::Tensor inside = (levels == exact).to(at::kDouble);
+    const auto loss = [&](double s) {
+      const at::Tensor moved = levels * s + inside * (weight.to(at::kDouble) / s - (exact + 0.25)) * 0.25;
+      return (moved * upstream.to(at::kDouble)).sum({1}, /*keepdim=*/true);
+    };
+    constexpr double kStep = 1e-5;
+    const at::Tensor slope = (loss(0.25 + kStep) - loss(0.25 - kStep)) / (2 * kStep);
+    EXPECT_TRUE(at::allclose(scale.grad().to(at::kDouble), slope, 1e-5, 1e-5 * middle)) << bits;
+  }
 }
 
 TEST(ConfineZeroPointSte, ClampsToTheMiddleAndPassesTheGradientOn) {

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the calls of sensitivity and preparation hold does not grow with the number of blocks, and obeys what the plan
-// says their tasks need.
+// What the calls of sensitivity, preparation and GPTQ hold does not grow with the number of blocks, and obeys what the
+// plan says their tasks need.
 #include <cstdio>
 
 #include "coordinator/plan/cost/task_costs.h"
 #include "gtest/gtest.h"
 #include "tests/unit/qat/model_random_block.h"
 #include "tests/unit/qat/stream_boundaries.h"
+#include "worker/qat/api/gptq.h"
 #include "worker/qat/api/prepare.h"
 #include "worker/qat/api/sensitivity.h"
 
@@ -82,6 +83,10 @@ Peaks PeaksOf(const LlamaConfig& config, int64_t samples, int64_t seqlen) {
     const ScaleSearchOptions search{.bits = 2, .group_size = 64, .steps = 2, .error_samples = 1};
     return SearchScales(config, blocks[0], activations, search, nullptr, cancel).status();
   });
+  peaks[TaskKind::kGptqBlock] = PeakOf([&] {
+    const GptqOptions gptq{.bits = 2, .group_size = 64};
+    return QuantizeGptq(config, blocks[0], activations, gptq, nullptr, cancel).status();
+  });
   return peaks;
 }
 
@@ -113,9 +118,12 @@ TEST_P(SensitivityEstimateTest, MeasuredPeaksObeyTheTasksEstimatesWithoutTheirCh
   Recipe recipe{};
   recipe.training_seqlen = GetParam().seqlen;
   recipe.batch_size = 1;
+  recipe.method = Method::kGptq;
   constexpr int64_t kChunks = int64_t{4} * (8 << 20);  // what samples are read or written through
   for (const auto& [kind, peak] : PeaksOf(config, 1, GetParam().seqlen)) {
-    const int64_t sets = kind == TaskKind::kWeightError ? 0 : kind == TaskKind::kSearchScales ? 1 : 2;
+    const int64_t sets = kind == TaskKind::kWeightError                                    ? 0
+                         : kind == TaskKind::kSearchScales || kind == TaskKind::kGptqBlock ? 1
+                                                                                           : 2;
     const int64_t chunks = sets * kChunks;
     const int64_t estimate = coordinator::TaskMemoryBytes(kind, config, recipe) - chunks;
     std::printf("%s: %ld MiB of at most %ld\n", std::string(TaskKindName(kind)).c_str(), static_cast<long>(peak >> 20),

@@ -166,6 +166,30 @@ TEST_F(TrainBlockTest, MiddleZeroPointsLeaveBlocksOfOtherWidthsAlone) {
   }
 }
 
+TEST_F(TrainBlockTest, SymmetricZeroPointsNeverMoveAndScalesAreTrained) {
+  for (const int bits : {2, 4, 8}) {
+    TrainOptions options = Options();
+    options.bits = bits;
+    options.quant_lr = 1e-3;
+    options.zp_lr = 0.5;  // which moves those that may
+    options.keep_best = false;
+    options.sym = true;
+    options.epochs = 0;
+    const TrainOutcome untrained = Train(options);
+    options.epochs = 4;
+    const TrainOutcome trained = Train(options);
+    EXPECT_EQ(trained.zero_point_flips, 0);
+    for (const LinearKind kind : kAllLinears) {
+      const auto& before = std::get<QuantizedLinear>(untrained.blocks[0].block.linears.at(kind));
+      const auto& after = std::get<QuantizedLinear>(trained.blocks[0].block.linears.at(kind));
+      for (const char zero : after.zeros.bytes.view()) ASSERT_EQ(static_cast<unsigned char>(zero), 1 << (bits - 1));
+      EXPECT_TRUE(SameBytes(before.zeros, after.zeros)) << LinearName(kind);
+      EXPECT_FALSE(SameBytes(before.scales, after.scales)) << LinearName(kind);
+    }
+    EXPECT_NEAR(ServedLoss(trained.blocks[0].block), trained.final_val_loss, 1e-5 * trained.final_val_loss);
+  }
+}
+
 TEST_F(TrainBlockTest, NormsOfQueriesAndKeysAreTrainedAndBiasesAreNot) {
   const LlamaConfig config = RandomConfig({.has_extras = true});
   const BlockState block = RandomBlock(config, 3);

@@ -68,6 +68,36 @@ TEST(Report, RoundingOfPreparedBlocksIsNoBaselineAndRecoversItsOwnShare) {
   EXPECT_DOUBLE_EQ(Perplexity(report.rows[3]).recovered_share.value(), share);
 }
 
+TEST(Report, ARowOfGptqSaysWhatItsRoundingDependsOn) {
+  lwqat::v1::Run gptq = MeasuredRun("gptq-run", "gptq", 2.5, 2.0);
+  gptq.mutable_plan()->mutable_recipe()->set_train_size(32);
+  gptq.mutable_plan()->mutable_recipe()->set_damp_percent(0.01);
+  gptq.mutable_plan()->mutable_recipe()->set_desc_act(true);
+  const Report report = BuildReport({gptq, MeasuredRun("rtn-run", "rtn", 4.0, 2.0)}, 0);
+  ASSERT_EQ(report.rows.size(), 3u);
+  EXPECT_EQ(report.rows[1].recipe, "train_size 32, damp_percent 0.01, desc_act true");
+}
+
+TEST(Report, RoundingWhoseScalesWereTrainedIsNoBaselineAndSaysWhatItTrainedOn) {
+  lwqat::v1::Run trained = MeasuredRun("trained", "rtn", 2.5, 2.0);
+  lwqat::v1::Recipe& recipe = *trained.mutable_plan()->mutable_recipe();
+  recipe.set_e2e_qp(true);
+  recipe.set_e2e_train_size(64);
+  recipe.set_e2e_seqlen(512);
+  recipe.set_e2e_epochs(1);
+  recipe.set_e2e_batch_size(2);
+  recipe.set_e2e_lr(2e-5);
+  for (const int steps : {20, 12}) {
+    lwqat::v1::Task& segment = *trained.add_tasks();
+    segment.set_kind("train_scales");
+    segment.set_metrics_json(absl::StrCat(R"({"steps":)", steps, "}"));
+  }
+  const Report report = BuildReport({trained, MeasuredRun("rtn-run", "rtn", 4.0, 2.0)}, 0);
+  ASSERT_EQ(report.rows.size(), 3u);
+  EXPECT_EQ(report.rows[1].recipe, "e2e_train_size 64, e2e_seqlen 512, e2e_epochs 1, e2e_batch_size 2, e2e_lr 2e-05");
+  EXPECT_DOUBLE_EQ(Perplexity(report.rows[1]).recovered_share.value(), std::log(4.0 / 2.5) / std::log(2.0));
+}
+
 TEST(Report, TakesTheFullPrecisionNumberFromAnyRunOfTheSameModel) {
   const Report report =
       BuildReport({MeasuredRun("rtn-run", "rtn", 4.0, 0), MeasuredRun("ap-run", "block_ap", 2.5, 2.0)}, 0);

@@ -113,10 +113,14 @@ TEST(RunJson, HasPerplexitiesInTheEarlierFormToo) {
   measured->set_count(512);
   measured->set_add_bos(true);
   run.add_measured()->set_metric("accuracy");
+  run.mutable_spec()->add_eval_tasks()->set_name("lambada_openai");
+  lwqat::v1::Measured* of_task = run.add_measured();
+  of_task->set_dataset("lambada_openai");
+  of_task->set_metric("perplexity");  // of last words: no text's
   EXPECT_EQ(
       ToJson(run)["perplexities"],
       Json::array({{{"model", "fp"}, {"text", "heldout"}, {"perplexity", 1.5}, {"tokens", "512"}, {"add_bos", true}}}));
-  EXPECT_EQ(ToJson(run)["measured"].size(), 2u);
+  EXPECT_EQ(ToJson(run)["measured"].size(), 3u);
 }
 
 TEST(LayerStatistics, StandBesideTheMessageInARunsJson) {

@@ -4,6 +4,7 @@
 
 #include "gtest/gtest.h"
 #include "reporting/json_text.h"
+#include "reporting/metric.h"
 #include "tests/unit/reporting/sample_runs.h"
 
 namespace lwq::reporting {
@@ -28,6 +29,20 @@ TEST(TimeLeft, KeepsPilotTrainingsApartFromThoseOfTheRun) {
   pilot->set_title("pilot block 9");
   pilot->set_seconds(1);
   EXPECT_DOUBLE_EQ(*EstimateSecondsLeft(run), (3 * 0.75 + 3 + 2) / 2);  // the evaluation: the mean of 3 s and 1 s
+}
+
+TEST(Metric, SaysWhatACountCountsAndWhichOfTwoValuesIsTheBetter) {
+  EXPECT_EQ(CountedBy("perplexity", "held-out"), "tokens");
+  EXPECT_EQ(CountedBy("perplexity", "lambada_openai"), "items") << "a last word each";
+  EXPECT_EQ(CountedBy("word_perplexity", "wikitext"), "words");
+  EXPECT_EQ(CountedBy("kl_divergence", "held-out"), "predicted tokens");
+  EXPECT_EQ(TraitsOfMetric("kl_divergence").lower_is_better, true);
+  EXPECT_EQ(TraitsOfMetric("top1_agreement").lower_is_better, false);
+  EXPECT_EQ(TraitsOfMetric("bits_per_byte").lower_is_better, true);
+  for (const char* metric :
+       {"kl_divergence", "top1_agreement", "word_perplexity", "byte_perplexity", "bits_per_byte"}) {
+    EXPECT_TRUE(TraitsOfMetric(metric).needs_equal_windows) << metric;
+  }
 }
 
 TEST(JsonText, KeepsTheProtosNamesAndEveryField) {

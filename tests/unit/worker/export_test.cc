@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // Exports as a reader sees them: bit-identical blocks, equal bytes on repeat, clear refusals.
-#include "worker/export/export.h"
+#include "common/export/export.h"
 
 #include <filesystem>
 
+#include "common/export/block_checkpoint.h"
+#include "common/export/fake_quant/fake_quant_weight.h"
+#include "common/export/file_tree_writer.h"
+#include "common/export/model_blocks.h"
 #include "common/object_store/memory_store.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/fixtures/tiny_model.h"
 #include "tests/fixtures/whole_file.h"
 #include "tests/unit/worker/pack_testing.h"
-#include "worker/export/block_checkpoint.h"
-#include "worker/export/fake_quant/fake_quant_weight.h"
-#include "worker/export/file_tree_writer.h"
-#include "worker/export/model_blocks.h"
 
 namespace lwq::qat {
 namespace {
@@ -67,9 +67,28 @@ class ExportTest : public ::testing::Test {
     Publish(std::move(blocks));
   }
 
-  StatusOr<ExportResult> Export(ExportFormat format, int64_t shard_bytes = int64_t{4} << 30) {
+  // Of which every zero point is 2^(bits − 1).
+  void MakeSymmetricBlocks(int bits, int64_t group_size) {
+    MakeUniformBlocks(bits, group_size);
+    std::vector<BlockState> blocks = std::move(blocks_);
+    for (BlockState& block : blocks) {
+      for (auto& [kind, weight] : block.linears) {
+        auto& linear = std::get<QuantizedLinear>(weight);
+        const std::string zeros(linear.zeros.bytes.size(), static_cast<char>(1 << (bits - 1)));
+        linear.zeros.bytes = Bytes::FromString(zeros);
+      }
+    }
+    Publish(std::move(blocks));
+  }
+
+  StatusOr<ExportResult> Export(ExportFormat format, int64_t shard_bytes = int64_t{4} << 30,
+                                ZeroPoints zero_points = ZeroPoints::kAny) {
     CheckpointBlocks blocks(&artifacts_, checkpoints_);
-    return ExportModel(model_, blocks, {.format = format, .shard_bytes = shard_bytes}, artifacts_, nullptr, cancel_);
+    const ExportOptions options = {.format = format, .shard_bytes = shard_bytes, .zero_points = zero_points};
+    return ExportModel(model_, blocks, options, artifacts_, nullptr, cancel_);
+  }
+  StatusOr<ExportResult> ExportSymmetric(ExportFormat format) {
+    return Export(format, int64_t{4} << 30, ZeroPoints::kSymmetric);
   }
 
   // Everything a reader of the exported directory can ask for is what went in.
@@ -140,6 +159,45 @@ TEST_F(ExportTest, ACompressedTensorsExportReadsBackBitForBitAtEveryWidth) {
       EXPECT_EQ(result->metrics["scales_rounded"], 0);
       ExpectReadsBack(OpenExport(*result));
     }
+  }
+}
+
+TEST_F(ExportTest, SymmetricExportsSaySoAndReadBackBitForBitAtEveryWidthAndOddGroups) {
+  MakeModel();
+  for (const ExportFormat format : {ExportFormat::kGptqV2, ExportFormat::kCompressedTensors}) {
+    for (const int bits : {2, 3, 4, 5, 6, 8}) {
+      if (!FormatHolds(format, bits)) continue;
+      for (const int64_t group_size : {-1, 32, 16, 1}) {
+        MakeSymmetricBlocks(bits, group_size);
+        const auto result = ExportSymmetric(format);
+        ASSERT_TRUE(result.ok()) << result.status();
+        const FileTree exported = OpenExport(*result);
+        ExpectReadsBack(exported);
+        const std::string text(exported.ReadAll("config.json")->view());
+        const std::string says = format == ExportFormat::kGptqV2 ? "\"sym\": true" : "\"symmetric\": true";
+        EXPECT_THAT(text, HasSubstr(says)) << WordOf(format) << " " << bits;
+      }
+    }
+  }
+}
+
+TEST_F(ExportTest, ASymmetricExportInCompressedTensorsStoresNoZeroPoints) {
+  MakeModel();
+  MakeSymmetricBlocks(4, 32);
+  const double with = (*Export(ExportFormat::kCompressedTensors)).metrics["stored_bits_per_weight"];
+  const double without = (*ExportSymmetric(ExportFormat::kCompressedTensors)).metrics["stored_bits_per_weight"];
+  EXPECT_EQ(without, 4 + 16.0 / 32);
+  EXPECT_EQ(with, 4 + (16.0 + 4) / 32);
+}
+
+TEST_F(ExportTest, AZeroPointThatIsNotTheMiddleIsNoSymmetricExport) {
+  MakeModel();
+  MakeUniformBlocks(4, 32);
+  for (const ExportFormat format : {ExportFormat::kGptqV2, ExportFormat::kCompressedTensors}) {
+    const auto result = ExportSymmetric(format);
+    EXPECT_EQ(result.status().code(), absl::StatusCode::kInvalidArgument) << result.status();
+    EXPECT_THAT(std::string(MessageOf(result.status())),
+                AllOf(HasSubstr("model.layers.0."), HasSubstr("the zero point of group "), HasSubstr(", not 8")));
   }
 }
 

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // ggml's blocks hold every code at every zero point as scale · (code − zero), and refuse what they cannot.
-#include "worker/export/gguf/ggml_blocks.h"
+#include "common/export/gguf/ggml_blocks.h"
 
 #include <cmath>
+#include <map>
 
+#include "common/export/fake_quant/fake_quant_weight.h"
 #include "common/export_format/gguf.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/unit/worker/pack_testing.h"
-#include "worker/export/fake_quant/fake_quant_weight.h"
 
 namespace lwq::qat {
 namespace {
@@ -79,8 +80,22 @@ TEST(GgmlBlocksTest, EveryCodeAtEveryZeroPointComesBackInTheTypeOfItsWidth) {
 
 TEST(GgmlBlocksTest, TwoBitsAroundTheMiddleComeBackFromTheSmallestType) {
   const QuantizedLinear linear = EveryCode(2, {1, 2}, kScales);
-  EXPECT_EQ(GgufTypeOf({linear.out_features, kColumns, 2, 64, true}, GgufFourBits::kExact), GgmlType::kQ2_0);
+  EXPECT_EQ(GgufTypeOf({linear.out_features, kColumns, 2, 64, ZeroPoints::kMiddle}, GgufFourBits::kExact),
+            GgmlType::kQ2_0);
   ExpectExact(linear, GgmlType::kQ2_0);
+}
+
+TEST(GgmlBlocksTest, SymmetricCodesComeBackFromTheSmallestTypeOfTheirWidthInBothFormats) {
+  const std::map<int, GgmlType> types = {{2, GgmlType::kQ2_0}, {3, GgmlType::kQ4_0}, {4, GgmlType::kQ4_0},
+                                         {5, GgmlType::kQ8_0}, {6, GgmlType::kQ8_0}, {8, GgmlType::kQ8_0}};
+  for (const auto& [bits, type] : types) {
+    // Of 8 bits it takes more rows than one for all codes to appear.
+    const QuantizedLinear linear = EveryCode(bits, std::vector<int>(50, 1 << (bits - 1)), kScales);
+    for (const GgufFourBits four_bits : {GgufFourBits::kExact, GgufFourBits::kSmall}) {
+      EXPECT_EQ(GgufTypeOf({linear.out_features, kColumns, bits, 64, ZeroPoints::kSymmetric}, four_bits), type) << bits;
+    }
+    ExpectExact(linear, type);
+  }
 }
 
 TEST(GgmlBlocksTest, OffsetsOfTheSmallFourBitTypeAreRoundedToFp16AndNothingElse) {

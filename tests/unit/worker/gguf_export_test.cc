@@ -4,6 +4,13 @@
 #include <cmath>
 #include <filesystem>
 
+#include "common/export/block_checkpoint.h"
+#include "common/export/export.h"
+#include "common/export/fake_quant/fake_quant_weight.h"
+#include "common/export/gguf/gguf_file.h"
+#include "common/export/gguf/gguf_metadata.h"
+#include "common/export/gguf/gguf_names.h"
+#include "common/export/model_blocks.h"
 #include "common/export_format/gguf.h"
 #include "common/object_store/memory_store.h"
 #include "gmock/gmock.h"
@@ -11,13 +18,6 @@
 #include "tests/fixtures/tiny_model.h"
 #include "tests/fixtures/whole_file.h"
 #include "tests/unit/worker/pack_testing.h"
-#include "worker/export/block_checkpoint.h"
-#include "worker/export/export.h"
-#include "worker/export/fake_quant/fake_quant_weight.h"
-#include "worker/export/gguf/gguf_file.h"
-#include "worker/export/gguf/gguf_metadata.h"
-#include "worker/export/gguf/gguf_names.h"
-#include "worker/export/model_blocks.h"
 
 namespace lwq::qat {
 namespace {
@@ -179,7 +179,7 @@ TEST_F(GgufExportTest, EveryWidthHasTheWeightsOfItsCheckpointsInTheTypeThatThePl
 TEST_F(GgufExportTest, TwoBitsAroundTheMiddleTakeTwoAndAQuarterBits) {
   MakeModel();
   MakeBlocks({2, 64}, /*middle_zero_points=*/true);
-  const auto result = Export({.format = ExportFormat::kGguf, .middle_zero_points = true});
+  const auto result = Export({.format = ExportFormat::kGguf, .zero_points = ZeroPoints::kMiddle});
   const GgufFile file = Open(result);
   ExpectWeights(file);
   EXPECT_EQ(result->metrics["stored_bits_per_weight"], 2.25);
@@ -191,7 +191,8 @@ TEST_F(GgufExportTest, TwoBitsAroundTheMiddleTakeTwoAndAQuarterBits) {
 TEST_F(GgufExportTest, AZeroPointThatIsNotInTheMiddleIsRefusedByNameWhereTheMiddleWasPromised) {
   MakeModel();
   MakeBlocks({2, 64});
-  ExpectRefused("model.layers.0.self_attn.q_proj: group ", {.format = ExportFormat::kGguf, .middle_zero_points = true},
+  ExpectRefused("model.layers.0.self_attn.q_proj: group ",
+                {.format = ExportFormat::kGguf, .zero_points = ZeroPoints::kMiddle},
                 absl::StatusCode::kInvalidArgument);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // GGUF files: what is written is read, and what is damaged is refused in one line.
-#include "worker/export/gguf/gguf_file.h"
+#include "common/export/gguf/gguf_file.h"
 
 #include <cstring>
 

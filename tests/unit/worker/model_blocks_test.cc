@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reading blocks and head from plain and gptq_v2 models, and every way such a model can be wrong.
-#include "worker/export/model_blocks.h"
+#include "common/export/model_blocks.h"
 
+#include "common/export/gptq_v2/gptq_layout.h"
 #include "common/model/check_model.h"
 #include "common/model/model_config.h"
 #include "common/object_store/memory_store.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/unit/worker/pack_testing.h"
-#include "worker/export/gptq_v2/gptq_layout.h"
 
 namespace lwq::qat {
 namespace {

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bit streams: exact inverses, the 3-bit layout against a table of its own, refusals.
-#include "worker/export/bit_pack.h"
+#include "common/export/bit_pack.h"
 
 #include <cmath>
 #include <limits>
 
+#include "common/export/half.h"
 #include "gtest/gtest.h"
 #include "rapidcheck/gtest.h"
 #include "tests/unit/worker/pack_testing.h"
-#include "worker/export/half.h"
 
 namespace lwq::qat {
 namespace {

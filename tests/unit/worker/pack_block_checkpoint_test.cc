@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Block checkpoints: a state comes back bit for bit, equal states are equal bytes, and nothing damaged is accepted.
-#include "worker/export/block_checkpoint.h"
+#include "common/export/block_checkpoint.h"
 
 #include <limits>
 

@@ -5,12 +5,12 @@
 
 #include <functional>
 
+#include "common/export/compressed_tensors/compressed_tensors_layout.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rapidcheck/gtest.h"
 #include "tests/unit/worker/pack_testing.h"
 #include "tests/unit/worker/quantized_formats.h"
-#include "worker/export/compressed_tensors/compressed_tensors_layout.h"
 
 namespace lwq::qat {
 namespace {

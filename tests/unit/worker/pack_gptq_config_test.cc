@@ -2,12 +2,12 @@
 // quantization_config: what we write reads back linear by linear, and what we cannot read is refused by name.
 #include "common/model/gptq_config.h"
 
+#include "common/export/gptq_v2/gptq_export_config.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rapidcheck/gtest.h"
 #include "tests/unit/worker/pack_testing.h"
 #include "tests/unit/worker/quantized_formats.h"
-#include "worker/export/gptq_v2/gptq_export_config.h"
 
 namespace lwq::qat {
 namespace {
@@ -43,6 +43,16 @@ TEST(GptqConfigTest, AUniformModelNeedsNoOverrides) {
   EXPECT_EQ(json["pack_dtype"], "int32");
   EXPECT_EQ(json["meta"]["quantizer"][0].get<std::string>().substr(0, 4), "lwq:");
   EXPECT_FALSE(json.contains("dynamic"));
+}
+
+TEST(GptqConfigTest, ASymmetricModelSaysSymAndStillHasTheMetaThatTellsItsVersion) {
+  const std::vector<BlockFormat> blocks = {UniformFormat(4, 32), UniformFormat(4, 32)};
+  Json json = *MakeGptqConfig(blocks, ZeroPoints::kSymmetric);
+  EXPECT_EQ(json["sym"], true);
+  EXPECT_TRUE(json["meta"].contains("quantizer"));
+  EXPECT_TRUE(Describes(json, blocks));
+  json["sym"] = false;
+  EXPECT_EQ(json, *MakeGptqConfig(blocks)) << "and nothing else is different";
 }
 
 TEST(GptqConfigTest, WholeRowsAreMinusOneWhereverRowsDifferInLength) {

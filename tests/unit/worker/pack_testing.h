@@ -12,11 +12,11 @@
 #include <vector>
 
 #include "common/artifact/safetensors.h"
+#include "common/export/block.h"
+#include "common/export/half.h"
 #include "common/model/llama_config.h"
 #include "common/model/tensor_source.h"
 #include "tests/fixtures/random.h"
-#include "worker/export/half.h"
-#include "worker/qat/api/block.h"
 
 namespace lwq::qat {
 

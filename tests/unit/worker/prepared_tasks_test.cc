@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tasks of a model whose blocks are prepared.
+#include "common/export/fake_quant/fake_quant_weight.h"
 #include "tests/unit/worker/tasks_fixture.h"
-#include "worker/export/fake_quant/fake_quant_weight.h"
 
 namespace lwq::worker {
 namespace {

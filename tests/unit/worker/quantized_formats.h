@@ -7,10 +7,10 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/export/block_format.h"
 #include "common/model/module_rules.h"
 #include "gtest/gtest.h"
 #include "tests/fixtures/random.h"
-#include "worker/export/block_format.h"
 
 namespace lwq::qat {
 

@@ -2,8 +2,8 @@
 // Tasks that measure sensitivity.
 #include <cmath>
 
+#include "common/export/block_checkpoint.h"
 #include "tests/unit/worker/tasks_fixture.h"
-#include "worker/export/block_checkpoint.h"
 
 namespace lwq::worker {
 namespace {

@@ -4,11 +4,11 @@
 #include <cmath>
 #include <limits>
 
+#include "common/export/block_checkpoint.h"
+#include "common/export/gguf/gguf_file.h"
+#include "common/export/model_blocks.h"
 #include "tests/testing/as_bytes.h"
 #include "tests/unit/worker/tasks_fixture.h"
-#include "worker/export/block_checkpoint.h"
-#include "worker/export/gguf/gguf_file.h"
-#include "worker/export/model_blocks.h"
 #include "worker/qat/api/block_ops.h"
 #include "worker/tasks/model_inputs.h"
 #include "worker/tasks/window_losses.h"

@@ -13,6 +13,7 @@
 
 #include "common/artifact/samples.h"
 #include "common/model/llama_config.h"
+#include "common/recipe/zero_points.h"
 #include "worker/qat/api/block.h"
 #include "worker/qat/api/execution.h"
 
@@ -40,7 +41,7 @@ struct RtnOptions {
   bool range_contains_zero = true;  // initial range widened to contain 0 (false: EfficientQAT)
   // Scales are fp16 numbers, the smallest 2^-24, before the integers are derived (false: EfficientQAT, at least 1e-4).
   bool fp16_scales = true;
-  bool middle_zero_points = false;  // of 2 bits: zero points are 1 or 2
+  ZeroPoints zero_points = ZeroPoints::kAny;
 };
 StatusOr<BlockState> QuantizeRtn(const LlamaConfig& config, const BlockState& block, const RtnOptions& options);
 
@@ -59,11 +60,6 @@ struct PerplexityResult {
   double nll_sum = 0;  // sum over windows of the mean cross-entropy
   int64_t windows = 0;
   int64_t tokens = 0;  // windows × seqlen
-};
-struct HeadWeights {
-  HostTensor embedding;   // [vocab, hidden]
-  HostTensor final_norm;  // [hidden]
-  HostTensor lm_head;     // [vocab, hidden]; the embedding when tied
 };
 // The loss of every window, in order.
 StatusOr<std::vector<double>> MeasureWindowLosses(const LlamaConfig& config, const HeadWeights& head,

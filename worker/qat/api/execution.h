@@ -2,11 +2,10 @@
 // How computations run: device, precision, threads; cancellation and progress.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
-#include <functional>
 #include <string>
 
+#include "common/export/progress.h"  // IWYU pragma: export
 #include "common/status/status.h"
 
 namespace lwq::qat {
@@ -18,20 +17,6 @@ struct Execution {
   Precision precision = Precision::kF32;
   int threads = 1;
 };
-
-// Set from any thread; computations look at it between micro-batches and return CANCELLED.
-struct CancelToken {
-  std::atomic<bool> cancelled{false};
-};
-
-struct Progress {
-  std::string stage;  // "train", "validate", "advance", "evaluate", …
-  int64_t step = 0;   // done
-  int64_t steps = 0;  // in total, 0 when not known
-  double loss = 0;    // last training loss; NaN where the stage has none
-};
-// Called from the computing thread, at most once per micro-batch; must return quickly.
-using ProgressSink = std::function<void(const Progress&)>;
 
 // Call once per process, before anything else of worker/qat, on the thread that will do all tensor work. Installs the
 // caching allocator with a cap of memory_limit_bytes (0: none; allocations beyond it fail the task with

@@ -25,6 +25,7 @@
 #include "common/artifact/samples.h"
 #include "common/artifact/tensor.h"
 #include "common/model/llama_config.h"
+#include "common/recipe/zero_points.h"
 #include "common/status/status.h"
 #include "worker/qat/api/block.h"
 #include "worker/qat/api/execution.h"
@@ -52,10 +53,11 @@ Status CheckScales(const LlamaConfig& config, const BlockScales& scales);
 StatusOr<BlockState> FoldScales(const LlamaConfig& config, const BlockState& block, const BlockScales& scales);
 
 struct ScaleSearchOptions {
-  // The quantizer whose error is compared: round-to-nearest with fp16 scales and ranges that contain 0.
+  // The quantizer whose error is compared: round-to-nearest with fp16 scales and ranges that contain 0, or symmetric.
   int bits = 0;
-  int64_t group_size = 0;     // divides the input width of every linear; −1: a whole row
-  int64_t steps = 20;         // exponents 0, 1/steps … 1
+  int64_t group_size = 0;  // divides the input width of every linear; −1: a whole row
+  int64_t steps = 20;      // exponents 0, 1/steps … 1
+  ZeroPoints zero_points = ZeroPoints::kAny;
   int64_t error_samples = 1;  // the error is measured on the tokens of the first so many samples
   Execution execution = {};   // computes in float32, whatever the precision
 };

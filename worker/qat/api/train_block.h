@@ -43,6 +43,7 @@ using lwq::LrSchedule;
 //   range_contains_zero     initial range widened to contain 0 (false: EfficientQAT)
 //   middle_zero_points      of 2-bit blocks: zero points are 1 or 2 from the initial ones on, in every forward pass and
 //                           in the integers; others are trained as without it
+//   sym                     zero points are 2^(bits − 1) and not trained, whatever zp_lr says; scales are trained
 //   clip_grad               above 0: before a step all gradients are scaled so that their L2 norm is at most this, as
 //                           torch.nn.utils.clip_grad_norm_ does; over all blocks of the unit
 struct TrainOptions : TrainSettings {

@@ -18,7 +18,7 @@ StatusOr<BlockState> QuantizeRtn(const LlamaConfig& config, const BlockState& bl
       const at::Tensor weight = LoadLinear(config, block, kind, at::kFloat, at::kCPU);
       const QuantizerInit init =
           InitQuantizer(weight, options.bits, options.group_size, options.range_contains_zero,
-                        options.fp16_scales ? kMinScale : kEfficientQatMinScale, options.middle_zero_points);
+                        options.fp16_scales ? kMinScale : kEfficientQatMinScale, options.zero_points);
       const at::Tensor scale = options.fp16_scales ? RoundScaleToFp16Ste(init.scale) : init.scale;
       auto linear = DeriveQuantizedLinear(weight, scale, init.zero_point, options.bits, options.group_size);
       if (!linear.ok()) return Annotate(linear.status(), LinearName(kind));

@@ -134,4 +134,18 @@ LinearInputs InputsOfLinears(const LlamaConfig& config, const BlockTensors& bloc
   return inputs;
 }
 
+at::Tensor InputOfLinear(const LlamaConfig& config, const BlockTensors& block, const SequenceTables& tables,
+                         const at::Tensor& hidden, LinearInput which) {
+  if (CanFuseBlock(block, hidden)) return FusedInputOfLinear(config, block, tables, hidden, which);
+  const at::ScalarType compute = block[LinearKind::kQ].scalar_type();
+  const at::Tensor residual = Widened(hidden);
+  const at::Tensor x = RmsNorm(residual, block.input_norm, config.rms_norm_eps).to(compute);
+  if (which == LinearInput::kQkv) return x;
+  const at::Tensor heads = AttendedHeads(config, block, tables, x);
+  if (which == LinearInput::kO) return heads;
+  const at::Tensor attended = residual.add(Project(block, LinearKind::kO, heads));
+  const at::Tensor y = RmsNorm(attended, block.post_attention_norm, config.rms_norm_eps).to(compute);
+  return which == LinearInput::kGateUp ? y : GatedUp(block, y);
+}
+
 }  // namespace lwq::qat

@@ -48,6 +48,11 @@ struct LinearInputs {
 LinearInputs InputsOfLinears(const LlamaConfig& config, const BlockTensors& block, const SequenceTables& tables,
                              const at::Tensor& hidden);
 
+// One of them alone, without what comes after it in the block; by the fused kernels where there are any, in float32
+// too.
+at::Tensor InputOfLinear(const LlamaConfig& config, const BlockTensors& block, const SequenceTables& tables,
+                         const at::Tensor& hidden, LinearInput which);
+
 // x / sqrt(mean(x²) + eps) · weight over the last dimension, computed in float32 (float64 for float64).
 at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps);
 

@@ -27,4 +27,7 @@ struct BlockTensors {
   const at::Tensor& bias(LinearKind kind) const { return biases[static_cast<size_t>(kind)]; }
 };
 
+// What linears of a block read: those of one enumerator the same.
+enum class LinearInput { kQkv, kO, kGateUp, kDown };
+
 }  // namespace lwq::qat

@@ -89,32 +89,27 @@ class Pass {
   at::Tensor Forward(const at::Tensor& hidden, const BlockTensors& block, Kept& kept) const {
     const at::Tensor stream = hidden.view({g_.rows(), g_.hidden});
     Normalize(stream, block.input_norm, kept.x, kept.inverse1);
-    kept.q = EmptyOutput(block[LinearKind::kQ]);
-    kept.k = EmptyOutput(block[LinearKind::kK]);
-    kept.v = EmptyOutput(block[LinearKind::kV]);
-    LinearsInto(kept.x,
-                {{block[LinearKind::kQ], kept.q}, {block[LinearKind::kK], kept.k}, {block[LinearKind::kV], kept.v}});
-    Rotate(kept.q, g_.attention.heads, 1);
-    Rotate(kept.k, g_.attention.kv_heads, 1);
-    kept.o = at::empty_like(kept.q);
-    kept.log_sums = EmptyF32({g_.attention.batch, g_.attention.heads, g_.attention.tokens});
-    FusedAttention(g_.attention, kept.q, kept.k, kept.v, kept.o, kept.log_sums);
-    kept.attended = EmptyF32({g_.rows(), g_.hidden});
-    LinearInto(kept.o, block[LinearKind::kO], kept.attended, stream);
+    Attend(block, kept);
+    AddAttention(stream, block, kept);
     if (!keeps_) kept.q = kept.k = kept.v = kept.o = kept.x = at::Tensor();
     Normalize(kept.attended, block.post_attention_norm, kept.y, kept.inverse2);
-    kept.gate = EmptyOutput(block[LinearKind::kGate]);
-    kept.up = EmptyOutput(block[LinearKind::kUp]);
-    LinearsInto(kept.y, {{block[LinearKind::kGate], kept.gate}, {block[LinearKind::kUp], kept.up}});
-    if (!keeps_) kept.y = at::Tensor();
-    // Without backward the product takes the gate's place.
-    const at::Tensor h = keeps_ ? at::empty_like(kept.gate) : kept.gate;
-    ForEachRow(g_.rows(), [&](int64_t row) {
-      kernels_.swiglu(RowOf(kept.gate, row), RowOf(kept.up, row), g_.intermediate, RowOf(h, row));
-    });
+    const at::Tensor h = GatedUp(block, kept);
     const at::Tensor out = keeps_ ? EmptyF32({g_.rows(), g_.hidden}) : kept.attended;
     LinearInto(h, block[LinearKind::kDown], out, kept.attended);
     return out.view(hidden.sizes());
+  }
+
+  // What the linear reads, and nothing behind it.
+  at::Tensor InputOf(const at::Tensor& hidden, const BlockTensors& block, LinearInput which) const {
+    const at::Tensor stream = hidden.view({g_.rows(), g_.hidden});
+    Kept kept;
+    Normalize(stream, block.input_norm, kept.x, kept.inverse1);
+    if (which == LinearInput::kQkv) return kept.x;
+    Attend(block, kept);
+    if (which == LinearInput::kO) return kept.o;
+    AddAttention(stream, block, kept);
+    Normalize(kept.attended, block.post_attention_norm, kept.y, kept.inverse2);
+    return which == LinearInput::kGateUp ? kept.y : GatedUp(block, kept);
   }
 
   void SetKeeps(bool keeps) { keeps_ = keeps; }
@@ -137,6 +132,40 @@ class Pass {
 
  private:
   using WeightGradient = absl::FunctionRef<void(LinearKind, const at::Tensor&, const PackedColumns&)>;
+
+  // From x to o.
+  void Attend(const BlockTensors& block, Kept& kept) const {
+    kept.q = EmptyOutput(block[LinearKind::kQ]);
+    kept.k = EmptyOutput(block[LinearKind::kK]);
+    kept.v = EmptyOutput(block[LinearKind::kV]);
+    LinearsInto(kept.x,
+                {{block[LinearKind::kQ], kept.q}, {block[LinearKind::kK], kept.k}, {block[LinearKind::kV], kept.v}});
+    Rotate(kept.q, g_.attention.heads, 1);
+    Rotate(kept.k, g_.attention.kv_heads, 1);
+    kept.o = at::empty_like(kept.q);
+    kept.log_sums = EmptyF32({g_.attention.batch, g_.attention.heads, g_.attention.tokens});
+    FusedAttention(g_.attention, kept.q, kept.k, kept.v, kept.o, kept.log_sums);
+  }
+
+  // From o to the residual stream in the middle of the block.
+  void AddAttention(const at::Tensor& stream, const BlockTensors& block, Kept& kept) const {
+    kept.attended = EmptyF32({g_.rows(), g_.hidden});
+    LinearInto(kept.o, block[LinearKind::kO], kept.attended, stream);
+  }
+
+  // From y to what down reads.
+  at::Tensor GatedUp(const BlockTensors& block, Kept& kept) const {
+    kept.gate = EmptyOutput(block[LinearKind::kGate]);
+    kept.up = EmptyOutput(block[LinearKind::kUp]);
+    LinearsInto(kept.y, {{block[LinearKind::kGate], kept.gate}, {block[LinearKind::kUp], kept.up}});
+    if (!keeps_) kept.y = at::Tensor();
+    // Without backward the product takes the gate's place.
+    const at::Tensor h = keeps_ ? at::empty_like(kept.gate) : kept.gate;
+    ForEachRow(g_.rows(), [&](int64_t row) {
+      kernels_.swiglu(RowOf(kept.gate, row), RowOf(kept.up, row), g_.intermediate, RowOf(h, row));
+    });
+    return h;
+  }
 
   at::Tensor EmptyOutput(const at::Tensor& weight) const { return at::empty({g_.rows(), weight.size(0)}, type_); }
 
@@ -368,6 +397,16 @@ at::Tensor FusedBlockForward(const LlamaConfig& config, const BlockTensors& bloc
   Pass pass(geometry, block.linears[0].scalar_type());
   pass.SetKeeps(false);
   return pass.Forward(stream, block, kept);
+}
+
+at::Tensor FusedInputOfLinear(const LlamaConfig& config, const BlockTensors& block, const SequenceTables& tables,
+                              const at::Tensor& hidden, LinearInput which) {
+  const c10::NoGradGuard no_grad;
+  const at::Tensor x = hidden.to(at::kFloat).contiguous();
+  const Geometry geometry(config, tables, x);
+  Pass pass(geometry, block.linears[0].scalar_type());
+  pass.SetKeeps(false);
+  return pass.InputOf(x, block, which).view({x.size(0), x.size(1), -1});
 }
 
 }  // namespace lwq::qat

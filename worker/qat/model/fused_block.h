@@ -20,6 +20,10 @@ namespace lwq::qat {
 // are no biases and no norms of queries and keys.
 bool CanFuseBlock(const BlockTensors& block, const at::Tensor& hidden);
 
+// As InputOfLinear (block_forward.h), not differentiable. Requires CanFuseBlock.
+at::Tensor FusedInputOfLinear(const LlamaConfig& config, const BlockTensors& block, const SequenceTables& tables,
+                              const at::Tensor& hidden, LinearInput which);
+
 // As BlockForward. Requires CanFuseBlock.
 at::Tensor FusedBlockForward(const LlamaConfig& config, const BlockTensors& block, const SequenceTables& tables,
                              const at::Tensor& hidden);

@@ -170,8 +170,8 @@ class Search {
   // Q(W·s)/s − W.
   at::Tensor WeightError(const at::Tensor& weight, const at::Tensor& columns) const {
     const at::Tensor scaled = weight.mul(columns);
-    const QuantizerInit init =
-        InitQuantizer(scaled, options_.bits, options_.group_size, /*range_contains_zero=*/true, kMinScale);
+    const QuantizerInit init = InitQuantizer(scaled, options_.bits, options_.group_size, /*range_contains_zero=*/true,
+                                             kMinScale, options_.zero_points);
     at::Tensor rounded = FakeQuant(scaled, RoundScaleToFp16Ste(init.scale), init.zero_point, options_.bits,
                                    options_.group_size, at::kFloat);
     return rounded.sub_(scaled).div_(columns);

@@ -2,9 +2,11 @@
 #include "worker/qat/quant/quantizer_reference.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/abs.h>
 #include <ATen/ops/amax.h>
 #include <ATen/ops/amin.h>
 #include <ATen/ops/clamp.h>
+#include <ATen/ops/full_like.h>
 #include <ATen/ops/maximum.h>
 #include <ATen/ops/minimum.h>
 #include <ATen/ops/round.h>
@@ -79,6 +81,12 @@ void MoveToMiddle(const at::Tensor& minimum, const at::Tensor& maximum, double m
   init.zero_point = zero;
 }
 
+QuantizerInit InitSymmetric(const at::Tensor& grouped, int bits, double min_scale) {
+  const at::Tensor largest = at::amax(at::abs(grouped), {-1}, /*keepdim=*/true);
+  const at::Tensor scale = at::clamp(largest / SymmetricZeroPoint(bits), min_scale, kMaxScale);
+  return {scale, at::full_like(scale, SymmetricZeroPoint(bits))};
+}
+
 // Whole numbers 0 … max_code, [rows, group].
 at::Tensor Codes(const at::Tensor& grouped, const at::Tensor& scale, const at::Tensor& zero, float max_code) {
   const at::Tensor ratio = grouped / scale;
@@ -121,13 +129,14 @@ int64_t CheckQuantizerShapes(const at::Tensor& weight, const at::Tensor& scale, 
 }
 
 QuantizerInit InitQuantizer(const at::Tensor& weight, int bits, int64_t group_size, bool range_contains_zero,
-                            double min_scale, bool middle_zero_points) {
+                            double min_scale, ZeroPoints zero_points) {
   CheckBits(bits);
   if (weight.dim() != 2 || weight.numel() == 0) {
     ThrowInvalid(absl::StrCat("a quantizer's weight is [out, in] and not empty, not ", Shape(weight)));
   }
   c10::AutoGradMode no_grad(false);
   const at::Tensor grouped = weight.detach().to(at::kFloat).reshape({-1, ResolveGroupSize(weight.size(1), group_size)});
+  if (zero_points == ZeroPoints::kSymmetric) return InitSymmetric(grouped, bits, min_scale);
   at::Tensor minimum = at::amin(grouped, {-1}, /*keepdim=*/true);
   at::Tensor maximum = at::amax(grouped, {-1}, /*keepdim=*/true);
   if (range_contains_zero) {
@@ -137,7 +146,7 @@ QuantizerInit InitQuantizer(const at::Tensor& weight, int bits, int64_t group_si
   const at::Tensor scale = at::clamp((maximum - minimum) / MaxCode(bits), min_scale, kMaxScale);
   const at::Tensor offset = at::clamp(minimum / scale, -kMaxInitialZeroPoint, kMaxInitialZeroPoint);
   QuantizerInit init = {scale, at::round(-offset)};
-  if (middle_zero_points && bits == 2) MoveToMiddle(minimum, maximum, min_scale, init);
+  if (zero_points == ZeroPoints::kMiddle && bits == 2) MoveToMiddle(minimum, maximum, min_scale, init);
   return init;
 }
 

@@ -24,13 +24,15 @@
 
 #include <cstdint>
 
+#include "common/recipe/zero_points.h"
+
 namespace lwq::qat {
 
 inline constexpr double kMinScale = 0x1p-24;  // the smallest fp16 number
 inline constexpr double kEfficientQatMinScale = 1e-4;
 inline constexpr double kMaxScale = 1e4;
 inline constexpr double kMaxInitialZeroPoint = 1e4;
-// Of 2 bits, with middle_zero_points: zero is one of the two codes in the middle, so that levels go from −1 to 2 or
+// Of 2 bits, with ZeroPoints::kMiddle: zero is one of the two codes in the middle, so that levels go from −1 to 2 or
 // from −2 to 1.
 inline constexpr double kLowMiddleZeroPoint = 1;
 inline constexpr double kHighMiddleZeroPoint = 2;
@@ -42,11 +44,17 @@ struct QuantizerInit {
 
 // From minimum and maximum of each group: s = clamp((max − min) / qmax), z = round(−clamp(min / s, ±1e4)).
 // range_contains_zero widens the range to min(min, 0) … max(max, 0) first, so that every zero point lies in 0 … qmax
-// and zero is exact; false is EfficientQAT's. With middle_zero_points, which at other widths than 2 bits does nothing,
+// and zero is exact; false is EfficientQAT's. With ZeroPoints::kMiddle, which at other widths than 2 bits does nothing,
 // z is clamped to 1 … 2, and the scale of a group whose z that moves is what then covers the group's weights: s =
 // max(max / (3 − z), −min / z), never below what it was. No gradient.
+//
+// With ZeroPoints::kSymmetric z = 2^(bits − 1) and s = clamp(max|w| / 2^(bits − 1)), whatever range_contains_zero says:
+// the largest weight, where it is negative, is the code 0; where it is positive it is clipped by at most one step. The
+// other two scales in use clip less and round everything more coarsely: 2 max|w| / qmax, the symmetric range cut into
+// qmax steps (GPTQ's reference quantizer with sym, arXiv 2210.17323), and max|w| / (2^(bits − 1) − 1), which leaves one
+// code unused. docs/adr/0037-served.md has what they cost (scripts/compare_symmetric_scales).
 QuantizerInit InitQuantizer(const at::Tensor& weight, int bits, int64_t group_size, bool range_contains_zero,
-                            double min_scale = kMinScale, bool middle_zero_points = false);
+                            double min_scale = kMinScale, ZeroPoints zero_points = ZeroPoints::kAny);
 
 at::Tensor FakeQuantReference(const at::Tensor& weight, const at::Tensor& scale, const at::Tensor& zero_point, int bits,
                               int64_t group_size);

@@ -31,21 +31,22 @@ LatentBlock::LatentBlock(const LlamaConfig& config, const BlockState& weights, c
                          const TrainOptions& options, at::Device device, const BlockState* start)
     : choice_(choice),
       fp16_scales_(options.fp16_scales),
-      middle_zero_points_(options.middle_zero_points && choice.bits == 2),
+      zero_points_(ZeroPointsOf(options)),
       compute_type_(ComputeType(options.execution.precision)) {
   for (const LinearKind kind : kAllLinears) {
     TrainedLinear& linear = linears_[static_cast<size_t>(kind)];
     linear.weight = LoadLinear(config, weights, kind, at::kFloat, device);
     const QuantizerInit init =
         start == nullptr ? InitQuantizer(linear.weight, choice.bits, choice.group_size, options.range_contains_zero,
-                                         fp16_scales_ ? kMinScale : kEfficientQatMinScale, middle_zero_points_)
+                                         fp16_scales_ ? kMinScale : kEfficientQatMinScale, zero_points_)
                          : QuantizerOf(start->linears.at(kind), device);
     linear.scale = init.scale;
     linear.zero_point = init.zero_point;
     linear.initial_zeros = init.zero_point.clamp(0, (1 << choice.bits) - 1).to(at::kByte);
     linear.weight.set_requires_grad(options.weight_lr != 0);
     linear.scale.set_requires_grad(options.quant_lr != 0);
-    linear.zero_point.set_requires_grad(options.zp_lr.value_or(options.quant_lr) != 0);
+    linear.zero_point.set_requires_grad(zero_points_ != ZeroPoints::kSymmetric &&
+                                        options.zp_lr.value_or(options.quant_lr) != 0);
   }
   input_norm_ = LoadNorm(config, weights.input_norm, kInputNorm, device);
   post_attention_norm_ = LoadNorm(config, weights.post_attention_norm, kPostAttentionNorm, device);
@@ -65,7 +66,8 @@ at::Tensor LatentBlock::ServedScale(const TrainedLinear& linear) const {
 }
 
 at::Tensor LatentBlock::ServedZeroPoint(const TrainedLinear& linear) const {
-  return middle_zero_points_ ? ConfineZeroPointSte(linear.zero_point) : linear.zero_point;
+  const bool confined = zero_points_ == ZeroPoints::kMiddle && choice_.bits == 2;
+  return confined ? ConfineZeroPointSte(linear.zero_point) : linear.zero_point;
 }
 
 BlockTensors LatentBlock::FakeQuantized() const {

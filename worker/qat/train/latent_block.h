@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "common/recipe/zero_points.h"
 #include "common/task/quant_choice.h"
 #include "worker/qat/api/train_block.h"
 #include "worker/qat/model/block_tensors.h"
@@ -72,7 +73,7 @@ class LatentBlock {
 
   QuantChoice choice_;
   bool fp16_scales_;
-  bool middle_zero_points_;  // of 2 bits alone
+  ZeroPoints zero_points_;
   at::ScalarType compute_type_;
   std::array<TrainedLinear, std::size(kAllLinears)> linears_;
   at::Tensor input_norm_;
