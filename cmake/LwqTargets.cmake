@@ -2,6 +2,37 @@
 # With LWQ_UNITY the sources of a library or a test are compiled in batches: names in anonymous namespaces must then
 # differ within a target.
 
+# What nearly every source of a kind includes, compiled once for all targets of that kind (lwq_precompiled): libraries and
+# tests, each without and with LibTorch, whose options differ.
+function(lwq_headers name)
+  cmake_parse_arguments(ARG "LIBRARY" "" "DEPS;HEADERS" ${ARGN})
+  set(source "${CMAKE_BINARY_DIR}/${name}.cc")
+  if(ARG_LIBRARY)
+    file(GENERATE OUTPUT "${source}" CONTENT "")
+    add_library(${name} STATIC "${source}")
+  else()
+    file(GENERATE OUTPUT "${source}" CONTENT "int main() {}\n")
+    add_executable(${name} "${source}")
+  endif()
+  target_link_libraries(${name} PRIVATE ${ARG_DEPS} lwq_warnings)
+  target_compile_options(${name} PRIVATE -pthread)
+  target_precompile_headers(${name} PRIVATE ${ARG_HEADERS})
+endfunction()
+
+# Gives a target of the kind library or test the headers of its kind, where sources are compiled in batches. All that share
+# them have -pthread, as it defines a macro.
+function(lwq_precompiled name kind deps)
+  if(deps MATCHES "lwq_(qat_|worker_tasks|fixture|torch)")
+    set(headers lwq_torch_${kind}_headers)
+  else()
+    set(headers lwq_${kind}_headers)
+  endif()
+  if(TARGET ${headers})
+    target_precompile_headers(${name} REUSE_FROM ${headers})
+    target_compile_options(${name} PRIVATE -pthread)
+  endif()
+endfunction()
+
 # lwq_library(NAME SOURCES file … DEPS target …): one static library per folder. Sources that include generated or third
 # party headers add their own dependencies. A library without sources is an INTERFACE library.
 function(lwq_library name)
@@ -11,6 +42,7 @@ function(lwq_library name)
     target_include_directories(${name} PUBLIC "${CMAKE_SOURCE_DIR}")
     target_link_libraries(${name} PUBLIC ${ARG_DEPS} PRIVATE lwq_warnings)
     set_target_properties(${name} PROPERTIES UNITY_BUILD ${LWQ_UNITY} UNITY_BUILD_BATCH_SIZE 30)
+    lwq_precompiled(${name} library "${ARG_DEPS}")
   else()
     add_library(${name} INTERFACE)
     target_include_directories(${name} INTERFACE "${CMAKE_SOURCE_DIR}")
@@ -52,11 +84,7 @@ function(lwq_test name)
     set(test_main lwq_torch_test_main)
   endif()
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gmock ${test_main} lwq_warnings)
-  if(LWQ_UNITY AND test_main STREQUAL GTest::gtest_main)
-    target_precompile_headers(${name} REUSE_FROM lwq_test_headers)
-    # All that share the headers or none, as it defines a macro.
-    target_compile_options(${name} PRIVATE -pthread)
-  endif()
+  lwq_precompiled(${name} test "${ARG_DEPS}")
   if(ARG_PROGRAMS)
     add_dependencies(${name} ${ARG_PROGRAMS})
   endif()

@@ -64,11 +64,15 @@ endif()
 
 # LibTorch is found here and linked by worker/qat alone (lwq_torch); nothing else may name it.
 find_package(Torch REQUIRED)
+find_package(OpenMP REQUIRED COMPONENTS CXX)  # worker/qat/device
 add_library(lwq_torch INTERFACE)
 target_link_libraries(lwq_torch INTERFACE ${TORCH_LIBRARIES})
 target_include_directories(lwq_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
 # LibTorch's own headers include single operators, not all of them: 3 s less for each source.
 target_compile_definitions(lwq_torch INTERFACE AT_PER_OPERATOR_HEADERS)
+# What most sources with LibTorch include (lwq_precompiled).
+set(LWQ_TORCH_HEADERS <ATen/core/Tensor.h> <ATen/TensorOperators.h> <ATen/ops/empty.h> <ATen/ops/randn.h> <ATen/ops/tensor.h>
+  <ATen/ops/zeros.h> <c10/core/GradMode.h> <torch/csrc/autograd/autograd.h> <torch/csrc/autograd/custom_function.h>)
 # Debian's libblas.so.3 alternatives lead to a reference BLAS or to the pthread OpenBLAS; DT_RPATH (not DT_RUNPATH) is
 # also used for the dependencies of libtorch_cpu, and so pins the OpenMP build. See docs/adr/0003-blas.md. A LibTorch from
 # elsewhere has its BLAS inside.
