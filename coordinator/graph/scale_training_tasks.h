@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <map>
 
+#include "common/task/task_params.h"
 #include "coordinator/graph/planned_task.h"
 #include "coordinator/graph/run_spec.h"
 

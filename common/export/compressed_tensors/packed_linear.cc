@@ -8,6 +8,7 @@
 
 #include "common/export/bit_pack.h"
 #include "common/export/quantized_linear.h"
+#include "common/export_format/compressed_tensors.h"
 
 namespace lwq::qat {
 namespace {
