@@ -83,6 +83,7 @@ StatusOr<ServedModel> ServedModelOf(const LlamaConfig& config, TensorSource& ten
   if (!std::includes(served.group_sizes.begin(), served.group_sizes.end(), rows.begin(), rows.end())) {
     served.group_sizes.insert(-1);
   }
+  LWQ_ASSIGN_OR_RETURN(served.zero_points, qat::ZeroPointsOfBlocks(blocks));
   return served;
 }
 

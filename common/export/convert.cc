@@ -8,7 +8,6 @@
 #include "common/export/model_blocks.h"
 #include "common/model/check_model.h"
 #include "common/model/quantization.h"
-#include "common/recipe/zero_points.h"
 
 namespace lwq::qat {
 namespace {
@@ -17,27 +16,6 @@ Status NothingToConvert() {
   return absl::FailedPreconditionError(
       "the model is not quantized (it has no quantization_config): there are no codes that another format could hold; "
       "lwq local quantizes it");
-}
-
-// Which of the kinds that formats make use of the zero points of all blocks are.
-StatusOr<ZeroPoints> ZeroPointsOfBlocks(BlockSource& blocks) {
-  bool symmetric = true, middle = true, two_bits = false;
-  for (int64_t k = 0; k < blocks.blocks(); ++k) {
-    LWQ_ASSIGN_OR_RETURN(const BlockState block, blocks.Load(k));
-    for (const auto& [kind, weight] : block.linears) {
-      const auto* linear = std::get_if<QuantizedLinear>(&weight);
-      if (linear == nullptr) continue;
-      const std::string_view zeros = linear->zeros.bytes.view();
-      const auto all = [&](auto predicate) { return std::all_of(zeros.begin(), zeros.end(), predicate); };
-      symmetric =
-          symmetric && all([&](char zero) { return static_cast<uint8_t>(zero) == SymmetricZeroPoint(linear->bits); });
-      if (linear->bits != 2) continue;
-      two_bits = true;
-      middle = middle && all([](char zero) { return zero == 1 || zero == 2; });
-    }
-  }
-  if (symmetric) return ZeroPoints::kSymmetric;
-  return two_bits && middle ? ZeroPoints::kMiddle : ZeroPoints::kAny;
 }
 
 }  // namespace
@@ -65,6 +43,26 @@ StatusOr<BlockState> ModelBlocks::Load(int64_t block) {
   LWQ_ASSIGN_OR_RETURN(BlockState state, LoadBlock(*tensors_, *config_, block));
   LWQ_RETURN_IF_ERROR(CheckBlock(state, absl::StrCat("block ", block)));
   return state;
+}
+
+StatusOr<ZeroPoints> ZeroPointsOfBlocks(BlockSource& blocks) {
+  bool symmetric = true, middle = true, two_bits = false;
+  for (int64_t k = 0; k < blocks.blocks(); ++k) {
+    LWQ_ASSIGN_OR_RETURN(const BlockState block, blocks.Load(k));
+    for (const auto& [kind, weight] : block.linears) {
+      const auto* linear = std::get_if<QuantizedLinear>(&weight);
+      if (linear == nullptr) continue;
+      const std::string_view zeros = linear->zeros.bytes.view();
+      const auto all = [&](auto predicate) { return std::all_of(zeros.begin(), zeros.end(), predicate); };
+      symmetric =
+          symmetric && all([&](char zero) { return static_cast<uint8_t>(zero) == SymmetricZeroPoint(linear->bits); });
+      if (linear->bits != 2) continue;
+      two_bits = true;
+      middle = middle && all([](char zero) { return zero == 1 || zero == 2; });
+    }
+  }
+  if (symmetric) return ZeroPoints::kSymmetric;
+  return two_bits && middle ? ZeroPoints::kMiddle : ZeroPoints::kAny;
 }
 
 StatusOr<Json> ConvertExport(const QuantizedModel& model, ExportFormat format, FileSink& sink,

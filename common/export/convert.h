@@ -14,6 +14,7 @@
 #include "common/model/llama_config.h"
 #include "common/model/tensor_source.h"
 #include "common/recipe/choices.h"
+#include "common/recipe/zero_points.h"
 #include "common/status/status.h"
 
 namespace lwq::qat {
@@ -41,6 +42,10 @@ class ModelBlocks : public BlockSource {
   const LlamaConfig* config_;
   TensorSource* tensors_;
 };
+
+// The kind of zero points that all blocks have, as far as formats make use of it (zero_points.h): symmetric ones of 2
+// bits are middle ones, too, and count as symmetric. Reads every block.
+StatusOr<ZeroPoints> ZeroPointsOfBlocks(BlockSource& blocks);
 
 // WriteExport's metrics. FAILED_PRECONDITION, before anything is written: a plain model, a format that the model has
 // already, a width or group size that the format has no place for, what llama.cpp lacks. Else WriteExport's errors.

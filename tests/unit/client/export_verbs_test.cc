@@ -83,6 +83,18 @@ TEST_F(ExportVerbsTest, ConvertTakesEverythingAlongAndSaysWhatWasRounded) {
   EXPECT_EQ(FilesOf("back").at("config.json"), FilesOf("a").at("config.json"));
 }
 
+TEST_F(ExportVerbsTest, TheCardOfAConvertedSymmetricExportSaysWhoLoadsASymmetricOne) {
+  MakeModel({.num_hidden_layers = 2});
+  MakeBlocks({4, 32});
+  MakeSymmetric();
+  ASSERT_TRUE(Export(ExportFormat::kCompressedTensors, "a", int64_t{4} << 30, ZeroPoints::kSymmetric).ok());
+  const std::string card = reporting::ModelCard(test::FinishedPolicyRun(), {.base_card = {}, .version = "1"});
+  ASSERT_TRUE(WriteWholeFile(At("a/README.md"), card).ok());
+  ASSERT_EQ(Convert("a", "gptq_v2", "b"), 0) << cli_.err();
+  EXPECT_THAT(FilesOf("b").at("README.md"), HasSubstr("vLLM 0.32.0 loads 4 bits in gptq_v2 exactly"));
+  EXPECT_EQ(Json::parse(FilesOf("b").at("config.json"))["quantization_config"]["sym"], true);
+}
+
 TEST_F(ExportVerbsTest, ConvertRefusesInALineAndLeavesNothing) {
   MakeGptq();
   EXPECT_EQ(Convert("a", "safetensors", "out"), 2);

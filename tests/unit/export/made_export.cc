@@ -62,11 +62,19 @@ void MadeExportTest::MakeBlocks(const std::function<Width(int64_t)>& choose, uin
 }
 
 void MadeExportTest::CentreZeroPoints() {
+  ChangeZeroPoints([](uint8_t zero, int) { return zero < 2 ? 1 : 2; });
+}
+
+void MadeExportTest::MakeSymmetric() {
+  ChangeZeroPoints([](uint8_t, int bits) { return SymmetricZeroPoint(bits); });
+}
+
+void MadeExportTest::ChangeZeroPoints(const std::function<int(uint8_t zero, int bits)>& change) {
   for (BlockState& block : blocks_) {
     for (auto& [kind, weight] : block.linears) {
       auto& linear = std::get<QuantizedLinear>(weight);
       auto zeros = ValuesOf<uint8_t>(linear.zeros);
-      for (uint8_t& zero : zeros) zero = zero < 2 ? 1 : 2;
+      for (uint8_t& zero : zeros) zero = static_cast<uint8_t>(change(zero, linear.bits));
       linear.zeros = MakeTensor(DType::kU8, linear.zeros.shape, zeros);
     }
   }

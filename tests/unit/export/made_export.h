@@ -44,6 +44,8 @@ class MadeExportTest : public ::testing::Test {
   }
   // Zero points of 2 bits become 1 or 2.
   void CentreZeroPoints();
+  // Zero points become those of symmetric quantization.
+  void MakeSymmetric();
 
   // Exports the blocks to At(name).
   Status Export(ExportFormat format, const std::string& name, int64_t shard_bytes = int64_t{4} << 30,
@@ -61,6 +63,7 @@ class MadeExportTest : public ::testing::Test {
 
  private:
   std::string root_;
+  void ChangeZeroPoints(const std::function<int(uint8_t zero, int bits)>& change);
 };
 
 }  // namespace lwq::qat

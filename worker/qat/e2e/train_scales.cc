@@ -70,6 +70,14 @@ Status CheckWindows(SampleSource& train, SampleSource& validation) {
   return absl::InvalidArgumentError("train and validation windows of E2E-QP have different lengths");
 }
 
+Status CheckInputs(const LlamaConfig& config, const HeadWeights& head, const std::vector<BlockState>& blocks,
+                   const ScaleState& state, SampleSource& train, SampleSource& validation) {
+  LWQ_RETURN_IF_ERROR(CheckHead(config, head));
+  LWQ_RETURN_IF_ERROR(CheckBlocks(config, blocks));
+  LWQ_RETURN_IF_ERROR(CheckState(blocks, state));
+  return CheckWindows(train, validation);
+}
+
 std::vector<ScaleTensors> TensorsOf(const ScaleState& state, at::Device device) {
   std::vector<ScaleTensors> tensors;
   for (const BlockScaleState& block : state.blocks) {
@@ -247,11 +255,8 @@ StatusOr<TrainScalesOutcome> TrainScales(const LlamaConfig& config, const HeadWe
   return TorchGuard("training scales", [&]() -> StatusOr<TrainScalesOutcome> {
     const ScopedThreads threads(options.execution.threads);
     LWQ_ASSIGN_OR_RETURN(const at::Device device, OpenDevice(options.execution.device));
-    LWQ_RETURN_IF_ERROR(CheckHead(config, head));
-    LWQ_RETURN_IF_ERROR(CheckBlocks(config, blocks));
-    LWQ_RETURN_IF_ERROR(CheckState(blocks, state));
+    LWQ_RETURN_IF_ERROR(CheckInputs(config, head, blocks, state, train, validation));
     LWQ_RETURN_IF_ERROR(CheckOptions(options, state));
-    LWQ_RETURN_IF_ERROR(CheckWindows(train, validation));
     return Segment(config, head, blocks, state, train, validation, options, device, progress, cancel).Run();
   });
 }
@@ -262,10 +267,7 @@ StatusOr<ScaleGradients> GradientsOfScales(const LlamaConfig& config, const Head
   return TorchGuard("differentiating scales", [&]() -> StatusOr<ScaleGradients> {
     const ScopedThreads threads(options.execution.threads);
     LWQ_ASSIGN_OR_RETURN(const at::Device device, OpenDevice(options.execution.device));
-    LWQ_RETURN_IF_ERROR(CheckHead(config, head));
-    LWQ_RETURN_IF_ERROR(CheckBlocks(config, blocks));
-    LWQ_RETURN_IF_ERROR(CheckState(blocks, state));
-    LWQ_RETURN_IF_ERROR(CheckWindows(windows, windows));
+    LWQ_RETURN_IF_ERROR(CheckInputs(config, head, blocks, state, windows, windows));
     const CancelToken never;
     const ProgressSink nobody;
     Segment segment(config, head, blocks, state, windows, windows, options, device, nobody, never);
