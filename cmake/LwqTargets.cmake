@@ -19,10 +19,13 @@ function(lwq_headers name)
   target_precompile_headers(${name} PRIVATE ${ARG_HEADERS})
 endfunction()
 
+# What a target depends on where it needs LibTorch's headers.
+set(LWQ_USES_TORCH "lwq_(qat_|worker_tasks|fixture|torch)")
+
 # Gives a target of the kind library or test the headers of its kind, where sources are compiled in batches. All that share
 # them have -pthread, as it defines a macro.
 function(lwq_precompiled name kind deps)
-  if(deps MATCHES "lwq_(qat_|worker_tasks|fixture|torch)")
+  if(deps MATCHES "${LWQ_USES_TORCH}")
     set(headers lwq_torch_${kind}_headers)
   else()
     set(headers lwq_${kind}_headers)
@@ -65,11 +68,12 @@ if(LWQ_TESTS AND LWQ_WORKER)
 endif()
 
 # lwq_test(NAME SUITE unit|property|conformance|simulation|numerics|integration|tidy SOURCES … DEPS … [PROGRAMS target …]
-# [TIMEOUT s] [SERIAL]): one GoogleTest binary, one CTest entry; scripts/test adds up the cases of each suite from the
-# binaries' own reports. PROGRAMS are built before it: those that it starts. Nothing without LWQ_TESTS.
+# [TIMEOUT s] [SERIAL] [OPTIMIZED]): one GoogleTest binary, one CTest entry; scripts/test adds up the cases of each suite from
+# the binaries' own reports. PROGRAMS are built before it: those that it starts. OPTIMIZED: the sources of the test compute
+# for long themselves; all with LibTorch are optimized. Nothing without LWQ_TESTS.
 # Test data: the macro LWQ_SOURCE_DIR is the repository's root, LWQ_BINARY_DIR the build folder.
 function(lwq_test name)
-  cmake_parse_arguments(ARG "SERIAL" "SUITE;TIMEOUT" "SOURCES;DEPS;PROGRAMS" ${ARGN})
+  cmake_parse_arguments(ARG "SERIAL;OPTIMIZED" "SUITE;TIMEOUT" "SOURCES;DEPS;PROGRAMS" ${ARGN})
   if(NOT LWQ_TESTS)
     return()
   endif()
@@ -84,7 +88,12 @@ function(lwq_test name)
     set(test_main lwq_torch_test_main)
   endif()
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gmock ${test_main} lwq_warnings)
-  lwq_precompiled(${name} test "${ARG_DEPS}")
+  if(NOT ARG_OPTIMIZED)
+    lwq_precompiled(${name} test "${ARG_DEPS}")
+    if(NOT ARG_DEPS MATCHES "${LWQ_USES_TORCH}")
+      target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O0>)
+    endif()
+  endif()
   if(ARG_PROGRAMS)
     add_dependencies(${name} ${ARG_PROGRAMS})
   endif()
