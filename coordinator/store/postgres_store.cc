@@ -124,7 +124,7 @@ std::vector<PreparedSql> PreparedStatements() {
       {kCommit, "COMMIT"},
       // A commit of another term, or one that does not follow the last, would be number NULL, which the column refuses:
       // so the statement fails, and with it the transaction, without a second round trip to look first.
-      {kFence, "UPDATE leader SET commits = CASE WHEN term = $1 AND commits = $2 - 1 THEN $2 END"}};
+      {kFence, "UPDATE leader SET commits = CASE WHEN term = $1 AND commits + 1 = $2 THEN $2 END"}};
   for (size_t i = 0; i < kRowStatements; ++i) {
     const auto statement = static_cast<RowStatement>(i);
     statements.push_back({StatementName(statement), PostgresSqlOf(statement)});
