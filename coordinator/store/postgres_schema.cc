@@ -147,6 +147,12 @@ CREATE INDEX log_lines_by_run ON log_lines (run_id, sequence);
 )sql",
 };
 
+// Looked up as rows, not by to_regclass: a session answers that from what it remembers, and who has waited for the lock
+// would not see what was made meanwhile.
+constexpr const char* kFindVersionTable =
+    "SELECT oid FROM pg_class WHERE relname = 'schema_version' AND relnamespace = "
+    "(SELECT oid FROM pg_namespace WHERE nspname = 'lwq')";
+
 // "LWQC": of the advisory lock that a migration holds.
 constexpr const char* kLockPostgresMigrations = "SELECT pg_advisory_xact_lock(1280786755)";
 
@@ -162,7 +168,7 @@ StatusOr<std::string> TextOf(PostgresConnection& connection, const char* sql) {
 
 // 0: there is none of ours.
 StatusOr<int> VersionOf(PostgresConnection& connection) {
-  LWQ_ASSIGN_OR_RETURN(const std::string table, TextOf(connection, "SELECT to_regclass('lwq.schema_version')"));
+  LWQ_ASSIGN_OR_RETURN(const std::string table, TextOf(connection, kFindVersionTable));
   if (table.empty()) return 0;
   int version = -1;
   LWQ_RETURN_IF_ERROR(connection.Query("SELECT version FROM lwq.schema_version", [&](const Row& row) {
@@ -180,7 +186,8 @@ Status CreateSchema(PostgresConnection& connection) {
     return absl::FailedPreconditionError(
         absl::StrCat("its encoding is ", encoding, ": create a database with ENCODING 'UTF8'"));
   }
-  LWQ_ASSIGN_OR_RETURN(const std::string there, TextOf(connection, "SELECT to_regnamespace('lwq')"));
+  LWQ_ASSIGN_OR_RETURN(const std::string there,
+                       TextOf(connection, "SELECT oid FROM pg_namespace WHERE nspname = 'lwq'"));
   if (there.empty()) {
     LWQ_RETURN_IF_ERROR(connection.Run("CREATE SCHEMA lwq"));
   } else {
