@@ -135,8 +135,9 @@ StatusOr<TaskOutcome> ExecuteKind<TaskKind::kTrainBlock>(const Task& task, const
 
   LWQ_ASSIGN_OR_RETURN(const Beginning beginning, BeginningOf(params, task, context, *model));
   const qat::TrainInputs inputs{&train_in, &train_target, &val_in, &val_target, beginning.start};
-  LWQ_ASSIGN_OR_RETURN(const qat::TrainOutcome trained, qat::TrainBlock(model->config(), beginning.unit, inputs,
-                                                                        options, context.progress, *context.cancel));
+  LWQ_ASSIGN_OR_RETURN(const qat::TrainOutcome trained,
+                       qat::TrainBlock(model->config(), beginning.unit, inputs, options, context.progress,
+                                       *context.cancel, context.checkpoints));
   TaskOutcome outcome;
   if (trained.diverged.has_value()) {
     outcome.diverged = Diverged{absl::StrFormat(

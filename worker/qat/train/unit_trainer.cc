@@ -6,6 +6,9 @@
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <utility>
+
+#include "absl/strings/str_cat.h"
 #include "worker/qat/model/block_forward.h"
 
 namespace lwq::qat {
@@ -87,6 +90,18 @@ void UnitTrainer::Step(const LearningRates& rates) {
   optimizer_.SetLr(kWeightGroup, rates.weight);
   optimizer_.Step();
   optimizer_.ZeroGrad();
+}
+
+std::vector<LatentBlock::NamedParameter> UnitTrainer::TrainedParameters() const {
+  std::vector<LatentBlock::NamedParameter> trained;
+  for (size_t i = 0; i < blocks_.size(); ++i) {
+    for (LatentBlock::NamedParameter& parameter : blocks_[i].parameters()) {
+      if (!parameter.tensor.requires_grad()) continue;
+      parameter.name = absl::StrCat(i, ".", parameter.name);
+      trained.push_back(std::move(parameter));
+    }
+  }
+  return trained;
 }
 
 std::vector<BlockTensors> UnitTrainer::ServedWeights() const {
