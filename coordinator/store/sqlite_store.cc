@@ -180,11 +180,11 @@ class SqliteStore : public Store {
   Prepared put_run_{*database_, "INSERT OR REPLACE INTO runs VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"};
   Prepared drop_run_tasks_{*database_, "DELETE FROM run_tasks WHERE run_id=? AND position>=?"};
   Prepared put_run_task_{*database_, "INSERT OR REPLACE INTO run_tasks VALUES (?,?,?,?,?,?,?,?,?,?,?)"};
-  Prepared new_task_{*database_, "INSERT OR REPLACE INTO tasks VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"};
+  Prepared new_task_{*database_, "INSERT OR REPLACE INTO tasks VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"};
   Prepared put_task_{*database_,
                      "UPDATE tasks SET divergence_retries=?2, state=?3, action_key=?4, token=?5, reported_token=?6, "
-                     "worker=?7, worker_name=?8, attempts=?9, failures=?10, lr_halvings=?11, from_cache=?12, error=?13 "
-                     "WHERE number=?1"};
+                     "worker=?7, worker_name=?8, attempts=?9, failures=?10, lr_halvings=?11, from_cache=?12, "
+                     "error=?13, checkpoint=?14 WHERE number=?1"};
   Prepared put_action_{*database_, "INSERT OR REPLACE INTO actions VALUES (?,?,?,?,?,?,?,?)"};
   Prepared drop_action_{*database_, "DELETE FROM actions WHERE number=?"};
   Prepared put_discarded_{*database_, "INSERT OR REPLACE INTO discarded VALUES (?,?,?)"};
@@ -272,6 +272,7 @@ Status SqliteStore::LoadTasks(Records& records) {
     task.lr_halvings = query.getColumn(13).getInt();
     task.from_cache = query.getColumn(14).getInt() != 0;
     task.error = Text(query.getColumn(15));
+    LWQ_ASSIGN_OR_RETURN(task.checkpoint, CheckpointFromText(Text(query.getColumn(16))));
     task_numbers_.Note(task.key, Integer(query.getColumn(0)));
     records.tasks.push_back(std::move(task));
   }
@@ -466,16 +467,17 @@ void SqliteStore::Apply(const PutTask& change) {
   const auto reported_token = static_cast<int64_t>(task.reported_token);
   const std::string failures = FailuresToText(task.failures);
   const int from_cache = task.from_cache ? 1 : 0;
+  const std::string checkpoint = CheckpointToText(task.checkpoint);
   if (change.is_new) {
     new_task_.Execute(task_numbers_.OfNew(task.key), task.key.hex(),
                       change.def_text != nullptr ? *change.def_text : StoredText(*task.def), task.memory_bytes,
                       task.divergence_retries, state, DigestText(task.action_key), token, reported_token,
                       task.worker.value, task.worker_name, task.attempts, failures, task.lr_halvings, from_cache,
-                      task.error);
+                      task.error, checkpoint);
   } else {
     put_task_.Execute(task_numbers_.Of(task.key), task.divergence_retries, state, DigestText(task.action_key), token,
                       reported_token, task.worker.value, task.worker_name, task.attempts, failures, task.lr_halvings,
-                      from_cache, task.error);
+                      from_cache, task.error, checkpoint);
   }
 }
 

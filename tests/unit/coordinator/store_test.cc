@@ -439,6 +439,10 @@ TEST(RecordJsonTest, DamagedTextsAreDataLoss) {
     EXPECT_EQ(ResultFromText(text).status().code(), absl::StatusCode::kDataLoss) << text;
   }
   EXPECT_FALSE(FailuresFromText("{\"TASK\":\"x\"}").ok());
+  for (const char* text : {"[]", "{}", R"({"artifact":3})",
+                           R"({"action":"x","artifact":{"digest":"x","size_bytes":1},"step":1,"steps":2,"token":1})"}) {
+    EXPECT_EQ(CheckpointFromText(text).status().code(), absl::StatusCode::kDataLoss) << text;
+  }
   EXPECT_FALSE(KindsFromText("[\"fly\"]").ok());
   EXPECT_FALSE(KindsFromText("{}").ok());
   for (const char* text : {"", "[]", "{\"fly\":\"a\"}", "{\"advance\":1}"}) {
