@@ -57,6 +57,7 @@ void Cluster::StartWorker(int index) {
   command.insert(command.end(),
                  {Binary("lwq-worker"), "--coordinator", address_, "--device", "cpu", "--name", name, "--cache-dir",
                   directory_ + "/" + name, "--max-threads", std::to_string(options_.max_threads)});
+  command.insert(command.end(), options_.worker_flags.begin(), options_.worker_flags.end());
   workers_[static_cast<size_t>(index)] =
       Process(WithMore(std::move(command), options_.more_flags), directory_ + "/" + name + ".log");
 }

@@ -29,6 +29,7 @@ struct ClusterOptions {
   std::string objects_uri = {};                      // empty: file:// and objects_directory()
   std::vector<std::string> worker_environment = {};  // "NAME=value", beside this process's own
   std::vector<std::string> more_flags = {};          // of coordinator and workers
+  std::vector<std::string> worker_flags = {};        // of workers alone
 };
 
 class Cluster {
