@@ -60,8 +60,8 @@ TEST(SimulationTest, EveryPromiseHoldsInEveryWorld) {
     EXPECT_GT(sum.deletions, count / 4);
     EXPECT_GT(sum.restored, count / 4);
     EXPECT_GT(sum.checkpoints, count);
-    EXPECT_GT(sum.gone_on, count / 4);
-    EXPECT_GT(sum.checkpoints_refused, count / 20);
+    EXPECT_GT(sum.gone_on, count / 20);
+    EXPECT_GT(sum.checkpoints_refused, 0);
   }
 }
 

@@ -19,7 +19,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-pb::Lease LeaseWith(uint64_t token) {
+pb::Lease LeaseOfToken(uint64_t token) {
   pb::Lease lease;
   lease.set_task_key(DigestOf("task").hex());
   lease.set_action_key(DigestOf("action").hex());
@@ -59,11 +59,11 @@ class LeaseCheckpointsTest : public ::testing::Test {
   }
   // Stores one at step 7 under token 1; a lease of token 2 that names it.
   pb::Lease LeaseAfterOne() {
-    const pb::Lease first = LeaseWith(1);
+    const pb::Lease first = LeaseOfToken(1);
     LeaseCheckpoints checkpoints = Begin(first);
     now_ += 1000;
     LWQ_CHECK(At(checkpoints, 7).ok());
-    pb::Lease second = LeaseWith(2);
+    pb::Lease second = LeaseOfToken(2);
     const ArtifactRef artifact = monitor_.LastCheckpoint()->artifact;
     second.mutable_checkpoint()->mutable_artifact()->set_digest(artifact.digest.hex());
     second.mutable_checkpoint()->mutable_artifact()->set_size_bytes(artifact.size_bytes);
@@ -80,7 +80,7 @@ class LeaseCheckpointsTest : public ::testing::Test {
 };
 
 TEST_F(LeaseCheckpointsTest, ATaskIsSavedAfterTheIntervalAndThenAfterFiftyTimesWhatThatTook) {
-  const pb::Lease lease = LeaseWith(1);
+  const pb::Lease lease = LeaseOfToken(1);
   LeaseCheckpoints checkpoints = Begin(lease);
   EXPECT_TRUE(At(checkpoints, 1).ok());
   now_ += 9;
@@ -99,7 +99,7 @@ TEST_F(LeaseCheckpointsTest, ATaskIsSavedAfterTheIntervalAndThenAfterFiftyTimesW
 }
 
 TEST_F(LeaseCheckpointsTest, WhatOneTookIsKnownWhenTheNextTaskBegins) {
-  const pb::Lease first = LeaseWith(1), second = LeaseWith(2);
+  const pb::Lease first = LeaseOfToken(1), second = LeaseOfToken(2);
   LeaseCheckpoints before = Begin(first);
   now_ += 10;
   EXPECT_TRUE(At(before, 3, /*seconds=*/2).ok());
@@ -111,7 +111,7 @@ TEST_F(LeaseCheckpointsTest, WhatOneTookIsKnownWhenTheNextTaskBegins) {
 
 TEST_F(LeaseCheckpointsTest, AnIntervalOfZeroStoresNothingAndADrainStopsNothing) {
   CheckpointTimer never(0);
-  const pb::Lease lease = LeaseWith(1);
+  const pb::Lease lease = LeaseOfToken(1);
   monitor_.Begin(lease.task_key(), 1);
   LeaseCheckpoints checkpoints(lease, LeaseCheckpoints::StampOf(lease).value(), &artifacts_, &never, &monitor_, nullptr,
                                [this] { return now_; });
@@ -123,7 +123,7 @@ TEST_F(LeaseCheckpointsTest, AnIntervalOfZeroStoresNothingAndADrainStopsNothing)
 }
 
 TEST_F(LeaseCheckpointsTest, ADrainSavesTheTaskAtItsNextStepAndEndsIt) {
-  const pb::Lease lease = LeaseWith(1);
+  const pb::Lease lease = LeaseOfToken(1);
   LeaseCheckpoints checkpoints = Begin(lease);
   EXPECT_TRUE(At(checkpoints, 1).ok());
   monitor_.Drain();
@@ -138,7 +138,7 @@ TEST_F(LeaseCheckpointsTest, ADrainSavesTheTaskAtItsNextStepAndEndsIt) {
 TEST_F(LeaseCheckpointsTest, ATaskThatCannotBeSavedGoesOn) {
   MemoryStore full(/*capacity_bytes=*/10);
   ArtifactStore artifacts(&full);
-  const pb::Lease lease = LeaseWith(1);
+  const pb::Lease lease = LeaseOfToken(1);
   LeaseCheckpoints checkpoints = Begin(lease, &artifacts);
   now_ += 1000;
   EXPECT_TRUE(At(checkpoints, 1).ok());
@@ -199,7 +199,7 @@ TEST_F(LeaseCheckpointsTest, ACheckpointThatIsGoneOrNoneIsAsIfThereWereNone) {
   EXPECT_FALSE(torn.Earlier().value().has_value());
   EXPECT_THAT(events_, ElementsAre("refused", "refused"));
   events_.clear();
-  const pb::Lease first = LeaseWith(3);
+  const pb::Lease first = LeaseOfToken(3);
   LeaseCheckpoints none = Begin(first);
   EXPECT_FALSE(none.Earlier().value().has_value());
   EXPECT_THAT(events_, IsEmpty());
