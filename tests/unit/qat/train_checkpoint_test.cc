@@ -186,7 +186,7 @@ TEST_F(TrainCheckpointTest, SoDoesAUnitOfTwoBlocksWithNormsOfQueriesAndKeys) {
   unit_ = {RandomBlock(config_, 3), RandomBlock(config_, 4)};
   data_ = RandomTrainingSet(config_, unit_, /*train=*/10, /*val=*/3, /*seqlen=*/12, /*seed=*/90);
   TrainOptions options = Options();
-  options.rest = {{.bits = 3, .group_size = 16}};
+  options.rest.push_back({.bits = 3, .group_size = 16});
   options.epochs = 1.4;
   ExpectTheSameFromEveryStep(options);
 }
