@@ -72,7 +72,8 @@ void ExpectSame(const TrainOutcome& a, const TrainOutcome& b) {
   for (size_t i = 0; i < a.blocks.size(); ++i) {
     EXPECT_TRUE(SameBytes(a.blocks[i].block, b.blocks[i].block)) << "block " << i;
     EXPECT_EQ(a.blocks[i].latent.linears.size(), b.blocks[i].latent.linears.size());
-    if (!a.blocks[i].latent.linears.empty()) EXPECT_TRUE(SameBytes(a.blocks[i].latent, b.blocks[i].latent));
+    const bool same_latent = a.blocks[i].latent.linears.empty() || SameBytes(a.blocks[i].latent, b.blocks[i].latent);
+    EXPECT_TRUE(same_latent) << "block " << i;
     EXPECT_EQ(a.blocks[i].zero_point_flips, b.blocks[i].zero_point_flips);
   }
   EXPECT_TRUE(SameNumbers(a.train_losses, b.train_losses));
