@@ -70,6 +70,7 @@ std::vector<std::string> FormatTags(ExportFormat format, const ServedModel& mode
   std::vector<std::string> tags;
   switch (format) {
     case ExportFormat::kGptqV2:
+    case ExportFormat::kGptq:
       tags = {"gptq"};
       break;
     case ExportFormat::kCompressedTensors:

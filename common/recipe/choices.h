@@ -98,6 +98,7 @@ LWQ_CHOICE(Precision, LWQ_PRECISIONS);
 
 #define LWQ_EXPORT_FORMATS(X)                 \
   X(kGptqV2, "gptq_v2")                       \
+  X(kGptq, "gptq")                            \
   X(kCompressedTensors, "compressed_tensors") \
   X(kFakeQuant, "fake_quant") X(kGguf, "gguf") X(kGgufQ41, "gguf_q4_1") X(kNone, "none")
 LWQ_CHOICE(ExportFormat, LWQ_EXPORT_FORMATS);

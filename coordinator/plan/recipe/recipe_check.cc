@@ -154,6 +154,10 @@ void CheckRecipeCombinations(const Recipe& recipe, Problems& problems) {
     problems.Add(absl::StrCat("export_format ", WordOf(recipe.export_format), " needs quantized blocks, but method '",
                               WordOf(recipe.method), "' makes none: use export_format none"));
   }
+  if (TraitsOf(recipe.export_format).widths.empty() && !recipe.sym) {
+    problems.Add(absl::StrCat("export_format ", WordOf(recipe.export_format),
+                              " holds symmetric quantization alone: set sym, or use ", FormatsThatHold(recipe.wbits)));
+  }
 }
 
 void CheckGroups(std::string_view field, int64_t group_size, const LlamaConfig& model, Problems& problems) {

@@ -98,7 +98,7 @@ TEST_F(ExportVerbsTest, TheCardOfAConvertedSymmetricExportSaysWhoLoadsASymmetric
 TEST_F(ExportVerbsTest, ConvertRefusesInALineAndLeavesNothing) {
   MakeGptq();
   EXPECT_EQ(Convert("a", "safetensors", "out"), 2);
-  EXPECT_THAT(cli_.err(), HasSubstr("--format safetensors is no format; formats: gptq_v2, compressed_tensors"));
+  EXPECT_THAT(cli_.err(), HasSubstr("--format safetensors is no format; formats: gptq_v2, gptq, compressed_tensors"));
   EXPECT_EQ(Convert("a", "none", "out"), 2);
   EXPECT_EQ(Convert("model", "gguf", "out"), 2);
   EXPECT_THAT(cli_.err(), HasSubstr("not quantized"));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "common/export/gptq_v2/gptq_export_config.h"
+#include "common/export/gptq/gptq_export_config.h"
 
 #include <algorithm>
 #include <map>
@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/strings/str_join.h"
+#include "common/export_format/gptq.h"
 #include "common/model/module_rules.h"
 
 namespace lwq::qat {
@@ -82,10 +83,12 @@ void AddLinearRules(size_t index, const BlockFormat& block, const Width& base, J
 
 }  // namespace
 
-StatusOr<Json> MakeGptqConfig(const std::vector<BlockFormat>& blocks, ZeroPoints zero_points) {
+StatusOr<Json> MakeGptqConfig(const std::vector<BlockFormat>& blocks, ZeroPoints zero_points, ExportFormat format) {
   const std::optional<Width> base = BaseWidth(blocks);
-  if (!base.has_value())
-    return absl::InvalidArgumentError("no linear of the model is quantized: nothing to export as gptq_v2");
+  if (!base.has_value()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("no linear of the model is quantized: nothing to export as ", WordOf(format)));
+  }
   std::map<Width, std::vector<size_t>> whole_blocks;
   Json dynamic = Json::object();
   for (size_t k = 0; k < blocks.size(); ++k) {
@@ -101,17 +104,14 @@ StatusOr<Json> MakeGptqConfig(const std::vector<BlockFormat>& blocks, ZeroPoints
   for (const auto& [width, indices] : whole_blocks) {
     dynamic[absl::StrCat("+:^model\\.layers\\.(", absl::StrJoin(indices, "|"), ")\\..*")] = Override(width);
   }
-  Json config = {{"bits", base->first},
-                 {"group_size", base->second},
-                 {"desc_act", false},
-                 {"sym", zero_points == ZeroPoints::kSymmetric},
-                 {"lm_head", false},
-                 {"quant_method", "gptq"},
-                 {"method", "gptq"},
-                 {"checkpoint_format", "gptq_v2"},
-                 {"format", "gptq_v2"},
-                 {"pack_dtype", "int32"},
-                 {"meta", {{"quantizer", Json::array({absl::StrCat("lwq:", LWQ_VERSION)})}}}};
+  Json config = {{"bits", base->first},      {"group_size", base->second},
+                 {"desc_act", false},        {"sym", zero_points == ZeroPoints::kSymmetric},
+                 {"lm_head", false},         {"quant_method", "gptq"},
+                 {"method", "gptq"},         {"checkpoint_format", WordOf(format)},
+                 {"format", WordOf(format)}, {"pack_dtype", "int32"}};
+  if (StoredZerosOf(format) == StoredZeros::kAsTheyAre) {
+    config["meta"] = {{"quantizer", Json::array({absl::StrCat("lwq:", LWQ_VERSION)})}};
+  }
   if (!dynamic.empty()) config["dynamic"] = std::move(dynamic);
   return config;
 }

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "common/export_format/gptq_v2.h"
+#include "common/export_format/gptq.h"
+
+#include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/export_format/rows.h"
@@ -38,10 +41,24 @@ std::vector<std::string> GptqRemarks(const ServedModel& model) {
   return remarks;
 }
 
+// Of both versions.
+const std::vector<int>& GptqWidths() {
+  static const auto* const kWidths = new std::vector<int>{2, 3, 4, 8};
+  return *kWidths;
+}
+
 }  // namespace
 
 bool GptqHoldsBits(int bits) {
-  return FormatHolds(ExportFormat::kGptqV2, bits);
+  return std::find(GptqWidths().begin(), GptqWidths().end(), bits) != GptqWidths().end();
+}
+
+StoredZeros StoredZerosOf(ExportFormat format) {
+  return format == ExportFormat::kGptq ? StoredZeros::kLessOne : StoredZeros::kAsTheyAre;
+}
+
+bool IsGptq(ExportFormat format) {
+  return format == ExportFormat::kGptqV2 || format == ExportFormat::kGptq;
 }
 
 GptqShapes GptqShapesOf(const QuantizedShape& linear) {
@@ -54,7 +71,16 @@ GptqShapes GptqShapesOf(const QuantizedShape& linear) {
 
 template <>
 ExportFormatTraits RowOf<ExportFormat::kGptqV2>() {
-  return {ExportFormat::kGptqV2, {2, 3, 4, 8}, GptqTensorsOf, GptqRemarks};
+  return {ExportFormat::kGptqV2, GptqWidths(), GptqTensorsOf, GptqRemarks};
+}
+
+template <>
+ExportFormatTraits RowOf<ExportFormat::kGptq>() {
+  return {.format = ExportFormat::kGptq,
+          .widths = {},
+          .tensors = GptqTensorsOf,
+          .remarks = GptqRemarks,
+          .symmetric_widths = GptqWidths()};
 }
 
 }  // namespace lwq

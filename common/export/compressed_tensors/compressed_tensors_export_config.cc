@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// MakeCompressedTensorsConfig of compressed_tensors_layout.h.
+#include "common/export/compressed_tensors/compressed_tensors_export_config.h"
+
 #include <map>
 #include <set>
 #include <string>
@@ -8,7 +9,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "common/export/compressed_tensors/compressed_tensors_layout.h"
 #include "common/model/llama_config.h"
 #include "common/model/module_rules.h"
 
