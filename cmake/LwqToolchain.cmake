@@ -17,6 +17,10 @@ if(LWQ_SANITIZE)
   add_link_options(-fsanitize=${LWQ_SANITIZE})
 endif()
 
+if(LWQ_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
+
 # Floating-point results are part of the contract: no contraction of a*b+c into a fused multiply-add behind our back.
 add_compile_options(-ffp-contract=off)
 
@@ -24,6 +28,9 @@ add_library(lwq_warnings INTERFACE)
 target_compile_options(lwq_warnings INTERFACE
   -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wimplicit-fallthrough
   -Wunused-result -Werror)
+if(LWQ_FUZZ)
+  target_compile_options(lwq_warnings INTERFACE -Wno-error)  # Clang has warnings of its own, and scripts/lint for them
+endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_GREATER_EQUAL 13)
   # GCC 14 sees writes beyond vectors in LibTorch's inlined headers that are not there.
   target_compile_options(lwq_warnings INTERFACE -Wno-error=array-bounds -Wno-error=stringop-overflow)
