@@ -29,7 +29,7 @@ Status CheckDirectory(const std::string& directory) {
   if (!fs::exists(directory, ignored))
     return absl::NotFoundError(absl::StrCat("model: no such directory: ", directory));
   const bool has_config = IsFile(fs::path(directory) / "config.json");
-  if (directory.ends_with(".gguf") || (!has_config && IsFile(fs::path(directory) / "model.gguf"))) {
+  if (!has_config && (directory.ends_with(".gguf") || IsFile(fs::path(directory) / "model.gguf"))) {
     return absl::FailedPreconditionError(
         absl::StrCat("model: ", directory,
                      ": a GGUF file is for llama.cpp and not read as a model; give the export that it was made from"));
