@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// lwq report: runs side by side, as a table, or as files: a page with plots, and the data for other programs.
+// lwq report: runs side by side, or one by itself, as a table, or as files: a page with plots, and the data for other
+// programs.
 #include "reporting/report.h"
 
 #include <algorithm>
 
 #include "client/base/clock.h"
 #include "client/render/report_text.h"
+#include "client/render/run_summary.h"
 #include "client/transfer/export_folder.h"
 #include "client/verbs/run_options.h"
 #include "reporting/files/page.h"
 #include "reporting/files/parquet.h"
+#include "reporting/files/run_page.h"
+#include "reporting/files/run_report.h"
 #include "reporting/files/runs_table.h"
 #include "reporting/json_text.h"
 #include "reporting/run_facts.h"
@@ -23,16 +27,24 @@ using lwqat::v1::Run;
 // As many as a coordinator is asked for at once when runs are looked for by name.
 constexpr int kMostListed = 100'000;
 
+// What `--output` names by itself.
+constexpr char kPageInFolder[] = "/report.html";
+constexpr char kJsonInFolder[] = "/report.json";
+
 struct ReportOptions : RunIdOptions {
   std::string matching;
   std::string sweep;
   std::string title;
   std::string baseline;
+  std::string output;
   std::string html;
   std::string csv;
   std::string json_file;
   std::string parquet;
 
+  // A run that is named by itself has a report of its own; a sweep, or runs by name, are compared however many they
+  // are.
+  bool IsOfOneRun() const { return run_ids.size() == 1 && sweep.empty() && matching.empty(); }
   bool WritesFiles() const { return !html.empty() || !csv.empty() || !json_file.empty() || !parquet.empty(); }
 };
 
@@ -107,11 +119,16 @@ StatusOr<ExitCode> WriteFiles(const CliContext& context, const ReportOptions& op
     std::string content;
   };
   std::vector<File> files;
-  if (!options.html.empty()) files.push_back({"--html", options.html, reporting::RenderPage(sweep, report)});
+  reporting::RunReport own = reporting::BuildRunReport(sweep.runs.front().run, LWQ_VERSION);
+  if (!options.title.empty()) own.title = options.title;
+  if (!options.html.empty()) {
+    files.push_back({"--html", options.html,
+                     options.IsOfOneRun() ? reporting::RenderRunPage(own) : reporting::RenderPage(sweep, report)});
+  }
   if (!options.csv.empty()) files.push_back({"--csv", options.csv, reporting::ToCsv(table)});
   if (!options.json_file.empty()) {
-    Json json = reporting::SweepReportToJson(report);
-    json["runs"] = reporting::RowsToJson(table);
+    Json json = options.IsOfOneRun() ? reporting::RunReportToJson(own) : reporting::SweepReportToJson(report);
+    if (!options.IsOfOneRun()) json["runs"] = reporting::RowsToJson(table);
     files.push_back({"--json-file", options.json_file, reporting::PrettyJson(json)});
   }
   if (!options.parquet.empty()) {
@@ -128,7 +145,16 @@ StatusOr<ExitCode> WriteFiles(const CliContext& context, const ReportOptions& op
   return ExitCode::kOk;
 }
 
-StatusOr<ExitCode> ReportRuns(const CliContext& context, const ReportOptions& options) {
+// A folder stands for the page and the JSON in it, unless these are given places of their own.
+ReportOptions WithFolder(ReportOptions options) {
+  if (options.output.empty()) return options;
+  if (options.html.empty()) options.html = absl::StrCat(options.output, kPageInFolder);
+  if (options.json_file.empty()) options.json_file = absl::StrCat(options.output, kJsonInFolder);
+  return options;
+}
+
+StatusOr<ExitCode> ReportRuns(const CliContext& context, const ReportOptions& given) {
+  const ReportOptions options = WithFolder(given);
   if (options.run_ids.empty() && options.matching.empty() && options.sweep.empty()) {
     return absl::InvalidArgumentError(
         "report: no run is named; give ids, --sweep SWEEP or --matching PATTERN; lwq list and lwq sweeps show them");
@@ -141,8 +167,15 @@ StatusOr<ExitCode> ReportRuns(const CliContext& context, const ReportOptions& op
   LWQ_ASSIGN_OR_RETURN(std::vector<Run> runs, RunsOf(options, connection->api()));
   if (options.WritesFiles()) return WriteFiles(context, options, std::move(runs));
   const reporting::Report report = reporting::BuildReport(runs, NowUnixSeconds());
-  context.console->OutText(options.json ? reporting::PrettyJson(reporting::ReportToJson(report))
-                                        : RenderReport(report));
+  if (options.json) {
+    context.console->OutText(reporting::PrettyJson(reporting::ReportToJson(report)));
+    return ExitCode::kOk;
+  }
+  std::string text = RenderReport(report);
+  if (options.IsOfOneRun()) {
+    absl::StrAppend(&text, "\n", RenderRunSummary(reporting::BuildRunReport(runs.front(), LWQ_VERSION)));
+  }
+  context.console->OutText(text);
   return ExitCode::kOk;
 }
 
@@ -150,10 +183,11 @@ StatusOr<ExitCode> ReportRuns(const CliContext& context, const ReportOptions& op
 
 void AddReportVerb(CLI::App* root, const CliContext& context, VerbAction* action) {
   auto options = std::make_shared<ReportOptions>();
-  CLI::App* verb = AddVerb(root,
-                           {"report", "Compare runs: perplexity, stored bits, size, steps, time, recovered share",
-                            "lwq report --matching 'ablation *' --html report.html --csv runs.csv"},
-                           &options->json);
+  CLI::App* verb =
+      AddVerb(root,
+              {"report", "Compare runs, or report one: perplexity, stored bits, size, steps, time, recovered share",
+               "lwq report --matching 'ablation *' --html report.html --csv runs.csv"},
+              &options->json);
   verb->add_option("RUN", options->run_ids, kRunIdHelp)->type_name("")->check(CheckRunId);
   const auto add = [&](const char* flag, std::string* value, const char* type, const char* help) {
     verb->add_option(flag, *value, help)->type_name(type);
@@ -165,6 +199,8 @@ void AddReportVerb(CLI::App* root, const CliContext& context, VerbAction* action
       ->check(CheckRunId);
   add("--matching", &options->matching, "PATTERN",
       "also all runs whose name matches; * stands for any text, ? for a character");
+  add("--output", &options->output, "DIR",
+      "folder for report.html and report.json: of one run its own, else all together");
   add("--html", &options->html, "FILE", "write a page with plots and tables that needs no network");
   add("--csv", &options->csv, "FILE", "write a table with a row per run");
   add("--parquet", &options->parquet, "FILE", "write the same table as Parquet");

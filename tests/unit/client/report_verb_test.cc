@@ -59,6 +59,20 @@ TEST_F(ReportVerbTest, ReportWritesThePageAndTheTablesOfTheRunsThatMatch) {
   EXPECT_EQ(Json::parse(cli_.out())["files"][0]["file"], At("r/one.csv"));
 }
 
+TEST_F(ReportVerbTest, ReportOfOneRunIsItsOwnPageAndEndsInASummary) {
+  service_.runs = {test::FinishedPolicyRun(), test::MeasuredRun("other", "rtn", 9, 2.0)};
+  ASSERT_EQ(cli_.Run({"report", "ab12", "--output", At("r"), "--title", "Mine"}), 0) << cli_.err();
+  EXPECT_EQ(cli_.out(), absl::StrCat(At("r/report.html"), "\n", At("r/report.json"), "\n"));
+  EXPECT_THAT(test::ReadFileOrEmpty(At("r/report.html")), HasSubstr("Run report</p>\n<h1>Mine</h1>"));
+  const Json json = Json::parse(test::ReadFileOrEmpty(At("r/report.json")));
+  EXPECT_EQ(json["kind"], "run");
+  EXPECT_EQ(json["layers"].size(), 3u);
+  ASSERT_EQ(cli_.Run({"report", "ab12"}), 0) << cli_.err();
+  EXPECT_THAT(cli_.out(), HasSubstr("blocks       3: 2 at 2 bits, 1 at 4 bits; "));
+  ASSERT_EQ(cli_.Run({"report", "ab12", "id-other", "--output", At("two")}), 0) << cli_.err();
+  EXPECT_EQ(Json::parse(test::ReadFileOrEmpty(At("two/report.json")))["runs"].size(), 2u);
+}
+
 TEST_F(ReportVerbTest, ReportSaysWhichRunsItDoesNotFindAndLeavesNoHalfFile) {
   service_.runs = {test::MeasuredRun("a", "rtn", 2.5, 2.0)};
   EXPECT_EQ(cli_.Run({"report", "--matching", "b*", "--html", At("page.html")}), 2);
