@@ -101,8 +101,10 @@ bool IsSensitivityTask(const Task& task) {
 }
 
 bool IsBlockTask(const Task& task) {
-  const bool is_gptq = task.kind() == "gptq_block" && !task.title().starts_with("initialize ");
-  return (task.kind() == "train_block" || task.kind() == "rtn_block" || is_gptq) && !IsSensitivityTask(task);
+  const bool quantizes_alone = task.kind() == "gptq_block" || task.kind() == "fit_rounding";
+  const bool is_start = quantizes_alone && task.title().starts_with("initialize ");
+  const bool quantizes = quantizes_alone || task.kind() == "train_block" || task.kind() == "rtn_block";
+  return quantizes && !is_start && !IsSensitivityTask(task);
 }
 
 TaskGroup SensitivityTasks(const Run& run) {

@@ -24,7 +24,7 @@ void DrawMethod(SimRandom& random, RunSpec& spec) {
   constexpr const char* kMetrics[] = {"fisher", "gradient", "hessian", "output_fisher", "loss_delta", "pilot"};
   spec.recipe.handoff = kHandoffs[random.Between(0, 2)];
   spec.recipe.prepare = random.Chance(0.3) ? "awq" : "none";
-  spec.recipe.init = random.Chance(0.3) ? "gptq" : "minmax";
+  spec.recipe.init = random.Chance(0.3) ? (random.Chance(0.5) ? "gptq" : "omniquant") : "minmax";
   spec.recipe.eval_kl = !spec.eval_texts.empty() && random.Chance(0.3);
   if (random.Chance(0.5)) return;
   spec.recipe.layer_ordering = "sensitivity";

@@ -77,7 +77,7 @@ void NoteInputs(const State& state, const TaskDef& def, WorkerEntry& worker) {
 
 // What the log says of a training besides: "" where it was of use, or was none.
 std::string TrainingNote(const TaskDef& def, const std::string& metrics_json) {
-  if (def.kind != TaskKind::kTrainBlock) return "";
+  if (def.kind != TaskKind::kTrainBlock && def.kind != TaskKind::kFitRounding) return "";
   const StatusOr<Json> metrics = ParseJson(metrics_json, "metrics");
   if (!metrics.ok()) return "";
   const auto initial = JsonDouble(*metrics, "initial_val_loss", "metrics");

@@ -126,6 +126,7 @@ ReportSuccess HonestSuccess(const Lease& lease) {
     case TaskKind::kAdvance:
     case TaskKind::kRtnBlock:
     case TaskKind::kGptqBlock:
+    case TaskKind::kFitRounding:
     case TaskKind::kExport:
     case TaskKind::kSearchScales:
     case TaskKind::kTrainScales:
