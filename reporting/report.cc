@@ -66,11 +66,6 @@ bool Trains(const Recipe& recipe) {
   return MethodOf(recipe) == Method::kBlockAp;
 }
 
-bool QuantizesByCalibration(const Recipe& recipe) {
-  const auto method = MethodOf(recipe);
-  return method.has_value() && TraitsOf(*method).reads_activations;
-}
-
 // What makes a run's perplexity another one; of round-to-nearest, what its scales are searched or trained on.
 std::string RecipeLine(const Run& run) {
   const Recipe& recipe = RecipeOf(run);
@@ -143,7 +138,7 @@ ReportRow RowOf(const Run& run, double now_unix_s) {
   row.seconds = ElapsedSeconds(run, now_unix_s);
   row.result_digest = run.result_digest();
   // What plain round-to-nearest gives depends on no setting.
-  if (QuantizesByCalibration(recipe) || Prepares(recipe) || recipe.e2e_qp()) row.recipe = RecipeLine(run);
+  if (TraitsOfMethod(recipe).reads_activations || Prepares(recipe) || recipe.e2e_qp()) row.recipe = RecipeLine(run);
   row.remarks = UselessTrainingRemarks(run);
   for (const Measured& measured : run.measured()) {
     // A run that does not quantize has measured the model as it is; that is its own result.

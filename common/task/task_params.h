@@ -64,9 +64,8 @@ struct AdvanceParams {
 // block + i has its roles with ".i" appended ("block.1", "latent.1", "start.1"). Metrics: initial_val_loss,
 // best_val_loss, final_val_loss, epochs_planned, epochs_trained, steps, stopped_early, zero_point_flips, zero_points,
 // epochs [{epoch, step, train_loss, val_loss, seconds}], bits, group_size, quant_lr, weight_lr (rates as used, after
-// halvings), blocks
-// [{layer_idx, bits, group_size, zero_point_flips, zero_points}]; the others are the unit's (flips its sum; bits and
-// group_size its first block's).
+// halvings), blocks [{layer_idx, bits, group_size, zero_point_flips, zero_points}]; the others are the unit's (flips
+// its sum; bits and group_size its first block's).
 struct TrainBlockParams : TrainSettings {
   int64_t block = 0;
   int64_t train_size = 0;  // samples [0, train_size) train, [train_size, train_size + val_size) validate

@@ -19,7 +19,7 @@ class FitRoundingTasksTest : public TasksTest {
     FitRoundingParams params{.fit = fit, .train_size = 8, .val_size = 2, .bits = 2, .group_size = 32, .steps = 12};
     params.batch_size = 4;
     params.offset_lr = fit == RoundingFit::kSignRound ? 1.0 / 12 : 0;
-    params.range_lr = fit == RoundingFit::kSignRound ? 1.0 / 12 : 1e-2;
+    params.range_lr = fit == RoundingFit::kSignRound ? 1.0 / 12 : 0.1;
     params.keep_latent = true;
     return params;
   }

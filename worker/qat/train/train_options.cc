@@ -97,7 +97,7 @@ std::vector<QuantChoice> UnitChoices(const TrainOptions& options) {
 }
 
 StatusOr<int64_t> CheckSamples(const LlamaConfig& config, const TrainInputs& inputs) {
-  return TorchGuard("training samples", [&]() -> StatusOr<int64_t> {
+  return TorchGuard("training request", [&]() -> StatusOr<int64_t> {
     LWQ_RETURN_IF_ERROR(CheckPair(config, inputs.train_in, inputs.train_target, "training"));
     LWQ_RETURN_IF_ERROR(CheckPair(config, inputs.val_in, inputs.val_target, "validation"));
     const int64_t seqlen = inputs.train_in->sample_shape()[0];
