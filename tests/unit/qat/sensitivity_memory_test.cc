@@ -92,8 +92,8 @@ Peaks PeaksOf(const LlamaConfig& config, int64_t samples, int64_t seqlen) {
   });
   peaks[TaskKind::kFitRounding] = PeakOf([&] {
     const FitOptions fit{.bits = 2, .group_size = 64, .steps = 2, .offset_lr = 0.5, .range_lr = 0.5};
-    const TrainInputs samples{&activations, &activations, &activations, &activations};
-    return FitRounding(config, blocks[0], samples, fit, nullptr, cancel).status();
+    const TrainInputs inputs_of_block{&activations, &activations, &activations, &activations};
+    return FitRounding(config, blocks[0], inputs_of_block, fit, nullptr, cancel).status();
   });
   return peaks;
 }
