@@ -3,6 +3,7 @@
 #include "reporting/report.h"
 
 #include <algorithm>
+#include <filesystem>
 
 #include "client/base/clock.h"
 #include "client/render/report_text.h"
@@ -14,6 +15,10 @@
 #include "reporting/json_text.h"
 #include "reporting/run_facts.h"
 #include "reporting/sweep/sweep_report.h"
+#include "reporting/trackers/mlflow.h"
+#include "reporting/trackers/tensorboard.h"
+#include "reporting/trackers/tracked_run.h"
+#include "reporting/trackers/wandb.h"
 
 namespace lwq::client {
 namespace {
@@ -32,8 +37,13 @@ struct ReportOptions : RunIdOptions {
   std::string csv;
   std::string json_file;
   std::string parquet;
+  // Folders, for the trackers of others.
+  std::string tensorboard;
+  std::string mlflow;
+  std::string wandb;
 
-  bool WritesFiles() const { return !html.empty() || !csv.empty() || !json_file.empty() || !parquet.empty(); }
+  bool WritesTables() const { return !html.empty() || !csv.empty() || !json_file.empty() || !parquet.empty(); }
+  bool WritesFiles() const { return WritesTables() || !tensorboard.empty() || !mlflow.empty() || !wandb.empty(); }
 };
 
 // Ids of the runs whose names match, oldest first.
@@ -92,21 +102,19 @@ std::vector<reporting::Labels> LabelsOfRuns(const std::vector<Run>& runs) {
   return labels;
 }
 
-StatusOr<ExitCode> WriteFiles(const CliContext& context, const ReportOptions& options, std::vector<Run> runs) {
+struct ReportFile {
+  std::string flag;
+  std::string path;
+  std::string content;
+};
+
+StatusOr<std::vector<ReportFile>> TablesOf(const ReportOptions& options, const reporting::SweepRuns& sweep) {
+  std::vector<Run> runs;
+  for (const reporting::SweepRun& entry : sweep.runs) runs.push_back(entry.run);
   LWQ_ASSIGN_OR_RETURN(const std::optional<size_t> baseline, FindBaseline(options.baseline, runs));
-  const std::vector<reporting::Labels> labels = LabelsOfRuns(runs);
-  reporting::SweepRuns sweep{.name = options.title, .runs = {}};
-  if (sweep.name.empty()) sweep.name = options.matching.empty() ? "Comparison of runs" : options.matching;
-  for (size_t i = 0; i < runs.size(); ++i) sweep.runs.push_back({std::move(runs[i]), labels[i]});
   LWQ_ASSIGN_OR_RETURN(const reporting::SweepReport report, reporting::BuildSweepReport(sweep, baseline));
   const reporting::DataTable table = reporting::RunsTable(sweep, report);
-
-  struct File {
-    const char* flag;
-    std::string path;
-    std::string content;
-  };
-  std::vector<File> files;
+  std::vector<ReportFile> files;
   if (!options.html.empty()) files.push_back({"--html", options.html, reporting::RenderPage(sweep, report)});
   if (!options.csv.empty()) files.push_back({"--csv", options.csv, reporting::ToCsv(table)});
   if (!options.json_file.empty()) {
@@ -118,13 +126,81 @@ StatusOr<ExitCode> WriteFiles(const CliContext& context, const ReportOptions& op
     LWQ_ASSIGN_OR_RETURN(std::string parquet, reporting::ToParquet(table));
     files.push_back({"--parquet", options.parquet, std::move(parquet)});
   }
+  return files;
+}
+
+// MLflow refuses to work where it finds a folder mlruns with runs in its working directory, and so does everything that
+// logs to it from there.
+Status CheckMlflowFolder(const std::string& folder) {
+  std::error_code error;
+  const std::filesystem::path here = std::filesystem::weakly_canonical(".", error);
+  std::filesystem::path wanted = std::filesystem::weakly_canonical(folder, error);
+  if (error) return absl::InvalidArgumentError(absl::StrCat("--mlflow: cannot find ", folder, ": ", error.message()));
+  if (!wanted.has_filename()) wanted = wanted.parent_path();
+  if (wanted != here && wanted.filename() != "mlruns") return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("--mlflow ", folder,
+                   " would make a folder mlruns that keeps MLflow from working there; give another folder, which is "
+                   "neither this one nor called mlruns"));
+}
+
+void AddBelow(const std::string& flag, const std::string& folder, std::vector<reporting::TrackerFile> made,
+              std::vector<ReportFile>* files) {
+  for (reporting::TrackerFile& file : made) {
+    files->push_back({flag, absl::StrCat(folder, "/", file.path), std::move(file.content)});
+  }
+}
+
+std::vector<ReportFile> TrackersOf(const ReportOptions& options, const reporting::SweepRuns& sweep) {
+  std::vector<reporting::TrackedRun> runs;
+  for (const reporting::SweepRun& entry : sweep.runs) runs.push_back(reporting::TrackRun(entry));
+  std::vector<ReportFile> files;
+  for (const reporting::TrackedRun& run : runs) {
+    if (!options.tensorboard.empty())
+      AddBelow("--tensorboard", options.tensorboard, {reporting::TensorBoardEvents(run)}, &files);
+    if (!options.wandb.empty()) AddBelow("--wandb", options.wandb, {reporting::WandbRun(sweep.name, run)}, &files);
+  }
+  if (!options.mlflow.empty()) AddBelow("--mlflow", options.mlflow, reporting::MlflowStore(sweep.name, runs), &files);
+  return files;
+}
+
+// Of a folder for a tracker one line, however many files it has; then what its program is told.
+void TellTrackers(const CliContext& context, const ReportOptions& options) {
+  const auto tell = [&](const std::string& folder, const std::string& command) {
+    if (folder.empty()) return;
+    context.console->Out(folder);
+    context.console->Err(absl::StrCat("open it with: ", command));
+  };
+  tell(options.tensorboard, absl::StrCat("tensorboard --logdir ", options.tensorboard));
+  tell(options.mlflow,
+       absl::StrCat("mlflow migrate-filestore --source ", options.mlflow, " --target sqlite:///mlflow.db"));
+  tell(options.wandb, absl::StrCat("wandb sync ", options.wandb, "/offline-run-*"));
+}
+
+StatusOr<ExitCode> WriteFiles(const CliContext& context, const ReportOptions& options, std::vector<Run> runs) {
+  if (!options.mlflow.empty()) LWQ_RETURN_IF_ERROR(CheckMlflowFolder(options.mlflow));
+  const std::vector<reporting::Labels> labels = LabelsOfRuns(runs);
+  reporting::SweepRuns sweep{.name = options.title, .runs = {}};
+  if (sweep.name.empty()) sweep.name = options.matching.empty() ? "Comparison of runs" : options.matching;
+  for (size_t i = 0; i < runs.size(); ++i) sweep.runs.push_back({std::move(runs[i]), labels[i]});
+  std::vector<ReportFile> files;
+  if (options.WritesTables()) {
+    LWQ_ASSIGN_OR_RETURN(files, TablesOf(options, sweep));
+  }
+  const size_t tables = files.size();
+  for (ReportFile& file : TrackersOf(options, sweep)) files.push_back(std::move(file));
   Json written = Json::array();
-  for (const File& file : files) {
+  for (size_t i = 0; i < files.size(); ++i) {
+    const ReportFile& file = files[i];
     LWQ_RETURN_IF_ERROR(Annotate(WriteReport(file.path, file.content), file.flag));
     written.push_back({{"file", file.path}, {"size_bytes", file.content.size()}});
-    if (!options.json) context.console->Out(file.path);
+    if (!options.json && i < tables) context.console->Out(file.path);
   }
-  if (options.json) context.console->OutText(reporting::PrettyJson({{"files", written}}));
+  if (options.json) {
+    context.console->OutText(reporting::PrettyJson({{"files", written}}));
+  } else {
+    TellTrackers(context, options);
+  }
   return ExitCode::kOk;
 }
 
@@ -133,7 +209,8 @@ StatusOr<ExitCode> ReportRuns(const CliContext& context, const ReportOptions& op
     return absl::InvalidArgumentError(
         "report: no run is named; give ids, --sweep SWEEP or --matching PATTERN; lwq list and lwq sweeps show them");
   }
-  if (!options.WritesFiles() && (!options.baseline.empty() || !options.title.empty())) {
+  const bool has_title = !options.title.empty() && !options.WritesFiles();
+  if (has_title || (!options.baseline.empty() && !options.WritesTables())) {
     return absl::InvalidArgumentError(
         "--baseline and --title belong to files; give --html, --csv, --json-file or --parquet");
   }
@@ -169,9 +246,12 @@ void AddReportVerb(CLI::App* root, const CliContext& context, VerbAction* action
   add("--csv", &options->csv, "FILE", "write a table with a row per run");
   add("--parquet", &options->parquet, "FILE", "write the same table as Parquet");
   add("--json-file", &options->json_file, "FILE", "write everything the page says as JSON");
+  add("--tensorboard", &options->tensorboard, "DIR", "write an event file for each run, which TensorBoard reads");
+  add("--mlflow", &options->mlflow, "DIR", "write a store of files, which mlflow migrate-filestore takes");
+  add("--wandb", &options->wandb, "DIR", "write an offline run of Weights & Biases for each run, for wandb sync");
   add("--baseline", &options->baseline, "RUN",
       "id or name of a run whose arm the others are compared with (default: the first)");
-  add("--title", &options->title, "TEXT", "the page's heading");
+  add("--title", &options->title, "TEXT", "the page's heading, the experiment's and project's name");
   AddServerFlags(verb, &options->server);
   verb->callback([=, &context] { *action = [=, &context] { return ReportRuns(context, *options); }; });
 }
