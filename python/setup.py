@@ -17,7 +17,7 @@ from setuptools.command.build_py import build_py
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PROTO = ROOT / "proto"
 MODULE = '''# SPDX-License-Identifier: Apache-2.0
-"""Made from proto/{name} by python/setup.py."""
+"""Made by python/setup.py from {name}."""
 {imports}from lwq._wire import load
 
 load(globals(), {descriptor!r})
