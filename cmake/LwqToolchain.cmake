@@ -21,6 +21,9 @@ endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
   add_compile_options("SHELL:--param ggc-min-heapsize=1000000")
 endif()
+if(LWQ_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
 
 # Floating-point results are part of the contract: no contraction of a*b+c into a fused multiply-add behind our back.
 add_compile_options(-ffp-contract=off)
@@ -29,6 +32,9 @@ add_library(lwq_warnings INTERFACE)
 target_compile_options(lwq_warnings INTERFACE
   -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wimplicit-fallthrough
   -Wunused-result -Werror)
+if(LWQ_FUZZ)
+  target_compile_options(lwq_warnings INTERFACE -Wno-error)  # Clang has warnings of its own, and scripts/lint for them
+endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_GREATER_EQUAL 13)
   # GCC 14 sees writes beyond vectors in LibTorch's inlined headers that are not there.
   target_compile_options(lwq_warnings INTERFACE -Wno-error=array-bounds -Wno-error=stringop-overflow)
@@ -53,6 +59,7 @@ find_package(ICU REQUIRED COMPONENTS uc)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
 pkg_check_modules(SQLITE3 REQUIRED IMPORTED_TARGET sqlite3)
+pkg_check_modules(LIBPQ REQUIRED IMPORTED_TARGET libpq)  # coordinator/store
 pkg_check_modules(HTTPLIB REQUIRED IMPORTED_TARGET cpp-httplib)  # common/metrics
 find_package(SQLiteCpp CONFIG REQUIRED)
 if(LWQ_TESTS)

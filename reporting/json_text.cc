@@ -43,6 +43,18 @@ Json ToJson(const lwqat::v1::Run& run) {
   return json;
 }
 
+// proto3 JSON writes 64-bit integers as texts.
+Json RecipeToJson(const lwqat::v1::Recipe& recipe) {
+  Json json = ToJson(recipe);
+  for (auto& [name, value] : json.items()) {
+    const auto* field = lwqat::v1::Recipe::descriptor()->FindFieldByName(name);
+    if (field->cpp_type() == google::protobuf::FieldDescriptor::CPPTYPE_INT64) {
+      value = std::stoll(value.get<std::string>());
+    }
+  }
+  return json;
+}
+
 std::string OneLineJson(const Json& value) {
   return value.dump(-1, ' ', false, Json::error_handler_t::replace);
 }

@@ -17,6 +17,8 @@ Json ToJson(const google::protobuf::Message& message);
 // The same, and "perplexities": what was measured of that metric in the form that programs of earlier versions read
 // (model, text, perplexity, tokens, add_bos).
 Json ToJson(const lwqat::v1::Run& run);
+// The fields that the recipe sets; 64-bit integers as numbers, as a file for any reader has them.
+Json RecipeToJson(const lwqat::v1::Recipe& recipe);
 
 // One line, without a line end: what --json prints of verbs that print many.
 std::string OneLineJson(const Json& value);

@@ -11,7 +11,6 @@
 namespace lwq::reporting {
 namespace {
 
-using google::protobuf::FieldDescriptor;
 using lwqat::v1::BlockPlan;
 using lwqat::v1::Run;
 using lwqat::v1::Task;
@@ -119,16 +118,6 @@ Json LayerToJson(const LayerResult& layer) {
             {"training_time", OrNull(layer.training_seconds)},
             {"peak_memory_bytes", OrNull(layer.peak_memory_bytes)}};
   for (const auto& [source, exponent] : layer.scale_exponents) json["scale_exponents"][source] = exponent;
-  return json;
-}
-
-// proto3 JSON writes 64-bit integers as texts; a file for any reader has numbers.
-Json RecipeToJson(const lwqat::v1::Recipe& recipe) {
-  Json json = ToJson(recipe);
-  for (auto& [name, value] : json.items()) {
-    const FieldDescriptor* field = lwqat::v1::Recipe::descriptor()->FindFieldByName(name);
-    if (field->cpp_type() == FieldDescriptor::CPPTYPE_INT64) value = std::stoll(value.get<std::string>());
-  }
   return json;
 }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reporting/model_card.h"
 
-#include <cstdlib>
 #include <set>
 #include <utility>
 #include <vector>
@@ -13,14 +12,13 @@
 #include "common/export_format/loading.h"
 #include "common/hub/hub_uri.h"
 #include "common/json/json.h"
-#include "common/recipe/recipe_table.h"
 #include "common/recipe/zero_points.h"
 #include "common/task/measured.h"
 #include "common/task/task_kind.h"
 #include "common/text/one_line.h"
 #include "reporting/card_front_matter.h"
-#include "reporting/json_text.h"
 #include "reporting/metric.h"
+#include "reporting/recipe_differences.h"
 #include "reporting/run_facts.h"
 
 namespace lwq::reporting {
@@ -70,6 +68,7 @@ std::vector<std::string> FormatTags(ExportFormat format, const ServedModel& mode
   std::vector<std::string> tags;
   switch (format) {
     case ExportFormat::kGptqV2:
+    case ExportFormat::kGptq:
       tags = {"gptq"};
       break;
     case ExportFormat::kCompressedTensors:
@@ -146,33 +145,10 @@ std::string PlanTable(const Run& run) {
   return table;
 }
 
-std::string TextOf(const Json& value) {
-  return value.is_string() ? value.get<std::string>() : value.dump();
-}
-
-// "1e-4" and "0.0001" are one number.
-bool IsDefault(const std::string& value, const std::string& default_text) {
-  if (value == default_text) return true;
-  char* value_end = nullptr;
-  char* default_end = nullptr;
-  const double number = std::strtod(value.c_str(), &value_end);
-  const double usual = std::strtod(default_text.c_str(), &default_end);
-  const bool are_numbers = !value.empty() && *value_end == '\0' && !default_text.empty() && *default_end == '\0';
-  return are_numbers && number == usual;
-}
-
-// What was asked for and is not the default anyway; of what was not asked for the default follows from these.
 std::string RecipeTable(const Run& run) {
   std::string rows;
-  const lwqat::v1::Recipe& given = run.spec().recipe();
-  const Json values = ToJson(given);
-  for (const RecipeFieldText& field : RecipeFieldTexts()) {
-    const auto* described = lwqat::v1::Recipe::descriptor()->FindFieldByName(field.name);
-    if (described == nullptr || !lwqat::v1::Recipe::GetReflection()->HasField(given, described)) continue;
-    const auto value = values.find(field.name);
-    if (value == values.end() || IsDefault(TextOf(*value), field.default_text)) continue;
-    absl::StrAppend(&rows, "| `", field.name, "` | ", Cell(TextOf(*value)), " |\n");
-  }
+  for (const auto& [key, value] : RecipeDifferences(run))
+    absl::StrAppend(&rows, "| `", key, "` | ", Cell(value), " |\n");
   const std::string heading = "\n## Recipe\n\n";
   const std::string rest = "`layer_statistics.json` has every key, and what the training of each block did.\n";
   if (rows.empty()) return absl::StrCat(heading, "All keys have their defaults; ", rest);

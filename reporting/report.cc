@@ -47,7 +47,7 @@ int64_t StepsOf(const Run& run) {
   int64_t trained = 0;
   bool known = false;
   for (const auto& task : run.tasks()) {
-    const bool trains = task.kind() == "train_block" || task.kind() == "train_scales";
+    const bool trains = task.kind() == "train_block" || task.kind() == "fit_rounding" || task.kind() == "train_scales";
     if (!trains || IsSensitivityTask(task) || task.metrics_json().empty()) continue;
     const auto metrics = ParseJson(task.metrics_json(), "metrics");
     if (!metrics.ok() || !metrics->is_object()) continue;
@@ -74,14 +74,31 @@ std::string RecipeLine(const Run& run) {
     absl::StrAppend(&line, line.empty() ? "" : ", ", name, " ", value);
   };
   const bool trains = Trains(recipe);
-  const bool by_gptq = MethodOf(recipe) == Method::kGptq || (trains && recipe.init() == WordOf(Initialization::kGptq));
+  const auto goes_through = [&](Method method, Initialization init) {
+    return MethodOf(recipe) == method || (trains && recipe.init() == WordOf(init));
+  };
+  const bool by_gptq = goes_through(Method::kGptq, Initialization::kGptq);
+  const bool by_signround = goes_through(Method::kSignRound, Initialization::kSignRound);
+  const bool by_omniquant = goes_through(Method::kOmniQuant, Initialization::kOmniQuant);
+  const bool is_fitted = by_signround || by_omniquant;
   if (recipe.has_train_size()) add("train_size", absl::StrCat(recipe.train_size()));
-  if (trains && recipe.has_val_size()) add("val_size", absl::StrCat(recipe.val_size()));
+  if ((trains || is_fitted) && recipe.has_val_size()) add("val_size", absl::StrCat(recipe.val_size()));
   if (recipe.has_training_seqlen()) add("training_seqlen", absl::StrCat(recipe.training_seqlen()));
   if (Prepares(recipe)) add("prepare", recipe.prepare());
-  if (trains && by_gptq) add("init", recipe.init());
+  if (trains && (by_gptq || is_fitted)) add("init", recipe.init());
   if (by_gptq && recipe.has_damp_percent()) add("damp_percent", absl::StrFormat("%.6g", recipe.damp_percent()));
   if (by_gptq && recipe.desc_act()) add("desc_act", "true");
+  if (by_signround && recipe.has_signround_iters()) {
+    add("signround_iters", absl::StrCat(recipe.signround_iters()));
+    add("signround_batch_size", absl::StrCat(recipe.signround_batch_size()));
+    add("signround_lr", absl::StrFormat("%.4g", recipe.signround_lr()));
+    add("signround_minmax_lr", absl::StrFormat("%.4g", recipe.signround_minmax_lr()));
+  }
+  if (by_omniquant && recipe.has_omniquant_epochs()) {
+    add("omniquant_epochs", absl::StrFormat("%.6g", recipe.omniquant_epochs()));
+    add("omniquant_batch_size", absl::StrCat(recipe.omniquant_batch_size()));
+    add("omniquant_lwc_lr", absl::StrFormat("%.4g", recipe.omniquant_lwc_lr()));
+  }
   if (trains && recipe.has_epochs()) add("epochs", absl::StrFormat("%.6g", recipe.epochs()));
   if (trains && recipe.has_batch_size()) add("batch_size", absl::StrCat(recipe.batch_size()));
   if (trains && recipe.has_quant_lr()) add("quant_lr", absl::StrFormat("%.4g", recipe.quant_lr()));
@@ -94,7 +111,7 @@ std::string RecipeLine(const Run& run) {
     add("e2e_batch_size", absl::StrCat(recipe.e2e_batch_size()));
     add("e2e_lr", absl::StrFormat("%.4g", recipe.e2e_lr()));
   }
-  if ((trains || by_gptq) && recipe.has_precision()) add("precision", recipe.precision());
+  if ((trains || by_gptq || is_fitted) && recipe.has_precision()) add("precision", recipe.precision());
   if (recipe.has_seed()) add("seed", absl::StrCat(recipe.seed()));
   return line;
 }
@@ -120,8 +137,8 @@ ReportRow RowOf(const Run& run, double now_unix_s) {
   row.steps = StepsOf(run);
   row.seconds = ElapsedSeconds(run, now_unix_s);
   row.result_digest = run.result_digest();
-  if (Trains(recipe) || Prepares(recipe) || MethodOf(recipe) == Method::kGptq || recipe.e2e_qp())
-    row.recipe = RecipeLine(run);
+  // What plain round-to-nearest gives depends on no setting.
+  if (TraitsOfMethod(recipe).reads_activations || Prepares(recipe) || recipe.e2e_qp()) row.recipe = RecipeLine(run);
   row.remarks = UselessTrainingRemarks(run);
   for (const Measured& measured : run.measured()) {
     // A run that does not quantize has measured the model as it is; that is its own result.

@@ -40,6 +40,10 @@ double ShareDone(const Task& task) {
 constexpr std::array<const char*, 7> kSensitivityKinds = {
     "loss_gradient", "backward_block", "gradient_norm", "output_fisher", "loss_delta", "hessian", "weight_error"};
 
+constexpr std::array<const char*, 8> kEvaluationKinds = {"evaluate_ppl",   "reduce_ppl",     "evaluate_reference",
+                                                         "evaluate_kl",    "reduce_kl",      "prepare_requests",
+                                                         "score_requests", "reduce_accuracy"};
+
 // Pilot trainings are much shorter than those of the run.
 std::string KindForTime(const Task& task) {
   return absl::StrCat(task.kind(), IsSensitivityTask(task) ? " of sensitivity" : "");
@@ -101,8 +105,15 @@ bool IsSensitivityTask(const Task& task) {
 }
 
 bool IsBlockTask(const Task& task) {
-  const bool is_gptq = task.kind() == "gptq_block" && !task.title().starts_with("initialize ");
-  return (task.kind() == "train_block" || task.kind() == "rtn_block" || is_gptq) && !IsSensitivityTask(task);
+  const bool quantizes_alone = task.kind() == "gptq_block" || task.kind() == "fit_rounding";
+  const bool is_start = quantizes_alone && task.title().starts_with("initialize ");
+  const bool quantizes = quantizes_alone || task.kind() == "train_block" || task.kind() == "rtn_block";
+  return quantizes && !is_start && !IsSensitivityTask(task);
+}
+
+bool IsEvaluationTask(const Task& task) {
+  return std::any_of(kEvaluationKinds.begin(), kEvaluationKinds.end(),
+                     [&](const char* kind) { return task.kind() == kind; });
 }
 
 TaskGroup SensitivityTasks(const Run& run) {

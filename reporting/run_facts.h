@@ -39,6 +39,9 @@ bool IsSensitivityTask(const lwqat::v1::Task& task);
 // The task that quantizes a block, or a unit of blocks, stands for it.
 bool IsBlockTask(const lwqat::v1::Task& task);
 
+// A task that measures what a model is worth.
+bool IsEvaluationTask(const lwqat::v1::Task& task);
+
 // The tasks that measure sensitivity, which are many and of interest only together.
 struct TaskGroup {
   int total = 0;

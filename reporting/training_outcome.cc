@@ -18,7 +18,8 @@ constexpr char kUndone[] = "training undone: no step lowered the loss";
 constexpr char kLoweredNothing[] = "training lowered no loss";
 
 Json MetricsOfTraining(const Task& task) {
-  if (task.kind() != "train_block" || task.metrics_json().empty()) return Json::object();
+  const bool trains = task.kind() == "train_block" || task.kind() == "fit_rounding";
+  if (!trains || task.metrics_json().empty()) return Json::object();
   auto metrics = ParseJson(task.metrics_json(), "metrics");
   return metrics.ok() && metrics->is_object() ? *std::move(metrics) : Json::object();
 }

@@ -21,6 +21,11 @@ struct SubmittedSweep {
 // Begins all runs of the sweep under a request id of its own, or none.
 StatusOr<SubmittedSweep> SubmitSweepAnew(RunApi* api, const lwqat::v1::SweepSpec& spec);
 
+// Goes on with the sweep that an earlier call with equal runs has begun, from whatever machine, and begins it where
+// there is none; one that has ended without a result of each of its runs is begun anew. The request id follows from the
+// runs, inputs by content, so nothing is kept on this disk. All runs or none.
+StatusOr<SubmittedSweep> SubmitSweepAgain(RunApi* api, const lwqat::v1::SweepSpec& spec);
+
 // The sweep that the coordinator answered with. `spec` is what it was submitted as.
 SubmittedSweep SubmittedAs(const lwqat::v1::Sweep& sweep, const lwqat::v1::SweepSpec& spec);
 

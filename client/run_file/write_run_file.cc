@@ -30,10 +30,6 @@ bool IsPlain(const std::string& text) {
          std::all_of(text.begin(), text.end(), fits);
 }
 
-std::string TextOfYaml(const std::string& text) {
-  return IsPlain(text) ? text : Json(text).dump();  // a text of JSON is one of YAML
-}
-
 std::string Absolute(const std::string& path) {
   return path.find("://") != std::string::npos ? path : std::filesystem::absolute(path).lexically_normal().string();
 }
@@ -45,7 +41,7 @@ std::string AbsoluteText(const std::string& path) {
 std::string TextsOfYaml(const Json& texts) {
   std::vector<std::string> parts;
   for (const Json& text : texts) {
-    parts.push_back(absl::StrCat("{", TextOfYaml(text.at("name")), ": ", TextOfYaml(text.at("path")), "}"));
+    parts.push_back(absl::StrCat("{", YamlTextOf(text.at("name")), ": ", YamlTextOf(text.at("path")), "}"));
   }
   return absl::StrCat("[", absl::StrJoin(parts, ", "), "]");
 }
@@ -53,7 +49,7 @@ std::string TextsOfYaml(const Json& texts) {
 std::string ClassesOfYaml(const Json& classes) {
   std::vector<std::string> parts;
   for (const auto& [kind, base] : classes.items()) {
-    parts.push_back(absl::StrCat(TextOfYaml(kind), ": ", TextOfYaml(base.get<std::string>())));
+    parts.push_back(absl::StrCat(YamlTextOf(kind), ": ", YamlTextOf(base.get<std::string>())));
   }
   return absl::StrCat("{", absl::StrJoin(parts, ", "), "}");
 }
@@ -70,6 +66,10 @@ RunRequest WithAbsolutePaths(RunRequest request) {
 
 }  // namespace
 
+std::string YamlTextOf(const std::string& text) {
+  return IsPlain(text) ? text : Json(text).dump();  // a text of JSON is one of YAML
+}
+
 std::string RunFileLine(const RunField& field, const Json& value) {
   std::string text;
   if (field.type == FieldType::kTexts) {
@@ -79,7 +79,7 @@ std::string RunFileLine(const RunField& field, const Json& value) {
   } else if (field.type == FieldType::kIntegers || field.type == FieldType::kWords) {
     text = absl::StrCat("[", value.get<std::string>(), "]");
   } else {
-    text = value.is_string() ? TextOfYaml(value.get<std::string>()) : value.dump();
+    text = value.is_string() ? YamlTextOf(value.get<std::string>()) : value.dump();
   }
   return absl::StrCat(field.name, ": ", text, "\n");
 }

@@ -12,6 +12,9 @@
 
 namespace lwq::client {
 
+// The text as a scalar of YAML: as it is, or in quotes where YAML could take it for something else. It is UTF-8.
+std::string YamlTextOf(const std::string& text);
+
 // "key: value" with its line end; `value` as RunValue has it. Numbers are those of the JSON, texts are quoted where
 // YAML could take them for something else.
 std::string RunFileLine(const RunField& field, const Json& value);

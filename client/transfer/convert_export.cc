@@ -35,8 +35,8 @@ Status CheckSource(const std::string& directory) {
     return absl::FailedPreconditionError(absl::StrCat(
         directory, ": a GGUF file does not say which bits its codes had; convert the export that it was made from"));
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat(directory, " has no config.json; give the folder of an export in gptq_v2 or compressed_tensors"));
+  return absl::InvalidArgumentError(absl::StrCat(
+      directory, " has no config.json; give the folder of an export in gptq_v2, gptq or compressed_tensors"));
 }
 
 StatusOr<SmallFiles> ReadFiles(const std::string& directory, const std::vector<std::string>& names) {

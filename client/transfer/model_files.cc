@@ -28,11 +28,17 @@ Status CheckDirectory(const std::string& directory) {
   std::error_code ignored;
   if (!fs::exists(directory, ignored))
     return absl::NotFoundError(absl::StrCat("model: no such directory: ", directory));
+  const bool has_config = IsFile(fs::path(directory) / "config.json");
+  if (!has_config && (directory.ends_with(".gguf") || IsFile(fs::path(directory) / "model.gguf"))) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("model: ", directory,
+                     ": a GGUF file is for llama.cpp and not read as a model; give the export that it was made from"));
+  }
   if (!fs::is_directory(directory, ignored)) {
     return absl::InvalidArgumentError(
         absl::StrCat("model: ", directory, " is a file; give the directory that holds config.json"));
   }
-  if (!IsFile(fs::path(directory) / "config.json")) {
+  if (!has_config) {
     return absl::NotFoundError(
         absl::StrCat("model: ", directory, " has no config.json; give a directory in Hugging Face layout"));
   }

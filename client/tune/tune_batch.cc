@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "client/base/message_bytes.h"
+#include "client/base/request_id.h"
 #include "common/json/json.h"
 
 namespace lwq::client {
@@ -64,12 +65,8 @@ StatusOr<lwqat::v1::SweepSpec> SweepOf(const TuneRequest& tune, const lwqat::v1:
 }
 
 std::string RequestIdOf(const Digest& identity, const TuneBatch& batch) {
-  std::string hex =
-      DigestOf(absl::StrCat(identity.hex(), " ", batch.number, " ", batch.first_trial, " ", batch.trials.size())).hex();
-  hex[12] = '8';                    // the version: of nobody's scheme but ours
-  hex[16] = "89ab"[(hex[16] & 3)];  // the variant of RFC 9562
-  return absl::StrCat(hex.substr(0, 8), "-", hex.substr(8, 4), "-", hex.substr(12, 4), "-", hex.substr(16, 4), "-",
-                      hex.substr(20, 12));
+  return RequestIdFrom(
+      DigestOf(absl::StrCat(identity.hex(), " ", batch.number, " ", batch.first_trial, " ", batch.trials.size())));
 }
 
 search::HalvingRule RuleOf(const lwqat::v1::Halving& halving, int64_t runs, int64_t blocks) {

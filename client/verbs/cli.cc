@@ -54,6 +54,7 @@ void AddVerbs(CLI::App* root, const CliContext& context, VerbAction* action) {
   AddSubmitVerb(root, context, action);
   AddSweepVerb(root, context, action);
   AddTuneVerb(root, context, action);
+  AddCompareVerb(root, context, action);
   AddPlanVerb(root, context, action);
   AddWatchVerb(root, context, action);
   AddListVerb(root, context, action);

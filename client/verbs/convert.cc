@@ -76,7 +76,7 @@ void AddConvertVerb(CLI::App* root, const CliContext& context, VerbAction* actio
                            {"convert", "Write an exported model in another format",
                             "lwq convert model-w2g128 --format compressed_tensors --output model-w2g128-ct"},
                            &options->json);
-  verb->add_option("DIR", options->directory, "the export's folder: gptq_v2 or compressed_tensors")
+  verb->add_option("DIR", options->directory, "the export's folder: gptq_v2, gptq or compressed_tensors")
       ->type_name("")
       ->required();
   verb->add_option("--format", options->format, absl::StrCat("one of ", absl::StrJoin(FormatWords(), ", ")))

@@ -113,6 +113,7 @@ std::string BinaryDirectory(const CliContext& context, const ServerFlags& flags)
 void AddSubmitVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 void AddSweepVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 void AddTuneVerb(CLI::App* root, const CliContext& context, VerbAction* action);
+void AddCompareVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 void AddLocalVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 void AddPlanVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 void AddInspectVerb(CLI::App* root, const CliContext& context, VerbAction* action);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // From one export format to another: the codes, scales and zero points of a quantized model in another layout.
 //
-// Between gptq_v2 and compressed_tensors nothing is rounded, so that the way back gives the same bytes. Into fake_quant
-// weights are rounded to fp16, and into gguf_q4_1 those of 4 bits (export.h says under which names that is counted).
-// Out of fake_quant and GGUF there is no way: their files do not say which codes there were.
+// Between gptq_v2, gptq and compressed_tensors nothing is rounded, so that the way back gives the same bytes; gptq
+// takes symmetric models. Into fake_quant weights are rounded to fp16, and into gguf_q4_1 those of 4 bits (export.h
+// says under which names that is counted). Out of fake_quant and GGUF there is no way: their files do not say which
+// codes there were.
 //
 // One block and two pieces of the output are in memory at a time. Thread-safety: one thread.
 #pragma once

@@ -2,11 +2,12 @@
 // From the source model and its trained blocks to a directory that serving stacks load.
 //
 // gptq_v2     model.safetensors with qweight, qzeros, scales, g_idx per linear, quantize_config.json, and config.json's
-//             quantization_config (common/export/gptq_v2/gptq_v2_layout.h). Integers, zero points and fp16 scales are
-//             those of the checkpoints, bit for bit.
+//             quantization_config (common/export/gptq/gptq_linear.h). Integers, zero points and fp16 scales are those
+//             of the checkpoints, bit for bit.
+// gptq        the same with zero points stored less one, symmetric models only: GPTQ's version 1. As exact.
 // compressed_tensors
 //             model.safetensors with weight_packed, weight_scale, weight_zero_point, weight_shape per linear, and
-//             config.json's quantization_config (common/export/compressed_tensors/compressed_tensors_layout.h). As
+//             config.json's quantization_config (common/export/compressed_tensors/packed_linear.h). As
 //             exact.
 // fake_quant  a plain model whose linears hold the decoded weights in fp16 (common/export/fake_quant/
 //             fake_quant_layout.h): rounded, so that its perplexity can differ from the checkpoints' in the last
@@ -80,9 +81,9 @@ struct ExportResult {
   ArtifactRef files;
   // format; file_bytes (of all files); tensor_bytes; shards; quantized_weights; stored_bits_per_weight (of quantized
   // linears: codes, scales, zero points and padding as written, without g_idx); average_bits (plain mean of the
-  // widths over weights); gptq_v2, compressed_tensors: scales_rounded, max_scale_rounding (relative; 0 unless a preset
-  // trained scales that are not fp16 numbers); fake_quant: weights_rounded, max_weight_rounding (absolute); gguf,
-  // gguf_q4_1: all four.
+  // widths over weights); gptq_v2, gptq, compressed_tensors: scales_rounded, max_scale_rounding (relative; 0 unless a
+  // preset trained scales that are not fp16 numbers); fake_quant: weights_rounded, max_weight_rounding (absolute);
+  // gguf, gguf_q4_1: all four.
   Json metrics = Json::object();
 };
 

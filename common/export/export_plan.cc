@@ -63,9 +63,11 @@ Status CheckFormatHolds(ExportFormat format, int64_t block, const BlockFormat& l
           TraitsOf(format).group_multiple, ", not of ", linear.group_size));
     }
     if (FormatHolds(format, linear.bits, zero_points)) continue;
+    const bool held_symmetric = FormatHolds(format, linear.bits, ZeroPoints::kSymmetric);
     return absl::FailedPreconditionError(
         absl::StrCat("block ", block, " ", LinearName(kind), ": ", WordOf(format), " cannot hold ", linear.bits,
-                     " bits; formats that can: ", FormatsThatHold(linear.bits, /*files=*/true, zero_points)));
+                     " bits", held_symmetric ? " that are not symmetric" : "",
+                     "; formats that can: ", FormatsThatHold(linear.bits, /*files=*/true, zero_points)));
   }
   return absl::OkStatus();
 }

@@ -8,9 +8,10 @@
 #include <vector>
 
 #include "common/export/compressed_tensors/packed_linear.h"
-#include "common/export/gptq_v2/gptq_layout.h"
+#include "common/export/gptq/gptq_linear.h"
 #include "common/export/half.h"
 #include "common/export_format/compressed_tensors.h"
+#include "common/export_format/gptq.h"
 #include "common/model/check_model.h"
 #include "common/model/model_config.h"
 #include "common/model/quantization.h"
@@ -30,7 +31,8 @@ StatusOr<QuantizedLinear> ReadGptq(TensorSource& source, const std::string& name
   LWQ_ASSIGN_OR_RETURN(tensors.qzeros, source.Read(name + ".qzeros"));
   LWQ_ASSIGN_OR_RETURN(tensors.scales, source.Read(name + ".scales"));
   LWQ_ASSIGN_OR_RETURN(tensors.g_idx, source.Read(name + ".g_idx"));
-  return UnpackGptq(tensors, shape.out_features, shape.in_features, storage.bits, storage.group_size, name);
+  return UnpackGptq(tensors, shape.out_features, shape.in_features, storage.bits, storage.group_size, name,
+                    StoredZerosOf(storage.format));
 }
 
 StatusOr<QuantizedLinear> ReadPacked(TensorSource& source, const std::string& name, const LinearStorage& storage,

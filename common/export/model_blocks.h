@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// From a model directory's tensors to block states and head weights: full precision, gptq_v2, compressed-tensors, or
-// fake-quantized (which is a plain model whose linears hold decoded values).
+// From a model directory's tensors to block states and head weights: full precision, gptq_v2, gptq, compressed_tensors,
+// or fake-quantized (which is a plain model whose linears hold decoded values).
 //
 // Which of them a directory is, LlamaConfig::quantization_config says: null is a plain model, otherwise the rules of
 // common/model/quantization.h decide per linear. Only the tensors of what is asked for are read. A quantized linear

@@ -13,6 +13,10 @@ using enum Evidence;
 
 constexpr std::string_view kFloat16 = "with dtype=torch.float16 (its default on a CPU, bfloat16, rounds scales)";
 constexpr std::string_view kWithGptqModel = "needs optimum and gptqmodel; with dtype=torch.float16";
+constexpr std::string_view kNoGemm =
+    "its AVX2 library lacks cpu_gemm_wna16 and fails in the first forward; AVX-512 libraries have it";
+constexpr std::string_view kNoThreeBits = "Unsupported quantization config: bits=3, sym=True (of 3 bits; likewise 2)";
+constexpr std::string_view kNoEightBits = "Marlin does not support weight_bits = uint8b128 (on a CPU)";
 constexpr std::string_view kNoWna16 =
     "Failed to find a kernel that can implement the WNA16 linear layer (CPUWNA16 takes uint4, uint4b8)";
 constexpr std::string_view kSameTypes = "its types of blocks were run, a symmetric file was not";
@@ -29,30 +33,12 @@ const std::vector<ConsumerRow>& Rows() {
        kRefused,
        kRan,
        "Unsupported quantization config: bits=4, sym=False (of 4 bits; likewise the others)"},
-      {kVllm,
-       kGptqV2,
-       {4},
-       SymRule::kSymmetric,
-       MixRule::kUniform,
-       kExact,
-       kRan,
-       "its AVX2 library lacks cpu_gemm_wna16 and fails in the first forward; AVX-512 libraries have it"},
-      {kVllm,
-       kGptqV2,
-       {2, 3},
-       SymRule::kSymmetric,
-       MixRule::kAny,
-       kRefused,
-       kRan,
-       "Unsupported quantization config: bits=3, sym=True (of 3 bits; likewise 2)"},
-      {kVllm,
-       kGptqV2,
-       {8},
-       SymRule::kSymmetric,
-       MixRule::kAny,
-       kRefused,
-       kRan,
-       "Marlin does not support weight_bits = uint8b128 (on a CPU)"},
+      {kVllm, kGptqV2, {4}, SymRule::kSymmetric, MixRule::kUniform, kExact, kRan, kNoGemm},
+      {kVllm, kGptqV2, {2, 3}, SymRule::kSymmetric, MixRule::kAny, kRefused, kRan, kNoThreeBits},
+      {kVllm, kGptqV2, {8}, SymRule::kSymmetric, MixRule::kAny, kRefused, kRan, kNoEightBits},
+      {kVllm, kGptq, {4}, SymRule::kSymmetric, MixRule::kUniform, kExact, kRan, kNoGemm},
+      {kVllm, kGptq, {2, 3}, SymRule::kSymmetric, MixRule::kAny, kRefused, kRan, kNoThreeBits},
+      {kVllm, kGptq, {8}, SymRule::kSymmetric, MixRule::kAny, kRefused, kRan, kNoEightBits},
       {kVllm,
        kCompressedTensors,
        {4},
@@ -74,7 +60,9 @@ const std::vector<ConsumerRow>& Rows() {
        kRead,
        "no reader of GGUF of its own"},
       {kGptqModel, kGptqV2, {2, 3, 4, 8}, SymRule::kAny, MixRule::kAny, kExact, kRan, kFloat16},
+      {kGptqModel, kGptq, {2, 3, 4, 8}, SymRule::kSymmetric, MixRule::kUniform, kExact, kRan, kFloat16},
       {kLlamaCpp, kGptqV2, {2, 3, 4, 8}, SymRule::kAny, MixRule::kAny, kRefused, kRead, kNotGguf},
+      {kLlamaCpp, kGptq, {2, 3, 4, 8}, SymRule::kSymmetric, MixRule::kAny, kRefused, kRead, kNotGguf},
       {kLlamaCpp, kCompressedTensors, {2, 3, 4, 5, 6, 8}, SymRule::kAny, MixRule::kAny, kRefused, kRead, kNotGguf},
       {kLlamaCpp, kFakeQuant, {2, 3, 4, 5, 6, 8}, SymRule::kAny, MixRule::kAny, kRefused, kRead, kNotGguf},
       {kLlamaCpp,
@@ -141,6 +129,14 @@ const std::vector<ConsumerRow>& Rows() {
        kRefused,
        kRan,
        "Only supports gptqv1 (because of meta, without which it takes each zero point for one more than it is)"},
+      {kAutoRound,
+       kGptq,
+       {4, 8},
+       SymRule::kSymmetric,
+       MixRule::kUniform,
+       kExact,
+       kRan,
+       "its own kernels on a CPU; quantization_config is without meta, with which it refuses version 1"},
       {kAutoRound,
        kCompressedTensors,
        {2, 3, 4, 8},

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/export_format/consumers.h"
+#include "common/export_format/gptq.h"
 
 namespace lwq {
 namespace {
@@ -33,15 +34,20 @@ std::vector<LoadingLines> AllLines() {
           "carries that version, and not this command."};
   LoadingLines llama_cpp_small = llama_cpp;
   llama_cpp_small.format = ExportFormat::kGgufQ41;
+  const LoadingLines gptq_model = {.consumer = Consumer::kGptqModel,
+                                   .format = ExportFormat::kGptqV2,
+                                   .code = {"import torch", "from gptqmodel import GPTQModel", "",
+                                            "model = GPTQModel.load(\"DIR\", dtype=torch.float16)"},
+                                   .note = "Without this dtype no weight is the exported one."};
+  LoadingLines gptq_model_one = gptq_model;
+  gptq_model_one.format = ExportFormat::kGptq;
   return {
       {Consumer::kVllm, ExportFormat::kGptqV2, vllm},
+      {Consumer::kVllm, ExportFormat::kGptq, vllm},
       {Consumer::kVllm, ExportFormat::kCompressedTensors, vllm},
       {Consumer::kVllm, ExportFormat::kFakeQuant, vllm},
-      {Consumer::kGptqModel,
-       ExportFormat::kGptqV2,
-       {"import torch", "from gptqmodel import GPTQModel", "", "model = GPTQModel.load(\"DIR\", dtype=torch.float16)"},
-       kPython,
-       "Without this dtype no weight is the exported one."},
+      gptq_model,
+      gptq_model_one,
       llama_cpp,
       llama_cpp_small,
       {Consumer::kTransformers,
@@ -64,6 +70,10 @@ std::vector<LoadingLines> AllLines() {
         "model = AutoModelForCausalLM.from_pretrained(\"DIR\", dtype=torch.float16)"},
        kPython,
        "Whatever loads the original loads it. It saves no memory."},
+      {Consumer::kAutoRound,
+       ExportFormat::kGptq,
+       {"from auto_round import AutoRoundConfig", "from transformers import AutoModelForCausalLM", "",
+        "model = AutoModelForCausalLM.from_pretrained(\"DIR\", quantization_config=AutoRoundConfig())"}},
   };
 }
 
@@ -83,7 +93,7 @@ LoadingAdvice AdviceFor(const Served& served, Consumer consumer, ExportFormat fo
 
 // Of readers that the table does not have.
 void AddOthers(ExportFormat format, const ServedModel& model, std::vector<LoadingAdvice>& all) {
-  if (format == ExportFormat::kGptqV2 && (model.widths.size() > 1 || model.group_sizes.size() > 1)) {
+  if (IsGptq(format) && (model.widths.size() > 1 || model.group_sizes.size() > 1)) {
     all.push_back({.consumer = "Readers without `dynamic`",
                    .outcome =
                        "Blocks differ in bits or group size. A reader that does not honour the `dynamic` rules of "

@@ -3,7 +3,7 @@
 // exporting.
 #include <iterator>
 
-#include "common/export_format/gptq_v2.h"
+#include "common/export_format/gptq.h"
 #include "common/export_format/rows.h"
 #include "common/recipe/recipe_rules.h"
 

@@ -4,7 +4,7 @@
 #include <optional>
 #include <string>
 
-#include "common/export_format/gptq_v2.h"
+#include "common/export_format/gptq.h"
 #include "common/model/config_json.h"
 
 namespace lwq {
@@ -31,21 +31,18 @@ StatusOr<std::optional<std::string>> ReadName(const Json& object, std::string_vi
   return name;
 }
 
-Status CheckMethodAndFormat(const Json& object) {
+// The version by its name; version 1 where there is none, as GPTQModel reads it.
+StatusOr<ExportFormat> ReadFormat(const Json& object) {
   LWQ_ASSIGN_OR_RETURN(const std::optional<std::string> method, ReadName(object, "quant_method", "method"));
   if (method.value_or("gptq") != "gptq") {
     return QuantizationNotSupported(absl::StrCat("quant_method '", method->substr(0, 80),
                                                  "' is not supported; supported: gptq, compressed-tensors"));
   }
   LWQ_ASSIGN_OR_RETURN(const std::optional<std::string> format, ReadName(object, "checkpoint_format", "format"));
-  if (format.value_or("gptq") == "gptq_v2") return absl::OkStatus();
-  if (format.value_or("gptq") == "gptq") {
-    return QuantizationNotSupported(
-        "checkpoint_format 'gptq' (v1 stores zero points minus one) is not supported; convert the model to gptq_v2 "
-        "with GPTQModel");
-  }
+  const std::optional<ExportFormat> known = ParseWord<ExportFormat>(format.value_or("gptq"));
+  if (known.has_value() && IsGptq(*known)) return *known;
   return QuantizationNotSupported(
-      absl::StrCat("checkpoint_format '", format->substr(0, 80), "' is not supported; supported: gptq_v2"));
+      absl::StrCat("checkpoint_format '", format->substr(0, 80), "' is not supported; supported: gptq, gptq_v2"));
 }
 
 // What changes how tensors are decoded, at the top and inside an override.
@@ -73,7 +70,7 @@ Status ReadWidths(const Json& object, LinearStorage& storage) {
     const int64_t value = bits->get<int64_t>();
     if (value < 0 || value > 32 || !GptqHoldsBits(static_cast<int>(value))) {
       return QuantizationNotSupported(
-          absl::StrCat(Shown(*bits), " bits are not supported in gptq_v2; supported: 2, 3, 4, 8"));
+          absl::StrCat(Shown(*bits), " bits are not supported in GPTQ's layout; supported: 2, 3, 4, 8"));
     }
     storage.bits = static_cast<int>(value);
   }
@@ -93,12 +90,12 @@ Status ReadWidths(const Json& object, LinearStorage& storage) {
 
 StatusOr<ModuleRules> ParseGptqConfig(const Json& quantization_config) {
   if (!quantization_config.is_object()) return InvalidQuantization("must be an object");
-  LWQ_RETURN_IF_ERROR(CheckMethodAndFormat(quantization_config));
+  LWQ_ASSIGN_OR_RETURN(const ExportFormat format, ReadFormat(quantization_config));
   LWQ_RETURN_IF_ERROR(CheckDecoding(quantization_config));
   for (const std::string_view key : {"bits", "group_size"}) {
     if (Find(quantization_config, key) == nullptr) return InvalidQuantization(absl::StrCat(key, " is missing"));
   }
-  LinearStorage base{.format = ExportFormat::kGptqV2};
+  LinearStorage base{.format = format};
   LWQ_RETURN_IF_ERROR(ReadWidths(quantization_config, base));
   ModuleRules rules("dynamic rule");
   rules.SetDefault(base);

@@ -8,7 +8,8 @@
 // `dynamic` overrides per module: a regular expression matched at the beginning of the module's name; "-:" keeps the
 // module at full precision, "+:" or nothing overrides bits and group size.
 //
-// Read: quant_method "gptq", checkpoint_format "gptq_v2", bits 2, 3, 4, 8, desc_act false. Anything else is
+// Read: quant_method "gptq", checkpoint_format "gptq_v2" or "gptq" (version 1, also where there is none), bits 2, 3, 4,
+// 8, desc_act false. Anything else is
 // FAILED_PRECONDITION naming it and what to do; a wrong type or an invalid regular expression is INVALID_ARGUMENT.
 // Thread-safety: a free function, any thread.
 #pragma once

@@ -35,12 +35,14 @@ inline constexpr std::array<std::string_view, 0> kWords{};
 #define LWQ_PRESETS(X) X(kDefault, "default") X(kEfficientQat, "efficientqat") X(kStrong, "strong")
 LWQ_CHOICE(Preset, LWQ_PRESETS);
 
-// How blocks are quantized: trained, rounded to nearest, rounded column by column; only measured, only evaluated; or
-// tasks that do nothing.
-#define LWQ_METHODS(X)    \
-  X(kBlockAp, "block_ap") \
-  X(kRtn, "rtn")          \
-  X(kGptq, "gptq")        \
+// How blocks are quantized: trained, rounded to nearest, rounded column by column, rounded as was fitted; only
+// measured, only evaluated; or tasks that do nothing.
+#define LWQ_METHODS(X)       \
+  X(kBlockAp, "block_ap")    \
+  X(kRtn, "rtn")             \
+  X(kGptq, "gptq")           \
+  X(kSignRound, "signround") \
+  X(kOmniQuant, "omniquant") \
   X(kSensitivity, "sensitivity") X(kNone, "none") X(kNoop, "noop")
 LWQ_CHOICE(Method, LWQ_METHODS);
 
@@ -49,8 +51,13 @@ LWQ_CHOICE(Method, LWQ_METHODS);
 LWQ_CHOICE(Preparation, LWQ_PREPARATIONS);
 
 // Where the training of a block starts from.
-#define LWQ_INITIALIZATIONS(X) X(kMinMax, "minmax") X(kGptq, "gptq")
+#define LWQ_INITIALIZATIONS(X) \
+  X(kMinMax, "minmax") X(kGptq, "gptq") X(kSignRound, "signround") X(kOmniQuant, "omniquant")
 LWQ_CHOICE(Initialization, LWQ_INITIALIZATIONS);
+
+// How the rounding of a block is fitted while its weights are frozen.
+#define LWQ_ROUNDING_FITS(X) X(kSignRound, "signround") X(kOmniQuant, "omniquant")
+LWQ_CHOICE(RoundingFit, LWQ_ROUNDING_FITS);
 
 #define LWQ_LR_SCHEDULES(X) X(kCosine, "cosine") X(kChainedCosine, "chained_cosine")
 LWQ_CHOICE(LrSchedule, LWQ_LR_SCHEDULES);
@@ -98,6 +105,7 @@ LWQ_CHOICE(Precision, LWQ_PRECISIONS);
 
 #define LWQ_EXPORT_FORMATS(X)                 \
   X(kGptqV2, "gptq_v2")                       \
+  X(kGptq, "gptq")                            \
   X(kCompressedTensors, "compressed_tensors") \
   X(kFakeQuant, "fake_quant") X(kGguf, "gguf") X(kGgufQ41, "gguf_q4_1") X(kNone, "none")
 LWQ_CHOICE(ExportFormat, LWQ_EXPORT_FORMATS);

@@ -16,6 +16,7 @@ struct MethodTraits {
   bool quantizes = false;          // the model's blocks, so that there is something to export
   bool trains = false;             // them
   bool reads_activations = false;  // quantizes each block by what it reads: its tasks come with the calibration chain
+  bool reads_targets = false;      // and by what it gives in full precision
   bool evaluates = false;          // the model that comes out of it may be measured
 };
 
@@ -26,6 +27,7 @@ inline constexpr std::array<MethodTraits, AllChoices<Method>().size()> kMethods 
      .quantizes = true,
      .trains = true,
      .reads_activations = true,
+     .reads_targets = true,
      .evaluates = true},
     {.method = Method::kRtn, .needs_model = true, .quantizes = true, .evaluates = true},
     {.method = Method::kGptq,
@@ -33,6 +35,20 @@ inline constexpr std::array<MethodTraits, AllChoices<Method>().size()> kMethods 
      .needs_calibration = true,
      .quantizes = true,
      .reads_activations = true,
+     .evaluates = true},
+    {.method = Method::kSignRound,
+     .needs_model = true,
+     .needs_calibration = true,
+     .quantizes = true,
+     .reads_activations = true,
+     .reads_targets = true,
+     .evaluates = true},
+    {.method = Method::kOmniQuant,
+     .needs_model = true,
+     .needs_calibration = true,
+     .quantizes = true,
+     .reads_activations = true,
+     .reads_targets = true,
      .evaluates = true},
     {.method = Method::kSensitivity, .needs_model = true, .needs_calibration = true},
     {.method = Method::kNone, .needs_model = true, .evaluates = true},

@@ -65,7 +65,7 @@ struct Checked {
 enum class Reader : uint8_t {
   kPlan,       // what every block gets, and what the run costs
   kCalibrate,  // the calibration windows
-  kTrain,      // Block-AP and GPTQ
+  kTrain,      // Block-AP, GPTQ, SignRound and OmniQuant
   kMeasure,    // sensitivity
   kEvaluate,   // perplexity
   kExport,     // the quantized model's files

@@ -41,6 +41,8 @@ namespace lwq {
 // search_scales   A(k) → the scales of block k's channels, which later tasks work into its weights
 // Other methods on the same activations:
 // gptq_block      A(k) → block k rounded column by column, with the errors made up for; Block-AP may start from it
+// fit_rounding    A(k), full-precision A(k+1) → block k with its weights frozen, its rounding fitted (SignRound,
+//                 OmniQuant); Block-AP may start from it
 // E2E-QP:
 // train_scales    blocks of the quantized model, token windows → the next optimizer steps of all their scales
 // And noop, which does nothing: it measures the system itself.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/task/task_outputs.h"
 
+#include <type_traits>
+
 #include "common/task/task_params.h"
 
 namespace lwq {
@@ -17,7 +19,10 @@ Roles RolesOf(const TrainBlockParams& params) {
   return roles;
 }
 
-Roles RolesOf(const GptqBlockParams& params) {
+template <typename Params>
+concept QuantizesABlock = std::is_same_v<Params, GptqBlockParams> || std::is_same_v<Params, FitRoundingParams>;
+
+Roles RolesOf(const QuantizesABlock auto& params) {
   Roles roles = {"block"};
   if (params.keep_latent) roles.push_back("latent");
   return roles;

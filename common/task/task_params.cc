@@ -215,6 +215,26 @@ void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, Gpt
   visit("keep_latent", p.keep_latent);
 }
 
+template <typename P, typename V>
+void Fields(P& p, V&& visit) requires std::is_same_v<std::remove_const_t<P>, FitRoundingParams> {
+  visit("block", p.block);
+  visit("fit", p.fit);
+  visit("train_size", p.train_size);
+  visit("val_size", p.val_size);
+  visit("bits", p.bits);
+  visit("group_size", p.group_size);
+  visit("steps", p.steps);
+  visit("batch_size", p.batch_size);
+  visit("offset_lr", p.offset_lr);
+  visit("range_lr", p.range_lr);
+  visit("keep_best", p.keep_best);
+  visit("fp16_scales", p.fp16_scales);
+  visit("range_contains_zero", p.range_contains_zero);
+  visit("middle_zero_points", p.middle_zero_points);
+  visit("sym", p.sym);
+  visit("keep_latent", p.keep_latent);
+}
+
 template <typename P>
 Json Write(const P& params) {
   JsonFieldWriter writer;
@@ -376,6 +396,12 @@ Json GptqBlockParams::ToJson() const {
 }
 StatusOr<GptqBlockParams> GptqBlockParams::FromJson(const Json& json) {
   return Read<GptqBlockParams>(json, "parameters of gptq_block");
+}
+Json FitRoundingParams::ToJson() const {
+  return Write(*this);
+}
+StatusOr<FitRoundingParams> FitRoundingParams::FromJson(const Json& json) {
+  return Read<FitRoundingParams>(json, "parameters of fit_rounding");
 }
 
 }  // namespace lwq

@@ -10,8 +10,10 @@
 #include "common/task/task_params.h"
 #include "coordinator/graph/kl_tasks.h"
 #include "coordinator/graph/prepare_tasks.h"
+#include "coordinator/graph/quantizer_tasks.h"
 #include "coordinator/graph/scale_training_tasks.h"
 #include "coordinator/plan/recipe/eval_shards.h"
+#include "coordinator/plan/recipe/run_kinds.h"
 #include "coordinator/plan/recipe/scale_search.h"
 #include "coordinator/plan/recipe/scale_training.h"
 
@@ -65,7 +67,7 @@ class GraphBuilder {
     }
     if (resolved_.measures_first && !FirstMeasurement()) return;
     if (recipe_.method == Method::kRtn) AddRtn();
-    if (recipe_.method == Method::kGptq) AddGptq();
+    if (QuantizesWithoutTraining(recipe_)) QuantizeWithoutTraining();
     if (recipe_.method == Method::kBlockAp) AddBlockAp();
   }
 
@@ -144,7 +146,7 @@ class GraphBuilder {
     };
     full_precision_.emplace(model_->num_hidden_layers, embedded, advance);
     // The targets; scales and GPTQ alone need no output of the last block.
-    const bool needs_outputs = TraitsOf(recipe_.method).trains || resolved_.measures_sensitivity;
+    const bool needs_outputs = TraitsOf(recipe_.method).reads_targets || resolved_.measures_sensitivity;
     if (needs_outputs) full_precision_->ActivationsBefore(model_->num_hidden_layers);
     current_.emplace(model_->num_hidden_layers, embedded, advance);
     if (Prepares(recipe_)) scales_ = AddScaleSearches(spec_, *model_, recipe_, *full_precision_, tasks_);
@@ -187,11 +189,11 @@ class GraphBuilder {
     def.inputs[UnitRole("latent", i)] = TaskOutputRef{block.derivation_key, std::move(latent_role)};
   }
 
-  // Each block of the unit by GPTQ on what the ones before it then give.
-  void StartFromGptq(const TrainingUnit& unit, TaskInput inputs, TaskDef& def) {
+  // Each block of the unit by a method without training, on what the ones before it then give.
+  void StartFromQuantized(const TrainingUnit& unit, TaskInput inputs, TaskDef& def) {
     for (int64_t i = 0; i < unit.block_count; ++i) {
       const int64_t block = unit.first_block + i;
-      const TaskOutputRef start = AddGptqBlock(block, inputs, {.keep_latent = true});
+      const TaskOutputRef start = AddQuantizedBlock(block, inputs, {.keep_latent = true});
       StartFrom(start, "latent", i, def);
       if (i + 1 < unit.block_count) inputs = AddAdvance(block, inputs, start);
     }
@@ -224,8 +226,8 @@ class GraphBuilder {
         const TaskOutputRef& earlier = *current_->checkpoint(unit.first_block + i);
         StartFrom(earlier, UnitRole("latent", i), i, task.def);
       }
-    } else if (recipe_.init == Initialization::kGptq) {
-      StartFromGptq(unit, inputs, task.def);
+    } else if (recipe_.init != Initialization::kMinMax) {
+      StartFromQuantized(unit, inputs, task.def);
     } else {
       for (int64_t i = 0; i < unit.block_count; ++i) AddScalesInput(scales_, unit.first_block + i, task.def);
     }
@@ -345,42 +347,27 @@ class GraphBuilder {
     EvaluateAtRungs();
   }
 
-  struct GptqUse {
-    bool keep_latent = false;  // a training starts from it; else it is the run's own
-  };
-
-  TaskOutputRef AddGptqBlock(int64_t block, const TaskInput& inputs, const GptqUse& use) {
-    const BlockPlan& plan = plan_.blocks[static_cast<size_t>(block)];
-    PlannedTask task;
-    task.def.kind = TaskKind::kGptqBlock;
-    task.def.params = GptqBlockParams{.block = block,
-                                      .samples = recipe_.train_size,
-                                      .bits = plan.bit_width,
-                                      .group_size = plan.group_size,
-                                      .damp_percent = recipe_.damp_percent,
-                                      .desc_act = recipe_.desc_act,
-                                      .fp16_scales = recipe_.fp16_scales,
-                                      .range_contains_zero = recipe_.range_contains_zero,
-                                      .middle_zero_points = recipe_.middle_zero_points && plan.bit_width == 2,
-                                      .sym = recipe_.sym,
-                                      .keep_latent = use.keep_latent}
-                          .ToJson();
-    task.def.inputs = {{"model", spec_.model->files}, {"activations", inputs}};
+  TaskOutputRef AddQuantizedBlock(int64_t block, const TaskInput& inputs, const QuantizerUse& use) {
+    PlannedTask task = QuantizeBlockTask(recipe_, plan_.blocks[static_cast<size_t>(block)], use);
+    task.def.inputs["model"] = spec_.model->files;
+    if (task.def.kind == TaskKind::kFitRounding) {
+      task.def.inputs["inputs"] = inputs;
+      task.def.inputs["targets"] = full_precision_->ActivationsBefore(block + 1);
+    } else {
+      task.def.inputs["activations"] = inputs;
+    }
     AddScalesInput(scales_, block, task.def);
-    task.title = absl::StrCat(use.keep_latent ? "initialize block " : "quantize block ", block, " by GPTQ");
-    task.block = block;
-    task.purpose = use.keep_latent ? TaskPurpose::kStep : TaskPurpose::kCheckpoint;
     return {tasks_.Add(std::move(task)), "block"};
   }
 
   // In the plan's order, each block on what the model as it then is gives it; with handoff independent on the
   // full-precision activations.
-  void AddGptq() {
+  void QuantizeWithoutTraining() {
     ModelState& model = recipe_.handoff == Handoff::kSequential ? *current_ : *full_precision_;
     for (const int64_t index : plan_.order) {
       const TrainingUnit& unit = plan_.units[static_cast<size_t>(index)];
       for (int64_t block = unit.first_block; block < unit.first_block + unit.block_count; ++block) {
-        UseQuantized(block, AddGptqBlock(block, model.ActivationsBefore(block), {}));
+        UseQuantized(block, AddQuantizedBlock(block, model.ActivationsBefore(block), {}));
       }
     }
   }

@@ -89,7 +89,8 @@ Status CheckParts(const RunSpec& spec, const Recipe& recipe) {
       return absl::InvalidArgumentError(
           TraitsOf(recipe.method).trains ? "calibration is missing: method block_ap trains on a calibration text"
           : TraitsOf(recipe.method).reads_activations
-              ? "calibration is missing: method gptq rounds a block by what it reads of a calibration text"
+              ? absl::StrCat("calibration is missing: method ", WordOf(recipe.method),
+                             " rounds a block by what it reads of a calibration text")
           : measures             ? "calibration is missing: the blocks' sensitivity is measured on a calibration text"
           : TrainsScales(recipe) ? "calibration is missing: e2e_qp trains scales on a calibration text"
                                  : "calibration is missing: prepare awq searches its scales on a calibration text");

@@ -170,7 +170,7 @@ int64_t BudgetFor(const Recipe& policies, const PolicyInputs& inputs) {
     weights += WeightsOf(linears);
     // The index does not depend on the width; every format holds 4 bits.
     for (const LinearShape& linear : linears)
-      index_bytes += StorageOf(policies.export_format, linear, 4, -1).index_bytes;
+      index_bytes += StorageOf(policies.export_format, linear, 4, -1, ZeroPointsOf(policies)).index_bytes;
   }
   if (policies.target_size_mb == 0) {
     // Rounded to a whole bit, so that "the stored bits per weight of that plan" is that plan's budget exactly.

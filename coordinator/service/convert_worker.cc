@@ -35,6 +35,19 @@ StatusOr<FailureCause> CauseFromWire(wire::FailureCause cause) {
   }
 }
 
+StatusOr<StoredCheckpoint> CheckpointFromWire(const wire::Checkpoint& message) {
+  StoredCheckpoint checkpoint;
+  LWQ_ASSIGN_OR_RETURN(checkpoint.artifact, FromWire(message.artifact(), "checkpoint.artifact"));
+  if (checkpoint.artifact.digest.is_zero()) return absl::InvalidArgumentError("checkpoint.artifact names no artifact");
+  if (message.step() < 1 || message.steps() < message.step()) {
+    return absl::InvalidArgumentError(absl::StrCat("checkpoint.step is ", message.step(), " of ", message.steps(),
+                                                   ", must be at least 1 and at most steps"));
+  }
+  checkpoint.step = message.step();
+  checkpoint.steps = message.steps();
+  return checkpoint;
+}
+
 // Workers redact what they send; whoever reads a run's log relies on it here.
 template <typename Lines>
 std::vector<std::string> Redacted(const Lines& lines) {
@@ -76,6 +89,9 @@ StatusOr<Heartbeat> FromWire(const wire::HeartbeatRequest& message) {
     if (task.progress().has_loss()) progress.progress.loss = task.progress().loss();
     progress.log_lines = Redacted(task.log_lines());
     if (task.has_first_log_line()) progress.first_log_line = task.first_log_line();
+    if (task.has_checkpoint()) {
+      LWQ_ASSIGN_OR_RETURN(progress.checkpoint, CheckpointFromWire(task.checkpoint()));
+    }
     event.tasks.push_back(std::move(progress));
   }
   for (const std::string& hex : message.discarded()) {
@@ -121,6 +137,14 @@ StatusOr<ReportTask> FromWire(const wire::ReportTaskRequest& message) {
   if (!(message.seconds() >= 0 && std::isfinite(message.seconds()))) {
     return absl::InvalidArgumentError(absl::StrCat("seconds is ", message.seconds(), ", must be at least 0"));
   }
+  if (!(message.seconds_before() >= 0 && std::isfinite(message.seconds_before()))) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("seconds_before is ", message.seconds_before(), ", must be at least 0"));
+  }
+  if (message.has_checkpoint()) {
+    LWQ_ASSIGN_OR_RETURN(event.checkpoint, CheckpointFromWire(message.checkpoint()));
+  }
+  event.seconds_before = message.seconds_before();
   if (message.peak_memory_bytes() < 0 || message.peak_rss_bytes() < 0) {
     return absl::InvalidArgumentError("peak_memory_bytes and peak_rss_bytes must not be negative");
   }
@@ -143,6 +167,11 @@ void ToWire(const Lease& lease, wire::Lease* message) {
   message->set_numerics_class(lease.def->numerics_class);
   message->set_lr_halvings(lease.lr_halvings);
   message->set_attempt(lease.attempt);
+  if (lease.checkpoint.has_value()) {
+    ToWire(lease.checkpoint->artifact, message->mutable_checkpoint()->mutable_artifact());
+    message->mutable_checkpoint()->set_step(lease.checkpoint->step);
+    message->mutable_checkpoint()->set_steps(lease.checkpoint->steps);
+  }
   message->set_title(lease.title);
   SetDuration(lease.duration_ms, message->mutable_duration());
   message->set_run_id(lease.run.value);

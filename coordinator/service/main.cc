@@ -252,7 +252,11 @@ int Main(int argc, char** argv) {
   CLI::App app("lwq-coordinator: accepts quantization runs, hands their tasks to workers, remembers everything.");
   app.set_version_flag("--version", LWQ_VERSION);
   app.add_option("--listen", flags.listen, "HOST:PORT to serve on; port 0 is chosen freely")->capture_default_str();
-  app.add_option("--store", flags.store, "where state is kept: sqlite:PATH")->required();
+  app.add_option(
+         "--store", flags.store,
+         "where state is kept: sqlite:PATH, or postgresql://USER@HOST/DATABASE with its password in PGPASSFILE or "
+         "PGPASSWORD (docs/storage.md)")
+      ->required();
   app.add_option("--objects", flags.objects,
                  "the object store that clients and workers use: file:///ABSOLUTE/DIR (created if absent) or "
                  "s3://BUCKET/PREFIX?endpoint=… (docs/object_store.md)")

@@ -179,6 +179,31 @@ StatusOr<std::array<int, kFailureCauses>> FailuresFromText(std::string_view text
   return failures;
 }
 
+std::string CheckpointToText(const std::optional<TaskCheckpoint>& checkpoint) {
+  if (!checkpoint.has_value()) return "";
+  return CanonicalJson(Json{{"artifact", ArtifactToJson(checkpoint->artifact)},
+                            {"action", checkpoint->action.hex()},
+                            {"token", static_cast<int64_t>(checkpoint->token)},
+                            {"step", checkpoint->step},
+                            {"steps", checkpoint->steps}});
+}
+
+StatusOr<std::optional<TaskCheckpoint>> CheckpointFromText(std::string_view text) {
+  if (text.empty()) return std::optional<TaskCheckpoint>();
+  const StatusOr<Json> json = ParseJson(text, "checkpoint");
+  if (!json.ok() || !json->is_object() || !json->contains("artifact")) return Damaged("checkpoint");
+  TaskCheckpoint checkpoint;
+  LWQ_ASSIGN_OR_RETURN(checkpoint.artifact, ArtifactFromJson((*json)["artifact"]));
+  const StatusOr<std::string> action = JsonString(*json, "action", "checkpoint");
+  if (!action.ok()) return Damaged("checkpoint");
+  LWQ_ASSIGN_OR_RETURN(checkpoint.action, ParseDigestText(*action));
+  LWQ_ASSIGN_OR_RETURN(const int64_t token, JsonInt(*json, "token", "stored checkpoint"));
+  checkpoint.token = static_cast<uint64_t>(token);
+  LWQ_ASSIGN_OR_RETURN(checkpoint.step, JsonInt(*json, "step", "stored checkpoint"));
+  LWQ_ASSIGN_OR_RETURN(checkpoint.steps, JsonInt(*json, "steps", "stored checkpoint"));
+  return std::optional(checkpoint);
+}
+
 std::string KindBasesToText(const KindBases& bases) {
   return CanonicalJson(KindBasesToJson(bases));
 }

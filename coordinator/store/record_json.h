@@ -37,6 +37,10 @@ StatusOr<std::vector<Measurement>> MeasurementsFromText(std::string_view text);
 std::string FailuresToText(const std::array<int, kFailureCauses>& failures);
 StatusOr<std::array<int, kFailureCauses>> FailuresFromText(std::string_view text);
 
+// "" for none.
+std::string CheckpointToText(const std::optional<TaskCheckpoint>& checkpoint);
+StatusOr<std::optional<TaskCheckpoint>> CheckpointFromText(std::string_view text);
+
 std::string KindBasesToText(const KindBases& bases);
 StatusOr<KindBases> KindBasesFromText(std::string_view text);
 

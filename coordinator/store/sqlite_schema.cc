@@ -201,6 +201,10 @@ ALTER TABLE runs ADD COLUMN traceparent TEXT NOT NULL DEFAULT '';      -- '' = n
 ALTER TABLE runs ADD COLUMN trace_parent_id TEXT NOT NULL DEFAULT '';
 ALTER TABLE log_lines ADD COLUMN attempt INTEGER NOT NULL DEFAULT 0;   -- 0 = of none, or not known
 )sql",
+    // How far attempts at tasks have come.
+    R"sql(
+ALTER TABLE tasks ADD COLUMN checkpoint TEXT NOT NULL DEFAULT '';  -- JSON; '' = none
+)sql",
 };
 
 }  // namespace

@@ -2,6 +2,8 @@
 #include "coordinator/store/store.h"
 
 #include "coordinator/store/memory_store.h"
+#include "coordinator/store/postgres_connection.h"
+#include "coordinator/store/postgres_store.h"
 #include "coordinator/store/sqlite_store.h"
 
 namespace lwq::coordinator {
@@ -12,8 +14,13 @@ StatusOr<std::unique_ptr<Store>> OpenStore(std::string_view uri) {
   if (uri.substr(0, kSqlite.size()) == kSqlite && uri.size() > kSqlite.size()) {
     return OpenSqliteStore(std::string(uri.substr(kSqlite.size())));
   }
+  if (IsPostgresUri(uri)) return OpenPostgresStore(std::string(uri));
+  // Not repeated: it may hold a password.
+  if (uri.starts_with("postgres")) {
+    return absl::InvalidArgumentError("store postgres… is not supported: use postgresql://USER@HOST:PORT/DATABASE");
+  }
   return absl::InvalidArgumentError(
-      absl::StrCat("store '", uri, "' is not supported: use sqlite:PATH (or memory: for tests)"));
+      absl::StrCat("store '", uri, "' is not supported: use sqlite:PATH or postgresql://… (or memory: for tests)"));
 }
 
 Status CheckTerm(Term term, Term taken_last, std::string_view store) {

@@ -10,10 +10,11 @@
 // them has been cut off. Take the term before loading, or a commit of the term before may come in between.
 //
 // Thread-safety: one thread at a time. Ownership: what a store allows beside it (another process at the same records)
-// is its own matter; SQLite allows nothing. Errors: FAILED_PRECONDITION (a newer schema, another program's file, in use
-// by another coordinator), ABORTED (another coordinator has taken a later term), DATA_LOSS (damaged), UNAVAILABLE and
-// RESOURCE_EXHAUSTED (disk). Messages are one line and name the store. After a failed Commit nothing of it is stored,
-// and the caller's state is ahead of the store: it must stop.
+// is its own matter; SQLite allows nothing, PostgreSQL everything. Errors: FAILED_PRECONDITION (a newer schema, another
+// program's file, in use by another coordinator), ABORTED (another coordinator has taken a later term), DATA_LOSS
+// (damaged), UNAVAILABLE and RESOURCE_EXHAUSTED (disk). Messages are one line and name the store. After a failed Commit
+// nothing of it is stored, or, where the answer was lost, all of it or nothing; the caller's state is not the store's:
+// it must stop.
 //
 // tests/conformance/coordinator_store_suite.h proves this of every store; a new one is a line in
 // tests/conformance/coordinator_store_test.cc.
@@ -49,7 +50,8 @@ class Store {
   virtual std::string Describe() const = 0;
 };
 
-// "sqlite:PATH" (created if absent) or "memory:". INVALID_ARGUMENT for anything else.
+// "sqlite:PATH" (created if absent), "postgresql://…" (postgres_store.h) or "memory:". INVALID_ARGUMENT for anything
+// else.
 StatusOr<std::unique_ptr<Store>> OpenStore(std::string_view uri);
 
 // OK if `term` is the one that was taken last, else the ABORTED whose words all stores share.

@@ -1,23 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reporting/files/page.h"
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_join.h"
-#include "common/digest/digest.h"
 #include "reporting/files/number_text.h"
-#include "reporting/files/page_assets.h"
+#include "reporting/files/page_parts.h"
+#include "reporting/files/page_sections.h"
 #include "reporting/files/page_tables.h"
 #include "reporting/metric.h"
 
 namespace lwq::reporting {
 namespace {
-
-struct Section {
-  std::string id;
-  std::string title;
-  std::string html;
-  std::string link = {};  // its name in the list of sections, where that is a shorter one
-};
 
 std::string TitleOf(const ReportColumn& column) {
   const std::string metric = column.metric == "perplexity" ? "Perplexity" : column.metric;
@@ -30,27 +22,6 @@ bool LowerIsBetter(const ReportColumn& column) {
 
 std::string Counted(int64_t count, const std::string& one, const std::string& many) {
   return absl::StrCat(IntegerText(count), " ", count == 1 ? one : many);
-}
-
-// A place that the page's script draws into: `kind` and `index` say what.
-std::string Figure(const std::string& kind, size_t index, const std::string& label, const std::string& caption) {
-  return absl::StrCat("<figure>\n<div class=\"plot\" data-plot=\"", kind, "\" data-index=\"", index,
-                      "\" role=\"group\" aria-label=\"", EscapedHtml(label), "\"></div>\n<figcaption>",
-                      EscapedHtml(caption), "</figcaption>\n</figure>\n");
-}
-
-std::string Paragraph(const std::string& text) {
-  return absl::StrCat("<p>", EscapedHtml(text), "</p>\n");
-}
-
-// A table that most readers do not need at once.
-std::string Folded(const std::string& summary, const std::string& html) {
-  return absl::StrCat("<details>\n<summary>", EscapedHtml(summary), "</summary>\n", html, "</details>\n");
-}
-
-std::string Tile(const std::string& title, const std::string& value, const std::string& remark) {
-  return absl::StrCat("<div class=\"tile\"><dt>", EscapedHtml(title), "</dt><dd><strong>", EscapedHtml(value),
-                      "</strong><span>", EscapedHtml(remark), "</span></dd></div>\n");
 }
 
 std::string BestTile(const SweepReport& report) {
@@ -66,9 +37,9 @@ std::string BestTile(const SweepReport& report) {
       absl::StrAppend(&remark, "; full precision ", MetricText(*model.values[0]));
     }
   }
-  return Tile(absl::StrCat("Lowest ", TraitsOfMetric(report.arms.columns[0].metric).title, ", ",
-                           report.arms.columns[0].dataset),
-              MetricText(best->values[0]->mean.mean), remark);
+  return TileHtml(absl::StrCat("Lowest ", TraitsOfMetric(report.arms.columns[0].metric).title, ", ",
+                               report.arms.columns[0].dataset),
+                  MetricText(best->values[0]->mean.mean), remark);
 }
 
 std::string Tiles(const SweepReport& report) {
@@ -86,13 +57,13 @@ std::string Tiles(const SweepReport& report) {
                          " apart: ", FixedText(100 * (1 - computed / cost.apart_seconds), 0), " % saved")
           : "nothing computed";
   std::string html = "<dl class=\"tiles\">\n";
-  html +=
-      Tile("Runs", IntegerText(runs),
-           missing == 0 ? "all succeeded" : absl::StrCat(runs - missing, " succeeded, ", missing, " without a result"));
-  html += Tile("Arms", IntegerText(static_cast<int64_t>(report.arms.arms.size())),
-               seeds == 0 ? "nothing measured" : absl::StrCat("up to ", Counted(seeds, "seed", "seeds"), " each"));
+  html += TileHtml(
+      "Runs", IntegerText(runs),
+      missing == 0 ? "all succeeded" : absl::StrCat(runs - missing, " succeeded, ", missing, " without a result"));
+  html += TileHtml("Arms", IntegerText(static_cast<int64_t>(report.arms.arms.size())),
+                   seeds == 0 ? "nothing measured" : absl::StrCat("up to ", Counted(seeds, "seed", "seeds"), " each"));
   if (!report.arms.columns.empty()) html += BestTile(report);
-  html += Tile("Device time", DurationText(computed), saved);
+  html += TileHtml("Device time", DurationText(computed), saved);
   return html + "</dl>\n";
 }
 
@@ -112,58 +83,40 @@ bool HasMatches(const std::vector<AxisEffect>& effects) {
   return false;
 }
 
-Section ColumnSection(const SweepReport& report, size_t column) {
+PageSection ColumnSection(const SweepReport& report, size_t column) {
   const ReportColumn& of = report.arms.columns[column];
   const std::string name = absl::StrCat(TraitsOfMetric(of.metric).title, " ", of.dataset);
-  Section section{.id = absl::StrCat("column-", column), .title = TitleOf(of), .html = {}};
+  PageSection section{.id = absl::StrCat("column-", column), .title = TitleOf(of), .html = {}};
   section.html +=
-      Figure("front", column, absl::StrCat(name, " against stored bits, by arm"),
-             "Each mark is an arm: mean over its seeds, bars ± one standard error. Filled marks, joined by the "
-             "line, are on the Pareto front: no arm has fewer stored bits and a lower mean.");
+      FigureHtml("front", column, absl::StrCat(name, " against stored bits, by arm"),
+                 "Each mark is an arm: mean over its seeds, bars ± one standard error. Filled marks, joined by the "
+                 "line, are on the Pareto front: no arm has fewer stored bits and a lower mean.");
   section.html += RenderHtmlTable(ArmsTable(report, column));
   const Arm& baseline = report.arms.arms[report.arms.baseline];
   if (HasDifferences(report, column)) {
     section.html += absl::StrCat("<h3>Against the baseline</h3>\n");
-    section.html += Figure("differences", column, absl::StrCat("Differences of ", name, " to the baseline, by arm"),
-                           absl::StrCat("Mean difference to the baseline (", baseline.name,
-                                        ") at equal seeds, bars ± one standard error. Filled: Holm's p below 0.05."));
+    section.html +=
+        FigureHtml("differences", column, absl::StrCat("Differences of ", name, " to the baseline, by arm"),
+                   absl::StrCat("Mean difference to the baseline (", baseline.name,
+                                ") at equal seeds, bars ± one standard error. Filled: Holm's p below 0.05."));
   }
   if (!report.effects[column].empty()) {
     section.html += "<h3>What each axis does</h3>\n";
     if (HasMatches(report.effects[column])) {
       section.html +=
-          Figure("effects", column, absl::StrCat("Effect of each axis on ", name),
-                 absl::StrCat("Mean effect of a value against the axis' first value over arms that differ in "
-                              "nothing else, bars ± one standard error over these arms",
-                              LowerIsBetter(of) ? "; left of the line is better." : "."));
+          FigureHtml("effects", column, absl::StrCat("Effect of each axis on ", name),
+                     absl::StrCat("Mean effect of a value against the axis' first value over arms that differ in "
+                                  "nothing else, bars ± one standard error over these arms",
+                                  LowerIsBetter(of) ? "; left of the line is better." : "."));
     }
     section.html += RenderHtmlTable(EffectsTable(report, column));
   }
   return section;
 }
 
-Section SensitivitySection(const SweepReport& report) {
-  Section section{.id = "sensitivity", .title = "Sensitivity by depth", .html = {}};
-  for (size_t i = 0; i < report.sensitivity.size(); ++i) {
-    const ModelDepthScores& model = report.sensitivity[i];
-    section.html +=
-        Figure("depth", i, absl::StrCat("Sensitivity of the blocks of ", model.model, " by depth"),
-               absl::StrCat("Blocks of ", model.model,
-                            " by depth; each metric is divided by its largest score, since their units differ."));
-    if (model.metrics.size() > 1) {
-      section.html += Figure("correlation", i, absl::StrCat("Rank correlation of the metrics on ", model.model),
-                             "Spearman's rank correlation: how alike two metrics order the blocks.");
-      section.html +=
-          Folded(absl::StrCat("Rank correlations on ", model.model), RenderHtmlTable(CorrelationTable(model)));
-    }
-    section.html += Folded(absl::StrCat("Scores of ", model.model), RenderHtmlTable(ScoresTable(model)));
-  }
-  return section;
-}
-
-Section CostSection(const SweepReport& report) {
+PageSection CostSection(const SweepReport& report) {
   const SweepCost& cost = report.cost;
-  Section section{.id = "cost", .title = "Cost", .html = {}};
+  PageSection section{.id = "cost", .title = "Cost", .html = {}};
   std::string text =
       absl::StrCat("The runs list ", Counted(cost.runs_tasks, "task", "tasks"), ", of which ", IntegerText(cost.tasks),
                    " are distinct. Computed one by one they would take ", DurationText(cost.apart_seconds),
@@ -173,34 +126,18 @@ Section CostSection(const SweepReport& report) {
                     DurationText(cost.reused_seconds),
                     ") had been computed before, or had equal bytes under another plan.");
   }
-  section.html += Paragraph(text);
+  section.html += ParagraphHtml(text);
   section.html +=
-      Figure("cost", 0, "Device-seconds by arm",
-             "Device-seconds of each arm: tasks of its own, and its equal part of tasks that other arms have, "
-             "too. The bars add up to the sweep's total.");
+      FigureHtml("cost", 0, "Device-seconds by arm",
+                 "Device-seconds of each arm: tasks of its own, and its equal part of tasks that other arms have, "
+                 "too. The bars add up to the sweep's total.");
   section.html += RenderHtmlTable(ArmCostTable(report));
   if (!cost.workers.empty()) section.html += RenderHtmlTable(WorkersTable(report));
   return section;
 }
 
-Section TimelineSection(const Timeline& timeline) {
-  Section section{.id = "timeline", .title = "Handoff over time", .html = {}, .link = "Timeline"};
-  section.html += Figure(
-      "timeline", 0, "When each worker executed which task",
-      "Every task that was executed for these runs, on its worker's lane; within a lane each purpose has a row of its "
-      "own. Gaps are waits: for the activations of the block before, or for other runs.");
-  if (timeline.left_out > 0) {
-    section.html += Paragraph(absl::StrCat("The ", IntegerText(static_cast<int64_t>(timeline.tasks.size())),
-                                           " longest tasks are shown; ", IntegerText(timeline.left_out),
-                                           " shorter ones are not, but count in the table."));
-  }
-  section.html += RenderHtmlTable(TimelineWorkersTable(timeline));
-  section.html += Folded("Tasks in the order in which they began", RenderHtmlTable(TimelineTasksTable(timeline)));
-  return section;
-}
-
-Section MethodSection() {
-  Section section{.id = "method", .title = "How the numbers are made", .html = {}, .link = "Methods"};
+PageSection MethodSection() {
+  PageSection section{.id = "method", .title = "How the numbers are made", .html = {}, .link = "Methods"};
   section.html +=
       "<ul>\n"
       "<li>An arm is the runs that are equal in all labels but the seed. Only finite values of runs that succeeded "
@@ -218,12 +155,12 @@ Section MethodSection() {
   return section;
 }
 
-std::vector<Section> SectionsOf(const SweepRuns& sweep, const SweepReport& report) {
-  std::vector<Section> sections;
+std::vector<PageSection> SectionsOf(const SweepRuns& sweep, const SweepReport& report) {
+  std::vector<PageSection> sections;
   for (size_t column = 0; column < report.arms.columns.size(); ++column) {
     sections.push_back(ColumnSection(report, column));
   }
-  if (!report.sensitivity.empty()) sections.push_back(SensitivitySection(report));
+  if (!report.sensitivity.empty()) sections.push_back(SensitivitySection(report.sensitivity));
   sections.push_back(CostSection(report));
   if (!report.timeline.tasks.empty()) sections.push_back(TimelineSection(report.timeline));
   if (!report.without_result.empty()) {
@@ -238,31 +175,7 @@ std::vector<Section> SectionsOf(const SweepRuns& sweep, const SweepReport& repor
   return sections;
 }
 
-std::string PolicySource(std::string_view script) {
-  const Digest digest = DigestOf(script);
-  const auto& bytes = digest.bytes();
-  return absl::StrCat("'sha256-",
-                      absl::Base64Escape(std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size())), "'");
-}
-
-std::string Head(const std::string& title, const std::vector<std::string_view>& scripts) {
-  std::string policy =
-      "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
-      "script-src";
-  for (const std::string_view script : scripts) absl::StrAppend(&policy, " ", PolicySource(script));
-  return absl::StrCat(
-      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-      "<meta http-equiv=\"Content-Security-Policy\" content=\"",
-      policy,
-      "\">\n"
-      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-      "<meta name=\"color-scheme\" content=\"light dark\">\n"
-      "<meta name=\"generator\" content=\"lwq report\">\n"
-      "<link rel=\"icon\" href=\"data:,\">\n<title>",
-      EscapedHtml(title), "</title>\n<style>\n", kPageStyle, "</style>\n</head>\n");
-}
-
-std::string Masthead(const SweepReport& report, const std::vector<Section>& sections) {
+std::string FactsOf(const SweepReport& report) {
   std::vector<std::string> facts;
   std::vector<std::string> models;
   for (const FullPrecision& model : report.full_precision) models.push_back(model.name);
@@ -271,36 +184,18 @@ std::string Masthead(const SweepReport& report, const std::vector<Section>& sect
     const double first = *report.first_submitted_unix_s;
     facts.push_back(TimesText(first, report.last_finished_unix_s.value_or(first)));
   }
-  std::string html = absl::StrCat("<header>\n<p class=\"kind\">Sweep report</p>\n<h1>", EscapedHtml(report.name),
-                                  "</h1>\n<p class=\"facts\">", EscapedHtml(absl::StrJoin(facts, " · ")),
-                                  "</p>\n</header>\n<nav aria-label=\"Sections\">\n<ul>\n");
-  for (const Section& section : sections) {
-    absl::StrAppend(&html, "<li><a href=\"#", section.id, "\">",
-                    EscapedHtml(section.link.empty() ? section.title : section.link), "</a></li>\n");
-  }
-  return html + "</ul>\n</nav>\n";
+  return absl::StrJoin(facts, " · ");
 }
 
 }  // namespace
 
 std::string RenderPage(const SweepRuns& sweep, const SweepReport& report) {
-  const std::vector<Section> sections = SectionsOf(sweep, report);
-  const std::vector<std::string_view> scripts = {kVega, kVegaLite, kVegaInterpreter, kPageScript};
-  std::string html = Head(report.name, scripts);
-  absl::StrAppend(
-      &html, "<body>\n<a class=\"skip\" href=\"#main\">Skip to the results</a>\n", Masthead(report, sections),
-      "<main id=\"main\">\n",
-      "<noscript><p class=\"note\">The plots need JavaScript; the tables hold all their numbers.</p></noscript>\n",
-      Tiles(report));
-  for (const Section& section : sections) {
-    absl::StrAppend(&html, "<section id=\"", section.id, "\" aria-labelledby=\"", section.id, "-title\">\n<h2 id=\"",
-                    section.id, "-title\">", EscapedHtml(section.title), "</h2>\n", section.html, "</section>\n");
-  }
-  absl::StrAppend(&html, "</main>\n<footer><p>Made by lwq report. Plots by Vega and Vega-Lite.</p></footer>\n",
-                  "<script type=\"application/json\" id=\"report\">", JsonForScript(SweepReportToJson(report)),
-                  "</script>\n", "<!--\n", kVegaLicences, "-->\n");
-  for (const std::string_view script : scripts) absl::StrAppend(&html, "<script>", script, "</script>\n");
-  return html + "</body>\n</html>\n";
+  return AssemblePage({.kind = "Sweep report",
+                       .title = report.name,
+                       .facts = FactsOf(report),
+                       .tiles = Tiles(report),
+                       .sections = SectionsOf(sweep, report),
+                       .data = SweepReportToJson(report)});
 }
 
 }  // namespace lwq::reporting

@@ -192,7 +192,9 @@ HtmlTable ArmCostTable(const SweepReport& report) {
        {"shared tasks", true, "of these, tasks that another arm has, too"},
        {"own, s", true, "device-seconds of tasks that no other arm has"},
        {"shared, s", true, "device-seconds of tasks that other arms have, too, in full"},
-       {"fair share, s", true, "own, and of each shared task an equal part for each arm that has it"}});
+       {"fair share, s", true, "own, and of each shared task an equal part for each arm that has it"},
+       {"making, s", true, "device-seconds that one of its models takes by itself, evaluations left out; the mean"},
+       {"peak", true, "of it, the largest peak of a task's tensors"}});
   for (size_t i = 0; i < report.arms.arms.size(); ++i) {
     const ArmCost& cost = report.cost.arms[i];
     std::vector<HtmlCell> row = AxisCells(report.arms.axes, report.arms.arms[i]);
@@ -200,9 +202,12 @@ HtmlTable ArmCostTable(const SweepReport& report) {
     for (const int64_t count : {runs, cost.tasks, cost.shared_tasks}) {
       row.push_back(NumberCell(IntegerText(count), static_cast<double>(count)));
     }
-    for (const double seconds : {cost.own_seconds, cost.shared_seconds, cost.fair_seconds}) {
+    for (const double seconds : {cost.own_seconds, cost.shared_seconds, cost.fair_seconds, cost.making_seconds}) {
       row.push_back(NumberCell(FixedText(seconds, 1), seconds));
     }
+    row.push_back(cost.making_peak_bytes > 0
+                      ? NumberCell(BytesText(cost.making_peak_bytes), static_cast<double>(cost.making_peak_bytes))
+                      : NoCell());
     table.rows.push_back(std::move(row));
   }
   return table;

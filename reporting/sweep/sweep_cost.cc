@@ -5,6 +5,8 @@
 #include <map>
 #include <set>
 
+#include "reporting/run_facts.h"
+
 namespace lwq::reporting {
 namespace {
 
@@ -38,6 +40,15 @@ void AddTasksOfRun(const lwqat::v1::Run& run, size_t position, size_t arm, std::
   }
 }
 
+// Adds the run's part of the arm's mean.
+void AddMaking(const lwqat::v1::Run& run, size_t runs_of_arm, ArmCost* cost) {
+  for (const Task& task : run.tasks()) {
+    if (IsEvaluationTask(task)) continue;
+    cost->making_seconds += std::max(0.0, task.seconds()) / static_cast<double>(runs_of_arm);
+    cost->making_peak_bytes = std::max(cost->making_peak_bytes, task.peak_memory_bytes());
+  }
+}
+
 }  // namespace
 
 SweepCost CostOf(const SweepRuns& sweep, const std::vector<Arm>& arms) {
@@ -67,6 +78,9 @@ SweepCost CostOf(const SweepRuns& sweep, const std::vector<Arm>& arms) {
       (shared ? of_arm.shared_seconds : of_arm.own_seconds) += task.seconds;
       of_arm.fair_seconds += task.seconds / static_cast<double>(task.arms.size());
     }
+  }
+  for (size_t arm = 0; arm < arms.size(); ++arm) {
+    for (const size_t run : arms[arm].runs) AddMaking(sweep.runs[run].run, arms[arm].runs.size(), &cost.arms[arm]);
   }
   for (auto& [name, worker] : workers) {
     worker.worker = name;

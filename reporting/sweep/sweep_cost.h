@@ -18,6 +18,10 @@ struct ArmCost {
   double shared_seconds = 0;  // of tasks that other arms have, too, in full
   // own_seconds, and of each shared task an equal part for each arm that has it: these add up to the sweep's total.
   double fair_seconds = 0;
+  // What making one of its models takes by itself, whoever else shares it: everything but evaluations. Device-seconds,
+  // the mean over its runs, and the largest peak of the tensors of a task.
+  double making_seconds = 0;
+  int64_t making_peak_bytes = 0;
 };
 
 struct WorkerCost {

@@ -113,7 +113,9 @@ Json ArmsToJson(const SweepReport& report) {
                       {"shared_tasks", cost.shared_tasks},
                       {"own_seconds", cost.own_seconds},
                       {"shared_seconds", cost.shared_seconds},
-                      {"fair_seconds", cost.fair_seconds}}}});
+                      {"fair_seconds", cost.fair_seconds},
+                      {"making_seconds", cost.making_seconds},
+                      {"making_peak_bytes", cost.making_peak_bytes}}}});
   }
   return arms;
 }
@@ -138,6 +140,36 @@ Json EffectsToJson(const std::vector<AxisEffect>& effects) {
   return json;
 }
 
+Json CostToJson(const SweepCost& cost) {
+  Json workers = Json::array();
+  for (const WorkerCost& worker : cost.workers) {
+    workers.push_back({{"worker", worker.worker}, {"tasks", worker.tasks}, {"seconds", worker.seconds}});
+  }
+  return {{"runs_tasks", cost.runs_tasks},       {"tasks", cost.tasks},
+          {"apart_seconds", cost.apart_seconds}, {"total_seconds", cost.total_seconds},
+          {"reused_tasks", cost.reused_tasks},   {"reused_seconds", cost.reused_seconds},
+          {"workers", std::move(workers)}};
+}
+
+Json WithoutResultToJson(const std::vector<RunWithoutResult>& runs) {
+  Json json = Json::array();
+  for (const RunWithoutResult& run : runs) {
+    Json tasks = Json::array();
+    for (const auto& task : run.tasks) {
+      tasks.push_back(
+          {{"title", task.title}, {"worker", task.worker}, {"attempts", task.attempts}, {"error", task.error}});
+    }
+    json.push_back({{"run_id", run.run_id},
+                    {"name", run.name},
+                    {"state", run.state},
+                    {"reason", run.reason},
+                    {"tasks", std::move(tasks)}});
+  }
+  return json;
+}
+
+}  // namespace
+
 Json SensitivityToJson(const std::vector<ModelDepthScores>& models) {
   Json json = Json::array();
   for (const ModelDepthScores& model : models) {
@@ -154,17 +186,6 @@ Json SensitivityToJson(const std::vector<ModelDepthScores>& models) {
         {{"model", model.model}, {"metrics", std::move(metrics)}, {"correlations", std::move(correlations)}});
   }
   return json;
-}
-
-Json CostToJson(const SweepCost& cost) {
-  Json workers = Json::array();
-  for (const WorkerCost& worker : cost.workers) {
-    workers.push_back({{"worker", worker.worker}, {"tasks", worker.tasks}, {"seconds", worker.seconds}});
-  }
-  return {{"runs_tasks", cost.runs_tasks},       {"tasks", cost.tasks},
-          {"apart_seconds", cost.apart_seconds}, {"total_seconds", cost.total_seconds},
-          {"reused_tasks", cost.reused_tasks},   {"reused_seconds", cost.reused_seconds},
-          {"workers", std::move(workers)}};
 }
 
 Json TimelineToJson(const Timeline& timeline) {
@@ -190,25 +211,6 @@ Json TimelineToJson(const Timeline& timeline) {
           {"tasks", std::move(tasks)},
           {"left_out", timeline.left_out}};
 }
-
-Json WithoutResultToJson(const std::vector<RunWithoutResult>& runs) {
-  Json json = Json::array();
-  for (const RunWithoutResult& run : runs) {
-    Json tasks = Json::array();
-    for (const auto& task : run.tasks) {
-      tasks.push_back(
-          {{"title", task.title}, {"worker", task.worker}, {"attempts", task.attempts}, {"error", task.error}});
-    }
-    json.push_back({{"run_id", run.run_id},
-                    {"name", run.name},
-                    {"state", run.state},
-                    {"reason", run.reason},
-                    {"tasks", std::move(tasks)}});
-  }
-  return json;
-}
-
-}  // namespace
 
 StatusOr<SweepReport> BuildSweepReport(const SweepRuns& sweep, std::optional<size_t> baseline_run) {
   if (sweep.runs.empty()) return absl::InvalidArgumentError("a report needs at least one run");

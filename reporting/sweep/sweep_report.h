@@ -53,6 +53,10 @@ struct SweepReport {
 // INVALID_ARGUMENT: no runs, or one of them twice. `baseline_run` as BuildArms has it.
 StatusOr<SweepReport> BuildSweepReport(const SweepRuns& sweep, std::optional<size_t> baseline_run);
 
+// Parts that reports of single runs have, too.
+Json SensitivityToJson(const std::vector<ModelDepthScores>& models);
+Json TimelineToJson(const Timeline& timeline);
+
 // docs/reports.md, "The JSON file", without its "runs".
 Json SweepReportToJson(const SweepReport& report);
 

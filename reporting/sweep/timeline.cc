@@ -18,10 +18,7 @@ TimelineGroup GroupOf(const Task& task) {
   if (IsBlockTask(task)) return TimelineGroup::kTraining;
   const std::string& kind = task.kind();
   if (kind == "tokenize" || kind == "embed" || kind == "advance") return TimelineGroup::kHandoff;
-  if (kind == "evaluate_ppl" || kind == "reduce_ppl") return TimelineGroup::kEvaluation;
-  if (kind == "evaluate_reference" || kind == "evaluate_kl" || kind == "reduce_kl") return TimelineGroup::kEvaluation;
-  if (kind == "score_requests" || kind == "reduce_accuracy") return TimelineGroup::kEvaluation;
-  return TimelineGroup::kOther;
+  return IsEvaluationTask(task) ? TimelineGroup::kEvaluation : TimelineGroup::kOther;
 }
 
 struct Executed {

@@ -94,6 +94,7 @@ TEST_P(CoordinatorStoreConformance, EveryFieldOfATaskComesBack) {
   task.lr_halvings = 1;
   task.from_cache = true;
   task.error = "it's \"quoted\"; DROP TABLE tasks";
+  task.checkpoint = TaskCheckpoint{testing::NamedArtifact("checkpoint"), DigestOf("action"), 7, 12, 345};
   Commit({PutTask{task, true}});
   const Records records = Reload();
   ASSERT_EQ(records.tasks.size(), 1u);
@@ -113,6 +114,10 @@ TEST_P(CoordinatorStoreConformance, EveryFieldOfATaskComesBack) {
   EXPECT_EQ(again.lr_halvings, 1);
   EXPECT_TRUE(again.from_cache);
   EXPECT_EQ(again.error, task.error);
+  EXPECT_EQ(again.checkpoint, task.checkpoint);
+  task.checkpoint.reset();
+  Commit({PutTask{task, false}});
+  EXPECT_EQ(Reload().tasks.at(0).checkpoint, std::nullopt);
 }
 
 TEST_P(CoordinatorStoreConformance, ALaterPutOfATaskReplacesWhatChangesAndKeepsItsDefinition) {

@@ -5,6 +5,7 @@
 
 #include "coordinator/store/memory_store.h"
 #include "tests/conformance/coordinator_store_suite.h"
+#include "tests/testing/postgres_server.h"
 
 namespace lwq::coordinator::testing {
 namespace {
@@ -30,8 +31,13 @@ StoreOpener InSqlite(const std::string& folder) {
   return [uri = absl::StrCat("sqlite:", folder, "/state.db")] { return OpenStore(uri); };
 }
 
+StoreOpener InPostgres(const std::string&) {
+  return [uri = test::TestPostgres().NewDatabase()] { return OpenStore(uri); };
+}
+
 const CoordinatorStoreUnderTest kMemory("memory", InMemory);
 const CoordinatorStoreUnderTest kSqlite("sqlite", InSqlite);
+const CoordinatorStoreUnderTest kPostgres("postgres", InPostgres);
 
 }  // namespace
 }  // namespace lwq::coordinator::testing

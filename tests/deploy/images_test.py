@@ -55,6 +55,10 @@ class ImagesTest(unittest.TestCase):
                 with self.subTest(pod.name):
                     self.assertLessEqual(ports, set(exposed))
 
+    def test_a_worker_with_wheels_needs_the_packages_of_one_without_but_for_what_the_wheels_have(self):
+        packages = {name: set((ROOT / "docker/packages" / name).read_text().split()) for name in ("worker-cpu", "worker-cuda")}
+        self.assertEqual(packages["worker-cpu"] - {"libdnnl2", "libopenblas0-openmp", "libtorch1.13"}, packages["worker-cuda"])
+
     def test_every_wheel_is_pinned_by_version_and_content(self):
         lines = [line for line in (ROOT / "docker/torch-cuda.txt").read_text().splitlines() if not line.startswith("#")]
         self.assertGreater(len(lines), 10)

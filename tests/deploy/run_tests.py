@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the tests of this folder and writes a report of the form of GoogleTest's, so that scripts/test counts them.
+"""Runs the tests of a folder and writes a report of the form of GoogleTest's, so that scripts/test counts them.
 
-    run_tests.py [--report FILE] [--promtool PATH] [PATTERN]     PATTERN: only tests whose name contains it
+    run_tests.py [--folder DIR] [--report FILE] [--promtool PATH] [PATTERN]     DIR: this one, unless given
+                                                                               PATTERN: only tests whose name contains it
 """
 import argparse
 import json
@@ -35,13 +36,14 @@ class Results(unittest.TextTestResult):
 
 def main():
     parser = argparse.ArgumentParser()
+    parser.add_argument("--folder", type=pathlib.Path, default=pathlib.Path(__file__).parent)
     parser.add_argument("--report", type=pathlib.Path)
     parser.add_argument("--promtool")
     parser.add_argument("pattern", nargs="?", default="")
     options = parser.parse_args()
     if options.promtool:
         os.environ["PROMTOOL"] = options.promtool
-    folder = pathlib.Path(__file__).parent
+    folder = options.folder.resolve()
     sys.path.insert(0, str(folder))
     loader = unittest.defaultTestLoader
     loader.testNamePatterns = [f"*{options.pattern}*"] if options.pattern else None

@@ -32,15 +32,15 @@ void Cluster::StartCoordinator() {
   const std::string address_file = directory_ + "/address";
   std::filesystem::remove(address_file);
   std::filesystem::create_directories(directory_ + "/coordinator");
-  coordinator_ =
-      Process(WithMore({Binary("lwq-coordinator"), "--listen", address_.empty() ? "127.0.0.1:0" : address_, "--store",
-                        "sqlite:" + directory_ + "/coordinator/state.db", "--objects",
-                        options_.objects_uri.empty() ? "file://" + objects_directory() : options_.objects_uri,
-                        "--lease-seconds", std::to_string(options_.lease_seconds), "--heartbeat-seconds",
-                        std::to_string(options_.heartbeat_seconds), "--activation-bytes",
-                        std::to_string(options_.activation_bytes), "--address-file", address_file},
-                       options_.more_flags),
-              directory_ + "/coordinator.log");
+  coordinator_ = Process(
+      WithMore({Binary("lwq-coordinator"), "--listen", address_.empty() ? "127.0.0.1:0" : address_, "--store",
+                options_.store_uri.empty() ? "sqlite:" + directory_ + "/coordinator/state.db" : options_.store_uri,
+                "--objects", options_.objects_uri.empty() ? "file://" + objects_directory() : options_.objects_uri,
+                "--lease-seconds", std::to_string(options_.lease_seconds), "--heartbeat-seconds",
+                std::to_string(options_.heartbeat_seconds), "--activation-bytes",
+                std::to_string(options_.activation_bytes), "--address-file", address_file},
+               options_.more_flags),
+      directory_ + "/coordinator.log");
   const StatusOr<std::string> address = WaitForFile(address_file, 60);
   LWQ_CHECK(address.ok(), address.status().message(), "\n", Logs());
   address_ = *address;
@@ -57,6 +57,7 @@ void Cluster::StartWorker(int index) {
   command.insert(command.end(),
                  {Binary("lwq-worker"), "--coordinator", address_, "--device", "cpu", "--name", name, "--cache-dir",
                   directory_ + "/" + name, "--max-threads", std::to_string(options_.max_threads)});
+  command.insert(command.end(), options_.worker_flags.begin(), options_.worker_flags.end());
   workers_[static_cast<size_t>(index)] =
       Process(WithMore(std::move(command), options_.more_flags), directory_ + "/" + name + ".log");
 }

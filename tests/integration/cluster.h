@@ -27,8 +27,10 @@ struct ClusterOptions {
   double heartbeat_seconds = 0.2;
   int64_t activation_bytes = int64_t{1} << 40;
   std::string objects_uri = {};                      // empty: file:// and objects_directory()
+  std::string store_uri = {};                        // empty: sqlite: below the directory
   std::vector<std::string> worker_environment = {};  // "NAME=value", beside this process's own
   std::vector<std::string> more_flags = {};          // of coordinator and workers
+  std::vector<std::string> worker_flags = {};        // of workers alone
 };
 
 class Cluster {

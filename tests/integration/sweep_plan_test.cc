@@ -32,6 +32,29 @@ TEST(SweepPlanTest, EveryShippedSweepIsPlannedAndItsRunsShareTasks) {
   }
 }
 
+TEST(SweepPlanTest, EveryArmOfAComparisonIsPlanned) {
+  TemporaryDirectory scratch;
+  const std::string sweep_file = scratch.path() + "/sweep.yaml";
+  for (const auto& [size, run] : {std::pair("--quick", "fixture-w2g128.yaml"), {"--full", "full.yaml"}}) {
+    std::string path = std::string(LWQ_SOURCE_DIR) + "/examples/" + run;
+    if (std::string(size) == "--full") {  // without a width of its own
+      const std::string fixtures = std::string(LWQ_SOURCE_DIR) + "/tests/fixtures";
+      path = scratch.path() + "/" + run;
+      WriteFile(path, "model: " + fixtures + "/model\ncalib_dataset: " + fixtures + "/world/calib.txt\neval_texts: [" +
+                          fixtures + "/world/heldout.txt]\n");
+    }
+    const Finished printed =
+        RunToEnd({std::string(LWQ_BINARY_DIR) + "/bin/lwq", "compare", path, size, "--dry-run"}, scratch.path());
+    ASSERT_EQ(printed.exit_code, 0) << printed.err;
+    WriteFile(sweep_file, printed.out);
+    const Finished planned = Plan(sweep_file, scratch.path());
+    ASSERT_EQ(planned.exit_code, 0) << planned.err << printed.out;
+    const auto sweep = ParseJson(planned.out, "plan");
+    ASSERT_TRUE(sweep.ok()) << sweep.status();
+    EXPECT_LT(Number((*sweep)["plan"], "distinct_tasks"), Number((*sweep)["plan"], "tasks"));
+  }
+}
+
 TEST(SweepPlanTest, OneBlockAtATimeTrainsAtMostTheBaselineAndWhatFollowsEachBlock) {
   TemporaryDirectory scratch;
   const Finished planned = Plan(std::string(LWQ_SOURCE_DIR) + "/examples/sweeps/one-block.yaml", scratch.path());

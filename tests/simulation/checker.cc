@@ -21,6 +21,9 @@ std::string ReaderOf(const State& state, const Digest& artifact) {
   for (const auto& [key, task] : state.tasks) {
     const TaskState now = task.record.state;
     if (now != TaskState::kBlocked && now != TaskState::kReady && now != TaskState::kLeased) continue;
+    if (task.record.checkpoint.has_value() && task.record.checkpoint->artifact.digest == artifact) {
+      return absl::StrCat("the next attempt at task ", key.short_hex());
+    }
     for (const auto& [role, input] : task.record.def->inputs) {
       const std::optional<ArtifactRef> content = ContentOf(state, input);
       if (content.has_value() && content->digest == artifact) {
@@ -119,6 +122,7 @@ void Checker::CheckChanges(const Effects& effects, int64_t now_ms) {
 
 void Checker::AfterCommit(const State& state, const Effects& effects, int64_t now_ms) {
   CheckDiscards(state, effects, now_ms);
+  CheckCheckpoints(effects, now_ms);
   for (const Change& change : effects.changes) {
     if (const auto* put = std::get_if<PutAction>(&change)) results_.insert(put->action.key);
     if (const auto* drop = std::get_if<DropAction>(&change)) results_.erase(drop->key);
@@ -132,7 +136,40 @@ void Checker::AfterCommit(const State& state, const Effects& effects, int64_t no
   }
 }
 
-void Checker::AllDeleted(const State& state, const Records& records, int64_t now_ms) {
+void Checker::CheckpointStored(const Digest& checkpoint, const Lease& lease) {
+  checkpoints_[checkpoint] = {lease.task, lease.action_key, lease.token};
+}
+
+void Checker::CheckCheckpoints(const Effects& effects, int64_t now_ms) {
+  for (const Change& change : effects.changes) {
+    const auto* put = std::get_if<PutTask>(&change);
+    if (put == nullptr || !put->task.checkpoint.has_value()) continue;
+    const TaskCheckpoint& checkpoint = *put->task.checkpoint;
+    recorded_.insert(checkpoint.artifact.digest);
+    const auto stored = checkpoints_.find(checkpoint.artifact.digest);
+    if (stored == checkpoints_.end() || stored->second.task != put->task.key ||
+        stored->second.action != checkpoint.action || stored->second.token != checkpoint.token) {
+      Fail(now_ms, absl::StrCat("task ", put->task.key.short_hex(), " has a checkpoint of lease ", checkpoint.token,
+                                " that was not stored under it"));
+    }
+  }
+}
+
+void Checker::Deleting(const State& state, const Digest& artifact, int64_t now_ms) {
+  if (!IsCheckpoint(artifact)) return;
+  const std::string reader = ReaderOf(state, artifact);
+  if (!reader.empty()) {
+    Fail(now_ms,
+         absl::StrCat("checkpoint ", artifact.short_hex(), " is deleted, but ", reader, " would go on from it"));
+  }
+}
+
+void Checker::AllDeleted(const State& state, const Records& records, const std::set<Digest>& objects, int64_t now_ms) {
+  for (const Digest& checkpoint : recorded_) {
+    if (objects.contains(checkpoint)) {
+      Fail(now_ms, absl::StrCat("all runs are deleted, but checkpoint ", checkpoint.short_hex(), " is still there"));
+    }
+  }
   const std::string left = testing::CheckEmpty(state);
   if (!left.empty()) Fail(now_ms, absl::StrCat("all runs are deleted: ", left));
   const std::string stored = testing::CheckStored(state, records);
@@ -251,6 +288,9 @@ void Checker::LeaseDelivered(const WorkerId& worker, const Lease& lease, int64_t
   if (lease.token == 0) Fail(now_ms, "a lease has token zero");
   if (added && lease.inputs.size() != lease.def->inputs.size()) {
     Fail(now_ms, absl::StrCat(lease.title, " was leased before its inputs existed"));
+  }
+  if (lease.checkpoint.has_value() && lease.checkpoint->action != lease.action_key) {
+    Fail(now_ms, absl::StrCat(lease.title, " was leased with a checkpoint of another action"));
   }
   for (const auto& [role, input] : lease.inputs) {
     const bool leaf = std::holds_alternative<ArtifactRef>(lease.def->inputs.at(role));

@@ -7,6 +7,9 @@
 //                            beside each other, too
 //   inputs first             a lease names the content of every input, and that content was made or uploaded before
 //   discards are safe        nothing that a task reads is discarded, and nothing discarded is leased as an input
+//   checkpoints are fenced   a task's checkpoint is one that an attempt at its action stored under the lease it says;
+//   one
+//                            that the next attempt would go on from is not deleted, and every other one is in the end
 //   terminal states absorb   of runs, over restarts too
 //   submissions are kept     an acknowledged run exists until it is deleted, and its request id names it as long
 //   deletion is final        a run that was deleted never comes back, and leaves nothing once all are
@@ -53,7 +56,12 @@ class Checker {
   void DeletionAsked(const RunId& run) { deletable_.insert(run); }
   void DeletionAsked(const SweepId& sweep) { deletable_sweeps_.insert(sweep); }
   // All runs were deleted, and workers had time to delete what those had.
-  void AllDeleted(const State& state, const Records& records, int64_t now_ms);
+  void AllDeleted(const State& state, const Records& records, const std::set<Digest>& objects, int64_t now_ms);
+  // An attempt has stored it.
+  void CheckpointStored(const Digest& checkpoint, const Lease& lease);
+  bool IsCheckpoint(const Digest& artifact) const { return checkpoints_.contains(artifact); }
+  // A worker deletes it.
+  void Deleting(const State& state, const Digest& artifact, int64_t now_ms);
   void ObjectMade(const ArtifactRef& object) { made_.insert(object.digest); }
   void Restarted(const std::string& restored, const std::string& committed, int64_t now_ms);
   // `reference` is how an undisturbed world ended the same spec.
@@ -67,15 +75,23 @@ class Checker {
                    int64_t now_ms);
   void CheckChanges(const Effects& effects, int64_t now_ms);
   void CheckDiscards(const State& state, const Effects& effects, int64_t now_ms);
+  void CheckCheckpoints(const Effects& effects, int64_t now_ms);
   void CheckRuns(const State& state, int64_t now_ms);
   void CheckHalvedLease(const State& state, const Effects& effects, int64_t now_ms);
   void CheckJournals(const State& state, int64_t now_ms);
 
   std::string violation_;
   std::set<Digest> made_;
-  std::set<Digest> results_;                   // actions with a stored result
-  std::set<Digest> discarded_;                 // artifacts that were discarded and not made again since
-  std::map<RunId, RunState> terminal_;         // runs seen to end
+  std::set<Digest> results_;            // actions with a stored result
+  std::set<Digest> discarded_;          // artifacts that were discarded and not made again since
+  std::map<RunId, RunState> terminal_;  // runs seen to end
+  struct StoredUnder {
+    Digest task;
+    Digest action;
+    uint64_t token = 0;
+  };
+  std::map<Digest, StoredUnder> checkpoints_;  // that attempts have stored
+  std::set<Digest> recorded_;                  // of those, which tasks have had
   std::map<SweepId, size_t> journals_;         // how many rung results were stored
   std::map<std::string, RunId> acknowledged_;  // by request id
   std::set<RunId> deletable_;

@@ -29,6 +29,7 @@ struct Faults {
   bool slow_last = false;  // the last of several workers takes ten times as long
   double erase = 0;        // a client deletes a run, whatever its state
   double remake = 0;       // a client finds a run's export gone
+  double checkpoint = 0;   // a training is saved, per 50 ms
 };
 
 // Each kind of fault is on or off, and harder or softer: swarm testing.
@@ -54,6 +55,7 @@ inline Faults DrawFaults(SimRandom& random) {
   faults.slow_last = random.Chance(0.5);
   faults.erase = draw(0.01);
   faults.remake = draw(0.05);
+  faults.checkpoint = draw(0.5);
   return faults;
 }
 
@@ -75,6 +77,9 @@ enum class Mutant {
   kForgetRungResult,     // what halving goes by is not stored
   kKeepOrphans,          // tasks of a deleted run are not deleted from the store
   kReuseTokens,          // a task that comes again after its deletion begins with the tokens it had
+  kDiscardCheckpoint,    // a checkpoint is discarded although the next attempt would go on from it
+  kForgetCheckpoint,     // one that is replaced or of no use any more is not deleted
+  kTakeAnyCheckpoint,    // one is taken whoever stored it
 };
 
 }  // namespace lwq::coordinator::simulation

@@ -36,26 +36,32 @@ TEST(SimulationTest, EveryPromiseHoldsInEveryWorld) {
     sum.runs_stopped += report.runs_stopped;
     sum.deletions += report.deletions;
     sum.restored += report.restored;
+    sum.checkpoints += report.checkpoints;
+    sum.gone_on += report.gone_on;
+    sum.checkpoints_refused += report.checkpoints_refused;
   }
   std::printf(
       "%lld worlds: %lld steps, %lld executions, %d coordinator restarts, %d workers killed, %d artifacts discarded, "
       "%d of them made again, %d duplicates, %d quarantines, %d of %d runs succeeded, %d stopped by halving, %d "
-      "deleted, %d exports made again\n",
+      "deleted, %d exports made again, %d checkpoints, %d gone on from, %d refused\n",
       static_cast<long long>(count), static_cast<long long>(sum.steps), static_cast<long long>(sum.executions),
       sum.restarts, sum.kills, sum.discards, sum.remakes, sum.duplicates, sum.quarantines, sum.runs_succeeded, sum.runs,
-      sum.runs_stopped, sum.deletions, sum.restored);
+      sum.runs_stopped, sum.deletions, sum.restored, sum.checkpoints, sum.gone_on, sum.checkpoints_refused);
   // The worlds must be wild, and yet mostly end well: otherwise the checks above see nothing.
   if (count >= 100) {
     EXPECT_GT(sum.restarts, count / 4);
     EXPECT_GT(sum.kills, count / 2);
     EXPECT_GT(sum.discards, count);
-    EXPECT_GT(sum.remakes, count / 10);
+    EXPECT_GT(sum.remakes, count / 20);  // they come in clusters: 0.08 to 0.17 a world
     EXPECT_GT(sum.duplicates, count / 10);
     EXPECT_GT(sum.quarantines, count / 10);
     EXPECT_GT(sum.runs_succeeded, sum.runs / 2);
     EXPECT_GT(sum.runs_stopped, count / 4);
     EXPECT_GT(sum.deletions, count / 4);
     EXPECT_GT(sum.restored, count / 4);
+    EXPECT_GT(sum.checkpoints, count);
+    EXPECT_GT(sum.gone_on, count / 20);
+    EXPECT_GT(sum.checkpoints_refused, 0);
   }
 }
 
@@ -98,7 +104,10 @@ INSTANTIATE_TEST_SUITE_P(Each, MutantTest,
                                            MutantCase{"OfferDeleted", Mutant::kOfferDeleted},
                                            MutantCase{"ForgetRungResult", Mutant::kForgetRungResult},
                                            MutantCase{"KeepOrphans", Mutant::kKeepOrphans},
-                                           MutantCase{"ReuseTokens", Mutant::kReuseTokens}),
+                                           MutantCase{"ReuseTokens", Mutant::kReuseTokens},
+                                           MutantCase{"DiscardCheckpoint", Mutant::kDiscardCheckpoint},
+                                           MutantCase{"ForgetCheckpoint", Mutant::kForgetCheckpoint},
+                                           MutantCase{"TakeAnyCheckpoint", Mutant::kTakeAnyCheckpoint}),
                          [](const auto& each) { return each.param.name; });
 
 }  // namespace

@@ -24,7 +24,7 @@ void DrawMethod(SimRandom& random, RunSpec& spec) {
   constexpr const char* kMetrics[] = {"fisher", "gradient", "hessian", "output_fisher", "loss_delta", "pilot"};
   spec.recipe.handoff = kHandoffs[random.Between(0, 2)];
   spec.recipe.prepare = random.Chance(0.3) ? "awq" : "none";
-  spec.recipe.init = random.Chance(0.3) ? "gptq" : "minmax";
+  spec.recipe.init = random.Chance(0.3) ? (random.Chance(0.5) ? "gptq" : "omniquant") : "minmax";
   spec.recipe.eval_kl = !spec.eval_texts.empty() && random.Chance(0.3);
   if (random.Chance(0.5)) return;
   spec.recipe.layer_ordering = "sensitivity";
@@ -354,6 +354,13 @@ void World::Take(size_t index, const Lease& lease) {
   SimWorker& worker = workers_[index];
   worker.lease = lease;
   checker_.LeaseDelivered(worker.id, lease, now_ms_);
+  worker.step = 0;
+  worker.checkpoint.reset();
+  // One that is gone, or damaged, is as if there were none.
+  if (lease.checkpoint.has_value() && objects_.contains(lease.checkpoint->artifact.digest)) {
+    worker.step = lease.checkpoint->step;
+    ++report_.gone_on;
+  }
   if (mutant_ == Mutant::kGrantTwice && workers_.size() > 1 && random_.Chance(0.1)) {
     SimWorker& other = workers_[(index + 1) % workers_.size()];
     if (other.up && !other.id.value.empty()) checker_.LeaseDelivered(other.id, lease, now_ms_);
@@ -362,6 +369,27 @@ void World::Take(size_t index, const Lease& lease) {
   const bool slow = !healed_ && faults_.slow_last && index > 0 && index + 1 == workers_.size();
   After(random_.Between(5, 600) * (slow ? 10 : 1), [=, this, token = lease.token] {
     InWorker(index, incarnation, [=, this] { FinishExecution(index, incarnation, token); });
+  });
+  if (lease.def->kind == TaskKind::kTrainBlock) SaveExecution(index, incarnation, lease.token);
+}
+
+void World::SaveExecution(size_t index, int incarnation, uint64_t token) {
+  After(50, [=, this] {
+    InWorker(index, incarnation, [=, this] {
+      SimWorker& worker = workers_[index];
+      if (!worker.lease.has_value() || worker.lease->token != token) return;
+      ++worker.step;
+      if (random_.Chance(faults_.checkpoint)) {
+        const Lease& lease = *worker.lease;
+        const ArtifactRef artifact = testing::NamedArtifact(
+            absl::StrCat("checkpoint ", lease.task.hex(), " ", lease.token, " ", report_.checkpoints));
+        worker.checkpoint = StoredCheckpoint{artifact, worker.step, 1000};
+        objects_.insert(artifact.digest);
+        checker_.CheckpointStored(artifact.digest, lease);
+        ++report_.checkpoints;
+      }
+      SaveExecution(index, incarnation, token);
+    });
   });
 }
 
@@ -375,6 +403,7 @@ void World::FinishExecution(size_t index, int /*incarnation*/, uint64_t token) {
   report.token = lease.token;
   report.lease_next = random_.Chance(0.5);
   report.outcome = HonestOutcome(lease);
+  report.checkpoint = worker.checkpoint;
   for (const auto& [role, input] : lease.inputs) {
     const bool leaf = std::holds_alternative<ArtifactRef>(lease.def->inputs.at(role));
     if (!leaf && !objects_.contains(input.digest)) {
@@ -414,6 +443,7 @@ void World::Beat(size_t index, int incarnation) {
     progress.task = worker.lease->task;
     progress.token = worker.lease->token;
     if (random_.Chance(0.1)) progress.log_lines = {"a line"};
+    progress.checkpoint = worker.checkpoint;
     beat.tasks.push_back(std::move(progress));
   }
   Send(beat, [=, this](const Status& status, const Reply& reply) {
@@ -423,7 +453,12 @@ void World::Beat(size_t index, int incarnation) {
       const auto* lost = std::get_if<HeartbeatReply>(&reply);
       if (!status.ok() || lost == nullptr) return;
       for (const Digest& told : beat.discarded) self.deleted.erase(told);
-      for (const ArtifactRef& artifact : lost->discard) Delete(index, artifact);
+      for (const ArtifactRef& artifact : lost->discard) {
+        const bool own = !beat.tasks.empty() && beat.tasks[0].checkpoint.has_value() &&
+                         beat.tasks[0].checkpoint->artifact == artifact;
+        if (own) ++report_.checkpoints_refused;
+        Delete(index, artifact);
+      }
       for (const LostLease& one : lost->lost) {
         if (!self.lease.has_value() || self.lease->task != one.task || self.lease->token != one.token) continue;
         self.lease.reset();
@@ -439,6 +474,7 @@ void World::Delete(size_t index, const ArtifactRef& artifact) {
   const int incarnation = worker.incarnation;
   After(random_.Between(1, 300), [=, this] {
     InWorker(index, incarnation, [=, this] {
+      if (state_ != nullptr) checker_.Deleting(*state_, artifact.digest, now_ms_);
       if (objects_.erase(artifact.digest) > 0) ++report_.discards;
       discarded_.insert(artifact.digest);
       workers_[index].deleting.erase(artifact.digest);
@@ -587,100 +623,6 @@ void World::ResumeAll() {
   After(2000, [this] { ResumeAll(); });
 }
 
-// --- Mutants ---------------------------------------------------------------------------------------------------------
-
-void World::Mutate(const Event& /*original*/, Event& event) {
-  if (mutant_ != Mutant::kSkipTokenCheck) return;
-  auto* report = std::get_if<ReportTask>(&event);
-  if (report == nullptr) return;
-  const auto task = state_->tasks.find(report->task);
-  if (task == state_->tasks.end() || task->second.record.state != TaskState::kLeased) return;
-  report->token = task->second.record.token;
-  report->worker = task->second.record.worker;
-}
-
-void World::MutateEffects(Effects& effects) {
-  if (mutant_ == Mutant::kLoseTaskChange && random_.Chance(0.05)) {
-    std::erase_if(effects.changes, [](const Change& change) {
-      const auto* task = std::get_if<PutTask>(&change);
-      return task != nullptr && !task->is_new;
-    });
-  }
-  if (mutant_ == Mutant::kForgetDroppedResult) {
-    std::erase_if(effects.changes, [](const Change& change) { return std::holds_alternative<DropAction>(change); });
-  }
-  if (mutant_ == Mutant::kDiscardWhatIsRead && random_.Chance(0.05)) DiscardWhatIsRead(effects);
-  if (mutant_ == Mutant::kOfferDeleted) {
-    std::set<Digest> deleted;
-    for (const auto& [digest, activation] : state_->activations.all()) {
-      if (activation.state == ActivationState::kDeleted) deleted.insert(digest);
-    }
-    for (const Digest& digest : deleted) state_->activations.Made(digest, effects.changes);
-  }
-  if (mutant_ == Mutant::kForgetRungResult) {
-    std::erase_if(effects.changes,
-                  [](const Change& change) { return std::holds_alternative<AppendRungResult>(change); });
-  }
-  if (mutant_ == Mutant::kLoseDiscard) {
-    std::erase_if(effects.changes, [](const Change& change) { return std::holds_alternative<PutDiscarded>(change); });
-  }
-  if (mutant_ == Mutant::kKeepOrphans) {
-    std::erase_if(effects.changes, [](const Change& change) { return std::holds_alternative<DropTask>(change); });
-  }
-  if (mutant_ == Mutant::kForgetSubmission) {
-    std::erase_if(effects.changes, [](const Change& change) {
-      return std::holds_alternative<PutRun>(change) || std::holds_alternative<PutRequest>(change) ||
-             std::holds_alternative<PutRunTasks>(change);
-    });
-  }
-}
-
-// An input of a ready task is discarded; everything else is as it should be.
-void World::DiscardWhatIsRead(Effects& effects) {
-  for (const auto& [key, task] : state_->tasks) {
-    if (task.record.state != TaskState::kReady) continue;
-    for (const auto& [role, input] : task.record.def->inputs) {
-      const Digest artifact = ContentOf(*state_, input)->digest;
-      const auto read = state_->activations.all().find(artifact);
-      if (read == state_->activations.all().end()) continue;
-      const int64_t readers = read->second.readers;
-      state_->activations.AddReaders(artifact, -readers);
-      state_->activations.Offer(WorkerId{"nobody"}, 0, effects.changes);
-      state_->activations.AddReaders(artifact, readers);
-      return;
-    }
-  }
-}
-
-void World::MutateState() {
-  if (mutant_ == Mutant::kReuseTokens) state_->token_floor = 0;
-  if (mutant_ == Mutant::kReviveRun && random_.Chance(0.01)) {
-    for (auto& [id, run] : state_->runs) {
-      if (IsTerminal(run.record.state)) run.record.state = RunState::kPending;
-    }
-  }
-  if (mutant_ == Mutant::kForgetReadyTask && random_.Chance(0.02)) {
-    for (auto& [key, task] : state_->tasks) {
-      if (!task.queued) continue;
-      state_->ready.Erase(task.place, key);
-      task.queued = false;
-      return;
-    }
-  }
-  if (mutant_ == Mutant::kReadyBeforeInputs && random_.Chance(0.02)) {
-    for (auto& [key, task] : state_->tasks) {
-      if (task.record.state != TaskState::kBlocked || !task.waiting_for.is_zero() || task.wanted_by.empty()) continue;
-      task.record.state = TaskState::kReady;
-      task.record.action_key = DigestOf(absl::StrCat("invented ", key.hex()));
-      state_->action_owner[task.record.action_key] = key;
-      task.queued = true;
-      task.place = {DemandOf(task.record), "", {}};
-      state_->ready.Insert(task.place, key, now_ms_);
-      return;
-    }
-  }
-}
-
 void World::Next() {
   const Happening next = happenings_.top();
   happenings_.pop();
@@ -704,7 +646,7 @@ void World::DeleteAll() {
   }
   for (const auto& [id, run] : std::map(state_->runs)) Deliver(DeleteRun{id.value, /*force=*/true}, nullptr);
   Pass(20 * kHeartbeatMs + 4 * kMaxDelayMs);
-  checker_.AllDeleted(*state_, *disk_->Load(), now_ms_);
+  checker_.AllDeleted(*state_, *disk_->Load(), objects_, now_ms_);
 }
 
 // --- A life ----------------------------------------------------------------------------------------------------------

@@ -36,12 +36,15 @@ struct WorldReport {
   int runs_stopped = 0;  // by halving
   int restarts = 0;
   int kills = 0;
-  int discards = 0;     // artifacts that workers deleted
-  int remakes = 0;      // discarded artifacts that were made again
-  int duplicates = 0;   // leases beside another of the same task
-  int quarantines = 0;  // begun
-  int deletions = 0;    // runs that were deleted while others went on
-  int restored = 0;     // results of finished runs that were asked for again and made
+  int discards = 0;             // artifacts that workers deleted
+  int remakes = 0;              // discarded artifacts that were made again
+  int duplicates = 0;           // leases beside another of the same task
+  int quarantines = 0;          // begun
+  int deletions = 0;            // runs that were deleted while others went on
+  int restored = 0;             // results of finished runs that were asked for again and made
+  int checkpoints = 0;          // stored
+  int gone_on = 0;              // executions that began where another had been
+  int checkpoints_refused = 0;  // that their workers were told to delete at once
 };
 
 // One life of a world.
@@ -66,12 +69,14 @@ class World {
     bool up = false;
     int incarnation = 0;  // of the process; events of an older one are void
     int64_t paused_until_ms = 0;
-    WorkerId id;                       // "" = not registered
-    std::optional<Lease> lease;        // being executed
-    std::optional<ReportTask> report;  // not yet answered
-    int64_t call = 0;                  // the call whose answer is awaited
-    std::set<Digest> deleting;         // told to delete, not done yet
-    std::set<Digest> deleted;          // done, and the coordinator may not know
+    WorkerId id;                                 // "" = not registered
+    std::optional<Lease> lease;                  // being executed
+    int64_t step = 0;                            // of it
+    std::optional<StoredCheckpoint> checkpoint;  // the last of that execution
+    std::optional<ReportTask> report;            // not yet answered
+    int64_t call = 0;                            // the call whose answer is awaited
+    std::set<Digest> deleting;                   // told to delete, not done yet
+    std::set<Digest> deleted;                    // done, and the coordinator may not know
   };
   struct SimRun {
     RunSpec spec;
@@ -116,6 +121,7 @@ class World {
   void Mutate(const Event& original, Event& event);
   void MutateEffects(Effects& effects);
   void DiscardWhatIsRead(Effects& effects);
+  void ForgetCheckpoints(Effects& effects);
   void MutateState();
 
   // Workers.
@@ -125,6 +131,8 @@ class World {
   void Call(size_t index, const Event& event, const OnReply& reply);
   void Take(size_t index, const Lease& lease);
   void FinishExecution(size_t index, int incarnation, uint64_t token);
+  // Now and then, as long as that lease is executed.
+  void SaveExecution(size_t index, int incarnation, uint64_t token);
   void Beat(size_t index, int incarnation);
   void Delete(size_t index, const ArtifactRef& artifact);
   // Runs `act` in the worker's process: now, when it thaws, or never (it died).

@@ -114,6 +114,7 @@ const std::map<std::string, std::vector<std::string>>& AllowedArrows() {
       {"reporting/", {"common/", "reporting/", "lwqat/v1/"}},
       {"reporting/sweep/", {"common/", "reporting/", "lwqat/v1/"}},
       {"reporting/files/", {"common/", "reporting/", "lwqat/v1/"}},
+      {"reporting/trackers/", {"common/", "reporting/", "lwqat/v1/"}},
       {"client/base/", {"common/", "client/base/", "lwqat/v1/"}},
       {"client/source/", {"common/", "client/base/", "client/source/"}},
       {"client/run_file/",

@@ -29,6 +29,7 @@
 #include "worker/io/discarder.h"
 #include "worker/io/folder_lock.h"
 #include "worker/qat/api/execution.h"
+#include "worker/session/checkpoint_timer.h"
 #include "worker/session/session.h"
 
 namespace lwq::worker {
@@ -85,7 +86,8 @@ class Daemon {
         uri_policy_(std::move(uri_policy)),
         metrics_(LWQ_VERSION, MemoryBytes(options, device)),
         spans_(spans),
-        session_(std::hash<std::string>()(options.name)) {
+        session_(std::hash<std::string>()(options.name)),
+        checkpoint_timer_(options.checkpoint_interval_seconds) {
     register_.set_name(options.name);
     register_.set_device(options.device);
     register_.set_numerics_class(NumericsBase(device));
@@ -189,6 +191,8 @@ class Daemon {
     runner_.device = options_.device;
     runner_.scratch_directory = options_.cache_directory + "/scratch";
     runner_.spans = spans_;
+    runner_.checkpoint_timer = &checkpoint_timer_;
+    runner_.on_checkpoint = [this](const CheckpointEvent& event) { metrics_.Checkpointed(event); };
     return absl::OkStatus();
   }
 
@@ -256,6 +260,7 @@ class Daemon {
       progress.mutable_progress()->set_step(task->progress.step);
       progress.mutable_progress()->set_steps(task->progress.steps);
       if (!std::isnan(task->progress.loss)) progress.mutable_progress()->set_loss(task->progress.loss);
+      if (task->checkpoint.has_value()) FillCheckpoint(*task->checkpoint, *progress.mutable_checkpoint());
       progress.set_first_log_line(task->log.first);
       for (const std::string& line : task->log.lines) progress.add_log_lines(line);
     }
@@ -289,8 +294,14 @@ class Daemon {
     discarder_->Discard(artifacts);
   }
 
-  // SIGTERM or SIGINT: drain; after drain_ms, or at the second signal, what is in hand is given back, or its outcome
-  // dropped if it cannot be reported.
+  // The node says that it is about to go.
+  bool PreemptionFileIsThere() const {
+    std::error_code ignored;
+    return !options_.preemption_file.empty() && std::filesystem::exists(options_.preemption_file, ignored);
+  }
+
+  // SIGTERM, SIGINT or the preemption file: drain; after drain_ms, or at the second signal, what is in hand is given
+  // back, or its outcome dropped if it cannot be reported.
   void SignalLoop() {
     sigset_t signals;
     sigemptyset(&signals);
@@ -299,15 +310,18 @@ class Daemon {
     const timespec poll{0, 50'000'000};
     std::optional<std::chrono::steady_clock::time_point> give_back_at;
     while (!stopping_.requested()) {
-      if (::sigtimedwait(&signals, nullptr, &poll) > 0) {
+      const bool signalled = ::sigtimedwait(&signals, nullptr, &poll) > 0;
+      if (signalled || (!give_back_at.has_value() && PreemptionFileIsThere())) {
         const auto now = std::chrono::steady_clock::now();
         if (!give_back_at.has_value()) {
-          spdlog::info("draining: finishing what is in hand");
+          spdlog::info("draining{}: saving or finishing what is in hand",
+                       signalled ? "" : absl::StrCat(", since there is ", options_.preemption_file));
           give_back_at = now + milliseconds(options_.drain_ms);
         } else {
           give_back_at = now;
         }
         drain_.Request();
+        monitor_.Drain();
         client_.StopWaiting();
       }
       if (give_back_at.has_value() && std::chrono::steady_clock::now() >= *give_back_at) {
@@ -321,8 +335,9 @@ class Daemon {
   CoordinatorClient client_;
   const UriPolicy uri_policy_;
   WorkerMetrics metrics_;
-  OtlpExporter* const spans_;  // null: none are sent
-  Session session_;            // main loop only
+  OtlpExporter* const spans_;         // null: none are sent
+  Session session_;                   // main loop only
+  CheckpointTimer checkpoint_timer_;  // main loop only
   pb::RegisterWorkerRequest register_;
   pb::Lease lease_;
   pb::ReportTaskRequest report_;

@@ -2,7 +2,8 @@
 // The worker process: register, lease, execute, report, until drained.
 //
 // Threads: the caller's thread is the compute thread and runs the session's loop; one thread sends heartbeats; one
-// waits for signals; one deletes discarded artifacts. gRPC has its own. Tensor work never leaves the compute thread.
+// waits for signals and the preemption file; one deletes discarded artifacts. gRPC has its own. Tensor work never
+// leaves the compute thread.
 #pragma once
 
 #include <cstdint>
@@ -29,6 +30,9 @@ struct DaemonOptions {
   std::string metrics_listen;  // HOST:PORT of Prometheus metrics over HTTP; empty: none
   std::string otlp_endpoint;   // where spans are sent (OtlpOptions::endpoint); empty: nowhere
   int64_t drain_ms = 20'000;   // after SIGTERM a task may go on this long, then it is given back
+  // At least so long between two checkpoints of a task; 0: none are stored.
+  double checkpoint_interval_seconds = 60;
+  std::string preemption_file;  // when it appears it is as SIGTERM; empty: none
 };
 
 // Returns when the worker has drained (OK) or cannot go on. SIGTERM and SIGINT MUST be blocked in the calling thread.

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <optional>
 
 #include "common/artifact/task_result.h"
 #include "common/log/log.h"
@@ -137,6 +138,10 @@ void FillFailure(const Status& status, const Task& task, ArtifactStore& store, c
   report.mutable_failure()->set_input(input);
 }
 
+double SteadySeconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
 Status PrepareScratch(const std::string& directory) {
   std::error_code error;
   std::filesystem::remove_all(directory, error);
@@ -169,8 +174,16 @@ Status RunInto(const pb::Lease& lease, const Task& task, const RunnerOptions& op
     Say(phases.OnProgress(progress, UnixNs()));
   };
   context.cancel = &monitor.cancel();
+  std::optional<LeaseCheckpoints> checkpoints;
+  if (options.checkpoint_timer != nullptr) {
+    LWQ_ASSIGN_OR_RETURN(const CheckpointStamp stamp, LeaseCheckpoints::StampOf(lease));
+    checkpoints.emplace(lease, stamp, options.store, options.checkpoint_timer, &monitor, options.on_checkpoint,
+                        SteadySeconds);
+    context.checkpoints = &*checkpoints;
+  }
   const StatusOr<TaskOutcome> executed = Execute(task, context);
   Say(phases.End());
+  if (checkpoints.has_value()) report.set_seconds_before(checkpoints->seconds_before());
   LWQ_RETURN_IF_ERROR(executed.status());
   const TaskOutcome& outcome = *executed;
   if (outcome.diverged.has_value()) {
@@ -183,6 +196,13 @@ Status RunInto(const pb::Lease& lease, const Task& task, const RunnerOptions& op
 }
 
 }  // namespace
+
+void FillCheckpoint(const TaskMonitor::Checkpoint& checkpoint, pb::Checkpoint& message) {
+  message.mutable_artifact()->set_digest(checkpoint.artifact.digest.hex());
+  message.mutable_artifact()->set_size_bytes(checkpoint.artifact.size_bytes);
+  message.set_step(checkpoint.step);
+  message.set_steps(checkpoint.steps);
+}
 
 pb::ReportTaskRequest RunLease(const pb::Lease& lease, const RunnerOptions& options, TaskMonitor& monitor) {
   pb::ReportTaskRequest report;
@@ -221,6 +241,8 @@ pb::ReportTaskRequest RunLease(const pb::Lease& lease, const RunnerOptions& opti
   TaskMonitor::Lines log = monitor.LinesLeft();
   report.set_first_log_line(log.first);
   for (std::string& line : log.lines) report.add_log_lines(std::move(line));
+  const std::optional<TaskMonitor::Checkpoint> checkpoint = monitor.LastCheckpoint();
+  if (checkpoint.has_value()) FillCheckpoint(*checkpoint, *report.mutable_checkpoint());
   if (options.spans != nullptr) {
     for (Span& span : SpansOf(lease, report, phases, begin_unix_ns, UnixNs())) options.spans->Add(std::move(span));
   }

@@ -12,6 +12,7 @@
 #include "common/status/status.h"
 #include "common/trace/otlp_exporter.h"
 #include "lwqat/v1/worker_service.pb.h"
+#include "worker/daemon/lease_checkpoints.h"
 #include "worker/daemon/task_monitor.h"
 
 namespace lwq::worker {
@@ -22,7 +23,13 @@ struct RunnerOptions {
   std::string device = "cpu";
   std::string scratch_directory;  // emptied before each task
   OtlpExporter* spans = nullptr;  // null: none are sent; else must outlive every call
+  // When tasks are saved in the middle; null: never, and none goes on where another was. Must outlive every call.
+  CheckpointTimer* checkpoint_timer = nullptr;
+  CheckpointObserver on_checkpoint;
 };
+
+// As messages say it.
+void FillCheckpoint(const TaskMonitor::Checkpoint& checkpoint, lwqat::v1::Checkpoint& message);
 
 // A report without worker_id and lease_next.
 lwqat::v1::ReportTaskRequest RunLease(const lwqat::v1::Lease& lease, const RunnerOptions& options,

@@ -66,9 +66,20 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(int64_t{0}, std::numeric_limits<int64_t>::max()).description(""))
       ->type_name("SIZE")
       ->capture_default_str();
-  app.add_option("--drain-seconds", drain_seconds, "after SIGTERM, how long a task may go on before it is given back")
+  app.add_option("--drain-seconds", drain_seconds,
+                 "after SIGTERM, how long a task may go on before it is given back; a training is saved "
+                 "and given back at its next step")
       ->check(CLI::Range(0.0, 86400.0))
       ->capture_default_str();
+  app.add_option("--checkpoint-interval", options.checkpoint_interval_seconds,
+                 "at least so many seconds between two checkpoints of a block's training, and at least 50 times what "
+                 "one takes: another worker goes on from the last; 0: none, and a drain does not save either")
+      ->check(CLI::Range(0.0, 86400.0))
+      ->type_name("SECONDS")
+      ->capture_default_str();
+  app.add_option("--preemption-file", options.preemption_file,
+                 "drain as after SIGTERM when this file appears: what tells of a spot node's end creates it")
+      ->type_name("FILE");
   app.add_option("--tls-ca", options.security.certificates.ca,
                  "speak TLS to the coordinator and trust this CA; read again when it changes")
       ->type_name("FILE");

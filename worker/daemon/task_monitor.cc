@@ -17,7 +17,7 @@ constexpr size_t kMaxLogLineBytes = 2000;
 void TaskMonitor::Begin(const std::string& task_key, uint64_t token, LogFields fields, std::string traceparent) {
   const MutexLock lock(&mutex_);
   active_ = true;
-  current_ = Snapshot{task_key, token, std::move(fields), std::move(traceparent), {}, {}};
+  current_ = Snapshot{task_key, token, std::move(fields), std::move(traceparent), {}, {}, {}};
   lines_.clear();
   first_line_ = 0;
   cancel_.cancelled = false;
@@ -32,6 +32,11 @@ void TaskMonitor::SetProgress(const qat::Progress& progress) {
   const MutexLock lock(&mutex_);
   current_.progress = progress;
   current_.progress.stage = OneLine(progress.stage, kMaxStageBytes);
+}
+
+void TaskMonitor::SetCheckpoint(const Checkpoint& checkpoint) {
+  const MutexLock lock(&mutex_);
+  current_.checkpoint = checkpoint;
 }
 
 void TaskMonitor::OnLine(std::string_view level, std::string_view message) {
@@ -66,6 +71,11 @@ void TaskMonitor::Delivered(const std::string& task_key, uint64_t token, int64_t
 TaskMonitor::Lines TaskMonitor::LinesLeft() const {
   const MutexLock lock(&mutex_);
   return LinesLocked();
+}
+
+std::optional<TaskMonitor::Checkpoint> TaskMonitor::LastCheckpoint() const {
+  const MutexLock lock(&mutex_);
+  return current_.checkpoint;
 }
 
 void TaskMonitor::CancelLease(const std::string& task_key, uint64_t token) {

@@ -10,6 +10,7 @@
 // Thread-safety: any thread.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <optional>
@@ -17,6 +18,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/artifact/artifact.h"
 #include "common/log/log.h"
 #include "common/sync/mutex.h"
 #include "worker/qat/api/execution.h"
@@ -33,18 +35,26 @@ class TaskMonitor final : public LogTap {
     std::vector<std::string> lines;
     int64_t end() const { return first + static_cast<int64_t>(lines.size()); }
   };
+  // The last that the attempt has stored.
+  struct Checkpoint {
+    ArtifactRef artifact;
+    int64_t step = 0;
+    int64_t steps = 0;
+  };
   struct Snapshot {
     std::string task_key;
     uint64_t token = 0;
     LogFields fields;         // of what is logged about it
     std::string traceparent;  // of the span that it is; "" = none
     qat::Progress progress;
+    std::optional<Checkpoint> checkpoint = std::nullopt;
     Lines log;  // that are not known to have arrived
   };
 
   void Begin(const std::string& task_key, uint64_t token, LogFields fields = {}, std::string traceparent = {});
   void End();
   void SetProgress(const qat::Progress& progress);
+  void SetCheckpoint(const Checkpoint& checkpoint);
   // Kept for the coordinator, with the level in front where it is not "info".
   void OnLine(std::string_view level, std::string_view message) override;
 
@@ -54,11 +64,15 @@ class TaskMonitor final : public LogTap {
   void Delivered(const std::string& task_key, uint64_t token, int64_t end);
   // For the final report: those that are not known to have arrived.
   Lines LinesLeft() const;
+  std::optional<Checkpoint> LastCheckpoint() const;
   // The lease of that task was lost: its computation stops. Ignored when another task is in hand.
   void CancelLease(const std::string& task_key, uint64_t token);
   // Whatever is in hand (drain deadline).
   void CancelCurrent();
   const qat::CancelToken& cancel() const { return cancel_; }
+  // The worker is to end: a task that can be saved is to be saved and given back. For the rest of the process.
+  void Drain() { draining_ = true; }
+  bool draining() const { return draining_; }
 
  private:
   Lines LinesLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -69,6 +83,7 @@ class TaskMonitor final : public LogTap {
   std::deque<std::string> lines_ ABSL_GUARDED_BY(mutex_);
   int64_t first_line_ ABSL_GUARDED_BY(mutex_) = 0;
   qat::CancelToken cancel_;
+  std::atomic<bool> draining_ = false;
 };
 
 }  // namespace lwq::worker

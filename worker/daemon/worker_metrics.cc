@@ -92,11 +92,26 @@ WorkerMetrics::WorkerMetrics(std::string_view version, int64_t device_bytes)
                         .Name("lwq_worker_task_seconds")
                         .Help("How long this worker took to execute tasks")
                         .Register(*registry_)),
+      checkpoints_(prometheus::BuildCounter()
+                       .Name("lwq_worker_checkpoints_total")
+                       .Help("Checkpoints of tasks: saved, failed to be, gone on from, refused")
+                       .Register(*registry_)),
+      checkpoint_seconds_(prometheus::BuildHistogram()
+                              .Name("lwq_worker_checkpoint_seconds")
+                              .Help("How long saving a checkpoint took, while the task waited")
+                              .Register(*registry_)
+                              .Add({}, CallSecondsBuckets())),
+      checkpoint_bytes_(prometheus::BuildCounter()
+                            .Name("lwq_worker_checkpoint_bytes_total")
+                            .Help("Bytes of checkpoints that were saved")
+                            .Register(*registry_)
+                            .Add({})),
       executing_(prometheus::BuildGauge()
                      .Name("lwq_worker_executing")
                      .Help("1 while a task is executed")
                      .Register(*registry_)
                      .Add({})) {
+  for (const char* event : {"saved", "failed", "gone_on", "refused"}) checkpoints_.Add({{"event", event}});
   prometheus::BuildGauge()
       .Name("lwq_build_info")
       .Help("1, with the version")
@@ -129,6 +144,13 @@ void WorkerMetrics::TaskEnded(const lwqat::v1::Lease& lease, const lwqat::v1::Re
   const std::string outcome = OutcomeOf(report);
   results_.Add({{"kind", name}, {"outcome", outcome}}).Increment();
   if (outcome == "executed") task_seconds_.Add({{"kind", name}}, TaskSecondsBuckets()).Observe(report.seconds());
+}
+
+void WorkerMetrics::Checkpointed(const CheckpointEvent& event) {
+  checkpoints_.Add({{"event", std::string(event.what)}}).Increment();
+  if (event.what != "saved") return;
+  checkpoint_seconds_.Observe(event.seconds);
+  checkpoint_bytes_.Increment(static_cast<double>(event.bytes));
 }
 
 void WorkerMetrics::WatchCache(const BlobCache* cache) {

@@ -18,6 +18,7 @@
 #include "prometheus/gauge.h"
 #include "prometheus/histogram.h"
 #include "prometheus/registry.h"
+#include "worker/daemon/lease_checkpoints.h"
 #include "worker/io/blob_cache.h"
 
 namespace lwq::worker {
@@ -35,6 +36,7 @@ class WorkerMetrics {
   // For ObserveStore.
   void StoreUsed(const ObservedOperation& operation);
   void TaskEnded(const lwqat::v1::Lease& lease, const lwqat::v1::ReportTaskRequest& report);
+  void Checkpointed(const CheckpointEvent& event);
   // Shown until it is called with null.
   void WatchCache(const BlobCache* cache);
   void SetExecuting(bool executing);
@@ -49,6 +51,9 @@ class WorkerMetrics {
   prometheus::Counter& written_bytes_;
   prometheus::Family<prometheus::Counter>& results_;
   prometheus::Family<prometheus::Histogram>& task_seconds_;
+  prometheus::Family<prometheus::Counter>& checkpoints_;
+  prometheus::Histogram& checkpoint_seconds_;
+  prometheus::Counter& checkpoint_bytes_;
   prometheus::Gauge& executing_;
   std::unique_ptr<MetricsServer> server_;
 };

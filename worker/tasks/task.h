@@ -17,6 +17,7 @@
 #include "common/json/json.h"
 #include "common/status/status.h"
 #include "common/task/task_def.h"
+#include "worker/qat/api/checkpoints.h"
 #include "worker/qat/api/execution.h"
 
 namespace lwq::worker {
@@ -35,6 +36,7 @@ struct TaskContext {
   std::string scratch_directory;  // empty at the start; the caller removes what is left
   qat::ProgressSink progress;
   const qat::CancelToken* cancel = nullptr;
+  qat::Checkpoints* checkpoints = nullptr;  // of kinds that can go on where an earlier attempt was; null: none
 };
 
 // The loss stopped being finite: not an error of the program, so it is told apart from one.

@@ -6,12 +6,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "common/artifact/samples.h"
 #include "common/export/block_checkpoint.h"
 #include "common/task/task_outputs.h"
 #include "common/task/task_params.h"
 #include "worker/tasks/model_inputs.h"
 #include "worker/tasks/task.h"
+#include "worker/tasks/training_samples.h"
 
 namespace lwq::worker {
 namespace {
@@ -121,22 +121,13 @@ StatusOr<TaskOutcome> ExecuteKind<TaskKind::kTrainBlock>(const Task& task, const
   const qat::TrainOptions options = OptionsFrom(params, task, context);
   LWQ_ASSIGN_OR_RETURN(const auto model, ModelInput::Open(task, context));
   LWQ_RETURN_IF_ERROR(CheckUnit(params, model->config()));
-  LWQ_ASSIGN_OR_RETURN(const ArtifactRef inputs_ref, InputOf(task, "inputs"));
-  LWQ_ASSIGN_OR_RETURN(const ArtifactRef targets_ref, InputOf(task, "targets"));
-  // Training and validation alternate between two places of the set: a reader each, so that neither loses its chunks.
-  LWQ_ASSIGN_OR_RETURN(const auto train_inputs, SampleSetReader::Open(context.blobs, inputs_ref));
-  LWQ_ASSIGN_OR_RETURN(const auto train_targets, SampleSetReader::Open(context.blobs, targets_ref));
-  LWQ_ASSIGN_OR_RETURN(const auto val_inputs, SampleSetReader::Open(context.blobs, inputs_ref));
-  LWQ_ASSIGN_OR_RETURN(const auto val_targets, SampleSetReader::Open(context.blobs, targets_ref));
-  SampleRange train_in(train_inputs.get(), 0, params.train_size);
-  SampleRange train_target(train_targets.get(), 0, params.train_size);
-  SampleRange val_in(val_inputs.get(), params.train_size, params.val_size);
-  SampleRange val_target(val_targets.get(), params.train_size, params.val_size);
-
+  LWQ_ASSIGN_OR_RETURN(const auto samples, TrainingSamples::Open(task, context, params.train_size, params.val_size));
   LWQ_ASSIGN_OR_RETURN(const Beginning beginning, BeginningOf(params, task, context, *model));
-  const qat::TrainInputs inputs{&train_in, &train_target, &val_in, &val_target, beginning.start};
-  LWQ_ASSIGN_OR_RETURN(const qat::TrainOutcome trained, qat::TrainBlock(model->config(), beginning.unit, inputs,
-                                                                        options, context.progress, *context.cancel));
+  qat::TrainInputs inputs = samples->inputs();
+  inputs.start = beginning.start;
+  LWQ_ASSIGN_OR_RETURN(const qat::TrainOutcome trained,
+                       qat::TrainBlock(model->config(), beginning.unit, inputs, options, context.progress,
+                                       *context.cancel, context.checkpoints));
   TaskOutcome outcome;
   if (trained.diverged.has_value()) {
     outcome.diverged = Diverged{absl::StrFormat(

@@ -1,23 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "common/export/compressed_tensors/compressed_tensors_layout.h"
+// compressed_tensors: the tensors of every quantized linear (packed_linear.h) and compressed-tensors'
+// quantization_config in config.json; no other file.
+#include <utility>
 
+#include "common/export/compressed_tensors/compressed_tensors_export_config.h"
 #include "common/export/compressed_tensors/packed_linear.h"
+#include "common/export/integer_layout.h"
 #include "common/export_format/compressed_tensors.h"
 
 namespace lwq::qat {
+namespace {
 
-Status CompressedTensorsLayout::Begin(const ExportedModel& model) {
-  zero_points_ = model.zero_points;
-  return absl::OkStatus();
-}
-
-StatusOr<SmallFiles> CompressedTensorsLayout::Configure(const std::vector<BlockFormat>& blocks, Json& config) {
-  LWQ_ASSIGN_OR_RETURN(config["quantization_config"], MakeCompressedTensorsConfig(blocks, zero_points_));
-  return SmallFiles{};
-}
-
-Status CompressedTensorsLayout::Add(const QuantizedLinear& linear, const std::string& name, NamedTensors& tensors) {
-  LWQ_ASSIGN_OR_RETURN(PackedLinear packed, PackLinear(linear, name, &scales_, zero_points_));
+Status AddPackedLinear(const QuantizedLinear& linear, const std::string& name, ZeroPoints zero_points,
+                       HalfRounding* scales, NamedTensors& tensors) {
+  LWQ_ASSIGN_OR_RETURN(PackedLinear packed, PackLinear(linear, name, scales, zero_points));
   const auto add = [&](std::string_view suffix, HostTensor tensor) {
     tensors[absl::StrCat(name, suffix)] = std::move(tensor);
   };
@@ -28,14 +24,11 @@ Status CompressedTensorsLayout::Add(const QuantizedLinear& linear, const std::st
   return absl::OkStatus();
 }
 
-void CompressedTensorsLayout::AddMetrics(Json& metrics) const {
-  metrics["scales_rounded"] = scales_.changed;
-  metrics["max_scale_rounding"] = scales_.max_relative_error;
-}
+}  // namespace
 
 template <>
 std::unique_ptr<ExportLayout> LayoutOf<ExportFormat::kCompressedTensors>() {
-  return std::make_unique<CompressedTensorsLayout>();
+  return MakeIntegerLayout({.config = MakeCompressedTensorsConfig, .pack = AddPackedLinear});
 }
 
 }  // namespace lwq::qat

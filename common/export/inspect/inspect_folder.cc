@@ -24,7 +24,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kPlainFormat = "plain";
-constexpr std::string_view kGptqOne = "gptq";
+constexpr std::string_view kGptqMethod = "gptq";
 constexpr std::string_view kEfficientQat = "efficientqat";
 
 // What a tensor's bytes are of, by its name.
@@ -149,7 +149,7 @@ class FolderInspector {
   // Which format it is; false where its quantization_config cannot be read.
   bool Recognise() {
     if (config_.quantization_config.is_null()) return RecogniseByTensors(), true;
-    Json& quantization = config_.quantization_config;
+    const Json& quantization = config_.quantization_config;
     const auto text = [&](const char* key) {
       const bool is_text = quantization.is_object() && quantization.contains(key) && quantization[key].is_string();
       return is_text ? quantization[key].get<std::string>() : std::string();
@@ -159,17 +159,10 @@ class FolderInspector {
     found_.recognised_by = absl::StrCat("quantization_config: quant_method \"", method, "\", format \"", layout, "\"");
     if (method == "compressed-tensors") {
       found_.format = WordOf(ExportFormat::kCompressedTensors);
-    } else if (!method.empty() && method != kGptqOne) {
+    } else if (!method.empty() && method != kGptqMethod) {
       found_.format = method;  // which is refused below
     } else {
-      found_.format = layout.empty() ? kGptqOne : std::string_view(layout);
-    }
-    if (found_.format == kGptqOne && quantization.is_object()) {
-      found_.remarks.emplace_back(
-          "version 1 of GPTQ's format stores zero points less one; lwq does not read it as a model");
-      zeros_ = StoredZeros::kLessOne;
-      quantization["checkpoint_format"] = std::string(WordOf(ExportFormat::kGptqV2));
-      quantization.erase("format");
+      found_.format = layout.empty() ? WordOf(ExportFormat::kGptq) : std::string_view(layout);
     }
     auto rules = QuantizationOf(config_);
     if (!rules.ok()) return Fault(rules.status()), false;
@@ -264,7 +257,7 @@ class FolderInspector {
 
   StoredLinear CheckCodes(const std::string& name, const LinearStorage& storage, const LinearShape& shape) {
     for (const ExportTensor& tensor : StoredTensors(storage, shape)) used_.insert(absl::StrCat(name, tensor.suffix));
-    CheckStoredLinear(*source_, name, storage, shape, zeros_, found_);
+    CheckStoredLinear(*source_, name, storage, shape, found_);
     return Counted(storage.bits, storage.group_size, shape);
   }
 
@@ -313,7 +306,6 @@ class FolderInspector {
   LlamaConfig config_;
   std::unique_ptr<TensorSource> source_;
   std::optional<ModuleRules> rules_;
-  StoredZeros zeros_ = StoredZeros::kAsTheyAre;
   std::set<std::string> used_;
   int64_t stored_bytes_ = 0;
   int64_t code_bits_ = 0;

@@ -15,14 +15,10 @@
 
 namespace lwq::qat {
 
-// Zero points of GPTQ's version 1 are stored less one: the largest stored number stands for 0, which readers take for
-// 2^bits.
-enum class StoredZeros { kAsTheyAre, kLessOne };
-
 // Reads the linear, and adds a fault for what cannot be decoded (model_blocks.h), for scales that are not above 0, for
 // bits that are not zero behind the last code of a stream, and for zero points that version 1 cannot say. Requires a
 // group size that is a number.
 void CheckStoredLinear(TensorSource& source, const std::string& name, const LinearStorage& storage,
-                       const LinearShape& shape, StoredZeros zeros, Inspection& found);
+                       const LinearShape& shape, Inspection& found);
 
 }  // namespace lwq::qat

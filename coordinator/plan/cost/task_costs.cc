@@ -334,6 +334,27 @@ struct CostOf<TaskKind::kGptqBlock> {
 };
 
 template <>
+struct CostOf<TaskKind::kFitRounding> {
+  // As a training of the block with one window at a time: SignRound has offsets where that has weights, the frozen
+  // weights where it has the first moments, and the latent ones where it has the second. Where a training starts from
+  // it, the latent weights of the best state, too.
+  static int64_t Memory(const Shapes& s) {
+    Recipe by_window = s.recipe();
+    by_window.batch_size = by_window.gradient_accumulation_steps = 1;
+    const int64_t latent = TraitsOf(s.recipe().method).trains ? s.BlockBytes() : 0;
+    return TrainMemoryBytes(s.model(), by_window, 1) + latent;
+  }
+  // A step is three forwards of its windows, and after each pass over them the validation windows go forward, as they
+  // do before the first.
+  static double Work(const Shapes& s, const Sized&, const FitRoundingParams& params) {
+    const auto train = static_cast<double>(params.train_size);
+    const double windows = static_cast<double>(params.steps) * std::min(train, static_cast<double>(params.batch_size));
+    const double validations = 1 + std::ceil(windows / std::max(1.0, train));
+    return s.ForwardWork(3 * windows + validations * static_cast<double>(params.val_size));
+  }
+};
+
+template <>
 struct CostOf<TaskKind::kTrainScales> {
   // One block decoded, its gradients and a window's activations, or the logits; beside them embedding and head, the
   // integers of all blocks, a byte each, and of every scale its value, moments and gradient, old and new. What blocks

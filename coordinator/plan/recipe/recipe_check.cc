@@ -15,6 +15,7 @@
 #include "coordinator/plan/recipe/block_bits.h"
 #include "coordinator/plan/recipe/group_size.h"
 #include "coordinator/plan/recipe/policies.h"
+#include "coordinator/plan/recipe/run_kinds.h"
 #include "coordinator/plan/recipe/scale_search.h"
 #include "coordinator/plan/recipe/scale_training.h"
 #include "coordinator/plan/recipe/sensitivity_choices.h"
@@ -119,8 +120,15 @@ void CheckRecipeCombinations(const Recipe& recipe, Problems& problems) {
                      "handoff ",
                      WordOf(recipe.handoff), " does not do: use sequential, or set reorder_every to 0"));
   }
-  if (recipe.method == Method::kGptq && recipe.handoff == Handoff::kRelay) {
-    problems.Add("handoff relay goes on with a training, and method gptq has none: use sequential or independent");
+  if (QuantizesWithoutTraining(recipe) && recipe.handoff == Handoff::kRelay) {
+    problems.Add(absl::StrCat("handoff relay goes on with a training, and method ", WordOf(recipe.method),
+                              " has none: use sequential or independent"));
+  }
+  if (RoundingFitOf(recipe) == RoundingFit::kSignRound && recipe.signround_iters > 0 && recipe.signround_lr == 0 &&
+      recipe.signround_minmax_lr == 0) {
+    problems.Add(
+        "signround_lr and signround_minmax_lr are both 0: nothing would be fitted (signround_iters: 0 rounds to "
+        "nearest)");
   }
   if (recipe.init != Initialization::kMinMax && !TraitsOf(recipe.method).trains) {
     problems.Add(absl::StrCat("init ", WordOf(recipe.init), " is where a training starts from, but method '",
@@ -153,6 +161,10 @@ void CheckRecipeCombinations(const Recipe& recipe, Problems& problems) {
   if (!Quantizes(recipe) && recipe.export_format != ExportFormat::kNone) {
     problems.Add(absl::StrCat("export_format ", WordOf(recipe.export_format), " needs quantized blocks, but method '",
                               WordOf(recipe.method), "' makes none: use export_format none"));
+  }
+  if (TraitsOf(recipe.export_format).widths.empty() && !recipe.sym) {
+    problems.Add(absl::StrCat("export_format ", WordOf(recipe.export_format),
+                              " holds symmetric quantization alone: set sym, or use ", FormatsThatHold(recipe.wbits)));
   }
 }
 

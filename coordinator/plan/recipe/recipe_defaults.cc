@@ -85,6 +85,9 @@ void FillFollowing(const LlamaConfig* model, SettledRecipe& recipe) {
   Fill(recipe.group_size, model == nullptr ? kUsualGroupSize : DefaultGroupSize(*model));
   Fill(recipe.zp_lr, *recipe.quant_lr);
   Fill(recipe.weight_lr, *recipe.wbits == 2 ? 2e-5 : 1e-5);
+  Fill(recipe.signround_lr, 1.0 / static_cast<double>(std::max<int64_t>(1, *recipe.signround_iters)));
+  Fill(recipe.signround_minmax_lr, *recipe.signround_lr);
+  Fill(recipe.omniquant_epochs, *recipe.wbits == 2 ? 40 : 20);
   Fill(recipe.e2e_train_size, *recipe.train_size);
   Fill(recipe.e2e_seqlen, *recipe.training_seqlen);
   Fill(recipe.e2e_seed, *recipe.seed);

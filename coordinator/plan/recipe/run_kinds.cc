@@ -31,8 +31,23 @@ void AddTextEvaluation(const Recipe& recipe, bool has_rungs, std::set<TaskKind>&
 
 }  // namespace
 
+bool QuantizesWithoutTraining(const Recipe& recipe) {
+  return TraitsOf(recipe.method).reads_activations && !TraitsOf(recipe.method).trains;
+}
+
 bool RunsGptq(const Recipe& recipe) {
   return recipe.method == Method::kGptq || (TraitsOf(recipe.method).trains && recipe.init == Initialization::kGptq);
+}
+
+std::optional<RoundingFit> RoundingFitOf(const Recipe& recipe) {
+  const bool starts = TraitsOf(recipe.method).trains;
+  if (recipe.method == Method::kSignRound || (starts && recipe.init == Initialization::kSignRound)) {
+    return RoundingFit::kSignRound;
+  }
+  if (recipe.method == Method::kOmniQuant || (starts && recipe.init == Initialization::kOmniQuant)) {
+    return RoundingFit::kOmniQuant;
+  }
+  return std::nullopt;
 }
 
 std::set<TaskKind> KindsOfRun(const ResolvedRecipe& resolved, EvalInputs given) {
@@ -44,6 +59,7 @@ std::set<TaskKind> KindsOfRun(const ResolvedRecipe& resolved, EvalInputs given) 
   }
   if (TraitsOf(recipe.method).trains) kinds.insert(TaskKind::kTrainBlock);
   if (RunsGptq(recipe)) kinds.insert(TaskKind::kGptqBlock);
+  if (RoundingFitOf(recipe).has_value()) kinds.insert(TaskKind::kFitRounding);
   if (Prepares(recipe)) {
     kinds.insert({TaskKind::kTokenize, TaskKind::kEmbed, TaskKind::kAdvance, TaskKind::kSearchScales});
   }

@@ -16,8 +16,12 @@ namespace lwq::coordinator {
 // Every kind of task that the run's graph has. A run has the kinds of each line that applies to it:
 //   block_ap          tokenize, embed, advance, train_block
 //     init gptq         + gptq_block
+//     init signround, omniquant
+//                       + fit_rounding
 //   rtn               rtn_block
 //   gptq              tokenize, embed, advance, gptq_block
+//   signround, omniquant
+//                     tokenize, embed, advance, fit_rounding
 //   prepare awq       tokenize, embed, advance, search_scales
 //   e2e_qp            tokenize, train_scales
 //   sensitivity       what its metric needs; the other methods too where they measure:
@@ -43,8 +47,14 @@ struct EvalInputs {
 };
 std::set<TaskKind> KindsOfRun(const ResolvedRecipe& resolved, EvalInputs given);
 
+// Whether the method quantizes each block on its own, by what it reads (GPTQ, SignRound, OmniQuant).
+bool QuantizesWithoutTraining(const Recipe& recipe);
+
 // Whether blocks go through GPTQ: as the method, or to start their training from.
 bool RunsGptq(const Recipe& recipe);
+
+// How the rounding of blocks is fitted, likewise. A recipe has one of the two at most.
+std::optional<RoundingFit> RoundingFitOf(const Recipe& recipe);
 
 // The kind that a run's work is in, whose class decides its precision: the one of highest main_rank (task_kinds.inc).
 // It has no main kind where none of its kinds has a rank.

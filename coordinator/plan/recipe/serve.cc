@@ -13,7 +13,7 @@ namespace lwq::coordinator {
 namespace {
 
 // In the order in which they are tried: fake_quant, which many load, saves nothing.
-constexpr ExportFormat kServedFormats[] = {ExportFormat::kGptqV2, ExportFormat::kCompressedTensors,
+constexpr ExportFormat kServedFormats[] = {ExportFormat::kGptqV2, ExportFormat::kGptq, ExportFormat::kCompressedTensors,
                                            ExportFormat::kGguf};
 
 bool AllLoad(const std::vector<Consumer>& consumers, ExportFormat format, const ServedModel& model) {

@@ -24,8 +24,8 @@ inline constexpr std::string_view kNobody = "none";
 // empty text.
 StatusOr<std::vector<Consumer>> ParseServe(std::string_view text);
 
-// The first of gptq_v2, compressed_tensors and gguf that all load; gptq_v2 where there is none, or nothing is served.
-// Words that cannot be parsed count as none.
+// The first of gptq_v2, gptq, compressed_tensors and gguf that all load; gptq_v2 where there is none, or nothing is
+// served. Words that cannot be parsed count as none.
 ExportFormat FormatServed(std::string_view serve, const ServedModel& model);
 
 // FAILED_PRECONDITION, saying which program, why, and what to do, unless all programs of `serve` load such a model.

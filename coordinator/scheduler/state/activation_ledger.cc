@@ -42,6 +42,16 @@ void ActivationLedger::DropResult(const Digest& artifact, int64_t readers, std::
   all_.erase(it);
 }
 
+void ActivationLedger::DiscardStray(const ArtifactRef& artifact, std::vector<Change>& changes) {
+  const auto [it, is_new] = all_.try_emplace(artifact.digest);
+  if (!is_new) return;
+  it->second.size_bytes = artifact.size_bytes;
+  it->second.state = ActivationState::kDiscarded;
+  discarded_bytes_ += artifact.size_bytes;
+  unoffered_.insert(artifact.digest);
+  changes.push_back(PutDiscarded{{artifact, false}});
+}
+
 void ActivationLedger::AddReaders(const Digest& artifact, int64_t delta) {
   const auto it = all_.find(artifact);
   LWQ_CHECK(it != all_.end(), "activation ", artifact.short_hex(), " is nobody's result");

@@ -60,6 +60,9 @@ class ActivationLedger {
   // The task has no result any more.
   void DropResult(const Digest& artifact, int64_t readers, std::vector<Change>& changes,
                   Orphan orphan = Orphan::kForget);
+  // It is nobody's result, a task's checkpoint that is of no use any more: it is to be deleted. No effect on what is
+  // known.
+  void DiscardStray(const ArtifactRef& artifact, std::vector<Change>& changes);
   // Readers of a result came or went. Requires the result to have been added.
   void AddReaders(const Digest& artifact, int64_t delta);
   // It was made for the project, unless it had been made for one before. No effect on what is not known.

@@ -76,12 +76,19 @@ struct RegisterWorker {
 struct LeaseTask {
   WorkerId worker;
 };
+// What a worker says it has stored.
+struct StoredCheckpoint {
+  ArtifactRef artifact;
+  int64_t step = 0;
+  int64_t steps = 0;
+};
 struct TaskProgress {
   Digest task;
   uint64_t token = 0;
   Progress progress;
   std::vector<std::string> log_lines;
-  std::optional<int64_t> first_log_line = std::nullopt;  // its number within the attempt; none: all are new
+  std::optional<int64_t> first_log_line = std::nullopt;       // its number within the attempt; none: all are new
+  std::optional<StoredCheckpoint> checkpoint = std::nullopt;  // the last of the attempt
 };
 struct Heartbeat {
   WorkerId worker;
@@ -112,7 +119,9 @@ struct ReportTask {
   int64_t peak_rss_bytes = 0;
   std::vector<std::string> log_lines;
   bool lease_next = false;
-  std::optional<int64_t> first_log_line = std::nullopt;  // as in TaskProgress
+  std::optional<int64_t> first_log_line = std::nullopt;       // as in TaskProgress
+  std::optional<StoredCheckpoint> checkpoint = std::nullopt;  // as in TaskProgress
+  double seconds_before = 0;  // that attempts before took up to the checkpoint this one went on from
 };
 
 // An operator says that a quarantined device is well again.
@@ -135,6 +144,7 @@ struct Lease {
   std::map<std::string, ArtifactRef> inputs;
   int lr_halvings = 0;
   int attempt = 1;
+  std::optional<TaskCheckpoint> checkpoint = std::nullopt;  // to go on from
   std::string title;
   int64_t duration_ms = 0;
   // For logs and traces: the first of the runs that want it, and its trace.

@@ -23,6 +23,7 @@ std::optional<KeptKind> KeptKindOf(TaskKind kind, std::string_view role) {
     case TaskKind::kTrainBlock:
     case TaskKind::kRtnBlock:
     case TaskKind::kGptqBlock:
+    case TaskKind::kFitRounding:
     case TaskKind::kTrainScales:
       return KeptKind::kCheckpoint;
     case TaskKind::kExport:

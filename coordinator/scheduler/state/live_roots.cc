@@ -32,6 +32,9 @@ LiveRoots LiveRootsOf(const State& state, Instant now) {
       roots.artifacts.push_back({digest, activation.size_bytes});
     }
   }
+  for (const auto& [key, task] : state.tasks) {
+    if (task.record.checkpoint.has_value()) roots.artifacts.push_back(task.record.checkpoint->artifact);
+  }
   roots.actions.reserve(state.actions.size());
   for (const auto* action : InOrder(state.actions)) roots.actions.push_back(action->first);
   roots.working_since_unix_ms = now.unix_ms;

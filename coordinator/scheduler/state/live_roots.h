@@ -3,7 +3,8 @@
 //
 // An artifact is a root where a run's spec names it, or where it is the result of an action that is remembered and was
 // neither retired nor deleted as an activation. What is only discarded, a worker is about to delete; it counts until
-// then, since it may be made again first. Pure on State; cost: all runs and results.
+// then, since it may be made again first. So is the checkpoint of a task that is not over. Pure on State; cost: all
+// runs, tasks and results.
 #pragma once
 
 #include <cstdint>

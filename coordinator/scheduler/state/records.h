@@ -122,6 +122,16 @@ struct OlderLease {
   std::string worker_name;
 };
 
+// How far an attempt at a task has come, for the next one to go on from (docs/checkpoints.md).
+struct TaskCheckpoint {
+  ArtifactRef artifact;
+  Digest action;       // of the attempts that may go on from it
+  uint64_t token = 0;  // of the lease under which it was stored
+  int64_t step = 0;    // done
+  int64_t steps = 0;   // in all
+  friend bool operator==(const TaskCheckpoint&, const TaskCheckpoint&) = default;
+};
+
 struct TaskRecord {
   // These three never change.
   Digest key;
@@ -140,6 +150,8 @@ struct TaskRecord {
   int lr_halvings = 0;
   bool from_cache = false;  // its result was known without executing it
   std::string error;        // of the last failed attempt; one line
+  // Of the attempts so far; none once the task is over, or is of another action (task_machine.h).
+  std::optional<TaskCheckpoint> checkpoint = std::nullopt;
 
   // These two are not stored: after a restart only the last lease holds.
   std::optional<OlderLease> older;  // LEASED twice (straggler.h)

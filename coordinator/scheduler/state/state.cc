@@ -157,6 +157,7 @@ Lease LeaseOf(const State& state, const TaskEntry& task, const WorkerId& worker)
   lease.def = record.def;
   lease.lr_halvings = record.lr_halvings;
   lease.attempt = record.attempts;
+  lease.checkpoint = record.checkpoint;
   lease.duration_ms = state.options.lease_ms;
   for (const auto& [role, input] : record.def->inputs) {
     // An input may be lost and on its way to be made again while the lease lasts: the reader finds out itself.

@@ -14,7 +14,25 @@ namespace {
 TaskStep Unchanged(const TaskRecord& task) {
   return {.task = task};
 }
+// Attempts at the action that the checkpoint is of are still to come. While the action is not known, as long as an
+// input is made again, it may be the same.
+bool IsOfUse(const TaskCheckpoint& checkpoint, const TaskRecord& task) {
+  switch (task.state) {
+    case TaskState::kBlocked:
+      return task.action_key.is_zero() || task.action_key == checkpoint.action;
+    case TaskState::kReady:
+    case TaskState::kLeased:
+      return task.action_key == checkpoint.action;
+    case TaskState::kSucceeded:
+    case TaskState::kFailed:
+    case TaskState::kCancelled:
+      return false;
+  }
+  return false;
+}
+
 TaskStep Changed(TaskRecord task, int64_t delay_ms = 0) {
+  if (task.checkpoint.has_value() && !IsOfUse(*task.checkpoint, task)) task.checkpoint.reset();
   if (task.state != TaskState::kLeased) {
     task.older.reset();
     task.only_older = false;

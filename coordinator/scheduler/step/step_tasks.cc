@@ -19,6 +19,7 @@ void Stepper::Replace(TaskEntry& task, TaskStep step) {
   const TaskState before = task.record.state;
   const Digest action_before = task.record.action_key;
   const bool from_cache_before = task.record.from_cache;
+  const std::optional<TaskCheckpoint> checkpoint_before = task.record.checkpoint;
   const bool owned = before == TaskState::kReady || before == TaskState::kLeased;
   const bool newest_ended = step.task.only_older && !task.record.only_older;
 
@@ -26,6 +27,9 @@ void Stepper::Replace(TaskEntry& task, TaskStep step) {
   TakeFromLedger(state_, task, effects_.changes);
   task.record = std::move(step.task);
   EnterInLedger(state_, task);
+  if (checkpoint_before.has_value() && !task.record.checkpoint.has_value()) {
+    state_.activations.DiscardStray(checkpoint_before->artifact, effects_.changes);
+  }
   if (step.delay_ms > 0) task.not_before_ms = now_.steady_ms + step.delay_ms;
   if (newest_ended) task.leased_at_ms = task.older_leased_at_ms;
   if (newest_ended || task.record.state != TaskState::kLeased) task.progress = Progress();

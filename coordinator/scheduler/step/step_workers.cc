@@ -77,7 +77,7 @@ void NoteInputs(const State& state, const TaskDef& def, WorkerEntry& worker) {
 
 // What the log says of a training besides: "" where it was of use, or was none.
 std::string TrainingNote(const TaskDef& def, const std::string& metrics_json) {
-  if (def.kind != TaskKind::kTrainBlock) return "";
+  if (def.kind != TaskKind::kTrainBlock && def.kind != TaskKind::kFitRounding) return "";
   const StatusOr<Json> metrics = ParseJson(metrics_json, "metrics");
   if (!metrics.ok()) return "";
   const auto initial = JsonDouble(*metrics, "initial_val_loss", "metrics");
@@ -85,6 +85,12 @@ std::string TrainingNote(const TaskDef& def, const std::string& metrics_json) {
   const auto steps = JsonInt(*metrics, "steps", "metrics");
   const bool useless = initial.ok() && best.ok() && steps.ok() && *steps > 0 && !(*best < *initial);
   return useless ? absl::StrCat("; none of its ", *steps, " steps lowered the validation loss") : "";
+}
+
+// The later lease's counts, which began at the other one or could not use it; of one lease the further. So one that was
+// not taken never is.
+bool Replaces(const TaskCheckpoint& stored, const std::optional<TaskCheckpoint>& before) {
+  return !before.has_value() || std::pair(stored.token, stored.step) > std::pair(before->token, before->step);
 }
 
 std::string ReasonOfLoss(const TaskRecord& task) {
@@ -293,20 +299,44 @@ Status Stepper::On(const LeaseTask& event) {
   return absl::OkStatus();
 }
 
+bool Stepper::IsKnown(const Digest& artifact) const {
+  return state_.kept.Has(artifact) || state_.activations.all().contains(artifact);
+}
+
+bool Stepper::TakeCheckpoint(TaskEntry& task, const WorkerId& worker, uint64_t token, const StoredCheckpoint& stored) {
+  TaskRecord& record = task.record;
+  if (record.checkpoint.has_value() && record.checkpoint->artifact.digest == stored.artifact.digest) return true;
+  if (IsKnown(stored.artifact.digest)) return true;
+  const bool is_held = token != 0 && TokenOf(record, worker) == token;
+  const TaskCheckpoint taken{stored.artifact, record.action_key, token, stored.step, stored.steps};
+  if (!is_held || !Replaces(taken, record.checkpoint)) return false;
+  const std::optional<TaskCheckpoint> before = std::exchange(record.checkpoint, taken);
+  MarkChanged(task);
+  if (before.has_value()) state_.activations.DiscardStray(before->artifact, effects_.changes);
+  return true;
+}
+
 Status Stepper::On(const Heartbeat& event) {
   LWQ_ASSIGN_OR_RETURN(WorkerEntry * worker, Hear(event.worker));
   worker->draining = event.draining;
   CountWorker(state_, *worker);
   HeartbeatReply reply;
+  std::vector<ArtifactRef> useless;  // checkpoints
   for (const TaskProgress& reported : event.tasks) {
     const auto it = state_.tasks.find(reported.task);
     if (it == state_.tasks.end()) {
       reply.lost.push_back({reported.task, reported.token, "the task is not known here"});
+      if (reported.checkpoint.has_value() && !IsKnown(reported.checkpoint->artifact.digest)) {
+        useless.push_back(reported.checkpoint->artifact);
+      }
       continue;
     }
     TaskEntry& task = it->second;
     const TaskRecord& record = task.record;
     if (reported.token == record.reported_token) continue;  // Its report has overtaken this heartbeat.
+    if (reported.checkpoint.has_value() && !TakeCheckpoint(task, event.worker, reported.token, *reported.checkpoint)) {
+      useless.push_back(reported.checkpoint->artifact);
+    }
     if (reported.token == 0 || TokenOf(record, event.worker) != reported.token) {
       reply.lost.push_back({reported.task, reported.token, ReasonOfLoss(record)});
       continue;
@@ -328,6 +358,7 @@ Status Stepper::On(const Heartbeat& event) {
   if (!event.draining) {
     Settle();  // who reads what must be known
     reply.discard = state_.activations.Offer(event.worker, state_.options.activation_bytes, effects_.changes);
+    reply.discard.insert(reply.discard.end(), useless.begin(), useless.end());
   }
   effects_.reply = std::move(reply);
   return absl::OkStatus();
@@ -410,15 +441,16 @@ void Stepper::LogReport(TaskEntry& task, const WorkerEntry& worker, const Report
 }
 
 void Stepper::RecordResult(const TaskEntry& task, const ReportTask& report, const ReportSuccess& success) {
+  const double seconds = report.seconds_before + report.seconds;  // of all the work that is in it
   ActionRecord action{.key = task.record.action_key,
                       .outputs = success.outputs,
                       .metrics_json = success.metrics_json,
-                      .seconds = report.seconds,
+                      .seconds = seconds,
                       .peak_memory_bytes = report.peak_memory_bytes,
                       .peak_rss_bytes = report.peak_rss_bytes,
                       .finished_unix_ms = success.from_cache ? 0 : now_.unix_ms};
   RememberAction(state_, task.record.def->kind, std::move(action), effects_.changes);
-  if (!success.from_cache) LearnFrom(state_, task, report.seconds);
+  if (!success.from_cache) LearnFrom(state_, task, seconds);
 }
 
 void Stepper::NoteExecuted(const TaskEntry& task, const WorkerRecord& worker, const ReportSuccess& success) {
@@ -455,6 +487,11 @@ Status Stepper::On(const ReportTask& event) {
   if (task == state_.tasks.end()) {
     return absl::AbortedError(
         absl::StrCat("report on task ", event.task.short_hex(), ": the task is not known here; drop the result"));
+  }
+  const bool repeated = event.token == task->second.record.reported_token;
+  if (event.checkpoint.has_value() && !repeated &&
+      !TakeCheckpoint(task->second, event.worker, event.token, *event.checkpoint)) {
+    state_.activations.DiscardStray(event.checkpoint->artifact, effects_.changes);
   }
   LWQ_RETURN_IF_ERROR(ApplyReport(task->second, *worker, event));
   const auto* success = std::get_if<ReportSuccess>(&event.outcome);

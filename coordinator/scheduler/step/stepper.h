@@ -171,6 +171,11 @@ class Stepper {
   std::vector<std::string> Blame(const TaskEntry& task, const WorkerRecord& worker, FailureCause cause,
                                  const std::string& message);
   void LogQuarantined(const TaskEntry& task, const std::vector<std::string>& devices);
+  // What the worker says it has stored of the task under the token, for the next attempt to go on from. False: it is of
+  // no use, and is to be deleted.
+  bool TakeCheckpoint(TaskEntry& task, const WorkerId& worker, uint64_t token, const StoredCheckpoint& stored);
+  // Whether the coordinator knows the artifact otherwise, as a result or as one that is to be deleted.
+  bool IsKnown(const Digest& artifact) const;
   // What the report means for the task, the log, and what is remembered. ABORTED: the lease is another's, or none.
   Status ApplyReport(TaskEntry& task, const WorkerEntry& worker, const ReportTask& report);
   void LogReport(TaskEntry& task, const WorkerEntry& worker, const ReportTask& report, const std::string& said);

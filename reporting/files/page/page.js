@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Draws the plots of a sweep's report from the JSON that the page carries, and makes its tables sortable. Without it the
-// page has every number as text.
+// Draws the plots of a report, of a sweep or of one run, from the JSON that the page carries, and makes its tables
+// sortable. Without it the page has every number as text.
 "use strict";
 (() => {
   const report = JSON.parse(document.getElementById("report").textContent);
@@ -15,14 +15,15 @@
   const labelOf = (arm, axis) => arm.labels[axis] ?? none;
 
   // The axis whose values are told apart by colour and shape: the method, else the first with few values.
-  const seriesAxis = ["method", ...report.axes].find((axis) => {
-    const count = unique(report.arms.map((arm) => labelOf(arm, axis))).length;
-    return report.axes.includes(axis) && count > 1 && count <= shapes.length;
+  const axes = report.axes ?? [];  // a run's report has none
+  const seriesAxis = ["method", ...axes].find((axis) => {
+    const count = unique((report.arms ?? []).map((arm) => labelOf(arm, axis))).length;
+    return axes.includes(axis) && count > 1 && count <= shapes.length;
   });
   const seriesOf = (arm) => (seriesAxis === undefined ? "all arms" : labelOf(arm, seriesAxis));
   // What else names an arm.
   const restOf = (arm) => {
-    const parts = report.axes.filter((axis) => axis !== seriesAxis && axis in arm.labels)
+    const parts = axes.filter((axis) => axis !== seriesAxis && axis in arm.labels)
       .map((axis) => `${axis} ${arm.labels[axis]}`);
     return parts.join(", ") || arm.name;
   };
@@ -321,7 +322,98 @@
     };
   };
 
-  const plots = {front, differences, effects, depth, correlation, cost, timeline};
+  // Of a run: what each block has and what its training did.
+  const byDepth = (count) => ({
+    field: "block", type: "quantitative", title: "block, by depth", scale: {nice: false, padding: 12},
+    axis: {grid: false, tickMinStep: 1, tickCount: Math.min(count, 16), format: "d"},
+  });
+
+  const bits = (_, width) => {
+    const rows = report.layers.map((layer) => ({
+      block: layer.layer_idx, bits: layer.bit_width,
+      tip: `block ${layer.layer_idx}\n${layer.bit_width} bits, ${layer.stored_bits_per_weight.toFixed(3)} stored`,
+    }));
+    if (rows.length === 0) return null;
+    const mark = Math.max(2, Math.min(18, Math.floor(0.7 * width / rows.length)));
+    return {
+      spec: {
+        width, height: 160, data: {values: rows}, mark: {type: "bar", width: mark},
+        encoding: {
+          x: byDepth(rows.length), color: {value: colourAt(0)}, tooltip: {field: "tip"}, description: {field: "tip"},
+          y: {field: "bits", type: "quantitative", title: "bits", axis: {tickMinStep: 1, tickCount: 5}, scale: {zero: true}},
+        },
+      },
+    };
+  };
+
+  const losses = (_, width) => {
+    const domain = ["before training", "after training"];
+    const rows = report.layers.flatMap((layer) => [
+      [domain[0], layer.initial_val_loss], [domain[1], layer.final_val_loss],
+    ].filter(([, loss]) => loss !== null && loss > 0).map(([when, loss]) => ({
+      block: layer.layer_idx, when, loss, tip: `block ${layer.layer_idx}, ${when}\n${loss.toPrecision(4)}`,
+    })));
+    if (rows.length === 0) return null;
+    const x = byDepth(report.layers.length);
+    const y = {field: "loss", type: "quantitative", title: "validation loss", scale: {type: "log", nice: true}, axis: {tickCount: 6, format: "~e"}};
+    const colour = {field: "when", type: "nominal", scale: colours(domain), legend: null};
+    return {
+      legend: seriesLegend(domain),
+      spec: {
+        width, height: 280, data: {values: rows},
+        layer: [
+          {mark: {type: "line", strokeWidth: 1.75, aria: false}, encoding: {x, y, color: colour}},
+          {mark: {type: "point", filled: true, size: 65, opacity: 1},
+           encoding: {x, y, color: colour, tooltip: {field: "tip"}, description: {field: "tip"},
+                      shape: {field: "when", type: "nominal", scale: markShapes(domain), legend: null}}},
+        ],
+      },
+    };
+  };
+
+  // Losses of blocks differ by orders of magnitude: each training's are over what its first epoch left.
+  const curves = (_, width) => {
+    const rows = report.curves.flatMap((curve) => {
+      const points = curve.epochs.map((point) => ({...point, loss: point.val_loss ?? point.train_loss}))
+        .filter((point) => point.loss !== null && point.loss > 0);
+      return points.map((point) => ({
+        title: curve.title, epoch: point.epoch, share: point.loss / points[0].loss,
+        tip: `${curve.title}\nepoch ${point.epoch}: ${point.loss.toPrecision(4)}`,
+      }));
+    });
+    if (rows.length === 0) return null;
+    const x = {field: "epoch", type: "quantitative", title: "epochs", scale: {zero: false, padding: 12}, axis: {tickCount: 8}};
+    const y = {field: "share", type: "quantitative", title: "loss over that after the first epoch", scale: {zero: false, nice: true}, axis: {tickCount: 6, format: "~%"}};
+    return {
+      spec: {
+        width, height: 280, data: {values: rows},
+        layer: [
+          {mark: {type: "line", strokeWidth: 1.25, opacity: 0.7, aria: false},
+           encoding: {x, y, detail: {field: "title"}, color: {value: colourAt(0)}}},
+          {mark: {type: "point", filled: true, size: 30, opacity: 0.9},
+           encoding: {x, y, color: {value: colourAt(0)}, tooltip: {field: "tip"}, description: {field: "tip"}}},
+        ],
+      },
+    };
+  };
+
+  const scales = (_, width) => {
+    const rows = report.scale_losses.flatMap((loss, step) => (loss === null ? [] : [{step: step + 1, loss, tip: `step ${step + 1}\n${loss.toPrecision(4)}`}]));
+    if (rows.length === 0) return null;
+    const x = {field: "step", type: "quantitative", title: "step", scale: {nice: false, padding: 12}, axis: {tickMinStep: 1, tickCount: 8, format: "d"}};
+    const y = {field: "loss", type: "quantitative", title: "next-token loss, nats", scale: {zero: false, nice: true}, axis: {tickCount: 6}};
+    return {
+      spec: {
+        width, height: 240, data: {values: rows},
+        layer: [
+          {mark: {type: "line", strokeWidth: 1.25, aria: false}, encoding: {x, y, color: {value: colourAt(0)}}},
+          {mark: {type: "point", filled: true, size: 25}, encoding: {x, y, color: {value: colourAt(0)}, tooltip: {field: "tip"}, description: {field: "tip"}}},
+        ],
+      },
+    };
+  };
+
+  const plots = {front, differences, effects, depth, correlation, cost, timeline, bits, losses, curves, scales};
 
   const tip = document.createElement("div");
   tip.className = "tip";

@@ -11,7 +11,7 @@
 #include "common/artifact/safetensors.h"
 #include "common/export/bit_pack.h"
 #include "common/export/fake_quant/fake_quant_weight.h"
-#include "common/export/gptq_v2/gptq_layout.h"
+#include "common/export/gptq/gptq_linear.h"
 #include "common/export/quantized_linear.h"
 #include "gtest/gtest.h"
 

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <set>
+#include <sstream>
 
 #include "client/run_file/run_fields.h"
 #include "common/artifact/file_tree.h"
@@ -146,7 +147,7 @@ TEST(CommandLine, WithoutAVerbShowsHelpAndFails) {
 
 TEST(CommandLine, EveryVerbHasHelpWithAnExampleAndJson) {
   for (const char* verb : {"local", "submit", "sweep", "plan", "list", "get", "watch", "logs", "cancel", "delete", "gc",
-                           "fetch", "eval", "workers", "report", "sensitivity", "completion"}) {
+                           "compare", "fetch", "eval", "workers", "report", "sensitivity", "completion"}) {
     test::CliHarness cli;
     EXPECT_EQ(cli.Run({verb, "--help"}), 0) << verb;
     EXPECT_THAT(cli.out(), AllOf(HasSubstr("Example:\n"), HasSubstr("lwq"), HasSubstr("--json"))) << verb;
@@ -204,32 +205,6 @@ TEST(StandardOutput, WithoutAReaderIsNoReasonToSpeak) {
   test::CliHarness cli;
   EXPECT_EQ(cli.Run({"completion", "bash"}, &out), 141);
   EXPECT_EQ(cli.err(), "");
-}
-
-TEST(Completion, BashOffersVerbsFlagsAndChoices) {
-  test::CliHarness cli;
-  ASSERT_EQ(cli.Run({"completion", "bash"}), 0);
-  const test::TemporaryDirectory folder;
-  test::WriteFile(folder.path() + "/completion.bash", cli.out());
-  const auto complete = [&](const std::string& words, int index) {
-    const std::string script = "source " + folder.path() + "/completion.bash; COMP_WORDS=(" + words +
-                               "); COMP_CWORD=" + std::to_string(index) + "; _lwq; echo \"${COMPREPLY[*]}\"";
-    const test::Finished finished = test::RunToEnd({"/bin/bash", "-c", script}, folder.path());
-    EXPECT_EQ(finished.err, "");
-    return finished.out;
-  };
-  EXPECT_EQ(complete("lwq su", 1), "submit\n");
-  EXPECT_EQ(complete("lwq submit --wb", 2), "--wbits\n");
-  EXPECT_EQ(complete("lwq submit --preset e", 3), "efficientqat\n");
-  EXPECT_EQ(complete("lwq completion f", 2), "fish\n");
-}
-
-TEST(Completion, ZshAndFishKnowEveryVerb) {
-  for (const char* shell : {"zsh", "fish"}) {
-    test::CliHarness cli;
-    ASSERT_EQ(cli.Run({"completion", shell}), 0);
-    EXPECT_THAT(cli.out(), AllOf(HasSubstr("submit"), HasSubstr("weight_lr"), HasSubstr("fetch"))) << shell;
-  }
 }
 
 TEST_F(VerbTest, SubmitUploadsAndPrintsTheId) {

@@ -2,6 +2,7 @@
 // lwq inspect and lwq convert on exports in folders.
 #include <filesystem>
 
+#include "client/transfer/model_files.h"
 #include "gmock/gmock.h"
 #include "reporting/model_card.h"
 #include "tests/fixtures/whole_file.h"
@@ -98,7 +99,7 @@ TEST_F(ExportVerbsTest, TheCardOfAConvertedSymmetricExportSaysWhoLoadsASymmetric
 TEST_F(ExportVerbsTest, ConvertRefusesInALineAndLeavesNothing) {
   MakeGptq();
   EXPECT_EQ(Convert("a", "safetensors", "out"), 2);
-  EXPECT_THAT(cli_.err(), HasSubstr("--format safetensors is no format; formats: gptq_v2, compressed_tensors"));
+  EXPECT_THAT(cli_.err(), HasSubstr("--format safetensors is no format; formats: gptq_v2, gptq, compressed_tensors"));
   EXPECT_EQ(Convert("a", "none", "out"), 2);
   EXPECT_EQ(Convert("model", "gguf", "out"), 2);
   EXPECT_THAT(cli_.err(), HasSubstr("not quantized"));
@@ -110,6 +111,17 @@ TEST_F(ExportVerbsTest, ConvertRefusesInALineAndLeavesNothing) {
   ASSERT_EQ(Convert("a", "gguf", "gguf"), 0) << cli_.err();
   EXPECT_EQ(Convert("gguf", "gptq_v2", "out"), 2);
   EXPECT_THAT(cli_.err(), HasSubstr("a GGUF file does not say which bits its codes had"));
+}
+
+TEST_F(ExportVerbsTest, AGgufFileIsRefusedAsAModelWithWhatToGiveInstead) {
+  MakeGptq();
+  ASSERT_TRUE(Export(ExportFormat::kGguf, "gguf").ok());
+  for (const std::string path : {"gguf", "gguf/model.gguf"}) {
+    const Status status = InspectModel(At(path)).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
+    EXPECT_THAT(std::string(MessageOf(status)),
+                HasSubstr("not read as a model; give the export that it was made from"));
+  }
 }
 
 TEST_F(ExportVerbsTest, ConvertOfADamagedExportFailsAndLeavesNothing) {

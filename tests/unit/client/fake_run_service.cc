@@ -266,6 +266,15 @@ grpc::Status FakeSweepService::WatchSweep(grpc::ServerContext*, const lwqat::v1:
   return last ? grpc::Status::OK : grpc::Status(grpc::StatusCode::UNAVAILABLE, "lost");
 }
 
+grpc::Status FakeSweepService::ListSweeps(grpc::ServerContext*, const lwqat::v1::ListSweepsRequest*,
+                                          lwqat::v1::ListSweepsResponse* response) {
+  for (auto sweep = sweeps.rbegin(); sweep != sweeps.rend(); ++sweep) {
+    *response->add_sweeps() = *sweep;
+    response->mutable_sweeps()->rbegin()->clear_members();
+  }
+  return grpc::Status::OK;
+}
+
 grpc::Status FakeSweepService::CancelSweep(grpc::ServerContext*, const lwqat::v1::CancelSweepRequest*,
                                            lwqat::v1::CancelSweepResponse*) {
   return {grpc::StatusCode::NOT_FOUND, "no sweep"};

@@ -121,6 +121,9 @@ class FakeSweepService final : public lwqat::v1::SweepService::Service {
                           grpc::ServerWriter<lwqat::v1::WatchSweepResponse>* writer) override;
   grpc::Status GetSweep(grpc::ServerContext*, const lwqat::v1::GetSweepRequest* request,
                         lwqat::v1::GetSweepResponse* response) override;
+  // All of them, on one page.
+  grpc::Status ListSweeps(grpc::ServerContext*, const lwqat::v1::ListSweepsRequest*,
+                          lwqat::v1::ListSweepsResponse* response) override;
   // NOT_FOUND.
   grpc::Status CancelSweep(grpc::ServerContext*, const lwqat::v1::CancelSweepRequest*,
                            lwqat::v1::CancelSweepResponse*) override;

@@ -59,6 +59,51 @@ TEST_F(ReportVerbTest, ReportWritesThePageAndTheTablesOfTheRunsThatMatch) {
   EXPECT_EQ(Json::parse(cli_.out())["files"][0]["file"], At("r/one.csv"));
 }
 
+TEST_F(ReportVerbTest, ReportWritesFilesForTrackersAndSaysHowTheyAreOpened) {
+  service_.runs = {test::MeasuredRun("a", "rtn", 2.5, 2.0), test::MeasuredRun("b", "rtn", 3, 2.0)};
+  ASSERT_EQ(cli_.Run({"report", "id-a", "id-b", "--tensorboard", At("tb"), "--mlflow", At("store"), "--wandb", At("w"),
+                      "--title", "two"}),
+            0)
+      << cli_.err();
+  EXPECT_EQ(cli_.out(), absl::StrCat(At("tb"), "\n", At("store"), "\n", At("w"), "\n"));
+  EXPECT_THAT(cli_.err(), HasSubstr("mlflow migrate-filestore --source " + At("store")));
+  const auto files_below = [&](const std::string& folder) {
+    int files = 0;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(At(folder)))
+      files += entry.is_regular_file();
+    return files;
+  };
+  EXPECT_EQ(files_below("tb"), 2);
+  EXPECT_EQ(files_below("w"), 2);
+  EXPECT_GT(files_below("store"), 10);
+  ASSERT_EQ(cli_.Run({"report", "id-a", "--tensorboard", At("tb"), "--json"}), 0);
+  EXPECT_EQ(Json::parse(cli_.out())["files"].size(), 1u);
+  EXPECT_EQ(files_below("tb"), 2) << "written again, a run replaces itself";
+}
+
+TEST_F(ReportVerbTest, ReportRefusesFoldersWhereMlflowWouldStopToWork) {
+  service_.runs = {test::MeasuredRun("a", "rtn", 2.5, 2.0)};
+  for (const std::string& folder : {std::string("."), At("mlruns"), At("mlruns/")}) {
+    EXPECT_EQ(cli_.Run({"report", "id-a", "--mlflow", folder}), 2) << folder;
+    EXPECT_THAT(cli_.err(), HasSubstr("would make a folder mlruns that keeps MLflow from working there"));
+  }
+  EXPECT_FALSE(std::filesystem::exists(At("mlruns")));
+}
+
+TEST_F(ReportVerbTest, ReportOfOneRunIsItsOwnPageAndEndsInASummary) {
+  service_.runs = {test::FinishedPolicyRun(), test::MeasuredRun("other", "rtn", 9, 2.0)};
+  ASSERT_EQ(cli_.Run({"report", "ab12", "--output", At("r"), "--title", "Mine"}), 0) << cli_.err();
+  EXPECT_EQ(cli_.out(), absl::StrCat(At("r/report.html"), "\n", At("r/report.json"), "\n"));
+  EXPECT_THAT(test::ReadFileOrEmpty(At("r/report.html")), HasSubstr("Run report</p>\n<h1>Mine</h1>"));
+  const Json json = Json::parse(test::ReadFileOrEmpty(At("r/report.json")));
+  EXPECT_EQ(json["kind"], "run");
+  EXPECT_EQ(json["layers"].size(), 3u);
+  ASSERT_EQ(cli_.Run({"report", "ab12"}), 0) << cli_.err();
+  EXPECT_THAT(cli_.out(), HasSubstr("blocks       3: 2 at 2 bits, 1 at 4 bits; "));
+  ASSERT_EQ(cli_.Run({"report", "ab12", "id-other", "--output", At("two")}), 0) << cli_.err();
+  EXPECT_EQ(Json::parse(test::ReadFileOrEmpty(At("two/report.json")))["runs"].size(), 2u);
+}
+
 TEST_F(ReportVerbTest, ReportSaysWhichRunsItDoesNotFindAndLeavesNoHalfFile) {
   service_.runs = {test::MeasuredRun("a", "rtn", 2.5, 2.0)};
   EXPECT_EQ(cli_.Run({"report", "--matching", "b*", "--html", At("page.html")}), 2);

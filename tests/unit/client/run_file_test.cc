@@ -273,7 +273,7 @@ const BadFile kBadFiles[] = {
      "backward_block, gradient_norm, output_fisher, "
      "loss_delta, "
      "hessian, "
-     "weight_error, search_scales, gptq_block, train_scales, noop"},
+     "weight_error, search_scales, gptq_block, fit_rounding, train_scales, noop"},
     {"MisspeltTaskKind", "kind_classes: {train_blok: A100}\n",
      "run.yaml:1:16: kind_classes: unknown task kind \"train_blok\"; did you mean train_block?"},
     {"TextForKindClasses", "kind_classes: A100\n",

@@ -168,5 +168,109 @@ TEST_F(SweepVerbTest, PlanOfAHalvedSweepSaysWhatIsTrainedAtLeastAndAtMost) {
                         "             trains 20 to 24 of 108 distinct blocks; device time 2:30 to 3:00 of 15:00\n"));
 }
 
+// Comparisons whose runs end as they are submitted.
+class CompareVerbTest : public VerbTest {
+ protected:
+  CompareVerbTest() {
+    WriteInputs();
+    test::WriteFile(At("heldout.txt"), "words");
+    test::WriteFile(At("run.yaml"), "name: mine\nmodel: model\ncalib_dataset: calib.txt\neval_texts: [heldout.txt]\n");
+    sweeps_.on_submit = [this](const lwqat::v1::SweepSpec&, lwqat::v1::Sweep* sweep) { End(sweep); };
+  }
+
+  void End(lwqat::v1::Sweep* sweep) {
+    for (lwqat::v1::Sweep::Member& member : *sweep->mutable_members()) {
+      member.set_state(ends_as_);
+      service_.With([&](test::FakeRunService& service) {
+        for (lwqat::v1::Run& run : service.runs) {
+          if (run.id() != member.run_id()) continue;
+          run.set_state(ends_as_);
+          run.set_sweep_id(sweep->id());
+          if (ends_as_ == lwqat::v1::RUN_STATE_FAILED) run.set_error("block 0: out of memory");
+          *run.mutable_plan()->mutable_recipe() = run.spec().recipe();
+          run.mutable_plan()->add_blocks();
+          run.mutable_plan()->set_stored_bits_per_weight(4.25);
+          lwqat::v1::Measured& measured = *run.add_measured();
+          measured.set_subject(run.spec().recipe().method());
+          measured.set_dataset("heldout");
+          measured.set_metric("perplexity");
+          measured.set_value(run.spec().recipe().method() == "rtn" ? 8 : 2);
+          lwqat::v1::Task& task = *run.add_tasks();
+          task.set_kind("train_block");
+          task.set_seconds(12);
+          task.set_peak_memory_bytes(3 << 20);
+        }
+      });
+    }
+  }
+
+  int Compare(std::vector<std::string> more = {}) {
+    std::vector<std::string> arguments = {"compare",      At("run.yaml"), "--quick",   "--arms",
+                                          "rtn,block_ap", "--output",     At("report")};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return cli_.Run(arguments);
+  }
+
+  lwqat::v1::RunState ends_as_ = lwqat::v1::RUN_STATE_SUCCEEDED;
+};
+
+TEST_F(CompareVerbTest, AComparisonIsOneSweepThatEndsInATableAndAReport) {
+  ASSERT_EQ(Compare(), 0) << cli_.err();
+  EXPECT_EQ(cli_.out(),
+            "method    stored bits  ppl heldout    time  peak memory\n"
+            "rtn             4.250       8.0000  12.0 s     3.00 MiB\n"
+            "block_ap        4.250       2.0000  12.0 s     3.00 MiB\n");
+  ASSERT_EQ(sweeps_.submitted.size(), 1u);
+  EXPECT_EQ(sweeps_.submitted[0].spec().runs(1).labels().at("arm"), "block_ap");
+  const Json report = Json::parse(test::ReadFileOrEmpty(At("report/report.json")));
+  EXPECT_EQ(report["runs"].size(), 2u);
+  EXPECT_EQ(report["baseline"], 1) << "the others are held against Block-AP";
+  EXPECT_EQ(report["arms"][0]["cost"]["making_seconds"], 12);
+  EXPECT_THAT(test::ReadFileOrEmpty(At("report/report.html")), HasSubstr("<h1>mine compare quick</h1>"));
+  EXPECT_THAT(test::ReadFileOrEmpty(At("report/runs.csv")), HasSubstr("block_ap"));
+}
+
+TEST_F(CompareVerbTest, WhatADryRunPrintsIsTheSweepThatIsSubmitted) {
+  ASSERT_EQ(Compare({"--dry-run"}), 0) << cli_.err();
+  EXPECT_TRUE(sweeps_.submitted.empty());
+  EXPECT_FALSE(std::filesystem::exists(At("report")));
+  test::WriteFile(At("sweep.yaml"), cli_.out());
+  ASSERT_EQ(Compare(), 0) << cli_.err();
+  EXPECT_EQ(test::ReadFileOrEmpty(At("report/sweep.yaml")), test::ReadFileOrEmpty(At("sweep.yaml")));
+  ASSERT_EQ(cli_.Run({"sweep", At("sweep.yaml")}), 0) << cli_.err();
+  ASSERT_EQ(sweeps_.submitted.size(), 2u);
+  EXPECT_EQ(sweeps_.submitted[0].spec().DebugString(), sweeps_.submitted[1].spec().DebugString());
+}
+
+TEST_F(CompareVerbTest, GivenAgainItFindsItsSweepUntilARunOfItHasNoResult) {
+  ASSERT_EQ(Compare(), 0) << cli_.err();
+  ASSERT_EQ(Compare(), 0) << cli_.err();
+  EXPECT_EQ(sweeps_.submitted.size(), 1u);
+  ends_as_ = lwqat::v1::RUN_STATE_FAILED;
+  EXPECT_EQ(Compare({"--train_size", "8"}), 1);
+  EXPECT_THAT(cli_.out(), AllOf(HasSubstr("0 of 1 succeeded"), HasSubstr("out of memory")));
+  EXPECT_EQ(sweeps_.submitted.size(), 2u) << "other runs, another sweep";
+  ends_as_ = lwqat::v1::RUN_STATE_SUCCEEDED;
+  EXPECT_EQ(Compare({"--train_size", "8"}), 0) << cli_.err();
+  EXPECT_EQ(sweeps_.submitted.size(), 3u) << "begun anew";
+  EXPECT_EQ(Compare({"--train_size", "8"}), 0) << cli_.err();
+  EXPECT_EQ(sweeps_.submitted.size(), 3u);
+}
+
+TEST_F(CompareVerbTest, WhatIsNoComparisonIsRefusedBeforeAnythingIsWritten) {
+  EXPECT_EQ(cli_.Run({"compare", At("run.yaml")}), 2);
+  EXPECT_THAT(cli_.err(), HasSubstr("compare: give --quick"));
+  EXPECT_EQ(Compare({"--full"}), 2);
+  EXPECT_EQ(cli_.Run({"compare", At("run.yaml"), "--quick", "--arms", "rtm", "--output", At("report")}), 2);
+  EXPECT_THAT(cli_.err(), HasSubstr("did you mean rtn?"));
+  EXPECT_EQ(cli_.Run({"compare", At("run.yaml"), "--quick", "--output", "s3://bucket/report"}), 2);
+  EXPECT_THAT(cli_.err(), HasSubstr("a folder of this disk"));
+  EXPECT_FALSE(std::filesystem::exists(At("report")));
+  test::WriteFile(At("file"), "");
+  EXPECT_NE(cli_.Run({"compare", At("run.yaml"), "--quick", "--output", At("file")}), 0);
+  EXPECT_THAT(cli_.err(), HasSubstr("--output"));
+  EXPECT_TRUE(sweeps_.submitted.empty());
+}
+
 }  // namespace
 }  // namespace lwq::client

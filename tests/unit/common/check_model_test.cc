@@ -144,10 +144,10 @@ TEST(CheckModelTensorsTest, QuantizedLinearsAreCheckedAsTheirConfigSays) {
   const Status plain = CheckModelTensors(config, FakeSource(Entries(config)));
   EXPECT_TRUE(absl::IsInvalidArgument(plain));
   EXPECT_THAT(MessageText(plain), HasSubstr("no tensor 'model.layers.0.self_attn.q_proj.qweight'"));
-  config.quantization_config["checkpoint_format"] = "gptq";
-  const Status old = CheckModelTensors(config, FakeSource(Entries(config)));
-  EXPECT_TRUE(absl::IsFailedPrecondition(old));
-  EXPECT_THAT(MessageText(old), HasSubstr("checkpoint_format 'gptq'"));
+  config.quantization_config["checkpoint_format"] = "marlin";
+  const Status foreign = CheckModelTensors(config, FakeSource(Entries(config)));
+  EXPECT_TRUE(absl::IsFailedPrecondition(foreign));
+  EXPECT_THAT(MessageText(foreign), HasSubstr("checkpoint_format 'marlin'"));
 }
 
 }  // namespace

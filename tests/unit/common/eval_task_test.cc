@@ -207,6 +207,74 @@ INSTANTIATE_TEST_SUITE_P(
         BadItems{"wikitext", R"({"page":null})", "page: is not a text"},
         BadItems{"wikitext", " = A = \n \n A page as raw text", "f.jsonl line 1"}));
 
+std::string NestedChoices(const std::string& choices, const std::string& answer = "\"A\"") {
+  return R"({"question":{"stem":"Q","choices":)" + choices + R"(},"answerKey":)" + answer + "}";
+}
+
+std::string ManyTexts(int count) {
+  std::string texts = "\"a\"";
+  for (int i = 1; i < count; ++i) texts += ",\"a\"";
+  return texts;
+}
+
+TEST(ItemFileTest, MalformedRecordsOfEveryTaskAreRefusedInOneLine) {
+  struct Malformed {
+    std::string task;
+    std::string record;
+    std::string said;
+  };
+  const std::string swag = R"({"activity_label":"a","ctx_a":"b","ctx_b":"c","label":0,"endings":[)";
+  const std::vector<Malformed> all = {
+      {"piqa", "{}", "goal: is missing"},
+      {"piqa", R"({"goal":null,"sol1":"a","sol2":"b","label":0})", "goal: is not a text"},
+      {"piqa", R"({"goal":"g","sol1":["a"],"sol2":"b","label":0})", "sol1: is not a text"},
+      {"piqa", R"({"goal":"g","sol1":"a","label":0})", "sol2: is missing"},
+      {"piqa", R"({"goal":"g","sol1":"a","sol2":"b","label":true})", "label: is neither a whole number"},
+      {"piqa", R"({"goal":"g","sol1":"a","sol2":"b","label":[0]})", "label: is neither a whole number"},
+      {"piqa", R"({"goal":"g","sol1":"a","sol2":"b","label":"0x1"})", "label: is \"0x1\""},
+      {"piqa", R"({"goal":"g","sol1":"a","sol2":"b","label":"99999999999999999999"})", "label: is \"9999"},
+      {"piqa", R"({"goal":"g","sol1":"a","sol2":"b","label":18446744073709551615})", "must be 0 to 1"},
+      {"piqa", R"({"goal":"g","sol1":"a","sol2":"b","label":"\n1\n2"})", "must be 0 to 1"},
+      {"hellaswag", R"({"activity_label":"a","ctx_a":"b","ctx_b":"c","endings":{},"label":0})", "not a list of texts"},
+      {"hellaswag", swag + "]}", "endings: has 0 choices"},
+      {"hellaswag", swag + ManyTexts(65) + "]}", "endings: has 65 choices, must have 2 to 64"},
+      {"hellaswag", swag + R"("a",null]})", "endings[1]: is not a text"},
+      {"winogrande", R"({"sentence":"a _","option1":"a","option2":"b","answer":""})", "answer: is \"\""},
+      {"winogrande", R"({"sentence":"a _","option1":"a","option2":"b","answer":0})", "answer: is 0, must be 1 to 2"},
+      {"winogrande", R"({"sentence":"","option1":"a","option2":"b","answer":1})", "sentence: has no gap"},
+      {"winogrande", R"({"sentence":{"_":1},"option1":"a","option2":"b","answer":1})", "sentence: is not a text"},
+      {"arc_easy", NestedChoices("{}"), "question.choices: is not a list"},
+      {"arc_easy", NestedChoices("null"), "question.choices: is not a list"},
+      {"arc_easy", NestedChoices("[]"), "question.choices: has 0 choices"},
+      {"arc_easy", NestedChoices("[1,2]"), "question.choices[0]: text: is missing"},
+      {"arc_easy", NestedChoices(R"([{"text":"a","label":1},{"text":"b","label":2}])"), "label: is not a text"},
+      {"arc_easy", NestedChoices(R"([{"text":"a","label":"A"},{"text":"b","label":"B"}])", "0"), "answerKey: is not a"},
+      {"arc_easy", R"({"question":"Q","choices":[],"answerKey":"A"})", "choices.text: is missing"},
+      {"arc_challenge", R"({"question":"Q","choices":{"text":"ab","label":"AB"},"answerKey":"A"})",
+       "not a list of texts"},
+      {"arc_challenge", R"({"question":7,"choices":{"text":["a","b"],"label":["A","B"]},"answerKey":"A"})",
+       "question: is not a text"},
+      {"openbookqa", R"({"question_stem":"Q","choices":{"text":["a","b"],"label":["A","B"]},"answerKey":"A "})",
+       "answerKey: is \"A"},
+      {"openbookqa", R"({"question_stem":"Q","choices":{"text":["a","b"],"label":["A","B"]}})",
+       "answerKey: is missing"},
+      {"boolq", R"({"passage":"P","question":"q","answer":2})", "answer: is 2, must be 0 to 1"},
+      {"boolq", R"({"passage":"P","question":"q","answer":null})", "answer: is neither a whole number"},
+      {"boolq", R"({"passage":"P","answer":true})", "question: is missing"},
+      {"lambada_openai", R"({"text":" "})", "ends with a blank"},
+      {"wikitext", R"({"page":[" = A = "]})", "page: is not a text"},
+  };
+  for (const auto& [task, record, said] : all) {
+    SCOPED_TRACE(task + " " + record.substr(0, 120));
+    for (const std::string name : {"f.jsonl", "f.json"}) {
+      const auto items = Read(task, name, name == "f.json" ? "[" + record + "]" : record);
+      EXPECT_TRUE(absl::IsInvalidArgument(items.status())) << items.status();
+      EXPECT_THAT(std::string(MessageOf(items.status())), ::testing::AllOf(HasSubstr(name), HasSubstr(said)));
+      EXPECT_EQ(MessageOf(items.status()).find('\n'), std::string_view::npos);
+    }
+  }
+}
+
 TEST(ItemFileTest, FilesThatAreNoItemsAreRefusedByName) {
   EXPECT_EQ(MessageOf(Read("piqa", "a.csv", "x").status()),
             "a.csv is none of .jsonl, .json (either also as .gz) and .parquet");

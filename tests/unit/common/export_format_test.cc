@@ -4,7 +4,7 @@
 #include <string>
 
 #include "common/export_format/gguf.h"
-#include "common/export_format/gptq_v2.h"
+#include "common/export_format/gptq.h"
 #include "common/recipe/recipe_rules.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -24,6 +24,11 @@ TEST(ExportFormatTest, GptqV2HasNoFiveAndSixBitsAndTheOthersHaveEveryWidth) {
   EXPECT_EQ(FormatsThatHold(5), "compressed_tensors, fake_quant, gguf, gguf_q4_1 or none");
   EXPECT_EQ(FormatsThatHold(5, /*files=*/true), "compressed_tensors, fake_quant, gguf or gguf_q4_1");
   EXPECT_EQ(FormatsThatHold(7), "");
+  for (const int bits : recipe::kWeightBits) {
+    EXPECT_FALSE(FormatHolds(ExportFormat::kGptq, bits)) << bits;
+    EXPECT_EQ(FormatHolds(ExportFormat::kGptq, bits, ZeroPoints::kSymmetric), GptqHoldsBits(bits)) << bits;
+  }
+  EXPECT_EQ(WidthsText(ExportFormat::kGptq, ZeroPoints::kSymmetric), "2, 3, 4 or 8");
   EXPECT_EQ(WidthsText(ExportFormat::kGptqV2), "2, 3, 4 or 8");
 }
 
@@ -84,6 +89,7 @@ TEST(ExportFormatTest, EveryFormatCountsItsOwnTensors) {
   };
   EXPECT_EQ(bytes(ExportFormat::kGptqV2, true), (4 * 32 + 2 * 2) * 4 + 2 * 32 * 2);
   EXPECT_EQ(bytes(ExportFormat::kGptqV2, false), 64 * 4);
+  EXPECT_EQ(bytes(ExportFormat::kGptq, true), bytes(ExportFormat::kGptqV2, true));
   EXPECT_EQ(bytes(ExportFormat::kCompressedTensors, true), (32 * 4 + 2 * 2) * 4 + 2 * 32 * 2);
   EXPECT_EQ(bytes(ExportFormat::kCompressedTensors, false), 2 * 8);
   EXPECT_EQ(bytes(ExportFormat::kNone, true), bytes(ExportFormat::kGptqV2, true));

@@ -50,10 +50,10 @@ TEST(TaskKindTest, ActivationsGradientsLatentWeightsAndStatesAreDisposableAndNot
     }
     EXPECT_FALSE(IsDisposable(traits.kind, "nonsense")) << traits.name;
   }
-  EXPECT_EQ(disposable,
-            (std::set<std::string>{"advance.activations", "backward_block.gradient_sum", "backward_block.gradients",
-                                   "embed.activations", "evaluate_reference.hidden", "gptq_block.latent",
-                                   "loss_gradient.gradients", "train_block.latent", "train_scales.state"}));
+  EXPECT_EQ(disposable, (std::set<std::string>{"advance.activations", "backward_block.gradient_sum",
+                                               "backward_block.gradients", "embed.activations",
+                                               "evaluate_reference.hidden", "fit_rounding.latent", "gptq_block.latent",
+                                               "loss_gradient.gradients", "train_block.latent", "train_scales.state"}));
   EXPECT_TRUE(IsDisposable(TaskKind::kTrainBlock, "latent.2"));
   EXPECT_FALSE(IsDisposable(TaskKind::kTrainBlock, "block.1"));
 }
@@ -67,11 +67,15 @@ TEST(TaskOutputsTest, ATrainingHasARoleForEveryBlockOfItsUnit) {
             (std::vector<std::string>{"block", "block.1", "latent", "latent.1"}));
 }
 
-TEST(TaskOutputsTest, GptqLeavesLatentWeightsWhereATrainingWillStartFromThem) {
-  GptqBlockParams params;
-  EXPECT_EQ(*OutputRoles(TaskKind::kGptqBlock, params.ToJson()), std::vector<std::string>{"block"});
-  params.keep_latent = true;
-  EXPECT_EQ(*OutputRoles(TaskKind::kGptqBlock, params.ToJson()), (std::vector<std::string>{"block", "latent"}));
+TEST(TaskOutputsTest, WhatQuantizesABlockAloneLeavesLatentWeightsWhereATrainingWillStartFromThem) {
+  const auto roles = [](TaskKind kind, const Json& params) { return *OutputRoles(kind, params); };
+  GptqBlockParams gptq;
+  FitRoundingParams fit;
+  EXPECT_EQ(roles(TaskKind::kGptqBlock, gptq.ToJson()), std::vector<std::string>{"block"});
+  EXPECT_EQ(roles(TaskKind::kFitRounding, fit.ToJson()), std::vector<std::string>{"block"});
+  gptq.keep_latent = fit.keep_latent = true;
+  EXPECT_EQ(roles(TaskKind::kGptqBlock, gptq.ToJson()), (std::vector<std::string>{"block", "latent"}));
+  EXPECT_EQ(roles(TaskKind::kFitRounding, fit.ToJson()), (std::vector<std::string>{"block", "latent"}));
 }
 
 TEST(TaskOutputsTest, ASegmentLeavesAStateAndTheLastOneEveryBlock) {

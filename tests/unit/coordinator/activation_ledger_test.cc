@@ -67,6 +67,24 @@ TEST_F(ActivationLedgerTest, BeyondTheBudgetWhatIsUnneededLongestGoesFirstAndNoM
   EXPECT_FALSE(ledger_.IsReadable(two_.digest));
 }
 
+TEST_F(ActivationLedgerTest, WhatIsNobodysResultIsDeletedWhateverTheBudgetAndThenForgotten) {
+  ledger_.AddResult(two_, 1);
+  ledger_.DiscardStray(one_, changes_);
+  ledger_.DiscardStray(one_, changes_);
+  ledger_.DiscardStray(two_, changes_);
+  EXPECT_TRUE(ledger_.IsReadable(two_.digest)) << "that one is a result";
+  EXPECT_EQ(ledger_.stored_bytes(), 20);
+  EXPECT_EQ(ledger_.discarded_bytes(), 10);
+  EXPECT_THAT(Durable(), ElementsAre(std::pair(one_.digest, false)));
+  EXPECT_THAT(Offer(kA, 1000), ElementsAre(one_));
+  ledger_.Release(kA);
+  EXPECT_THAT(Offer(kB, 1000), ElementsAre(one_)) << "another deletes it";
+  ledger_.Deleted(kB, one_.digest, changes_);
+  EXPECT_EQ(ledger_.discarded_bytes(), 0);
+  EXPECT_FALSE(ledger_.all().contains(one_.digest));
+  EXPECT_THAT(Durable(), IsEmpty());
+}
+
 TEST_F(ActivationLedgerTest, WhatIsReadAgainIsTheLastToGo) {
   ledger_.AddResult(one_, 0);
   ledger_.AddResult(two_, 0);

@@ -18,7 +18,7 @@ RunSpec RandomRun() {
   spec.recipe.epochs = *rc::gen::inRange(1, 4);
   spec.recipe.wbits = *rc::gen::element(2, 3);
   spec.recipe.prepare = *rc::gen::element<std::string>("none", "awq");
-  spec.recipe.init = *rc::gen::element<std::string>("minmax", "gptq");
+  spec.recipe.init = *rc::gen::element<std::string>("minmax", "gptq", "signround");
   return spec;
 }
 

@@ -185,7 +185,7 @@ TEST(GptqRecipeTest, WhatMakesNoSenseIsRefusedInOneLine) {
             "calibration is missing: method gptq rounds a block by what it reads of a calibration text");
   RunSpec misspelt = FromGptq();
   misspelt.recipe.init = "awq";
-  EXPECT_THAT(refused(misspelt), HasSubstr("init 'awq' is unknown, must be one of minmax, gptq"));
+  EXPECT_THAT(refused(misspelt), HasSubstr("init 'awq' is unknown, must be one of minmax, gptq, signround, omniquant"));
 }
 
 TEST(GptqCostTest, ItsWorkIsThatOfAFewForwardPassesAndFarLessThanATraining) {

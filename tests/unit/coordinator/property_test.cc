@@ -20,8 +20,10 @@ namespace {
 
 RunSpec RandomSpec() {
   RunSpec spec = testing::BlockApSpec(*rc::gen::inRange(1, 6));
-  spec.recipe.method = *rc::gen::element<std::string>("block_ap", "rtn", "gptq");
-  if (spec.recipe.method == Method::kBlockAp) spec.recipe.init = *rc::gen::element<std::string>("minmax", "gptq");
+  spec.recipe.method = *rc::gen::element<std::string>("block_ap", "rtn", "gptq", "signround", "omniquant");
+  if (spec.recipe.method == Method::kBlockAp) {
+    spec.recipe.init = *rc::gen::element<std::string>("minmax", "gptq", "signround", "omniquant");
+  }
   spec.recipe.wbits = *rc::gen::element(2, 3, 4, 8);
   spec.recipe.group_size = *rc::gen::element<int64_t>(-1, 1, 2, 4, 8, 16, 32, 64);
   spec.recipe.train_size = *rc::gen::inRange<int64_t>(1, 300);
@@ -106,7 +108,8 @@ RC_GTEST_PROP(GraphProperty, TheKindsOfARunAreThoseOfItsGraph, ()) {
   spec.recipe.eval_kl = *rc::gen::arbitrary<bool>();
   if (!*spec.recipe.eval_kl && *rc::gen::arbitrary<bool>()) spec.eval_texts.clear();
   spec.recipe.handoff = *rc::gen::element<std::string>("sequential", "independent", "relay");
-  if (spec.recipe.method == Method::kGptq && spec.recipe.handoff == Handoff::kRelay) spec.recipe.handoff = "sequential";
+  const bool has_a_relay = spec.recipe.method == Method::kBlockAp || spec.recipe.method == Method::kRtn;
+  if (!has_a_relay && spec.recipe.handoff == Handoff::kRelay) spec.recipe.handoff = "sequential";
   const ResolvedSpec resolved = Resolve(spec);
   std::set<TaskKind> kinds;
   for (const PlannedTask& task : GraphOf(resolved)) kinds.insert(task.def.kind);

@@ -282,7 +282,8 @@ TEST(ResolveRecipeTest, EveryWordThatIsNoneIsNamedTogetherWithEverythingElseThat
   partial.layer_ordering = "reverse";
   const LlamaConfig model = TinyConfig(2);
   EXPECT_EQ(MessageOf(ResolveRecipe(partial, &model).status()),
-            "recipe: method 'gtpq' is unknown, must be one of block_ap, rtn, gptq, sensitivity, none, noop; "
+            "recipe: method 'gtpq' is unknown, must be one of block_ap, rtn, gptq, signround, omniquant, sensitivity, "
+            "none, noop; "
             "epochs is -1, must be a number between 0 and 1000; "
             "handoff 'parallel' is unknown, must be one of sequential, independent, relay; "
             "layer_ordering 'reverse' is unknown, must be one of original, sensitivity, random");

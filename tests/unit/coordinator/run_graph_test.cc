@@ -238,6 +238,9 @@ TEST(BuildRunGraphTest, EveryParameterIsReadableByTheWorkersReader) {
       case TaskKind::kGptqBlock:
         EXPECT_TRUE(GptqBlockParams::FromJson(params).ok());
         break;
+      case TaskKind::kFitRounding:
+        EXPECT_TRUE(FitRoundingParams::FromJson(params).ok());
+        break;
       case TaskKind::kSearchScales:
         EXPECT_TRUE(SearchScalesParams::FromJson(params).ok());
         break;

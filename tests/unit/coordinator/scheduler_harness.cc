@@ -126,6 +126,7 @@ ReportSuccess HonestSuccess(const Lease& lease) {
     case TaskKind::kAdvance:
     case TaskKind::kRtnBlock:
     case TaskKind::kGptqBlock:
+    case TaskKind::kFitRounding:
     case TaskKind::kExport:
     case TaskKind::kSearchScales:
     case TaskKind::kTrainScales:
@@ -742,7 +743,7 @@ std::string DescribeDurable(const State& state) {
     absl::StrAppend(&text, "task ", key.short_hex(), " ", TaskStateName(record.state), " ", record.token, "/",
                     record.reported_token, " ", record.worker.value, " ", record.attempts, " ");
     absl::StrAppend(&text, FailuresToText(record.failures), " ", record.lr_halvings, " ", record.from_cache, " ",
-                    record.error, " ", DigestText(record.action_key), "\n");
+                    record.error, " ", DigestText(record.action_key), " ", CheckpointToText(record.checkpoint), "\n");
   }
   for (const auto* entry : InOrder(state.actions)) {
     const auto& [key, action] = *entry;

@@ -60,6 +60,9 @@ TEST(ServeTest, EachProgramAloneDecidesTheFormatAndThePlanHolds) {
   PartialRecipe symmetric = Serving("vllm");
   symmetric.sym = true;
   EXPECT_EQ(FormatOf(symmetric), ExportFormat::kGptqV2) << "which GPTQModel loads, too";
+  symmetric.serve = "autoround";
+  EXPECT_EQ(FormatOf(symmetric), ExportFormat::kGptq);
+  EXPECT_TRUE(PlanOf(symmetric).ok());
 }
 
 TEST(ServeTest, ProgramsTogetherGetTheFormatThatAllOfThemLoad) {
@@ -68,6 +71,9 @@ TEST(ServeTest, ProgramsTogetherGetTheFormatThatAllOfThemLoad) {
   PartialRecipe symmetric = Serving("vllm,gptqmodel,transformers");
   symmetric.sym = true;
   EXPECT_EQ(FormatOf(symmetric), ExportFormat::kGptqV2);
+  EXPECT_TRUE(PlanOf(symmetric).ok());
+  symmetric.serve = "vllm,gptqmodel,autoround";
+  EXPECT_EQ(FormatOf(symmetric), ExportFormat::kGptq);
   EXPECT_TRUE(PlanOf(symmetric).ok());
 }
 
@@ -82,7 +88,17 @@ TEST(ServeTest, WhatOneOfThemDoesNotLoadIsRefusedWithItsWordsAndWhatToDo) {
   EXPECT_THAT(Unserved(Serving("vllm,gptqmodel")), HasSubstr("set sym to true and export gptq_v2"));
   EXPECT_THAT(Unserved(Serving("vllm,llama.cpp")), HasSubstr("make a run for each, or leave one out"));
   EXPECT_THAT(Unserved(Serving("autoround")),
-              AllOf(HasSubstr("serve autoround: AutoRound 0.16.1 refuses 4 bits in gptq_v2: Only supports gptqv1")));
+              AllOf(HasSubstr("serve autoround: AutoRound 0.16.1 refuses 4 bits in gptq_v2: Only supports gptqv1"),
+                    HasSubstr("set sym to true and export gptq")));
+}
+
+TEST(ServeTest, VersionOneOfGptqIsForSymmetricQuantizationAlone) {
+  PartialRecipe asymmetric = Serving("none");
+  asymmetric.export_format = "gptq";
+  EXPECT_THAT(Refusal(asymmetric, absl::StatusCode::kInvalidArgument),
+              HasSubstr("export_format gptq holds symmetric quantization alone: set sym, or use gptq_v2"));
+  asymmetric.sym = true;
+  EXPECT_TRUE(PlanOf(asymmetric).ok());
 }
 
 TEST(ServeTest, NamesThatAreNoneAreRefused) {

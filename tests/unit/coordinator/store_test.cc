@@ -356,7 +356,7 @@ TEST_F(SqliteStoreTest, ACommitThatFailsStoresNothingOfIt) {
 }
 
 TEST(OpenStoreTest, OtherUrisAreRefused) {
-  for (const char* uri : {"", "sqlite:", "postgres://x", "state.db", "memory"}) {
+  for (const char* uri : {"", "sqlite:", "mysql://x", "state.db", "memory"}) {
     const StatusOr<std::unique_ptr<Store>> store = OpenStore(uri);
     EXPECT_EQ(store.status().code(), absl::StatusCode::kInvalidArgument) << uri;
     EXPECT_THAT(std::string(MessageOf(store.status())), HasSubstr("use sqlite:PATH"));
@@ -439,6 +439,10 @@ TEST(RecordJsonTest, DamagedTextsAreDataLoss) {
     EXPECT_EQ(ResultFromText(text).status().code(), absl::StatusCode::kDataLoss) << text;
   }
   EXPECT_FALSE(FailuresFromText("{\"TASK\":\"x\"}").ok());
+  for (const char* text : {"[]", "{}", R"({"artifact":3})",
+                           R"({"action":"x","artifact":{"digest":"x","size_bytes":1},"step":1,"steps":2,"token":1})"}) {
+    EXPECT_EQ(CheckpointFromText(text).status().code(), absl::StatusCode::kDataLoss) << text;
+  }
   EXPECT_FALSE(KindsFromText("[\"fly\"]").ok());
   EXPECT_FALSE(KindsFromText("{}").ok());
   for (const char* text : {"", "[]", "{\"fly\":\"a\"}", "{\"advance\":1}"}) {

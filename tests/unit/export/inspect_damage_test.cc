@@ -216,6 +216,65 @@ std::vector<Damage> TensorDamages() {
   };
 }
 
+// A function that edits the weights of the first group of a compressed-tensors config.
+std::function<void(const std::string&)> EditScheme(std::function<void(Json&)> edit) {
+  return EditConfig([=](Json& config) { edit(config["quantization_config"]["config_groups"]["group_0"]); });
+}
+
+// Of compressed_tensors at 4 bits in groups of 32.
+std::vector<Damage> PackedDamages() {
+  const std::string q = kQ;
+  const auto transposed = [](HostTensor tensor) {
+    std::swap(tensor.shape[0], tensor.shape[1]);
+    return tensor;
+  };
+  return {
+      {"no packed weight",
+       [q](const std::string& folder) {
+         EditTensors(folder, q + ".weight_packed", [&](Tensors& tensors) { tensors.erase(q + ".weight_packed"); });
+       },
+       absl::StrCat("no tensor '", q, ".weight_packed'")},
+      {"no zero points",
+       [q](const std::string& folder) {
+         EditTensors(folder, q + ".weight_zero_point",
+                     [&](Tensors& tensors) { tensors.erase(q + ".weight_zero_point"); });
+       },
+       absl::StrCat("no tensor '", q, ".weight_zero_point'")},
+      {"packed weights the wrong way round", Edit(q + ".weight_packed", transposed), "weight_packed' has shape"},
+      {"scales the wrong way round", Edit(q + ".weight_scale", transposed), "weight_scale' has shape"},
+      {"zero points the wrong way round", Edit(q + ".weight_zero_point", transposed), "weight_zero_point' has shape"},
+      {"a shape of another linear",
+       Edit(q + ".weight_shape", [](const HostTensor& tensor) { return WithElement<int64_t>(tensor, 0, 128); }),
+       "weight_shape is not [64, 64]"},
+      {"a negative shape",
+       Edit(q + ".weight_shape", [](const HostTensor& tensor) { return WithElement<int64_t>(tensor, 1, -64); }),
+       "weight_shape is not [64, 64]"},
+      {"a scale that is no number",
+       Edit(q + ".weight_scale", [](const HostTensor& tensor) { return WithElement<uint16_t>(tensor, 5, kHalfNan); }),
+       "scales holds"},
+      {"a scale below 0",
+       Edit(q + ".weight_scale", [](const HostTensor& tensor) { return WithElement<uint16_t>(tensor, 5, 0xbc00); }),
+       "scales are not above 0"},
+      {"other bits than the tensors have", EditScheme([](Json& group) { group["weights"]["num_bits"] = 8; }),
+       "weight_packed' has shape"},
+      {"a width that is none", EditScheme([](Json& group) { group["weights"]["num_bits"] = 7; }), "num_bits 7"},
+      {"other groups than the tensors have", EditScheme([](Json& group) { group["weights"]["group_size"] = 64; }),
+       "weight_scale' has shape"},
+      {"floating point", EditScheme([](Json& group) { group["weights"]["type"] = "float"; }), "type 'float'"},
+      {"quantized activations", EditScheme([](Json& group) {
+         group["input_activations"] = {{"num_bits", 8}};
+       }),
+       "quantization of activations"},
+      {"another packing", EditConfig([](Json& config) {
+         config["quantization_config"]["config_groups"]["group_0"]["format"] = "marlin-24";
+       }),
+       "format 'marlin-24'"},
+      {"targets that are no list", EditScheme([](Json& group) { group["targets"] = 7; }), "targets must be a list"},
+      {"no groups", EditConfig([](Json& config) { config["quantization_config"]["config_groups"] = Json::object(); }),
+       "config_groups must be an object with a group"},
+  };
+}
+
 class InspectDamageTest : public MadeExportTest {
  protected:
   // 2 blocks at 4 bits in groups of 32, in two files.
@@ -257,6 +316,50 @@ TEST_F(InspectDamageTest, EveryConfigurationThatDoesNotFitIsNamed) {
 TEST_F(InspectDamageTest, EveryTensorThatCannotBeIsNamed) {
   MakeSound();
   ExpectFaults(TensorDamages());
+}
+
+TEST_F(InspectDamageTest, EveryDamageToCompressedTensorsIsNamed) {
+  MakeModel({.num_hidden_layers = 2});
+  MakeBlocks({4, 32});
+  ASSERT_TRUE(Export(ExportFormat::kCompressedTensors, "sound").ok());
+  ASSERT_THAT(FaultsOf("sound"), IsEmpty());
+  ExpectFaults(PackedDamages());
+}
+
+TEST_F(InspectDamageTest, EveryDamageToVersionOneOfGptqIsNamed) {
+  MakeModel({.num_hidden_layers = 2});
+  MakeBlocks({4, 32});
+  MakeSymmetric();
+  ASSERT_TRUE(Export(ExportFormat::kGptq, "sound", int64_t{4} << 30, ZeroPoints::kSymmetric).ok());
+  ASSERT_THAT(FaultsOf("sound"), IsEmpty());
+  const std::string q = kQ;
+  // Both of them say which version it is.
+  const auto name_version = [](const char* version) {
+    return [=](const std::string& folder) {
+      fs::remove(folder + "/quantize_config.json");
+      EditJson(folder + "/config.json", [=](Json& config) {
+        for (const char* key : {"checkpoint_format", "format"}) config["quantization_config"][key] = version;
+      });
+    };
+  };
+  ExpectFaults({
+      {"a zero point that may be 0",
+       Edit(q + ".qzeros", [](const HostTensor& tensor) { return WithElement<uint32_t>(tensor, 0, 0x7777777f); }),
+       "the zero point of output 0, group 0 is stored as 15"},
+      {"one of another output",
+       Edit(q + ".qzeros", [](const HostTensor& tensor) { return WithElement<uint32_t>(tensor, 1, 0xf7777777); }),
+       "the zero point of output 15, group 0 is stored as 15"},
+      {"zero points of another dtype",
+       Edit(q + ".qzeros",
+            [](HostTensor tensor) {
+              tensor.dtype = DType::kF32;
+              return tensor;
+            }),
+       "qzeros' is F32; it must be I32"},
+      {"a version that is none", name_version("gptq_v3"), "checkpoint_format 'gptq_v3' is not supported"},
+      {"two versions", EditConfig([](Json& config) { config["quantization_config"]["format"] = "gptq_v2"; }),
+       "contradict each other"},
+  });
 }
 
 TEST_F(InspectDamageTest, AnExportThatLostItsQuantizationConfigIsNoModelOfThatFormat) {

@@ -91,6 +91,20 @@ TEST_F(InspectTest, AModelBeforeQuantizationIsPlainInItsDtype) {
   EXPECT_EQ(found.quantized_weights, 0);
 }
 
+TEST_F(InspectTest, ASymmetricExportOfVersionOneIsSound) {
+  MakeModel({.num_hidden_layers = 2});
+  for (const int bits : {2, 3, 4, 8}) {
+    MakeBlocks({bits, 32});
+    MakeSymmetric();
+    const std::string name = absl::StrCat("a", bits);
+    ASSERT_TRUE(Export(ExportFormat::kGptq, name, int64_t{4} << 30, ZeroPoints::kSymmetric).ok());
+    const Inspection found = Inspect(name);
+    EXPECT_EQ(found.format, "gptq");
+    EXPECT_THAT(found.faults, IsEmpty());
+    EXPECT_EQ(StorageText(found.blocks.at(0)), absl::StrCat(bits, " bits, groups of 32"));
+  }
+}
+
 TEST_F(InspectTest, VersionOneOfGptqIsRecognisedAndItsZeroPointsOfZeroAreFaults) {
   MakeModel({.num_hidden_layers = 1});
   MakeBlocks({4, 32});
@@ -102,7 +116,8 @@ TEST_F(InspectTest, VersionOneOfGptqIsRecognisedAndItsZeroPointsOfZeroAreFaults)
   fs::remove(At("a/quantize_config.json"));
   const Inspection found = Inspect("a");
   EXPECT_EQ(found.format, "gptq");
-  EXPECT_THAT(found.faults, Contains(HasSubstr("zero points are stored as 15, which stands for 0 in version 1")));
+  EXPECT_THAT(found.faults,
+              Contains(HasSubstr("is stored as 15, which programs of GPTQ's version 1 take for 0 or for 16")));
 }
 
 // EfficientQAT's packing of 3 bits, after its quantized linear: 10 codes a word.

@@ -120,13 +120,21 @@ bool SameBytes(const HostTensor& a, const HostTensor& b) {
   return a.dtype == b.dtype && a.shape == b.shape && a.bytes.view() == b.bytes.view();
 }
 
+namespace {
+
+bool SameLinears(const LinearWeight& a, const LinearWeight& b) {
+  if (a.index() != b.index()) return false;
+  if (const auto* plain = std::get_if<HostTensor>(&a)) return SameBytes(*plain, std::get<HostTensor>(b));
+  const auto& x = std::get<QuantizedLinear>(a);
+  const auto& y = std::get<QuantizedLinear>(b);
+  return SameBytes(x.codes, y.codes) && SameBytes(x.scales, y.scales) && SameBytes(x.zeros, y.zeros);
+}
+
+}  // namespace
+
 bool SameBytes(const BlockState& a, const BlockState& b) {
   for (const LinearKind kind : kAllLinears) {
-    const auto* x = std::get_if<QuantizedLinear>(&a.linears.at(kind));
-    const auto* y = std::get_if<QuantizedLinear>(&b.linears.at(kind));
-    if (x == nullptr || y == nullptr) return false;
-    if (!SameBytes(x->codes, y->codes) || !SameBytes(x->scales, y->scales) || !SameBytes(x->zeros, y->zeros))
-      return false;
+    if (!SameLinears(a.linears.at(kind), b.linears.at(kind))) return false;
   }
   if (a.biases.size() != b.biases.size()) return false;
   for (const auto& [kind, bias] : a.biases) {

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the calls of sensitivity, preparation and GPTQ hold does not grow with the number of blocks, and obeys what the
-// plan says their tasks need.
+// What the calls of sensitivity, preparation, GPTQ and fitted rounding hold does not grow with the number of blocks,
+// and obeys what the plan says their tasks need.
+#include <algorithm>
 #include <cstdio>
+#include <iterator>
 
 #include "coordinator/plan/cost/task_costs.h"
 #include "gtest/gtest.h"
 #include "tests/unit/qat/model_random_block.h"
 #include "tests/unit/qat/stream_boundaries.h"
+#include "worker/qat/api/fit_rounding.h"
 #include "worker/qat/api/gptq.h"
 #include "worker/qat/api/prepare.h"
 #include "worker/qat/api/sensitivity.h"
@@ -87,6 +90,11 @@ Peaks PeaksOf(const LlamaConfig& config, int64_t samples, int64_t seqlen) {
     const GptqOptions gptq{.bits = 2, .group_size = 64};
     return QuantizeGptq(config, blocks[0], activations, gptq, nullptr, cancel).status();
   });
+  peaks[TaskKind::kFitRounding] = PeakOf([&] {
+    const FitOptions fit{.bits = 2, .group_size = 64, .steps = 2, .offset_lr = 0.5, .range_lr = 0.5};
+    const TrainInputs inputs_of_block{&activations, &activations, &activations, &activations};
+    return FitRounding(config, blocks[0], inputs_of_block, fit, nullptr, cancel).status();
+  });
   return peaks;
 }
 
@@ -121,9 +129,9 @@ TEST_P(SensitivityEstimateTest, MeasuredPeaksObeyTheTasksEstimatesWithoutTheirCh
   recipe.method = Method::kGptq;
   constexpr int64_t kChunks = int64_t{4} * (8 << 20);  // what samples are read or written through
   for (const auto& [kind, peak] : PeaksOf(config, 1, GetParam().seqlen)) {
-    const int64_t sets = kind == TaskKind::kWeightError                                    ? 0
-                         : kind == TaskKind::kSearchScales || kind == TaskKind::kGptqBlock ? 1
-                                                                                           : 2;
+    constexpr TaskKind kOfOneSet[] = {TaskKind::kSearchScales, TaskKind::kGptqBlock, TaskKind::kFitRounding};
+    const bool has_one = std::find(std::begin(kOfOneSet), std::end(kOfOneSet), kind) != std::end(kOfOneSet);
+    const int64_t sets = kind == TaskKind::kWeightError ? 0 : has_one ? 1 : 2;
     const int64_t chunks = sets * kChunks;
     const int64_t estimate = coordinator::TaskMemoryBytes(kind, config, recipe) - chunks;
     std::printf("%s: %ld MiB of at most %ld\n", std::string(TaskKindName(kind)).c_str(), static_cast<long>(peak >> 20),

@@ -5,6 +5,7 @@
 #include <limits>
 #include <regex>
 
+#include "absl/strings/str_cat.h"
 #include "common/digest/digest.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -13,8 +14,11 @@
 #include "reporting/files/page.h"
 #include "reporting/files/page_assets.h"
 #include "reporting/files/parquet.h"
+#include "reporting/files/run_page.h"
+#include "reporting/files/run_report.h"
 #include "reporting/files/runs_table.h"
 #include "reporting/files/thrift_compact.h"
+#include "tests/unit/reporting/sample_runs.h"
 #include "tests/unit/reporting/sample_sweep.h"
 
 namespace lwq::reporting {
@@ -226,6 +230,111 @@ TEST(ReportPageTest, ASweepThatMeasuredNothingHasAPageAllTheSame) {
   SweepRuns sweep = SampleSweep();
   for (SweepRun& run : sweep.runs) run.run.clear_measured();
   EXPECT_THAT(PageOfSweep(sweep), HasSubstr("nothing measured"));
+}
+
+// A run whose block 0 and scales were trained, with what its tasks recorded.
+lwqat::v1::Run TrainedRun() {
+  lwqat::v1::Run run = test::FinishedRun();
+  run.mutable_spec()->mutable_recipe()->set_wbits(3);
+  run.mutable_spec()->mutable_recipe()->set_train_size(128);  // the default
+  run.mutable_spec()->mutable_model()->mutable_files()->set_digest(std::string(64, 'e'));
+  test::AddMeasured("fp", "perplexity", 2.0, 50'000, &run);
+  for (int i = 0; i < 3; ++i) {
+    auto& planned = *run.mutable_plan()->add_blocks();
+    planned.set_layer_idx(i);
+    planned.set_unit(i);
+    planned.set_bit_width(3);
+    planned.set_group_size(64);
+  }
+  lwqat::v1::Task& block = *run.add_tasks() = test::MakeTask("train_block", 0, lwqat::v1::TASK_STATE_SUCCEEDED);
+  block.set_metrics_json(
+      R"({"initial_val_loss": 4e-4, "best_val_loss": 1e-4, "final_val_loss": 1e-4, "steps": 8, "epochs_trained": 2,)"
+      R"( "epochs": [{"epoch": 1, "train_loss": 3e-4, "val_loss": 2e-4}, {"epoch": 2, "train_loss": null}]})");
+  block.set_seconds(3);
+  block.set_peak_memory_bytes(2'000'000);
+  block.set_worker("worker-1");
+  block.mutable_started_at()->set_seconds(1000);
+  block.mutable_finished_at()->set_seconds(1003);
+  for (const int first : {2, 0}) {
+    lwqat::v1::Task& scales = *run.add_tasks() = test::MakeTask("train_scales", -1, lwqat::v1::TASK_STATE_SUCCEEDED);
+    scales.set_key("scales " + std::to_string(first));
+    scales.set_metrics_json(first == 0 ? R"({"first_step": 0, "train_losses": [1.5, 1.25]})"
+                                       : R"({"first_step": 2, "train_losses": [1.125, null]})");
+  }
+  return run;
+}
+
+TEST(RunReportTest, ItHasPlanLossesCurvesCostRecipeAndDigestsOfTheRun) {
+  const Json json = RunReportToJson(BuildRunReport(TrainedRun(), "1.2.3"));
+  EXPECT_EQ(json["lwq_version"], "1.2.3");
+  EXPECT_EQ(json["run"]["state"], "succeeded");
+  EXPECT_EQ(json["layers"].size(), 3u);
+  ASSERT_FALSE(json["curves"].empty());
+  const Json& curve = json["curves"].back()["block"] == 0 ? json["curves"].back() : json["curves"].front();
+  EXPECT_EQ(curve["title"], "train block 0");
+  EXPECT_EQ(curve["epochs"][0]["val_loss"], 2e-4);
+  EXPECT_TRUE(curve["epochs"][1]["train_loss"].is_null());
+  EXPECT_EQ(json["scale_losses"], Json::parse("[1.5, 1.25, 1.125, null]")) << "segments in order of their steps";
+  EXPECT_EQ(json["recipe_differences"], Json::parse(R"({"wbits": "3"})"));
+  EXPECT_EQ(json["digests"]["result"], std::string(64, 'b'));
+  EXPECT_EQ(json["digests"]["model"], std::string(64, 'e'));
+  EXPECT_EQ(json["timeline"]["tasks"].size(), 1u);
+  EXPECT_EQ(json["measured"][1]["subject"], "fp");
+  const Json& kinds = json["cost"]["kinds"];
+  const auto scales =
+      std::find_if(kinds.begin(), kinds.end(), [](const Json& one) { return one["kind"] == "train_scales"; });
+  ASSERT_NE(scales, kinds.end());
+  EXPECT_EQ((*scales)["tasks"], 2);
+}
+
+TEST(RunPageTest, ItsTablesHoldTheNumbersWithoutTheScriptAndNothingIsAskedOfTheNetwork) {
+  const std::string page = RenderRunPage(BuildRunReport(TrainedRun(), "1.2.3"));
+  EXPECT_EQ(page, RenderRunPage(BuildRunReport(TrainedRun(), "1.2.3")));
+  EXPECT_THAT(page, HasSubstr("default-src 'none'"));
+  const std::string html = page.substr(0, page.find("<script"));
+  EXPECT_FALSE(std::regex_search(html, std::regex("(src|href)=\"[^#d\"]")));
+  EXPECT_THAT(html, HasSubstr("<p class=\"kind\">Run report</p>"));
+  EXPECT_THAT(html, HasSubstr("full precision 2.0000"));
+  for (const char* plot : {"bits", "losses", "curves", "scales", "timeline"}) {
+    EXPECT_THAT(html, HasSubstr(absl::StrCat("data-plot=\"", plot, "\""))) << plot;
+    EXPECT_THAT(std::string(kPageScript), HasSubstr(absl::StrCat("const ", plot, " = "))) << plot;
+  }
+  EXPECT_THAT(html, HasSubstr(">1.125</td>"));
+  EXPECT_THAT(html, HasSubstr(std::string(64, 'b')));
+  EXPECT_THAT(html, HasSubstr("1.2.3"));
+}
+
+TEST(RunPageTest, HostileNamesStandInItAsText) {
+  lwqat::v1::Run run = TrainedRun();
+  run.set_id(kHostile);
+  run.set_error(kHostile);
+  run.set_numerics_class(kHostile);
+  (*run.mutable_kind_classes())[kHostile] = kHostile;
+  run.mutable_spec()->set_name(kHostile);
+  run.mutable_spec()->mutable_model()->set_name(kHostile);
+  run.mutable_spec()->mutable_calibration()->set_name(kHostile);
+  run.mutable_spec()->mutable_calibration()->mutable_files()->set_digest(kHostile);
+  run.mutable_spec()->mutable_recipe()->set_block_bits(kHostile);
+  run.mutable_plan()->add_remarks(kHostile);
+  run.mutable_measured(0)->set_dataset(kHostile);
+  run.mutable_measured(0)->set_metric(kHostile);
+  for (lwqat::v1::Task& task : *run.mutable_tasks()) {
+    task.set_title(kHostile);
+    task.set_worker(kHostile);
+  }
+  auto* sensitivity = run.add_sensitivity();
+  sensitivity->set_metric(kHostile);
+  for (const double score : {1.0, 2.0, 3.0}) sensitivity->add_scores(score);
+  const std::string page = RenderRunPage(BuildRunReport(run, kHostile));
+  EXPECT_EQ(CountOf(page, "<script>alert"), 0u);
+  EXPECT_EQ(CountOf(page, "<img"), 0u);
+  EXPECT_EQ(CountOf(page, "</title>"), 1u);
+  EXPECT_EQ(CountOf(page, "<script"), CountOf(RenderRunPage(BuildRunReport(TrainedRun(), "1")), "<script"));
+  EXPECT_EQ(CountOf(page.substr(0, page.find("<script")), "alert('x')"), 0u);
+}
+
+TEST(RunPageTest, ARunThatHasDoneNothingHasAPageAllTheSame) {
+  EXPECT_THAT(RenderRunPage(BuildRunReport(lwqat::v1::Run(), "1")), HasSubstr("nothing computed"));
 }
 
 }  // namespace

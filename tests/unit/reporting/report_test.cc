@@ -78,6 +78,29 @@ TEST(Report, ARowOfGptqSaysWhatItsRoundingDependsOn) {
   EXPECT_EQ(report.rows[1].recipe, "train_size 32, damp_percent 0.01, desc_act true");
 }
 
+TEST(Report, ARowOfAFittedRoundingSaysWhatItWasFittedWith) {
+  lwqat::v1::Run fitted = MeasuredRun("signround-run", "signround", 2.5, 2.0);
+  lwqat::v1::Recipe& recipe = *fitted.mutable_plan()->mutable_recipe();
+  recipe.set_train_size(32);
+  recipe.set_val_size(4);
+  recipe.set_signround_iters(200);
+  recipe.set_signround_batch_size(8);
+  recipe.set_signround_lr(5e-3);
+  recipe.set_signround_minmax_lr(5e-3);
+  lwqat::v1::Run start = MeasuredRun("ap-run", "block_ap", 2.25, 2.0);
+  start.mutable_plan()->mutable_recipe()->set_init("omniquant");
+  start.mutable_plan()->mutable_recipe()->set_omniquant_epochs(20);
+  start.mutable_plan()->mutable_recipe()->set_omniquant_batch_size(1);
+  start.mutable_plan()->mutable_recipe()->set_omniquant_lwc_lr(5e-3);
+  const Report report = BuildReport({fitted, start, MeasuredRun("rtn-run", "rtn", 4.0, 2.0)}, 0);
+  ASSERT_EQ(report.rows.size(), 4u);
+  EXPECT_EQ(report.rows[1].recipe,
+            "train_size 32, val_size 4, signround_iters 200, signround_batch_size 8, signround_lr 0.005, "
+            "signround_minmax_lr 0.005");
+  EXPECT_EQ(report.rows[2].recipe,
+            "init omniquant, omniquant_epochs 20, omniquant_batch_size 1, omniquant_lwc_lr 0.005");
+}
+
 TEST(Report, RoundingWhoseScalesWereTrainedIsNoBaselineAndSaysWhatItTrainedOn) {
   lwqat::v1::Run trained = MeasuredRun("trained", "rtn", 2.5, 2.0);
   lwqat::v1::Recipe& recipe = *trained.mutable_plan()->mutable_recipe();

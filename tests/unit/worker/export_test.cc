@@ -164,9 +164,9 @@ TEST_F(ExportTest, ACompressedTensorsExportReadsBackBitForBitAtEveryWidth) {
 
 TEST_F(ExportTest, SymmetricExportsSaySoAndReadBackBitForBitAtEveryWidthAndOddGroups) {
   MakeModel();
-  for (const ExportFormat format : {ExportFormat::kGptqV2, ExportFormat::kCompressedTensors}) {
+  for (const ExportFormat format : {ExportFormat::kGptqV2, ExportFormat::kGptq, ExportFormat::kCompressedTensors}) {
     for (const int bits : {2, 3, 4, 5, 6, 8}) {
-      if (!FormatHolds(format, bits)) continue;
+      if (!FormatHolds(format, bits, ZeroPoints::kSymmetric)) continue;
       for (const int64_t group_size : {-1, 32, 16, 1}) {
         MakeSymmetricBlocks(bits, group_size);
         const auto result = ExportSymmetric(format);
@@ -174,7 +174,7 @@ TEST_F(ExportTest, SymmetricExportsSaySoAndReadBackBitForBitAtEveryWidthAndOddGr
         const FileTree exported = OpenExport(*result);
         ExpectReadsBack(exported);
         const std::string text(exported.ReadAll("config.json")->view());
-        const std::string says = format == ExportFormat::kGptqV2 ? "\"sym\": true" : "\"symmetric\": true";
+        const std::string says = format != ExportFormat::kCompressedTensors ? "\"sym\": true" : "\"symmetric\": true";
         EXPECT_THAT(text, HasSubstr(says)) << WordOf(format) << " " << bits;
       }
     }
@@ -193,7 +193,7 @@ TEST_F(ExportTest, ASymmetricExportInCompressedTensorsStoresNoZeroPoints) {
 TEST_F(ExportTest, AZeroPointThatIsNotTheMiddleIsNoSymmetricExport) {
   MakeModel();
   MakeUniformBlocks(4, 32);
-  for (const ExportFormat format : {ExportFormat::kGptqV2, ExportFormat::kCompressedTensors}) {
+  for (const ExportFormat format : {ExportFormat::kGptqV2, ExportFormat::kGptq, ExportFormat::kCompressedTensors}) {
     const auto result = ExportSymmetric(format);
     EXPECT_EQ(result.status().code(), absl::StatusCode::kInvalidArgument) << result.status();
     EXPECT_THAT(std::string(MessageOf(result.status())),

@@ -362,7 +362,8 @@ TEST_F(GgufExportTest, RepeatedExportsAreOneArtifact) {
 TEST_F(GgufExportTest, WhatLlamaCppHasNotIsRefusedByName) {
   MakeModel();
   MakeBlocks({8, 32});
-  ExpectRefused("gguf cannot hold 8 bits; formats that can: gptq_v2, compressed_tensors or fake_quant");
+  ExpectRefused(
+      "gguf cannot hold 8 bits that are not symmetric; formats that can: gptq_v2, compressed_tensors or fake_quant");
   MakeBlocks({3, 16});
   ExpectRefused("block 0 self_attn.q_proj: gguf holds groups that are multiples of 32, not of 16");
   TinyModelOptions dynamic;

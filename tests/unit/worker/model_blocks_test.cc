@@ -2,7 +2,7 @@
 // Reading blocks and head from plain and gptq_v2 models, and every way such a model can be wrong.
 #include "common/export/model_blocks.h"
 
-#include "common/export/gptq_v2/gptq_layout.h"
+#include "common/export/gptq/gptq_linear.h"
 #include "common/model/check_model.h"
 #include "common/model/model_config.h"
 #include "common/object_store/memory_store.h"

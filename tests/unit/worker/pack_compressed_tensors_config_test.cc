@@ -5,7 +5,7 @@
 
 #include <functional>
 
-#include "common/export/compressed_tensors/compressed_tensors_layout.h"
+#include "common/export/compressed_tensors/compressed_tensors_export_config.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rapidcheck/gtest.h"

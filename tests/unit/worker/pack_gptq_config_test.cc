@@ -2,7 +2,7 @@
 // quantization_config: what we write reads back linear by linear, and what we cannot read is refused by name.
 #include "common/model/gptq_config.h"
 
-#include "common/export/gptq_v2/gptq_export_config.h"
+#include "common/export/gptq/gptq_export_config.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rapidcheck/gtest.h"
@@ -88,6 +88,23 @@ RC_GTEST_PROP(GptqConfigProperty, AnyMixOfWidthsGroupsAndFullPrecisionLinearsRea
   RC_ASSERT(Describes(*MakeGptqConfig(blocks), blocks));
 }
 
+TEST(GptqConfigTest, VersionOneIsReadByItsNameAndWhereNoVersionIsNamed) {
+  const std::vector<BlockFormat> blocks = {UniformFormat(8, 32), UniformFormat(4, 32)};
+  Json json = *MakeGptqConfig(blocks, ZeroPoints::kSymmetric, ExportFormat::kGptq);
+  EXPECT_EQ(json["checkpoint_format"], "gptq");
+  EXPECT_EQ(json["format"], "gptq");
+  EXPECT_FALSE(json.contains("meta")) << "AutoRound 0.16.1 refuses version 1 with it";
+  const auto format_of = [](const Json& config) {
+    return ParseGptqConfig(config)->Of("model.layers.0.self_attn.q_proj")->format;
+  };
+  EXPECT_EQ(format_of(json), ExportFormat::kGptq);
+  json.erase("format");
+  EXPECT_EQ(format_of(json), ExportFormat::kGptq);
+  json.erase("checkpoint_format");
+  EXPECT_EQ(format_of(json), ExportFormat::kGptq) << "as GPTQModel and AutoGPTQ wrote it before there was a second";
+  EXPECT_EQ(format_of(Plain()), ExportFormat::kGptqV2);
+}
+
 TEST(GptqConfigTest, AModelWithNothingQuantizedIsRefused) {
   EXPECT_EQ(MakeGptqConfig({UniformFormat(0, 32)}).status().code(), absl::StatusCode::kInvalidArgument);
 }
@@ -102,17 +119,13 @@ TEST(GptqConfigTest, WhatIsNotSupportedIsRefusedByName) {
   Json awq = Plain();
   awq["quant_method"] = awq["method"] = "awq";
   ExpectRefused(awq, kPrecondition, "quant_method 'awq' is not supported; supported: gptq, compressed-tensors");
-  Json v1 = Plain();
-  v1["checkpoint_format"] = v1["format"] = "gptq";
-  ExpectRefused(v1, kPrecondition, "checkpoint_format 'gptq' (v1 stores zero points minus one)");
-  Json unnamed = Plain();
-  unnamed.erase("checkpoint_format");
-  unnamed.erase("format");
-  ExpectRefused(unnamed, kPrecondition, "checkpoint_format 'gptq'");
   Json marlin = Plain();
   marlin["checkpoint_format"] = marlin["format"] = "marlin";
-  ExpectRefused(marlin, kPrecondition, "checkpoint_format 'marlin'");
-  ExpectRefused(with("bits", 7), kPrecondition, "7 bits are not supported in gptq_v2; supported: 2, 3, 4, 8");
+  ExpectRefused(marlin, kPrecondition, "checkpoint_format 'marlin' is not supported; supported: gptq, gptq_v2");
+  Json known = Plain();
+  known["checkpoint_format"] = known["format"] = "compressed_tensors";
+  ExpectRefused(known, kPrecondition, "checkpoint_format 'compressed_tensors'");
+  ExpectRefused(with("bits", 7), kPrecondition, "7 bits are not supported in GPTQ's layout; supported: 2, 3, 4, 8");
   ExpectRefused(with("bits", 5), kPrecondition, "5 bits");
   ExpectRefused(with("desc_act", true), kPrecondition, "desc_act");
   ExpectRefused(with("pack_dtype", "int64"), kPrecondition, "pack_dtype \"int64\"");

@@ -21,6 +21,7 @@
 #include "common/recipe/train_settings.h"
 #include "common/task/quant_choice.h"
 #include "worker/qat/api/block.h"
+#include "worker/qat/api/checkpoints.h"
 #include "worker/qat/api/execution.h"
 
 namespace lwq::qat {
@@ -107,10 +108,11 @@ struct TrainOutcome {
 };
 
 // `unit`: consecutive blocks at full precision (or the latent ones of `start`), one for each of UnitChoices; mostly a
-// single one.
+// single one. `checkpoints`: between two steps the training is saved there, and an earlier attempt's is gone on with;
+// null: neither.
 StatusOr<TrainOutcome> TrainBlock(const LlamaConfig& config, const std::vector<BlockState>& unit,
                                   const TrainInputs& inputs, const TrainOptions& options, const ProgressSink& progress,
-                                  const CancelToken& cancel);
+                                  const CancelToken& cancel, Checkpoints* checkpoints = nullptr);
 
 // How each block of the unit is quantized: bits and group_size, then `rest`.
 std::vector<QuantChoice> UnitChoices(const TrainOptions& options);

@@ -13,7 +13,7 @@ namespace lwq::qat {
 StatusOr<BlockState> QuantizeRtn(const LlamaConfig& config, const BlockState& block, const RtnOptions& options) {
   return TorchGuard("round-to-nearest quantization", [&]() -> StatusOr<BlockState> {
     const c10::NoGradGuard no_grad;
-    BlockState quantized;
+    BlockState quantized = LoadRest(config, block);
     for (const LinearKind kind : kAllLinears) {
       const at::Tensor weight = LoadLinear(config, block, kind, at::kFloat, at::kCPU);
       const QuantizerInit init =
@@ -24,14 +24,6 @@ StatusOr<BlockState> QuantizeRtn(const LlamaConfig& config, const BlockState& bl
       if (!linear.ok()) return Annotate(linear.status(), LinearName(kind));
       quantized.linears[kind] = *std::move(linear);
     }
-    quantized.biases = block.biases;
-    if (config.query_key_norms) {
-      quantized.query_norm = ToHostTensor(LoadHeadNorm(config, block.query_norm, kQueryNorm, at::kCPU));
-      quantized.key_norm = ToHostTensor(LoadHeadNorm(config, block.key_norm, kKeyNorm, at::kCPU));
-    }
-    quantized.input_norm = ToHostTensor(LoadNorm(config, block.input_norm, kInputNorm, at::kCPU));
-    quantized.post_attention_norm =
-        ToHostTensor(LoadNorm(config, block.post_attention_norm, kPostAttentionNorm, at::kCPU));
     return quantized;
   });
 }

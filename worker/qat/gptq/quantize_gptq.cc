@@ -53,8 +53,8 @@ class Gptq {
     Check();
     tensors_ = LoadBlock(config, block, compute_type_, device);
     outcome_.linears.resize(std::size(kAllLinears));
-    CopyRest(outcome_.block);
-    if (options.keep_latent) CopyRest(outcome_.latent);
+    outcome_.block = LoadRest(config, block);
+    if (options.keep_latent) outcome_.latent = outcome_.block;
   }
 
   GptqOutcome Run() {
@@ -74,17 +74,6 @@ class Gptq {
     if (options_.damp_percent > 0 && options_.damp_percent <= 1) return;
     throw StatusError(absl::InvalidArgumentError(
         absl::StrCat("damp_percent is ", options_.damp_percent, ": it must be above 0 and at most 1")));
-  }
-
-  // What is not quantized.
-  void CopyRest(BlockState& state) const {
-    state.biases = block_.biases;
-    state.input_norm = ToHostTensor(LoadNorm(config_, block_.input_norm, kInputNorm, at::kCPU));
-    state.post_attention_norm =
-        ToHostTensor(LoadNorm(config_, block_.post_attention_norm, kPostAttentionNorm, at::kCPU));
-    if (!config_.query_key_norms) return;
-    state.query_norm = ToHostTensor(LoadHeadNorm(config_, block_.query_norm, kQueryNorm, at::kCPU));
-    state.key_norm = ToHostTensor(LoadHeadNorm(config_, block_.key_norm, kKeyNorm, at::kCPU));
   }
 
   at::Tensor HessianOf(const Stage& stage) {

@@ -76,9 +76,15 @@ at::Tensor LoadBias(const LlamaConfig& config, const BlockState& block, LinearKi
 }
 
 BlockTensors LoadBlock(const LlamaConfig& config, const BlockState& block, at::ScalarType type, at::Device device) {
+  BlockTensors tensors = LoadRestTensors(config, block, type, device);
+  for (const LinearKind kind : kAllLinears) tensors[kind] = LoadLinear(config, block, kind, type, device);
+  return tensors;
+}
+
+BlockTensors LoadRestTensors(const LlamaConfig& config, const BlockState& block, at::ScalarType type,
+                             at::Device device) {
   BlockTensors tensors;
   for (const LinearKind kind : kAllLinears) {
-    tensors[kind] = LoadLinear(config, block, kind, type, device);
     tensors.biases[static_cast<size_t>(kind)] = LoadBias(config, block, kind, type, device);
   }
   tensors.query_norm = LoadHeadNorm(config, block.query_norm, kQueryNorm, device);
@@ -86,6 +92,18 @@ BlockTensors LoadBlock(const LlamaConfig& config, const BlockState& block, at::S
   tensors.input_norm = LoadNorm(config, block.input_norm, kInputNorm, device);
   tensors.post_attention_norm = LoadNorm(config, block.post_attention_norm, kPostAttentionNorm, device);
   return tensors;
+}
+
+BlockState LoadRest(const LlamaConfig& config, const BlockState& block) {
+  BlockState rest;
+  rest.biases = block.biases;
+  rest.input_norm = ToHostTensor(LoadNorm(config, block.input_norm, kInputNorm, at::kCPU));
+  rest.post_attention_norm = ToHostTensor(LoadNorm(config, block.post_attention_norm, kPostAttentionNorm, at::kCPU));
+  if (config.query_key_norms) {
+    rest.query_norm = ToHostTensor(LoadHeadNorm(config, block.query_norm, kQueryNorm, at::kCPU));
+    rest.key_norm = ToHostTensor(LoadHeadNorm(config, block.key_norm, kKeyNorm, at::kCPU));
+  }
+  return rest;
 }
 
 HeadTensors LoadHead(const LlamaConfig& config, const HeadWeights& head, at::ScalarType type, at::Device device) {

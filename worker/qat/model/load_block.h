@@ -34,6 +34,12 @@ at::Tensor LoadBias(const LlamaConfig& config, const BlockState& block, LinearKi
 
 BlockTensors LoadBlock(const LlamaConfig& config, const BlockState& block, at::ScalarType type, at::Device device);
 
+// All but the linears, which are not there: as tensors, and as what a quantized block keeps beside its own (norms in
+// float32, biases as they came).
+BlockTensors LoadRestTensors(const LlamaConfig& config, const BlockState& block, at::ScalarType type,
+                             at::Device device);
+BlockState LoadRest(const LlamaConfig& config, const BlockState& block);
+
 // The norm in float32, the head in `type`. The embedding is not looked at.
 HeadTensors LoadHead(const LlamaConfig& config, const HeadWeights& head, at::ScalarType type, at::Device device);
 

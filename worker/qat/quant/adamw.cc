@@ -54,12 +54,22 @@ AdamW::AdamW(const AdamWOptions& options, std::vector<Group> groups) : options_(
 void AdamW::AddParameter(at::Tensor param, int group) {
   LWQ_CHECK(group >= 0 && group < static_cast<int>(groups_.size()), "AdamW has no group ", group);
   LWQ_CHECK(param.scalar_type() == at::kFloat, "AdamW's parameters are fp32");
-  parameters_.push_back({std::move(param), {}, {}, group, 0});
+  parameters_.push_back({std::move(param), group, {}});
 }
 
 void AdamW::SetLr(int group, double lr) {
   LWQ_CHECK(group >= 0 && group < static_cast<int>(groups_.size()), "AdamW has no group ", group);
   groups_[static_cast<size_t>(group)].lr = lr;
+}
+
+void AdamW::SetState(size_t parameter, ParameterState state) {
+  const at::Tensor& param = parameters_.at(parameter).param;
+  for (const at::Tensor& moment : {state.exp_avg, state.exp_avg_sq}) {
+    LWQ_CHECK(moment.defined() == (state.steps > 0), "AdamW's moments begin with the first step");
+    LWQ_CHECK(!moment.defined() || (moment.sizes() == param.sizes() && moment.scalar_type() == at::kFloat),
+              "AdamW's moments have the shape of their parameter");
+  }
+  parameters_[parameter].state = std::move(state);
 }
 
 void AdamW::Step() {
@@ -72,22 +82,22 @@ void AdamW::Step() {
     Parameter& p = parameters_[i];
     const at::Tensor& grad = p.param.grad();
     if (!grad.defined()) continue;
-    if (!p.exp_avg.defined()) {
-      p.exp_avg = at::zeros_like(p.param);
-      p.exp_avg_sq = at::zeros_like(p.param);
+    if (!p.state.exp_avg.defined()) {
+      p.state.exp_avg = at::zeros_like(p.param);
+      p.state.exp_avg_sq = at::zeros_like(p.param);
     }
-    ++p.steps;
+    ++p.state.steps;
     const Group& group = groups_[static_cast<size_t>(p.group)];
     if (!CanFuse(p.param, grad)) {
-      AdamWStepReference(options_, group, p.steps, grad, p.param, p.exp_avg, p.exp_avg_sq);
+      AdamWStepReference(options_, group, p.state.steps, grad, p.param, p.state.exp_avg, p.state.exp_avg_sq);
       continue;
     }
-    constants[i] = MakeConstants(options_, group, p.steps);
+    constants[i] = MakeConstants(options_, group, p.state.steps);
     grads.push_back(grad.contiguous());
     for (int64_t first = 0; first < p.param.numel(); first += kPieceElements) {
       pieces.push_back({&constants[i], std::min(kPieceElements, p.param.numel() - first),
                         grads.back().data_ptr<float>() + first, p.param.data_ptr<float>() + first,
-                        p.exp_avg.data_ptr<float>() + first, p.exp_avg_sq.data_ptr<float>() + first});
+                        p.state.exp_avg.data_ptr<float>() + first, p.state.exp_avg_sq.data_ptr<float>() + first});
     }
   }
   const KernelSet& kernels = ActiveKernels();

@@ -12,6 +12,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -37,6 +38,17 @@ class AdamW {
   void AddParameter(at::Tensor param, int group);
   void SetLr(int group, double lr);
 
+  // What the steps so far have made of a parameter, counted in the order in which they were added. For checkpoints: m
+  // and v are shared, not copied.
+  struct ParameterState {
+    at::Tensor exp_avg;     // m, undefined before the first step
+    at::Tensor exp_avg_sq;  // v
+    int64_t steps = 0;
+  };
+  const ParameterState& state(size_t parameter) const { return parameters_.at(parameter).state; }
+  // Requires m and v of the parameter's shape, fp32, contiguous, on its device; or neither and no steps.
+  void SetState(size_t parameter, ParameterState state);
+
   // One step for every parameter that has a gradient (others keep values and state, as in PyTorch). NaN gradients give
   // NaN parameters.
   void Step();
@@ -46,10 +58,8 @@ class AdamW {
  private:
   struct Parameter {
     at::Tensor param;
-    at::Tensor exp_avg;     // m, undefined before the first step
-    at::Tensor exp_avg_sq;  // v
     int group = 0;
-    int64_t steps = 0;
+    ParameterState state;
   };
 
   AdamWOptions options_;

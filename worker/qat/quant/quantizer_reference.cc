@@ -74,15 +74,16 @@ class TrueClamp : public torch::autograd::Function<TrueClamp> {
 // Of 2 bits: zero points become 1 or 2. Where one moves, the levels on the side of the longer tail are fewer than the
 // range asked for, and the scale grows until they reach its end.
 void MoveToMiddle(const at::Tensor& minimum, const at::Tensor& maximum, double min_scale, QuantizerInit& init) {
-  const at::Tensor zero = at::clamp(init.zero_point, kLowMiddleZeroPoint, kHighMiddleZeroPoint);
+  const at::Tensor rounded = at::round(init.zero_point.detach());
+  const at::Tensor zero = at::clamp(rounded, kLowMiddleZeroPoint, kHighMiddleZeroPoint);
   const at::Tensor reaching = at::maximum(maximum / (MaxCode(2) - zero), -minimum / zero);
   const at::Tensor covering = at::clamp(at::maximum(init.scale, reaching), min_scale, kMaxScale);
-  init.scale = at::where(zero == init.zero_point, init.scale, covering);
-  init.zero_point = zero;
+  init.scale = at::where(zero == rounded, init.scale, covering);
+  init.zero_point = ExactlyStraightThrough(zero, init.zero_point);
 }
 
-QuantizerInit InitSymmetric(const at::Tensor& grouped, int bits, double min_scale) {
-  const at::Tensor largest = at::amax(at::abs(grouped), {-1}, /*keepdim=*/true);
+QuantizerInit SymmetricOfRange(const at::Tensor& minimum, const at::Tensor& maximum, int bits, double min_scale) {
+  const at::Tensor largest = at::maximum(at::abs(minimum), at::abs(maximum));
   const at::Tensor scale = at::clamp(largest / SymmetricZeroPoint(bits), min_scale, kMaxScale);
   return {scale, at::full_like(scale, SymmetricZeroPoint(bits))};
 }
@@ -136,18 +137,24 @@ QuantizerInit InitQuantizer(const at::Tensor& weight, int bits, int64_t group_si
   }
   c10::AutoGradMode no_grad(false);
   const at::Tensor grouped = weight.detach().to(at::kFloat).reshape({-1, ResolveGroupSize(weight.size(1), group_size)});
-  if (zero_points == ZeroPoints::kSymmetric) return InitSymmetric(grouped, bits, min_scale);
   at::Tensor minimum = at::amin(grouped, {-1}, /*keepdim=*/true);
   at::Tensor maximum = at::amax(grouped, {-1}, /*keepdim=*/true);
   if (range_contains_zero) {
     minimum = minimum.clamp_max(0);
     maximum = maximum.clamp_min(0);
   }
-  const at::Tensor scale = at::clamp((maximum - minimum) / MaxCode(bits), min_scale, kMaxScale);
-  const at::Tensor offset = at::clamp(minimum / scale, -kMaxInitialZeroPoint, kMaxInitialZeroPoint);
-  QuantizerInit init = {scale, at::round(-offset)};
-  if (zero_points == ZeroPoints::kMiddle && bits == 2) MoveToMiddle(minimum, maximum, min_scale, init);
+  QuantizerInit init = QuantizerOfRange(minimum, maximum, bits, min_scale, zero_points);
+  init.zero_point = at::round(init.zero_point);
   return init;
+}
+
+QuantizerInit QuantizerOfRange(const at::Tensor& minimum, const at::Tensor& maximum, int bits, double min_scale,
+                               ZeroPoints zero_points) {
+  if (zero_points == ZeroPoints::kSymmetric) return SymmetricOfRange(minimum, maximum, bits, min_scale);
+  const at::Tensor scale = at::clamp((maximum - minimum) / MaxCode(bits), min_scale, kMaxScale);
+  QuantizerInit quantizer = {scale, -at::clamp(minimum / scale, -kMaxInitialZeroPoint, kMaxInitialZeroPoint)};
+  if (zero_points == ZeroPoints::kMiddle && bits == 2) MoveToMiddle(minimum, maximum, min_scale, quantizer);
+  return quantizer;
 }
 
 at::Tensor FakeQuantReference(const at::Tensor& weight, const at::Tensor& scale, const at::Tensor& zero_point, int bits,

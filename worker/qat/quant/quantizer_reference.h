@@ -53,6 +53,11 @@ struct QuantizerInit {
 // other two scales in use clip less and round everything more coarsely: 2 max|w| / qmax, the symmetric range cut into
 // qmax steps (GPTQ's reference quantizer with sym, arXiv 2210.17323), and max|w| / (2^(bits − 1) − 1), which leaves one
 // code unused. docs/adr/0037-served.md has what they cost (scripts/compare_symmetric_scales).
+//
+// QuantizerOfRange is that of ranges [minimum, maximum], [rows, 1] each, with zero points before they are rounded:
+// differentiable, a confined zero point's gradient straight through, none through a scale at one of its ends.
+QuantizerInit QuantizerOfRange(const at::Tensor& minimum, const at::Tensor& maximum, int bits, double min_scale,
+                               ZeroPoints zero_points);
 QuantizerInit InitQuantizer(const at::Tensor& weight, int bits, int64_t group_size, bool range_contains_zero,
                             double min_scale = kMinScale, ZeroPoints zero_points = ZeroPoints::kAny);
 

@@ -7,6 +7,7 @@
 
 #include <limits>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
@@ -22,6 +23,13 @@ class BestKeeper {
 
   // +∞ before the first state.
   double loss() const { return loss_; }
+  // Null before the first.
+  const std::vector<TrainedBlock>* best() const { return best_.has_value() ? &*best_ : nullptr; }
+  // As a keeper was when these were its loss() and best().
+  void Restore(double loss, std::optional<std::vector<TrainedBlock>> best) {
+    loss_ = loss;
+    best_ = std::move(best);
+  }
   // Requires that a state has been kept.
   std::vector<TrainedBlock> Take() { return std::move(*best_); }
 

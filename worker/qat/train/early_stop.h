@@ -22,6 +22,12 @@ class EarlyStop {
   // True when training should stop now. NaN is no improvement.
   bool Observe(double val_loss);
 
+  // As an EarlyStop of the same options was when these were its best() and failures().
+  void Restore(double best, int64_t failures) {
+    best_ = best;
+    failures_ = failures;
+  }
+
   double best() const { return best_; }
   int64_t failures() const { return failures_; }
 

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <optional>
 
 #include "worker/qat/api/train_block.h"
 #include "worker/qat/device/cpu_allocator.h"
@@ -10,9 +11,8 @@
 #include "worker/qat/device/threads.h"
 #include "worker/qat/device/torch_guard.h"
 #include "worker/qat/model/streaming.h"
-#include "worker/qat/train/best_keeper.h"
-#include "worker/qat/train/early_stop.h"
 #include "worker/qat/train/train_options.h"
+#include "worker/qat/train/training_state.h"
 #include "worker/qat/train/unit_trainer.h"
 
 namespace lwq::qat {
@@ -20,86 +20,121 @@ namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
+// Seconds of an epoch, those before an interruption included.
+class EpochClock {
+ public:
+  void Start(double seconds_before) {
+    seconds_before_ = seconds_before;
+    start_ = std::chrono::steady_clock::now();
+  }
+  double Seconds() const {
+    return seconds_before_ + std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  }
+
+ private:
+  double seconds_before_ = 0;
+  std::chrono::steady_clock::time_point start_;
+};
+
 // One call of TrainBlock: the loop around UnitTrainer.
 class Training {
  public:
   Training(const LlamaConfig& config, const std::vector<BlockState>& unit, const TrainInputs& inputs,
            const TrainOptions& options, const TrainPlan& plan, at::Device device, const ProgressSink& progress,
-           const CancelToken& cancel)
+           const CancelToken& cancel, Checkpoints* checkpoints)
       : inputs_(inputs),
         options_(options),
         plan_(plan),
         device_(device),
         progress_(progress),
         cancel_(cancel),
-        trainer_(config, unit, options, plan.seqlen, device, inputs.start),
-        early_stop_(options.early_stop, options.early_stop_resets) {
-    outcome_.steps_planned = plan.steps;
+        checkpoints_(checkpoints),
+        state_{.trainer = UnitTrainer(config, unit, options, plan.seqlen, device, inputs.start),
+               .early_stop = EarlyStop(options.early_stop, options.early_stop_resets),
+               .best = {},
+               .outcome = {}} {
+    state_.outcome.steps_planned = plan.steps;
   }
 
+  // Instead of the beginning. Errors of RestoreTraining, after which this object is of no use.
+  Status Restore(CheckpointReader& earlier) { return RestoreTraining(earlier, plan_, options_, state_); }
+
   TrainOutcome Run() {
-    if (!ValidateInitialState()) return std::move(outcome_);
-    while (outcome_.steps < plan_.steps && !outcome_.stopped_early) {
-      if (!TrainEpoch()) return std::move(outcome_);
+    if (state_.outcome.steps == 0 && !ValidateInitialState()) return std::move(state_.outcome);
+    while (state_.outcome.steps < plan_.steps && !state_.outcome.stopped_early) {
+      if (!TrainEpoch()) return std::move(state_.outcome);
     }
     Finish();
-    return std::move(outcome_);
+    return std::move(state_.outcome);
   }
 
  private:
   bool validates() const { return plan_.val_samples > 0; }
   double epochs_done() const {
-    return outcome_.steps == 0 ? 0 : static_cast<double>(outcome_.steps) / static_cast<double>(plan_.batches_per_epoch);
+    return state_.outcome.steps == 0
+               ? 0
+               : static_cast<double>(state_.outcome.steps) / static_cast<double>(plan_.batches_per_epoch);
   }
 
   // False when the loss is not finite; the outcome then says where.
   bool CheckFinite(double loss) {
     if (std::isfinite(loss)) return true;
-    outcome_.diverged = Divergence{.epoch = epochs_done(), .step = outcome_.steps, .loss = loss};
+    state_.outcome.diverged = Divergence{.epoch = epochs_done(), .step = state_.outcome.steps, .loss = loss};
     return false;
   }
 
   bool ValidateInitialState() {
-    outcome_.initial_val_loss = ValidationLoss();
-    if (validates() && !CheckFinite(outcome_.initial_val_loss)) return false;
-    ObserveValidation(outcome_.initial_val_loss);
+    state_.outcome.initial_val_loss = ValidationLoss();
+    if (validates() && !CheckFinite(state_.outcome.initial_val_loss)) return false;
+    ObserveValidation(state_.outcome.initial_val_loss);
     return true;
   }
 
   std::vector<TrainedBlock> Present() const {
     std::vector<TrainedBlock> blocks;
-    for (const LatentBlock& block : trainer_.blocks()) {
+    for (const LatentBlock& block : state_.trainer.blocks()) {
       blocks.push_back({.block = block.Derive(), .latent = options_.keep_latent ? block.Latent() : BlockState{}});
     }
     return blocks;
   }
 
   void ObserveValidation(double val_loss) {
-    outcome_.final_val_loss = val_loss;
-    best_val_loss_ = std::min(best_val_loss_, val_loss);
-    if (options_.keep_best && validates()) best_.Offer(val_loss, [&] { return Present(); });
+    state_.outcome.final_val_loss = val_loss;
+    state_.best_val_loss = std::min(state_.best_val_loss, val_loss);
+    if (options_.keep_best && validates()) state_.best.Offer(val_loss, [&] { return Present(); });
   }
 
   // Steps up to the next validation: a whole epoch, or what is left of the plan. False when diverged.
   bool TrainEpoch() {
-    const auto start = std::chrono::steady_clock::now();
-    const int64_t first = outcome_.steps;
+    epoch_.Start(state_.epoch_seconds);
+    const int64_t first = state_.outcome.steps - state_.outcome.steps % plan_.batches_per_epoch;
     const int64_t last = std::min(plan_.steps, first + plan_.batches_per_epoch);
-    while (outcome_.steps < last) {
-      if (!TrainStep(outcome_.steps - first)) return false;
+    while (state_.outcome.steps < last) {
+      OfferCheckpoint();
+      if (!TrainStep(state_.outcome.steps - first)) return false;
     }
     const double val_loss = ValidationLoss();
     if (validates() && !CheckFinite(val_loss)) return false;
-    const auto losses = outcome_.train_losses.end() - (last - first);
-    outcome_.epochs.push_back(
-        {.epoch = epochs_done(),
-         .step = last,
-         .train_loss = std::accumulate(losses, outcome_.train_losses.end(), 0.0) / static_cast<double>(last - first),
-         .val_loss = val_loss,
-         .seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count()});
+    const auto losses = state_.outcome.train_losses.end() - (last - first);
+    state_.outcome.epochs.push_back({.epoch = epochs_done(),
+                                     .step = last,
+                                     .train_loss = std::accumulate(losses, state_.outcome.train_losses.end(), 0.0) /
+                                                   static_cast<double>(last - first),
+                                     .val_loss = val_loss,
+                                     .seconds = epoch_.Seconds()});
+    state_.epoch_seconds = 0;
     ObserveValidation(val_loss);
-    outcome_.stopped_early = validates() && early_stop_.Observe(val_loss) && last < plan_.steps;
+    state_.outcome.stopped_early = validates() && state_.early_stop.Observe(val_loss) && last < plan_.steps;
     return true;
+  }
+
+  // Between two steps. Throws CANCELLED where the training is to end here.
+  void OfferCheckpoint() {
+    if (checkpoints_ == nullptr) return;
+    OrThrow(checkpoints_->AtStep(state_.outcome.steps, plan_.steps, [&](CheckpointWriter& writer) -> Status {
+      state_.epoch_seconds = epoch_.Seconds();
+      return SaveTraining(state_, writer);
+    }));
   }
 
   // One optimizer step on batch `batch` of the epoch. False when diverged.
@@ -113,17 +148,17 @@ class Training {
       const double share = static_cast<double>(count) / static_cast<double>(end - begin);
       const at::Tensor in = ReadSamples(*inputs_.train_in, first, count, device_);
       const at::Tensor target = ReadSamples(*inputs_.train_target, first, count, device_);
-      loss += share * trainer_.Accumulate(in, target, share).item<double>();
+      loss += share * state_.trainer.Accumulate(in, target, share).item<double>();
       if (!CheckFinite(loss)) return false;
-      Report("train", outcome_.steps, plan_.steps, loss);
+      Report("train", state_.outcome.steps, plan_.steps, loss);
     }
-    const double grad_norm = trainer_.GradNorm();
+    const double grad_norm = state_.trainer.GradNorm();
     if (!std::isfinite(grad_norm)) return CheckFinite(grad_norm);
-    trainer_.ScaleGradients(ClipFactor(grad_norm, options_.clip_grad));
-    trainer_.Step(RatesAt(outcome_.steps));
-    outcome_.train_losses.push_back(loss);
-    outcome_.grad_norms.push_back(grad_norm);
-    ++outcome_.steps;
+    state_.trainer.ScaleGradients(ClipFactor(grad_norm, options_.clip_grad));
+    state_.trainer.Step(RatesAt(state_.outcome.steps));
+    state_.outcome.train_losses.push_back(loss);
+    state_.outcome.grad_norms.push_back(grad_norm);
+    ++state_.outcome.steps;
     return true;
   }
 
@@ -140,14 +175,14 @@ class Training {
   // Mean over the validation samples, with the weights as they would be served; NaN without samples.
   double ValidationLoss() {
     if (!validates()) return kNaN;
-    const std::vector<BlockTensors> served = trainer_.ServedWeights();
+    const std::vector<BlockTensors> served = state_.trainer.ServedWeights();
     double sum = 0;
     for (int64_t first = 0; first < plan_.val_samples; first += plan_.micro_batch) {
       ThrowIfCancelled(cancel_);
       const int64_t count = std::min(plan_.micro_batch, plan_.val_samples - first);
       const at::Tensor in = ReadSamples(*inputs_.val_in, first, count, device_);
       const at::Tensor target = ReadSamples(*inputs_.val_target, first, count, device_);
-      sum += static_cast<double>(count) * trainer_.Loss(served, in, target);
+      sum += static_cast<double>(count) * state_.trainer.Loss(served, in, target);
       Report("validate", first + count, plan_.val_samples, kNaN);
     }
     return sum / static_cast<double>(plan_.val_samples);
@@ -155,24 +190,24 @@ class Training {
 
   void Finish() {
     if (options_.keep_best && validates()) {
-      outcome_.final_val_loss = best_.loss();
-      outcome_.blocks = best_.Take();
+      state_.outcome.final_val_loss = state_.best.loss();
+      state_.outcome.blocks = state_.best.Take();
     } else {
-      outcome_.blocks = Present();
+      state_.outcome.blocks = Present();
     }
-    outcome_.best_val_loss = validates() ? best_val_loss_ : kNaN;
-    outcome_.epochs_trained = epochs_done();
+    state_.outcome.best_val_loss = validates() ? state_.best_val_loss : kNaN;
+    state_.outcome.epochs_trained = epochs_done();
     CountFlips();
   }
 
   void CountFlips() {
-    for (size_t i = 0; i < outcome_.blocks.size(); ++i) {
-      TrainedBlock& trained = outcome_.blocks[i];
-      const LatentBlock::ZeroPointFlips count = trainer_.blocks()[i].CountFlips(trained.block);
+    for (size_t i = 0; i < state_.outcome.blocks.size(); ++i) {
+      TrainedBlock& trained = state_.outcome.blocks[i];
+      const LatentBlock::ZeroPointFlips count = state_.trainer.blocks()[i].CountFlips(trained.block);
       trained.zero_point_flips = count.flips;
       trained.zero_points = count.groups;
-      outcome_.zero_point_flips += count.flips;
-      outcome_.zero_points += count.groups;
+      state_.outcome.zero_point_flips += count.flips;
+      state_.outcome.zero_points += count.groups;
     }
   }
 
@@ -186,25 +221,47 @@ class Training {
   at::Device device_;
   const ProgressSink& progress_;
   const CancelToken& cancel_;
-  UnitTrainer trainer_;
-  EarlyStop early_stop_;
-  BestKeeper best_;
-  double best_val_loss_ = std::numeric_limits<double>::infinity();
-  TrainOutcome outcome_;
+  Checkpoints* const checkpoints_;  // null: none
+  TrainingState state_;
+  EpochClock epoch_;
 };
+
+// From what an earlier attempt left, where it left something of use. True when it turned out to be of none while it was
+// read: then `training` is of none either.
+StatusOr<bool> GoOn(Checkpoints* checkpoints, Training& training) {
+  if (checkpoints == nullptr) return false;
+  LWQ_ASSIGN_OR_RETURN(std::optional<CheckpointReader> earlier, checkpoints->Earlier());
+  if (!earlier.has_value()) return false;
+  const Status restored = training.Restore(*earlier);
+  if (restored.ok()) {
+    checkpoints->GoesOnFrom(earlier->stamp());
+    return false;
+  }
+  if (!IsUnusableCheckpoint(restored)) return restored;
+  checkpoints->Refused(restored);
+  return true;
+}
 
 }  // namespace
 
 StatusOr<TrainOutcome> TrainBlock(const LlamaConfig& config, const std::vector<BlockState>& unit,
                                   const TrainInputs& inputs, const TrainOptions& options, const ProgressSink& progress,
-                                  const CancelToken& cancel) {
+                                  const CancelToken& cancel, Checkpoints* checkpoints) {
   return TorchGuard("training a block", [&]() -> StatusOr<TrainOutcome> {
     LWQ_ASSIGN_OR_RETURN(const TrainPlan plan, PlanTraining(config, unit.size(), inputs, options));
     LWQ_ASSIGN_OR_RETURN(const at::Device device, OpenDevice(options.execution.device));
     const ScopedThreads threads(options.execution.threads);
     // Training needs the most memory and takes long: what tasks before left in the caches fits its tensors badly.
     CpuTensorMemory().ReleaseCached();
-    return Training(config, unit, inputs, options, plan, device, progress, cancel).Run();
+    std::optional<Training> training;
+    const auto begin = [&] {
+      training.reset();
+      training.emplace(config, unit, inputs, options, plan, device, progress, cancel, checkpoints);
+    };
+    begin();
+    LWQ_ASSIGN_OR_RETURN(const bool half_restored, GoOn(checkpoints, *training));
+    if (half_restored) begin();
+    return training->Run();
   });
 }
 

@@ -96,17 +96,24 @@ std::vector<QuantChoice> UnitChoices(const TrainOptions& options) {
   return choices;
 }
 
+StatusOr<int64_t> CheckSamples(const LlamaConfig& config, const TrainInputs& inputs) {
+  return TorchGuard("training request", [&]() -> StatusOr<int64_t> {
+    LWQ_RETURN_IF_ERROR(CheckPair(config, inputs.train_in, inputs.train_target, "training"));
+    LWQ_RETURN_IF_ERROR(CheckPair(config, inputs.val_in, inputs.val_target, "validation"));
+    const int64_t seqlen = inputs.train_in->sample_shape()[0];
+    LWQ_RETURN_IF_ERROR(
+        Require(inputs.val_in->sample_shape()[0] == seqlen, "training and validation samples differ in length"));
+    return seqlen;
+  });
+}
+
 StatusOr<TrainPlan> PlanTraining(const LlamaConfig& config, size_t blocks, const TrainInputs& inputs,
                                  const TrainOptions& options) {
   return TorchGuard("training request", [&]() -> StatusOr<TrainPlan> {
     LWQ_RETURN_IF_ERROR(CheckOptions(options));
     LWQ_RETURN_IF_ERROR(CheckUnit(config, blocks, inputs.start, options));
-    LWQ_RETURN_IF_ERROR(CheckPair(config, inputs.train_in, inputs.train_target, "training"));
-    LWQ_RETURN_IF_ERROR(CheckPair(config, inputs.val_in, inputs.val_target, "validation"));
     TrainPlan plan;
-    plan.seqlen = inputs.train_in->sample_shape()[0];
-    LWQ_RETURN_IF_ERROR(
-        Require(inputs.val_in->sample_shape()[0] == plan.seqlen, "training and validation samples differ in length"));
+    LWQ_ASSIGN_OR_RETURN(plan.seqlen, CheckSamples(config, inputs));
     plan.train_samples = inputs.train_in->samples();
     plan.val_samples = inputs.val_in->samples();
     plan.micro_batch = options.batch_size / options.gradient_accumulation_steps;

@@ -18,6 +18,10 @@ struct TrainPlan {
   int64_t steps = 0;
 };
 
+// Inputs and targets of equal number and length, which is returned. INVALID_ARGUMENT naming the sample set that is
+// wrong.
+StatusOr<int64_t> CheckSamples(const LlamaConfig& config, const TrainInputs& inputs);
+
 // `blocks`: in the unit. INVALID_ARGUMENT naming the option, the block, or the sample set that is wrong.
 StatusOr<TrainPlan> PlanTraining(const LlamaConfig& config, size_t blocks, const TrainInputs& inputs,
                                  const TrainOptions& options);

@@ -3,36 +3,14 @@
 
 #include <ATen/ops/stack.h>
 #include <c10/core/GradMode.h>
-#include <torch/csrc/autograd/autograd.h>
-#include <torch/csrc/autograd/custom_function.h>
 
+#include <utility>
+
+#include "absl/strings/str_cat.h"
 #include "worker/qat/model/block_forward.h"
+#include "worker/qat/train/mean_squared_error.h"
 
 namespace lwq::qat {
-namespace {
-
-// The mean of (out − target)², with one pass over memory as its gradient: at::mse_loss has no meta kernel for it in
-// LibTorch 1.13, and that of composed operators takes four. Bits as theirs: doubling is exact.
-class MeanSquare : public torch::autograd::Function<MeanSquare> {
- public:
-  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& out,
-                            const at::Tensor& target) {
-    const at::Tensor difference = out.sub(target);
-    context->save_for_backward({difference});
-    return difference.pow(2).mean();
-  }
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
-                                                 torch::autograd::variable_list upstream) {
-    const at::Tensor difference = context->get_saved_variables()[0];
-    return {difference.mul(upstream[0].div(difference.numel()).mul(2)), at::Tensor()};
-  }
-};
-
-at::Tensor MeanSquaredError(const at::Tensor& out, const at::Tensor& target) {
-  return MeanSquare::apply(out, target);
-}
-
-}  // namespace
 
 UnitTrainer::UnitTrainer(const LlamaConfig& config, const std::vector<BlockState>& unit, const TrainOptions& options,
                          int64_t seqlen, at::Device device, const std::vector<BlockState>& start)
@@ -87,6 +65,18 @@ void UnitTrainer::Step(const LearningRates& rates) {
   optimizer_.SetLr(kWeightGroup, rates.weight);
   optimizer_.Step();
   optimizer_.ZeroGrad();
+}
+
+std::vector<LatentBlock::NamedParameter> UnitTrainer::TrainedParameters() const {
+  std::vector<LatentBlock::NamedParameter> trained;
+  for (size_t i = 0; i < blocks_.size(); ++i) {
+    for (LatentBlock::NamedParameter& parameter : blocks_[i].parameters()) {
+      if (!parameter.tensor.requires_grad()) continue;
+      parameter.name = absl::StrCat(i, ".", parameter.name);
+      trained.push_back(std::move(parameter));
+    }
+  }
+  return trained;
 }
 
 std::vector<BlockTensors> UnitTrainer::ServedWeights() const {

@@ -50,6 +50,13 @@ class UnitTrainer {
 
   const std::vector<LatentBlock>& blocks() const { return blocks_; }
 
+  // Every parameter that is trained, in the optimizer's order: "<place in the unit>." and its name. Shares the
+  // parameters' memory.
+  std::vector<LatentBlock::NamedParameter> TrainedParameters() const;
+  // Its parameters are those, counted alike.
+  const AdamW& optimizer() const { return optimizer_; }
+  AdamW& optimizer() { return optimizer_; }
+
  private:
   at::Tensor Forward(const at::Tensor& in) const;
 
