@@ -51,7 +51,7 @@ find_package(prometheus-cpp CONFIG REQUIRED)
 find_package(yaml-cpp CONFIG REQUIRED)
 find_package(CLI11 CONFIG REQUIRED)
 find_package(ZLIB REQUIRED)
-find_package(Boost 1.71 REQUIRED)  # headers alone, for common/search
+find_package(Boost 1.71 REQUIRED)  # headers alone, for common/search and reporting/trackers
 find_package(CURL 7.84 REQUIRED)  # common/http
 find_package(pugixml CONFIG REQUIRED)  # common/s3
 find_package(Snappy CONFIG REQUIRED)  # common/parquet

@@ -6,6 +6,7 @@
 
 #include "reporting/json_text.h"
 #include "reporting/run_facts.h"
+#include "reporting/task_metrics.h"
 #include "reporting/training_outcome.h"
 
 namespace lwq::reporting {
@@ -14,16 +15,6 @@ namespace {
 using lwqat::v1::BlockPlan;
 using lwqat::v1::Run;
 using lwqat::v1::Task;
-
-std::optional<double> NumberOf(const Json& metrics, std::string_view key) {
-  const auto value = JsonDouble(metrics, key, "metrics");
-  return value.ok() ? std::optional<double>(*value) : std::nullopt;
-}
-
-std::optional<int64_t> IntegerOf(const Json& metrics, std::string_view key) {
-  const auto value = JsonInt(metrics, key, "metrics");
-  return value.ok() ? std::optional<int64_t>(*value) : std::nullopt;
-}
 
 template <typename T>
 void AddTo(std::optional<T>* sum, std::optional<T> value) {
@@ -48,10 +39,7 @@ const Json& MetricsOfBlock(const Json& metrics, int place) {
 }
 
 void AddTraining(const Task& task, int place, int unit_blocks, LayerResult* layer) {
-  Json metrics = Json::object();
-  if (auto parsed = ParseJson(task.metrics_json(), "metrics"); parsed.ok() && parsed->is_object()) {
-    metrics = *std::move(parsed);
-  }
+  const Json metrics = MetricsOf(task);
   const Json& own = MetricsOfBlock(metrics, place);
   AddTo(&layer->epochs_trained, NumberOf(metrics, "epochs_trained"));
   AddTo(&layer->steps, IntegerOf(metrics, "steps"));
@@ -71,9 +59,9 @@ void AddTraining(const Task& task, int place, int unit_blocks, LayerResult* laye
 }
 
 void AddScales(const Task& task, LayerResult* layer) {
-  const auto metrics = ParseJson(task.metrics_json(), "metrics");
-  if (!metrics.ok() || !metrics->is_object() || !metrics->contains("sources")) return;
-  for (const Json& found : metrics->at("sources")) {
+  const Json metrics = MetricsOf(task);
+  if (!metrics.contains("sources")) return;
+  for (const Json& found : metrics.at("sources")) {
     const auto source = JsonString(found, "source", "metrics");
     const auto exponent = NumberOf(found, "exponent");
     if (source.ok() && exponent.has_value()) layer->scale_exponents.emplace_back(*source, *exponent);

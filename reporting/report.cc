@@ -10,6 +10,7 @@
 #include "reporting/metric.h"
 #include "reporting/recipe_words.h"
 #include "reporting/run_facts.h"
+#include "reporting/task_metrics.h"
 #include "reporting/training_outcome.h"
 
 namespace lwq::reporting {
@@ -48,10 +49,8 @@ int64_t StepsOf(const Run& run) {
   bool known = false;
   for (const auto& task : run.tasks()) {
     const bool trains = task.kind() == "train_block" || task.kind() == "fit_rounding" || task.kind() == "train_scales";
-    if (!trains || IsSensitivityTask(task) || task.metrics_json().empty()) continue;
-    const auto metrics = ParseJson(task.metrics_json(), "metrics");
-    if (!metrics.ok() || !metrics->is_object()) continue;
-    if (const auto steps = JsonInt(*metrics, "steps", "metrics"); steps.ok()) {
+    if (!trains || IsSensitivityTask(task)) continue;
+    if (const auto steps = IntegerOf(MetricsOf(task), "steps"); steps.has_value()) {
       trained += *steps;
       known = true;
     }

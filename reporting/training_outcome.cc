@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "reporting/run_facts.h"
+#include "reporting/task_metrics.h"
 
 namespace lwq::reporting {
 namespace {
@@ -19,9 +20,7 @@ constexpr char kLoweredNothing[] = "training lowered no loss";
 
 Json MetricsOfTraining(const Task& task) {
   const bool trains = task.kind() == "train_block" || task.kind() == "fit_rounding";
-  if (!trains || task.metrics_json().empty()) return Json::object();
-  auto metrics = ParseJson(task.metrics_json(), "metrics");
-  return metrics.ok() && metrics->is_object() ? *std::move(metrics) : Json::object();
+  return trains ? MetricsOf(task) : Json::object();
 }
 
 bool KeptInitialState(const Json& metrics) {

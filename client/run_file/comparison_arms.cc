@@ -1,15 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/run_file/comparison_arms.h"
 
-#include <algorithm>
-
-#include "common/recipe/choices.h"
-
 namespace lwq::client {
-namespace {
 
-std::vector<ComparisonArm> AllArms() {
-  return {
+const std::vector<ComparisonArm>& ComparisonArms() {
+  static const auto* const kArms = new std::vector<ComparisonArm>{
       {.name = "fp", .keys = {{"method", "none"}}, .draws_at_random = false},
       {.name = "rtn", .keys = {{"method", "rtn"}}, .draws_at_random = false},
       {.name = "gptq", .keys = {{"method", "gptq"}}},
@@ -38,24 +33,6 @@ std::vector<ComparisonArm> AllArms() {
       {.name = "efficientqat+e2e_qp", .keys = {{"method", "block_ap"}, {"preset", "efficientqat"}, {"e2e_qp", "true"}}},
       {.name = "block_ap+e2e_qp", .keys = {{"method", "block_ap"}, {"e2e_qp", "true"}}},
   };
-}
-
-bool HasKnownMethod(const ComparisonArm& arm) {
-  return std::all_of(arm.keys.begin(), arm.keys.end(), [](const auto& key) {
-    return key.first != "method" || ParseWord<Method>(key.second).has_value();
-  });
-}
-
-}  // namespace
-
-const std::vector<ComparisonArm>& ComparisonArms() {
-  static const auto* const kArms = [] {
-    auto* arms = new std::vector<ComparisonArm>();
-    for (ComparisonArm& arm : AllArms()) {
-      if (HasKnownMethod(arm)) arms->push_back(std::move(arm));
-    }
-    return arms;
-  }();
   return *kArms;
 }
 

@@ -17,7 +17,7 @@ struct ComparisonArm {
   bool budget_in_stored_bits = false;  // and the mean that it aims at is of stored bits (mpq_strategy optimal)
 };
 
-// In the order that they are shown in; those alone whose method this program knows.
+// In the order that they are shown in.
 const std::vector<ComparisonArm>& ComparisonArms();
 
 // The arm that the others are held against: Block-AP as the run file has it.

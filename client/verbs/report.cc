@@ -94,11 +94,12 @@ StatusOr<std::vector<Run>> RunsOf(const ReportOptions& options, RunApi* api) {
 }
 
 // The first of the runs that has that name, or an id that begins so.
-StatusOr<std::optional<size_t>> FindBaseline(const std::string& baseline, const std::vector<Run>& runs) {
+StatusOr<std::optional<size_t>> FindBaseline(const std::string& baseline,
+                                             const std::vector<reporting::SweepRun>& runs) {
   if (baseline.empty()) return std::nullopt;
   for (size_t i = 0; i < runs.size(); ++i) {
-    const bool is_id = baseline.size() >= 4 && runs[i].id().starts_with(baseline);
-    if (is_id || runs[i].spec().name() == baseline) return i;
+    const Run& run = runs[i].run;
+    if ((baseline.size() >= 4 && run.id().starts_with(baseline)) || run.spec().name() == baseline) return i;
   }
   return absl::InvalidArgumentError(
       absl::StrCat("--baseline: none of the ", runs.size(), " runs has the name or id \"", baseline, "\""));
@@ -121,9 +122,7 @@ struct FileToWrite {
 };
 
 StatusOr<std::vector<FileToWrite>> TablesOf(const ReportOptions& options, const reporting::SweepRuns& sweep) {
-  std::vector<Run> runs;
-  for (const reporting::SweepRun& entry : sweep.runs) runs.push_back(entry.run);
-  LWQ_ASSIGN_OR_RETURN(const std::optional<size_t> baseline, FindBaseline(options.baseline, runs));
+  LWQ_ASSIGN_OR_RETURN(const std::optional<size_t> baseline, FindBaseline(options.baseline, sweep.runs));
   LWQ_ASSIGN_OR_RETURN(const reporting::SweepReport report, reporting::BuildSweepReport(sweep, baseline));
   const reporting::DataTable table = reporting::RunsTable(sweep, report);
   reporting::RunReport own = reporting::BuildRunReport(sweep.runs.front().run, LWQ_VERSION);

@@ -75,7 +75,7 @@ CheckpointWriter::CheckpointWriter(ArtifactStore* store, CheckpointStamp stamp, 
 }
 
 Status CheckpointWriter::Add(const std::string& name, HostTensor tensor) {
-  if (!names_.emplace(name, manifest_.parts.size()).second) {
+  if (!names_.insert(name).second) {
     return absl::InvalidArgumentError(absl::StrCat("a checkpoint has two tensors named ", name));
   }
   const auto bytes = static_cast<int64_t>(tensor.bytes.size());

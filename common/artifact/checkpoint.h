@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -59,7 +60,7 @@ class CheckpointWriter {
   const int64_t part_bytes_;
   std::map<std::string, HostTensor> pending_;
   int64_t pending_bytes_ = 0;
-  std::map<std::string, size_t> names_;  // → part
+  std::set<std::string> names_;
   Manifest manifest_;
 };
 

@@ -9,6 +9,7 @@
 #include "reporting/recipe_differences.h"
 #include "reporting/run_facts.h"
 #include "reporting/sweep/sweep_report.h"
+#include "reporting/task_metrics.h"
 #include "reporting/training_outcome.h"
 
 namespace lwq::reporting {
@@ -17,26 +18,16 @@ namespace {
 using lwqat::v1::Run;
 using lwqat::v1::Task;
 
-std::optional<double> LossOf(const Json& epoch, std::string_view key) {
-  const auto value = JsonDouble(epoch, key, "metrics");
-  return value.ok() ? std::optional<double>(*value) : std::nullopt;
-}
-
-Json MetricsOfTask(const Task& task) {
-  auto metrics = ParseJson(task.metrics_json(), "metrics");
-  return metrics.ok() && metrics->is_object() ? *std::move(metrics) : Json::object();
-}
-
 std::optional<TrainingCurve> CurveOf(const Task& task) {
-  const Json metrics = MetricsOfTask(task);
+  const Json metrics = MetricsOf(task);
   const auto epochs = metrics.find("epochs");
   if (epochs == metrics.end() || !epochs->is_array() || epochs->empty()) return std::nullopt;
   TrainingCurve curve{.title = task.title(), .block = task.block()};
   for (const Json& epoch : *epochs) {
     if (!epoch.is_object()) continue;
-    curve.points.push_back({.epoch = LossOf(epoch, "epoch").value_or(static_cast<double>(curve.points.size() + 1)),
-                            .train_loss = LossOf(epoch, "train_loss"),
-                            .val_loss = LossOf(epoch, "val_loss")});
+    curve.points.push_back({.epoch = NumberOf(epoch, "epoch").value_or(static_cast<double>(curve.points.size() + 1)),
+                            .train_loss = NumberOf(epoch, "train_loss"),
+                            .val_loss = NumberOf(epoch, "val_loss")});
   }
   return curve;
 }
@@ -56,10 +47,10 @@ std::vector<double> ScaleLossesOf(const Run& run) {
   std::vector<std::pair<double, Json>> segments;
   for (const Task& task : run.tasks()) {
     if (task.kind() != "train_scales") continue;
-    const Json metrics = MetricsOfTask(task);
+    const Json metrics = MetricsOf(task);
     const auto losses = metrics.find("train_losses");
     if (losses == metrics.end() || !losses->is_array()) continue;
-    segments.emplace_back(LossOf(metrics, "first_step").value_or(0), *losses);
+    segments.emplace_back(NumberOf(metrics, "first_step").value_or(0), *losses);
   }
   std::stable_sort(segments.begin(), segments.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
   std::vector<double> all;

@@ -11,6 +11,7 @@
 #include "reporting/json_text.h"
 #include "reporting/layer_results.h"
 #include "reporting/run_facts.h"
+#include "reporting/task_metrics.h"
 
 namespace lwq::reporting {
 namespace {
@@ -50,17 +51,6 @@ class SeriesByName {
   std::map<std::string, std::map<int64_t, TrackedPoint>> points_;
 };
 
-// Of a metric that training wrote: JSON has no number for what is not finite, and null stands for it.
-std::optional<double> Number(const Json& object, const char* key) {
-  const auto value = JsonDouble(object, key, "metrics");
-  return value.ok() ? std::optional<double>(*value) : std::nullopt;
-}
-
-Json MetricsOf(const Task& task) {
-  auto metrics = ParseJson(task.metrics_json(), "metrics");
-  return metrics.ok() && metrics->is_object() ? *std::move(metrics) : Json::object();
-}
-
 // Epochs end as long after the task's begin as they took; where nobody executed it here, all at `otherwise_unix_ms`.
 void AddEpochs(const Task& task, int64_t otherwise_unix_ms, int64_t* last_step, SeriesByName* series) {
   const Json metrics = MetricsOf(task);
@@ -72,12 +62,12 @@ void AddEpochs(const Task& task, int64_t otherwise_unix_ms, int64_t* last_step, 
   for (const Json& epoch : *epochs) {
     const auto step = JsonInt(epoch, "step", "epoch");
     if (!step.ok() || *step < 0) continue;
-    seconds += Number(epoch, "seconds").value_or(0);
+    seconds += NumberOf(epoch, "seconds").value_or(0);
     const int64_t unix_ms =
         task.has_started_at() ? UnixMs(task.started_at()) + std::llround(seconds * 1000) : otherwise_unix_ms;
     end = *last_step + *step;
     for (const char* loss : {"train_loss", "val_loss"}) {
-      if (const auto value = Number(epoch, loss); value.has_value()) {
+      if (const auto value = NumberOf(epoch, loss); value.has_value()) {
         series->Add(absl::StrCat(loss, "/", block), end, *value, unix_ms);
       }
     }

@@ -3,13 +3,13 @@
 // weights behind its integers.
 #include "worker/qat/api/fit_rounding.h"
 
-#include <cmath>
 #include <utility>
 
 #include "common/export/block_checkpoint.h"
 #include "common/recipe/zero_points.h"
 #include "common/task/task_params.h"
 #include "worker/tasks/model_inputs.h"
+#include "worker/tasks/number_or_null.h"
 #include "worker/tasks/task.h"
 #include "worker/tasks/training_samples.h"
 
@@ -32,22 +32,17 @@ qat::FitOptions FitOptionsOf(const FitRoundingParams& params, const TaskContext&
           .execution = context.execution};
 }
 
-// NaN (no validation samples) has no JSON form.
-Json LossOrNull(double loss) {
-  return std::isfinite(loss) ? Json(loss) : Json(nullptr);
-}
-
 Json FitMetrics(const FitRoundingParams& params, const qat::FitOutcome& outcome) {
   Json validations = Json::array();
   for (const qat::FitStats& stats : outcome.validations) {
     validations.push_back({{"step", stats.step},
-                           {"train_loss", LossOrNull(stats.train_loss)},
-                           {"val_loss", LossOrNull(stats.val_loss)},
+                           {"train_loss", NumberOrNull(stats.train_loss)},
+                           {"val_loss", NumberOrNull(stats.val_loss)},
                            {"seconds", stats.seconds}});
   }
-  return Json{{"initial_val_loss", LossOrNull(outcome.initial_val_loss)},
-              {"best_val_loss", LossOrNull(outcome.best_val_loss)},
-              {"final_val_loss", LossOrNull(outcome.final_val_loss)},
+  return Json{{"initial_val_loss", NumberOrNull(outcome.initial_val_loss)},
+              {"best_val_loss", NumberOrNull(outcome.best_val_loss)},
+              {"final_val_loss", NumberOrNull(outcome.final_val_loss)},
               {"steps", params.steps},
               {"validations", std::move(validations)}};
 }

@@ -2,14 +2,13 @@
 // Block-AP of a block, or of a unit of consecutive blocks: what the coordinator planned, on the activations it names.
 #include "worker/qat/api/train_block.h"
 
-#include <cmath>
-
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/export/block_checkpoint.h"
 #include "common/task/task_outputs.h"
 #include "common/task/task_params.h"
 #include "worker/tasks/model_inputs.h"
+#include "worker/tasks/number_or_null.h"
 #include "worker/tasks/task.h"
 #include "worker/tasks/training_samples.h"
 
@@ -26,11 +25,6 @@ qat::TrainOptions OptionsFrom(const TrainBlockParams& params, const Task& task, 
   options.keep_latent = params.keep_latent;
   options.execution = context.execution;
   return options;
-}
-
-// NaN (no validation samples) has no JSON form.
-Json Loss(double value) {
-  return std::isfinite(value) ? Json(value) : Json(nullptr);
 }
 
 // "block 3", or "blocks 3 to 5" of a unit.
@@ -66,13 +60,13 @@ Json MetricsOf(const TrainBlockParams& params, const qat::TrainOptions& options,
   for (const qat::EpochStats& epoch : outcome.epochs) {
     epochs.push_back({{"epoch", epoch.epoch},
                       {"step", epoch.step},
-                      {"train_loss", Loss(epoch.train_loss)},
-                      {"val_loss", Loss(epoch.val_loss)},
+                      {"train_loss", NumberOrNull(epoch.train_loss)},
+                      {"val_loss", NumberOrNull(epoch.val_loss)},
                       {"seconds", epoch.seconds}});
   }
-  return Json{{"initial_val_loss", Loss(outcome.initial_val_loss)},
-              {"best_val_loss", Loss(outcome.best_val_loss)},
-              {"final_val_loss", Loss(outcome.final_val_loss)},
+  return Json{{"initial_val_loss", NumberOrNull(outcome.initial_val_loss)},
+              {"best_val_loss", NumberOrNull(outcome.best_val_loss)},
+              {"final_val_loss", NumberOrNull(outcome.final_val_loss)},
               {"epochs_planned", params.epochs},
               {"epochs_trained", outcome.epochs_trained},
               {"steps", outcome.steps},

@@ -3,7 +3,6 @@
 // stopped.
 #include "worker/qat/api/train_scales.h"
 
-#include <cmath>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -13,6 +12,7 @@
 #include "common/task/task_outputs.h"
 #include "common/task/task_params.h"
 #include "worker/tasks/model_inputs.h"
+#include "worker/tasks/number_or_null.h"
 #include "worker/tasks/scale_state.h"
 #include "worker/tasks/task.h"
 
@@ -57,11 +57,6 @@ StatusOr<qat::ScaleState> StartOf(const TrainScalesParams& params, const Task& t
   if (state.steps == params.first_step) return state;
   return absl::InvalidArgumentError(absl::StrCat("train_scales from step ", params.first_step,
                                                  " on was given a state after ", state.steps, " steps"));
-}
-
-// NaN (no validation) has no JSON form.
-Json NumberOrNull(double value) {
-  return std::isfinite(value) ? Json(value) : Json(nullptr);
 }
 
 Json MetricsOf(const TrainScalesParams& params, const Task& task, const qat::TrainScalesOutcome& outcome) {

@@ -6,10 +6,10 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "worker/qat/device/cpu_allocator.h"
@@ -19,6 +19,7 @@
 #include "worker/qat/model/streaming.h"
 #include "worker/qat/quant/quantizer_reference.h"
 #include "worker/qat/rounding/fitted_block.h"
+#include "worker/qat/train/best_keeper.h"
 #include "worker/qat/train/train_options.h"
 
 namespace lwq::qat {
@@ -72,16 +73,13 @@ class FitLoop {
   }
 
  private:
-  struct Kept {
-    BlockState block;
-    BlockState latent;
-  };
-
   int64_t Steps() const { return std::ssize(outcome_.train_losses); }
   bool KeepsBest() const { return options_.keep_best && inputs_.val_in->samples() > 0; }
 
-  Kept Present() const {
-    return {.block = block_.Derive(), .latent = options_.keep_latent ? block_.Latent() : BlockState{}};
+  std::vector<TrainedBlock> Present() const {
+    std::vector<TrainedBlock> unit;
+    unit.push_back({.block = block_.Derive(), .latent = options_.keep_latent ? block_.Latent() : BlockState{}});
+    return unit;
   }
 
   // Over the train samples once, or as far as there are steps left; then a validation.
@@ -131,11 +129,7 @@ class FitLoop {
       Report("validate", sample + 1, samples, kNoLoss);
     }
     const double loss = sum / static_cast<double>(samples);
-    if (KeepsBest() && loss < best_loss_) {
-      best_loss_ = loss;
-      best_.reset();
-      best_ = Present();
-    }
+    if (KeepsBest()) best_.Offer(loss, [&] { return Present(); });
     return loss;
   }
 
@@ -147,8 +141,8 @@ class FitLoop {
   }
 
   void Finish() {
-    if (best_.has_value()) outcome_.final_val_loss = best_loss_;
-    Kept kept = best_.has_value() ? *std::move(best_) : Present();
+    if (KeepsBest()) outcome_.final_val_loss = best_.loss();
+    TrainedBlock kept = std::move((KeepsBest() ? best_.Take() : Present()).front());
     outcome_.block = std::move(kept.block);
     outcome_.latent = std::move(kept.latent);
   }
@@ -164,8 +158,7 @@ class FitLoop {
   const CancelToken& cancel_;
   int64_t train_samples_;
   FittedBlock block_;
-  double best_loss_ = std::numeric_limits<double>::infinity();
-  std::optional<Kept> best_;
+  BestKeeper best_;
   FitOutcome outcome_;
 };
 

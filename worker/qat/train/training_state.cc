@@ -110,12 +110,8 @@ Status SaveBest(const TrainingState& state, CheckpointWriter& writer) {
   return absl::OkStatus();
 }
 
-// Of what RestoreProgress has read, what says how much follows.
-struct Counts {
-  int64_t best_blocks = 0;
-};
-
-StatusOr<Counts> RestoreProgress(CheckpointReader& reader, const TrainPlan& plan, TrainingState& state) {
+// Returns how many blocks the best state has.
+StatusOr<int64_t> RestoreProgress(CheckpointReader& reader, const TrainPlan& plan, TrainingState& state) {
   TrainOutcome& outcome = state.outcome;
   LWQ_ASSIGN_OR_RETURN(const std::vector<int64_t> counts, TakeIntegers(reader, "progress.counts", 4));
   const int64_t steps = counts[0], validations = counts[3];
@@ -142,7 +138,7 @@ StatusOr<Counts> RestoreProgress(CheckpointReader& reader, const TrainPlan& plan
                               .val_loss = epochs[i + 3],
                               .seconds = epochs[i + 4]});
   }
-  return Counts{counts[2]};
+  return counts[2];
 }
 
 Status RestoreParameters(CheckpointReader& reader, UnitTrainer& trainer) {
@@ -196,12 +192,12 @@ Status SaveTraining(const TrainingState& state, CheckpointWriter& writer) {
 
 Status RestoreTraining(CheckpointReader& reader, const TrainPlan& plan, const TrainOptions& options,
                        TrainingState& state) {
-  LWQ_ASSIGN_OR_RETURN(const Counts counts, RestoreProgress(reader, plan, state));
-  if ((counts.best_blocks > 0) != (options.keep_best && plan.val_samples > 0)) {
+  LWQ_ASSIGN_OR_RETURN(const int64_t best_blocks, RestoreProgress(reader, plan, state));
+  if ((best_blocks > 0) != (options.keep_best && plan.val_samples > 0)) {
     return NotOfThisTraining("whether the best state is kept");
   }
   LWQ_RETURN_IF_ERROR(RestoreParameters(reader, state.trainer));
-  LWQ_RETURN_IF_ERROR(RestoreBest(reader, counts.best_blocks, options.keep_latent, state.best));
+  LWQ_RETURN_IF_ERROR(RestoreBest(reader, best_blocks, options.keep_latent, state.best));
   return reader.CheckAllTaken();
 }
 
