@@ -68,12 +68,12 @@ if(LWQ_TESTS AND LWQ_WORKER)
 endif()
 
 # lwq_test(NAME SUITE unit|property|conformance|simulation|numerics|integration|tidy SOURCES … DEPS … [PROGRAMS target …]
-# [TIMEOUT s] [SERIAL] [OPTIMIZED]): one GoogleTest binary, one CTest entry; scripts/test adds up the cases of each suite from
+# [TIMEOUT s] [OPTIMIZED]): one GoogleTest binary, one CTest entry; scripts/test adds up the cases of each suite from
 # the binaries' own reports. PROGRAMS are built before it: those that it starts. OPTIMIZED: the sources of the test compute
 # for long themselves; all with LibTorch are optimized. Nothing without LWQ_TESTS.
 # Test data: the macro LWQ_SOURCE_DIR is the repository's root, LWQ_BINARY_DIR the build folder.
 function(lwq_test name)
-  cmake_parse_arguments(ARG "SERIAL;OPTIMIZED" "SUITE;TIMEOUT" "SOURCES;DEPS;PROGRAMS" ${ARGN})
+  cmake_parse_arguments(ARG "OPTIMIZED" "SUITE;TIMEOUT" "SOURCES;DEPS;PROGRAMS" ${ARGN})
   if(NOT LWQ_TESTS)
     return()
   endif()
@@ -110,7 +110,4 @@ function(lwq_test name)
   # have it from the start need not start twice (library_settings.h).
   set_tests_properties(${name} PROPERTIES LABELS "${labels}" TIMEOUT ${ARG_TIMEOUT} COST ${ARG_TIMEOUT}
     ENVIRONMENT OMP_WAIT_POLICY=passive)
-  if(ARG_SERIAL)
-    set_tests_properties(${name} PROPERTIES RUN_SERIAL ON)
-  endif()
 endfunction()
