@@ -6,10 +6,10 @@
 #include <random>
 
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "client/base/exit_code.h"
 #include "client/base/format.h"
 #include "client/rpc/take_changes.h"
-#include "common/rpc/address.h"
 #include "common/rpc/channel.h"
 #include "common/rpc/grpc_status.h"
 #include "grpcpp/grpcpp.h"
@@ -42,10 +42,14 @@ Status FromPeer(const grpc::Status& status) {
   return FromGrpc(grpc::Status(status.error_code(), OneLine(status.error_message())));
 }
 
-std::shared_ptr<grpc::Channel> Connect(const std::string& address, std::shared_ptr<const CallerSecurity> security) {
+// Where another coordinator could take over from one that has gone without a word, it is asked whether it is there.
+std::shared_ptr<grpc::Channel> Connect(const std::string& address, bool has_others,
+                                       std::shared_ptr<const CallerSecurity> security) {
   return OpenChannel(address, {.max_receive_bytes = kMaxWireMessageBytes,
                                .min_backoff_ms = 1000,
                                .max_backoff_ms = 2000,
+                               .keepalive_ms = has_others ? 10'000 : 0,
+                               .keepalive_timeout_ms = 5'000,
                                .security = std::move(security)});
 }
 
@@ -101,7 +105,7 @@ struct RunApi::Stub {
 };
 
 std::shared_ptr<RunApi::Stub> RunApi::MakeStub(const std::string& address) const {
-  const auto channel = Connect(address, options_.security);
+  const auto channel = Connect(address, options_.address.find(',') != std::string::npos, options_.security);
   return std::shared_ptr<Stub>(
       new Stub{RunService::NewStub(channel), SweepService::NewStub(channel), StorageService::NewStub(channel)});
 }
@@ -110,14 +114,14 @@ RunApi::RunApi(const Options& options, Interrupt* interrupt)
     : options_(options),
       interrupt_(interrupt),
       relocate_until_(steady_clock::now() + options.patience),
-      address_(options.address),
-      stub_(MakeStub(options.address)) {}
+      addresses_(*ValidateAddress(options.address)),
+      stub_(MakeStub(addresses_.current())) {}
 
 RunApi::~RunApi() = default;
 
 std::string RunApi::address() const {
   const MutexLock lock(&mutex_);
-  return address_;
+  return addresses_.current();
 }
 
 std::shared_ptr<RunApi::Stub> RunApi::CurrentStub() const {
@@ -125,23 +129,29 @@ std::shared_ptr<RunApi::Stub> RunApi::CurrentStub() const {
   return stub_;
 }
 
-Status RunApi::Relocate() {
-  if (!options_.locate || steady_clock::now() >= relocate_until_) return absl::OkStatus();
+Status RunApi::Relocate(const std::string& leader) {
   const MutexLock lock(&mutex_);
-  const auto address = options_.locate();
-  if (absl::IsFailedPrecondition(address.status())) return absl::OkStatus();
-  LWQ_RETURN_IF_ERROR(address);
-  if (*address == address_) return absl::OkStatus();
-  LWQ_RETURN_IF_ERROR(ValidateAddress(*address));
-  address_ = *address;
-  stub_ = MakeStub(address_);
+  const std::string before = addresses_.current();
+  addresses_.MoveOn(leader);
+  if (options_.locate && steady_clock::now() < relocate_until_) {
+    const auto address = options_.locate();
+    if (absl::IsFailedPrecondition(address.status())) return absl::OkStatus();
+    LWQ_RETURN_IF_ERROR(address);
+    LWQ_ASSIGN_OR_RETURN(addresses_, ValidateAddress(*address));
+  }
+  if (addresses_.current() != before) stub_ = MakeStub(addresses_.current());
   return absl::OkStatus();
+}
+
+std::string RunApi::Everywhere() const {
+  const MutexLock lock(&mutex_);
+  return absl::StrJoin(addresses_.all(), ", ");
 }
 
 Status RunApi::Unreachable(const Status& failure) const {
   const bool tls = options_.security != nullptr && options_.security->tls();
   return WithExit(
-      absl::UnavailableError(absl::StrCat("no coordinator answers at ", address(), " (", failure.message(),
+      absl::UnavailableError(absl::StrCat("no coordinator answers at ", Everywhere(), " (", failure.message(),
                                           "); start it or check --coordinator", HandshakeHint(failure, tls))),
       ExitCode::kUnreachable);
 }
@@ -153,14 +163,15 @@ Status RunApi::NoCoordinator(const Status& failure) const {
       ExitCode::kUnreachable);
 }
 
-Status RunApi::BackOff(const Status& failure, steady_clock::time_point give_up, int attempt) {
+Status RunApi::BackOff(const Status& failure, const std::string& leader, steady_clock::time_point give_up,
+                       int attempt) {
   if (interrupt_->raised()) return interrupt_->reason();
   const auto now = steady_clock::now();
   if (now >= give_up) return Unreachable(failure);
   const milliseconds pause(std::min(2000, 50 << std::min(attempt, 6)));
   const auto left = std::chrono::duration_cast<milliseconds>(give_up - now) + milliseconds(1);
   if (interrupt_->WaitFor(std::min(pause, left))) return interrupt_->reason();
-  return Relocate();
+  return Relocate(leader);
 }
 
 template <typename Method, typename Request, typename Response>
@@ -179,7 +190,7 @@ Status RunApi::Call(Method method, const Request& request, Response* response, m
     if (interrupt_->raised()) return interrupt_->reason();
     if (IsStranger(status)) return NoCoordinator(status);
     if (!IsSilence(status)) return status;
-    LWQ_RETURN_IF_ERROR(BackOff(status, give_up, attempt));
+    LWQ_RETURN_IF_ERROR(BackOff(status, LeaderOf(context.GetServerTrailingMetadata()), give_up, attempt));
   }
 }
 
@@ -379,7 +390,7 @@ StatusOr<CollectionRoots> RunApi::ListRoots() {
     if (interrupt_->raised()) return interrupt_->reason();
     if (IsStranger(status)) return NoCoordinator(status);
     if (!IsSilence(status)) return status;
-    LWQ_RETURN_IF_ERROR(BackOff(status, give_up, attempt));
+    LWQ_RETURN_IF_ERROR(BackOff(status, LeaderOf(context.GetServerTrailingMetadata()), give_up, attempt));
   }
 }
 
@@ -501,7 +512,8 @@ Status RunApi::Follow(Method method, Request request, const std::function<bool(R
     }
     const milliseconds patience = ever_connected ? options_.watch_patience : options_.patience;
     const Status cause = status.ok() ? absl::UnavailableError("the stream ended before the run did") : status;
-    LWQ_RETURN_IF_ERROR(BackOff(cause, silent_since + patience, failures++));
+    const std::string leader = LeaderOf(context.GetServerTrailingMetadata());
+    LWQ_RETURN_IF_ERROR(BackOff(cause, leader, silent_since + patience, failures++));
   }
 }
 
@@ -536,8 +548,10 @@ Status RunApi::WatchSweep(const std::string& sweep_id,
                                                                              take, on_connection);
 }
 
-Status ValidateAddress(const std::string& address) {
-  return Annotate(ParseHostPort(address).status(), "coordinator");
+StatusOr<CoordinatorAddresses> ValidateAddress(const std::string& address) {
+  StatusOr<CoordinatorAddresses> addresses = CoordinatorAddresses::Parse(address);
+  if (!addresses.ok()) return Annotate(addresses.status(), "coordinator");
+  return addresses;
 }
 
 std::string NewRequestId() {

@@ -2,10 +2,10 @@
 // The coordinator's RunService, SweepService and StorageService as calls that return a value or an error a user can act
 // on.
 //
-// A coordinator that does not answer is tried again with growing pauses until `patience` has passed, so that a restart
-// of it is not noticed; then the error ends lwq with exit code 3. Retrying is safe: every call is idempotent
-// (SubmitRuns and SubmitSweep by their request ids). Thread-safety: any thread; calls in flight end at once when
-// `interrupt` is raised.
+// A coordinator that does not answer is tried again with growing pauses until `patience` has passed, and of several the
+// next, so that a restart or a change of the one that leads is not noticed; then the error ends lwq with exit code 3.
+// Retrying is safe: every call is idempotent (SubmitRuns and SubmitSweep by their request ids). Thread-safety: any
+// thread; calls in flight end at once when `interrupt` is raised.
 #pragma once
 
 #include <chrono>
@@ -17,6 +17,7 @@
 #include "client/base/interrupt.h"
 #include "common/artifact/collector.h"
 #include "common/rpc/caller_security.h"
+#include "common/rpc/coordinator_addresses.h"
 #include "common/status/status.h"
 #include "common/sync/mutex.h"
 #include "lwqat/v1/run_service.pb.h"
@@ -28,7 +29,7 @@ namespace lwq::client {
 class RunApi {
  public:
   struct Options {
-    std::string address;  // HOST:PORT
+    std::string address;  // HOST:PORT, or several (coordinator_addresses.h)
     std::chrono::milliseconds patience{10'000};
     std::chrono::milliseconds watch_patience{600'000};  // while a stream is to be resumed
     // A watch stream is opened anew this often, so that a peer that vanished without a word is noticed.
@@ -44,7 +45,7 @@ class RunApi {
   static constexpr std::chrono::milliseconds kCallTimeout{30'000};
   static constexpr std::chrono::milliseconds kTimePerRun{500};
 
-  // `interrupt` must outlive this.
+  // Requires an address that ValidateAddress accepts. `interrupt` must outlive this.
   RunApi(const Options& options, Interrupt* interrupt);
   ~RunApi();
 
@@ -108,8 +109,12 @@ class RunApi {
   Status Call(Method method, const Request& request, Response* response,
               std::chrono::milliseconds timeout = kCallTimeout);
   // Waits before the next try; an error when patience is over or the program is to stop.
-  Status BackOff(const Status& failure, std::chrono::steady_clock::time_point give_up, int attempt);
+  // `leader`: where the next try should go, as the one that stands by has said; "": it has not.
+  Status BackOff(const Status& failure, const std::string& leader, std::chrono::steady_clock::time_point give_up,
+                 int attempt);
   Status Unreachable(const Status& failure) const;
+  // All addresses, for messages.
+  std::string Everywhere() const;
   Status NoCoordinator(const Status& failure) const;
 
   // Reads a stream until `on_response` says that this was the last message; one that breaks is opened again where it
@@ -126,19 +131,20 @@ class RunApi {
   struct Stub;  // keeps gRPC's headers out of every verb
   std::shared_ptr<Stub> MakeStub(const std::string& address) const;
   std::shared_ptr<Stub> CurrentStub() const;
-  // Follows a coordinator that moved.
-  Status Relocate();
+  // Follows a coordinator that moved, or goes to another one.
+  Status Relocate(const std::string& leader);
 
   const Options options_;
   Interrupt* interrupt_;
   const std::chrono::steady_clock::time_point relocate_until_;
   mutable Mutex mutex_;  // held while `locate` looks
-  std::string address_ ABSL_GUARDED_BY(mutex_);
+  CoordinatorAddresses addresses_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<Stub> stub_ ABSL_GUARDED_BY(mutex_);
 };
 
-// INVALID_ARGUMENT unless `address` is HOST:PORT (or [IPv6]:PORT) with a port from 1 to 65535.
-Status ValidateAddress(const std::string& address);
+// INVALID_ARGUMENT unless `address` is HOST:PORT (or [IPv6]:PORT) with a port from 1 to 65535, or several with commas
+// between.
+StatusOr<CoordinatorAddresses> ValidateAddress(const std::string& address);
 
 // A random (version 4) UUID.
 std::string NewRequestId();

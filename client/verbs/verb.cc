@@ -29,7 +29,8 @@ void AddServerFlags(CLI::App* verb, ServerFlags* flags) {
   const auto add = [&](const char* name, std::string& variable, const char* value, const char* help) {
     verb->add_option(name, variable, help)->type_name(value)->group("Server");
   };
-  add("--coordinator", flags->coordinator, "HOST:PORT", "the coordinator (default: the variable LWQ_COORDINATOR)");
+  add("--coordinator", flags->coordinator, "HOST:PORT",
+      "the coordinator, or several of one store with commas between (default: the variable LWQ_COORDINATOR)");
   add("--state", flags->state, "DIR", "or a state directory of lwq local, whether one runs on it or not");
   add("--objects", flags->objects, "URI",
       "the coordinator's object store as seen from here (default: as the coordinator says)");
@@ -122,11 +123,13 @@ StatusOr<std::unique_ptr<ServerConnection>> ServerConnection::Open(const CliCont
     LWQ_ASSIGN_OR_RETURN(options.address, connection->AwaitLocation());
     options.locate = [connection = connection.get()] { return connection->Locate(); };
   }
-  LWQ_RETURN_IF_ERROR(ValidateAddress(options.address));
+  LWQ_ASSIGN_OR_RETURN(const CoordinatorAddresses addresses, ValidateAddress(options.address));
   // One that lwq starts by itself is on loopback, and asks for nothing.
   if (named) {
     LWQ_ASSIGN_OR_RETURN(options.security, SecurityOf(context, flags));
-    LWQ_RETURN_IF_ERROR(options.security->CheckAddress(options.address));
+    for (const std::string& address : addresses.all()) {
+      LWQ_RETURN_IF_ERROR(options.security->CheckAddress(address));
+    }
   }
   connection->api_ = std::make_unique<RunApi>(options, context.interrupt);
   return connection;

@@ -61,7 +61,11 @@ CoordinatorMetrics::CoordinatorMetrics(std::string_view version)
   committed_ =
       &CounterIn(*registry_, "lwq_committed_changes_total", "Changes that were committed to the store").Add({});
   commit_failures_ = &CounterIn(*registry_, "lwq_commit_failures_total", "Commits that failed").Add({});
-  store_open_ = &GaugeIn(*registry_, "lwq_store_open", "1 while the store is open and commits succeed").Add({});
+  store_open_ =
+      &GaugeIn(*registry_, "lwq_store_open",
+               "1 while the store is open and commits succeed; of one that stands by, while the database answers")
+           .Add({});
+  leads_ = &GaugeIn(*registry_, "lwq_leads", "1 while this coordinator leads, 0 while it stands by").Add({});
   GaugeIn(*registry_, "lwq_build_info", "1, with the version").Add({{"version", Text(version)}}).Set(1);
 }
 
@@ -111,6 +115,10 @@ void CoordinatorMetrics::Committed(double seconds, size_t changes, bool ok) {
 
 void CoordinatorMetrics::SetStoreOpen(bool open) {
   store_open_->Set(open ? 1 : 0);
+}
+
+void CoordinatorMetrics::SetLeads(bool leads) {
+  leads_->Set(leads ? 1 : 0);
 }
 
 }  // namespace lwq::coordinator

@@ -33,6 +33,8 @@ class CoordinatorMetrics {
   void Committed(double seconds, size_t changes, bool ok);
   // The store is open, or not any more.
   void SetStoreOpen(bool open);
+  // Whether it leads; false: it stands by.
+  void SetLeads(bool leads);
 
   const std::shared_ptr<prometheus::Registry>& registry() const { return registry_; }
 
@@ -61,6 +63,7 @@ class CoordinatorMetrics {
   prometheus::Counter* committed_;
   prometheus::Counter* commit_failures_;
   prometheus::Gauge* store_open_;
+  prometheus::Gauge* leads_;
   // Filled when they are first counted.
   std::array<std::array<std::atomic<prometheus::Counter*>, kCodes>, kMethods> counters_{};
   std::array<std::atomic<prometheus::Histogram*>, kMethods> histograms_{};

@@ -2,12 +2,15 @@
 // lwq-coordinator: accepts runs, hands out tasks, remembers everything in its store. See --help and docs/.
 //
 // Exit codes: 0 after SIGTERM or SIGINT; 2 for wrong flags; 1 when the store or the address cannot be used, or when a
-// commit failed (the store then holds the last good state: start again).
+// commit failed or another coordinator took over (the store then holds the last good state: start again).
 #include <unistd.h>
+#include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <fstream>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -21,16 +24,20 @@
 #include "common/rpc/certificate_watch.h"
 #include "common/rpc/grpc_log.h"
 #include "common/trace/otlp_exporter.h"
+#include "coordinator/election/election.h"
 #include "coordinator/metrics/coordinator_metrics.h"
 #include "coordinator/service/call_metrics.h"
+#include "coordinator/service/copy_records.h"
 #include "coordinator/service/process_log.h"
 #include "coordinator/service/project_flag.h"
 #include "coordinator/service/retain_flag.h"
 #include "coordinator/service/scaler_server.h"
 #include "coordinator/service/server.h"
+#include "coordinator/service/stand_by.h"
 #include "coordinator/service/token_book.h"
 #include "coordinator/service/tracing.h"
 #include "coordinator/store/observed_store.h"
+#include "coordinator/store/postgres_connection.h"
 #include "spdlog/spdlog.h"
 
 namespace lwq::coordinator {
@@ -39,10 +46,12 @@ namespace {
 constexpr int kExitFailure = 1;
 constexpr int kExitUsage = 2;
 constexpr int64_t kShutdownGraceMs = 3000;
+constexpr int kRenewalsPerLease = 4;
 
 struct Flags {
   std::string listen = "127.0.0.1:0";
   std::string store;
+  std::string copy_from;
   std::string objects;
   double lease_seconds = 8;
   double heartbeat_seconds = 2;
@@ -64,6 +73,9 @@ struct Flags {
   std::string audit_log;
   std::string otlp_endpoint;
   std::string log_format = "text";
+  bool standby = false;
+  std::string advertise;
+  double lead_seconds = 4;
 };
 
 // Whoever reaches an address may do everything there, unless it is asked for a certificate or a token.
@@ -91,7 +103,24 @@ Status CheckSecurity(const Flags& flags) {
   return absl::OkStatus();
 }
 
+Status CheckElection(const Flags& flags) {
+  if ((flags.standby || !flags.advertise.empty()) && !IsPostgresUri(flags.store)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(flags.standby ? "--standby" : "--advertise",
+                     " is for coordinators that share a store: give --store postgresql://…"));
+  }
+  if (!flags.advertise.empty()) {
+    LWQ_RETURN_IF_ERROR(Annotate(ParseHostPort(flags.advertise).status(), "--advertise"));
+  }
+  if (!(flags.lead_seconds >= 0.5 && flags.lead_seconds <= 60)) {
+    return absl::InvalidArgumentError("--lead-seconds must be between 0.5 and 60");
+  }
+  return absl::OkStatus();
+}
+
 Status CheckFlags(const Flags& flags) {
+  if (!flags.copy_from.empty()) return absl::OkStatus();  // what it would serve by is not looked at
+  if (flags.objects.empty()) return absl::InvalidArgumentError("--objects is required (see --help)");
   LWQ_RETURN_IF_ERROR(Annotate(CheckSharedStoreUri(flags.objects), "--objects"));
   if (!(flags.heartbeat_seconds >= 0.01 && flags.heartbeat_seconds <= 600)) {
     return absl::InvalidArgumentError("--heartbeat-seconds must be between 0.01 and 600");
@@ -109,6 +138,7 @@ Status CheckFlags(const Flags& flags) {
     return absl::InvalidArgumentError("--quarantine-seconds must be 0 (never) or between 1 and 3600");
   }
   LWQ_RETURN_IF_ERROR(CheckSecurity(flags));
+  LWQ_RETURN_IF_ERROR(CheckElection(flags));
   if (!flags.otlp_endpoint.empty()) LWQ_RETURN_IF_ERROR(CheckOtlpEndpoint(flags.otlp_endpoint));
   if (flags.activation_bytes < 0) return absl::InvalidArgumentError("--activation-bytes must not be negative");
   return absl::OkStatus();
@@ -162,7 +192,43 @@ int Fail(const Status& status) {
   return absl::IsInvalidArgument(status) ? kExitUsage : kExitFailure;
 }
 
-Status Serve(const Flags& flags, const sigset_t& end_signals) {
+std::chrono::milliseconds LeaseOf(const Flags& flags) {
+  return std::chrono::milliseconds(static_cast<int64_t>(flags.lead_seconds * 1000));
+}
+
+// Until the time is over; false: one of the signals has come.
+bool WaitUnlessSignalled(const sigset_t& signals, std::chrono::milliseconds time) {
+  const timespec wait{.tv_sec = time.count() / 1000, .tv_nsec = time.count() % 1000 * 1'000'000};
+  while (true) {
+    if (sigtimedwait(&signals, nullptr, &wait) >= 0) return false;
+    if (errno != EINTR) return true;
+  }
+}
+
+void SayWhere(const char* what, const std::string& address, const std::string& health_address) {
+  std::printf("lwq-coordinator %s %s\n", what, address.c_str());
+  if (!health_address.empty()) std::printf("health on %s\n", health_address.c_str());
+  std::fflush(stdout);
+}
+
+StandByOptions StandByOptionsOf(const Flags& flags, const sigset_t& end_signals) {
+  return {.store_uri = flags.store,
+          .listen = flags.listen,
+          .advertise = flags.advertise,
+          .health_listen = flags.health_listen,
+          .metrics_listen = flags.metrics_listen,
+          .by_force = !flags.standby,
+          .lease = LeaseOf(flags),
+          .on_answering = [&flags](const std::string& address, const std::string& health_address) -> Status {
+            if (!flags.standby) return absl::OkStatus();
+            if (!flags.address_file.empty()) LWQ_RETURN_IF_ERROR(WriteAddressFile(flags.address_file, address));
+            SayWhere("standing by on", address, health_address);
+            return absl::OkStatus();
+          },
+          .wait = [&end_signals](std::chrono::milliseconds time) { return WaitUnlessSignalled(end_signals, time); }};
+}
+
+Status Serve(Flags flags, const sigset_t& end_signals) {
   // The coordinator opens no object, but clients refuse a store that is not there: a wrong path must not swallow
   // uploads.
   LWQ_ASSIGN_OR_RETURN(auto projects, ProjectsOf(flags));
@@ -170,13 +236,28 @@ Status Serve(const Flags& flags, const sigset_t& end_signals) {
   LWQ_RETURN_IF_ERROR(MakeSharedStore(flags.objects));
   CoordinatorMetrics metrics(LWQ_VERSION);
   LWQ_ASSIGN_OR_RETURN(std::unique_ptr<Store> store, OpenStore(flags.store));
-  store = ObserveCommits(std::move(store), [&metrics](double seconds, size_t changes, bool ok) {
-    metrics.Committed(seconds, changes, ok);
-  });
   std::unique_ptr<CertificateWatch> certificates;
   if (!flags.tls.cert.empty()) {
     LWQ_ASSIGN_OR_RETURN(certificates, CertificateWatch::Start(flags.tls));
   }
+  std::unique_ptr<LeaseKeeper> lead;  // null: the store is for one process
+  if (IsPostgresUri(flags.store)) {
+    StandByOptions options = StandByOptionsOf(flags, end_signals);
+    options.certificates = certificates.get();
+    options.metrics = &metrics;
+    store.reset();  // whose session would be old when it is needed
+    LWQ_ASSIGN_OR_RETURN(std::optional<Won> won, StandBy(options));
+    if (!won.has_value()) return absl::OkStatus();
+    flags.listen = won->listen;
+    flags.health_listen = won->health_listen;
+    lead = std::make_unique<LeaseKeeper>(std::move(won->lease), LeaseOf(flags) / kRenewalsPerLease,
+                                         [] { ::kill(::getpid(), SIGTERM); });
+    LWQ_ASSIGN_OR_RETURN(store, OpenStore(flags.store));
+  }
+  metrics.SetLeads(true);
+  store = ObserveCommits(std::move(store), [&metrics](double seconds, size_t changes, bool ok) {
+    metrics.Committed(seconds, changes, ok);
+  });
   std::unique_ptr<TokenBook> tokens;
   if (!flags.tokens.empty()) {
     LWQ_ASSIGN_OR_RETURN(tokens, TokenBook::Open(flags.tokens));
@@ -231,8 +312,7 @@ Status Serve(const Flags& flags, const sigset_t& end_signals) {
     spdlog::info("answering KEDA address={}", scaler->address());
   }
   if (!flags.address_file.empty()) LWQ_RETURN_IF_ERROR(WriteAddressFile(flags.address_file, server->address()));
-  std::printf("lwq-coordinator listening on %s\n", server->address().c_str());
-  if (!server->health_address().empty()) std::printf("health on %s\n", server->health_address().c_str());
+  SayWhere("listening on", server->address(), server->health_address());
   if (metrics_server != nullptr) std::printf("metrics on http://%s/metrics\n", metrics_server->address().c_str());
   std::fflush(stdout);
   spdlog::info("serving address={} store={} objects={} lease_s={} heartbeat_s={}", server->address(), flags.store,
@@ -242,9 +322,11 @@ Status Serve(const Flags& flags, const sigset_t& end_signals) {
   spdlog::info("stopping on {}", received == SIGINT ? "SIGINT" : "SIGTERM");
   server->Drain();
   runtime->Stop();
+  const Status lost = lead == nullptr ? absl::OkStatus() : lead->status();
+  lead.reset();  // nothing is committed any more: the next may
   if (scaler != nullptr) scaler->Shutdown(0);
   server->Shutdown(kShutdownGraceMs);
-  return runtime->end_status();
+  return runtime->end_status().ok() ? lost : runtime->end_status();
 }
 
 int Main(int argc, char** argv) {
@@ -259,8 +341,21 @@ int Main(int argc, char** argv) {
       ->required();
   app.add_option("--objects", flags.objects,
                  "the object store that clients and workers use: file:///ABSOLUTE/DIR (created if absent) or "
-                 "s3://BUCKET/PREFIX?endpoint=… (docs/object_store.md)")
-      ->required();
+                 "s3://BUCKET/PREFIX?endpoint=… (docs/object_store.md)");
+  app.add_option("--copy-from", flags.copy_from,
+                 "copy all records of this store, which nobody may use meanwhile, into --store, which must have none, "
+                 "and end")
+      ->type_name("STORE");
+  app.add_flag(
+      "--standby", flags.standby,
+      "lead only while no other coordinator of this PostgreSQL database does, and answer with its address until "
+      "then (default: take the lead from whoever has it)");
+  app.add_option("--advertise", flags.advertise,
+                 "HOST:PORT that callers of a coordinator which stands by are told while this one leads (default: "
+                 "where it listens)");
+  app.add_option("--lead-seconds", flags.lead_seconds,
+                 "how long after a leader has gone without a word one that stands by takes over")
+      ->capture_default_str();
   app.add_option("--lease-seconds", flags.lease_seconds, "a worker silent for longer loses its task")
       ->capture_default_str();
   app.add_option("--heartbeat-seconds", flags.heartbeat_seconds, "how often workers are told to report")
@@ -349,7 +444,7 @@ int Main(int argc, char** argv) {
   sigaddset(&end_signals, SIGTERM);
   sigaddset(&end_signals, SIGINT);
   pthread_sigmask(SIG_BLOCK, &end_signals, nullptr);
-  status = Serve(flags, end_signals);
+  status = flags.copy_from.empty() ? Serve(flags, end_signals) : CopyRecords(flags.copy_from, flags.store);
   return status.ok() ? 0 : Fail(status);
 }
 

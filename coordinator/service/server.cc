@@ -4,6 +4,7 @@
 #include <chrono>
 #include <utility>
 
+#include "coordinator/service/health.h"
 #include "coordinator/service/listening_server.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/health_check_service_interface.h"
@@ -17,15 +18,6 @@ constexpr int kMaxReceiveBytes = 16 << 20;
 constexpr int kMinPingIntervalMs = 5'000;
 constexpr int kKeepaliveMs = 30'000;
 constexpr int kKeepaliveTimeoutMs = 10'000;
-constexpr int kMaxHealthBytes = 4096;
-
-constexpr std::string_view kServices[] = {"lwqat.v1.RunService", "lwqat.v1.SweepService", "lwqat.v1.StorageService",
-                                          "lwqat.v1.WorkerService"};
-
-void SayServing(grpc::Server& server) {
-  auto* health = server.GetHealthCheckService();
-  for (const std::string_view service : kServices) health->SetServingStatus(std::string(service), true);
-}
 
 }  // namespace
 
@@ -70,7 +62,7 @@ Status Server::StartMain(const ServerOptions& options) {
                        StartListening("listen", options.listen, options.certificates, builder));
   server_ = std::move(listening.server);
   address_ = std::move(listening.address);
-  SayServing(*server_);
+  SayHealth(*server_, /*leads=*/true);
   return absl::OkStatus();
 }
 
@@ -98,7 +90,7 @@ Status Server::StartHealth(const std::string& listen) {
   LWQ_ASSIGN_OR_RETURN(ListeningServer listening, StartListening("health", listen, nullptr, builder));
   health_server_ = std::move(listening.server);
   health_address_ = std::move(listening.address);
-  SayServing(*health_server_);
+  SayHealth(*health_server_, /*leads=*/true);
   return absl::OkStatus();
 }
 

@@ -146,6 +146,16 @@ CREATE TABLE log_lines (
 );
 CREATE INDEX log_lines_by_run ON log_lines (run_id, sequence);
 )sql",
+    R"sql(
+-- One row: which coordinator may lead, until when by this server's clock. No commit looks at it: leader fences.
+CREATE TABLE lead_lease (
+  only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one),
+  holder text NOT NULL,          -- a coordinator's process
+  address text NOT NULL,         -- where it is to be called
+  ends timestamptz NOT NULL
+) WITH (fillfactor = 10);
+INSERT INTO lead_lease VALUES (true, '', '', '-infinity');
+)sql",
 };
 
 // Looked up as rows, not by to_regclass: a session answers that from what it remembers, and who has waited for the lock

@@ -9,6 +9,7 @@ from typing import Optional
 
 import grpc
 
+from lwq._addresses import Addresses
 from lwq.errors import FailedPreconditionError, InvalidArgumentError
 
 _LARGEST_MESSAGE_BYTES = 64 << 20
@@ -32,7 +33,7 @@ def _is_loopback(address: str) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    address: str
+    addresses: Addresses
     tls_ca: str
     tls_cert: str
     tls_key: str
@@ -58,13 +59,15 @@ class Settings:
             token = _read("token_file", path).decode(errors="replace").strip() if path else ""
             if path and not token:
                 raise FailedPreconditionError(f"token_file {path}: holds no token")
-        if token and not ca and not _is_loopback(where):
-            raise FailedPreconditionError(
-                f"the token would go to {where} in the clear: give tls_ca, the CA of the coordinator")
+        addresses = Addresses(where)
+        for one in addresses.all:
+            if token and not ca and not _is_loopback(one):
+                raise FailedPreconditionError(
+                    f"the token would go to {one} in the clear: give tls_ca, the CA of the coordinator")
         metadata = [("authorization", f"Bearer {token}")] if token else []
         if os.environ.get("TRACEPARENT"):
             metadata.append(("traceparent", os.environ["TRACEPARENT"]))
-        return Settings(where, ca, cert, key, tuple(metadata))
+        return Settings(addresses, ca, cert, key, tuple(metadata))
 
     def credentials(self) -> Optional[grpc.ChannelCredentials]:
         if not self.tls_ca:

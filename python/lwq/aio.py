@@ -37,9 +37,9 @@ T = TypeVar("T", bound=Message)
 class Client:
     """A way to a coordinator, of one event loop; close it, or use it in an async with statement.
 
-    `address` is HOST:PORT; what is left out comes from LWQ_COORDINATOR, LWQ_TOKEN_FILE, LWQ_TLS_CA, LWQ_TLS_CERT and
-    LWQ_TLS_KEY, as the command lwq has it. Without tls_ca it speaks plaintext, and a token then goes to this machine
-    alone. `timeout`: how long, in seconds, a coordinator that does not answer is asked again. Every method may raise
+    `address` is HOST:PORT, or several of one store with commas between; what is left out comes from LWQ_COORDINATOR,
+    LWQ_TOKEN_FILE, LWQ_TLS_CA, LWQ_TLS_CERT and LWQ_TLS_KEY, as the command lwq has it. Without tls_ca it speaks
+    plaintext, and a token then goes to this machine alone. `timeout`: how long, in seconds, a coordinator that does not answer is asked again. Every method may raise
     LwqError; ids may be shortened to four characters or more where that is unambiguous.
     """
 
@@ -50,8 +50,9 @@ class Client:
         self._timeout = timeout
         credentials = self._settings.credentials()
         options = self._settings.options()
-        self._channel = (grpc.aio.insecure_channel(self._settings.address, options) if credentials is None else
-                         grpc.aio.secure_channel(self._settings.address, credentials, options))
+        self._addresses = self._settings.addresses
+        self._channels = [grpc.aio.insecure_channel(address, options) if credentials is None else
+                          grpc.aio.secure_channel(address, credentials, options) for address in self._addresses.all]
 
     async def submit(self, run: RunLike, *, inputs_of: Optional[str] = None) -> Run:
         """Submits a run: a mapping of a run file's keys, the path of a YAML file, or a RunSpec.
@@ -199,7 +200,8 @@ class Client:
         return (await self._call(_calls.GET_SERVER_INFO, GetServerInfoRequest())).version
 
     async def close(self) -> None:
-        await self._channel.close(None)
+        for channel in self._channels:
+            await channel.close(None)
 
     async def __aenter__(self) -> "Client":
         return self
@@ -218,22 +220,25 @@ class Client:
         return sweep_spec(name, runs, await self._inputs(inputs_of), halving)
 
     async def _call(self, method: Method[Any, T], request: Message) -> T:
-        patience = Patience(self._settings.address, self._timeout, time.monotonic())
+        patience = Patience(str(self._addresses), self._timeout, time.monotonic())
         while True:
             try:
-                call = self._channel.unary_unary(method.path, method.serialize, method.parse)
+                called = self._addresses.current
+                call = self._channels[called].unary_unary(method.path, method.serialize, method.parse)
                 answer: T = await call(request, timeout=patience.call_timeout(time.monotonic()),
                                  metadata=self._settings.metadata)
                 return answer
             except grpc.RpcError as error:
                 seconds = patience.pause(error, time.monotonic())
+                self._addresses.move_on(called, error)
             await asyncio.sleep(seconds)
 
     async def _stream(self, method: Method[Any, T], request: Callable[[], Message]) -> AsyncIterator[T]:
         """Messages of a stream that is opened again, with what `request` then returns, when it breaks."""
-        patience = Patience(self._settings.address, self._timeout, time.monotonic())
+        patience = Patience(str(self._addresses), self._timeout, time.monotonic())
         while True:
-            call = self._channel.unary_stream(method.path, method.serialize, method.parse)(
+            called = self._addresses.current
+            call = self._channels[called].unary_stream(method.path, method.serialize, method.parse)(
                 request(), metadata=self._settings.metadata)
             try:
                 async for message in call:
@@ -242,6 +247,7 @@ class Client:
                 seconds = 0.05  # ended without the last event: the coordinator is stopping
             except grpc.RpcError as error:
                 seconds = patience.pause(error, time.monotonic(), stream=True)
+                self._addresses.move_on(called, error)
             finally:
                 call.cancel()
             await asyncio.sleep(seconds)

@@ -35,9 +35,9 @@ T = TypeVar("T", bound=Message)
 class Client:
     """A way to a coordinator. Any thread may use it; close it, or use it in a with statement.
 
-    `address` is HOST:PORT; what is left out comes from LWQ_COORDINATOR, LWQ_TOKEN_FILE, LWQ_TLS_CA, LWQ_TLS_CERT and
-    LWQ_TLS_KEY, as the command lwq has it. Without tls_ca it speaks plaintext, and a token then goes to this machine
-    alone. `timeout`: how long, in seconds, a coordinator that does not answer is asked again. Every method may raise
+    `address` is HOST:PORT, or several of one store with commas between; what is left out comes from LWQ_COORDINATOR,
+    LWQ_TOKEN_FILE, LWQ_TLS_CA, LWQ_TLS_CERT and LWQ_TLS_KEY, as the command lwq has it. Without tls_ca it speaks
+    plaintext, and a token then goes to this machine alone. `timeout`: how long, in seconds, a coordinator that does not answer is asked again. Every method may raise
     LwqError; ids may be shortened to four characters or more where that is unambiguous.
     """
 
@@ -48,8 +48,9 @@ class Client:
         self._timeout = timeout
         credentials = self._settings.credentials()
         options = self._settings.options()
-        self._channel = (grpc.insecure_channel(self._settings.address, options) if credentials is None else
-                         grpc.secure_channel(self._settings.address, credentials, options))
+        self._addresses = self._settings.addresses
+        self._channels = [grpc.insecure_channel(address, options) if credentials is None else
+                          grpc.secure_channel(address, credentials, options) for address in self._addresses.all]
 
     def submit(self, run: RunLike, *, inputs_of: Optional[str] = None) -> Run:
         """Submits a run: a mapping of a run file's keys, the path of a YAML file, or a RunSpec.
@@ -197,7 +198,8 @@ class Client:
         return (self._call(_calls.GET_SERVER_INFO, GetServerInfoRequest())).version
 
     def close(self) -> None:
-        self._channel.close()
+        for channel in self._channels:
+            channel.close()
 
     def __enter__(self) -> "Client":
         return self
@@ -216,22 +218,25 @@ class Client:
         return sweep_spec(name, runs, self._inputs(inputs_of), halving)
 
     def _call(self, method: Method[Any, T], request: Message) -> T:
-        patience = Patience(self._settings.address, self._timeout, time.monotonic())
+        patience = Patience(str(self._addresses), self._timeout, time.monotonic())
         while True:
             try:
-                call = self._channel.unary_unary(method.path, method.serialize, method.parse)
+                called = self._addresses.current
+                call = self._channels[called].unary_unary(method.path, method.serialize, method.parse)
                 answer: T = call(request, timeout=patience.call_timeout(time.monotonic()),
                                  metadata=self._settings.metadata)
                 return answer
             except grpc.RpcError as error:
                 seconds = patience.pause(error, time.monotonic())
+                self._addresses.move_on(called, error)
             time.sleep(seconds)
 
     def _stream(self, method: Method[Any, T], request: Callable[[], Message]) -> Iterator[T]:
         """Messages of a stream that is opened again, with what `request` then returns, when it breaks."""
-        patience = Patience(self._settings.address, self._timeout, time.monotonic())
+        patience = Patience(str(self._addresses), self._timeout, time.monotonic())
         while True:
-            call = self._channel.unary_stream(method.path, method.serialize, method.parse)(
+            called = self._addresses.current
+            call = self._channels[called].unary_stream(method.path, method.serialize, method.parse)(
                 request(), metadata=self._settings.metadata)
             try:
                 for message in call:
@@ -240,6 +245,7 @@ class Client:
                 seconds = 0.05  # ended without the last event: the coordinator is stopping
             except grpc.RpcError as error:
                 seconds = patience.pause(error, time.monotonic(), stream=True)
+                self._addresses.move_on(called, error)
             finally:
                 call.cancel()
             time.sleep(seconds)

@@ -32,6 +32,8 @@ void Cluster::StartCoordinator() {
   const std::string address_file = directory_ + "/address";
   std::filesystem::remove(address_file);
   std::filesystem::create_directories(directory_ + "/coordinator");
+  std::vector<std::string> more = options_.coordinator_flags;
+  more.insert(more.end(), options_.more_flags.begin(), options_.more_flags.end());
   coordinator_ = Process(
       WithMore({Binary("lwq-coordinator"), "--listen", address_.empty() ? "127.0.0.1:0" : address_, "--store",
                 options_.store_uri.empty() ? "sqlite:" + directory_ + "/coordinator/state.db" : options_.store_uri,
@@ -39,7 +41,7 @@ void Cluster::StartCoordinator() {
                 "--lease-seconds", std::to_string(options_.lease_seconds), "--heartbeat-seconds",
                 std::to_string(options_.heartbeat_seconds), "--activation-bytes",
                 std::to_string(options_.activation_bytes), "--address-file", address_file},
-               options_.more_flags),
+               more),
       directory_ + "/coordinator.log");
   const StatusOr<std::string> address = WaitForFile(address_file, 60);
   LWQ_CHECK(address.ok(), address.status().message(), "\n", Logs());
@@ -54,9 +56,10 @@ void Cluster::StartWorker(int index) {
   const std::string name = "worker-" + std::to_string(index + 1);
   std::vector<std::string> command = {"/usr/bin/env"};
   command.insert(command.end(), options_.worker_environment.begin(), options_.worker_environment.end());
-  command.insert(command.end(),
-                 {Binary("lwq-worker"), "--coordinator", address_, "--device", "cpu", "--name", name, "--cache-dir",
-                  directory_ + "/" + name, "--max-threads", std::to_string(options_.max_threads)});
+  command.insert(
+      command.end(),
+      {Binary("lwq-worker"), "--coordinator", coordinators_.empty() ? address_ : coordinators_, "--device", "cpu",
+       "--name", name, "--cache-dir", directory_ + "/" + name, "--max-threads", std::to_string(options_.max_threads)});
   command.insert(command.end(), options_.worker_flags.begin(), options_.worker_flags.end());
   workers_[static_cast<size_t>(index)] =
       Process(WithMore(std::move(command), options_.more_flags), directory_ + "/" + name + ".log");
@@ -75,8 +78,9 @@ void Cluster::KillWorker(int index) {
 }
 
 std::string Cluster::Submit(const std::string& run_file) {
-  const Finished finished =
-      RunToEnd({Binary("lwq"), "submit", run_file, "--coordinator", address_, "--json"}, directory_);
+  const Finished finished = RunToEnd(
+      {Binary("lwq"), "submit", run_file, "--coordinator", coordinators_.empty() ? address_ : coordinators_, "--json"},
+      directory_);
   LWQ_CHECK(finished.exit_code == 0, "lwq submit: ", finished.err, "\n", Logs());
   const StatusOr<Json> json = ParseJson(finished.out, "lwq submit --json");
   LWQ_CHECK(json.ok() && json->contains("runs"), finished.out);

@@ -30,6 +30,7 @@ struct ClusterOptions {
   std::string store_uri = {};                        // empty: sqlite: below the directory
   std::vector<std::string> worker_environment = {};  // "NAME=value", beside this process's own
   std::vector<std::string> more_flags = {};          // of coordinator and workers
+  std::vector<std::string> coordinator_flags = {};   // of the coordinator alone
   std::vector<std::string> worker_flags = {};        // of workers alone
 };
 
@@ -48,6 +49,8 @@ class Cluster {
   Process& coordinator() { return coordinator_; }
 
   const std::string& address() const { return address_; }
+  // What workers that are started from now on, and Submit, are given as --coordinator instead of the address.
+  void SetCoordinators(std::string addresses) { coordinators_ = std::move(addresses); }
   const std::string& directory() const { return directory_; }
   std::string objects_directory() const { return directory_ + "/objects"; }
 
@@ -68,6 +71,7 @@ class Cluster {
   std::string directory_;
   ClusterOptions options_;
   std::string address_;
+  std::string coordinators_;  // "": address_
   Process coordinator_;
   std::vector<Process> workers_;
   std::unique_ptr<lwqat::v1::RunService::Stub> stub_;

@@ -13,7 +13,7 @@ import unittest
 import unittest.mock
 
 import wheel
-from coordinator import Coordinator
+from coordinator import Coordinator, StandsBy
 
 INSTALLED = wheel.Installed()
 import lwq  # noqa: E402
@@ -156,9 +156,28 @@ class ClientTest(unittest.TestCase):
         with self.assertRaisesRegex(lwq.InvalidArgumentError, "no coordinator is named"):
             lwq.Client()
 
+    def test_of_several_addresses_the_one_that_leads_is_called(self):
+        with tempfile.TemporaryDirectory() as folder:
+            gone = Coordinator(folder).start()
+            gone.kill()
+        with StandsBy(self.coordinator.address) as standby:
+            for addresses in (f"{gone.address},{self.coordinator.address}",
+                              f"{standby.address},{gone.address},{self.coordinator.address}"):
+                with lwq.Client(addresses) as client:
+                    run = client.submit(NOOP)
+                    self.assertEqual("cancelled", lwq.state_name(client.cancel(run.id)))
+                    self.assertTrue(list(client.watch(run.id))[-1].ended)
+            with lwq.Client(f"{standby.address},{gone.address}", timeout=0.2) as client:
+                with self.assertRaisesRegex(lwq.UnavailableError, f"answers at {standby.address}, {gone.address}"):
+                    client.list()
+        with self.assertRaisesRegex(lwq.InvalidArgumentError, 'expected HOST:PORT, got "nowhere"'):
+            lwq.Client(f"{gone.address},nowhere")
+
     def test_a_token_never_goes_to_another_machine_in_the_clear(self):
         with self.assertRaisesRegex(lwq.FailedPreconditionError, "in the clear: give tls_ca"):
             lwq.Client("node0:7070", token="lwq_secret")
+        with self.assertRaisesRegex(lwq.FailedPreconditionError, "would go to node0:7070 in the clear"):
+            lwq.Client("[::1]:7070,node0:7070", token="lwq_secret")
         lwq.Client("[::1]:7070", token="lwq_secret").close()
         with self.assertRaisesRegex(lwq.FailedPreconditionError, "token_file /nowhere: No such file"):
             lwq.Client("node0:7070", token_file="/nowhere")

@@ -3,6 +3,9 @@
 import os
 import pathlib
 import subprocess
+from concurrent import futures
+
+import grpc
 
 
 class Coordinator:
@@ -28,3 +31,26 @@ class Coordinator:
         self.process.kill()
         self.process.wait()
         self.process.stdout.close()
+
+
+class StandsBy(grpc.GenericRpcHandler):
+    """Answers every call as a coordinator does while another leads, in a with statement."""
+
+    def __init__(self, leader):
+        self.leader = leader
+        self.server = grpc.server(futures.ThreadPoolExecutor(1), handlers=(self,))
+        self.address = f"127.0.0.1:{self.server.add_insecure_port('127.0.0.1:0')}"
+
+    def service(self, handler_call_details):
+        return grpc.unary_unary_rpc_method_handler(self.refuse)
+
+    def refuse(self, request, context):
+        context.set_trailing_metadata((("lwq-leader", self.leader),))
+        context.abort(grpc.StatusCode.UNAVAILABLE, f"this coordinator stands by; the one at {self.leader} leads")
+
+    def __enter__(self):
+        self.server.start()
+        return self
+
+    def __exit__(self, *exception):
+        self.server.stop(None)

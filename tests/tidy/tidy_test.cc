@@ -97,6 +97,7 @@ const std::map<std::string, std::vector<std::string>>& AllowedArrows() {
        {"common/", "coordinator/plan/", "coordinator/graph/", "coordinator/scheduler/"}},
       {"coordinator/store/",
        {"common/", "coordinator/plan/", "coordinator/graph/", "coordinator/scheduler/", "coordinator/store/"}},
+      {"coordinator/election/", {"common/", "coordinator/store/", "coordinator/election/"}},
       {"coordinator/loop/",
        {"common/", "coordinator/plan/", "coordinator/graph/", "coordinator/scheduler/", "coordinator/store/",
         "coordinator/loop/"}},

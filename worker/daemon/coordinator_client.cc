@@ -5,16 +5,11 @@
 
 #include "common/rpc/channel.h"
 #include "common/rpc/grpc_status.h"
-#include "common/sync/mutex.h"
 
 namespace lwq::worker {
 namespace {
 
 constexpr auto kCallTimeout = std::chrono::seconds(10);
-
-Status ToStatus(const grpc::Status& status, std::string_view call) {
-  return Annotate(FromGrpc(status), call);
-}
 
 }  // namespace
 
@@ -24,11 +19,42 @@ struct CoordinatorClient::Waiting {
   bool stopped = false;
 };
 
-CoordinatorClient::CoordinatorClient(const std::string& address, std::shared_ptr<const CallerSecurity> security)
-    : waiting_(std::make_shared<Waiting>()) {
+CoordinatorClient::CoordinatorClient(CoordinatorAddresses addresses, std::shared_ptr<const CallerSecurity> security)
+    : security_(std::move(security)),
+      addresses_(std::move(addresses)),
+      stub_(MakeStub(addresses_.current())),
+      waiting_(std::make_shared<Waiting>()) {}
+
+std::shared_ptr<CoordinatorClient::Stub> CoordinatorClient::MakeStub(const std::string& address) const {
   // A coordinator that restarts is back within a second or two: the channel's own back-off stays below that.
-  const ChannelOptions options{.max_backoff_ms = 1000, .keepalive_ms = 30'000, .security = std::move(security)};
-  stub_ = lwqat::v1::WorkerService::NewStub(OpenChannel(address, options));
+  return lwqat::v1::WorkerService::NewStub(
+      OpenChannel(address, {.max_backoff_ms = 1000, .keepalive_ms = 30'000, .security = security_}));
+}
+
+std::string CoordinatorClient::address() const {
+  const MutexLock lock(&mutex_);
+  return addresses_.current();
+}
+
+template <typename Method, typename Request, typename Response>
+Status CoordinatorClient::Call(Method method, std::string_view name, grpc::ClientContext* context,
+                               const Request& request, Response* response) {
+  std::shared_ptr<Stub> stub;
+  {
+    const MutexLock lock(&mutex_);
+    stub = stub_;
+  }
+  const grpc::Status status = (stub.get()->*method)(context, request, response);
+  if (status.error_code() == grpc::StatusCode::UNAVAILABLE ||
+      status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
+    const MutexLock lock(&mutex_);
+    // Unless another thread's call has moved on meanwhile.
+    if (addresses_.all().size() > 1 && stub == stub_) {
+      addresses_.MoveOn(LeaderOf(context->GetServerTrailingMetadata()));
+      stub_ = MakeStub(addresses_.current());
+    }
+  }
+  return Annotate(FromGrpc(status), name);
 }
 
 StatusOr<lwqat::v1::RegisterWorkerResponse> CoordinatorClient::Register(
@@ -36,7 +62,7 @@ StatusOr<lwqat::v1::RegisterWorkerResponse> CoordinatorClient::Register(
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + kCallTimeout);
   lwqat::v1::RegisterWorkerResponse response;
-  LWQ_RETURN_IF_ERROR(ToStatus(stub_->RegisterWorker(&context, request, &response), "register worker"));
+  LWQ_RETURN_IF_ERROR(Call(&Stub::RegisterWorker, "register worker", &context, request, &response));
   return response;
 }
 
@@ -50,12 +76,12 @@ StatusOr<lwqat::v1::LeaseTaskResponse> CoordinatorClient::Lease(const lwqat::v1:
     waiting_->context = &context;
   }
   lwqat::v1::LeaseTaskResponse response;
-  const grpc::Status status = stub_->LeaseTask(&context, request, &response);
+  const Status status = Call(&Stub::LeaseTask, "lease task", &context, request, &response);
   {
     const MutexLock lock(&waiting_->mutex);
     waiting_->context = nullptr;
   }
-  LWQ_RETURN_IF_ERROR(ToStatus(status, "lease task"));
+  LWQ_RETURN_IF_ERROR(status);
   return response;
 }
 
@@ -65,7 +91,7 @@ StatusOr<lwqat::v1::HeartbeatResponse> CoordinatorClient::Heartbeat(const lwqat:
   if (!traceparent.empty()) context.AddMetadata("traceparent", traceparent);
   context.set_deadline(std::chrono::system_clock::now() + kCallTimeout);
   lwqat::v1::HeartbeatResponse response;
-  LWQ_RETURN_IF_ERROR(ToStatus(stub_->Heartbeat(&context, request, &response), "heartbeat"));
+  LWQ_RETURN_IF_ERROR(Call(&Stub::Heartbeat, "heartbeat", &context, request, &response));
   return response;
 }
 
@@ -75,7 +101,7 @@ StatusOr<lwqat::v1::ReportTaskResponse> CoordinatorClient::Report(const lwqat::v
   if (!traceparent.empty()) context.AddMetadata("traceparent", traceparent);
   context.set_deadline(std::chrono::system_clock::now() + kCallTimeout);
   lwqat::v1::ReportTaskResponse response;
-  LWQ_RETURN_IF_ERROR(ToStatus(stub_->ReportTask(&context, request, &response), "report task"));
+  LWQ_RETURN_IF_ERROR(Call(&Stub::ReportTask, "report task", &context, request, &response));
   return response;
 }
 

@@ -15,7 +15,6 @@
 #include "common/log/log.h"
 #include "common/object_store/observed_store.h"
 #include "common/object_store/open_store.h"
-#include "common/rpc/address.h"
 #include "common/sync/mutex.h"
 #include "common/trace/otlp_exporter.h"
 #include "spdlog/spdlog.h"
@@ -79,10 +78,10 @@ int64_t MemoryBytes(const DaemonOptions& options, const qat::DeviceInfo& device)
 
 class Daemon {
  public:
-  Daemon(const DaemonOptions& options, const qat::DeviceInfo& device, std::shared_ptr<const CallerSecurity> security,
-         UriPolicy uri_policy, OtlpExporter* spans)
+  Daemon(const DaemonOptions& options, CoordinatorAddresses addresses, const qat::DeviceInfo& device,
+         std::shared_ptr<const CallerSecurity> security, UriPolicy uri_policy, OtlpExporter* spans)
       : options_(options),
-        client_(options.coordinator, std::move(security)),
+        client_(std::move(addresses), std::move(security)),
         uri_policy_(std::move(uri_policy)),
         metrics_(LWQ_VERSION, MemoryBytes(options, device)),
         spans_(spans),
@@ -159,7 +158,7 @@ class Daemon {
       const auto& interval = response->heartbeat_interval();
       heartbeat_interval_ = milliseconds(interval.seconds() * 1000 + interval.nanos() / 1'000'000);
     }
-    spdlog::info("registered as {} with {}", response->worker_id(), options_.coordinator);
+    spdlog::info("registered as {} with {}", response->worker_id(), client_.address());
     session_.OnRegistered();
     return absl::OkStatus();
   }
@@ -360,9 +359,10 @@ class Daemon {
 }  // namespace
 
 Status RunDaemon(const DaemonOptions& options) {
-  LWQ_RETURN_IF_ERROR(Annotate(ParseHostPort(options.coordinator).status(), "--coordinator"));
+  StatusOr<CoordinatorAddresses> addresses = CoordinatorAddresses::Parse(options.coordinator);
+  LWQ_RETURN_IF_ERROR(Annotate(addresses.status(), "--coordinator"));
   LWQ_ASSIGN_OR_RETURN(const std::shared_ptr<const CallerSecurity> security, CallerSecurity::Open(options.security));
-  LWQ_RETURN_IF_ERROR(security->CheckAddress(options.coordinator));
+  for (const std::string& address : addresses->all()) LWQ_RETURN_IF_ERROR(security->CheckAddress(address));
   StatusOr<UriPolicy> uri_policy = UriPolicy::Of(options.allowed);
   LWQ_RETURN_IF_ERROR(uri_policy.status());
   std::unique_ptr<OtlpExporter> spans;
@@ -389,7 +389,7 @@ Status RunDaemon(const DaemonOptions& options) {
                device.hardware_bf16 ? ", bf16 in hardware" : "");
   if (!device.problem.empty()) spdlog::error("{}", device.problem);
   ReleaseProgramPages();
-  return Daemon(options, device, security, *std::move(uri_policy), spans.get()).Run();
+  return Daemon(options, *std::move(addresses), device, security, *std::move(uri_policy), spans.get()).Run();
 }
 
 }  // namespace lwq::worker

@@ -16,7 +16,7 @@
 namespace lwq::worker {
 
 struct DaemonOptions {
-  std::string coordinator;      // HOST:PORT
+  std::string coordinator;      // HOST:PORT, or several (coordinator_addresses.h)
   std::string device = "cpu";   // "cpu" | "cuda:N"
   std::string name;             // stable over restarts; default host:pid
   std::string cache_directory;  // local cache and scratch; one worker each

@@ -44,7 +44,9 @@ int main(int argc, char** argv) {
   CLI::App app{
       "Executes a coordinator's tasks on one device.\n"
       "Example: lwq-worker --coordinator 127.0.0.1:7070 --device cpu --cache-dir /var/cache/lwq"};
-  app.add_option("--coordinator", options.coordinator, "HOST:PORT of the coordinator")->required();
+  app.add_option("--coordinator", options.coordinator,
+                 "HOST:PORT of the coordinator; several with commas between, where others stand by")
+      ->required();
   app.add_option("--device", options.device, "cpu or cuda:N")->capture_default_str();
   app.add_option("--name", options.name,
                  "stable name of this worker; a restart under the same name takes over at once (default host:pid)");

@@ -49,6 +49,27 @@ TEST_F(BinaryTest, StartsAgainOnTheSameStoreAfterSigkill) {
   }
 }
 
+TEST_F(BinaryTest, CopiesAStoreThatNobodyUsesIntoOneThatHasNoRecords) {
+  const std::string copy = "sqlite:" + directory_.path() + "/copy.db";
+  const auto copy_from = [&](const std::string& from) {
+    return RunToEnd({LWQ_COORDINATOR, "--copy-from", from, "--store", copy, "--log-level", "error"}, directory_.path());
+  };
+  const std::string missing = directory_.path() + "/missing.db";
+  const Finished refused = copy_from("sqlite:" + missing);
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_EQ(refused.err, "lwq-coordinator: --copy-from: there is no file " + missing + "\n");
+
+  const std::string source = "sqlite:" + directory_.path() + "/state.db";
+  Process coordinator(Argv({"--address-file", address_file()}), log());
+  ASSERT_TRUE(WaitForFile(address_file(), kPatienceSeconds).ok()) << ReadFileOrEmpty(log());
+  EXPECT_THAT(copy_from(source).err, HasSubstr("is in use by another coordinator"));
+  coordinator.Signal(SIGTERM);
+  EXPECT_EQ(coordinator.Wait(), 0);
+  const Finished empty = copy_from(source);
+  EXPECT_EQ(empty.exit_code, 1);
+  EXPECT_THAT(empty.err, HasSubstr("has no records: there is nothing to copy\n"));
+}
+
 TEST_F(BinaryTest, ASecondCoordinatorOnTheSameStoreIsRefusedWithOneLine) {
   Process first(Argv({"--address-file", address_file()}), log());
   ASSERT_TRUE(WaitForFile(address_file(), kPatienceSeconds).ok()) << ReadFileOrEmpty(log());
@@ -89,6 +110,16 @@ INSTANTIATE_TEST_SUITE_P(
         BadFlags{"StorePassword",
                  {"--store", "postgresql://user:secret@host/db", "--objects", "file:///tmp", "--log-level", "off"},
                  "--store has a password"},
+        BadFlags{"NoObjects", {"--store", "sqlite:TMP"}, "--objects is required"},
+        BadFlags{"StandbyOfOne",
+                 {"--store", "sqlite:TMP", "--objects", "file:///tmp", "--log-level", "off", "--standby"},
+                 "--standby is for coordinators that share a store: give --store postgresql://"},
+        BadFlags{"Advertised",
+                 {"--store", "postgresql://user@host/db", "--objects", "file:///tmp", "--advertise", "here"},
+                 "--advertise: expected HOST:PORT, got \"here\""},
+        BadFlags{"LeadSeconds",
+                 {"--store", "postgresql://user@host/db", "--objects", "file:///tmp", "--lead-seconds", "nan"},
+                 "--lead-seconds must be between"},
         BadFlags{"ObjectsKind",
                  {"--store", "sqlite:TMP", "--objects", "/tmp/x"},
                  "--objects: object store '/tmp/x' is not supported; use file:///"},

@@ -9,6 +9,7 @@
 #include "grpcpp/grpcpp.h"
 #include "grpcpp/impl/client_unary_call.h"
 #include "gtest/gtest.h"
+#include "tests/unit/coordinator/health_call.h"
 #include "tests/unit/coordinator/service_fixture.h"
 
 namespace lwq::coordinator {
@@ -589,30 +590,10 @@ TEST_F(ServiceTest, MessagesBeyondTheLimitAreRefused) {
             StatusCode::RESOURCE_EXHAUSTED);
 }
 
-// Health and reflection have no generated stubs here: their messages are two bytes and a name.
-grpc::ByteBuffer Bytes(const std::string& text) {
-  const grpc::Slice slice(text);
-  return grpc::ByteBuffer(&slice, 1);
-}
-std::string Text(const grpc::ByteBuffer& buffer) {
-  std::vector<grpc::Slice> slices;
-  (void)buffer.Dump(&slices);
-  std::string text;
-  for (const grpc::Slice& slice : slices) text.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
-  return text;
-}
-
 TEST_F(ServiceTest, HealthSaysServingForTheServerAndEveryService) {
-  for (const std::string service : {"", "lwqat.v1.RunService", "lwqat.v1.SweepService", "lwqat.v1.WorkerService"}) {
-    grpc::ClientContext context;
-    grpc::ByteBuffer response;
-    const grpc::internal::RpcMethod check("/grpc.health.v1.Health/Check", grpc::internal::RpcMethod::NORMAL_RPC);
-    std::string request;
-    if (!service.empty()) request = absl::StrCat("\x0a", std::string(1, static_cast<char>(service.size())), service);
-    const grpc::Status status = grpc::internal::BlockingUnaryCall<grpc::ByteBuffer, grpc::ByteBuffer>(
-        channel_.get(), check, &context, Bytes(request), &response);
-    ASSERT_TRUE(status.ok()) << status.error_message();
-    EXPECT_EQ(Text(response), "\x08\x01") << service;  // status: SERVING
+  for (const std::string service : {"", "live", "lwqat.v1.RunService", "lwqat.v1.SweepService",
+                                    "lwqat.v1.StorageService", "lwqat.v1.WorkerService"}) {
+    EXPECT_EQ(AskHealth(channel_, service), kServing) << service;
   }
 }
 
