@@ -2,6 +2,7 @@
 #include "client/pipeline/repair.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "common/artifact/task_result.h"
 #include "common/json/json.h"

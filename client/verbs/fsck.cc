@@ -2,6 +2,8 @@
 // lwq fsck: whether the object store has what the coordinator says it has, and repair of what can be made again. What
 // is looked at: common/artifact/verifier.h. What is done: client/pipeline/repair_plan.h.
 #include <algorithm>
+#include <chrono>
+#include <optional>
 #include <thread>
 
 #include "client/base/format.h"
