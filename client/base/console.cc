@@ -93,4 +93,11 @@ void TransferProgress::Finish() {
   console_->Err(absl::StrCat(what_, ": ", FormatBytes(total_bytes_)));
 }
 
+void LiveLine::Say(const std::string& line) {
+  const auto now = std::chrono::steady_clock::now();
+  if (now - drawn_ < std::chrono::milliseconds(200)) return;
+  drawn_ = now;
+  console_->SetLive({line});
+}
+
 }  // namespace lwq::client

@@ -82,4 +82,19 @@ class TransferProgress {
   std::chrono::steady_clock::time_point drawn_{};
 };
 
+// A live line that is drawn anew a few times a second, and removed when this goes.
+class LiveLine {
+ public:
+  // The console must outlive this.
+  explicit LiveLine(Console* console) : console_(console) {}
+  ~LiveLine() { console_->ClearLive(); }
+  LiveLine(const LiveLine&) = delete;
+  LiveLine& operator=(const LiveLine&) = delete;
+  void Say(const std::string& line);
+
+ private:
+  Console* console_;
+  std::chrono::steady_clock::time_point drawn_{};
+};
+
 }  // namespace lwq::client

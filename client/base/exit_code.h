@@ -18,6 +18,7 @@ enum class ExitCode {
   kUsage = 2,        // a flag, a file, a model or a recipe that cannot be used
   kUnreachable = 3,  // no coordinator answered
   kCancelled = 4,    // the run was cancelled
+  kDamaged = 5,      // what should be stored is not, or not as it was
   kInterrupted = 130,
   kReaderGone = 141,  // of standard output, as "lwq list | head" has it; what a shell shows of tools that SIGPIPE ends
 };

@@ -28,9 +28,10 @@ using lwqat::v1::SweepService;
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-constexpr milliseconds kRootsTimeout{600'000};
+constexpr milliseconds kPartsTimeout{600'000};
 constexpr int kMaxWireMessageBytes = 64 << 20;
 constexpr int kRunsPerPage = 200;
+constexpr size_t kLostPerCall = 10'000;
 
 milliseconds TimeoutOf(int runs) {
   return RunApi::kCallTimeout + runs * RunApi::kTimePerRun;
@@ -101,6 +102,10 @@ struct RunApi::Stub {
   template <typename Result>
   SweepService::Stub* Serving(Result SweepService::Stub::*) const {
     return sweeps.get();
+  }
+  template <typename Result>
+  StorageService::Stub* Serving(Result StorageService::Stub::*) const {
+    return storage.get();
   }
 };
 
@@ -369,29 +374,62 @@ Status TakeRoots(const lwqat::v1::ListRootsResponse& part, bool is_first, Collec
 
 }  // namespace
 
-StatusOr<CollectionRoots> RunApi::ListRoots() {
+template <typename Request, typename Response, typename Method>
+Status RunApi::ReadParts(Method method, const std::function<Status(Response& part, bool is_first)>& take) {
   const auto give_up = steady_clock::now() + options_.patience;
   for (int attempt = 0;; ++attempt) {
     const std::shared_ptr<Stub> stub = CurrentStub();
     grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + kRootsTimeout);
+    context.set_deadline(std::chrono::system_clock::now() + kPartsTimeout);
     const Interrupt::Hook hook(interrupt_, [&context] { context.TryCancel(); });
-    const auto stream = stub->storage->ListRoots(&context, lwqat::v1::ListRootsRequest());
-    CollectionRoots roots;
-    lwqat::v1::ListRootsResponse part;
+    const auto stream = (stub->Serving(method)->*method)(&context, Request());
+    Response part;
     Status taken;
-    for (bool is_first = true; taken.ok() && stream->Read(&part); is_first = false) {
-      taken = TakeRoots(part, is_first, &roots);
-    }
+    for (bool is_first = true; taken.ok() && stream->Read(&part); is_first = false) taken = take(part, is_first);
     if (!taken.ok()) context.TryCancel();
     const Status status = FromPeer(stream->Finish());
     LWQ_RETURN_IF_ERROR(taken);
-    if (status.ok()) return roots;
+    if (status.ok()) return status;
     if (interrupt_->raised()) return interrupt_->reason();
     if (IsStranger(status)) return NoCoordinator(status);
     if (!IsSilence(status)) return status;
     LWQ_RETURN_IF_ERROR(BackOff(status, LeaderOf(context.GetServerTrailingMetadata()), give_up, attempt));
   }
+}
+
+StatusOr<CollectionRoots> RunApi::ListRoots() {
+  CollectionRoots roots;
+  LWQ_RETURN_IF_ERROR((ReadParts<lwqat::v1::ListRootsRequest, lwqat::v1::ListRootsResponse>(
+      &StorageService::Stub::ListRoots, [&](const lwqat::v1::ListRootsResponse& part, bool is_first) {
+        if (is_first) roots = {};
+        return TakeRoots(part, is_first, &roots);
+      })));
+  return roots;
+}
+
+StatusOr<std::vector<lwqat::v1::StoredArtifact>> RunApi::ListArtifacts() {
+  std::vector<lwqat::v1::StoredArtifact> artifacts;
+  LWQ_RETURN_IF_ERROR((ReadParts<lwqat::v1::ListArtifactsRequest, lwqat::v1::ListArtifactsResponse>(
+      &StorageService::Stub::ListArtifacts, [&](lwqat::v1::ListArtifactsResponse& part, bool is_first) {
+        if (is_first) artifacts.clear();
+        std::move(part.mutable_artifacts()->begin(), part.mutable_artifacts()->end(), std::back_inserter(artifacts));
+        return absl::OkStatus();
+      })));
+  return artifacts;
+}
+
+StatusOr<lwqat::v1::ReportLostArtifactsResponse> RunApi::ReportLostArtifacts(const std::vector<std::string>& digests) {
+  lwqat::v1::ReportLostArtifactsResponse all;
+  for (size_t begin = 0; begin < digests.size(); begin += kLostPerCall) {
+    const size_t end = std::min(digests.size(), begin + kLostPerCall);
+    lwqat::v1::ReportLostArtifactsRequest request;
+    for (size_t i = begin; i < end; ++i) request.add_artifacts(digests[i]);
+    lwqat::v1::ReportLostArtifactsResponse response;
+    LWQ_RETURN_IF_ERROR(Call(&StorageService::Stub::ReportLostArtifacts, request, &response));
+    all.set_made_again(all.made_again() + response.made_again());
+    all.set_given_up(all.given_up() + response.given_up());
+  }
+  return all;
 }
 
 StatusOr<lwqat::v1::Sweep> RunApi::GetSweep(const std::string& sweep_id) {

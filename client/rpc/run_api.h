@@ -21,6 +21,7 @@
 #include "common/status/status.h"
 #include "common/sync/mutex.h"
 #include "lwqat/v1/run_service.pb.h"
+#include "lwqat/v1/storage_service.pb.h"
 #include "lwqat/v1/sweep.pb.h"
 #include "lwqat/v1/sweep_service.pb.h"
 
@@ -76,6 +77,10 @@ class RunApi {
   StatusOr<lwqat::v1::Run> RemakeArtifact(const std::string& run_id, const std::string& artifact);
   // What the coordinator needs in the object store.
   StatusOr<CollectionRoots> ListRoots();
+  // What should be whole there, and what it is.
+  StatusOr<std::vector<lwqat::v1::StoredArtifact>> ListArtifacts();
+  // These artifacts, by digest, are not whole there, and what was damaged of them has been removed.
+  StatusOr<lwqat::v1::ReportLostArtifactsResponse> ReportLostArtifacts(const std::vector<std::string>& digests);
   StatusOr<lwqat::v1::Sweep> GetSweep(const std::string& sweep_id);
   // Newest first, at most `limit`, without members; whose name matches the pattern, where there is one.
   StatusOr<std::vector<lwqat::v1::Sweep>> ListSweeps(int limit, const std::string& name = "");
@@ -122,6 +127,10 @@ class RunApi {
   template <typename Request, typename Response, typename Method>
   Status Follow(Method method, Request request, const std::function<bool(Response& response)>& on_response,
                 const std::function<void(bool)>& on_connection);
+
+  // Reads an answer that comes in parts, from its first part again where it broke off.
+  template <typename Request, typename Response, typename Method>
+  Status ReadParts(Method method, const std::function<Status(Response& part, bool is_first)>& take);
 
   template <typename Request, typename Response, typename Method>
   StatusOr<lwqat::v1::Run> AskForRun(Method method, const std::string& run_id);

@@ -77,6 +77,7 @@ void AddVerbs(CLI::App* root, const CliContext& context, VerbAction* action) {
   AddCancelVerb(root, context, action);
   AddDeleteVerb(root, context, action);
   AddGcVerb(root, context, action);
+  AddFsckVerb(root, context, action);
   AddWorkersVerb(root, context, action);
   AddCompletionVerb(root, context, action);
 }

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // lwq gc: deletes from the object store what the coordinator does not need. What that is: common/artifact/collector.h.
-#include <chrono>
-
 #include "client/base/format.h"
 #include "client/render/table.h"
 #include "client/verbs/verb.h"
@@ -20,22 +18,9 @@ struct GcOptions {
   std::string grace = "24h";
 };
 
-// A line on the terminal, a few times a second.
-class LiveLine {
- public:
-  explicit LiveLine(Console* console) : console_(console) {}
-  ~LiveLine() { console_->ClearLive(); }
-  void Say(std::string_view doing, int64_t done, int64_t total) {
-    const auto now = std::chrono::steady_clock::now();
-    if (now - drawn_ < std::chrono::milliseconds(200)) return;
-    drawn_ = now;
-    console_->SetLive({total > 0 ? absl::StrCat(doing, ": ", done, "/", total) : absl::StrCat(doing, ": ", done)});
-  }
-
- private:
-  Console* console_;
-  std::chrono::steady_clock::time_point drawn_{};
-};
+std::string StepText(std::string_view doing, int64_t done, int64_t total) {
+  return total > 0 ? absl::StrCat(doing, ": ", done, "/", total) : absl::StrCat(doing, ": ", done);
+}
 
 Json ToJson(const ObjectCount& count) {
   return {{"objects", count.objects}, {"bytes", count.bytes}};
@@ -110,7 +95,7 @@ StatusOr<ExitCode> Collect(const CliContext& context, const GcOptions& options) 
     Collector collector(
         objects.get(), [&] { return connection->api()->ListRoots(); },
         {.grace_ms = *grace_ms, .dry_run = options.dry_run},
-        [&](std::string_view doing, int64_t done, int64_t total) { line.Say(doing, done, total); });
+        [&](std::string_view doing, int64_t done, int64_t total) { line.Say(StepText(doing, done, total)); });
     status = collector.Run(report);
   }
   if (!status.ok()) {

@@ -131,6 +131,7 @@ void AddWhyVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 void AddCancelVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 void AddDeleteVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 void AddGcVerb(CLI::App* root, const CliContext& context, VerbAction* action);
+void AddFsckVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 void AddFetchVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 void AddSensitivityVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 void AddScheduleVerb(CLI::App* root, const CliContext& context, VerbAction* action);

@@ -5,14 +5,12 @@
 #include <limits>
 #include <utility>
 
+#include "common/artifact/object_listing.h"
 #include "common/artifact/task_result.h"
 
 namespace lwq {
 namespace {
 
-constexpr int kListed = 1000;
-constexpr std::string_view kBlobs = "blobs/";
-constexpr std::string_view kResults = "results/";
 constexpr std::string_view kManifestBegin = R"({"kind":)";
 constexpr char kRecordKind[] = "results";
 constexpr char kPartKind[] = "parts";
@@ -20,26 +18,6 @@ constexpr char kPartKind[] = "parts";
 void Count(const ObjectInfo& object, ObjectCount& count) {
   ++count.objects;
   count.bytes += object.size_bytes;
-}
-
-// The digest that the key ends with; none for a key that is not made by us.
-std::optional<Digest> DigestOfKey(std::string_view key, const std::function<std::string(const Digest&)>& key_of) {
-  const size_t slash = key.rfind('/');
-  const StatusOr<Digest> digest = Digest::FromHex(std::string(key.substr(slash + 1)));
-  if (!digest.ok() || key_of(*digest) != key) return std::nullopt;
-  return *digest;
-}
-
-// visit(object) for each below the prefix, page by page.
-template <typename Visit>
-Status ForEachObject(ObjectStore& store, std::string_view prefix, Visit visit) {
-  std::string after;
-  while (true) {
-    LWQ_ASSIGN_OR_RETURN(const ListPage page, store.List(prefix, after, kListed));
-    for (const ObjectInfo& object : page.objects) visit(object);
-    if (!page.truncated || page.objects.empty()) return absl::OkStatus();
-    after = page.objects.back().key;
-  }
 }
 
 }  // namespace
@@ -85,7 +63,7 @@ Status Collector::TakeRoots(const CollectionRoots& roots) {
 
 Status Collector::ListResults(CollectionReport& report) {
   int64_t listed = 0;
-  return ForEachObject(*artifacts_.store(), kResults, [&](const ObjectInfo& object) {
+  return ForEachObject(*artifacts_.store(), kResultPrefix, [&](const ObjectInfo& object) {
     Say("listing results", ++listed, 0);
     const std::optional<Digest> action = DigestOfKey(object.key, ResultKey);
     if (!action.has_value()) return;
@@ -102,7 +80,7 @@ Status Collector::ListResults(CollectionReport& report) {
 
 Status Collector::ListBlobs(CollectionReport& report) {
   int64_t listed = 0;
-  return ForEachObject(*artifacts_.store(), kBlobs, [&](const ObjectInfo& object) {
+  return ForEachObject(*artifacts_.store(), kBlobPrefix, [&](const ObjectInfo& object) {
     Say("listing blobs", ++listed, 0);
     const std::optional<Digest> digest = DigestOfKey(object.key, BlobKey);
     if (!digest.has_value()) return;

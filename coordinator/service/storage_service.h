@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// StorageService: the roots of a collection. Contract: storage_service.proto.
+// StorageService: the roots of a collection, and what a verification asks and says. Contract: storage_service.proto.
 // Thread-safety: gRPC calls from any thread. The desk must outlive this, and this every call.
 #pragma once
 
@@ -14,6 +14,11 @@ class StorageServiceImpl final : public lwqat::v1::StorageService::CallbackServi
 
   grpc::ServerWriteReactor<lwqat::v1::ListRootsResponse>* ListRoots(
       grpc::CallbackServerContext* context, const lwqat::v1::ListRootsRequest* request) override;
+  grpc::ServerWriteReactor<lwqat::v1::ListArtifactsResponse>* ListArtifacts(
+      grpc::CallbackServerContext* context, const lwqat::v1::ListArtifactsRequest* request) override;
+  grpc::ServerUnaryReactor* ReportLostArtifacts(grpc::CallbackServerContext* context,
+                                                const lwqat::v1::ReportLostArtifactsRequest* request,
+                                                lwqat::v1::ReportLostArtifactsResponse* response) override;
 
  private:
   const Desk* const desk_;

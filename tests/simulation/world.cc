@@ -577,7 +577,11 @@ void World::Misfortunes() {
       workers_[i].paused_until_ms = now_ms_ + random_.Between(kLeaseMs / 2, 4 * kLeaseMs);
   }
   if (!objects_.empty() && random_.Chance(faults_.evict)) {
-    objects_.erase(std::next(objects_.begin(), random_.Between(0, static_cast<int64_t>(objects_.size()) - 1)));
+    const auto lost = std::next(objects_.begin(), random_.Between(0, static_cast<int64_t>(objects_.size()) - 1));
+    const Digest artifact = *lost;
+    objects_.erase(lost);
+    // Half of what is lost is found by a verification, the rest by who reads it.
+    if (random_.Chance(0.5)) Deliver(LoseArtifacts{{artifact}}, nullptr);
   }
   for (SimRun& run : runs_) {
     if (run.id.has_value()) Meddle(run);

@@ -111,6 +111,16 @@ void ActivationLedger::Deleted(const WorkerId& worker, const Digest& artifact, s
   }
 }
 
+void ActivationLedger::Lost(const Digest& artifact, std::vector<Change>& changes) {
+  const auto it = all_.find(artifact);
+  if (it == all_.end() || it->second.state != ActivationState::kStored) return;
+  Activation& activation = it->second;
+  activation.state = ActivationState::kDeleted;
+  Reorder(artifact, activation);
+  stored_bytes_ -= activation.size_bytes;
+  changes.push_back(PutDiscarded{{{artifact, activation.size_bytes}, true}});
+}
+
 void ActivationLedger::Release(const WorkerId& worker) {
   const auto offered = offered_.find(worker);
   if (offered == offered_.end()) return;

@@ -78,6 +78,8 @@ class ActivationLedger {
   std::vector<ArtifactRef> Offer(const WorkerId& worker, int64_t budget_bytes, std::vector<Change>& changes);
   // The worker has deleted it. No effect unless it was that worker's to delete.
   void Deleted(const WorkerId& worker, const Digest& artifact, std::vector<Change>& changes);
+  // Its bytes are gone, though nobody was to delete them: DELETED. No effect unless it is STORED.
+  void Lost(const Digest& artifact, std::vector<Change>& changes);
   // The worker is gone: what it was to delete is another's.
   void Release(const WorkerId& worker);
 

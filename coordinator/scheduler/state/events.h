@@ -70,6 +70,10 @@ struct RemakeArtifact {
   std::string run_id;  // an id or a unique prefix
   Digest artifact;     // zero: the export
 };
+// They are not whole in the object store; what was damaged of them has been removed.
+struct LoseArtifacts {
+  std::vector<Digest> artifacts;
+};
 struct RegisterWorker {
   WorkerRecord worker;  // its id is not read
 };
@@ -132,9 +136,9 @@ struct ReleaseWorker {
 // A deadline has passed.
 struct Tick {};
 
-using Event =
-    std::variant<SubmitRun, SubmitRuns, SubmitSweep, CancelRun, PauseRun, CancelSweep, PauseSweep, DeleteRun,
-                 DeleteSweep, RemakeArtifact, RegisterWorker, LeaseTask, Heartbeat, ReportTask, ReleaseWorker, Tick>;
+using Event = std::variant<SubmitRun, SubmitRuns, SubmitSweep, CancelRun, PauseRun, CancelSweep, PauseSweep, DeleteRun,
+                           DeleteSweep, RemakeArtifact, LoseArtifacts, RegisterWorker, LeaseTask, Heartbeat, ReportTask,
+                           ReleaseWorker, Tick>;
 
 struct Lease {
   Digest task;
@@ -176,6 +180,10 @@ struct DeleteReply {
   int64_t tasks = 0;           // that no other run had
   int64_t released_bytes = 0;  // of results that nobody has any more
 };
+struct LostReply {
+  int64_t made_again = 0;  // a task that is not over reads them
+  int64_t given_up = 0;    // made again once somebody reads them
+};
 struct RegisterReply {
   WorkerId worker;
 };
@@ -190,8 +198,8 @@ struct HeartbeatReply {
   std::vector<ArtifactRef> discard;  // artifacts to delete, named until they are known to be
 };
 
-using Reply = std::variant<std::monostate, RunReply, RunsReply, SweepReply, DeleteReply, RegisterReply, WorkerReply,
-                           LeaseReply, HeartbeatReply>;
+using Reply = std::variant<std::monostate, RunReply, RunsReply, SweepReply, DeleteReply, LostReply, RegisterReply,
+                           WorkerReply, LeaseReply, HeartbeatReply>;
 
 struct Effects {
   // To be committed before anything below leaves the process.

@@ -16,6 +16,7 @@
 //   DeleteRun   DeleteReply; NOT_FOUND, INVALID_ARGUMENT, FAILED_PRECONDITION (it has not ended, and no force); of a
 //               sweep DeleteSweep, all or none
 //   RemakeArtifact  RunReply; NOT_FOUND, INVALID_ARGUMENT, FAILED_PRECONDITION
+//   LoseArtifacts   LostReply
 //   Register    RegisterReply; INVALID_ARGUMENT
 //   LeaseTask   LeaseReply (empty: nothing fits now); NOT_FOUND
 //   Heartbeat   HeartbeatReply; NOT_FOUND

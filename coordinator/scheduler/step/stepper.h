@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // One step in progress: the state, the moment, and the effects as they accumulate. Private to the scheduler; its
 // methods are spread over step_submit.cc (new runs), step_runs.cc (runs), step_halving.cc (runs that halving stops or
-// lets go on), step_delete.cc (runs that go), step_remake.cc (results that were lost), step_workers.cc (workers,
-// leases, reports), step_tasks.cc (what follows when a task changes) and step_logs.cc (what is said of all that).
+// lets go on), step_delete.cc (runs that go), step_remake.cc and step_lost.cc (results that were lost), step_workers.cc
+// (workers, leases, reports), step_tasks.cc (what follows when a task changes) and step_logs.cc (what is said of it).
 #pragma once
 
 #include <deque>
@@ -38,6 +38,7 @@ class Stepper {
   Status On(const DeleteRun& event);
   Status On(const DeleteSweep& event);
   Status On(const RemakeArtifact& event);
+  Status On(const LoseArtifacts& event);
   Status On(const RegisterWorker& event);
   Status On(const LeaseTask& event);
   Status On(const Heartbeat& event);

@@ -147,7 +147,7 @@ TEST(CommandLine, WithoutAVerbShowsHelpAndFails) {
 
 TEST(CommandLine, EveryVerbHasHelpWithAnExampleAndJson) {
   for (const char* verb : {"local", "submit", "sweep", "plan", "list", "get", "watch", "logs", "cancel", "delete", "gc",
-                           "compare", "fetch", "eval", "workers", "report", "sensitivity", "completion"}) {
+                           "fsck", "compare", "fetch", "eval", "workers", "report", "sensitivity", "completion"}) {
     test::CliHarness cli;
     EXPECT_EQ(cli.Run({verb, "--help"}), 0) << verb;
     EXPECT_THAT(cli.out(), AllOf(HasSubstr("Example:\n"), HasSubstr("lwq"), HasSubstr("--json"))) << verb;

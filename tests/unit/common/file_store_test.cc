@@ -4,7 +4,6 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,6 +16,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/testing/as_bytes.h"
+#include "tests/testing/full_disk.h"
 #include "tests/testing/process.h"
 
 namespace lwq {
@@ -221,28 +221,22 @@ TEST(FileStoreTest, OpeningAStoreLeavesTheUploadsOfTheLivingAlone) {
 
 TEST(FileStoreTest, ADiskThatTakesNoMoreIsResourceExhaustedAndShowsNothing) {
   const test::TemporaryDirectory folder;
-  // A file size limit stands for the full disk: the same write fails in the same place.
-  const pid_t child = Fork([&] {
-    ::signal(SIGXFSZ, SIG_IGN);
-    const rlimit limit{100'000, 100'000};
-    if (::setrlimit(RLIMIT_FSIZE, &limit) != 0) ::_exit(2);
+  const int broken = test::InSmallFiles(100'000, [&] {
     const auto store = Open(folder.path());
     const Status status = store->Put("big", AsBytes(std::string(200'000, 'b')), {});
-    if (!absl::IsResourceExhausted(status)) ::_exit(3);
-    if (MessageOf(status).find(folder.path()) == std::string_view::npos) ::_exit(4);
-    if (!store->Put("small", AsBytes("s"), {}).ok()) ::_exit(5);
-    if (Keys(*store) != std::vector<std::string>{"small"}) ::_exit(6);
-    if (!Entries(folder.path() + "/+staging").empty()) ::_exit(7);
+    if (!absl::IsResourceExhausted(status)) return 3;
+    if (MessageOf(status).find(folder.path()) == std::string_view::npos) return 4;
+    if (!store->Put("small", AsBytes("s"), {}).ok()) return 5;
+    if (Keys(*store) != std::vector<std::string>{"small"}) return 6;
+    if (!Entries(folder.path() + "/+staging").empty()) return 7;
     // An upload goes on after a write that failed: the half of it that was written is not in the object.
     auto upload = store->StartUpload("mixed", {});
-    if (!upload.ok() || !(*upload)->Write(AsBytes("head ")).ok()) ::_exit(8);
-    if (!absl::IsResourceExhausted((*upload)->Write(AsBytes(std::string(200'000, 'x'))))) ::_exit(9);
-    if (!(*upload)->Write(AsBytes("tail")).ok() || !(*upload)->Commit().ok()) ::_exit(10);
-    if (store->Get("mixed")->view() != "head tail") ::_exit(11);
+    if (!upload.ok() || !(*upload)->Write(AsBytes("head ")).ok()) return 8;
+    if (!absl::IsResourceExhausted((*upload)->Write(AsBytes(std::string(200'000, 'x'))))) return 9;
+    if (!(*upload)->Write(AsBytes("tail")).ok() || !(*upload)->Commit().ok()) return 10;
+    return store->Get("mixed")->view() == "head tail" ? 0 : 11;
   });
-  const int status = Reap(child);
-  EXPECT_TRUE(WIFEXITED(status));
-  EXPECT_EQ(WEXITSTATUS(status), 0);
+  EXPECT_EQ(broken, 0);
 }
 
 TEST(StagingTest, ARepeatedLinkAfterALostAnswerIsOk) {

@@ -60,7 +60,7 @@ TEST(MethodRulesTest, WhatEachRoleMayDoIsWhatIsMeant) {
   const std::set<std::string> changing = {"SubmitRun",      "SubmitRuns",  "CancelRun",  "DeleteRun",
                                           "RemakeArtifact", "PauseRun",    "ResumeRun",  "SubmitSweep",
                                           "CancelSweep",    "DeleteSweep", "PauseSweep", "ResumeSweep"};
-  const std::set<std::string> running_it = {"ReleaseWorker", "ListRoots"};
+  const std::set<std::string> running_it = {"ReleaseWorker", "ListRoots", "ListArtifacts", "ReportLostArtifacts"};
   const std::set<std::string> working = {"RegisterWorker", "LeaseTask", "Heartbeat", "ReportTask"};
   const auto least = [](Role role) {
     return NamesWhere([role](const MethodRule& rule) { return rule.least == role; });
@@ -75,7 +75,7 @@ TEST(MethodRulesTest, OnlyWhatTellsNothingOfAnybodyIsWithoutARuleOfProjects) {
   EXPECT_EQ(NamesWhere([](const MethodRule& rule) { return rule.projects == ProjectRule::kNone; }),
             std::set<std::string>{"GetServerInfo"});
   EXPECT_EQ(NamesWhere([](const MethodRule& rule) { return rule.projects == ProjectRule::kAll; }),
-            (std::set<std::string>{"ReleaseWorker", "ListRoots"}));
+            (std::set<std::string>{"ReleaseWorker", "ListRoots", "ListArtifacts", "ReportLostArtifacts"}));
 }
 
 TokenRecord Token(Role role, ProjectScope projects) {

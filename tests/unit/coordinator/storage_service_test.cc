@@ -36,6 +36,24 @@ class StorageServiceTest : public ServiceTest {
     int64_t working_since_unix_ms = 0;
     int parts = 0;
   };
+  std::vector<wire::StoredArtifact> AskForArtifacts() {
+    const auto storage = wire::StorageService::NewStub(channel_);
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + kFar);
+    const auto stream = storage->ListArtifacts(&context, {});
+    std::vector<wire::StoredArtifact> artifacts;
+    wire::ListArtifactsResponse part;
+    while (stream->Read(&part)) artifacts.insert(artifacts.end(), part.artifacts().begin(), part.artifacts().end());
+    const grpc::Status status = stream->Finish();
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return artifacts;
+  }
+  grpc::Status ReportLost(const std::vector<std::string>& digests, wire::ReportLostArtifactsResponse* response) {
+    const auto storage = wire::StorageService::NewStub(channel_);
+    wire::ReportLostArtifactsRequest request;
+    for (const std::string& digest : digests) request.add_artifacts(digest);
+    return Call(*storage, &wire::StorageService::Stub::ReportLostArtifacts, request, response);
+  }
   Roots AskForRoots() {
     const auto storage = wire::StorageService::NewStub(channel_);
     grpc::ClientContext context;
@@ -191,6 +209,44 @@ TEST_F(StorageServiceTest, ManyRootsComeInSeveralParts) {
   EXPECT_EQ(roots.results, 900u);
   EXPECT_EQ(roots.artifacts.size(), 4500u);
   EXPECT_EQ(roots.parts, 2);
+}
+
+TEST_F(StorageServiceTest, WhatShouldBeStoredAreTheRootsAndIsToldWithRunAndTask) {
+  const std::string worker = Register("a");
+  const RunSpec spec = testing::RtnSpec(2);
+  const std::string id = Submit(spec);
+  RunToEnd(worker);
+  std::set<std::string> digests, actions;
+  std::map<std::string, wire::StoredArtifact> by_what;
+  for (const wire::StoredArtifact& stored : AskForArtifacts()) {
+    if (stored.has_artifact()) digests.insert(stored.artifact().digest());
+    if (!stored.action_key().empty()) actions.insert(stored.action_key());
+    EXPECT_EQ(stored.run_id(), id);
+    by_what[absl::StrCat(stored.what(), "/", stored.role())] = stored;
+  }
+  const Roots roots = AskForRoots();
+  EXPECT_EQ(digests, roots.artifacts);
+  EXPECT_EQ(actions.size(), roots.results);
+  EXPECT_EQ(by_what.at("model/").origin(), wire::ARTIFACT_ORIGIN_INPUT);
+  EXPECT_EQ(by_what.at("model/").artifact().digest(), spec.model->files.digest.hex());
+  EXPECT_EQ(by_what.at("export gptq_v2/files").origin(), wire::ARTIFACT_ORIGIN_RESULT);
+  EXPECT_EQ(by_what.at("export gptq_v2/files").artifact().digest(), Get(id).export_().digest());
+}
+
+TEST_F(StorageServiceTest, ALostResultIsToldNoMoreAndARunReadsItOnceItIsMadeAgain) {
+  const std::string worker = Register("a");
+  const std::string id = Submit(testing::RtnSpec(2));
+  RunToEnd(worker);
+  const std::string exported = Get(id).export_().digest();
+  wire::ReportLostArtifactsResponse response;
+  EXPECT_EQ(ReportLost({exported, "no digest"}, &response).error_code(), StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(ReportLost(std::vector<std::string>(10'001, exported), &response).error_code(),
+            StatusCode::INVALID_ARGUMENT);
+  ASSERT_TRUE(ReportLost({exported}, &response).ok());
+  EXPECT_EQ(response.given_up(), 1);
+  EXPECT_EQ(response.made_again(), 0);
+  for (const wire::StoredArtifact& stored : AskForArtifacts()) EXPECT_NE(stored.artifact().digest(), exported);
+  EXPECT_EQ(Get(id).export_().digest(), exported) << "the run has its name still";
 }
 
 TEST(RetainFlagTest, AKindAndATimeAreARetention) {

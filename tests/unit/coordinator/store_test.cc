@@ -15,6 +15,7 @@
 #include "coordinator/store/sqlite_store.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/testing/full_disk.h"
 #include "tests/testing/process.h"
 #include "tests/unit/coordinator/scheduler_harness.h"
 
@@ -353,6 +354,36 @@ TEST_F(SqliteStoreTest, ACommitThatFailsStoresNothingOfIt) {
   const std::vector<Change> changes = {PutTask{SomeTask("task"), true}, PutWorker{testing::WorkerNamed("a")}};
   EXPECT_FALSE(CommitTo(**store, changes).ok());
   EXPECT_THAT((*store)->Load()->tasks, IsEmpty());
+}
+
+TEST_F(SqliteStoreTest, AFullDiskRefusesCommitsAndWhatWasAcknowledgedIsThereOnceThereIsRoom) {
+  ASSERT_TRUE(OpenSqliteStore(path()).ok());
+  const int broken = test::InSmallFiles(400'000, [&] {
+    size_t acknowledged = 0;
+    {
+      StatusOr<std::unique_ptr<Store>> store = OpenSqliteStore(path());
+      if (!store.ok()) return 1;
+      const StatusOr<Term> term = (*store)->TakeTerm();
+      if (!term.ok()) return 2;
+      Status status;
+      while (status.ok() && acknowledged < 1000) {
+        TaskRecord task = SomeTask(absl::StrCat("task ", acknowledged));
+        task.error = std::string(5000, 'e');
+        const std::vector<Change> changes = {PutTask{task, true}};
+        status = (*store)->Commit(*term, changes);
+        if (status.ok()) ++acknowledged;
+      }
+      if (status.ok() || acknowledged == 0) return 3;
+      if (MessageOf(status).find(path()) == std::string_view::npos) return 4;
+      if (MessageOf(status).find('\n') != std::string_view::npos) return 5;
+    }
+    test::LimitFiles(RLIM_INFINITY);
+    StatusOr<std::unique_ptr<Store>> store = OpenSqliteStore(path());
+    if (!store.ok()) return 6;
+    if ((*store)->Load()->tasks.size() != acknowledged) return 7;
+    return CommitTo(**store, {PutTask{SomeTask("another"), true}}).ok() ? 0 : 8;
+  });
+  EXPECT_EQ(broken, 0);
 }
 
 TEST(OpenStoreTest, OtherUrisAreRefused) {

@@ -21,6 +21,7 @@
 #include "gtest/gtest.h"
 #include "tests/testing/as_bytes.h"
 #include "tests/testing/fault_store.h"
+#include "tests/testing/full_disk.h"
 #include "tests/testing/process.h"
 
 namespace lwq {
@@ -329,6 +330,18 @@ TEST_F(BlobCacheTest, AFolderThatCannotBeWrittenServesFromTheStore) {
   fs::remove_all(folder_.path() + "/cache");
   EXPECT_EQ(cache->Fetch(blob)->view().substr(0, 2), "a.");
   EXPECT_EQ(cache->stats().held_bytes, 0);
+}
+
+TEST_F(BlobCacheTest, AFullDiskServesFromTheStoreAndLeavesNothingBehind) {
+  const BlobRef large = Put("large", 200'000), small = Put("small", 1000);
+  const int broken = test::InSmallFiles(100'000, [&] {
+    const auto cache = Open(1'000'000);
+    if (cache->Fetch(large)->size() != 200'000) return 1;
+    if (cache->stats().held_bytes != 0 || FolderBytes() != 0) return 2;
+    if (cache->Fetch(small)->view().substr(0, 6) != "small.") return 3;
+    return cache->stats().held_bytes == 1000 ? 0 : 4;
+  });
+  EXPECT_EQ(broken, 0);
 }
 
 TEST(BlobCacheInPlaceTest, BlobsOfALocalStoreAreMappedInPlaceAndVerifiedOnce) {
