@@ -14,8 +14,8 @@ namespace lwq::client {
 namespace {
 
 constexpr char kExitCodes[] =
-    "Exit codes: 0 ok, 1 a run failed or something went wrong, 2 bad input, 3 no coordinator answers, 4 cancelled, 130 "
-    "Ctrl-C, 141 standard output was closed.\n"
+    "Exit codes: 0 ok, 1 a run failed or something went wrong, 2 bad input, 3 no coordinator answers, 4 cancelled, "
+    "5 lwq fsck left damage, 130 Ctrl-C, 141 standard output was closed.\n"
     "\"lwq VERB --help\" shows a verb's flags and an example.";
 
 ExitCode Fail(const CliContext& context, ExitCode code, std::string_view message) {
