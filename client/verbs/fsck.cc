@@ -131,9 +131,15 @@ std::string DamageTable(const RepairPlan& plan) {
   return table.Render();
 }
 
+// "1 blob", "2 blobs".
+std::string Counted(int64_t count, std::string_view one) {
+  return absl::StrCat(count, " ", one, count == 1 ? "" : "s");
+}
+
 std::string RepairText(const Repaired& repaired) {
-  return absl::StrCat("repaired: ", repaired.blobs_removed, " damaged blobs removed, ", repaired.records_written,
-                      " records written again, ", repaired.made_again, " results are made again, ", repaired.given_up,
+  return absl::StrCat("repaired: ", Counted(repaired.blobs_removed, "damaged blob"), " removed, ",
+                      Counted(repaired.records_written, "record"), " written again, ",
+                      Counted(repaired.made_again, "result"), " made again now, ", repaired.given_up,
                       " when somebody reads them\n");
 }
 
@@ -149,8 +155,8 @@ std::string FsckText(const FsckOutcome& outcome, bool quick) {
     absl::StrAppend(&text, quick ? "all there and of the right size\n" : "all there and whole\n");
   }
   if (report.unneeded.objects > 0) {
-    absl::StrAppend(&text, report.unneeded.objects, " blobs with ", FormatBytes(report.unneeded.bytes),
-                    " belong to none of them: lwq gc deletes what is old enough\n");
+    absl::StrAppend(&text, Counted(report.unneeded.objects, "blob"), " with ", FormatBytes(report.unneeded.bytes),
+                    " of none of them: lwq gc deletes what is old enough\n");
   }
   if (outcome.repaired.has_value()) {
     absl::StrAppend(&text, RepairText(*outcome.repaired));
