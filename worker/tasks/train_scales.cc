@@ -3,7 +3,6 @@
 // stopped.
 #include "worker/qat/api/train_scales.h"
 
-
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/artifact/samples.h"
