@@ -31,6 +31,9 @@ using std::chrono::steady_clock;
 constexpr milliseconds kPartsTimeout{600'000};
 constexpr int kMaxWireMessageBytes = 64 << 20;
 constexpr int kRunsPerPage = 200;
+// Between two tries, in milliseconds; shorter where another coordinator is about to take over.
+constexpr int kLongestPause = 2000;
+constexpr int kLongestPauseOfSeveral = 400;
 constexpr size_t kLostPerCall = 10'000;
 
 milliseconds TimeoutOf(int runs) {
@@ -110,7 +113,7 @@ struct RunApi::Stub {
 };
 
 std::shared_ptr<RunApi::Stub> RunApi::MakeStub(const std::string& address) const {
-  const auto channel = Connect(address, options_.address.find(',') != std::string::npos, options_.security);
+  const auto channel = Connect(address, HasOthers(), options_.security);
   return std::shared_ptr<Stub>(
       new Stub{RunService::NewStub(channel), SweepService::NewStub(channel), StorageService::NewStub(channel)});
 }
@@ -148,6 +151,10 @@ Status RunApi::Relocate(const std::string& leader) {
   return absl::OkStatus();
 }
 
+bool RunApi::HasOthers() const {
+  return options_.address.find(',') != std::string::npos;
+}
+
 std::string RunApi::Everywhere() const {
   const MutexLock lock(&mutex_);
   return absl::StrJoin(addresses_.all(), ", ");
@@ -173,7 +180,7 @@ Status RunApi::BackOff(const Status& failure, const std::string& leader, steady_
   if (interrupt_->raised()) return interrupt_->reason();
   const auto now = steady_clock::now();
   if (now >= give_up) return Unreachable(failure);
-  const milliseconds pause(std::min(2000, 50 << std::min(attempt, 6)));
+  const milliseconds pause(std::min(HasOthers() ? kLongestPauseOfSeveral : kLongestPause, 50 << std::min(attempt, 6)));
   const auto left = std::chrono::duration_cast<milliseconds>(give_up - now) + milliseconds(1);
   if (interrupt_->WaitFor(std::min(pause, left))) return interrupt_->reason();
   return Relocate(leader);

@@ -118,6 +118,8 @@ class RunApi {
   Status BackOff(const Status& failure, const std::string& leader, std::chrono::steady_clock::time_point give_up,
                  int attempt);
   Status Unreachable(const Status& failure) const;
+  // Whether several addresses were given.
+  bool HasOthers() const;
   // All addresses, for messages.
   std::string Everywhere() const;
   Status NoCoordinator(const Status& failure) const;

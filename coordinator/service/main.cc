@@ -75,7 +75,7 @@ struct Flags {
   std::string log_format = "text";
   bool standby = false;
   std::string advertise;
-  double lead_seconds = 4;
+  double lead_seconds = 3;
 };
 
 // Whoever reaches an address may do everything there, unless it is asked for a certificate or a token.

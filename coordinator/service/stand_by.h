@@ -25,7 +25,7 @@ struct StandByOptions {
   const CertificateWatch* certificates = nullptr;  // null: plaintext
   CoordinatorMetrics* metrics = nullptr;           // never null
   bool by_force = false;                           // leads at once, whoever does now
-  std::chrono::milliseconds lease{4000};
+  std::chrono::milliseconds lease{3000};
   // Told once where it answers, before it asks for the lease.
   std::function<Status(const std::string& address, const std::string& health_address)> on_answering;
   // Waits so long before the lease is asked for again; false: this coordinator is to end.
