@@ -28,7 +28,6 @@ std::string SafetensorsSeed() {
 }
 
 std::string GgufSeed() {
-  using qat::GgmlType;
   const std::vector<qat::GgufTensor> tensors = {
       {"token_embd.weight", GgmlType::kF16, {3, 4}},     {"blk.0.attn_q.weight", GgmlType::kQ4_0, {2, 64}},
       {"blk.0.ffn_up.weight", GgmlType::kQ2_0, {1, 64}}, {"blk.0.ffn_down.weight", GgmlType::kQ5_0, {1, 32}},
