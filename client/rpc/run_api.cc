@@ -137,8 +137,9 @@ std::shared_ptr<RunApi::Stub> RunApi::CurrentStub() const {
   return stub_;
 }
 
-Status RunApi::Relocate(const std::string& leader) {
+Status RunApi::Relocate(const std::string& leader, const Stub* called) {
   const MutexLock lock(&mutex_);
+  if (stub_.get() != called) return absl::OkStatus();
   const std::string before = addresses_.current();
   addresses_.MoveOn(leader);
   if (options_.locate && steady_clock::now() < relocate_until_) {
@@ -175,15 +176,15 @@ Status RunApi::NoCoordinator(const Status& failure) const {
       ExitCode::kUnreachable);
 }
 
-Status RunApi::BackOff(const Status& failure, const std::string& leader, steady_clock::time_point give_up,
-                       int attempt) {
+Status RunApi::BackOff(const Status& failure, const std::string& leader, steady_clock::time_point give_up, int attempt,
+                       const Stub* called) {
   if (interrupt_->raised()) return interrupt_->reason();
   const auto now = steady_clock::now();
   if (now >= give_up) return Unreachable(failure);
   const milliseconds pause(std::min(HasOthers() ? kLongestPauseOfSeveral : kLongestPause, 50 << std::min(attempt, 6)));
   const auto left = std::chrono::duration_cast<milliseconds>(give_up - now) + milliseconds(1);
   if (interrupt_->WaitFor(std::min(pause, left))) return interrupt_->reason();
-  return Relocate(leader);
+  return Relocate(leader, called);
 }
 
 template <typename Method, typename Request, typename Response>
@@ -202,7 +203,7 @@ Status RunApi::Call(Method method, const Request& request, Response* response, m
     if (interrupt_->raised()) return interrupt_->reason();
     if (IsStranger(status)) return NoCoordinator(status);
     if (!IsSilence(status)) return status;
-    LWQ_RETURN_IF_ERROR(BackOff(status, LeaderOf(context.GetServerTrailingMetadata()), give_up, attempt));
+    LWQ_RETURN_IF_ERROR(BackOff(status, LeaderOf(context.GetServerTrailingMetadata()), give_up, attempt, stub.get()));
   }
 }
 
@@ -400,7 +401,7 @@ Status RunApi::ReadParts(Method method, const std::function<Status(Response& par
     if (interrupt_->raised()) return interrupt_->reason();
     if (IsStranger(status)) return NoCoordinator(status);
     if (!IsSilence(status)) return status;
-    LWQ_RETURN_IF_ERROR(BackOff(status, LeaderOf(context.GetServerTrailingMetadata()), give_up, attempt));
+    LWQ_RETURN_IF_ERROR(BackOff(status, LeaderOf(context.GetServerTrailingMetadata()), give_up, attempt, stub.get()));
   }
 }
 
@@ -558,7 +559,7 @@ Status RunApi::Follow(Method method, Request request, const std::function<bool(R
     const milliseconds patience = ever_connected ? options_.watch_patience : options_.patience;
     const Status cause = status.ok() ? absl::UnavailableError("the stream ended before the run did") : status;
     const std::string leader = LeaderOf(context.GetServerTrailingMetadata());
-    LWQ_RETURN_IF_ERROR(BackOff(cause, leader, silent_since + patience, failures++));
+    LWQ_RETURN_IF_ERROR(BackOff(cause, leader, silent_since + patience, failures++, stub.get()));
   }
 }
 

@@ -110,13 +110,16 @@ class RunApi {
   Interrupt* interrupt() const { return interrupt_; }
 
  private:
+  struct Stub;  // keeps gRPC's headers out of every verb
+
   template <typename Method, typename Request, typename Response>
   Status Call(Method method, const Request& request, Response* response,
               std::chrono::milliseconds timeout = kCallTimeout);
   // Waits before the next try; an error when patience is over or the program is to stop.
-  // `leader`: where the next try should go, as the one that stands by has said; "": it has not.
+  // `leader`: where the next try should go, as the one that stands by has said; "": it has not. `called`: who did not
+  // answer.
   Status BackOff(const Status& failure, const std::string& leader, std::chrono::steady_clock::time_point give_up,
-                 int attempt);
+                 int attempt, const Stub* called);
   Status Unreachable(const Status& failure) const;
   // Whether several addresses were given.
   bool HasOthers() const;
@@ -139,11 +142,10 @@ class RunApi {
   template <typename Request, typename Response, typename Method>
   StatusOr<lwqat::v1::Sweep> AskForSweep(Method method, const std::string& sweep_id);
 
-  struct Stub;  // keeps gRPC's headers out of every verb
   std::shared_ptr<Stub> MakeStub(const std::string& address) const;
   std::shared_ptr<Stub> CurrentStub() const;
-  // Follows a coordinator that moved, or goes to another one.
-  Status Relocate(const std::string& leader);
+  // Follows a coordinator that moved, or goes to another one, unless another thread has gone on from `called`.
+  Status Relocate(const std::string& leader, const Stub* called);
 
   const Options options_;
   Interrupt* interrupt_;

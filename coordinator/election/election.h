@@ -14,8 +14,8 @@
 
 namespace lwq::coordinator {
 
-// Asks for the lease until it is the candidate's: true. `known` is told before each wait who leads, or that it cannot
-// be known (then the address is ""); `wait` returns false when the candidate is to end: false.
+// Asks for the lease until it is the candidate's: true. `known` is told before each wait who leads, or why that is not
+// known; `wait` returns false when the candidate is to end: then false.
 bool AwaitLead(LeadLease& lease, const std::function<void(const StatusOr<Lead>& lead)>& known,
                const std::function<bool()>& wait);
 

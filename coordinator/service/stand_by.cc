@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "coordinator/service/stand_by.h"
 
-#include <random>
 #include <utility>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "common/metrics/metrics_server.h"
+#include "common/trace/trace_context.h"
 #include "coordinator/election/election.h"
 #include "coordinator/election/postgres_lease.h"
 #include "coordinator/service/standby_server.h"
@@ -17,13 +16,6 @@ namespace {
 
 // How often a lease is asked for within its length, so that the time without a leader is little more than that.
 constexpr int kAsksPerLease = 8;
-
-std::string NewCandidateId() {
-  std::random_device entropy;
-  std::string id;
-  for (int i = 0; i < 4; ++i) absl::StrAppend(&id, absl::Hex(entropy(), absl::kZeroPad8));
-  return id;
-}
 
 // Says in the log, in the metrics and to callers who leads, when that changes.
 class Known {
@@ -36,10 +28,10 @@ class Known {
     server_->SetLeader(lead.ok() ? lead->address : "");
     if (news == news_) return;
     news_ = news;
-    if (lead.ok()) {
-      spdlog::info("standing by: the coordinator at {} leads", lead->address);
-    } else {
+    if (!lead.ok()) {
       spdlog::warn("standing by, and who leads is not known: {}", news);
+    } else if (!lead->address.empty()) {
+      spdlog::info("standing by: the coordinator at {} leads", lead->address);
     }
   }
 
@@ -59,7 +51,7 @@ StatusOr<std::optional<Won>> StandBy(const StandByOptions& options) {
     LWQ_ASSIGN_OR_RETURN(metrics_server, MetricsServer::Start(options.metrics_listen, {options.metrics->registry()}));
   }
   LWQ_RETURN_IF_ERROR(options.on_answering(server->address(), server->health_address()));
-  Candidate candidate{.id = NewCandidateId(), .address = options.advertise};
+  Candidate candidate{.id = NewTraceId(), .address = options.advertise};  // random, as a trace's
   if (candidate.address.empty()) candidate.address = server->address();
   Won won{.lease = MakePostgresLease(options.store_uri, std::move(candidate), options.lease),
           .listen = server->address(),

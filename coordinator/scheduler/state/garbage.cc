@@ -136,11 +136,15 @@ size_t TasksToHold(const RunEntry& run) {
   return !is_active || GraphIsComplete(run) ? 0 : run.tasks.size();
 }
 
+bool IsReadable(const State& state, const Digest& artifact) {
+  return state.activations.IsReadable(artifact) && state.kept.IsReadable(artifact);
+}
+
 std::optional<ArtifactRef> ReadableContentOf(const State& state, const TaskInput& input) {
   std::optional<ArtifactRef> content = ContentOf(state, input);
   const bool made = std::holds_alternative<TaskOutputRef>(input);
   if (!made || !content.has_value()) return content;
-  if (!state.activations.IsReadable(content->digest) || !state.kept.IsReadable(content->digest)) return std::nullopt;
+  if (!IsReadable(state, content->digest)) return std::nullopt;
   return content;
 }
 

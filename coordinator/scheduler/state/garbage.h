@@ -45,6 +45,8 @@ void HoldResults(State& state, RunEntry& run, size_t tasks);
 // How many that must be now.
 size_t TasksToHold(const RunEntry& run);
 
+// Whether what was made is to be there: neither an activation that was discarded nor a kept result that was given up.
+bool IsReadable(const State& state, const Digest& artifact);
 // The content of an input if it is known and has not been discarded.
 std::optional<ArtifactRef> ReadableContentOf(const State& state, const TaskInput& input);
 

@@ -6,6 +6,8 @@
 #include <set>
 #include <utility>
 
+#include "coordinator/scheduler/state/garbage.h"
+
 namespace lwq::coordinator {
 namespace {
 
@@ -51,7 +53,7 @@ std::vector<StoredArtifact> StoredArtifactsOf(const State& state) {
     const Named& named = names.at(*user);
     const size_t before = artifacts.size();
     for (const auto& [role, output] : action->second.outputs) {
-      if (!state.activations.IsReadable(output.digest) || !state.kept.IsReadable(output.digest)) continue;
+      if (!IsReadable(state, output.digest)) continue;
       artifacts.push_back({output, ArtifactOrigin::kResult, named.run, named.title, *user, role, action->first});
     }
     if (artifacts.size() == before) {

@@ -19,10 +19,6 @@ bool IsReadBySomeTask(const State& state, const TaskEntry& task) {
                      [&](const Digest& consumer) { return IsLive(state.tasks.at(consumer).record); });
 }
 
-bool IsReadable(const State& state, const Digest& artifact) {
-  return state.activations.IsReadable(artifact) && state.kept.IsReadable(artifact);
-}
-
 }  // namespace
 
 Status Stepper::On(const LoseArtifacts& event) {
@@ -40,13 +36,12 @@ Status Stepper::On(const LoseArtifacts& event) {
       }
     }
   }
+  for (const Digest& artifact : made_again) given_up.erase(artifact);
   for (const Digest& producer : producers) Rewind(producer);
   for (const Digest& artifact : given_up) {
-    if (made_again.contains(artifact)) continue;
     state_.activations.Lost(artifact, effects_.changes);
     if (state_.kept.Has(artifact)) state_.kept.Retire(artifact, effects_.changes);
   }
-  for (const Digest& artifact : made_again) given_up.erase(artifact);
   effects_.reply = LostReply{static_cast<int64_t>(made_again.size()), static_cast<int64_t>(given_up.size())};
   return absl::OkStatus();
 }
