@@ -11,8 +11,10 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "common/http_server/http_listener.h"
 #include "common/status/status.h"
 #include "prometheus/collectable.h"
 
@@ -24,16 +26,13 @@ class MetricsServer {
   // bound.
   static StatusOr<std::unique_ptr<MetricsServer>> Start(const std::string& listen,
                                                         std::vector<std::shared_ptr<prometheus::Collectable>> shown);
-  ~MetricsServer();  // ends within the patience with who is connected
 
   // HOST:PORT as bound.
-  const std::string& address() const { return address_; }
+  const std::string& address() const { return listener_->address(); }
 
  private:
-  struct Http;
-  MetricsServer(std::unique_ptr<Http> http, std::string address);
-  std::unique_ptr<Http> http_;
-  std::string address_;
+  explicit MetricsServer(std::unique_ptr<HttpListener> listener) : listener_(std::move(listener)) {}
+  const std::unique_ptr<HttpListener> listener_;
 };
 
 }  // namespace lwq

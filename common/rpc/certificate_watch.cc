@@ -54,7 +54,13 @@ CertificateWatch::~CertificateWatch() {
   if (thread_.joinable()) thread_.join();
 }
 
+Certificates CertificateWatch::Current() const {
+  const MutexLock lock(&mutex_);
+  return current_;
+}
+
 Status CertificateWatch::Take(const Certificates& read) {
+  const MutexLock lock(&mutex_);
   if (!files_.ca.empty() && read.ca != current_.ca) LWQ_RETURN_IF_ERROR(ca_.Set(read.ca));
   if (!files_.cert.empty() && (read.cert != current_.cert || read.key != current_.key)) {
     LWQ_RETURN_IF_ERROR(key_.Set(read.key));
@@ -78,7 +84,7 @@ void CertificateWatch::Look() {
   const StatusOr<Certificates> read = ReadCertificates(files_, std::time(nullptr));
   Status status = read.status();
   if (read.ok()) {
-    if (*read == current_) {
+    if (*read == Current()) {
       problem_.clear();
       return;
     }

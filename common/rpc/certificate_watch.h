@@ -37,6 +37,8 @@ class CertificateWatch {
   // Of the copies.
   std::shared_ptr<grpc::experimental::CertificateProviderInterface> provider() const { return provider_; }
   const CertificateFiles& files() const { return files_; }
+  // As they are in use, for servers that are not gRPC's.
+  Certificates Current() const;
 
  private:
   // A descriptor whose path always opens one whole version of a text.
@@ -57,15 +59,16 @@ class CertificateWatch {
 
   const CertificateFiles files_;
   // Of the thread, after Start.
-  Certificates current_;
   std::string problem_;  // as last logged
   Copy ca_;
   Copy cert_;
   Copy key_;
   std::shared_ptr<grpc::experimental::CertificateProviderInterface> provider_;
 
-  Mutex mutex_;
+  mutable Mutex mutex_;
   CondVar wake_;
+  // Changed by the thread alone.
+  Certificates current_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };
