@@ -246,7 +246,8 @@ bool Runtime::Serve(Watched& watched, Instant now) {
   if (!watcher.Ready()) return true;
   StatusOr<Watcher::News> news = watcher.Look(state_);
   if (news.ok() && *news == Watcher::News::kSome) {
-    const bool soon = watched.sent_interval.has_value() && IntervalAt(now) <= *watched.sent_interval;
+    const int64_t apart = watcher.IntervalsApart();
+    const bool soon = watched.sent_interval.has_value() && IntervalAt(now) / apart <= *watched.sent_interval / apart;
     if (!soon) {
       watcher.Send(state_, now);
       watched.sent_interval = IntervalAt(now);

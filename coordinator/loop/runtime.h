@@ -47,6 +47,9 @@ class Watcher {
   virtual StatusOr<News> Look(const State& state) = 0;
   // Whether the last message has gone out and the watcher is still there for the next. The loop looks again after Wake.
   virtual bool Ready() = 0;
+  // It is sent at most one message in so many intervals, from one multiple of them to the next: so those that are alike
+  // are served in one go.
+  virtual int64_t IntervalsApart() const { return 1; }
   // Requires Ready and kSome. What does not fit one message is kSome still.
   virtual void Send(const State& state, Instant now) = 0;
   // Nothing follows: OK after kOver, the errors of Look, UNAVAILABLE (the coordinator stops).
@@ -86,6 +89,7 @@ class Runtime {
   void Watch(std::shared_ptr<Watcher> watcher);
   // Makes the loop look at its watchers again.
   void Wake();
+  int64_t watch_interval_ms() const { return options_.watch_interval_ms; }
 
   // The store's term that this runtime took: another at every start.
   Term term() const { return term_; }

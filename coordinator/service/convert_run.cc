@@ -262,6 +262,18 @@ void PlanToWire(const RunEntry& run, wire::Run* message) {
   }
 }
 
+// What a list shows of a plan.
+void PlanNumbersToWire(const RunEntry& run, wire::Plan* message) {
+  const Recipe& recipe = run.record.recipe;
+  message->mutable_recipe()->set_method(std::string(WordOf(recipe.method)));
+  message->mutable_recipe()->set_wbits(recipe.wbits);
+  message->mutable_recipe()->set_group_size(recipe.group_size);
+  message->set_average_bits(run.plan.average_bits);
+  message->set_stored_bits_per_weight(run.plan.stored_bits_per_weight);
+  message->set_quantized_bytes(run.plan.quantized_bytes);
+  message->set_export_bytes(run.plan.export_bytes);
+}
+
 size_t TasksShown(const RunEntry& run) {
   return std::min(run.tasks.size(), kMaxTasksShown);
 }
@@ -311,6 +323,8 @@ uint64_t ChangesToWire(const State& state, const RunEntry& run, Instant now, uin
 void RunOfSweepToWire(const State& state, const RunEntry& run, Instant now, wire::Run* message) {
   SummaryToWire(state, run, message);
   message->mutable_spec()->set_name(run.record.spec->name);
+  message->mutable_spec()->set_project(run.record.spec->project);
+  PlanNumbersToWire(run, message->mutable_plan());
   for (size_t i = 0; i < TasksShown(run); ++i) {
     const bool executed = state.tasks.at(run.tasks[i].key).record.state == TaskState::kLeased;
     if (executed) TaskToWire(state, run.tasks[i], now, message->add_tasks());

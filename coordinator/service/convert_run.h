@@ -33,7 +33,7 @@ inline constexpr size_t kMaxChangesShown = 200;
 uint64_t ChangesToWire(const State& state, const RunEntry& run, Instant now, uint64_t since,
                        wire::WatchRunResponse* message);
 
-// As WatchSweep sends it: without plan, with the tasks that are being executed.
+// As WatchSweep and WatchRuns send it: of the plan the numbers alone, with the tasks that are being executed.
 void RunOfSweepToWire(const State& state, const RunEntry& run, Instant now, wire::Run* message);
 
 void ToWire(const Explanation& explanation, wire::ExplainRunsResponse* message);

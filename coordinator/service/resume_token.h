@@ -11,8 +11,11 @@
 
 namespace lwq::coordinator {
 
+// What is watched where it is all runs.
+inline constexpr char kAllRuns[] = "runs";
+
 struct ResumeToken {
-  std::string id;  // of a run or a sweep
+  std::string id;  // of a run or a sweep, or kAllRuns
   Term term;
   uint64_t revision = 0;
   friend bool operator==(const ResumeToken&, const ResumeToken&) = default;

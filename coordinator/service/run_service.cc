@@ -112,6 +112,13 @@ grpc::ServerWriteReactor<wire::WatchRunResponse>* RunServiceImpl::WatchRun(grpc:
   return RunWatchStream::Start(*desk_, watch_messages_, *std::move(caller), *request);
 }
 
+grpc::ServerWriteReactor<wire::WatchRunsResponse>* RunServiceImpl::WatchRuns(grpc::CallbackServerContext* context,
+                                                                             const wire::WatchRunsRequest* request) {
+  StatusOr<Caller> caller = desk_->Enter(context, Rpc::kWatchRuns);
+  if (!caller.ok()) return new RefusedStream<wire::WatchRunsResponse>(caller.status());
+  return RunsWatchStream::Start(*desk_, watch_messages_, *std::move(caller), *request);
+}
+
 grpc::ServerUnaryReactor* RunServiceImpl::CancelRun(grpc::CallbackServerContext* context,
                                                     const wire::CancelRunRequest* request,
                                                     wire::CancelRunResponse* response) {

@@ -40,6 +40,8 @@ class RunServiceImpl final : public lwqat::v1::RunService::CallbackService {
                                      lwqat::v1::ListRunsResponse* response) override;
   grpc::ServerWriteReactor<lwqat::v1::WatchRunResponse>* WatchRun(grpc::CallbackServerContext* context,
                                                                   const lwqat::v1::WatchRunRequest* request) override;
+  grpc::ServerWriteReactor<lwqat::v1::WatchRunsResponse>* WatchRuns(
+      grpc::CallbackServerContext* context, const lwqat::v1::WatchRunsRequest* request) override;
   grpc::ServerUnaryReactor* CancelRun(grpc::CallbackServerContext* context, const lwqat::v1::CancelRunRequest* request,
                                       lwqat::v1::CancelRunResponse* response) override;
   grpc::ServerUnaryReactor* PauseRun(grpc::CallbackServerContext* context, const lwqat::v1::PauseRunRequest* request,

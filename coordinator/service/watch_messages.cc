@@ -37,6 +37,7 @@ void WatchMessages::BeginMoment(Instant now) {
   changes_at_ms_ = now.steady_ms;
   changes_.clear();
   of_sweeps_.clear();
+  of_runs_.clear();
 }
 
 WatchMessages::UpTo WatchMessages::Changes(const State& state, const RunEntry& run, Instant now, uint64_t since) {
@@ -87,6 +88,37 @@ WatchMessages::SweepUpTo WatchMessages::OfSweep(const State& state, const SweepI
     made->set_all_again(!since.has_value());
     made->set_all_ended(up_to.revision == until && HasEnded(state, sweep));
     made->set_resume_token(ToText({sweep.value, term_, up_to.revision}));
+  });
+  return up_to;
+}
+
+WatchMessages::RunsUpTo WatchMessages::OfRuns(const State& state, const RunsWatched& watched, Instant now,
+                                              std::optional<RunsKnown> known) {
+  BeginMoment(now);
+  RunsUpTo& up_to = of_runs_[{watched, known, state.revision}];
+  if (up_to.message != nullptr) return up_to;
+  const bool all = !known.has_value() || !state.run_news.KnowsAllAfter(known->deletions);
+  const RunsKnown before = all ? RunsKnown{.runs = 0, .deletions = state.revision} : *known;
+  up_to.message = Make<lwqat::v1::WatchRunsResponse>([&](lwqat::v1::WatchRunsResponse* made) {
+    up_to.known = {.runs = state.revision, .deletions = state.revision};
+    const auto& runs = state.run_news.runs();
+    for (auto next = runs.upper_bound(before.runs); next != runs.end(); ++next) {
+      const RunEntry& run = state.runs.at(next->second);
+      if (run.record.sequence < watched.first_sequence || !watched.projects.Has(run.record.spec->project)) continue;
+      if (made->runs_size() == static_cast<int>(kRunsInMessage)) {
+        up_to.known.runs = std::prev(next)->first;
+        made->set_more(true);
+        break;
+      }
+      RunOfSweepToWire(state, run, now, made->add_runs());
+    }
+    for (const RunNews::Deletion& deletion : state.run_news.deletions()) {
+      if (deletion.revision <= before.deletions || deletion.sequence < watched.first_sequence) continue;
+      if (watched.projects.Has(deletion.project)) made->add_deleted(deletion.run.value);
+    }
+    made->set_all_again(all);
+    made->set_resume_token(ToText({kAllRuns, term_, up_to.known.runs}));
+    up_to.tells = all || made->runs_size() > 0 || made->deleted_size() > 0;
   });
   return up_to;
 }

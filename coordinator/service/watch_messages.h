@@ -3,8 +3,8 @@
 //
 // Many watch one run, and the loop serves them together (runtime.h), so most of them are to get the same changes.
 //
-// Thread-safety: Changes, Whole and OfSweep belong to the loop's thread, Post to any. The runtime must outlive this,
-// and this every stream.
+// Thread-safety: Changes, Whole, OfSweep and OfRuns belong to the loop's thread, Post to any. The runtime must outlive
+// this, and this every stream.
 #pragma once
 
 #include <compare>
@@ -14,6 +14,7 @@
 #include <memory>
 #include <optional>
 
+#include "common/access/project_scope.h"
 #include "coordinator/loop/background.h"
 #include "coordinator/scheduler/state/state.h"
 #include "lwqat/v1/run_service.pb.h"
@@ -45,6 +46,28 @@ class WatchMessages {
   SweepUpTo OfSweep(const State& state, const SweepId& sweep, Instant now, std::optional<uint64_t> since);
   static constexpr size_t kRunsInMessage = 200;
 
+  // Which runs a watcher of all runs is told of.
+  struct RunsWatched {
+    ProjectScope projects;
+    int64_t first_sequence = 0;  // and those that were submitted later
+    friend auto operator<=>(const RunsWatched&, const RunsWatched&) = default;
+  };
+  // Revisions of the state up to which a watcher knows the runs, and those that were deleted. While it is sent all
+  // there is, piece by piece, the second is the later.
+  struct RunsKnown {
+    uint64_t runs = 0;
+    uint64_t deletions = 0;
+    friend auto operator<=>(const RunsKnown&, const RunsKnown&) = default;
+  };
+  struct RunsUpTo {
+    std::shared_ptr<const lwqat::v1::WatchRunsResponse> message;
+    RunsKnown known;
+    bool tells = false;  // that something has changed, or all there is
+  };
+  // The first of the runs that changed after what is known, in the order of their changes, and all that were deleted;
+  // absent: that are there. kRunsInMessage at most.
+  RunsUpTo OfRuns(const State& state, const RunsWatched& watched, Instant now, std::optional<RunsKnown> known);
+
   // Calls `send` on the sending thread. At most one for each stream may be under way.
   void Post(std::function<void()> send);
 
@@ -67,11 +90,18 @@ class WatchMessages {
     uint64_t until = 0;
     friend auto operator<=>(const SweepSpan&, const SweepSpan&) = default;
   };
+  struct RunsSpan {
+    RunsWatched watched;
+    std::optional<RunsKnown> known;
+    uint64_t until = 0;
+    friend auto operator<=>(const RunsSpan&, const RunsSpan&) = default;
+  };
   void BeginMoment(Instant now);
 
   const Term term_;
   std::map<RunId, WholeRun> whole_;           // those that may be sent again
   std::map<SweepSpan, SweepUpTo> of_sweeps_;  // made at the same moment
+  std::map<RunsSpan, RunsUpTo> of_runs_;      // as well
   Background sending_;
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "coordinator/service/watch_stream.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "common/rpc/grpc_status.h"
@@ -8,6 +9,24 @@
 #include "coordinator/service/resume_token.h"
 
 namespace lwq::coordinator {
+namespace {
+
+constexpr int64_t kMaxIntervalMs = 60'000;
+constexpr int kDefaultNewest = 1'000;
+constexpr int kMaxNewest = 10'000;
+constexpr int64_t kRoundSequences = 128;
+
+// The oldest of the projects' newest runs, so many of them and a few more: from a round number on, so that those who
+// came a little earlier or later are told the same.
+int64_t FirstSequence(const State& state, const ProjectScope& projects, int newest) {
+  for (auto run = state.runs_by_sequence.rbegin(); run != state.runs_by_sequence.rend(); ++run) {
+    if (!projects.Has(state.runs.at(run->second).record.spec->project)) continue;
+    if (--newest == 0) return run->first / kRoundSequences * kRoundSequences;
+  }
+  return 0;
+}
+
+}  // namespace
 
 template <typename Response>
 void WatchStream<Response>::Begin() {
@@ -106,7 +125,18 @@ void WatchStream<Response>::FinishIfTold() {
   if (status.has_value()) this->Finish(*status);
 }
 
+template <typename Response>
+StatusOr<int64_t> WatchStream<Response>::Apart(int64_t interval_ms) const {
+  if (interval_ms < 0 || interval_ms > kMaxIntervalMs) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("interval_ms: ", interval_ms, " is not between 0 and ", kMaxIntervalMs));
+  }
+  const int64_t interval = runtime_->watch_interval_ms();
+  return std::max<int64_t>(1, (interval_ms + interval - 1) / interval);
+}
+
 template class WatchStream<lwqat::v1::WatchRunResponse>;
+template class WatchStream<lwqat::v1::WatchRunsResponse>;
 template class WatchStream<lwqat::v1::WatchSweepResponse>;
 
 RunWatchStream* RunWatchStream::Start(const Desk& desk, WatchMessages* messages, Caller caller,
@@ -117,6 +147,7 @@ RunWatchStream* RunWatchStream::Start(const Desk& desk, WatchMessages* messages,
 }
 
 Status RunWatchStream::Open(const State& state) {
+  LWQ_ASSIGN_OR_RETURN(apart_, Apart(request_.interval_ms()));
   LWQ_ASSIGN_OR_RETURN(const RunId id, VisibleRun(state, caller_, request_.run_id()));
   if (!request_.resume_token().empty()) {
     LWQ_ASSIGN_OR_RETURN(const ResumeToken token, ParseResumeToken(request_.resume_token(), id.value));
@@ -145,6 +176,49 @@ void RunWatchStream::Send(const State& state, Instant now) {
                                  ? messages_->Changes(state, run, now, *known_)
                                  : messages_->Whole(state, run, now);
   known_ = next.revision;
+  spoken_ = true;
+  Post(std::move(next.message));
+}
+
+RunsWatchStream* RunsWatchStream::Start(const Desk& desk, WatchMessages* messages, Caller caller,
+                                        const lwqat::v1::WatchRunsRequest& request) {
+  const std::shared_ptr<RunsWatchStream> stream(new RunsWatchStream(desk, messages, std::move(caller), request));
+  stream->Begin();
+  return stream.get();
+}
+
+Status RunsWatchStream::Open(const State& state) {
+  LWQ_ASSIGN_OR_RETURN(apart_, Apart(request_.interval_ms()));
+  if (request_.newest() < 0 || request_.newest() > kMaxNewest) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("newest: ", request_.newest(), " is not between 0 and ", kMaxNewest));
+  }
+  ProjectScope projects = caller_.projects();
+  if (!request_.project().empty()) {
+    LWQ_RETURN_IF_ERROR(caller_.CheckNamed(request_.project()));
+    projects = ProjectScope::Of({request_.project()});
+  }
+  if (!request_.resume_token().empty()) {
+    LWQ_ASSIGN_OR_RETURN(const ResumeToken token, ParseResumeToken(request_.resume_token(), kAllRuns));
+    if (token.term == runtime_->term()) known_ = {.runs = token.revision, .deletions = token.revision};
+  }
+  const int64_t first = FirstSequence(state, projects, request_.newest() == 0 ? kDefaultNewest : request_.newest());
+  watched_ = {.projects = std::move(projects), .first_sequence = first};
+  return absl::OkStatus();
+}
+
+StatusOr<Watcher::News> RunsWatchStream::Look(const State& state) {
+  LWQ_RETURN_IF_ERROR(StillLet());
+  if (!watched_.has_value()) LWQ_RETURN_IF_ERROR(Open(state));
+  return !spoken_ || known_->runs != state.revision ? News::kSome : News::kNone;
+}
+
+void RunsWatchStream::Send(const State& state, Instant now) {
+  WatchMessages::RunsUpTo next = messages_->OfRuns(state, *watched_, now, known_);
+  known_ = next.known;
+  more_ = next.message->more();
+  // What happens in projects that it is not told of is no news.
+  if (spoken_ && !next.tells) return;
   spoken_ = true;
   Post(std::move(next.message));
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One call of WatchRun or WatchSweep: a stream of messages, at most one in flight.
+// One call of WatchRun, WatchRuns or WatchSweep: a stream of messages, at most one in flight.
 //
 // Between three threads: gRPC's (writes done, the client gone), the loop's (news) and the one that sends. Lives until
 // all have let go.
@@ -36,6 +36,8 @@ class WatchStream : public grpc::ServerWriteReactor<Response>,
  protected:
   WatchStream(const Desk& desk, WatchMessages* messages, Caller caller)
       : runtime_(desk.runtime()), gate_(desk.gate()), messages_(messages), caller_(std::move(caller)) {}
+  // What IntervalsApart is for a client's interval_ms. INVALID_ARGUMENT: out of range.
+  StatusOr<int64_t> Apart(int64_t interval_ms) const;
   // UNAUTHENTICATED: the token is valid no longer.
   Status StillLet() const { return gate_->StillLets(caller_); }
   // Begins the watch; the stream belongs to itself from now on.
@@ -73,6 +75,7 @@ class RunWatchStream final : public WatchStream<lwqat::v1::WatchRunResponse> {
                                const lwqat::v1::WatchRunRequest& request);
 
   StatusOr<News> Look(const State& state) override;
+  int64_t IntervalsApart() const override { return apart_; }
   void Send(const State& state, Instant now) override;
 
  private:
@@ -85,7 +88,33 @@ class RunWatchStream final : public WatchStream<lwqat::v1::WatchRunResponse> {
   // The loop's thread alone.
   std::optional<RunId> run_;
   std::optional<uint64_t> known_;  // the client knows it up to this revision
-  bool spoken_ = false;            // a client that goes on is answered at once, too
+  int64_t apart_ = 1;
+  bool spoken_ = false;  // a client that goes on is answered at once, too
+};
+
+// All runs, and which are deleted; has no end.
+class RunsWatchStream final : public WatchStream<lwqat::v1::WatchRunsResponse> {
+ public:
+  // What the desk is made of, and messages, must outlive the call.
+  static RunsWatchStream* Start(const Desk& desk, WatchMessages* messages, Caller caller,
+                                const lwqat::v1::WatchRunsRequest& request);
+
+  StatusOr<News> Look(const State& state) override;
+  int64_t IntervalsApart() const override { return more_ ? 1 : apart_; }
+  void Send(const State& state, Instant now) override;
+
+ private:
+  RunsWatchStream(const Desk& desk, WatchMessages* messages, Caller caller, const lwqat::v1::WatchRunsRequest& request)
+      : WatchStream(desk, messages, std::move(caller)), request_(request) {}
+  Status Open(const State& state);
+
+  const lwqat::v1::WatchRunsRequest request_;
+  // The loop's thread alone.
+  std::optional<WatchMessages::RunsWatched> watched_;
+  std::optional<WatchMessages::RunsKnown> known_;
+  int64_t apart_ = 1;
+  bool more_ = false;
+  bool spoken_ = false;
 };
 
 // The runs of a sweep that changed, in the order of their changes.

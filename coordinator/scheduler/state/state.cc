@@ -46,6 +46,7 @@ StatusOr<SweepId> FindSweep(const State& state, const std::string& id_or_prefix)
 }
 
 uint64_t Revise(State& state, RunEntry& run) {
+  state.run_news.Changed(run.record.id, run.revision, state.revision + 1);
   run.revision = ++state.revision;
   if (!run.sweep.value.empty()) state.sweep_revisions[run.sweep] = run.revision;
   return run.revision;

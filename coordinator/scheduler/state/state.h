@@ -34,6 +34,7 @@
 #include "coordinator/scheduler/state/project_shares.h"
 #include "coordinator/scheduler/state/ready_queue.h"
 #include "coordinator/scheduler/state/records.h"
+#include "coordinator/scheduler/state/run_news.h"
 
 namespace lwq::coordinator {
 
@@ -167,6 +168,7 @@ struct State {
   std::map<std::string, SweepId> sweeps_by_request;
   uint64_t revision = 0;                        // grows with every change of a run that a watcher could see
   std::map<SweepId, uint64_t> sweep_revisions;  // the latest of each sweep's runs
+  RunNews run_news;                             // of all runs
   // By model and kind, the bases that runs are pinned to.
   std::map<Digest, std::map<TaskKind, std::set<std::string>>> bases_of_model;
   // RUNNING, with other tasks than this version of the program would give them: the next step begins them again.

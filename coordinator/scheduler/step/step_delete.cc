@@ -91,6 +91,8 @@ void Stepper::EraseRun(RunEntry& run) {
   std::erase_if(state_.retention_deadlines, [&](const auto& deadline) { return deadline.second == sequence; });
   state_.runs_by_sequence.erase(sequence);
   state_.inputs.Remove(*run.record.spec);
+  const RunNews::Deletion deletion{++state_.revision, id, sequence, run.record.spec->project};
+  state_.run_news.Deleted(deletion, run.revision);
   state_.runs.erase(id);
   effects_.changes.push_back(DropRun{id, sequence});
 }

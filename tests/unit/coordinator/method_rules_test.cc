@@ -54,9 +54,9 @@ TEST(MethodRulesTest, EveryMethodOfTheProtoHasOneRowAndEveryRowIsOfOne) {
 }
 
 TEST(MethodRulesTest, WhatEachRoleMayDoIsWhatIsMeant) {
-  const std::set<std::string> looking = {"GetServerInfo", "PlanRun",  "GetRun",     "ListRuns",    "WatchRun",
-                                         "ExplainRuns",   "WhyTask",  "GetRunLogs", "ListWorkers", "ScheduleRun",
-                                         "PlanSweep",     "GetSweep", "ListSweeps", "WatchSweep"};
+  const std::set<std::string> looking = {"GetServerInfo", "PlanRun",     "GetRun",   "ListRuns",   "WatchRun",
+                                         "WatchRuns",     "ExplainRuns", "WhyTask",  "GetRunLogs", "ListWorkers",
+                                         "ScheduleRun",   "PlanSweep",   "GetSweep", "ListSweeps", "WatchSweep"};
   const std::set<std::string> changing = {"SubmitRun",      "SubmitRuns",  "CancelRun",  "DeleteRun",
                                           "RemakeArtifact", "PauseRun",    "ResumeRun",  "SubmitSweep",
                                           "CancelSweep",    "DeleteSweep", "PauseSweep", "ResumeSweep"};

@@ -472,6 +472,8 @@ std::string CheckRunIndexes(const State& state) {
       runs_of_task[planned.key].insert(run.record.sequence);
     }
     if (!run.request_id.empty()) requests.insert(run.request_id);
+    const auto news = state.run_news.runs().find(run.revision);
+    if (news == state.run_news.runs().end() || news->second != id) return absl::StrCat(name, " is not in the news");
     if (state.runs_by_sequence.at(run.record.sequence) != id) return absl::StrCat(name, " has another's sequence");
     if (run.record.remaking.is_zero() == state.remaking_runs.contains(run.record.sequence)) {
       return absl::StrCat(name, " has a result made again wrongly");

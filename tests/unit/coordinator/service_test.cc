@@ -703,5 +703,72 @@ TEST(ConvertTest, DurationsAreClamped) {
   EXPECT_EQ(duration.nanos(), 250'000'000);
 }
 
+TEST_F(ServiceTest, AWatchOfAllRunsSendsThemThenWhatChangedAndNoSoonerThanItWasAskedTo) {
+  const std::string first = Submit(testing::NoopSpec(2));
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kFar);
+  wire::WatchRunsRequest request;
+  request.set_interval_ms(1000);
+  const auto stream = runs_->WatchRuns(&context, request);
+  wire::WatchRunsResponse message;
+  ASSERT_TRUE(stream->Read(&message));
+  EXPECT_TRUE(message.all_again());
+  ASSERT_EQ(message.runs_size(), 1);
+  EXPECT_EQ(message.runs(0).id(), first);
+  // What happens in between comes together.
+  const std::string second = Submit(testing::NoopSpec(2));
+  clock_.Advance(100);
+  const std::string third = Submit(testing::NoopSpec(2));
+  clock_.Advance(1000);
+  ASSERT_TRUE(stream->Read(&message));
+  EXPECT_FALSE(message.all_again());
+  EXPECT_EQ(message.runs_size(), 2);
+  // A stream that goes on there is answered at once, and with nothing.
+  grpc::ClientContext again;
+  again.set_deadline(std::chrono::system_clock::now() + kFar);
+  request.set_resume_token(message.resume_token());
+  const auto resumed = runs_->WatchRuns(&again, request);
+  ASSERT_TRUE(resumed->Read(&message));
+  EXPECT_FALSE(message.all_again());
+  EXPECT_EQ(message.runs_size(), 0);
+  again.TryCancel();
+  context.TryCancel();
+}
+
+TEST_F(ServiceTest, AWatchOfAllRunsRefusesWhatItCannotMean) {
+  const auto refusal = [&](const std::function<void(wire::WatchRunsRequest*)>& spoil) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + kFar);
+    wire::WatchRunsRequest request;
+    spoil(&request);
+    const auto stream = runs_->WatchRuns(&context, request);
+    wire::WatchRunsResponse message;
+    EXPECT_FALSE(stream->Read(&message));
+    const grpc::Status status = stream->Finish();
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+    return status.error_message();
+  };
+  EXPECT_EQ(refusal([](auto* request) { request->set_newest(-1); }), "newest: -1 is not between 0 and 10000");
+  EXPECT_EQ(refusal([](auto* request) { request->set_newest(10'001); }), "newest: 10001 is not between 0 and 10000");
+  EXPECT_EQ(refusal([](auto* request) { request->set_interval_ms(60'001); }),
+            "interval_ms: 60001 is not between 0 and 60000");
+  EXPECT_THAT(refusal([](auto* request) { request->set_resume_token("x"); }), ::testing::HasSubstr("resume_token"));
+}
+
+TEST_F(ServiceTest, AWatchOfTheNewestRunsLeavesTheOthersOut) {
+  for (int i = 0; i < 300; ++i) Submit(testing::NoopSpec(1));
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kFar);
+  wire::WatchRunsRequest request;
+  request.set_newest(10);
+  const auto stream = runs_->WatchRuns(&context, request);
+  wire::WatchRunsResponse message;
+  ASSERT_TRUE(stream->Read(&message));
+  EXPECT_GE(message.runs_size(), 10);
+  EXPECT_LT(message.runs_size(), 10 + 128);
+  EXPECT_FALSE(message.more());
+  context.TryCancel();
+}
+
 }  // namespace
 }  // namespace lwq::coordinator

@@ -289,5 +289,118 @@ TEST(WatchSweepTest, AllRunsOfALargeSweepComeInSeveralMessages) {
   EXPECT_EQ(client.Difference(), "");
 }
 
+// A client of WatchRuns that hangs up and goes on at any time, and knows those of its projects.
+class RunsClient {
+ public:
+  RunsClient(const SchedulerHarness& harness, WatchMessages* messages, ProjectScope projects)
+      : harness_(harness), messages_(messages), watched_{.projects = std::move(projects), .first_sequence = 0} {}
+
+  void Take() {
+    const WatchMessages::RunsUpTo next = messages_->OfRuns(harness_.state(), watched_, harness_.now(), known_);
+    EXPECT_LE(next.message->runs_size(), static_cast<int>(WatchMessages::kRunsInMessage));
+    EXPECT_EQ(next.tells, next.message->all_again() || next.message->runs_size() + next.message->deleted_size() > 0);
+    if (next.message->all_again()) runs_.clear();
+    for (const wire::Run& run : next.message->runs()) runs_[run.id()] = run;
+    for (const std::string& id : next.message->deleted()) runs_.erase(id);
+    EXPECT_EQ(next.message->more(), next.known.runs != harness_.state().revision);
+    known_ = next.known;
+  }
+  bool IsUpToDate() const { return known_.has_value() && known_->runs == harness_.state().revision; }
+  // "" or how what came differs from what is.
+  std::string Difference() const {
+    google::protobuf::util::MessageDifferencer differencer;
+    std::string difference;
+    differencer.ReportDifferencesToString(&difference);
+    size_t visible = 0;
+    for (const auto& [id, run] : harness_.state().runs) {
+      if (!watched_.projects.Has(run.record.spec->project)) continue;
+      ++visible;
+      const auto seen = runs_.find(id.value);
+      if (seen == runs_.end()) return "a run never came";
+      wire::Run now, then = seen->second;
+      RunOfSweepToWire(harness_.state(), run, harness_.now(), &now);
+      for (wire::Run* one : {&now, &then}) {
+        if (IsTerminal(run.record.state)) one->clear_measured();
+        for (wire::Task& task : *one->mutable_tasks()) task.clear_seconds();
+      }
+      if (!differencer.Compare(now, then)) return difference;
+    }
+    return visible == runs_.size() ? "" : "a run is known that is not there, or of others";
+  }
+  void HangUpAndForget() { known_.reset(); }
+  size_t runs() const { return runs_.size(); }
+
+ private:
+  const SchedulerHarness& harness_;
+  WatchMessages* messages_;
+  const WatchMessages::RunsWatched watched_;
+  std::optional<WatchMessages::RunsKnown> known_;
+  std::map<std::string, wire::Run> runs_;
+};
+
+TEST(WatchRunsTest, WhoeverGoesOnAtItsTokenKnowsWhatThereIsOfItsProjectsAlsoWhereRunsAreDeleted) {
+  testing::ManualClock clock;
+  const auto runtime = Runtime::Start({}, std::make_unique<MemoryStore>(), &clock);
+  ASSERT_TRUE(runtime.ok()) << runtime.status();
+  for (uint32_t seed = 1; seed <= 20; ++seed) {
+    WatchMessages messages(runtime->get());
+    std::mt19937 random(seed);
+    const auto one_of = [&random](uint32_t n) { return random() % n; };
+    SchedulerHarness harness;
+    const WorkerId worker = harness.Register("a");
+    RunsClient all(harness, &messages, ProjectScope::All());
+    RunsClient of_a(harness, &messages, ProjectScope::Of({"a"}));
+    for (int step = 0; step < 400; ++step) {
+      if (one_of(20) == 0) {
+        RunSpec spec = BlockApSpec(2);
+        spec.name = absl::StrCat("run ", step);
+        spec.recipe.seed = step;
+        spec.project = one_of(2) == 0 ? "a" : "b";
+        harness.Do(SubmitRun{spec, ""});
+      }
+      const std::optional<Lease> lease = harness.LeaseTo(worker);
+      if (lease.has_value()) {
+        ASSERT_TRUE(harness.Succeed(worker, *lease).ok());
+      }
+      harness.Advance(1 + one_of(500));
+      if (one_of(30) == 0 && !harness.state().runs.empty()) {
+        auto run = harness.state().runs.begin();
+        std::advance(run, one_of(static_cast<uint32_t>(harness.state().runs.size())));
+        harness.Do(DeleteRun{run->first.value, /*force=*/true});
+      }
+      for (RunsClient* client : {&all, &of_a}) {
+        if (one_of(50) == 0) client->HangUpAndForget();
+        if (one_of(4) > 0) continue;
+        client->Take();
+        ASSERT_TRUE(client->IsUpToDate());
+        ASSERT_EQ(client->Difference(), "") << "seed " << seed << ", step " << step;
+      }
+    }
+  }
+}
+
+TEST(WatchRunsTest, ManyRunsComeInSeveralMessagesAndAForgottenDeletionBeginsAnew) {
+  testing::ManualClock clock;
+  const auto runtime = Runtime::Start({}, std::make_unique<MemoryStore>(), &clock);
+  ASSERT_TRUE(runtime.ok()) << runtime.status();
+  WatchMessages messages(runtime->get());
+  SchedulerHarness harness;
+  harness.Do(SweepOf(450));
+  RunsClient client(harness, &messages, ProjectScope::All());
+  for (const size_t known : {200, 400, 450}) {
+    client.Take();
+    EXPECT_EQ(client.runs(), known);
+  }
+  EXPECT_TRUE(client.IsUpToDate());
+  RunsClient late = client;
+  for (size_t i = 0; i <= RunNews::kDeletionsKept; ++i) {
+    const auto run = std::get<RunReply>(harness.Do(SubmitRun{testing::NoopSpec(1), ""}).reply).run;
+    harness.Do(DeleteRun{run.value, /*force=*/true});
+  }
+  for (int i = 0; i < 3; ++i) late.Take();
+  EXPECT_TRUE(late.IsUpToDate());
+  EXPECT_EQ(late.Difference(), "");
+}
+
 }  // namespace
 }  // namespace lwq::coordinator
