@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-# Run as a script: cmake -DOUTPUT=FILE "-DCONSTANTS=kName=path;…" -P EmbedText.cmake
-# Writes the definitions of the constants that reporting/files/page_assets.h declares.
-set(text "// Made by cmake/EmbedText.cmake.\n#include \"reporting/files/page_assets.h\"\n\nnamespace lwq::reporting {\n\nusing namespace std::string_view_literals;\n")
+# Run as a script: cmake -DOUTPUT=FILE -DHEADER=FILE -DNAMESPACE=NAME "-DCONSTANTS=kName=path;…" -P EmbedText.cmake
+# Writes the definitions of the constants that HEADER declares in NAMESPACE.
+set(text "// Made by cmake/EmbedText.cmake.\n#include \"${HEADER}\"\n\nnamespace ${NAMESPACE} {\n\nusing namespace std::string_view_literals;\n")
 foreach(constant IN LISTS CONSTANTS)
   string(FIND "${constant}" "=" separator)
   string(SUBSTRING "${constant}" 0 ${separator} name)
@@ -14,5 +14,5 @@ foreach(constant IN LISTS CONSTANTS)
   endif()
   string(APPEND text "const std::string_view ${name} = R\"lwq_text(${content})lwq_text\"sv;\n")
 endforeach()
-string(APPEND text "\n}  // namespace lwq::reporting\n")
+string(APPEND text "\n}  // namespace ${NAMESPACE}\n")
 file(WRITE "${OUTPUT}" "${text}")

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "client/base/exit_code.h"
+#include "common/rpc/address.h"
 
 namespace lwq::client {
 namespace {
@@ -21,6 +22,19 @@ Status CheckBinary(const std::string& directory, const std::string& name) {
   return absl::NotFoundError(absl::StrCat("no program ", path, "; give the folder that holds it with --bin-dir"));
 }
 
+// Nobody is asked for a token here.
+Status CheckDashboard(const std::string& address) {
+  if (address.empty()) return absl::OkStatus();
+  const StatusOr<HostPort> parsed = ParseHostPort(address);
+  LWQ_RETURN_IF_ERROR(Annotate(parsed.status(), "--dashboard"));
+  if (IsLoopback(parsed->host)) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("--dashboard ", address,
+                   " lets anybody who reaches it do everything: give an address of this machine alone, as "
+                   "127.0.0.1:",
+                   parsed->port));
+}
+
 }  // namespace
 
 LocalCluster::LocalCluster(const Options& options, const StateDirectory& state, Console* console, Interrupt* interrupt)
@@ -30,6 +44,7 @@ StatusOr<std::unique_ptr<LocalCluster>> LocalCluster::Start(const Options& optio
                                                             Console* console, Interrupt* interrupt) {
   LWQ_RETURN_IF_ERROR(CheckBinary(options.binary_directory, "lwq-coordinator"));
   if (options.workers > 0) LWQ_RETURN_IF_ERROR(CheckBinary(options.binary_directory, "lwq-worker"));
+  LWQ_RETURN_IF_ERROR(CheckDashboard(options.dashboard));
   std::unique_ptr<LocalCluster> cluster(new LocalCluster(options, state, console, interrupt));
   LWQ_RETURN_IF_ERROR(cluster->StartCoordinator());
   for (int number = 1; number <= options.workers; ++number) cluster->StartWorker(number);
@@ -79,6 +94,10 @@ Status LocalCluster::StartCoordinator() {
   if (options_.activation_bytes.has_value()) {
     spec.arguments.push_back("--activation-bytes");
     spec.arguments.push_back(absl::StrCat(*options_.activation_bytes));
+  }
+  if (!options_.dashboard.empty()) {
+    spec.arguments.push_back("--web-listen");
+    spec.arguments.push_back(options_.dashboard);
   }
   SupervisedProcess::Callbacks callbacks = CallbacksFor(kCoordinator);
   callbacks.arguments = [address_file](std::vector<std::string> arguments) {

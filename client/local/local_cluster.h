@@ -30,6 +30,7 @@ class LocalCluster {
     int64_t memory_limit_bytes = 0;           // of each worker; 0: the worker's own default
     int64_t cache_bytes = 0;                  // the same
     std::optional<int64_t> activation_bytes;  // of the coordinator; absent: its own default
+    std::string dashboard;                    // loopback HOST:PORT on which it is served; "": it is not
     std::string log_level = "info";
     std::chrono::milliseconds start_timeout{30'000};
     bool quiet = false;  // no line about starts

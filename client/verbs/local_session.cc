@@ -96,10 +96,14 @@ class Session {
     cluster.memory_limit_bytes = options_.cluster.memory_limit_bytes;
     cluster.cache_bytes = options_.cluster.cache_bytes;
     cluster.activation_bytes = options_.cluster.activation_bytes;
+    cluster.dashboard = options_.cluster.dashboard;
     cluster.log_level = options_.cluster.log_level;
     LWQ_ASSIGN_OR_RETURN(cluster_, LocalCluster::Start(cluster, *state_, context_.console, context_.interrupt));
     context_.console->Err(
         absl::StrCat("coordinator listens on ", cluster_->address(), ", state and logs are in ", state_->path()));
+    if (!cluster.dashboard.empty()) {
+      context_.console->Err(absl::StrCat("dashboard on http://", cluster.dashboard, "/"));
+    }
     RunApi::Options api;
     api.address = cluster_->address();
     api.patience = std::chrono::minutes(1);  // the supervisor starts it again, or ends the session

@@ -67,6 +67,10 @@ void AddClusterFlags(CLI::App* verb, ClusterFlags* flags) {
                        "what activations may occupy before unneeded ones are deleted and chains wait for the trainings "
                        "they feed (default: the coordinator's)"),
       0);
+  group(
+      verb->add_option("--dashboard", flags->dashboard,
+                       "serve the coordinator's dashboard on this loopback address, as 127.0.0.1:8080 (default: none)"),
+      "HOST:PORT");
   group(verb->add_option("--log-level", flags->log_level, "of the processes' logs (default info)")
             ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error", "off"})),
         "LEVEL");

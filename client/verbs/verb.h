@@ -65,6 +65,7 @@ struct ClusterFlags {
   int64_t memory_limit_bytes = 0;
   int64_t cache_bytes = 0;
   std::optional<int64_t> activation_bytes;  // absent: the coordinator's default
+  std::string dashboard;                    // HOST:PORT; "": none
   std::string log_level = "info";
 };
 void AddClusterFlags(CLI::App* verb, ClusterFlags* flags);

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <utility>
 
+#include "coordinator/access/web_peer.h"
 #include "coordinator/service/tracing.h"
 #include "google/protobuf/descriptor.h"
 #include "spdlog/spdlog.h"
@@ -79,6 +80,16 @@ std::string SubjectOf(const grpc::ServerContextBase& context) {
   return names.empty() ? "" : std::string(names.front().data(), names.front().size());
 }
 
+// As gRPC writes it, or who has sent what came over HTTP.
+std::string PeerOf(const grpc::ServerContextBase& context) {
+  std::string peer = context.peer();
+  if (peer != kInProcessPeer) return peer;
+  const auto sender = context.client_metadata().find(kWebPeerKey);
+  return sender == context.client_metadata().end()
+             ? peer
+             : absl::StrCat("http:", std::string(sender->second.data(), sender->second.size()));
+}
+
 AuditEntry EntryOf(const EndedCall& call, const Gate& gate) {
   AuditEntry entry;
   const auto now = std::chrono::system_clock::now().time_since_epoch();
@@ -89,7 +100,7 @@ AuditEntry EntryOf(const EndedCall& call, const Gate& gate) {
     if (!caller->anybody()) entry.token = caller->token_sha256().short_hex();
   }
   entry.certificate = SubjectOf(*call.context);
-  entry.peer = call.context->peer();
+  entry.peer = PeerOf(*call.context);
   entry.method = absl::StrCat(call.rule->service, "/", call.rule->name);
   if (call.request != nullptr) Collect(*call.request, 0, entry.which);
   if (call.response != nullptr && call.status.ok()) Collect(*call.response, 0, entry.which);

@@ -38,6 +38,7 @@
 #include "coordinator/service/tracing.h"
 #include "coordinator/store/observed_store.h"
 #include "coordinator/store/postgres_connection.h"
+#include "coordinator/web/web_server.h"
 #include "spdlog/spdlog.h"
 
 namespace lwq::coordinator {
@@ -70,6 +71,7 @@ struct Flags {
   bool insecure = false;
   std::string health_listen;
   std::string metrics_listen;
+  std::string web_listen;
   std::string audit_log;
   std::string otlp_endpoint;
   std::string log_format = "text";
@@ -79,6 +81,24 @@ struct Flags {
 };
 
 // Whoever reaches an address may do everything there, unless it is asked for a certificate or a token.
+Status CheckReach(const Flags& flags, std::string_view flag, const std::string& address) {
+  const StatusOr<HostPort> listen = ParseHostPort(address, /*allow_any_port=*/true);
+  LWQ_RETURN_IF_ERROR(Annotate(listen.status(), absl::StrCat(flag, " (port 0 is chosen freely)")));
+  if (IsLoopback(listen->host) || flags.insecure) return absl::OkStatus();
+  if (flags.tokens.empty() && flags.tls.ca.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        flag, " ", address,
+        " lets anybody who reaches it do everything: give --tokens, or --tls-client-ca, or --insecure if others keep "
+        "them away"));
+  }
+  if (flags.tls.cert.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        flag, " ", address,
+        " would take tokens in the clear: give --tls-cert and --tls-key, or --insecure if others encrypt"));
+  }
+  return absl::OkStatus();
+}
+
 Status CheckSecurity(const Flags& flags) {
   if (flags.tls.cert.empty() != flags.tls.key.empty()) {
     return absl::InvalidArgumentError("--tls-cert and --tls-key go together: give both");
@@ -86,21 +106,8 @@ Status CheckSecurity(const Flags& flags) {
   if (!flags.tls.ca.empty() && flags.tls.cert.empty()) {
     return absl::InvalidArgumentError("--tls-client-ca needs --tls-cert and --tls-key");
   }
-  const StatusOr<HostPort> listen = ParseHostPort(flags.listen, /*allow_any_port=*/true);
-  LWQ_RETURN_IF_ERROR(Annotate(listen.status(), "listen address (port 0 is chosen freely)"));
-  if (IsLoopback(listen->host) || flags.insecure) return absl::OkStatus();
-  if (flags.tokens.empty() && flags.tls.ca.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "--listen ", flags.listen,
-        " lets anybody who reaches it do everything: give --tokens, or --tls-client-ca, or --insecure if others keep "
-        "them away"));
-  }
-  if (flags.tls.cert.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "--listen ", flags.listen,
-        " would take tokens in the clear: give --tls-cert and --tls-key, or --insecure if others encrypt"));
-  }
-  return absl::OkStatus();
+  LWQ_RETURN_IF_ERROR(CheckReach(flags, "--listen", flags.listen));
+  return flags.web_listen.empty() ? absl::OkStatus() : CheckReach(flags, "--web-listen", flags.web_listen);
 }
 
 Status CheckElection(const Flags& flags) {
@@ -311,8 +318,15 @@ Status Serve(Flags flags, const sigset_t& end_signals) {
     LWQ_ASSIGN_OR_RETURN(scaler, ScalerServer::Start(flags.scaler_listen, runtime.get(), certificates.get()));
     spdlog::info("answering KEDA address={}", scaler->address());
   }
+  std::unique_ptr<WebServer> web;
+  if (!flags.web_listen.empty()) {
+    const WebServerOptions web_options{
+        .listen = flags.web_listen, .certificates = certificates.get(), .anybody = tokens == nullptr};
+    LWQ_ASSIGN_OR_RETURN(web, WebServer::Start(web_options, server->InProcessChannel()));
+  }
   if (!flags.address_file.empty()) LWQ_RETURN_IF_ERROR(WriteAddressFile(flags.address_file, server->address()));
   SayWhere("listening on", server->address(), server->health_address());
+  if (web != nullptr) std::printf("dashboard on %s\n", web->url().c_str());
   if (metrics_server != nullptr) std::printf("metrics on http://%s/metrics\n", metrics_server->address().c_str());
   std::fflush(stdout);
   spdlog::info("serving address={} store={} objects={} lease_s={} heartbeat_s={}", server->address(), flags.store,
@@ -324,6 +338,7 @@ Status Serve(Flags flags, const sigset_t& end_signals) {
   runtime->Stop();
   const Status lost = lead == nullptr ? absl::OkStatus() : lead->status();
   lead.reset();  // nothing is committed any more: the next may
+  web.reset();
   if (scaler != nullptr) scaler->Shutdown(0);
   server->Shutdown(kShutdownGraceMs);
   return runtime->end_status().ok() ? lost : runtime->end_status();
@@ -413,6 +428,9 @@ int Main(int argc, char** argv) {
                "listen on other than loopback addresses though anybody may call, or tokens come in the clear");
   app.add_option("--health-listen", flags.health_listen,
                  "HOST:PORT of plaintext gRPC health alone, for probes; port 0 is chosen freely");
+  app.add_option("--web-listen", flags.web_listen,
+                 "HOST:PORT on which the dashboard is served, and the API in JSON over HTTP (docs/api.md); HTTPS with "
+                 "--tls-cert; not served by default");
   app.add_option("--metrics-listen", flags.metrics_listen,
                  "HOST:PORT of Prometheus metrics over HTTP, at /metrics; port 0 is chosen freely");
   app.add_option("--audit-log", flags.audit_log,

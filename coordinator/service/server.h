@@ -51,6 +51,8 @@ class Server {
   // host:port as bound.
   const std::string& address() const { return address_; }
   const std::string& health_address() const { return health_address_; }  // "": none
+  // For callers within the process, over no network: each shows its token as others do, and no certificate.
+  std::shared_ptr<grpc::Channel> InProcessChannel();
   // Health says NOT_SERVING from now on, and calls are served still.
   void Drain();
   // Drain; calls in flight get up to `grace_ms`, then are cut off. Stop the runtime before, so that what waits is

@@ -105,6 +105,7 @@ const std::map<std::string, std::vector<std::string>>& AllowedArrows() {
       {"coordinator/metrics/",
        {"common/", "coordinator/access/", "coordinator/plan/", "coordinator/graph/", "coordinator/scheduler/",
         "coordinator/metrics/"}},
+      {"coordinator/web/", {"common/", "coordinator/access/", "coordinator/web/", "lwqat/v1/"}},
       {"coordinator/service/", {"common/", "coordinator/", "keda/", "lwqat/v1/"}},
       {"worker/session/", {"common/", "worker/session/"}},
       {"worker/io/", {"common/", "worker/io/"}},

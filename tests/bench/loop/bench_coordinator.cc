@@ -32,15 +32,31 @@ double CpuSeconds(pid_t pid) {
   return (user + system) / static_cast<double>(sysconf(_SC_CLK_TCK));
 }
 
-Coordinator::Coordinator(const std::string& program) {
+Coordinator::Coordinator(const std::string& program, const std::vector<std::string>& flags) {
   const std::string address_file = directory_.path() + "/address";
-  process_ =
-      test::Process({program, "--store", "sqlite:" + directory_.path() + "/state.db", "--objects",
-                     "file://" + directory_.path() + "/objects", "--address-file", address_file, "--log-level", "off"},
-                    directory_.path() + "/log");
+  std::vector<std::string> command = {program,
+                                      "--store",
+                                      "sqlite:" + directory_.path() + "/state.db",
+                                      "--objects",
+                                      "file://" + directory_.path() + "/objects",
+                                      "--address-file",
+                                      address_file,
+                                      "--log-level",
+                                      "off"};
+  command.insert(command.end(), flags.begin(), flags.end());
+  process_ = test::Process(command, directory_.path() + "/log");
   const StatusOr<std::string> address = test::WaitForFile(address_file, 60);
   LWQ_CHECK(address.ok(), address.status().message());
   address_ = *address;
+}
+
+std::string Coordinator::web() const {
+  constexpr std::string_view kBefore = "dashboard on http://";
+  const std::string log = test::ReadFileOrEmpty(directory_.path() + "/log");
+  const size_t at = log.find(kBefore);
+  LWQ_CHECK(at != std::string::npos, "the coordinator names no dashboard: ", log);
+  const size_t begin = at + kBefore.size();
+  return log.substr(begin, log.find('/', begin) - begin);
 }
 
 Coordinator::~Coordinator() {

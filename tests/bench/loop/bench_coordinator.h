@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "grpcpp/grpcpp.h"
 #include "lwqat/v1/run_service.grpc.pb.h"
@@ -28,9 +29,11 @@ double CpuSeconds(pid_t pid);
 class Coordinator {
  public:
   // With a new SQLite store in a folder of its own.
-  explicit Coordinator(const std::string& program);
+  explicit Coordinator(const std::string& program, const std::vector<std::string>& flags = {});
   ~Coordinator();
   const std::string& address() const { return address_; }
+  // Of a coordinator with --web-listen: HOST:PORT of its dashboard.
+  std::string web() const;
   std::shared_ptr<grpc::Channel> Connect() const { return ConnectTo(address_); }
   double CpuSeconds() const { return bench::CpuSeconds(process_.pid()); }
 

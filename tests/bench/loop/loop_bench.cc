@@ -3,6 +3,9 @@
 //
 //   lwq_bench_loop load COORDINATOR…     8 workers that lease no-ops and one more that only sends heartbeats, first
 //                                        alone, then while 50 watch a run of 5,000 tasks, plan and schedule; a row each
+//   lwq_bench_loop dashboards COORDINATOR…   those workers with 1,000 runs there, in turns alone and while 100 pages of
+//   the
+//                                        dashboard show one of the runs
 //   lwq_bench_loop submit COORDINATOR…   500 runs of about 100 tasks (submit_bench.h)
 //
 // Programs of other versions can be compared: what they do not know of the wire they ignore. Not a Google Benchmark, as
@@ -21,6 +24,7 @@
 
 #include "common/status/status.h"
 #include "tests/bench/loop/bench_coordinator.h"
+#include "tests/bench/loop/dashboards.h"
 #include "tests/bench/loop/questions.h"
 #include "tests/bench/loop/submit_bench.h"
 
@@ -33,6 +37,10 @@ constexpr int kWatchedTasks = 5000;
 constexpr int kScheduledTasks = 2000;
 constexpr int kWorkers = 8;
 constexpr int kRuns = 15;
+constexpr int kListedRuns = 1000;
+constexpr int kListedTasks = 32;
+constexpr int kPages = 100;
+constexpr int kTurns = 5;
 constexpr auto kDuration = std::chrono::seconds(10);
 constexpr auto kHeartbeatEvery = std::chrono::milliseconds(20);
 
@@ -111,12 +119,34 @@ void Load(const std::string& self, const std::string& program) {
       absl::StrCat(answered.messages, " messages, ", answered.plans, " plans, ", answered.schedules, " schedules"));
 }
 
+void WithDashboards(const std::string& program) {
+  const Coordinator coordinator(program, {"--web-listen", "127.0.0.1:0"});
+  const auto runs = wire::RunService::NewStub(coordinator.Connect());
+  int seed = 0;
+  for (int i = 0; i < kListedRuns; ++i) Submit(*runs, NoopRun(kListedTasks, ++seed));
+  std::vector<double> ratios;
+  for (int turn = 0; turn < kTurns; ++turn) {
+    for (int i = 0; i < kRuns; ++i) Submit(*runs, NoopRun(kWatchedTasks, ++seed));
+    const Measured alone = Measure(coordinator, nullptr);
+    Row(program, "none", alone, "");
+    wire::RunSpec shown = NoopRun(kWatchedTasks, ++seed);
+    shown.set_priority(1);  // this is worked on first
+    const Dashboards pages(coordinator.web(), Submit(*runs, shown), kPages);
+    const Measured shared = Measure(coordinator, nullptr);
+    Row(program, "dashboards", shared, absl::StrCat(pages.bytes() / 1000, " kB"));
+    ratios.push_back(shared.tasks_per_second / alone.tasks_per_second);
+  }
+  std::sort(ratios.begin(), ratios.end());
+  std::printf("with %d dashboards %.3f of the tasks a second, the median of %d turns (%.3f to %.3f)\n", kPages,
+              ratios[ratios.size() / 2], kTurns, ratios.front(), ratios.back());
+}
+
 int Main(int argc, char** argv) {
   const std::string part = argc > 1 ? argv[1] : "";
   const std::vector<std::string> arguments(argv + std::min(argc, 2), argv + argc);
   if (part == "--ask") return AskUntilTold(arguments);
-  if ((part != "load" && part != "submit") || arguments.empty()) {
-    std::fprintf(stderr, "usage: lwq_bench_loop load|submit COORDINATOR…\n");
+  if ((part != "load" && part != "submit" && part != "dashboards") || arguments.empty()) {
+    std::fprintf(stderr, "usage: lwq_bench_loop load|submit|dashboards COORDINATOR…\n");
     return 2;
   }
   if (part == "submit") {
@@ -126,7 +156,9 @@ int Main(int argc, char** argv) {
   std::printf(
       "| coordinator | load | tasks/s | heartbeat p50, ms | p99 | longest | CPUs: coordinator / workers / "
       "asking | answered |\n| --- | --- | --- | --- | --- | --- | --- | --- |\n");
-  for (const std::string& program : arguments) Load("/proc/self/exe", program);
+  for (const std::string& program : arguments) {
+    part == "load" ? Load("/proc/self/exe", program) : WithDashboards(program);
+  }
   return 0;
 }
 

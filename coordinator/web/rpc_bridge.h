@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// Calls of the API by name, with messages as bytes: each is one of gRPC's, let in, answered and audited as every other.
+//
+// Thread-safety: any thread; a stream is one thread's. The channel's server must outlive the calls.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/status/status.h"
+#include "grpcpp/channel.h"
+#include "grpcpp/client_context.h"
+#include "grpcpp/completion_queue.h"
+#include "grpcpp/generic/generic_stub.h"
+
+namespace lwq::coordinator {
+
+struct BridgedCall {
+  std::string path;  // "/lwqat.v1.RunService/GetRun"
+  std::vector<std::pair<std::string, std::string>> metadata;
+  std::optional<std::chrono::milliseconds> timeout;
+};
+
+// A server stream. Its end hangs up.
+class BridgedStream {
+ public:
+  ~BridgedStream();
+  BridgedStream(const BridgedStream&) = delete;
+  BridgedStream& operator=(const BridgedStream&) = delete;
+
+  enum class Event { kMessage, kNothing, kEnd };
+  // Waits up to so long for the next.
+  Event Next(std::chrono::milliseconds wait);
+  // After kMessage: the message, once.
+  std::string TakeMessage() { return std::move(message_); }
+  // After kEnd: how it ended.
+  const Status& status() const { return status_; }
+
+ private:
+  friend class RpcBridge;
+  BridgedStream() = default;
+  void Begin(grpc::GenericStub& stub, const BridgedCall& call, const std::string& request);
+
+  enum class Step { kStart, kWrite, kRead, kFinish };
+  void Go(Step step);
+
+  grpc::ClientContext context_;
+  grpc::CompletionQueue queue_;
+  std::unique_ptr<grpc::GenericClientAsyncReaderWriter> call_;
+  Step step_ = Step::kStart;
+  grpc::ByteBuffer request_;
+  grpc::ByteBuffer answer_;
+  grpc::Status finish_;
+  std::string message_;
+  Status status_;
+};
+
+class RpcBridge {
+ public:
+  explicit RpcBridge(const std::shared_ptr<grpc::Channel>& channel) : stub_(channel) {}
+
+  StatusOr<std::string> Unary(const BridgedCall& call, const std::string& request);
+  std::unique_ptr<BridgedStream> Open(const BridgedCall& call, const std::string& request);
+
+ private:
+  grpc::GenericStub stub_;
+};
+
+}  // namespace lwq::coordinator
