@@ -27,5 +27,5 @@ LABEL org.opencontainers.image.title="lwq-coordinator" \
       org.opencontainers.image.licenses="Apache-2.0"
 USER 10001:10001
 WORKDIR /var/lib/lwq
-EXPOSE 7070 7071 7072 9464
+EXPOSE 7070 7071 7072 8080 9464
 ENTRYPOINT ["/usr/bin/lwq-coordinator"]

@@ -341,7 +341,8 @@ def unique_names(cluster):
         change(COORDINATOR, FIRST + ".ports.1.containerPort", 7079),
         change(COORDINATOR, FIRST + ".args", lambda args: args + ["--scaler-listen=127.0.0.1:7071"]))
 def listening(cluster):
-    names = {"listen": "grpc", "health-listen": "health", "metrics-listen": "metrics", "scaler-listen": "scaler"}
+    names = {"listen": "grpc", "health-listen": "health", "metrics-listen": "metrics", "scaler-listen": "scaler",
+             "web-listen": "web"}
     for pod in cluster.pods_of("coordinator") + cluster.pods_of("worker"):
         for container in pod.containers:
             for argument in container.get("args", []):

@@ -9,6 +9,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <chrono>
+
 #include "common/status/status.h"
 #include "lwqat/v1/run_service.pb.h"
 
@@ -18,6 +20,7 @@ namespace {
 constexpr int kIntervalMs = 500;
 constexpr int kNice = 10;
 constexpr int kPollMs = 100;
+constexpr std::chrono::seconds kQuiet{2};
 
 int ConnectTo(const std::string& web) {
   const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -63,6 +66,13 @@ Dashboards::~Dashboards() {
   stop_ = true;
   reader_.join();
   for (const int socket : sockets_) ::close(socket);
+}
+
+void Dashboards::AwaitLoaded() const {
+  for (int64_t before = -1; before != bytes_;) {
+    before = bytes_;
+    std::this_thread::sleep_for(kQuiet);
+  }
 }
 
 void Dashboards::Read() {

@@ -19,6 +19,8 @@ class Dashboards {
   // Hangs up.
   ~Dashboards();
 
+  // Until nothing more comes: all pages have what there is.
+  void AwaitLoaded() const;
   int64_t bytes() const { return bytes_; }
 
  private:
