@@ -36,13 +36,20 @@ void WatchStream<Response>::Begin() {
 
 template <typename Response>
 void WatchStream<Response>::OnWriteDone(bool ok) {
+  bool awaited = false;
   {
     const MutexLock lock(&mutex_);
     writing_ = false;
     message_.reset();
+    awaited = IsAwaited();
   }
   if (!ok) FinishOnce(grpc::Status(grpc::StatusCode::CANCELLED, "the client has hung up"));
-  runtime_->Wake();
+  if (awaited || !ok) runtime_->Wake();
+}
+
+template <typename Response>
+bool WatchStream<Response>::IsAwaited() {
+  return !writing_ && !starting_ && std::exchange(awaited_, false);
 }
 
 template <typename Response>
@@ -59,7 +66,9 @@ void WatchStream<Response>::OnDone() {
 template <typename Response>
 bool WatchStream<Response>::Ready() {
   const MutexLock lock(&mutex_);
-  return !writing_ && !starting_ && !finished_;
+  const bool ready = !writing_ && !starting_ && !finished_;
+  awaited_ = !ready;
+  return ready;
 }
 
 template <typename Response>
@@ -82,14 +91,14 @@ void WatchStream<Response>::Write() {
     wanted = !finished_;
   }
   if (wanted) this->StartWrite(message_.get());
-  bool done = false;
+  bool awaited = false;
   {
     const MutexLock lock(&mutex_);
     starting_ = false;
-    done = !writing_;
+    awaited = IsAwaited();
   }
   FinishIfTold();
-  if (done) runtime_->Wake();
+  if (awaited) runtime_->Wake();
 }
 
 template <typename Response>
