@@ -29,6 +29,12 @@ class Server:
     def __init__(self, name, version, endpoint, holds_nested_keys=True, files=None):
         self.name, self.version, self.endpoint, self.holds_nested_keys = name, version, endpoint, holds_nested_keys
         self.files = files  # the folder where each object of the bucket is a file; None where objects are none
+        self.processes = []
+
+    def cpu_seconds(self):
+        """That all its processes have used so far."""
+        stats = [pathlib.Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split() for process in self.processes]
+        return sum(int(stat[11]) + int(stat[12]) for stat in stats) / os.sysconf("SC_CLK_TCK")
 
     def environment(self):
         return {**os.environ, "AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET}
@@ -185,6 +191,7 @@ def start(name):
     processes = []
     try:
         server = STARTERS[name](folder, processes)
+        server.processes = processes
         server.client().create_bucket(Bucket="bucket")
         yield server
     finally:

@@ -5,66 +5,25 @@ and metrics on ports of their own, tensors in S3. For scripts/check_deployment.
     with SecuredCluster(folder, binaries, objects_uri, aws) as cluster: …    all processes end with it, or with this program
 """
 import importlib
-import itertools
 import os
 import pathlib
 import re
-import signal
 import socket
 import ssl
 import subprocess
 import sys
 import threading
-import time
 import urllib.request
 
 import grpc
 import grpc_tools.protoc
 from google.protobuf import message_factory
+from local_programs import Authority, Program
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 ROLES = ("viewer", "submitter", "admin", "worker")
 # What a token is for: the project of all runs here, another one, or every one.
 SCOPES = {"own": ["--project", "nightly"], "other": ["--project", "research"], "all": ["--all-projects"]}
-PATIENCE_S = 120
-
-
-def until(condition, what):
-    """The first true value of a condition that is asked again and again."""
-    end = time.monotonic() + PATIENCE_S
-    while not (value := condition()):
-        if time.monotonic() > end:
-            raise TimeoutError(f"{what}: not within {PATIENCE_S} s")
-        time.sleep(0.05)
-    return value
-
-
-class Authority:
-    """A CA, and certificates for this machine's loopback address that it signs."""
-
-    def __init__(self, folder, name):
-        self.folder, self.cert, self.serials = folder, folder / f"{name}.crt", itertools.count(1000)
-        self.openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-                     "-subj", f"/CN={name}", "-keyout", folder / f"{name}.key", "-out", self.cert)
-        (folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
-
-    @staticmethod
-    def openssl(*arguments):
-        subprocess.run(["openssl", *arguments], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    def issue(self, name, subject):
-        """NAME.key, then NAME.crt, each replaced whole: between the two they do not fit. Returns the serial number."""
-        serial = next(self.serials)
-        key, request, cert = (self.folder / f".new-{name}.{end}" for end in ("key", "csr", "crt"))
-        self.openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={subject}",
-                     "-keyout", key, "-out", request)
-        self.openssl("x509", "-req", "-in", request, "-CA", self.cert, "-CAkey", self.cert.with_suffix(".key"), "-days", "1",
-                     "-set_serial", str(serial), "-extfile", self.folder / "names", "-out", cert)
-        request.unlink()
-        os.replace(key, self.folder / f"{name}.key")
-        time.sleep(0.3)  # long enough that somebody may look
-        os.replace(cert, self.folder / f"{name}.crt")
-        return serial
 
 
 class Api:
@@ -100,34 +59,6 @@ class Api:
         first = next(answer, None)
         answer.cancel()
         return first
-
-
-class Program:
-    """A process with a log; it dies with this program, however that dies."""
-
-    def __init__(self, argv, log, environment):
-        self.log = log
-        with open(log, "w") as out:
-            self.process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *map(str, argv)], stdout=out, stderr=out,
-                                            env=environment)
-
-    def printed(self, before):
-        """What follows a text in the log, up to the end of the line or a quote; waited for."""
-        def look():
-            found = re.search(re.escape(before) + r'([^\s"]+)', self.log.read_text())
-            if found is None and self.process.poll() is not None:
-                raise RuntimeError(f"{self.log.name}: ended with {self.process.returncode}: {self.log.read_text()[-500:]}")
-            return found and found.group(1)
-        return until(look, f"'{before}' in {self.log.name}")
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
-
-    def end(self):
-        """SIGTERM; the exit code."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=PATIENCE_S)
 
 
 class SecuredCluster:
