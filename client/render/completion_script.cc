@@ -24,14 +24,18 @@ std::vector<std::string> FlagNames(const CompletionVerb& verb) {
   return names;
 }
 
+// What follows lwq and a verb, in every shell: the ids of its table, and nothing where no coordinator answers in a
+// second.
+constexpr char kIdsOfTable[] = " --timeout 1 2>/dev/null | tail -n +2 | cut -d ' ' -f 1";
+
 std::string Bash(const std::vector<CompletionVerb>& verbs) {
   std::vector<std::string> names;
   std::string cases;
   std::string values;
   for (const CompletionVerb& verb : verbs) {
     names.push_back(verb.name);
-    absl::StrAppend(&cases, "    ", verb.name, ") flags='", Join(FlagNames(verb)), "'; words='", Join(verb.words),
-                    "' ;;\n");
+    absl::StrAppend(&cases, "    ", verb.name, ") flags='", Join(FlagNames(verb)), "'; words='", Join(verb.words), "'",
+                    verb.ids_of.empty() ? "" : absl::StrCat("; ids='", verb.ids_of, "'"), " ;;\n");
     for (const CompletionFlag& flag : verb.flags) {
       if (!flag.takes_value) continue;
       const std::string reply = flag.choices.empty()
@@ -44,8 +48,11 @@ std::string Bash(const std::vector<CompletionVerb>& verbs) {
       "# bash completion of lwq: source <(lwq completion bash)\n"
       "_lwq() {\n"
       "  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} verb=${COMP_WORDS[1]} flags= "
-      "words=\n"
+      "words= ids=\n"
       "  COMPREPLY=()\n"
+      "  # Bash takes the = of --flag=value for a word.\n"
+      "  if [ \"$current\" = = ]; then current=; elif [ \"$previous\" = = ]; then "
+      "previous=${COMP_WORDS[COMP_CWORD-2]}; fi\n"
       "  if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
       "    COMPREPLY=($(compgen -W '",
       Join(names),
@@ -61,6 +68,11 @@ std::string Bash(const std::vector<CompletionVerb>& verbs) {
       "  if [[ $current == -* ]]; then\n"
       "    COMPREPLY=($(compgen -W \"$flags\" -- \"$current\"))\n"
       "  elif [ -n \"$words\" ]; then\n"
+      "    COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n"
+      "  elif [ -n \"$ids\" ]; then\n"
+      "    words=$(\"${COMP_WORDS[0]}\" $ids",
+      kIdsOfTable,
+      ")\n"
       "    COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n"
       "  else\n"
       "    COMPREPLY=($(compgen -f -- \"$current\"))\n"
@@ -80,13 +92,19 @@ std::string Zsh(const std::vector<CompletionVerb>& verbs) {
       absl::StrAppend(&cases, "        '", flag.name, flag.takes_value ? "=" : "", "[", Quotable(flag.help, "[]"), "]",
                       flag.takes_value ? absl::StrCat(":value:", action) : "", "' \\\n");
     }
-    absl::StrAppend(&cases,
-                    "        '*:argument:", verb.words.empty() ? "_files" : absl::StrCat("(", Join(verb.words), ")"),
-                    "' ;;\n");
+    const std::string argument = !verb.ids_of.empty() ? absl::StrCat("{_lwq_ids ", verb.ids_of, "}")
+                                 : verb.words.empty() ? "_files"
+                                                      : absl::StrCat("(", Join(verb.words), ")");
+    absl::StrAppend(&cases, "        '*:argument:", argument, "' ;;\n");
   }
   return absl::StrCat(
       "#compdef lwq\n"
       "# zsh completion of lwq: lwq completion zsh > a folder of $fpath/_lwq\n"
+      "_lwq_ids() {\n"
+      "  compadd -- $(lwq $1",
+      kIdsOfTable,
+      ")\n"
+      "}\n"
       "_lwq() {\n"
       "  local -a verbs\n"
       "  verbs=(\n",
@@ -115,6 +133,7 @@ std::string Fish(const std::vector<CompletionVerb>& verbs) {
   for (const CompletionVerb& verb : verbs) {
     const std::string head = absl::StrCat("complete -c lwq -n '__fish_seen_subcommand_from ", verb.name, "'");
     if (!verb.words.empty()) absl::StrAppend(&text, head, " -f -a '", Join(verb.words), "'\n");
+    if (!verb.ids_of.empty()) absl::StrAppend(&text, head, " -f -a \"(lwq ", verb.ids_of, kIdsOfTable, ")\"\n");
     for (const CompletionFlag& flag : verb.flags) {
       if (!flag.name.starts_with("--")) continue;
       absl::StrAppend(&text, head, " -l ", flag.name.substr(2), flag.takes_value ? " -r" : "",

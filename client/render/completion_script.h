@@ -20,8 +20,11 @@ struct CompletionVerb {
   std::string name;
   std::string help;
   std::vector<CompletionFlag> flags;
-  std::vector<std::string> words;  // choices of its argument; empty: files
+  std::vector<std::string> words;  // choices of its argument
+  std::string ids_of;              // verb whose table has the ids that its argument may be in its first column
 };
+
+// Files are offered where an argument is neither.
 
 // `shell`: "bash", "zsh" or "fish"; others are INVALID_ARGUMENT.
 StatusOr<std::string> CompletionScript(const std::string& shell, const std::vector<CompletionVerb>& verbs);

@@ -2,6 +2,7 @@
 // lwq completion: a script that teaches a shell the verbs and flags.
 #include "client/render/completion_script.h"
 #include "client/run_file/run_fields.h"
+#include "client/verbs/run_options.h"
 #include "client/verbs/verb.h"
 #include "reporting/json_text.h"
 
@@ -20,6 +21,8 @@ CompletionVerb DescribeVerb(const CLI::App& verb) {
   if (described.name == "completion") described.words = {"bash", "zsh", "fish"};
   if (described.name == "token") described.words = {"create", "list", "revoke"};
   for (const CLI::Option* option : verb.get_options()) {
+    if (option->get_positional() && option->get_description() == kRunIdHelp) described.ids_of = "list";
+    if (option->get_positional() && option->get_description() == kSweepIdHelp) described.ids_of = "sweeps";
     for (const std::string& name : option->get_lnames()) {
       CompletionFlag flag;
       flag.name = absl::StrCat("--", name);

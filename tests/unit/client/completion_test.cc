@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Scripts of lwq completion: what they offer, and that nothing of the help is missing from them.
+#include <sys/stat.h>
+
 #include <regex>
 #include <sstream>
 #include <string>
@@ -21,9 +23,15 @@ TEST(Completion, BashOffersVerbsFlagsAndChoices) {
   ASSERT_EQ(cli.Run({"completion", "bash"}), 0);
   const test::TemporaryDirectory folder;
   test::WriteFile(folder.path() + "/completion.bash", cli.out());
+  // What it asks lwq for.
+  test::WriteFile(folder.path() + "/lwq",
+                  "#!/bin/sh\n[ \"$*\" = 'list --timeout 1' ] || exit 1\n"
+                  "printf 'id        name\\n54ac0b1b  two words\\n0802e43f  other\\n'\n");
+  ASSERT_EQ(chmod((folder.path() + "/lwq").c_str(), 0755), 0);
   const auto complete = [&](const std::string& words, int index) {
-    const std::string script = "source " + folder.path() + "/completion.bash; COMP_WORDS=(" + words +
-                               "); COMP_CWORD=" + std::to_string(index) + "; _lwq; echo \"${COMPREPLY[*]}\"";
+    const std::string script = "PATH=" + folder.path() + ":$PATH; source " + folder.path() +
+                               "/completion.bash; COMP_WORDS=(" + words + "); COMP_CWORD=" + std::to_string(index) +
+                               "; _lwq; echo \"${COMPREPLY[*]}\"";
     const test::Finished finished = test::RunToEnd({"/bin/bash", "-c", script}, folder.path());
     EXPECT_EQ(finished.err, "");
     return finished.out;
@@ -32,6 +40,13 @@ TEST(Completion, BashOffersVerbsFlagsAndChoices) {
   EXPECT_EQ(complete("lwq submit --wb", 2), "--wbits\n");
   EXPECT_EQ(complete("lwq submit --preset e", 3), "efficientqat\n");
   EXPECT_EQ(complete("lwq completion f", 2), "fish\n");
+  // As bash splits --preset=e and --preset=.
+  EXPECT_EQ(complete("lwq submit --preset = e", 4), "efficientqat\n");
+  EXPECT_EQ(complete("lwq submit --preset =", 3), "default efficientqat strong\n");
+  for (const char* verb : {"watch", "get", "cancel", "pause", "logs", "report"}) {
+    EXPECT_EQ(complete(std::string("lwq ") + verb + " ''", 2), "54ac0b1b 0802e43f\n") << verb;
+    EXPECT_EQ(complete(std::string("lwq ") + verb + " 54", 2), "54ac0b1b\n") << verb;
+  }
 }
 
 // Each script against what --help says, so that no list is kept by hand.
