@@ -168,7 +168,6 @@ class Training {
     }
     state_.trainer.DropGradients();
     state_.outcome.activations = Activations::kRecomputed;
-    CpuTensorMemory().ReleaseCached();
     return Accumulate(batch);
   }
 

@@ -49,10 +49,8 @@ at::Tensor Run(const LlamaConfig& config, const SequenceTables& tables, const Bl
   return BlockForward(config, weights, tables, input);
 }
 
-// Returns the loss.
-at::Tensor BackwardOf(const at::Tensor& loss, double share) {
+void Backward(const at::Tensor& loss, double share) {
   (share == 1 ? loss : loss.mul(share)).backward();
-  return loss.detach();
 }
 
 }  // namespace
@@ -81,7 +79,9 @@ at::Tensor UnitTrainer::Forward(const at::Tensor& in) const {
 at::Tensor UnitTrainer::Accumulate(const at::Tensor& in, const at::Tensor& target, double share,
                                    Activations activations) {
   if (activations == Activations::kRecomputed) return AccumulateRecomputed(in, target, share);
-  return BackwardOf(MeanSquaredError(Forward(in), target), share);
+  const at::Tensor loss = MeanSquaredError(Forward(in), target);
+  Backward(loss, share);
+  return loss.detach();
 }
 
 at::Tensor UnitTrainer::AccumulateRecomputed(const at::Tensor& in, const at::Tensor& target, double share) const {
@@ -100,7 +100,9 @@ at::Tensor UnitTrainer::AccumulateRecomputed(const at::Tensor& in, const at::Ten
     }
   }
   hidden.set_requires_grad(true);
-  at::Tensor loss = BackwardOf(MeanSquaredError(hidden, target), share);
+  at::Tensor loss = MeanSquaredError(hidden, target);
+  Backward(loss, share);
+  loss = loss.detach();  // its graph would hold what the unit returns
   at::Tensor upstream = hidden.grad();
   hidden.reset();
   while (!stages.empty()) {
@@ -108,7 +110,8 @@ at::Tensor UnitTrainer::AccumulateRecomputed(const at::Tensor& in, const at::Ten
     stages.pop_back();
     // What the unit reads has no gradient: nothing comes before it.
     const at::Tensor input = stage.input.detach().set_requires_grad(!stages.empty());
-    Run(config_, tables_, stage.block->FakeQuantized(LinearsOf(stage.part)), stage.part, input).backward(upstream);
+    const at::Tensor out = Run(config_, tables_, stage.block->FakeQuantized(LinearsOf(stage.part)), stage.part, input);
+    out.backward(upstream);
     upstream = input.grad();
   }
   return loss;
