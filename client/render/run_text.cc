@@ -61,10 +61,17 @@ std::string LossText(const Task& task) {
   return "";
 }
 
+// Where they did not fit: it took longer for it.
+bool RecomputedActivations(const Task& task) {
+  const auto metrics = ParseJson(task.metrics_json(), "metrics");
+  return metrics.ok() && metrics->is_object() && metrics->value("activations", Json()) == "recomputed";
+}
+
 std::string CostText(const Task& task) {
   std::string text;
   const auto add = [&](const std::string& fact) { absl::StrAppend(&text, text.empty() ? "" : ", ", fact); };
   if (task.seconds() > 0) add(FormatSeconds(task.seconds()));
+  if (RecomputedActivations(task)) add("activations recomputed");
   if (task.peak_memory_bytes() > 0) add(absl::StrCat("peak ", FormatBytes(task.peak_memory_bytes())));
   if (task.peak_rss_bytes() > 0) add(absl::StrCat("RSS ", FormatBytes(task.peak_rss_bytes())));
   return text;

@@ -23,7 +23,7 @@ Digest TaskList::Add(PlannedTask task, int64_t unit_blocks) {
   task.def.numerics_class = ClassOf(bases_, task.def.kind, recipe_);
   task.key = DerivationKeyOf(task.def);
   if (model_ != nullptr) {
-    task.memory_bytes = task.def.kind == TaskKind::kTrainBlock ? TrainMemoryBytes(*model_, recipe_, unit_blocks)
+    task.memory_bytes = task.def.kind == TaskKind::kTrainBlock ? LeastTrainMemoryBytes(*model_, recipe_, unit_blocks)
                                                                : TaskMemoryBytes(task.def.kind, *model_, recipe_);
   }
   const Digest key = task.key;

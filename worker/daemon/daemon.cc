@@ -19,6 +19,7 @@
 #include "common/trace/otlp_exporter.h"
 #include "spdlog/spdlog.h"
 #include "worker/daemon/coordinator_client.h"
+#include "worker/daemon/learnt_shapes.h"
 #include "worker/daemon/lease_runner.h"
 #include "worker/daemon/process_memory.h"
 #include "worker/daemon/task_monitor.h"
@@ -86,7 +87,8 @@ class Daemon {
         metrics_(LWQ_VERSION, MemoryBytes(options, device)),
         spans_(spans),
         session_(std::hash<std::string>()(options.name)),
-        checkpoint_timer_(options.checkpoint_interval_seconds) {
+        checkpoint_timer_(options.checkpoint_interval_seconds),
+        learnt_([this] { metrics_.RanOutOfMemory(); }) {
     register_.set_name(options.name);
     register_.set_device(options.device);
     register_.set_numerics_class(NumericsBase(device));
@@ -191,6 +193,7 @@ class Daemon {
     runner_.scratch_directory = options_.cache_directory + "/scratch";
     runner_.spans = spans_;
     runner_.checkpoint_timer = &checkpoint_timer_;
+    runner_.learnt = &learnt_;
     runner_.on_checkpoint = [this](const CheckpointEvent& event) { metrics_.Checkpointed(event); };
     return absl::OkStatus();
   }
@@ -337,6 +340,7 @@ class Daemon {
   OtlpExporter* const spans_;         // null: none are sent
   Session session_;                   // main loop only
   CheckpointTimer checkpoint_timer_;  // main loop only
+  LearntShapes learnt_;               // main loop only
   pb::RegisterWorkerRequest register_;
   pb::Lease lease_;
   pb::ReportTaskRequest report_;

@@ -174,6 +174,7 @@ Status RunInto(const pb::Lease& lease, const Task& task, const RunnerOptions& op
     Say(phases.OnProgress(progress, UnixNs()));
   };
   context.cancel = &monitor.cancel();
+  context.learnt = options.learnt;
   std::optional<LeaseCheckpoints> checkpoints;
   if (options.checkpoint_timer != nullptr) {
     LWQ_ASSIGN_OR_RETURN(const CheckpointStamp stamp, LeaseCheckpoints::StampOf(lease));

@@ -14,6 +14,7 @@
 #include "lwqat/v1/worker_service.pb.h"
 #include "worker/daemon/lease_checkpoints.h"
 #include "worker/daemon/task_monitor.h"
+#include "worker/qat/api/learnt_memory.h"
 
 namespace lwq::worker {
 
@@ -26,6 +27,7 @@ struct RunnerOptions {
   // When tasks are saved in the middle; null: never, and none goes on where another was. Must outlive every call.
   CheckpointTimer* checkpoint_timer = nullptr;
   CheckpointObserver on_checkpoint;
+  qat::LearntMemory* learnt = nullptr;  // null: nothing is learnt; else must outlive every call
 };
 
 // As messages say it.

@@ -106,6 +106,11 @@ WorkerMetrics::WorkerMetrics(std::string_view version, int64_t device_bytes)
                             .Help("Bytes of checkpoints that were saved")
                             .Register(*registry_)
                             .Add({})),
+      out_of_memory_(prometheus::BuildCounter()
+                         .Name("lwq_worker_out_of_memory_total")
+                         .Help("Trainings that went on with activations recomputed because they did not fit")
+                         .Register(*registry_)
+                         .Add({})),
       executing_(prometheus::BuildGauge()
                      .Name("lwq_worker_executing")
                      .Help("1 while a task is executed")
@@ -151,6 +156,10 @@ void WorkerMetrics::Checkpointed(const CheckpointEvent& event) {
   if (event.what != "saved") return;
   checkpoint_seconds_.Observe(event.seconds);
   checkpoint_bytes_.Increment(static_cast<double>(event.bytes));
+}
+
+void WorkerMetrics::RanOutOfMemory() {
+  out_of_memory_.Increment();
 }
 
 void WorkerMetrics::WatchCache(const BlobCache* cache) {

@@ -37,6 +37,7 @@ class WorkerMetrics {
   void StoreUsed(const ObservedOperation& operation);
   void TaskEnded(const lwqat::v1::Lease& lease, const lwqat::v1::ReportTaskRequest& report);
   void Checkpointed(const CheckpointEvent& event);
+  void RanOutOfMemory();
   // Shown until it is called with null.
   void WatchCache(const BlobCache* cache);
   void SetExecuting(bool executing);
@@ -54,6 +55,7 @@ class WorkerMetrics {
   prometheus::Family<prometheus::Counter>& checkpoints_;
   prometheus::Histogram& checkpoint_seconds_;
   prometheus::Counter& checkpoint_bytes_;
+  prometheus::Counter& out_of_memory_;
   prometheus::Gauge& executing_;
   std::unique_ptr<MetricsServer> server_;
 };

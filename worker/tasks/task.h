@@ -19,6 +19,7 @@
 #include "common/task/task_def.h"
 #include "worker/qat/api/checkpoints.h"
 #include "worker/qat/api/execution.h"
+#include "worker/qat/api/learnt_memory.h"
 
 namespace lwq::worker {
 
@@ -37,6 +38,7 @@ struct TaskContext {
   qat::ProgressSink progress;
   const qat::CancelToken* cancel = nullptr;
   qat::Checkpoints* checkpoints = nullptr;  // of kinds that can go on where an earlier attempt was; null: none
+  qat::LearntMemory* learnt = nullptr;      // of kinds that can do with less memory; null: nothing
 };
 
 // The loss stopped being finite: not an error of the program, so it is told apart from one.

@@ -71,6 +71,7 @@ Json MetricsOf(const TrainBlockParams& params, const qat::TrainOptions& options,
               {"epochs_trained", outcome.epochs_trained},
               {"steps", outcome.steps},
               {"stopped_early", outcome.stopped_early},
+              {"activations", outcome.activations == qat::Activations::kKept ? "kept" : "recomputed"},
               {"zero_point_flips", outcome.zero_point_flips},
               {"zero_points", outcome.zero_points},
               {"epochs", std::move(epochs)},
@@ -121,7 +122,7 @@ StatusOr<TaskOutcome> ExecuteKind<TaskKind::kTrainBlock>(const Task& task, const
   inputs.start = beginning.start;
   LWQ_ASSIGN_OR_RETURN(const qat::TrainOutcome trained,
                        qat::TrainBlock(model->config(), beginning.unit, inputs, options, context.progress,
-                                       *context.cancel, context.checkpoints));
+                                       *context.cancel, context.checkpoints, context.learnt));
   TaskOutcome outcome;
   if (trained.diverged.has_value()) {
     outcome.diverged = Diverged{absl::StrFormat(

@@ -27,6 +27,12 @@ int64_t SmallGroupBytes(int64_t parameters, int64_t group_size) {
   return parameters * kQuantizerBytes / group_size - parameters * kQuantizerBytes / kCoveredGroup;
 }
 
+// Weights that are trained, and what there is for each of them.
+int64_t ParameterBytes(const LlamaConfig& config, const Recipe& recipe, int64_t blocks_in_unit) {
+  const int64_t parameters = blocks_in_unit * BlockParameters(config);
+  return kTrainingCopies * parameters * kFloatBytes + SmallGroupBytes(parameters, recipe.group_size);
+}
+
 }  // namespace
 
 int64_t ActivationBytes(const LlamaConfig& config, int64_t micro_batch, int64_t seqlen) {
@@ -52,11 +58,23 @@ int64_t KeptActivationBytes(const LlamaConfig& config, int64_t micro_batch, int6
 
 int64_t TrainMemoryBytes(const LlamaConfig& config, const Recipe& recipe, int64_t blocks_in_unit) {
   const int64_t micro_batch = recipe.batch_size / recipe.gradient_accumulation_steps;
-  const int64_t parameters = blocks_in_unit * BlockParameters(config);
-  return kTrainingCopies * parameters * kFloatBytes + SmallGroupBytes(parameters, recipe.group_size) +
-         ActivationBytes(config, micro_batch, recipe.training_seqlen) +
+  return ParameterBytes(config, recipe, blocks_in_unit) + ActivationBytes(config, micro_batch, recipe.training_seqlen) +
          (blocks_in_unit - 1) * KeptActivationBytes(config, micro_batch, recipe.training_seqlen) +
          ChunkBytes(config, recipe.training_seqlen);
+}
+
+int64_t LeastTrainMemoryBytes(const LlamaConfig& config, const Recipe& recipe, int64_t blocks_in_unit) {
+  const int64_t query = config.num_attention_heads * config.head_dim;
+  const int64_t key_value = config.num_key_value_heads * config.head_dim;
+  const int64_t streams = (2 * blocks_in_unit + 3) * config.hidden_size;
+  const int64_t feed_forward = 6 * config.hidden_size + 6 * config.intermediate_size;
+  const int64_t attention = 6 * config.hidden_size + 7 * query + 8 * key_value + HeadNormFloats(config) +
+                            4 * config.num_attention_heads * std::min(recipe.training_seqlen, kQueriesInFlight);
+  const int64_t tokens = recipe.batch_size / recipe.gradient_accumulation_steps * recipe.training_seqlen;
+  const int64_t recomputed = ParameterBytes(config, recipe, blocks_in_unit) +
+                             tokens * (streams + std::max(feed_forward, attention)) * kFloatBytes +
+                             ChunkBytes(config, recipe.training_seqlen);
+  return std::min(recomputed, TrainMemoryBytes(config, recipe, blocks_in_unit));
 }
 
 int64_t ForwardBytes(const LlamaConfig& config, int64_t micro_batch, int64_t seqlen) {

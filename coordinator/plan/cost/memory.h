@@ -29,8 +29,15 @@ int64_t ActivationBytes(const LlamaConfig& config, int64_t micro_batch, int64_t 
 // them, 4 of the intermediate size, and the kept half of the attention scores, whole in the diagonal's chunks.
 int64_t KeptActivationBytes(const LlamaConfig& config, int64_t micro_batch, int64_t seqlen);
 
-// Peak of training a unit of that many blocks as one.
+// Peak of training a unit of that many blocks as one, with all activations kept.
 int64_t TrainMemoryBytes(const LlamaConfig& config, const Recipe& recipe, int64_t blocks_in_unit);
+
+// What a worker must have: the peak with activations recomputed (worker/qat/api/activations.h), which it falls back to,
+// or with all of them kept where that is less. Recomputed, in place of ActivationBytes per token of a micro-batch, 4 B
+// each: 2 · blocks + 3 vectors of the hidden size, the streams between halves of blocks; and the larger half, 6 of the
+// hidden size and 6 of the intermediate size, or 6 of the hidden size, 7 of all query heads, 8 of all key/value heads
+// and four times heads × min(seqlen, 256) of attention scores.
+int64_t LeastTrainMemoryBytes(const LlamaConfig& config, const Recipe& recipe, int64_t blocks_in_unit);
 
 // A forward pass without backward holds about a third of what training keeps.
 int64_t ForwardBytes(const LlamaConfig& config, int64_t micro_batch, int64_t seqlen);

@@ -103,7 +103,7 @@ template <>
 struct CostOf<TaskKind::kTrainBlock> {
   static int64_t Memory(const Shapes& s) {
     const int64_t blocks = MostBlocksInUnit(s.recipe(), s.model().num_hidden_layers);
-    return TrainMemoryBytes(s.model(), s.recipe(), blocks);
+    return LeastTrainMemoryBytes(s.model(), s.recipe(), blocks);
   }
   // A step is three forwards of its samples, a validation one, for every block of the unit.
   static double Work(const Shapes& s, const Sized&, const TrainBlockParams& params) {

@@ -262,6 +262,18 @@ TEST(WatchLines, EachChangeIsOneLine) {
                           "w2g128 3f2a9c1e: failed: train block 2: loss is not finite"));
 }
 
+TEST(WatchLines, ATrainingThatRecomputedItsActivationsSaysSo) {
+  const lwqat::v1::Run before = test::RunningRun();
+  lwqat::v1::Run after = before;
+  after.mutable_tasks(2)->set_state(lwqat::v1::TASK_STATE_SUCCEEDED);
+  after.mutable_tasks(2)->set_seconds(2.5);
+  after.mutable_tasks(2)->set_metrics_json(R"({"activations": "recomputed"})");
+  EXPECT_THAT(DescribeChanges(before, after),
+              ElementsAre(HasSubstr("train block 1: done, 2.5 s, activations recomputed")));
+  after.mutable_tasks(2)->set_metrics_json(R"({"activations": "kept"})");
+  EXPECT_THAT(DescribeChanges(before, after), ElementsAre(Not(HasSubstr("activations"))));
+}
+
 TEST(WatchLines, MeasuringIsALinePerTenthAndThenWhatItFound) {
   lwqat::v1::Run before = test::PolicyRun();
   before.mutable_plan()->set_provisional(true);

@@ -9,6 +9,7 @@
 #include "gtest/gtest.h"
 #include "tests/testing/as_bytes.h"
 #include "tests/unit/qat/model_random_block.h"
+#include "tests/unit/qat/same_outcome.h"
 #include "worker/qat/api/train_block.h"
 
 namespace lwq::qat {
@@ -62,35 +63,6 @@ class EveryStep final : public Checkpoints {
   ArtifactStore* store_;
 };
 
-// Equal to the last bit, NaN equal to itself.
-bool SameNumbers(const std::vector<double>& a, const std::vector<double>& b) {
-  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(double)) == 0);
-}
-
-void ExpectSame(const TrainOutcome& a, const TrainOutcome& b) {
-  ASSERT_EQ(a.blocks.size(), b.blocks.size());
-  for (size_t i = 0; i < a.blocks.size(); ++i) {
-    EXPECT_TRUE(SameBytes(a.blocks[i].block, b.blocks[i].block)) << "block " << i;
-    EXPECT_EQ(a.blocks[i].latent.linears.size(), b.blocks[i].latent.linears.size());
-    const bool same_latent = a.blocks[i].latent.linears.empty() || SameBytes(a.blocks[i].latent, b.blocks[i].latent);
-    EXPECT_TRUE(same_latent) << "block " << i;
-    EXPECT_EQ(a.blocks[i].zero_point_flips, b.blocks[i].zero_point_flips);
-  }
-  EXPECT_TRUE(SameNumbers(a.train_losses, b.train_losses));
-  EXPECT_TRUE(SameNumbers(a.grad_norms, b.grad_norms));
-  EXPECT_TRUE(SameNumbers({a.initial_val_loss, a.best_val_loss, a.final_val_loss, a.epochs_trained},
-                          {b.initial_val_loss, b.best_val_loss, b.final_val_loss, b.epochs_trained}));
-  EXPECT_EQ(a.steps, b.steps);
-  EXPECT_EQ(a.steps_planned, b.steps_planned);
-  EXPECT_EQ(a.stopped_early, b.stopped_early);
-  ASSERT_EQ(a.epochs.size(), b.epochs.size());
-  for (size_t i = 0; i < a.epochs.size(); ++i) {
-    EXPECT_EQ(a.epochs[i].step, b.epochs[i].step);
-    EXPECT_TRUE(SameNumbers({a.epochs[i].epoch, a.epochs[i].train_loss, a.epochs[i].val_loss},
-                            {b.epochs[i].epoch, b.epochs[i].train_loss, b.epochs[i].val_loss}));
-  }
-}
-
 class TrainCheckpointTest : public ::testing::Test {
  protected:
   // Ten samples in batches of four: an epoch is three steps, the last of them partial; the plan ends within a third.
@@ -106,11 +78,11 @@ class TrainCheckpointTest : public ::testing::Test {
     options.epochs = 2.7;
     return options;
   }
-  StatusOr<TrainOutcome> Try(const TrainOptions& options, Checkpoints* checkpoints) {
-    return TrainBlock(config_, unit_, data_.inputs(), options, nullptr, CancelToken{}, checkpoints);
+  StatusOr<TrainOutcome> Try(const TrainOptions& options, Checkpoints* checkpoints, LearntMemory* learnt = nullptr) {
+    return TrainBlock(config_, unit_, data_.inputs(), options, nullptr, CancelToken{}, checkpoints, learnt);
   }
-  TrainOutcome Train(const TrainOptions& options, Checkpoints* checkpoints = nullptr) {
-    StatusOr<TrainOutcome> outcome = Try(options, checkpoints);
+  TrainOutcome Train(const TrainOptions& options, Checkpoints* checkpoints = nullptr, LearntMemory* learnt = nullptr) {
+    StatusOr<TrainOutcome> outcome = Try(options, checkpoints, learnt);
     LWQ_CHECK(outcome.ok(), outcome.status().ToString());
     return *std::move(outcome);
   }
@@ -190,6 +162,28 @@ TEST_F(TrainCheckpointTest, SoDoesAUnitOfTwoBlocksWithNormsOfQueriesAndKeys) {
   options.rest.push_back({.bits = 3, .group_size = 16});
   options.epochs = 1.4;
   ExpectTheSameFromEveryStep(options);
+}
+
+TEST_F(TrainCheckpointTest, WhetherActivationsAreKeptMayChangeFromOneAttemptToTheNext) {
+  class Recomputing final : public LearntMemory {
+   public:
+    bool Recomputes(std::string_view) const override { return true; }
+    void DidNotFit(std::string_view, const Status&, int64_t, int64_t) override {}
+  } recomputing;
+  const TrainOutcome undisturbed = Train(Options());
+  EveryStep kept(&store_), recomputed(&store_);
+  ExpectSame(Train(Options(), &kept), undisturbed);
+  ExpectSame(Train(Options(), &recomputed, &recomputing), undisturbed);
+  for (const int64_t step : {1, 4}) {
+    EveryStep from_kept(&store_), from_recomputed(&store_);
+    from_kept.from = kept.saved.at(step);
+    from_recomputed.from = recomputed.saved.at(step);
+    const TrainOutcome outcome = Train(Options(), &from_kept, &recomputing);
+    EXPECT_EQ(outcome.activations, Activations::kRecomputed);
+    ExpectSame(outcome, undisturbed);
+    ExpectSame(Train(Options(), &from_recomputed), undisturbed);
+    EXPECT_EQ(from_recomputed.went_on_from, step);
+  }
 }
 
 TEST_F(TrainCheckpointTest, ACheckpointOfManyPartsIsGoneOnFromLikeOneOfOne) {

@@ -37,14 +37,22 @@ void PrintTo(const MemoryCase& test_case, std::ostream* os) {
 class TrainMemoryTest : public ::testing::TestWithParam<MemoryCase> {
  protected:
   // The peak above what the inputs take, of one short training with validation and keep_best.
-  static int64_t MeasuredBytes(const LlamaConfig& config, const TrainOptions& options, int64_t seqlen) {
+  // Recomputes from the beginning.
+  class Recomputing final : public LearntMemory {
+   public:
+    bool Recomputes(std::string_view) const override { return true; }
+    void DidNotFit(std::string_view, const Status&, int64_t, int64_t) override {}
+  };
+
+  static int64_t MeasuredBytes(const LlamaConfig& config, const TrainOptions& options, int64_t seqlen,
+                               LearntMemory* learnt = nullptr) {
     std::vector<BlockState> unit;
     for (size_t i = 0; i < UnitChoices(options).size(); ++i) unit.push_back(RandomBlock(config, 5 + 100 * i));
     TrainingSet data = RandomTrainingSet(config, unit, options.batch_size, 1, seqlen, 6);
     const int64_t before = CurrentMemoryUse().current_bytes;
     ResetPeakMemoryUse();
     const CancelToken cancel;
-    const auto outcome = TrainBlock(config, unit, data.inputs(), options, nullptr, cancel);
+    const auto outcome = TrainBlock(config, unit, data.inputs(), options, nullptr, cancel, nullptr, learnt);
     LWQ_CHECK(outcome.ok(), outcome.status().ToString());
     return CurrentMemoryUse().peak_bytes - before;
   }
@@ -81,6 +89,11 @@ TEST_P(TrainMemoryTest, TheMeasuredPeakObeysTheEstimateAndTheEstimateIsClose) {
   recipe.training_seqlen = test_case.seqlen;
   const int64_t chunks = 4 * std::max<int64_t>(8 << 20, test_case.seqlen * config.hidden_size * 4);
   EXPECT_LE(measured, coordinator::TrainMemoryBytes(config, recipe, blocks) - chunks);
+  // And that is what it must have: with all activations kept or recomputed, it fits.
+  Recomputing recomputing;
+  const int64_t recomputed = MeasuredBytes(config, options, test_case.seqlen, &recomputing);
+  RecordProperty("recomputed_mib", static_cast<int>(recomputed >> 20));
+  EXPECT_LE(std::min(measured, recomputed), coordinator::LeastTrainMemoryBytes(config, recipe, blocks) - chunks);
 }
 
 INSTANTIATE_TEST_SUITE_P(

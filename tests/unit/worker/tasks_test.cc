@@ -145,6 +145,24 @@ TEST_F(TasksTest, AUnitsMetricsAreItsSumsAndThoseOfEachBlock) {
   EXPECT_EQ(metrics["zero_points"], groups);
 }
 
+TEST_F(TasksTest, ATrainingWhoseActivationsAreRecomputedSaysSoAndLeavesTheSameBlock) {
+  class Recomputing final : public qat::LearntMemory {
+   public:
+    bool Recomputes(std::string_view) const override { return true; }
+    void DidNotFit(std::string_view, const Status&, int64_t, int64_t) override {}
+  } recomputing;
+  const UnitInputs data = InputsOfBothBlocks();
+  TrainBlockParams params = Train(0);
+  params.rest = {{4, 64}};
+  const std::map<std::string, ArtifactRef> inputs = {{"model", model_}, {"inputs", data.in}, {"targets", data.target}};
+  const TaskResult kept = Run(TaskKind::kTrainBlock, params.ToJson(), inputs);
+  context_.learnt = &recomputing;
+  const TaskResult recomputed = Run(TaskKind::kTrainBlock, params.ToJson(), inputs);
+  EXPECT_EQ(kept.metrics["activations"], "kept");
+  EXPECT_EQ(recomputed.metrics["activations"], "recomputed");
+  for (const auto& [role, block] : kept.outputs) EXPECT_EQ(recomputed.outputs.at(role).digest, block.digest) << role;
+}
+
 TEST_F(TasksTest, AUnitGoesOnFromAllItsBlocksOrNotAtAll) {
   const UnitInputs data = InputsOfBothBlocks();
   TrainBlockParams params = Train(0);

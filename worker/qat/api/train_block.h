@@ -9,6 +9,9 @@
 // train_memory.h) + one micro-batch's activations of every block + the sources' chunks. Errors: CANCELLED;
 // INVALID_ARGUMENT (shapes, options); RESOURCE_EXHAUSTED; ABORTED never. A non-finite loss is not an error: the outcome
 // says diverged and where. Call from the process's one compute thread.
+//
+// Where a step does not fit, its gradients are dropped and it is made again with its activations recomputed
+// (activations.h), as every step after it: the outcome has the same bits.
 #pragma once
 
 #include <cstdint>
@@ -20,9 +23,11 @@
 #include "common/model/llama_config.h"
 #include "common/recipe/train_settings.h"
 #include "common/task/quant_choice.h"
+#include "worker/qat/api/activations.h"
 #include "worker/qat/api/block.h"
 #include "worker/qat/api/checkpoints.h"
 #include "worker/qat/api/execution.h"
+#include "worker/qat/api/learnt_memory.h"
 
 namespace lwq::qat {
 
@@ -100,6 +105,8 @@ struct TrainOutcome {
   int64_t steps = 0;
   int64_t steps_planned = 0;
   bool stopped_early = false;
+  // Of the last step of this call: what became of its activations.
+  Activations activations = Activations::kKept;
   int64_t zero_point_flips = 0;  // over all blocks
   int64_t zero_points = 0;
   std::vector<EpochStats> epochs;
@@ -109,10 +116,15 @@ struct TrainOutcome {
 
 // `unit`: consecutive blocks at full precision (or the latent ones of `start`), one for each of UnitChoices; mostly a
 // single one. `checkpoints`: between two steps the training is saved there, and an earlier attempt's is gone on with;
-// null: neither.
+// null: neither. `learnt`: what memory is known to suffice for.
 StatusOr<TrainOutcome> TrainBlock(const LlamaConfig& config, const std::vector<BlockState>& unit,
                                   const TrainInputs& inputs, const TrainOptions& options, const ProgressSink& progress,
-                                  const CancelToken& cancel, Checkpoints* checkpoints = nullptr);
+                                  const CancelToken& cancel, Checkpoints* checkpoints = nullptr,
+                                  LearntMemory* learnt = nullptr);
+
+// What decides how much memory a training takes, in words: "1 block of hidden size 4096, …, 2 windows of 2048 tokens at
+// a time, bf16".
+std::string TrainingShape(const LlamaConfig& config, const TrainOptions& options, int64_t seqlen);
 
 // How each block of the unit is quantized: bits and group_size, then `rest`.
 std::vector<QuantChoice> UnitChoices(const TrainOptions& options);

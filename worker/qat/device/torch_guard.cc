@@ -5,6 +5,7 @@
 
 #include <new>
 
+#include "common/status/out_of_storage.h"
 #include "worker/qat/device/cpu_allocator.h"
 #include "worker/qat/device/device_cuda.h"
 
@@ -48,6 +49,10 @@ Status StatusFromCurrentException(std::string_view what) {
   } catch (...) {
     return absl::InternalError(absl::StrCat(what, ": an exception that is not a std::exception"));
   }
+}
+
+bool IsOutOfMemory(const Status& status) {
+  return absl::IsResourceExhausted(status) && !IsOutOfStorage(status);
 }
 
 }  // namespace lwq::qat

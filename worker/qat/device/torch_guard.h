@@ -46,6 +46,9 @@ T OrThrow(StatusOr<T> value) {
 // Call inside a catch block: the exception being handled as a status, "what: …". Never OK.
 Status StatusFromCurrentException(std::string_view what);
 
+// RESOURCE_EXHAUSTED for want of memory, not of storage.
+bool IsOutOfMemory(const Status& status);
+
 namespace internal {
 template <typename R>
 struct GuardResult {

@@ -5,6 +5,9 @@
 #include <ATen/ops/rsqrt.h>
 #include <ATen/ops/silu.h>
 #include <ATen/ops/softmax.h>
+#include <c10/core/GradMode.h>
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
 #include <cmath>
@@ -15,6 +18,9 @@
 
 namespace lwq::qat {
 namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
 
 // bf16 and fp16 are widened; float32 and float64 stay.
 at::Tensor Widened(const at::Tensor& x) {
@@ -37,13 +43,13 @@ at::Tensor NormalizedHeads(const at::Tensor& heads, const at::Tensor& norm, doub
 
 // What o reads [B, T, H·E].
 at::Tensor AttendedHeads(const LlamaConfig& config, const BlockTensors& block, const SequenceTables& tables,
-                         const at::Tensor& x) {
+                         const at::Tensor& x, Activations scores = Activations::kKept) {
   const at::Tensor q = SplitHeads(Project(block, LinearKind::kQ, x), config.num_attention_heads);
   const at::Tensor k = SplitHeads(Project(block, LinearKind::kK, x), config.num_key_value_heads);
   const at::Tensor v = SplitHeads(Project(block, LinearKind::kV, x), config.num_key_value_heads);
   const at::Tensor heads =
       Attention(Rotate(NormalizedHeads(q, block.query_norm, config.rms_norm_eps), tables),
-                Rotate(NormalizedHeads(k, block.key_norm, config.rms_norm_eps), tables), v, tables, config);
+                Rotate(NormalizedHeads(k, block.key_norm, config.rms_norm_eps), tables), v, tables, config, scores);
   return heads.transpose(1, 2).reshape({x.size(0), x.size(1), -1});
 }
 
@@ -67,6 +73,38 @@ at::Tensor AttendChunk(const at::Tensor& q, const at::Tensor& k, const at::Tenso
   return Matmul(weights, v.narrow(2, begin, keys)).view({q.size(0), q.size(1), groups, count, q.size(4)});
 }
 
+// The same, which keeps nothing but its inputs and computes itself again in backward.
+class RecomputedChunk : public torch::autograd::Function<RecomputedChunk> {
+ public:
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                            const at::Tensor& mask, int64_t first, int64_t count, int64_t begin) {
+    context->save_for_backward({q, k, v, mask});
+    context->saved_data["first"] = first;
+    context->saved_data["count"] = count;
+    context->saved_data["begin"] = begin;
+    return AttendChunk(q, k, v, mask, first, count, begin);
+  }
+
+  static variable_list backward(AutogradContext* context, variable_list upstream) {
+    const variable_list saved = context->get_saved_variables();
+    variable_list inputs, wanted;
+    for (size_t i = 0; i < 3; ++i) {
+      inputs.push_back(saved[i].detach().set_requires_grad(context->needs_input_grad(i)));
+      if (context->needs_input_grad(i)) wanted.push_back(inputs.back());
+    }
+    const c10::AutoGradMode with_grad(true);
+    const at::Tensor out = AttendChunk(inputs[0], inputs[1], inputs[2], saved[3], context->saved_data["first"].toInt(),
+                                       context->saved_data["count"].toInt(), context->saved_data["begin"].toInt());
+    const variable_list found = torch::autograd::grad({out}, wanted, {upstream[0]});
+    variable_list gradients(7);
+    size_t next = 0;
+    for (size_t i = 0; i < 3; ++i) {
+      if (context->needs_input_grad(i)) gradients[i] = found[next++];
+    }
+    return gradients;
+  }
+};
+
 }  // namespace
 
 at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps) {
@@ -83,14 +121,16 @@ at::Tensor Rotate(const at::Tensor& x, const SequenceTables& tables) {
 }
 
 at::Tensor Attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const SequenceTables& tables,
-                     const LlamaConfig& config) {
+                     const LlamaConfig& config, Activations scores) {
   const int64_t batch = q.size(0), tokens = q.size(2), kv_heads = k.size(1), head_dim = q.size(3);
   const at::Tensor grouped = q.view({batch, kv_heads, q.size(1) / kv_heads, tokens, head_dim});
   std::vector<at::Tensor> chunks;
   for (int64_t first = 0; first < tokens; first += kQueryChunk) {
     const int64_t count = std::min(kQueryChunk, tokens - first);
     const int64_t begin = config.sliding_window ? std::max<int64_t>(0, first - *config.sliding_window + 1) : 0;
-    chunks.push_back(AttendChunk(grouped, k, v, tables.mask, first, count, begin));
+    chunks.push_back(scores == Activations::kKept
+                         ? AttendChunk(grouped, k, v, tables.mask, first, count, begin)
+                         : RecomputedChunk::apply(grouped, k, v, tables.mask, first, count, begin));
   }
   const at::Tensor heads = chunks.size() == 1 ? chunks[0] : at::cat(chunks, 3);
   return heads.view({batch, q.size(1), tokens, head_dim});
@@ -98,11 +138,14 @@ at::Tensor Attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor&
 
 at::Tensor BlockForward(const LlamaConfig& config, const BlockTensors& block, const SequenceTables& tables,
                         const at::Tensor& hidden) {
+  if (IsComposed(block, hidden)) return ComposedBlockForward(config, block, tables, hidden);
+  return FusedBlockForward(config, block, tables, hidden);
+}
+
+bool IsComposed(const BlockTensors& block, const at::Tensor& hidden) {
   // Float32 stays with the composed block: its trajectories are held to the original's, and one weight that rounds the
   // other way moves them for good.
-  const bool is_bf16 = block[LinearKind::kQ].scalar_type() == at::kBFloat16;
-  if (!is_bf16) return ComposedBlockForward(config, block, tables, hidden);
-  return BlockForwardForLosses(config, block, tables, hidden);
+  return block[LinearKind::kQ].scalar_type() != at::kBFloat16 || !CanFuseBlock(block, hidden);
 }
 
 at::Tensor BlockForwardForLosses(const LlamaConfig& config, const BlockTensors& block, const SequenceTables& tables,
@@ -113,10 +156,19 @@ at::Tensor BlockForwardForLosses(const LlamaConfig& config, const BlockTensors& 
 
 at::Tensor ComposedBlockForward(const LlamaConfig& config, const BlockTensors& block, const SequenceTables& tables,
                                 const at::Tensor& hidden) {
+  return FeedForwardHalf(config, block, AttentionHalf(config, block, tables, hidden));
+}
+
+at::Tensor AttentionHalf(const LlamaConfig& config, const BlockTensors& block, const SequenceTables& tables,
+                         const at::Tensor& hidden, Activations scores) {
   const at::ScalarType compute = block[LinearKind::kQ].scalar_type();
   const at::Tensor residual = Widened(hidden);
   const at::Tensor x = RmsNorm(residual, block.input_norm, config.rms_norm_eps).to(compute);
-  const at::Tensor attended = residual.add(Project(block, LinearKind::kO, AttendedHeads(config, block, tables, x)));
+  return residual.add(Project(block, LinearKind::kO, AttendedHeads(config, block, tables, x, scores)));
+}
+
+at::Tensor FeedForwardHalf(const LlamaConfig& config, const BlockTensors& block, const at::Tensor& attended) {
+  const at::ScalarType compute = block[LinearKind::kDown].scalar_type();
   const at::Tensor y = RmsNorm(attended, block.post_attention_norm, config.rms_norm_eps).to(compute);
   return attended.add(Project(block, LinearKind::kDown, GatedUp(block, y)));
 }

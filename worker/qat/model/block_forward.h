@@ -17,6 +17,7 @@
 #include <cstdint>
 
 #include "common/model/llama_config.h"
+#include "worker/qat/api/activations.h"
 #include "worker/qat/model/block_tensors.h"
 #include "worker/qat/model/sequence_tables.h"
 
@@ -37,6 +38,17 @@ at::Tensor BlockForwardForLosses(const LlamaConfig& config, const BlockTensors& 
 // is fused_block.h in bf16 where the CPU has AVX-512; this is its reference.
 at::Tensor ComposedBlockForward(const LlamaConfig& config, const BlockTensors& block, const SequenceTables& tables,
                                 const at::Tensor& hidden);
+
+// Whether BlockForward is that one for these: then the two halves one after another give its bits, forward and
+// backward.
+bool IsComposed(const BlockTensors& block, const at::Tensor& hidden);
+
+// The composed block's halves. From what the block reads to the stream in its middle, by q, k, v, o and the first norm;
+// with kRecomputed the scores of attention are not kept for backward, which computes a chunk of them at a time again.
+at::Tensor AttentionHalf(const LlamaConfig& config, const BlockTensors& block, const SequenceTables& tables,
+                         const at::Tensor& hidden, Activations scores = Activations::kKept);
+// From there to what the block returns, by gate, up, down and the second norm.
+at::Tensor FeedForwardHalf(const LlamaConfig& config, const BlockTensors& block, const at::Tensor& attended);
 
 // What the linears of a block read, by the composed block, in the dtype of their products.
 struct LinearInputs {
@@ -59,7 +71,7 @@ at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps);
 // q [B, H, T, E] and k [B, K, T, E] rotated, and v [B, K, T, E] → [B, H, T, E]; head h reads key/value
 // head h·K/H.
 at::Tensor Attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const SequenceTables& tables,
-                     const LlamaConfig& config);
+                     const LlamaConfig& config, Activations scores = Activations::kKept);
 
 // x [B, heads, T, E] rotated by position, halves paired as Hugging Face does (element i with i + E/2); computed in
 // float32 at least, returned in x's dtype.

@@ -70,9 +70,9 @@ at::Tensor LatentBlock::ServedZeroPoint(const TrainedLinear& linear) const {
   return confined ? ConfineZeroPointSte(linear.zero_point) : linear.zero_point;
 }
 
-BlockTensors LatentBlock::FakeQuantized() const {
+BlockTensors LatentBlock::FakeQuantized(absl::Span<const LinearKind> linears) const {
   BlockTensors block;
-  for (const LinearKind kind : kAllLinears) {
+  for (const LinearKind kind : linears) {
     const TrainedLinear& linear = linears_[static_cast<size_t>(kind)];
     block[kind] = FakeQuant(linear.weight, ServedScale(linear), ServedZeroPoint(linear), choice_.bits,
                             choice_.group_size, compute_type_);

@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/types/span.h"
 #include "common/recipe/zero_points.h"
 #include "common/task/quant_choice.h"
 #include "worker/qat/api/train_block.h"
@@ -35,8 +36,9 @@ class LatentBlock {
   LatentBlock(LatentBlock&&) = default;
 
   // The fake-quantized linears (scales through RoundScaleToFp16Ste with fp16_scales) and the norms, in the precision
-  // of the computation: with gradients off exactly what the derived integers will decode to.
-  BlockTensors FakeQuantized() const;
+  // of the computation: with gradients off exactly what the derived integers will decode to. Of some of the linears:
+  // the others are undefined.
+  BlockTensors FakeQuantized(absl::Span<const LinearKind> linears = kAllLinears) const;
   // The integers, scales and zero points of the present state, and the norms.
   BlockState Derive() const;
   // The weights behind them, fp32, and the norms.

@@ -5,6 +5,8 @@
 #include <numeric>
 #include <optional>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "worker/qat/api/train_block.h"
 #include "worker/qat/device/cpu_allocator.h"
 #include "worker/qat/device/device.h"
@@ -41,7 +43,7 @@ class Training {
  public:
   Training(const LlamaConfig& config, const std::vector<BlockState>& unit, const TrainInputs& inputs,
            const TrainOptions& options, const TrainPlan& plan, at::Device device, const ProgressSink& progress,
-           const CancelToken& cancel, Checkpoints* checkpoints)
+           const CancelToken& cancel, Checkpoints* checkpoints, LearntMemory* learnt)
       : inputs_(inputs),
         options_(options),
         plan_(plan),
@@ -49,11 +51,14 @@ class Training {
         progress_(progress),
         cancel_(cancel),
         checkpoints_(checkpoints),
+        learnt_(learnt),
+        shape_(TrainingShape(config, options, plan.seqlen)),
         state_{.trainer = UnitTrainer(config, unit, options, plan.seqlen, device, inputs.start),
                .early_stop = EarlyStop(options.early_stop, options.early_stop_resets),
                .best = {},
                .outcome = {}} {
     state_.outcome.steps_planned = plan.steps;
+    if (learnt != nullptr && learnt->Recomputes(shape_)) state_.outcome.activations = Activations::kRecomputed;
   }
 
   // Instead of the beginning. Errors of RestoreTraining, after which this object is of no use.
@@ -139,6 +144,34 @@ class Training {
 
   // One optimizer step on batch `batch` of the epoch. False when diverged.
   bool TrainStep(int64_t batch) {
+    const std::optional<double> loss = LossAndGradients(batch);
+    if (!loss.has_value()) return false;
+    const double grad_norm = state_.trainer.GradNorm();
+    if (!std::isfinite(grad_norm)) return CheckFinite(grad_norm);
+    state_.trainer.ScaleGradients(ClipFactor(grad_norm, options_.clip_grad));
+    state_.trainer.Step(RatesAt(state_.outcome.steps));
+    state_.outcome.train_losses.push_back(*loss);
+    state_.outcome.grad_norms.push_back(grad_norm);
+    ++state_.outcome.steps;
+    return true;
+  }
+
+  // The loss of a batch; its gradients are then the parameters'. Nothing when diverged. Where memory does not suffice,
+  // it is made again with less.
+  std::optional<double> LossAndGradients(int64_t batch) {
+    try {
+      return Accumulate(batch);
+    } catch (...) {
+      const Status reason = StatusFromCurrentException("a step");
+      if (!IsOutOfMemory(reason) || state_.outcome.activations == Activations::kRecomputed) throw;
+      if (learnt_ != nullptr) learnt_->DidNotFit(shape_, reason, state_.outcome.steps, plan_.steps);
+    }
+    state_.trainer.DropGradients();
+    state_.outcome.activations = Activations::kRecomputed;
+    return Accumulate(batch);
+  }
+
+  std::optional<double> Accumulate(int64_t batch) {
     const int64_t begin = batch * options_.batch_size;
     const int64_t end = std::min(plan_.train_samples, begin + options_.batch_size);
     double loss = 0;
@@ -148,18 +181,11 @@ class Training {
       const double share = static_cast<double>(count) / static_cast<double>(end - begin);
       const at::Tensor in = ReadSamples(*inputs_.train_in, first, count, device_);
       const at::Tensor target = ReadSamples(*inputs_.train_target, first, count, device_);
-      loss += share * state_.trainer.Accumulate(in, target, share).item<double>();
-      if (!CheckFinite(loss)) return false;
+      loss += share * state_.trainer.Accumulate(in, target, share, state_.outcome.activations).item<double>();
+      if (!CheckFinite(loss)) return std::nullopt;
       Report("train", state_.outcome.steps, plan_.steps, loss);
     }
-    const double grad_norm = state_.trainer.GradNorm();
-    if (!std::isfinite(grad_norm)) return CheckFinite(grad_norm);
-    state_.trainer.ScaleGradients(ClipFactor(grad_norm, options_.clip_grad));
-    state_.trainer.Step(RatesAt(state_.outcome.steps));
-    state_.outcome.train_losses.push_back(loss);
-    state_.outcome.grad_norms.push_back(grad_norm);
-    ++state_.outcome.steps;
-    return true;
+    return loss;
   }
 
   LearningRates RatesAt(int64_t step) const {
@@ -222,6 +248,8 @@ class Training {
   const ProgressSink& progress_;
   const CancelToken& cancel_;
   Checkpoints* const checkpoints_;  // null: none
+  LearntMemory* const learnt_;      // null: nothing
+  const std::string shape_;
   TrainingState state_;
   EpochClock epoch_;
 };
@@ -242,13 +270,24 @@ StatusOr<bool> GoOn(Checkpoints* checkpoints, Training& training) {
   return true;
 }
 
+// Beside activations that are recomputed, which change no bits.
+std::string WhatTakesLess(const TrainOptions& options) {
+  std::vector<std::string> ways;
+  if (options.batch_size > options.gradient_accumulation_steps) ways.push_back("more gradient_accumulation_steps");
+  if (!options.rest.empty()) ways.push_back("a smaller block_grouping");
+  ways.push_back("a smaller training_seqlen");
+  return absl::StrJoin(ways, " or ");
+}
+
 }  // namespace
 
 StatusOr<TrainOutcome> TrainBlock(const LlamaConfig& config, const std::vector<BlockState>& unit,
                                   const TrainInputs& inputs, const TrainOptions& options, const ProgressSink& progress,
-                                  const CancelToken& cancel, Checkpoints* checkpoints) {
-  return TorchGuard("training a block", [&]() -> StatusOr<TrainOutcome> {
+                                  const CancelToken& cancel, Checkpoints* checkpoints, LearntMemory* learnt) {
+  std::string shape;
+  StatusOr<TrainOutcome> outcome = TorchGuard("training a block", [&]() -> StatusOr<TrainOutcome> {
     LWQ_ASSIGN_OR_RETURN(const TrainPlan plan, PlanTraining(config, unit.size(), inputs, options));
+    shape = TrainingShape(config, options, plan.seqlen);
     LWQ_ASSIGN_OR_RETURN(const at::Device device, OpenDevice(options.execution.device));
     const ScopedThreads threads(options.execution.threads);
     // Training needs the most memory and takes long: what tasks before left in the caches fits its tensors badly.
@@ -256,13 +295,16 @@ StatusOr<TrainOutcome> TrainBlock(const LlamaConfig& config, const std::vector<B
     std::optional<Training> training;
     const auto begin = [&] {
       training.reset();
-      training.emplace(config, unit, inputs, options, plan, device, progress, cancel, checkpoints);
+      training.emplace(config, unit, inputs, options, plan, device, progress, cancel, checkpoints, learnt);
     };
     begin();
     LWQ_ASSIGN_OR_RETURN(const bool half_restored, GoOn(checkpoints, *training));
     if (half_restored) begin();
     return training->Run();
   });
+  if (!IsOutOfMemory(outcome.status())) return outcome;
+  return absl::ResourceExhaustedError(
+      absl::StrCat(outcome.status().message(), " (", shape, "; less is taken by ", WhatTakesLess(options), ")"));
 }
 
 }  // namespace lwq::qat

@@ -107,6 +107,15 @@ StatusOr<int64_t> CheckSamples(const LlamaConfig& config, const TrainInputs& inp
   });
 }
 
+std::string TrainingShape(const LlamaConfig& config, const TrainOptions& options, int64_t seqlen) {
+  const size_t blocks = 1 + options.rest.size();
+  return absl::StrCat(blocks, blocks == 1 ? " block" : " blocks", " of hidden size ", config.hidden_size,
+                      ", intermediate size ", config.intermediate_size, ", ", config.num_attention_heads, " heads and ",
+                      config.num_key_value_heads, " key/value heads of ", config.head_dim, ", ",
+                      options.batch_size / options.gradient_accumulation_steps, " windows of ", seqlen,
+                      " tokens at a time, ", options.execution.precision == Precision::kBF16 ? "bf16" : "fp32");
+}
+
 StatusOr<TrainPlan> PlanTraining(const LlamaConfig& config, size_t blocks, const TrainInputs& inputs,
                                  const TrainOptions& options) {
   return TorchGuard("training request", [&]() -> StatusOr<TrainPlan> {

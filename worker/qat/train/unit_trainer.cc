@@ -11,6 +11,49 @@
 #include "worker/qat/train/mean_squared_error.h"
 
 namespace lwq::qat {
+namespace {
+
+// Of the forward pass of a unit: a half of a block, or a block that has no halves.
+struct Stage {
+  enum class Part { kAttention, kFeedForward, kWhole };
+
+  const LatentBlock* block;
+  Part part;
+  at::Tensor input;
+};
+
+absl::Span<const LinearKind> LinearsOf(Stage::Part part) {
+  static constexpr LinearKind kAttention[] = {LinearKind::kQ, LinearKind::kK, LinearKind::kV, LinearKind::kO};
+  static constexpr LinearKind kFeedForward[] = {LinearKind::kGate, LinearKind::kUp, LinearKind::kDown};
+  switch (part) {
+    case Stage::Part::kAttention:
+      return kAttention;
+    case Stage::Part::kFeedForward:
+      return kFeedForward;
+    case Stage::Part::kWhole:
+      break;
+  }
+  return kAllLinears;
+}
+
+at::Tensor Run(const LlamaConfig& config, const SequenceTables& tables, const BlockTensors& weights, Stage::Part part,
+               const at::Tensor& input) {
+  switch (part) {
+    case Stage::Part::kAttention:
+      return AttentionHalf(config, weights, tables, input, Activations::kRecomputed);
+    case Stage::Part::kFeedForward:
+      return FeedForwardHalf(config, weights, input);
+    case Stage::Part::kWhole:
+      break;
+  }
+  return BlockForward(config, weights, tables, input);
+}
+
+void Backward(const at::Tensor& loss, double share) {
+  (share == 1 ? loss : loss.mul(share)).backward();
+}
+
+}  // namespace
 
 UnitTrainer::UnitTrainer(const LlamaConfig& config, const std::vector<BlockState>& unit, const TrainOptions& options,
                          int64_t seqlen, at::Device device, const std::vector<BlockState>& start)
@@ -33,10 +76,45 @@ at::Tensor UnitTrainer::Forward(const at::Tensor& in) const {
   return hidden;
 }
 
-at::Tensor UnitTrainer::Accumulate(const at::Tensor& in, const at::Tensor& target, double share) {
+at::Tensor UnitTrainer::Accumulate(const at::Tensor& in, const at::Tensor& target, double share,
+                                   Activations activations) {
+  if (activations == Activations::kRecomputed) return AccumulateRecomputed(in, target, share);
   const at::Tensor loss = MeanSquaredError(Forward(in), target);
-  (share == 1 ? loss : loss.mul(share)).backward();
+  Backward(loss, share);
   return loss.detach();
+}
+
+at::Tensor UnitTrainer::AccumulateRecomputed(const at::Tensor& in, const at::Tensor& target, double share) const {
+  std::vector<Stage> stages;
+  at::Tensor hidden = in;
+  {
+    const c10::NoGradGuard no_grad;
+    for (const LatentBlock& block : blocks_) {
+      const BlockTensors weights = block.FakeQuantized();
+      std::vector<Stage::Part> parts = {Stage::Part::kWhole};
+      if (IsComposed(weights, hidden)) parts = {Stage::Part::kAttention, Stage::Part::kFeedForward};
+      for (const Stage::Part part : parts) {
+        stages.push_back({&block, part, hidden});
+        hidden = Run(config_, tables_, weights, part, hidden);
+      }
+    }
+  }
+  hidden.set_requires_grad(true);
+  at::Tensor loss = MeanSquaredError(hidden, target);
+  Backward(loss, share);
+  loss = loss.detach();  // its graph would hold what the unit returns
+  at::Tensor upstream = hidden.grad();
+  hidden.reset();
+  while (!stages.empty()) {
+    const Stage stage = std::move(stages.back());
+    stages.pop_back();
+    // What the unit reads has no gradient: nothing comes before it.
+    const at::Tensor input = stage.input.detach().set_requires_grad(!stages.empty());
+    const at::Tensor out = Run(config_, tables_, stage.block->FakeQuantized(LinearsOf(stage.part)), stage.part, input);
+    out.backward(upstream);
+    upstream = input.grad();
+  }
+  return loss;
 }
 
 double UnitTrainer::GradNorm() const {

@@ -13,6 +13,7 @@
 
 #include <vector>
 
+#include "worker/qat/api/activations.h"
 #include "worker/qat/api/train_block.h"
 #include "worker/qat/model/block_tensors.h"
 #include "worker/qat/model/sequence_tables.h"
@@ -34,8 +35,11 @@ class UnitTrainer {
               int64_t seqlen, at::Device device, const std::vector<BlockState>& start = {});
 
   // Mean squared error over all elements of one micro-batch ([n, seqlen, hidden] both), a scalar; adds `share` times
-  // its gradient to the parameters' gradients. `share` is the micro-batch's part of the step's samples.
-  at::Tensor Accumulate(const at::Tensor& in, const at::Tensor& target, double share);
+  // its gradient to the parameters' gradients. `share` is the micro-batch's part of the step's samples. To the same
+  // bits whatever becomes of the activations. When it throws, gradients are half made: drop them.
+  at::Tensor Accumulate(const at::Tensor& in, const at::Tensor& target, double share,
+                        Activations activations = Activations::kKept);
+  void DropGradients() { optimizer_.ZeroGrad(); }
   // L2 norm over all gradients; frozen parameters have none.
   double GradNorm() const;
   // Multiplies all gradients; by 1 it does nothing.
@@ -59,6 +63,7 @@ class UnitTrainer {
 
  private:
   at::Tensor Forward(const at::Tensor& in) const;
+  at::Tensor AccumulateRecomputed(const at::Tensor& in, const at::Tensor& target, double share) const;
 
   LlamaConfig config_;
   SequenceTables tables_;
