@@ -61,6 +61,7 @@ pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
 pkg_check_modules(SQLITE3 REQUIRED IMPORTED_TARGET sqlite3)
 pkg_check_modules(LIBPQ REQUIRED IMPORTED_TARGET libpq)  # coordinator/store
 pkg_check_modules(HTTPLIB REQUIRED IMPORTED_TARGET cpp-httplib)  # common/http_server, common/metrics, coordinator/web
+pkg_check_modules(NCURSES REQUIRED ncursesw)  # client/watch
 find_package(SQLiteCpp CONFIG REQUIRED)
 if(LWQ_TESTS)
   find_package(GTest CONFIG REQUIRED)

@@ -28,6 +28,7 @@ using lwqat::v1::SweepService;
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
+constexpr int kWatchAllEveryMs = 500;
 constexpr milliseconds kPartsTimeout{600'000};
 constexpr int kMaxWireMessageBytes = 64 << 20;
 constexpr int kRunsPerPage = 200;
@@ -579,6 +580,18 @@ StatusOr<Run> RunApi::WatchRun(const std::string& run_id, const std::function<vo
   LWQ_RETURN_IF_ERROR((Follow<lwqat::v1::WatchRunRequest, lwqat::v1::WatchRunResponse>(&RunService::Stub::WatchRun,
                                                                                        request, take, on_connection)));
   return run;
+}
+
+Status RunApi::WatchRuns(const std::function<void(const lwqat::v1::WatchRunsResponse&)>& on_runs,
+                         const std::function<void(bool)>& on_connection) {
+  lwqat::v1::WatchRunsRequest request;
+  request.set_interval_ms(kWatchAllEveryMs);
+  const auto take = [&](lwqat::v1::WatchRunsResponse& response) {
+    on_runs(response);
+    return false;
+  };
+  return Follow<lwqat::v1::WatchRunsRequest, lwqat::v1::WatchRunsResponse>(&RunService::Stub::WatchRuns, request, take,
+                                                                           on_connection);
 }
 
 Status RunApi::WatchSweep(const std::string& sweep_id,

@@ -101,6 +101,11 @@ class RunApi {
   StatusOr<lwqat::v1::Run> WatchRun(const std::string& run_id, const std::function<void(const lwqat::v1::Run&)>& on_run,
                                     const std::function<void(bool)>& on_connection);
 
+  // Calls `on_runs` with every message about the newest runs, two a second at most, until the interrupt, whose reason
+  // it returns. As WatchRun in the rest.
+  Status WatchRuns(const std::function<void(const lwqat::v1::WatchRunsResponse&)>& on_runs,
+                   const std::function<void(bool)>& on_connection);
+
   // Calls `on_runs` with every message until all runs of the sweep have ended. As WatchRun in the rest.
   Status WatchSweep(const std::string& sweep_id,
                     const std::function<void(const lwqat::v1::WatchSweepResponse&)>& on_runs,

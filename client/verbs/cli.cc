@@ -57,6 +57,7 @@ void AddVerbs(CLI::App* root, const CliContext& context, VerbAction* action) {
   AddCompareVerb(root, context, action);
   AddPlanVerb(root, context, action);
   AddWatchVerb(root, context, action);
+  AddTopVerb(root, context, action);
   AddListVerb(root, context, action);
   AddSweepsVerb(root, context, action);
   AddGetVerb(root, context, action);

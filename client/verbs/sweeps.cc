@@ -41,9 +41,7 @@ void AddSweepsVerb(CLI::App* root, const CliContext& context, VerbAction* action
   auto options = std::make_shared<SweepsOptions>();
   CLI::App* verb =
       AddVerb(root, {"sweeps", "List sweeps, newest first, or the runs of one", "lwq sweeps 91c2b479"}, &options->json);
-  verb->add_option("SWEEP", options->id, kSweepIdHelp)
-      ->type_name("")
-      ->check(CheckRunId);
+  verb->add_option("SWEEP", options->id, kSweepIdHelp)->type_name("")->check(CheckRunId);
   verb->add_option("--limit", options->limit, "at most this many (default 50)")
       ->type_name("N")
       ->check(CLI::Range(1, 100'000));

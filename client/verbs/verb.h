@@ -123,6 +123,7 @@ void AddEvalVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 void AddListVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 void AddGetVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 void AddWatchVerb(CLI::App* root, const CliContext& context, VerbAction* action);
+void AddTopVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 void AddLogsVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 void AddPauseVerb(CLI::App* root, const CliContext& context, VerbAction* action);
 void AddResumeVerb(CLI::App* root, const CliContext& context, VerbAction* action);

@@ -54,8 +54,8 @@ class WatchStream : public grpc::ServerWriteReactor<Response>,
   // The sending thread. The lock is not held while it writes: the loop asks for it, and this thread may be made to
   // wait.
   void Write();
-  // Whether the loop has asked for what is ready now, and is to be woken: of streams that it has not come to yet nothing
-  // is gained by that, and there may be hundreds.
+  // Whether the loop has asked for what is ready now, and is to be woken: of streams that it has not come to yet
+  // nothing is gained by that, and there may be hundreds.
   bool IsAwaited() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // At once, or when the write that is being started has been.
   void FinishOnce(const grpc::Status& status);
@@ -66,7 +66,7 @@ class WatchStream : public grpc::ServerWriteReactor<Response>,
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;   // from Post to OnWriteDone
   bool starting_ ABSL_GUARDED_BY(mutex_) = false;  // from Post until StartWrite has returned
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
-  bool awaited_ ABSL_GUARDED_BY(mutex_) = false;   // the loop found it not ready, and waits
+  bool awaited_ ABSL_GUARDED_BY(mutex_) = false;                // the loop found it not ready, and waits
   std::optional<grpc::Status> finish_ ABSL_GUARDED_BY(mutex_);  // what Finish is still to be called with
   std::shared_ptr<const Response> message_;                     // of the write in flight
 };

@@ -146,8 +146,9 @@ TEST(CommandLine, WithoutAVerbShowsHelpAndFails) {
 }
 
 TEST(CommandLine, EveryVerbHasHelpWithAnExampleAndJson) {
-  for (const char* verb : {"local", "submit", "sweep", "plan", "list", "get", "watch", "logs", "cancel", "delete", "gc",
-                           "fsck", "compare", "fetch", "eval", "workers", "report", "sensitivity", "completion"}) {
+  for (const char* verb :
+       {"local",  "submit", "sweep", "plan",    "list",  "get",  "watch",   "top",    "logs",        "cancel",
+        "delete", "gc",     "fsck",  "compare", "fetch", "eval", "workers", "report", "sensitivity", "completion"}) {
     test::CliHarness cli;
     EXPECT_EQ(cli.Run({verb, "--help"}), 0) << verb;
     EXPECT_THAT(cli.out(), AllOf(HasSubstr("Example:\n"), HasSubstr("lwq"), HasSubstr("--json"))) << verb;
@@ -740,6 +741,11 @@ TEST_F(VerbTest, WorkersAreListed) {
   ASSERT_EQ(cli_.Run({"workers", "--release", "worker-1"}), 0);
   EXPECT_EQ(cli_.Run({"workers", "--release", "nobody"}), 2);
   EXPECT_THAT(cli_.err(), HasSubstr("worker 'nobody' is not known"));
+  ASSERT_EQ(cli_.Run({"top"}), 0);
+  EXPECT_THAT(cli_.out(), HasSubstr("worker-1"));
+  EXPECT_THAT(cli_.out(), HasSubstr("workers: 0 of 1 executing"));
+  ASSERT_EQ(cli_.Run({"top", "--json"}), 0);
+  EXPECT_EQ(Json::parse(cli_.out())["workers"][0]["name"], "worker-1");
   ASSERT_EQ(cli_.Run({"workers", "--json"}), 0);
   EXPECT_EQ(Json::parse(cli_.out())["workers"][0]["name"], "worker-1");
 }

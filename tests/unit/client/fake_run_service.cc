@@ -2,6 +2,7 @@
 #include "tests/unit/client/fake_run_service.h"
 
 #include <algorithm>
+#include <thread>
 
 #include "common/rpc/channel.h"
 #include "common/text/name_pattern.h"
@@ -233,6 +234,18 @@ grpc::Status FakeSweepService::SubmitSweep(grpc::ServerContext* context, const l
   requests_[request->request_id()] = {spec, sweeps.size()};
   sweeps.push_back(response->sweep());
   return grpc::Status::OK;
+}
+
+grpc::Status FakeRunService::WatchRuns(grpc::ServerContext* context, const lwqat::v1::WatchRunsRequest*,
+                                       grpc::ServerWriter<lwqat::v1::WatchRunsResponse>* writer) {
+  lwqat::v1::WatchRunsResponse response;
+  response.set_all_again(true);
+  With([&](FakeRunService& service) {
+    for (const lwqat::v1::Run& run : service.runs) *response.add_runs() = run;
+  });
+  writer->Write(response);
+  while (!context->IsCancelled()) std::this_thread::yield();
+  return grpc::Status::CANCELLED;
 }
 
 grpc::Status FakeSweepService::GetSweep(grpc::ServerContext*, const lwqat::v1::GetSweepRequest* request,

@@ -68,6 +68,9 @@ class FakeRunService final : public lwqat::v1::RunService::Service {
                         lwqat::v1::ListRunsResponse* response) override;
   grpc::Status WatchRun(grpc::ServerContext*, const lwqat::v1::WatchRunRequest* request,
                         grpc::ServerWriter<lwqat::v1::WatchRunResponse>* writer) override;
+  // Sends all runs once, and then nothing until the client hangs up.
+  grpc::Status WatchRuns(grpc::ServerContext* context, const lwqat::v1::WatchRunsRequest* request,
+                         grpc::ServerWriter<lwqat::v1::WatchRunsResponse>* writer) override;
   grpc::Status CancelRun(grpc::ServerContext*, const lwqat::v1::CancelRunRequest* request,
                          lwqat::v1::CancelRunResponse* response) override;
   grpc::Status RemakeArtifact(grpc::ServerContext*, const lwqat::v1::RemakeArtifactRequest* request,

@@ -631,7 +631,7 @@ TEST(Completion, RefusesShellsItDoesNotKnow) {
 }
 
 TEST(Completion, QuotesHelpTexts) {
-  const std::vector<CompletionVerb> verbs = {{"get", "A run's [state]", {{"--json", "it's JSON", false, {}}}, {}}};
+  const std::vector<CompletionVerb> verbs = {{"get", "A run's [state]", {{"--json", "it's JSON", false, {}}}, {}, ""}};
   EXPECT_THAT(*CompletionScript("zsh", verbs), HasSubstr("'--json[it’s JSON]'"));
   EXPECT_THAT(*CompletionScript("fish", verbs), HasSubstr("-l json -d 'it’s JSON'"));
 }
