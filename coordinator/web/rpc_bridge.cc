@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "coordinator/web/rpc_bridge.h"
 
+#include <algorithm>
 #include <future>
 
 #include "common/rpc/grpc_status.h"
@@ -27,10 +28,17 @@ std::string ToBytes(const grpc::ByteBuffer& buffer) {
 }
 
 void Prepare(const BridgedCall& call, grpc::ClientContext& context) {
-  for (const auto& [name, value] : call.metadata) context.AddMetadata(name, value);
+  for (const auto& [name, value] : call.metadata) {
+    LWQ_CHECK(IsMetadataValue(value), "header ", name);
+    context.AddMetadata(name, value);
+  }
 }
 
 }  // namespace
+
+bool IsMetadataValue(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c <= '~'; });
+}
 
 StatusOr<std::string> RpcBridge::Unary(const BridgedCall& call, const std::string& request) {
   grpc::ClientContext context;

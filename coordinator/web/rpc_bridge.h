@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -19,8 +20,13 @@
 
 namespace lwq::coordinator {
 
+// Whether gRPC takes the text as the value of a header: printable ASCII and spaces. It ends the process that gives it
+// another.
+bool IsMetadataValue(std::string_view text);
+
 struct BridgedCall {
   std::string path;  // "/lwqat.v1.RunService/GetRun"
+  // Values are IsMetadataValue.
   std::vector<std::pair<std::string, std::string>> metadata;
   std::optional<std::chrono::milliseconds> timeout;
 };

@@ -77,7 +77,13 @@ StatusOr<BridgedCall> CallOf(const httplib::Request& request, const MethodDescri
   BridgedCall call;
   call.path = absl::StrCat("/", method.service()->full_name(), "/", method.name());
   for (const char* name : {"authorization", "traceparent"}) {
-    if (request.has_header(name)) call.metadata.emplace_back(name, request.get_header_value(name));
+    if (!request.has_header(name)) continue;
+    const std::string value = request.get_header_value(name);
+    if (!IsMetadataValue(value)) {
+      return absl::UnauthenticatedError(
+          absl::StrCat("the header ", name, " has characters that no token has: give it as it was printed"));
+    }
+    call.metadata.emplace_back(name, value);
   }
   call.metadata.emplace_back(kWebPeerKey, absl::StrCat(request.remote_addr, ":", request.remote_port));
   LWQ_ASSIGN_OR_RETURN(call.timeout, ParseConnectTimeout(request.get_header_value("Connect-Timeout-Ms")));
@@ -99,6 +105,13 @@ class WebServer::Handlers {
                                 {"X-Content-Type-Options", "nosniff"},
                                 {"Referrer-Policy", "no-referrer"},
                                 {"Cross-Origin-Resource-Policy", "same-origin"}});
+    // Before the body is read, whose length the library limits only where it is said.
+    server.set_pre_routing_handler([](const httplib::Request& request, httplib::Response& response) {
+      if (!request.has_header("Transfer-Encoding")) return httplib::Server::HandlerResponse::Unhandled;
+      response.status = 411;
+      response.set_content("give the body's length (Content-Length)\n", "text/plain");
+      return httplib::Server::HandlerResponse::Handled;
+    });
     for (const DashboardFile& file : files_) {
       server.Get(absl::StrCat("/", file.path),
                  [this, &file](const httplib::Request& request, httplib::Response& response) {

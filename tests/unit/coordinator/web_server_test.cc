@@ -9,6 +9,7 @@
 #include <set>
 
 #include "coordinator/web/connect_protocol.h"
+#include "coordinator/web/rpc_bridge.h"
 #include "nlohmann/json.hpp"
 #include "tests/testing/certificates.h"
 #include "tests/unit/coordinator/secured_fixture.h"
@@ -277,6 +278,43 @@ TEST_F(WebServerTest, AnotherHostNameIsRefusedWhereNobodyIsAskedForAToken) {
   const auto from_page = http_.Post(Api("RunService/ListRuns"), {{"Sec-Fetch-Site", "cross-site"}}, "{}", kJson);
   ASSERT_TRUE(from_page);
   EXPECT_EQ(from_page->status, 403);
+}
+
+TEST_F(WebServerTest, ABodyOfUnknownLengthIsRefused) {
+  const auto answer = http_.Post(
+      Api("RunService/ListRuns"),
+      [](size_t, httplib::DataSink& sink) {
+        sink.write("{}", 2);
+        sink.done();
+        return true;
+      },
+      kJson);
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->status, 411);
+}
+
+TEST_F(WebServerTest, LongPathsAndLargeBodiesAreRefusedOrAnswered) {
+  const std::string name(8000, 'a');
+  const auto long_path = http_.Post(Api(name + "/GetRun"), "{}", kJson);
+  ASSERT_TRUE(long_path);
+  EXPECT_EQ(long_path->status, 501);
+  const auto longer = http_.Post(Api(name + name + "/GetRun"), "{}", kJson);
+  EXPECT_TRUE(!longer || longer->status == 414);
+  const auto large = http_.Post(Api("RunService/ListRuns"), std::string(17 << 20, ' '), kJson);
+  EXPECT_TRUE(!large || large->status == 413);
+  EXPECT_TRUE(Post("RunService/ListRuns", json::object())) << "it goes on";
+}
+
+TEST_F(WebServerTest, AHeaderThatGrpcWouldNotTakeIsRefusedBeforeIt) {
+  for (const char* name : {"Authorization", "traceparent"}) {
+    const auto answer = http_.Post(Api("RunService/ListRuns"), {{name, "Bearer caf\xc3\xa9"}}, "{}", kJson);
+    ASSERT_TRUE(answer) << name;
+    EXPECT_EQ(answer->status, 401) << name;
+  }
+  EXPECT_TRUE(IsMetadataValue("Bearer lwq_~ !"));
+  for (const int c : {0x00, 0x09, 0x0a, 0x1f, 0x7f, 0x80, 0xff}) {
+    EXPECT_FALSE(IsMetadataValue(std::string("a") + static_cast<char>(c) + "b")) << c;
+  }
 }
 
 TEST_F(WebServerTest, AnAddressThatIsInUseIsRefused) {
