@@ -21,8 +21,9 @@ CompletionVerb DescribeVerb(const CLI::App& verb) {
   if (described.name == "completion") described.words = {"bash", "zsh", "fish"};
   if (described.name == "token") described.words = {"create", "list", "revoke"};
   for (const CLI::Option* option : verb.get_options()) {
-    if (option->get_positional() && option->get_description() == kRunIdHelp) described.ids_of = "list";
-    if (option->get_positional() && option->get_description() == kSweepIdHelp) described.ids_of = "sweeps";
+    const std::string& help = option->get_description();
+    if (option->get_positional() && (help == kRunIdHelp || help == kRunOrSweepIdHelp)) described.ids_of = "list";
+    if (option->get_positional() && help == kSweepIdHelp) described.ids_of = "sweeps";
     for (const std::string& name : option->get_lnames()) {
       CompletionFlag flag;
       flag.name = absl::StrCat("--", name);

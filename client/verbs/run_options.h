@@ -19,6 +19,8 @@ struct RunIdOptions {
 constexpr char kRunIdHelp[] = "a run's id, or the first four or more characters of it";
 constexpr char kSweepIdHelp[] = "a sweep's id, or the first four or more characters of it";
 
+constexpr char kRunOrSweepIdHelp[] = "the id of a run or a sweep, or the first four or more characters of it";
+
 // Says why the text cannot be the id of a run: a text that is not UTF-8 cannot be sent. "" where it can be one.
 inline std::string CheckRunId(const std::string& id) {
   return IsUtf8(id) ? "" : "is not UTF-8; lwq list shows the runs";

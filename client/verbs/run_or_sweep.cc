@@ -7,10 +7,7 @@
 namespace lwq::client {
 
 void AddRunsOrSweeps(CLI::App* verb, std::vector<std::string>* ids) {
-  verb->add_option("ID", *ids, "the id of a run or a sweep, or the first four or more characters of it")
-      ->required()
-      ->type_name("")
-      ->check(CheckRunId);
+  verb->add_option("ID", *ids, kRunOrSweepIdHelp)->required()->type_name("")->check(CheckRunId);
 }
 
 Status NeitherRunNorSweep(const std::string& id) {

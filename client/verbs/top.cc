@@ -18,6 +18,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kDrawEvery{500};
+constexpr int kUnbounded = 10'000;  // columns and rows of what is no terminal
 constexpr auto kWorkersEvery = std::chrono::seconds(2);
 
 struct TopOptions {
@@ -78,10 +79,6 @@ class Watching {
   std::thread thread_;
 };
 
-Status Quit() {
-  return absl::CancelledError("quit");
-}
-
 void Press(FullScreen::Key key, int page, TopView* view) {
   using Key = FullScreen::Key;
   if (key == Key::kEnded) view->ended = !view->ended;
@@ -128,12 +125,13 @@ Status ShowOnce(const CliContext& context, const TopOptions& options, RunApi* ap
         reporting::PrettyJson({{"runs", runs}, {"workers", reporting::ToJson(workers).at("workers")}}));
     return absl::OkStatus();
   }
-  TopView view{.columns = context.console->options().columns,
-               .rows = context.console->options().rows,
-               .utf8 = context.console->options().utf8,
-               .ended = true,
-               .skipped = 0,
-               .now_unix_s = NowUnixSeconds()};
+  const Console::Options& terminal = context.console->options();
+  const TopView view{.columns = terminal.out_is_terminal ? terminal.columns : kUnbounded,
+                     .rows = kUnbounded,
+                     .utf8 = terminal.utf8,
+                     .ended = true,
+                     .skipped = 0,
+                     .now_unix_s = NowUnixSeconds()};
   std::vector<TopLine> lines = RenderTop(state, view);
   lines.pop_back();  // keys
   while (!lines.empty() && lines.back().text.empty()) lines.pop_back();
@@ -142,14 +140,19 @@ Status ShowOnce(const CliContext& context, const TopOptions& options, RunApi* ap
 }
 
 StatusOr<ExitCode> Top(const CliContext& context, const TopOptions& options) {
-  LWQ_ASSIGN_OR_RETURN(const auto connection, ServerConnection::Open(context, options.server));
+  // The watch ends with an interrupt of its own, which whoever interrupts the program raises as well.
+  Interrupt quit;
+  const Interrupt::Hook hook(context.interrupt, [&] { quit.Raise(context.interrupt->reason()); });
+  CliContext here = context;
+  here.interrupt = &quit;
+  LWQ_ASSIGN_OR_RETURN(const auto connection, ServerConnection::Open(here, options.server));
   Status status;
   {
     Watching watching(connection->api());
     const bool once = options.plain || options.json || !context.console->options().out_is_terminal;
-    status = once ? ShowOnce(context, options, connection->api(), &watching)
-                  : ShowUntilQuit(context, connection->api(), &watching);
-    context.interrupt->RaiseOnce(Quit());  // the watch has no other end
+    status = once ? ShowOnce(here, options, connection->api(), &watching)
+                  : ShowUntilQuit(here, connection->api(), &watching);
+    quit.RaiseOnce(absl::CancelledError("quit"));
   }
   LWQ_RETURN_IF_ERROR(status);
   return ExitCode::kOk;

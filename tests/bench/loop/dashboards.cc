@@ -9,8 +9,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <chrono>
-
 #include "common/status/status.h"
 #include "lwqat/v1/run_service.pb.h"
 
@@ -20,7 +18,7 @@ namespace {
 constexpr int kIntervalMs = 500;
 constexpr int kNice = 10;
 constexpr int kPollMs = 100;
-constexpr std::chrono::seconds kQuiet{2};
+constexpr int kQuietPolls = 20;
 
 int ConnectTo(const std::string& web) {
   const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -69,10 +67,7 @@ Dashboards::~Dashboards() {
 }
 
 void Dashboards::AwaitLoaded() const {
-  for (int64_t before = -1; before != bytes_;) {
-    before = bytes_;
-    std::this_thread::sleep_for(kQuiet);
-  }
+  quiet_.wait(false);
 }
 
 void Dashboards::Read() {
@@ -80,8 +75,15 @@ void Dashboards::Read() {
   std::vector<pollfd> waited;
   for (const int socket : sockets_) waited.push_back({.fd = socket, .events = POLLIN, .revents = 0});
   std::vector<char> buffer(1 << 20);
-  while (!stop_) {
-    if (::poll(waited.data(), waited.size(), kPollMs) <= 0) continue;
+  for (int silent = 0; !stop_;) {
+    if (::poll(waited.data(), waited.size(), kPollMs) <= 0) {
+      if (++silent == kQuietPolls) {
+        quiet_ = true;
+        quiet_.notify_all();
+      }
+      continue;
+    }
+    silent = 0;
     for (pollfd& one : waited) {
       if (one.revents == 0) continue;
       const ssize_t got = ::read(one.fd, buffer.data(), buffer.size());

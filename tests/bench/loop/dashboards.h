@@ -29,6 +29,7 @@ class Dashboards {
   std::vector<int> sockets_;
   std::atomic<int64_t> bytes_ = 0;
   std::atomic<bool> stop_ = false;
+  std::atomic<bool> quiet_ = false;
   std::thread reader_;
 };
 

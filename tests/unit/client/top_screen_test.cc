@@ -71,12 +71,12 @@ TEST(TopScreen, WorkersStandAboveRunsThatAreExecutedWaitOrHaveEnded) {
           "lwq top  127.0.0.1:7070  1970-01-12 13:48:20 UTC  runs: 1 running, 2 waiting, 1 ended  workers: 1 of 2 "
           "executing",
           "", "worker  state  device       memory  task", "l4-0    busy   NVIDIA L4  24.0 GiB  train block 3",
-          "l4-1    lost                  0 B", "",
-          "id        name              state      progress      tasks  bits  left  now",
-          "cccccccc  run cccccccccccc  running    [###.......]  10/40  2.28  ~5:00  train block 3, 1 more",
-          "bbbbbbbb  run bbbbbbbbbbbb  pending    [###.......]  10/40               waits for a worker",
-          "dddddddd  run dddddddddddd  paused     [###.......]  10/40",
-          "aaaaaaaa  run aaaaaaaaaaaa  succeeded  [###.......]  10/40", "", "",
+          "l4-1    lost                   0 B", "",
+          "id        name              state      progress      tasks  bits   left  now",
+          "cccccccc  run cccccccccccc  running    [##........]  10/40  2.28  ~5:00  train block 3, 1 more",
+          "bbbbbbbb  run bbbbbbbbbbbb  pending    [##........]  10/40               waits for a worker",
+          "dddddddd  run dddddddddddd  paused     [##........]  10/40",
+          "aaaaaaaa  run aaaaaaaaaaaa  succeeded  [##........]  10/40", "", "",
           "q quit   e hide ended runs   arrows, page keys: scroll"));
 }
 
