@@ -17,16 +17,20 @@ constexpr unsigned kProviderIntervalSeconds = 1;
 
 }  // namespace
 
-Status CertificateWatch::Copy::Set(const std::string& text) {
-  UniqueFd copy(::memfd_create("lwq-certificate", MFD_CLOEXEC));
-  if (!copy) return ErrnoStatus(errno, "cannot copy", "a certificate into memory");
-  LWQ_RETURN_IF_ERROR(WriteAt(copy.get(), 0, std::as_bytes(std::span(text)), "a certificate in memory"));
+StatusOr<UniqueFd> CertificateWatch::Copy::Prepare(const std::string& text) {
+  UniqueFd version(::memfd_create("lwq-certificate", MFD_CLOEXEC));
+  if (!version) return ErrnoStatus(errno, "cannot copy", "a certificate into memory");
+  LWQ_RETURN_IF_ERROR(WriteAt(version.get(), 0, std::as_bytes(std::span(text)), "a certificate in memory"));
+  return version;
+}
+
+Status CertificateWatch::Copy::Put(UniqueFd version) {
   if (!fd_) {
-    fd_ = std::move(copy);
+    fd_ = std::move(version);
     return absl::OkStatus();
   }
   // At once: whoever opens the path has the one version or the other.
-  if (::dup3(copy.get(), fd_.get(), O_CLOEXEC) < 0) return ErrnoStatus(errno, "cannot replace", "a certificate");
+  if (::dup3(version.get(), fd_.get(), O_CLOEXEC) < 0) return ErrnoStatus(errno, "cannot replace", "a certificate");
   return absl::OkStatus();
 }
 
@@ -61,10 +65,15 @@ Certificates CertificateWatch::Current() const {
 
 Status CertificateWatch::Take(const Certificates& read) {
   const MutexLock lock(&mutex_);
-  if (!files_.ca.empty() && read.ca != current_.ca) LWQ_RETURN_IF_ERROR(ca_.Set(read.ca));
+  if (!files_.ca.empty() && read.ca != current_.ca) {
+    LWQ_ASSIGN_OR_RETURN(UniqueFd ca, Copy::Prepare(read.ca));
+    LWQ_RETURN_IF_ERROR(ca_.Put(std::move(ca)));
+  }
   if (!files_.cert.empty() && (read.cert != current_.cert || read.key != current_.key)) {
-    LWQ_RETURN_IF_ERROR(key_.Set(read.key));
-    LWQ_RETURN_IF_ERROR(cert_.Set(read.cert));
+    LWQ_ASSIGN_OR_RETURN(UniqueFd key, Copy::Prepare(read.key));
+    LWQ_ASSIGN_OR_RETURN(UniqueFd cert, Copy::Prepare(read.cert));
+    LWQ_RETURN_IF_ERROR(key_.Put(std::move(key)));
+    LWQ_RETURN_IF_ERROR(cert_.Put(std::move(cert)));
   }
   current_ = read;
   return absl::OkStatus();

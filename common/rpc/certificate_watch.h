@@ -44,8 +44,11 @@ class CertificateWatch {
   // A descriptor whose path always opens one whole version of a text.
   class Copy {
    public:
-    Status Set(const std::string& text);
-    // "" before the first Set.
+    // A version, to be put in place: what belongs together is prepared first and then put one right after the other, as
+    // gRPC may read in between.
+    static StatusOr<UniqueFd> Prepare(const std::string& text);
+    Status Put(UniqueFd version);
+    // "" before the first Put.
     std::string path() const;
 
    private:
