@@ -7,6 +7,7 @@
 //                    + activations of one micro-batch (ActivationBytes) + four chunks of stored samples
 //   train a unit:    the same with the parameters of all its blocks; beside one block's activations what backward
 //                    needs of the others (KeptActivationBytes)
+//   at the least:    activations recomputed, half a block at a time (LeastTrainMemoryBytes)
 //
 // Everything is counted in fp32, an upper bound for bf16. Pure; thread-safe. Bytes throughout.
 #pragma once
