@@ -71,8 +71,9 @@ int64_t LeastTrainMemoryBytes(const LlamaConfig& config, const Recipe& recipe, i
   const int64_t attention = 6 * config.hidden_size + 7 * query + 8 * key_value + HeadNormFloats(config) +
                             4 * config.num_attention_heads * std::min(recipe.training_seqlen, kQueriesInFlight);
   const int64_t tokens = recipe.batch_size / recipe.gradient_accumulation_steps * recipe.training_seqlen;
+  const int64_t mask = recipe.training_seqlen * recipe.training_seqlen;
   const int64_t recomputed = ParameterBytes(config, recipe, blocks_in_unit) +
-                             tokens * (streams + std::max(feed_forward, attention)) * kFloatBytes +
+                             (tokens * (streams + std::max(feed_forward, attention)) + mask) * kFloatBytes +
                              ChunkBytes(config, recipe.training_seqlen);
   return std::min(recomputed, TrainMemoryBytes(config, recipe, blocks_in_unit));
 }

@@ -7,6 +7,7 @@
 //                    + activations of one micro-batch (ActivationBytes) + four chunks of stored samples
 //   train a unit:    the same with the parameters of all its blocks; beside one block's activations what backward
 //                    needs of the others (KeptActivationBytes)
+//   at the least:    activations recomputed, half a block at a time (LeastTrainMemoryBytes)
 //
 // Everything is counted in fp32, an upper bound for bf16. Pure; thread-safe. Bytes throughout.
 #pragma once
@@ -36,7 +37,7 @@ int64_t TrainMemoryBytes(const LlamaConfig& config, const Recipe& recipe, int64_
 // or with all of them kept where that is less. Recomputed, in place of ActivationBytes per token of a micro-batch, 4 B
 // each: 2 · blocks + 3 vectors of the hidden size, the streams between halves of blocks; and the larger half, 6 of the
 // hidden size and 6 of the intermediate size, or 6 of the hidden size, 7 of all query heads, 8 of all key/value heads
-// and four times heads × min(seqlen, 256) of attention scores.
+// and four times heads × min(seqlen, 256) of attention scores. Once, the mask of seqlen × seqlen.
 int64_t LeastTrainMemoryBytes(const LlamaConfig& config, const Recipe& recipe, int64_t blocks_in_unit);
 
 // A forward pass without backward holds about a third of what training keeps.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// How much memory TrainBlock takes at its peak: what measured peaks are held to. What a worker must have is decided by
-// the simpler bound of coordinator/plan/cost/memory.h. Free of LibTorch headers. Depends on nothing but the arguments
-// and on which bf16 products this CPU has.
+// How much memory TrainBlock takes at its peak with all activations kept: what measured peaks are held to. What a
+// worker must have is decided by the simpler bounds of coordinator/plan/cost/memory.h. Free of LibTorch headers.
+// Depends on nothing but the arguments and on which bf16 products this CPU has.
 #pragma once
 
 #include <cstdint>
