@@ -51,7 +51,6 @@ Status FromPeer(const grpc::Status& status) {
 std::shared_ptr<grpc::Channel> Connect(const std::string& address, bool has_others,
                                        std::shared_ptr<const CallerSecurity> security) {
   return OpenChannel(address, {.max_receive_bytes = kMaxWireMessageBytes,
-                               .min_backoff_ms = 1000,
                                .max_backoff_ms = 2000,
                                .keepalive_ms = has_others ? 10'000 : 0,
                                .keepalive_timeout_ms = 5'000,

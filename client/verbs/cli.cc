@@ -9,6 +9,7 @@
 #include "client/base/format.h"
 #include "client/run_file/suggestion.h"
 #include "common/rpc/grpc_log.h"
+#include "common/rpc/lock_order_checks.h"
 
 namespace lwq::client {
 namespace {
@@ -129,6 +130,7 @@ ExitCode Dispatch(const std::vector<std::string>& arguments, const CliContext& c
 
 ExitCode RunCli(const std::vector<std::string>& arguments, const CliContext& context) {
   SilenceLogs();
+  SkipLockOrderChecks();
   context.console->OnOutError(
       [interrupt = context.interrupt] { interrupt->RaiseOnce(absl::AbortedError("standard output is gone")); });
   const ExitCode code = Dispatch(arguments, context);

@@ -18,10 +18,11 @@ namespace lwq {
 
 struct ChannelOptions {
   int max_receive_bytes = 4 << 20;
-  // Pauses between attempts to connect: the first, the least, the greatest.
+  // Pauses between attempts to connect: the first, the greatest.
   int initial_backoff_ms = 100;
-  int min_backoff_ms = 100;
   int max_backoff_ms = 1000;
+  // An attempt, with the handshake of TLS and HTTP/2: a peer may be far away, or busy.
+  int connect_timeout_ms = 5000;
   // A ping after so much silence, and how long its answer may take; 0: no pings.
   int keepalive_ms = 0;
   int keepalive_timeout_ms = 10'000;

@@ -23,6 +23,7 @@
 #include "common/rpc/address.h"
 #include "common/rpc/certificate_watch.h"
 #include "common/rpc/grpc_log.h"
+#include "common/rpc/lock_order_checks.h"
 #include "common/trace/otlp_exporter.h"
 #include "coordinator/election/election.h"
 #include "coordinator/metrics/coordinator_metrics.h"
@@ -456,6 +457,7 @@ int Main(int argc, char** argv) {
   if (!status.ok()) return Fail(status);
 
   SendGrpcLogToSpdlog();
+  SkipLockOrderChecks();
   // Blocked before any thread starts, so that only sigwait sees them.
   sigset_t end_signals;
   sigemptyset(&end_signals);

@@ -2,6 +2,7 @@
 #include "coordinator/service/run_service.h"
 
 #include <algorithm>
+#include <functional>
 #include <string>
 #include <unordered_map>
 
@@ -38,6 +39,18 @@ void FillLogPage(const RunEntry& run, int64_t after, int page_size, const std::s
 }
 
 }  // namespace
+
+RunServiceImpl::RunServiceImpl(const Desk* desk, Submissions* submissions, Background* previews,
+                               WatchMessages* watch_messages, std::string objects_uri, std::string version)
+    : desk_(desk),
+      submissions_(submissions),
+      previews_(previews),
+      watch_messages_(watch_messages),
+      objects_uri_(std::move(objects_uri)),
+      version_(std::move(version)) {
+  AnswerInBytes<wire::WatchRunRequest>("WatchRun", std::bind_front(&RunServiceImpl::BeginWatchRun, this));
+  AnswerInBytes<wire::WatchRunsRequest>("WatchRuns", std::bind_front(&RunServiceImpl::BeginWatchRuns, this));
+}
 
 grpc::ServerUnaryReactor* RunServiceImpl::GetServerInfo(grpc::CallbackServerContext* context,
                                                         const wire::GetServerInfoRequest* /*request*/,
@@ -105,17 +118,17 @@ grpc::ServerUnaryReactor* RunServiceImpl::ListRuns(grpc::CallbackServerContext* 
       });
 }
 
-grpc::ServerWriteReactor<wire::WatchRunResponse>* RunServiceImpl::WatchRun(grpc::CallbackServerContext* context,
-                                                                           const wire::WatchRunRequest* request) {
+grpc::ServerWriteReactor<grpc::ByteBuffer>* RunServiceImpl::BeginWatchRun(grpc::CallbackServerContext* context,
+                                                                          const wire::WatchRunRequest* request) {
   StatusOr<Caller> caller = desk_->Enter(context, Rpc::kWatchRun);
-  if (!caller.ok()) return new RefusedStream<wire::WatchRunResponse>(caller.status());
+  if (!caller.ok()) return new RefusedStream<grpc::ByteBuffer>(caller.status());
   return RunWatchStream::Start(*desk_, watch_messages_, *std::move(caller), *request);
 }
 
-grpc::ServerWriteReactor<wire::WatchRunsResponse>* RunServiceImpl::WatchRuns(grpc::CallbackServerContext* context,
-                                                                             const wire::WatchRunsRequest* request) {
+grpc::ServerWriteReactor<grpc::ByteBuffer>* RunServiceImpl::BeginWatchRuns(grpc::CallbackServerContext* context,
+                                                                           const wire::WatchRunsRequest* request) {
   StatusOr<Caller> caller = desk_->Enter(context, Rpc::kWatchRuns);
-  if (!caller.ok()) return new RefusedStream<wire::WatchRunsResponse>(caller.status());
+  if (!caller.ok()) return new RefusedStream<grpc::ByteBuffer>(caller.status());
   return RunsWatchStream::Start(*desk_, watch_messages_, *std::move(caller), *request);
 }
 

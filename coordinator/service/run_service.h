@@ -6,6 +6,7 @@
 #include <string>
 
 #include "coordinator/loop/background.h"
+#include "coordinator/service/bytes_streams.h"
 #include "coordinator/service/desk.h"
 #include "coordinator/service/submissions.h"
 #include "coordinator/service/watch_messages.h"
@@ -13,16 +14,10 @@
 
 namespace lwq::coordinator {
 
-class RunServiceImpl final : public lwqat::v1::RunService::CallbackService {
+class RunServiceImpl final : public BytesStreams<lwqat::v1::RunService> {
  public:
   RunServiceImpl(const Desk* desk, Submissions* submissions, Background* previews, WatchMessages* watch_messages,
-                 std::string objects_uri, std::string version)
-      : desk_(desk),
-        submissions_(submissions),
-        previews_(previews),
-        watch_messages_(watch_messages),
-        objects_uri_(std::move(objects_uri)),
-        version_(std::move(version)) {}
+                 std::string objects_uri, std::string version);
 
   grpc::ServerUnaryReactor* GetServerInfo(grpc::CallbackServerContext* context,
                                           const lwqat::v1::GetServerInfoRequest* request,
@@ -38,10 +33,6 @@ class RunServiceImpl final : public lwqat::v1::RunService::CallbackService {
                                    lwqat::v1::GetRunResponse* response) override;
   grpc::ServerUnaryReactor* ListRuns(grpc::CallbackServerContext* context, const lwqat::v1::ListRunsRequest* request,
                                      lwqat::v1::ListRunsResponse* response) override;
-  grpc::ServerWriteReactor<lwqat::v1::WatchRunResponse>* WatchRun(grpc::CallbackServerContext* context,
-                                                                  const lwqat::v1::WatchRunRequest* request) override;
-  grpc::ServerWriteReactor<lwqat::v1::WatchRunsResponse>* WatchRuns(
-      grpc::CallbackServerContext* context, const lwqat::v1::WatchRunsRequest* request) override;
   grpc::ServerUnaryReactor* CancelRun(grpc::CallbackServerContext* context, const lwqat::v1::CancelRunRequest* request,
                                       lwqat::v1::CancelRunResponse* response) override;
   grpc::ServerUnaryReactor* PauseRun(grpc::CallbackServerContext* context, const lwqat::v1::PauseRunRequest* request,
@@ -72,6 +63,10 @@ class RunServiceImpl final : public lwqat::v1::RunService::CallbackService {
                                           lwqat::v1::ReleaseWorkerResponse* response) override;
 
  private:
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* BeginWatchRun(grpc::CallbackServerContext* context,
+                                                            const lwqat::v1::WatchRunRequest* request);
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* BeginWatchRuns(grpc::CallbackServerContext* context,
+                                                             const lwqat::v1::WatchRunsRequest* request);
   // Posts event(id), whose reply names a run, and answers with the run as it is then.
   template <typename MakeEvent>
   grpc::ServerUnaryReactor* Change(grpc::CallbackServerContext* context, Rpc rpc, const std::string& run_id,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "coordinator/service/sweep_service.h"
 
+#include <functional>
 #include <utility>
 
 #include "common/text/name_pattern.h"
@@ -10,6 +11,12 @@
 #include "coordinator/service/watch_stream.h"
 
 namespace lwq::coordinator {
+
+SweepServiceImpl::SweepServiceImpl(const Desk* desk, Submissions* submissions, Background* previews,
+                                   WatchMessages* watch_messages)
+    : desk_(desk), submissions_(submissions), previews_(previews), watch_messages_(watch_messages) {
+  AnswerInBytes<wire::WatchSweepRequest>("WatchSweep", std::bind_front(&SweepServiceImpl::BeginWatchSweep, this));
+}
 
 grpc::ServerUnaryReactor* SweepServiceImpl::PlanSweep(grpc::CallbackServerContext* context,
                                                       const wire::PlanSweepRequest* request,
@@ -61,10 +68,10 @@ grpc::ServerUnaryReactor* SweepServiceImpl::ListSweeps(grpc::CallbackServerConte
       });
 }
 
-grpc::ServerWriteReactor<wire::WatchSweepResponse>* SweepServiceImpl::WatchSweep(
-    grpc::CallbackServerContext* context, const wire::WatchSweepRequest* request) {
+grpc::ServerWriteReactor<grpc::ByteBuffer>* SweepServiceImpl::BeginWatchSweep(grpc::CallbackServerContext* context,
+                                                                              const wire::WatchSweepRequest* request) {
   StatusOr<Caller> caller = desk_->Enter(context, Rpc::kWatchSweep);
-  if (!caller.ok()) return new RefusedStream<wire::WatchSweepResponse>(caller.status());
+  if (!caller.ok()) return new RefusedStream<grpc::ByteBuffer>(caller.status());
   return SweepWatchStream::Start(*desk_, watch_messages_, *std::move(caller), *request);
 }
 

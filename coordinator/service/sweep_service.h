@@ -5,6 +5,7 @@
 #pragma once
 
 #include "coordinator/loop/background.h"
+#include "coordinator/service/bytes_streams.h"
 #include "coordinator/service/desk.h"
 #include "coordinator/service/submissions.h"
 #include "coordinator/service/watch_messages.h"
@@ -12,10 +13,9 @@
 
 namespace lwq::coordinator {
 
-class SweepServiceImpl final : public lwqat::v1::SweepService::CallbackService {
+class SweepServiceImpl final : public BytesStreams<lwqat::v1::SweepService> {
  public:
-  SweepServiceImpl(const Desk* desk, Submissions* submissions, Background* previews, WatchMessages* watch_messages)
-      : desk_(desk), submissions_(submissions), previews_(previews), watch_messages_(watch_messages) {}
+  SweepServiceImpl(const Desk* desk, Submissions* submissions, Background* previews, WatchMessages* watch_messages);
 
   grpc::ServerUnaryReactor* PlanSweep(grpc::CallbackServerContext* context, const lwqat::v1::PlanSweepRequest* request,
                                       lwqat::v1::PlanSweepResponse* response) override;
@@ -27,8 +27,6 @@ class SweepServiceImpl final : public lwqat::v1::SweepService::CallbackService {
   grpc::ServerUnaryReactor* ListSweeps(grpc::CallbackServerContext* context,
                                        const lwqat::v1::ListSweepsRequest* request,
                                        lwqat::v1::ListSweepsResponse* response) override;
-  grpc::ServerWriteReactor<lwqat::v1::WatchSweepResponse>* WatchSweep(
-      grpc::CallbackServerContext* context, const lwqat::v1::WatchSweepRequest* request) override;
   grpc::ServerUnaryReactor* CancelSweep(grpc::CallbackServerContext* context,
                                         const lwqat::v1::CancelSweepRequest* request,
                                         lwqat::v1::CancelSweepResponse* response) override;
@@ -43,6 +41,8 @@ class SweepServiceImpl final : public lwqat::v1::SweepService::CallbackService {
                                         lwqat::v1::DeleteSweepResponse* response) override;
 
  private:
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* BeginWatchSweep(grpc::CallbackServerContext* context,
+                                                              const lwqat::v1::WatchSweepRequest* request);
   // Posts event(id), whose reply names a sweep, and answers with the sweep as it is then.
   template <typename MakeEvent>
   grpc::ServerUnaryReactor* Change(grpc::CallbackServerContext* context, Rpc rpc, const std::string& sweep_id,

@@ -7,7 +7,6 @@
 #include "coordinator/scheduler/state/run_rungs.h"
 #include "coordinator/service/convert_run.h"
 #include "coordinator/service/resume_token.h"
-#include "google/protobuf/arena.h"
 
 namespace lwq::coordinator {
 namespace {
@@ -17,15 +16,6 @@ constexpr int kSendingNice = 5;
 
 // A whole run is not made again within this time.
 constexpr int64_t kMomentMs = 20;
-
-// In one piece of memory: thousands of tasks are freed at once, by whoever needs them last.
-template <typename Response, typename Fill>
-std::shared_ptr<const Response> Make(Fill fill) {
-  const auto arena = std::make_shared<google::protobuf::Arena>();
-  auto* message = google::protobuf::Arena::CreateMessage<Response>(arena.get());
-  fill(message);
-  return std::shared_ptr<const Response>(arena, message);
-}
 
 }  // namespace
 
@@ -44,7 +34,7 @@ WatchMessages::UpTo WatchMessages::Changes(const State& state, const RunEntry& r
   BeginMoment(now);
   UpTo& up_to = changes_[{run.record.id, since, run.revision}];
   if (up_to.message == nullptr) {
-    up_to.message = Make<lwqat::v1::WatchRunResponse>([&](lwqat::v1::WatchRunResponse* made) {
+    up_to.message = SharedMessage<lwqat::v1::WatchRunResponse>::Make([&](lwqat::v1::WatchRunResponse* made) {
       up_to.revision = ChangesToWire(state, run, now, since, made);
       made->set_resume_token(ToText({run.record.id.value, term_, up_to.revision}));
     });
@@ -56,7 +46,7 @@ WatchMessages::UpTo WatchMessages::Whole(const State& state, const RunEntry& run
   std::erase_if(whole_, [now](const auto& made) { return now.steady_ms - made.second.made_at_ms > kMomentMs; });
   WholeRun& whole = whole_[run.record.id];
   if (whole.up_to.message == nullptr || whole.state != run.record.state) {
-    const Message message = Make<lwqat::v1::WatchRunResponse>([&](lwqat::v1::WatchRunResponse* made) {
+    const auto message = SharedMessage<lwqat::v1::WatchRunResponse>::Make([&](lwqat::v1::WatchRunResponse* made) {
       RunToWire(state, run, now, /*with_tasks=*/true, made->mutable_run());
       made->set_resume_token(ToText({run.record.id.value, term_, run.revision}));
     });
@@ -76,7 +66,7 @@ WatchMessages::SweepUpTo WatchMessages::OfSweep(const State& state, const SweepI
     const RunEntry& run = state.runs.at(member.run);
     if (!since.has_value() || run.revision > *since) changed[run.revision] = &run;
   }
-  up_to.message = Make<lwqat::v1::WatchSweepResponse>([&](lwqat::v1::WatchSweepResponse* made) {
+  up_to.message = SharedMessage<lwqat::v1::WatchSweepResponse>::Make([&](lwqat::v1::WatchSweepResponse* made) {
     up_to.revision = until;
     size_t runs = 0;
     for (const auto& [revision, run] : changed) {
@@ -99,7 +89,7 @@ WatchMessages::RunsUpTo WatchMessages::OfRuns(const State& state, const RunsWatc
   if (up_to.message != nullptr) return up_to;
   const bool all = !known.has_value() || !state.run_news.KnowsAllAfter(known->deletions);
   const RunsKnown before = all ? RunsKnown{.runs = 0, .deletions = state.revision} : *known;
-  up_to.message = Make<lwqat::v1::WatchRunsResponse>([&](lwqat::v1::WatchRunsResponse* made) {
+  up_to.message = SharedMessage<lwqat::v1::WatchRunsResponse>::Make([&](lwqat::v1::WatchRunsResponse* made) {
     up_to.known = {.runs = state.revision, .deletions = state.revision};
     const auto& runs = state.run_news.runs();
     for (auto next = runs.upper_bound(before.runs); next != runs.end(); ++next) {

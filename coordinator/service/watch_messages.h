@@ -17,6 +17,7 @@
 #include "common/access/project_scope.h"
 #include "coordinator/loop/background.h"
 #include "coordinator/scheduler/state/state.h"
+#include "coordinator/service/shared_message.h"
 #include "lwqat/v1/run_service.pb.h"
 #include "lwqat/v1/sweep_service.pb.h"
 
@@ -26,9 +27,8 @@ class WatchMessages {
  public:
   explicit WatchMessages(Runtime* runtime);
 
-  using Message = std::shared_ptr<const lwqat::v1::WatchRunResponse>;
   struct UpTo {
-    Message message;
+    std::shared_ptr<const SharedMessage<lwqat::v1::WatchRunResponse>> message;
     uint64_t revision = 0;  // of the run: what it knows
   };
   // What changed after the run's revision `since`, or the first of it.
@@ -38,7 +38,7 @@ class WatchMessages {
   UpTo Whole(const State& state, const RunEntry& run, Instant now);
 
   struct SweepUpTo {
-    std::shared_ptr<const lwqat::v1::WatchSweepResponse> message;
+    std::shared_ptr<const SharedMessage<lwqat::v1::WatchSweepResponse>> message;
     uint64_t revision = 0;  // of the sweep: what it knows
   };
   // The first of the sweep's runs that changed after its revision `since`, in the order of their changes; absent: that
@@ -60,7 +60,7 @@ class WatchMessages {
     friend auto operator<=>(const RunsKnown&, const RunsKnown&) = default;
   };
   struct RunsUpTo {
-    std::shared_ptr<const lwqat::v1::WatchRunsResponse> message;
+    std::shared_ptr<const SharedMessage<lwqat::v1::WatchRunsResponse>> message;
     RunsKnown known;
     bool tells = false;  // that something has changed, or all there is
   };

@@ -28,14 +28,12 @@ int64_t FirstSequence(const State& state, const ProjectScope& projects, int newe
 
 }  // namespace
 
-template <typename Response>
-void WatchStream<Response>::Begin() {
-  self_ = this->shared_from_this();
+void WatchStream::Begin() {
+  self_ = shared_from_this();
   runtime_->Watch(self_);
 }
 
-template <typename Response>
-void WatchStream<Response>::OnWriteDone(bool ok) {
+void WatchStream::OnWriteDone(bool ok) {
   bool awaited = false;
   {
     const MutexLock lock(&mutex_);
@@ -47,32 +45,27 @@ void WatchStream<Response>::OnWriteDone(bool ok) {
   if (awaited || !ok) runtime_->Wake();
 }
 
-template <typename Response>
-bool WatchStream<Response>::IsAwaited() {
+bool WatchStream::IsAwaited() {
   return !writing_ && !starting_ && std::exchange(awaited_, false);
 }
 
-template <typename Response>
-void WatchStream<Response>::OnCancel() {
+void WatchStream::OnCancel() {
   FinishOnce(grpc::Status(grpc::StatusCode::CANCELLED, "the client has hung up"));
   runtime_->Wake();
 }
 
-template <typename Response>
-void WatchStream<Response>::OnDone() {
+void WatchStream::OnDone() {
   self_.reset();
 }
 
-template <typename Response>
-bool WatchStream<Response>::Ready() {
+bool WatchStream::Ready() {
   const MutexLock lock(&mutex_);
   const bool ready = !writing_ && !starting_ && !finished_;
   awaited_ = !ready;
   return ready;
 }
 
-template <typename Response>
-void WatchStream<Response>::Post(std::shared_ptr<const Response> message) {
+void WatchStream::Post(std::shared_ptr<const SerializedOnce> message) {
   message_ = std::move(message);
   {
     const MutexLock lock(&mutex_);
@@ -80,17 +73,16 @@ void WatchStream<Response>::Post(std::shared_ptr<const Response> message) {
     writing_ = true;
     starting_ = true;
   }
-  messages_->Post([self = this->shared_from_this()] { self->Write(); });
+  messages_->Post([self = shared_from_this()] { self->Write(); });
 }
 
-template <typename Response>
-void WatchStream<Response>::Write() {
+void WatchStream::Write() {
   bool wanted = false;
   {
     const MutexLock lock(&mutex_);
     wanted = !finished_;
   }
-  if (wanted) this->StartWrite(message_.get());
+  if (wanted) StartWrite(&message_->bytes());
   bool awaited = false;
   {
     const MutexLock lock(&mutex_);
@@ -101,19 +93,16 @@ void WatchStream<Response>::Write() {
   if (awaited) runtime_->Wake();
 }
 
-template <typename Response>
-void WatchStream<Response>::End(const Status& status) {
+void WatchStream::End(const Status& status) {
   FinishOnce(ToGrpc(status));
 }
 
-template <typename Response>
-bool WatchStream<Response>::Closed() {
+bool WatchStream::Closed() {
   const MutexLock lock(&mutex_);
   return finished_;
 }
 
-template <typename Response>
-void WatchStream<Response>::FinishOnce(const grpc::Status& status) {
+void WatchStream::FinishOnce(const grpc::Status& status) {
   {
     const MutexLock lock(&mutex_);
     if (finished_) return;
@@ -124,18 +113,16 @@ void WatchStream<Response>::FinishOnce(const grpc::Status& status) {
   FinishIfTold();
 }
 
-template <typename Response>
-void WatchStream<Response>::FinishIfTold() {
+void WatchStream::FinishIfTold() {
   std::optional<grpc::Status> status;
   {
     const MutexLock lock(&mutex_);
     status = std::exchange(finish_, std::nullopt);
   }
-  if (status.has_value()) this->Finish(*status);
+  if (status.has_value()) Finish(*status);
 }
 
-template <typename Response>
-StatusOr<int64_t> WatchStream<Response>::Apart(int64_t interval_ms) const {
+StatusOr<int64_t> WatchStream::Apart(int64_t interval_ms) const {
   if (interval_ms < 0 || interval_ms > kMaxIntervalMs) {
     return absl::InvalidArgumentError(
         absl::StrCat("interval_ms: ", interval_ms, " is not between 0 and ", kMaxIntervalMs));
@@ -143,10 +130,6 @@ StatusOr<int64_t> WatchStream<Response>::Apart(int64_t interval_ms) const {
   const int64_t interval = runtime_->watch_interval_ms();
   return std::max<int64_t>(1, (interval_ms + interval - 1) / interval);
 }
-
-template class WatchStream<lwqat::v1::WatchRunResponse>;
-template class WatchStream<lwqat::v1::WatchRunsResponse>;
-template class WatchStream<lwqat::v1::WatchSweepResponse>;
 
 RunWatchStream* RunWatchStream::Start(const Desk& desk, WatchMessages* messages, Caller caller,
                                       const lwqat::v1::WatchRunRequest& request) {
@@ -225,7 +208,7 @@ StatusOr<Watcher::News> RunsWatchStream::Look(const State& state) {
 void RunsWatchStream::Send(const State& state, Instant now) {
   WatchMessages::RunsUpTo next = messages_->OfRuns(state, *watched_, now, known_);
   known_ = next.known;
-  more_ = next.message->more();
+  more_ = next.message->content().more();
   // What happens in projects that it is not told of is no news.
   if (spoken_ && !next.tells) return;
   spoken_ = true;

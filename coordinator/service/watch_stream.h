@@ -12,16 +12,16 @@
 #include "common/sync/mutex.h"
 #include "coordinator/service/desk.h"
 #include "coordinator/service/watch_messages.h"
-#include "lwqat/v1/run_service.grpc.pb.h"
-#include "lwqat/v1/sweep_service.grpc.pb.h"
+#include "grpcpp/grpcpp.h"
+#include "lwqat/v1/run_service.pb.h"
+#include "lwqat/v1/sweep_service.pb.h"
 
 namespace lwq::coordinator {
 
 // What the streams have in common: all but what is looked at and what is sent.
-template <typename Response>
-class WatchStream : public grpc::ServerWriteReactor<Response>,
+class WatchStream : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
                     public Watcher,
-                    public std::enable_shared_from_this<WatchStream<Response>> {
+                    public std::enable_shared_from_this<WatchStream> {
  public:
   // gRPC's thread.
   void OnWriteDone(bool ok) override;
@@ -43,7 +43,7 @@ class WatchStream : public grpc::ServerWriteReactor<Response>,
   // Begins the watch; the stream belongs to itself from now on.
   void Begin();
   // The loop's thread. Requires Ready.
-  void Post(std::shared_ptr<const Response> message);
+  void Post(std::shared_ptr<const SerializedOnce> message);
 
   Runtime* const runtime_;
   const Gate* const gate_;
@@ -68,11 +68,11 @@ class WatchStream : public grpc::ServerWriteReactor<Response>,
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
   bool awaited_ ABSL_GUARDED_BY(mutex_) = false;                // the loop found it not ready, and waits
   std::optional<grpc::Status> finish_ ABSL_GUARDED_BY(mutex_);  // what Finish is still to be called with
-  std::shared_ptr<const Response> message_;                     // of the write in flight
+  std::shared_ptr<const SerializedOnce> message_;               // of the write in flight
 };
 
 // Whole runs or, after the first message, changes.
-class RunWatchStream final : public WatchStream<lwqat::v1::WatchRunResponse> {
+class RunWatchStream final : public WatchStream {
  public:
   // What the desk is made of, and messages, must outlive the call.
   static RunWatchStream* Start(const Desk& desk, WatchMessages* messages, Caller caller,
@@ -97,7 +97,7 @@ class RunWatchStream final : public WatchStream<lwqat::v1::WatchRunResponse> {
 };
 
 // All runs, and which are deleted; has no end.
-class RunsWatchStream final : public WatchStream<lwqat::v1::WatchRunsResponse> {
+class RunsWatchStream final : public WatchStream {
  public:
   // What the desk is made of, and messages, must outlive the call.
   static RunsWatchStream* Start(const Desk& desk, WatchMessages* messages, Caller caller,
@@ -122,7 +122,7 @@ class RunsWatchStream final : public WatchStream<lwqat::v1::WatchRunsResponse> {
 };
 
 // The runs of a sweep that changed, in the order of their changes.
-class SweepWatchStream final : public WatchStream<lwqat::v1::WatchSweepResponse> {
+class SweepWatchStream final : public WatchStream {
  public:
   // What the desk is made of, and messages, must outlive the call.
   static SweepWatchStream* Start(const Desk& desk, WatchMessages* messages, Caller caller,

@@ -5,7 +5,6 @@
 #include <future>
 
 #include "common/rpc/grpc_status.h"
-#include "grpcpp/support/byte_buffer.h"
 
 namespace lwq::coordinator {
 namespace {
@@ -63,55 +62,46 @@ void BridgedStream::Begin(grpc::GenericStub& stub, const BridgedCall& call, cons
   Prepare(call, context_);
   if (call.timeout.has_value()) context_.set_deadline(std::chrono::system_clock::now() + *call.timeout);
   request_ = ToBuffer(request);
-  call_ = stub.PrepareCall(&context_, call.path, &queue_);
-  Go(Step::kStart);
+  stub.PrepareBidiStreamingCall(&context_, call.path, grpc::StubOptions(), this);
+  StartWriteLast(&request_, grpc::WriteOptions());
+  StartRead(&answer_);
+  StartCall();
 }
 
 BridgedStream::~BridgedStream() {
   context_.TryCancel();
-  queue_.Shutdown();
-  void* tag = nullptr;
-  bool ok = false;
-  while (queue_.Next(&tag, &ok)) {
-  }
+  MutexLock lock(&mutex_);
+  came_.Wait(lock, [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return end_.has_value(); });
 }
 
-// One operation at a time is under way.
-void BridgedStream::Go(Step step) {
-  step_ = step;
-  switch (step) {
-    case Step::kStart:
-      return call_->StartCall(this);
-    case Step::kWrite:
-      return call_->WriteLast(request_, grpc::WriteOptions(), this);
-    case Step::kRead:
-      return call_->Read(&answer_, this);
-    case Step::kFinish:
-      return call_->Finish(&finish_, this);
-  }
+void BridgedStream::OnReadDone(bool ok) {
+  if (!ok) return;  // OnDone follows
+  const MutexLock lock(&mutex_);
+  there_ = true;
+  came_.NotifyOne();
+}
+
+void BridgedStream::OnDone(const grpc::Status& status) {
+  const MutexLock lock(&mutex_);
+  end_ = status;
+  came_.NotifyOne();
 }
 
 BridgedStream::Event BridgedStream::Next(std::chrono::milliseconds wait) {
-  const auto deadline = std::chrono::system_clock::now() + wait;
-  while (true) {
-    void* tag = nullptr;
-    bool ok = false;
-    if (queue_.AsyncNext(&tag, &ok, deadline) != grpc::CompletionQueue::GOT_EVENT) return Event::kNothing;
-    if (step_ == Step::kFinish) {
-      status_ = FromGrpc(finish_);
+  {
+    MutexLock lock(&mutex_);
+    came_.WaitFor(lock, wait, [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return there_ || end_.has_value(); });
+    if (!there_) {
+      if (!end_.has_value()) return Event::kNothing;
+      status_ = FromGrpc(*end_);
       return Event::kEnd;
     }
-    if (!ok) {
-      Go(Step::kFinish);
-    } else if (step_ == Step::kRead) {
-      message_ = ToBytes(answer_);
-      answer_.Clear();
-      Go(Step::kRead);
-      return Event::kMessage;
-    } else {
-      Go(step_ == Step::kStart ? Step::kWrite : Step::kRead);
-    }
+    there_ = false;
   }
+  message_ = ToBytes(answer_);
+  answer_.Clear();
+  StartRead(&answer_);
+  return Event::kMessage;
 }
 
 }  // namespace lwq::coordinator

@@ -13,10 +13,12 @@
 #include <vector>
 
 #include "common/status/status.h"
+#include "common/sync/mutex.h"
 #include "grpcpp/channel.h"
 #include "grpcpp/client_context.h"
-#include "grpcpp/completion_queue.h"
 #include "grpcpp/generic/generic_stub.h"
+#include "grpcpp/support/byte_buffer.h"
+#include "grpcpp/support/client_callback.h"
 
 namespace lwq::coordinator {
 
@@ -32,9 +34,12 @@ struct BridgedCall {
 };
 
 // A server stream. Its end hangs up.
-class BridgedStream {
+//
+// gRPC's threads tell it what came. It has no completion queue of its own: a thread that waits at one takes its turn at
+// watching all sockets of the process, and hundreds of them hand that on to each other at every message of anybody.
+class BridgedStream final : private grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
  public:
-  ~BridgedStream();
+  ~BridgedStream() override;
   BridgedStream(const BridgedStream&) = delete;
   BridgedStream& operator=(const BridgedStream&) = delete;
 
@@ -51,18 +56,19 @@ class BridgedStream {
   BridgedStream() = default;
   void Begin(grpc::GenericStub& stub, const BridgedCall& call, const std::string& request);
 
-  enum class Step { kStart, kWrite, kRead, kFinish };
-  void Go(Step step);
+  // gRPC's threads.
+  void OnReadDone(bool ok) override;
+  void OnDone(const grpc::Status& status) override;
 
   grpc::ClientContext context_;
-  grpc::CompletionQueue queue_;
-  std::unique_ptr<grpc::GenericClientAsyncReaderWriter> call_;
-  Step step_ = Step::kStart;
   grpc::ByteBuffer request_;
-  grpc::ByteBuffer answer_;
-  grpc::Status finish_;
+  grpc::ByteBuffer answer_;  // the reader's while there_, else gRPC's
   std::string message_;
   Status status_;
+  Mutex mutex_;
+  CondVar came_;
+  bool there_ ABSL_GUARDED_BY(mutex_) = false;  // a message that Next has not taken
+  std::optional<grpc::Status> end_ ABSL_GUARDED_BY(mutex_);
 };
 
 class RpcBridge {

@@ -33,6 +33,7 @@ constexpr size_t kMaxBodyBytes = 16 << 20;  // as gRPC's server takes
 constexpr size_t kMaxConnections = 1024;
 constexpr int kMaxStreams = 768;
 constexpr std::chrono::seconds kPatience{5};
+constexpr int kLengthRequired = 411;
 constexpr size_t kRequestsPerConnection = 10'000;
 // How soon a stream notices that its client has hung up, or that the server ends.
 constexpr std::chrono::milliseconds kLookAround{500};
@@ -108,8 +109,7 @@ class WebServer::Handlers {
     // Before the body is read, whose length the library limits only where it is said.
     server.set_pre_routing_handler([](const httplib::Request& request, httplib::Response& response) {
       if (!request.has_header("Transfer-Encoding")) return httplib::Server::HandlerResponse::Unhandled;
-      response.status = 411;
-      response.set_content("give the body's length (Content-Length)\n", "text/plain");
+      response.status = kLengthRequired;
       return httplib::Server::HandlerResponse::Handled;
     });
     for (const DashboardFile& file : files_) {
@@ -121,7 +121,11 @@ class WebServer::Handlers {
     server.Post(R"(/api/([\w.]+)/(\w+))",
                 [this](const httplib::Request& request, httplib::Response& response) { Answer(request, response); });
     server.set_error_handler([](const httplib::Request&, httplib::Response& response) {
-      if (response.body.empty()) response.set_content("there is nothing here\n", "text/plain");
+      if (response.status == kLengthRequired) {
+        RefuseAndHangUp("give the body's length (Content-Length)\n", response);
+      } else if (response.body.empty()) {
+        response.set_content("there is nothing here\n", "text/plain");
+      }
     });
   }
 
@@ -149,6 +153,15 @@ class WebServer::Handlers {
     if (packed) response.set_header("Content-Encoding", "gzip");
     const std::string_view body = packed ? std::string_view(file.gzip) : file.text;
     SendWhole(body, std::string(file.content_type), response);
+  }
+
+  // The body of the request has not been read: nobody may take it for another request.
+  static void RefuseAndHangUp(std::string_view why, httplib::Response& response) {
+    response.set_header("Connection", "close");
+    response.set_content_provider(why.size(), "text/plain", [why](size_t, size_t, httplib::DataSink& sink) {
+      sink.write(why.data(), why.size());
+      return false;
+    });
   }
 
   template <typename Body>
@@ -198,6 +211,7 @@ class WebServer::Handlers {
     StatusOr<std::string> message = FirstMessage(request, method, content);
     std::shared_ptr<BridgedStream> stream;
     if (message.ok()) stream = bridge_.Open(call, *message);
+    response.set_header("Connection", "close");
     response.set_chunked_content_provider(
         std::string(ContentTypeOf(content)),
         [stream, counted, refused = message.status(), &method, json = content.json](size_t, httplib::DataSink& sink) {
@@ -213,10 +227,11 @@ class WebServer::Handlers {
     return std::string(message);
   }
 
+  // False, and so the connection ends as well: what it would cost to keep it is more than a new one.
   static bool End(const Status& status, httplib::DataSink& sink) {
     const std::string end = WrapEnd(status);
     if (sink.write(end.data(), end.size())) sink.done();
-    return true;
+    return false;
   }
 
   // One message, or nothing for a while; false: the client has hung up.

@@ -47,8 +47,7 @@ void Cluster::StartCoordinator() {
   LWQ_CHECK(address.ok(), address.status().message(), "\n", Logs());
   address_ = *address;
   if (stub_ == nullptr) {
-    stub_ = pb::RunService::NewStub(
-        OpenChannel(address_, {.initial_backoff_ms = 50, .min_backoff_ms = 50, .max_backoff_ms = 200}));
+    stub_ = pb::RunService::NewStub(OpenChannel(address_, {.initial_backoff_ms = 50, .max_backoff_ms = 200}));
   }
 }
 

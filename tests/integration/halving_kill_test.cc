@@ -83,8 +83,8 @@ class HalvedCluster {
 
  private:
   pb::Sweep Get(const std::string& id) {
-    const auto stub = pb::SweepService::NewStub(
-        OpenChannel(cluster_.address(), {.initial_backoff_ms = 50, .min_backoff_ms = 50, .max_backoff_ms = 200}));
+    const auto stub =
+        pb::SweepService::NewStub(OpenChannel(cluster_.address(), {.initial_backoff_ms = 50, .max_backoff_ms = 200}));
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
     context.set_wait_for_ready(true);

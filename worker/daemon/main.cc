@@ -12,6 +12,7 @@
 #include "CLI/CLI.hpp"
 #include "common/log/log.h"
 #include "common/rpc/grpc_log.h"
+#include "common/rpc/lock_order_checks.h"
 #include "spdlog/spdlog.h"
 #include "worker/daemon/daemon.h"
 #include "worker/qat/device/library_settings.h"
@@ -126,6 +127,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   lwq::SendGrpcLogToSpdlog();
+  lwq::SkipLockOrderChecks();
   BlockSignals();
   const lwq::Status status = lwq::worker::RunDaemon(options);
   spdlog::shutdown();

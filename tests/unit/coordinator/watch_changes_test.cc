@@ -141,13 +141,13 @@ TEST(WatchMessagesTest, WhoKnowsTheSameOfARunIsSentOneMessage) {
   };
   const WatchMessages::UpTo first = whole();
   EXPECT_EQ(first.revision, harness.run(id).revision);
-  EXPECT_EQ(first.message->run().tasks_size(), static_cast<int>(harness.run(id).tasks.size()));
+  EXPECT_EQ(first.message->content().run().tasks_size(), static_cast<int>(harness.run(id).tasks.size()));
   ASSERT_TRUE(harness.LeaseTo(worker).has_value());
   EXPECT_EQ(whole().message, first.message) << "a moment later it is as good";
   EXPECT_EQ(whole().revision, first.revision) << "what follows is told by changes since then";
-  const WatchMessages::Message change = changes(first.revision);
-  EXPECT_TRUE(change->is_change());
-  EXPECT_EQ(change->run().tasks_size(), 1);
+  const auto change = changes(first.revision);
+  EXPECT_TRUE(change->content().is_change());
+  EXPECT_EQ(change->content().run().tasks_size(), 1);
   EXPECT_EQ(changes(first.revision), change);
   harness.Advance(1);
   EXPECT_NE(changes(first.revision), change) << "seconds of tasks that are executed go on";
@@ -155,7 +155,7 @@ TEST(WatchMessagesTest, WhoKnowsTheSameOfARunIsSentOneMessage) {
   const WatchMessages::UpTo later = whole();
   EXPECT_NE(later.message, first.message);
   harness.Do(CancelRun{id.value});
-  EXPECT_EQ(whole().message->run().state(), wire::RUN_STATE_CANCELLED) << "how a run is is never old";
+  EXPECT_EQ(whole().message->content().run().state(), wire::RUN_STATE_CANCELLED) << "how a run is is never old";
 }
 
 // A client of WatchSweep that hangs up and goes on at any time.
@@ -167,11 +167,11 @@ class SweepClient {
   // One message. How many runs came that had not changed since they came last.
   int Take() {
     const WatchMessages::SweepUpTo next = messages_->OfSweep(harness_.state(), sweep_, harness_.now(), known_);
-    EXPECT_LE(next.message->runs_size(), static_cast<int>(WatchMessages::kRunsInMessage));
-    EXPECT_EQ(next.message->all_again(), !known_.has_value());
-    if (next.message->all_again()) runs_.clear();
+    EXPECT_LE(next.message->content().runs_size(), static_cast<int>(WatchMessages::kRunsInMessage));
+    EXPECT_EQ(next.message->content().all_again(), !known_.has_value());
+    if (next.message->content().all_again()) runs_.clear();
     int repeated = 0;
-    for (const wire::Run& run : next.message->runs()) {
+    for (const wire::Run& run : next.message->content().runs()) {
       const uint64_t revision = harness_.run(RunId{run.id()}).revision;
       EXPECT_GE(revision, latest_) << "in the order of their changes";
       latest_ = revision;
@@ -297,12 +297,13 @@ class RunsClient {
 
   void Take() {
     const WatchMessages::RunsUpTo next = messages_->OfRuns(harness_.state(), watched_, harness_.now(), known_);
-    EXPECT_LE(next.message->runs_size(), static_cast<int>(WatchMessages::kRunsInMessage));
-    EXPECT_EQ(next.tells, next.message->all_again() || next.message->runs_size() + next.message->deleted_size() > 0);
-    if (next.message->all_again()) runs_.clear();
-    for (const wire::Run& run : next.message->runs()) runs_[run.id()] = run;
-    for (const std::string& id : next.message->deleted()) runs_.erase(id);
-    EXPECT_EQ(next.message->more(), next.known.runs != harness_.state().revision);
+    EXPECT_LE(next.message->content().runs_size(), static_cast<int>(WatchMessages::kRunsInMessage));
+    EXPECT_EQ(next.tells, next.message->content().all_again() ||
+                              next.message->content().runs_size() + next.message->content().deleted_size() > 0);
+    if (next.message->content().all_again()) runs_.clear();
+    for (const wire::Run& run : next.message->content().runs()) runs_[run.id()] = run;
+    for (const std::string& id : next.message->content().deleted()) runs_.erase(id);
+    EXPECT_EQ(next.message->content().more(), next.known.runs != harness_.state().revision);
     known_ = next.known;
   }
   bool IsUpToDate() const { return known_.has_value() && known_->runs == harness_.state().revision; }
